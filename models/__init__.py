@@ -1,0 +1,1 @@
+"""The bundle: the contract between training and serving. Imports neither of them."""

@@ -1,0 +1,77 @@
+"""The registry: list, show, verify, promote, roll back and prune bundles."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import read_bundle, read_manifest
+from models.errors import StillroomError
+from models.golden import replay_golden
+from models.registry import DEFAULT_STORE, Registry
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+Store = Annotated[Path, typer.Option(help="Folder of bundles.")]
+Version = Annotated[str, typer.Argument(help="A version as `list` prints it.")]
+
+
+@app.command("list")
+def list_versions(store: Store = DEFAULT_STORE) -> None:
+    """List the bundles, oldest first; * is current."""
+    registry = Registry(store)
+    current = registry.promotions()[:1]
+    for version in registry.versions():
+        manifest = read_manifest(store / version)
+        mark = "*" if [version] == current else " "
+        student = manifest.student
+        typer.echo(
+            f"{mark} {version}  {manifest.items.n_ids:>9,} items  {manifest.people.n_ids:>11,} people  "
+            f"{student.precision}  {manifest.training.source}"
+        )
+
+
+@app.command()
+def show(version: Version, store: Store = DEFAULT_STORE) -> None:
+    """Print a bundle's manifest."""
+    sys.stdout.buffer.write(read_manifest(Registry(store).path(version)).to_json() + b"\n")
+
+
+@app.command()
+def verify(version: Version, store: Store = DEFAULT_STORE) -> None:
+    """Verify every file and replay the golden requests."""
+    bundle = read_bundle(Registry(store).path(version))
+    replay_golden(bundle.load_student(), bundle.golden)
+    typer.echo(f"{version}: {len(bundle.manifest.files)} files and {len(bundle.golden)} golden requests hold")
+
+
+@app.command()
+def promote(version: Version, store: Store = DEFAULT_STORE) -> None:
+    """Verify a bundle and put it into service."""
+    Registry(store).promote(version)
+    typer.echo(f"current is {version}")
+
+
+@app.command()
+def rollback(store: Store = DEFAULT_STORE) -> None:
+    """Put the previously promoted bundle back into service."""
+    typer.echo(f"current is {Registry(store).roll_back()}")
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(help="How many of the newest bundles stay.")] = 5,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Delete old bundles; the current one and its predecessor always stay."""
+    deleted = Registry(store).prune(keep)
+    typer.echo(f"deleted {len(deleted)}: {', '.join(deleted) or 'none'}")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except StillroomError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,73 @@
+"""Everything that can be wrong with a bundle, a registry or an id. One tree:
+
+StillroomError
+├── BundleError                 the bundle on disk cannot be used; an operator picks another or retrains
+│   ├── BundleMissing           no such folder or no manifest in it
+│   ├── ManifestInvalid         the manifest is not JSON of the expected shape
+│   ├── SchemaUnsupported       the manifest's schema version is not one this code reads
+│   ├── FileUnlisted            a file lies in the folder that the manifest does not list
+│   ├── FileMissing             the manifest lists a file that is not there
+│   ├── FileCorrupt             size, sha256, shape or dtype differ from the manifest
+│   ├── PathEscapes             a listed path leaves the bundle's folder
+│   ├── FeaturesReordered       the student's inputs are not in the order this code feeds them
+│   ├── VocabularyMismatch      the ids do not hash to what the manifest says
+│   └── GoldenMismatch          a golden request is answered differently from when it was written
+├── RegistryError               promote, roll back or prune was asked for something impossible
+└── UnknownId                   an id is not in the vocabulary and the caller asked to be told
+"""
+
+
+class StillroomError(Exception):
+    """Root of every error that `models` raises on purpose."""
+
+
+class BundleError(StillroomError):
+    """A bundle cannot be used. The message names the file, the value found and the value expected."""
+
+
+class BundleMissing(BundleError):
+    """There is no bundle at this path."""
+
+
+class ManifestInvalid(BundleError):
+    """`manifest.json` is truncated, not JSON, or not of the expected shape."""
+
+
+class SchemaUnsupported(BundleError):
+    """The manifest was written by a version of this code whose schema is not read here."""
+
+
+class FileUnlisted(BundleError):
+    """The folder holds a file that the manifest does not list."""
+
+
+class FileMissing(BundleError):
+    """The manifest lists a file that is not in the folder."""
+
+
+class FileCorrupt(BundleError):
+    """A file's size, sha256, shape or dtype is not what the manifest says."""
+
+
+class PathEscapes(BundleError):
+    """A path in the manifest is absolute, climbs out of the folder, or is a symbolic link."""
+
+
+class FeaturesReordered(BundleError):
+    """The student was trained on inputs in another order than `models.history` produces."""
+
+
+class VocabularyMismatch(BundleError):
+    """The vocabulary does not hash to the manifest's value."""
+
+
+class GoldenMismatch(BundleError):
+    """The bundle answers a golden request differently from when it was written."""
+
+
+class RegistryError(StillroomError):
+    """The registry cannot do what was asked; the message says what it holds instead."""
+
+
+class UnknownId(StillroomError):
+    """An id is not in the vocabulary, under the policy `unknown="raise"`."""

@@ -1,0 +1,110 @@
+"""`manifest.json`: what a bundle holds, where it came from, what was measured and what was chosen."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from models.errors import ManifestInvalid, SchemaUnsupported
+
+SCHEMA_VERSION = 1
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file. shape and dtype are None for files that are not arrays."""
+
+    sha256: str
+    size_bytes: int
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+
+class VocabularyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many ids there are and what they hash to, in row order."""
+
+    n_ids: int
+    sha256: str
+
+
+class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The student that was shipped, and why this precision.
+
+    candidates holds the evidence: per precision, measured quality, latency and size.
+    """
+
+    precision: str
+    n_factors: int
+    max_events: int
+    reason: str
+    candidates: dict[str, dict[str, float]]
+
+
+class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the bundle came from: data, seed, settings, library versions, and metrics per model."""
+
+    source: str
+    seed: int
+    settings: dict[str, Any]
+    libraries: dict[str, str]
+    metrics: dict[str, dict[str, dict[str, float]]]  # protocol -> model -> metric -> value
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole manifest. version is the bundle's folder name: creation time and content hash."""
+
+    schema_version: int
+    version: str
+    created_at: str  # ISO 8601, UTC
+    feature_order: tuple[str, ...]
+    items: VocabularyEntry
+    people: VocabularyEntry
+    student: StudentEntry
+    training: TrainingEntry
+    files: dict[str, FileEntry]
+
+    def content_hash(self) -> str:
+        """sha256 over everything but the version, which carries its first 12 digits."""
+        return sha256(_encode(msgspec.structs.replace(self, version=""))).hexdigest()
+
+    def expected_version(self) -> str:
+        """Creation time and content hash: the only name under which this manifest is valid."""
+        compact = self.created_at.replace("-", "").replace(":", "")
+        return f"{compact}-{self.content_hash()[:12]}"
+
+    def to_json(self) -> bytes:
+        """The manifest for a file and for eyes, indented."""
+        return msgspec.json.format(_encode(self), indent=1)
+
+
+def parse_manifest(raw: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises SchemaUnsupported for another schema version, ManifestInvalid for anything else that is wrong,
+    a version that does not fit the content included.
+    """
+    try:
+        head = msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
+    found = head.get("schema_version") if isinstance(head, dict) else None
+    if isinstance(found, int) and found != SCHEMA_VERSION:
+        raise SchemaUnsupported(
+            f"manifest.json has schema version {found}, this code reads {SCHEMA_VERSION}; "
+            "use the Stillroom release that wrote it, or train again"
+        )
+    try:
+        manifest = msgspec.convert(head, Manifest)
+    except msgspec.ValidationError as error:
+        raise ManifestInvalid(f"manifest.json: {error}") from error
+    expected = manifest.expected_version()
+    if manifest.version != expected:
+        raise ManifestInvalid(
+            f"manifest.json says version {manifest.version!r}, its content makes {expected!r}: it was edited"
+        )
+    return manifest
+
+
+def _encode(manifest: Manifest) -> bytes:
+    return msgspec.json.encode(manifest, order="deterministic")

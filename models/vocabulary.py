@@ -1,0 +1,154 @@
+"""Ids and their row numbers, in arrays that any number of processes can share by memory map.
+
+An id is found by its 64-bit key (BLAKE2b) in a sorted array and then compared byte for byte, so ten million
+people need no Python dictionary. Every lookup says what an unknown id means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import StillroomError, UnknownId
+
+MAX_ID_CHARACTERS = 256
+"""The longest id, in characters, that a shop may use for a person or an item."""
+
+
+def id_key(text: str) -> int:
+    """Return the 64-bit key of an id; the same in every process, bundle and version."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True)
+class StringTable:
+    """Strings by row, as one run of UTF-8 bytes.
+
+    data: (n_bytes,) uint8. offsets: (n_rows + 1,) int64.
+    """
+
+    data: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
+
+    @staticmethod
+    def from_strings(strings: Iterable[str]) -> StringTable:
+        """Pack strings in the order given."""
+        encoded = [text.encode() for text in strings]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return StringTable(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> StringTable:
+        """Read back what `arrays(prefix)` gave."""
+        return StringTable(
+            np.asanyarray(arrays[f"{prefix}.data"], np.uint8),
+            np.asanyarray(arrays[f"{prefix}.offsets"], np.int64),
+        )
+
+    def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
+        """The table as named arrays, ready for a bundle."""
+        return {f"{prefix}.data": self.data, f"{prefix}.offsets": self.offsets}
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
+
+
+class Vocabulary:
+    """The ids of one kind (items or people); the row number of an id is its index everywhere else.
+
+    strings: the ids by row. keys: (n,) uint64, sorted. rows: (n,) int32, the row of each key.
+    """
+
+    def __init__(
+        self, strings: StringTable, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int32]
+    ) -> None:
+        self._strings = strings
+        self._keys = keys
+        self._rows = rows
+
+    @staticmethod
+    def from_ids(ids: Sequence[str]) -> Vocabulary:
+        """Index ids in the order given. Raises StillroomError on a duplicate id or a collision of keys."""
+        strings = StringTable.from_strings(ids)
+        keys = np.fromiter((id_key(text) for text in ids), np.uint64, count=len(ids))
+        rows = np.argsort(keys, kind="stable").astype(np.int32)
+        keys = keys[rows]
+        for position in np.flatnonzero(keys[1:] == keys[:-1]):
+            first, second = strings[rows[position]], strings[rows[position + 1]]
+            raise StillroomError(
+                f"ids {first!r} and {second!r} are the same or share a key; ids must be unique"
+            )
+        return Vocabulary(strings, keys, rows)
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Vocabulary:
+        """Read back what `arrays(prefix)` gave, without copying it."""
+        return Vocabulary(
+            StringTable.from_arrays(arrays, prefix),
+            np.asanyarray(arrays[f"{prefix}.keys"], np.uint64),
+            np.asanyarray(arrays[f"{prefix}.rows"], np.int32),
+        )
+
+    def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
+        """The vocabulary as named arrays, ready for a bundle."""
+        return {**self._strings.arrays(prefix), f"{prefix}.keys": self._keys, f"{prefix}.rows": self._rows}
+
+    def __len__(self) -> int:
+        return len(self._strings)
+
+    def id_of(self, index: int) -> str:
+        """The id of one row."""
+        return self._strings[index]
+
+    def ids_of(self, indices: Iterable[int]) -> list[str]:
+        """The ids of several rows, in order."""
+        return [self._strings[index] for index in indices]
+
+    def find(self, text: str) -> int | None:
+        """The row of an id, or None where it is unknown."""
+        position = int(np.searchsorted(self._keys, np.uint64(id_key(text))))
+        if position == len(self._keys):
+            return None
+        row = int(self._rows[position])
+        return row if self._strings[row] == text else None
+
+    def indices_of(
+        self, ids: Iterable[str], *, unknown: Literal["raise", "drop", "mark"]
+    ) -> npt.NDArray[np.int32]:
+        """The rows of ids, in order.
+
+        unknown: "raise" raises UnknownId, "drop" leaves the id out, "mark" puts -1 in its place.
+        """
+        indices = []
+        for text in ids:
+            index = self.find(text)
+            if index is None:
+                if unknown == "raise":
+                    raise UnknownId(f"unknown id {text!r}; the vocabulary holds {len(self):,} ids")
+                if unknown == "drop":
+                    continue
+                index = -1
+            indices.append(index)
+        return np.array(indices, np.int32)
+
+    def indices_of_keys(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """The rows of 64-bit keys, -1 where no id of this vocabulary has the key. Shape (n,) to (n,)."""
+        if not len(self._keys):
+            return np.full(len(keys), -1, np.int32)
+        positions = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[positions] == keys, self._rows[positions], -1).astype(np.int32)
+
+    def sha256(self) -> str:
+        """Hash of all ids in row order; two vocabularies agree on every index exactly if this agrees."""
+        digest = sha256(np.ascontiguousarray(self._strings.offsets).data)
+        digest.update(np.ascontiguousarray(self._strings.data).data)
+        return digest.hexdigest()

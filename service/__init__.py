@@ -1,0 +1,1 @@
+"""Online: a bundle behind HTTP. Imports `models`, never `training`."""

@@ -1,0 +1,1 @@
+"""Offline: raw events to a bundle. Imports `models`, never `service`."""

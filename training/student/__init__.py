@@ -1,0 +1,1 @@
+"""The student: its towers, their distillation, and the ONNX that is served."""

@@ -1,0 +1,142 @@
+"""MovieLens 100K and 1M, as GroupLens publishes them: a folder of `::`- or `|`-separated files, or its zip.
+
+Harper and Konstan (2015), doi 10.1145/2827872. In comes the folder or the zip; out goes a `Shop` of ratings.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from models.history import EventKind
+from training.data.cleaning import drop_bad_rows, is_blank, unreadable
+from training.data.shop import DropReport, Shop, assemble_shop
+from training.errors import SourceUnreadable
+
+# A control character that no title holds; polars separates by one byte, not by "::".
+_SEPARATOR = "\x1f"
+
+_ITEM_FIELDS_100K = ("item_id", "title", "released", "released_on_video", "url")
+
+
+def is_movielens(source: Path) -> bool:
+    """Whether the folder or zip holds the ratings file of one of the two layouts."""
+    names = _file_names(source)
+    return "u.data" in names or "ratings.dat" in names
+
+
+def read_movielens(source: Path) -> Shop:
+    """Read the folder or zip; kind is RATING, value the stars (1 to 5), category the first genre.
+
+    text is the title, with its year, and all genres. Raises `SourceUnreadable` where a file is missing or
+    damaged.
+    """
+    if "u.data" in _file_names(source):
+        ratings = _table(_text(source, "u.data").replace("\t", _SEPARATOR), source, n_columns=4)
+        items, name = _items_100k(source), "movielens-100k"
+    else:
+        ratings = _table(_text(source, "ratings.dat").replace("::", _SEPARATOR), source, n_columns=4)
+        items, name = _items_1m(source), "movielens-1m"
+    kept, dropped = _clean(ratings)
+    return assemble_shop(name, kept, items, dropped, f"MovieLens ({name}), {source.name}")
+
+
+def _clean(ratings: pl.DataFrame) -> tuple[pl.DataFrame, DropReport]:
+    events = ratings.select(
+        user_id="column_1",
+        item_id="column_2",
+        time=pl.col("column_4").cast(pl.Int64, strict=False),
+        kind=pl.lit(EventKind.RATING, pl.UInt8),
+        value=pl.col("column_3").cast(pl.Float32, strict=False),
+    )
+    return drop_bad_rows(
+        events,
+        {
+            "missing user": is_blank("user_id"),
+            "missing item": is_blank("item_id"),
+            "unreadable time": pl.col("time").is_null(),
+            "rating that is not between 0.5 and 5": ~pl.col("value").is_between(0.5, 5.0).fill_null(False),
+        },
+    )
+
+
+def _items_100k(source: Path) -> pl.DataFrame:
+    """The last columns of u.item are flags, one a genre, in the order of u.genre."""
+    genres = [line.partition("|")[0] for line in _text(source, "u.genre").splitlines() if "|" in line]
+    n_fields = len(_ITEM_FIELDS_100K)
+    table = _table(_text(source, "u.item").replace("|", _SEPARATOR), source, n_fields + len(genres))
+    flags = [
+        pl.when(pl.col(f"column_{n_fields + place}") == "1").then(pl.lit(genre))
+        for place, genre in enumerate(genres, start=1)
+    ]
+    return _items(
+        table.select(item_id="column_1", title="column_2", genres=pl.concat_list(flags).list.drop_nulls())
+    )
+
+
+def _items_1m(source: Path) -> pl.DataFrame:
+    table = _table(_text(source, "movies.dat").replace("::", _SEPARATOR), source, n_columns=3)
+    return _items(
+        table.select(
+            item_id="column_1", title="column_2", genres=pl.col("column_3").fill_null("").str.split("|")
+        )
+    )
+
+
+def _items(table: pl.DataFrame) -> pl.DataFrame:
+    """From item_id, title and a list of genres; the first row of a repeated id counts."""
+    title = pl.col("title").fill_null(pl.col("item_id"))
+    return (
+        table.filter(~is_blank("item_id"))
+        .unique("item_id", keep="first", maintain_order=True)
+        .select(
+            "item_id",
+            title=title,
+            text=pl.concat_str(title, pl.col("genres").list.join(" "), separator=". "),
+            category=pl.col("genres").list.first().replace("", None),
+            price=pl.lit(None, pl.Float32),
+        )
+    )
+
+
+def _table(text: str, source: Path, n_columns: int) -> pl.DataFrame:
+    """Split text into string columns column_1, column_2 ...; short lines are filled with nulls."""
+    names = [f"column_{place}" for place in range(1, n_columns + 1)]
+    try:
+        return pl.read_csv(
+            io.BytesIO(text.encode()),
+            has_header=False,
+            separator=_SEPARATOR,
+            quote_char=None,  # titles hold quotation marks that quote nothing
+            schema=dict.fromkeys(names, pl.String),
+            truncate_ragged_lines=True,
+        )
+    except PolarsError as error:
+        raise unreadable(source, error) from error
+
+
+def _file_names(source: Path) -> set[str]:
+    if source.is_dir():
+        return {path.name for path in source.iterdir()}
+    if not zipfile.is_zipfile(source):
+        return set()
+    with zipfile.ZipFile(source) as archive:
+        return {Path(member).name for member in archive.namelist()}
+
+
+def _text(source: Path, name: str) -> str:
+    """Return one file of the folder or zip, decoded from Latin-1."""
+    try:
+        if source.is_dir():
+            return (source / name).read_bytes().decode("latin-1")
+        with zipfile.ZipFile(source) as archive:
+            member = next(member for member in archive.namelist() if Path(member).name == name)
+            return archive.read(member).decode("latin-1")
+    except StopIteration:
+        raise SourceUnreadable(f"{source} holds no {name}; fetch the data set again.") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise unreadable(source, error) from error

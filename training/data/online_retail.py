@@ -1,0 +1,118 @@
+"""The UCI *Online Retail* table, as messy as it is: every transaction of a UK gift shop in 2010 and 2011.
+
+Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. In comes the table as CSV, plain or gzipped; out goes a
+`Shop` of purchases. Invoice times carry no time zone and are read as UTC.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from models.history import EventKind
+from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
+from training.data.shop import Shop, assemble_shop
+
+COLUMNS = (
+    "InvoiceNo",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "UnitPrice",
+    "CustomerID",
+    "Country",
+)
+
+# Products have five digits and up to two letters, or belong to the DCGS range. All else (POST, DOT, M, C2, D,
+# S, B, BANK CHARGES, AMAZONFEE, CRUK, PADS, gift_0001_*) is postage, fees, corrections and vouchers.
+_PRODUCT_CODE = r"^(?:\d{5}[A-Z]{0,2}|DCGS\w+)$"
+
+# Two services that wear product codes: "Next Day Carriage" and "High Resolution Image".
+_SERVICES_WITH_PRODUCT_CODES = ("23444", "23702")
+
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+# What the warehouse wrote into descriptions. Rows with such notes have no price and are dropped anyway, so
+# this guards editions of the table in which they do have one.
+_STOCK_NOTE = (
+    r"(?i)\?|damage|wrong|adjust|mouldy|smashed|crushed|thrown away|unsal|"
+    r"\b(?:missing|rusty|lost|found|stock)\b|"
+    r"^(?:check(?:ed)?|test|samples?|returned|counted|mailout|mixed up|wet.*)$|"
+    r"^(?:ebay|amazon|dotcom(?: sales)?|sold as.*)$"
+)
+
+
+def read_online_retail(source: Path) -> Shop:
+    """Read the table and return its purchases: value = quantity x unit price, in pounds.
+
+    Stock codes are upper-cased: 85123a and 85123A are one product. An exact repetition of a whole row is a
+    slip of the till, because a basket holds a product's quantity in one row; the first one is kept.
+    Raises `SourceUnreadable` for a damaged file and `ColumnMissing` for another table.
+    """
+    table = pl.scan_csv(source, infer_schema=False)
+    require_columns(column_names(table, source), list(COLUMNS), source)
+    rows = _typed(collect(table.select(COLUMNS), source))
+    kept, dropped = drop_bad_rows(rows, _reasons())
+    events = kept.select(
+        user_id="CustomerID",
+        item_id="StockCode",
+        time="time",
+        kind=pl.lit(EventKind.PURCHASE, pl.UInt8),
+        value=pl.col("Quantity") * pl.col("UnitPrice"),
+    )
+    return assemble_shop("online-retail", events, _items(kept), dropped, f"UCI Online Retail, {source.name}")
+
+
+def _typed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give columns their types; what cannot be read becomes null, and a reason to drop the row."""
+    return rows.with_columns(
+        # The identifiers went through a float column once: 17850.0 is customer 17850.
+        pl.col("CustomerID").str.strip_chars().str.strip_suffix(".0"),
+        pl.col("StockCode").str.strip_chars().str.to_uppercase(),
+        pl.col("Description").str.strip_chars().str.replace_all(r"\s+", " "),
+        pl.col("Quantity").cast(pl.Float64, strict=False),
+        pl.col("UnitPrice").cast(pl.Float64, strict=False),
+        time=pl.col("InvoiceDate").str.to_datetime(_TIME_FORMAT, strict=False).dt.epoch("s"),
+        is_first=pl.struct(COLUMNS).is_first_distinct(),
+    )
+
+
+def _reasons() -> dict[str, pl.Expr]:
+    quantity, price, code = pl.col("Quantity"), pl.col("UnitPrice"), pl.col("StockCode")
+    return {
+        "missing customer": is_blank("CustomerID"),
+        "cancellation": pl.col("InvoiceNo").str.starts_with("C"),
+        "unreadable quantity or price": ~(quantity.is_finite() & price.is_finite()).fill_null(False),
+        "non-positive quantity": quantity <= 0,
+        "non-positive price": price <= 0,
+        "unreadable time": pl.col("time").is_null(),
+        "missing stock code": is_blank("StockCode"),
+        "service code, not a product": ~code.str.contains(_PRODUCT_CODE)
+        | code.is_in(_SERVICES_WITH_PRODUCT_CODES),
+        "exact duplicate of another row": ~pl.col("is_first"),
+    }
+
+
+def _items(kept: pl.DataFrame) -> pl.DataFrame:
+    """One row a stock code: its most frequent description as title, the others as further text.
+
+    Descriptions of equal frequency are taken in alphabetical order; the price is the median unit price.
+    """
+    prices = kept.group_by("StockCode").agg(price=pl.col("UnitPrice").median())
+    descriptions = (
+        kept.filter(~is_blank("Description") & ~pl.col("Description").str.contains(_STOCK_NOTE))
+        .group_by("StockCode", "Description")
+        .len()
+        .sort(["StockCode", "len", "Description"], descending=[False, True, False])
+        .group_by("StockCode", maintain_order=True)
+        .agg(title=pl.col("Description").first(), text=pl.col("Description").str.join(". "))
+    )
+    return prices.join(descriptions, on="StockCode", how="left").select(
+        item_id="StockCode",
+        title=pl.col("title").fill_null(pl.col("StockCode")),
+        text=pl.col("text").fill_null(""),
+        category=pl.lit(None, pl.String),
+        price="price",
+    )

@@ -1,0 +1,70 @@
+"""One door to every layout: look at a path, say what it is, and hand it to the loader that knows it.
+
+The pipeline and the command line call `read_shop`; the answer's `layout` says what was recognised.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.data.cleaning import column_names
+from training.data.movielens import is_movielens, read_movielens
+from training.data.online_retail import COLUMNS as ONLINE_RETAIL_COLUMNS
+from training.data.online_retail import read_online_retail
+from training.data.shop import Shop
+from training.data.tables import TABLE_SUFFIXES, ColumnMapping, read_tables, scan_table
+from training.errors import SourceUnreadable
+
+LAYOUTS = (
+    "the UCI Online Retail table (.csv, .csv.gz)",
+    "MovieLens 100K or 1M (its folder or its .zip)",
+    "a Stillroom folder (interactions.parquet, interactions.csv(.gz) or interactions/part-*.parquet, and items.*)",
+    "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
+)
+
+
+def read_shop(source: Path, *, mapping: ColumnMapping | None = None, items: Path | None = None) -> Shop:
+    """Recognise the layout of `source` and read it.
+
+    mapping: the shop's own column names; with one, a file is read as a table whatever its header says.
+    items: the item table that belongs to a table of interactions; a folder brings its own.
+    Raises `SourceUnreadable` with the known layouts where none fits, and what the loaders raise.
+    """
+    if not source.exists():
+        raise SourceUnreadable(f"There is nothing at {source}.")
+    if source.is_dir() or source.suffix == ".zip":
+        return _read_collection(source, mapping, items)
+    if not source.name.endswith(TABLE_SUFFIXES):
+        raise _unknown(source)
+    if mapping is None and _is_online_retail(source):
+        return read_online_retail(source)
+    return read_tables([source], items, mapping, name=source.name.partition(".")[0])
+
+
+def _read_collection(source: Path, mapping: ColumnMapping | None, items: Path | None) -> Shop:
+    if is_movielens(source):
+        return read_movielens(source)
+    interactions = _interaction_files(source) if source.is_dir() else []
+    if not interactions:
+        raise _unknown(source)
+    return read_tables(interactions, items or _one_table(source, "items"), mapping, name=source.name)
+
+
+def _interaction_files(folder: Path) -> list[Path]:
+    """The files of a folder's interactions; parts are read in the order of their names."""
+    whole = _one_table(folder, "interactions")
+    return [whole] if whole else sorted((folder / "interactions").glob("part-*.parquet"))
+
+
+def _one_table(folder: Path, stem: str) -> Path | None:
+    candidates = (folder / f"{stem}{suffix}" for suffix in TABLE_SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _is_online_retail(source: Path) -> bool:
+    return set(ONLINE_RETAIL_COLUMNS) <= set(column_names(scan_table([source]), source))
+
+
+def _unknown(source: Path) -> SourceUnreadable:
+    known = "; ".join(LAYOUTS)
+    return SourceUnreadable(f"{source} is in no layout known here. Known are: {known}.")

@@ -1,0 +1,147 @@
+"""What every loader returns: a shop's events and items as clean tables, with an account of what was dropped.
+
+Loaders build a `Shop` with `assemble_shop`; the pipeline checks it with `require_trainable`, splits it by
+time and indexes it. Nothing here knows a file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from training.errors import TooLittleData
+
+EVENT_SCHEMA = pl.Schema(
+    {"user_id": pl.String, "item_id": pl.String, "time": pl.Int64, "kind": pl.UInt8, "value": pl.Float32}
+)
+ITEM_SCHEMA = pl.Schema(
+    {"item_id": pl.String, "title": pl.String, "text": pl.String, "category": pl.String, "price": pl.Float32}
+)
+
+
+@dataclass(frozen=True)
+class DropReport:
+    """Rows of interactions read, kept, and dropped by reason, in the order in which reasons are checked.
+
+    A row is counted under the first reason that applies, so read == kept + sum(dropped).
+    notes: what was noticed without dropping a row, with how often.
+    """
+
+    n_read: int = 0
+    n_kept: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.n_read != self.n_kept + self.n_dropped:
+            raise ValueError(f"{self.n_read} rows read, but {self.n_kept} kept and {self.n_dropped} dropped")
+
+    @property
+    def n_dropped(self) -> int:
+        return sum(self.dropped.values())
+
+    def merged(self, other: DropReport) -> DropReport:
+        """The account of both sources together; reasons keep the order of their first appearance."""
+        return DropReport(
+            self.n_read + other.n_read,
+            self.n_kept + other.n_kept,
+            _added(self.dropped, other.dropped),
+            _added(self.notes, other.notes),
+        )
+
+    def with_notes(self, notes: Mapping[str, int]) -> DropReport:
+        """The same account with these notes added; a count of zero says nothing and is left out."""
+        noticed = {note: count for note, count in notes.items() if count}
+        return DropReport(self.n_read, self.n_kept, self.dropped, _added(self.notes, noticed))
+
+    def lines(self) -> list[str]:
+        """One line for the totals, one a reason that dropped something, one a note; plain text, aligned."""
+        share = self.n_kept / self.n_read if self.n_read else 0.0
+        total = f"{self.n_kept:,} of {self.n_read:,} rows kept ({share:.1%})"
+        reasons = [f"  {count:>12,}  {reason}" for reason, count in self.dropped.items() if count]
+        notes = [f"  {count:>12,}  {note} (kept)" for note, count in self.notes.items()]
+        return [total, *reasons, *notes]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop's history, ready to be split and indexed.
+
+    events: `EVENT_SCHEMA`; time in Unix seconds, kind an `EventKind` code. Sorted by user_id, then time;
+        events of one person and one second keep the order of the source, which is often the order of the
+        basket. Breaking ties by item_id instead would make the last item of every basket predictable.
+    items: `ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
+        more); text holds everything worth reading about the item, its title included.
+    layout: what the loader recognised, in words.
+    """
+
+    name: str
+    events: pl.DataFrame
+    items: pl.DataFrame
+    dropped: DropReport
+    layout: str = ""
+
+    @property
+    def n_people(self) -> int:
+        return self.events["user_id"].n_unique()
+
+
+def assemble_shop(
+    name: str, events: pl.DataFrame, items: pl.DataFrame, dropped: DropReport, layout: str
+) -> Shop:
+    """Bring cleaned tables into the common form: types, order, and one row for each touched item.
+
+    An item without a row gets its id as title and an empty text; its events are counted as a note.
+    """
+    events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
+    events = events.sort("user_id", "time", maintain_order=True)
+    items = items.select(ITEM_SCHEMA.names()).cast(ITEM_SCHEMA)
+    rowless = events.join(items, on="item_id", how="anti")
+    items = pl.concat([items, _bare_items(rowless["item_id"])]).sort("item_id")
+    notes = {"event of an item that has no row in the item table": rowless.height}
+    return Shop(name, events, items, dropped.with_notes(notes), layout)
+
+
+def require_trainable(
+    shop: Shop, *, min_people: int = 50, min_events_per_person: int = 5, min_items: int = 50
+) -> None:
+    """Raise `TooLittleData` unless there is enough to train on and to measure with.
+
+    Asks for `min_people` people with at least `min_events_per_person` events each, `min_items` items that
+    somebody touched, and some time between the first event and the last. All that is missing is said at once.
+    """
+    counts = shop.events["user_id"].value_counts()["count"]
+    n_people = int((counts >= min_events_per_person).sum())
+    n_items = shop.events["item_id"].n_unique()
+    missing = []
+    if n_people < min_people:
+        missing.append(
+            f"{n_people:,} people have {min_events_per_person} events or more, {min_people:,} needed"
+        )
+    if n_items < min_items:
+        missing.append(f"{n_items:,} items were touched, {min_items:,} needed")
+    if shop.events["time"].n_unique() < 2:
+        missing.append("all events carry the same time, so nothing can be held out as the future")
+    if missing:
+        summary = "; ".join(line.strip() for line in shop.dropped.lines())
+        raise TooLittleData(
+            f"{shop.name}: {'; '.join(missing)}. Bring a longer period or more people, or see whether "
+            f"too much was dropped: {summary}."
+        )
+
+
+def _bare_items(item_ids: pl.Series) -> pl.DataFrame:
+    bare = pl.DataFrame({"item_id": item_ids.unique()})
+    return bare.select(
+        "item_id",
+        title="item_id",
+        text=pl.lit(""),
+        category=pl.lit(None, pl.String),
+        price=pl.lit(None, pl.Float32),
+    )
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}

@@ -18,7 +18,7 @@ from training.errors import SourceUnreadable
 LAYOUTS = (
     "the UCI Online Retail table (.csv, .csv.gz)",
     "MovieLens 100K or 1M (its folder or its .zip)",
-    "a Stillroom folder (interactions.parquet, interactions.csv(.gz) or interactions/part-*.parquet, and items.*)",
+    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.*)",
     "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
 )
 

@@ -1,4 +1,4 @@
-"""The registry: list, show, verify, promote, roll back and prune bundles."""
+"""The registry: list, show, verify, promote, roll back and prune bundles, and print their ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from models.bundle import read_bundle, read_manifest
@@ -58,6 +59,23 @@ def promote(version: Version, store: Store = DEFAULT_STORE) -> None:
 def rollback(store: Store = DEFAULT_STORE) -> None:
     """Put the previously promoted bundle back into service."""
     typer.echo(f"current is {Registry(store).roll_back()}")
+
+
+@app.command()
+def ids(
+    people: Annotated[bool, typer.Option("--people/--items", help="Whose ids.")] = True,
+    limit: Annotated[int, typer.Option(min=1, help="How many ids at most.")] = 1000,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Print ids of the current bundle, one a line: people in row order, items by falling popularity."""
+    registry = Registry(store)
+    bundle = read_bundle(registry.path(registry.current()))
+    if people:
+        vocabulary, rows = bundle.people.people, np.arange(len(bundle.people.people))
+    else:
+        vocabulary, rows = bundle.items.vocabulary, np.argsort(-bundle.items.popularity, kind="stable")
+    for user_or_item_id in vocabulary.ids_of(rows[:limit].tolist()):
+        typer.echo(user_or_item_id)
 
 
 @app.command()

@@ -1,0 +1,121 @@
+# One name for each thing one does here. `make` alone lists them; CI calls the same names.
+#
+# Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
+# RUN_FOLDER (runs/latest, for report), LOAD_ARGS (for load), TRAIN_ARGS (for train and up), TEST_ARGS (for test).
+# STILLROOM_* in the environment reach the service unchanged.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PYTHON ?= python3.11 python3.12 python3.13 python3
+STORE ?= models/store
+DATA ?=
+RUN_FOLDER ?= runs/latest
+TRAIN_ARGS ?=
+LOAD_ARGS ?=
+TEST_ARGS ?=
+DEMO ?= data/demo-shop
+DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
+
+export OMP_NUM_THREADS ?= 2
+export ORT_DISABLE_TELEMETRY ?= 1
+
+PY := $(VENV)/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RUN_ENV := $(VENV)/.installed-training
+FULL_ENV := $(VENV)/.installed-everything
+say = @printf '\033[1m%s\033[0m\n' $(1)
+
+.PHONY: help up test check train report serve load compose-test openapi clean
+
+help: ## List these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
+		printf '  make %-14s %s\n' "$$name" "$$line"; done
+
+up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
+	@if [ ! -s '$(STORE)/current' ]; then \
+		echo 'up: nothing is promoted in $(STORE): training on a generated shop first (a few minutes)'; \
+		$(PY) -m training generate $(DEMO_SIZE) --out '$(DEMO)'; \
+		$(PY) -m training train '$(DEMO)' --store '$(STORE)' --quick $(TRAIN_ARGS); \
+	fi
+	@person=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)'); \
+	port=$${STILLROOM_PORT:-8000}; \
+	echo "up: serving $$(head -n 1 '$(STORE)/current') on http://127.0.0.1:$$port (API: /docs, metrics: /metrics); stop with Ctrl-C"; \
+	echo 'up: once it is ready, ask from another terminal:'; \
+	echo; \
+	echo "  curl -s http://127.0.0.1:$$port/recommend -H 'content-type: application/json' -d '{\"user_id\": \"$$person\", \"limit\": 5}'"; \
+	echo
+	@exec $(PY) -m service
+
+test: $(FULL_ENV) ## Run the tests
+	$(call say,'test: pytest; a failure names the behaviour that broke')
+	@$(PY) -m pytest $(TEST_ARGS)
+
+check: $(FULL_ENV) ## Lint, formatting, types, and that committed documents match the code
+	$(call say,'check: ruff check')
+	@$(PY) -m ruff check .
+	$(call say,'check: ruff format')
+	@$(PY) -m ruff format --check .
+	$(call say,'check: mypy --strict')
+	@$(PY) -m mypy
+	$(call say,'check: all clean')
+
+train: $(RUN_ENV) ## Train on DATA=file-or-folder and promote the bundle if it is the first or better
+	@if [ -z '$(DATA)' ]; then \
+		echo 'error: say what to train on: make train DATA=path/to/events.csv (a file or a folder)' >&2; exit 2; fi
+	$(call say,'train: $(DATA) -> $(STORE); figures under runs/latest')
+	@$(PY) -m training train '$(DATA)' --store '$(STORE)' $(TRAIN_ARGS)
+
+report: $(RUN_ENV) ## Write the report of the latest training run to reports/
+	$(call say,'report: $(RUN_FOLDER) -> reports/')
+	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
+
+serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variables
+	$(call say,'serve: the current bundle, settings from STILLROOM_*')
+	@exec $(PY) -m service
+
+load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its own; writes reports/load.json
+	@mkdir -p reports
+	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/load-people.txt
+	@$(PY) -m models ids --items --limit 20000 --store '$(STORE)' >reports/load-items.txt
+	$(call say,'load: Locust at a constant rate; result in reports/load.json')
+	@$(PY) -m loadtest --people-file reports/load-people.txt --items-file reports/load-items.txt $(LOAD_ARGS)
+
+compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
+	@$(call find_python); exec $$python deploy/compose_test.py
+
+openapi: $(FULL_ENV) ## Write docs/openapi.json from the code
+	@$(PY) -m service.openapi
+	$(call say,'openapi: docs/openapi.json')
+
+clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info
+	@find . -path './$(VENV)' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	$(call say,'clean: caches and build left-overs are gone')
+
+# The first interpreter of PYTHON that is new enough and can make environments, as $python.
+define find_python
+python=; for candidate in $(PYTHON); do \
+	if $$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then python=$$candidate; break; fi; done; \
+if [ -z "$$python" ]; then \
+	echo 'error: no Python 3.11 or newer with the venv module (tried: $(PYTHON))' >&2; \
+	echo '       on Debian: apt-get install python3 python3-venv; or name one: make PYTHON=/path/to/python3' >&2; \
+	exit 1; fi
+endef
+
+$(VENV)/bin/python:
+	@$(call find_python); echo "environment: $$($$python --version) in $(VENV)"; $$python -m venv '$(VENV)'
+
+$(RUN_ENV): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'environment: installing what serving and training need (minutes the first time)'
+	@$(PIP_INSTALL) -e '.[training]'
+	@touch $@
+
+$(FULL_ENV): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'environment: installing everything, tests and load generator included (minutes the first time)'
+	@$(PIP_INSTALL) -e '.[training,loadtest,dev]'
+	@touch $@ $(RUN_ENV)

@@ -40,7 +40,7 @@ class GeneratorSettings:
     n_categories: int = 12
     seed: int = 0
     people_per_chunk: int = 20_000
-    """People simulated together and written as one part. Raising it takes memory (about 4 kB a person at 20
+    """People simulated together and written as one part. Raising it takes memory (about 10 kB a person at 20
     events) and changes the draw."""
     taste_drift: float = 0.3
     """How far tastes turn over the period: 0 never, 1 to something unrelated."""

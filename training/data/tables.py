@@ -170,7 +170,7 @@ def _read_items(path: Path | None, mapping: ColumnMapping) -> tuple[pl.DataFrame
         table.select(
             item_id=item_id,
             title=_words(title) if title else pl.lit(""),
-            text=pl.concat_str([_words(column) for column in texts], separator=" ") if texts else pl.lit(""),
+            text=_words_of_all(texts),
             category=_words(category) if category else pl.lit(None, pl.String),
             price=_price(price) if price else pl.lit(None, pl.Float32),
         ),
@@ -187,6 +187,13 @@ def _read_items(path: Path | None, mapping: ColumnMapping) -> tuple[pl.DataFrame
 
 def _words(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.String).fill_null("").str.strip_chars()
+
+
+def _words_of_all(columns: Sequence[str]) -> pl.Expr:
+    if not columns:
+        return pl.lit("")
+    joined = pl.concat_str([_words(column) for column in columns], separator=" ")
+    return joined.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
 def _price(column: str) -> pl.Expr:

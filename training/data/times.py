@@ -32,16 +32,18 @@ class TimeFormat(StrEnum):
 
 
 def detect_time_format(sample: pl.Series) -> TimeFormat:
-    """Say how these times are written; a format is believed when most of the readable values have it.
+    """Say how these times are written, going by what most of the values can be read as.
 
-    sample: a few thousand values of the column; nulls are ignored. Text of which at most half are numbers
+    sample: a few thousand values of the column; nulls are ignored. Without a single readable value the answer
     is ISO 8601.
     """
     if sample.dtype.is_temporal():
         return TimeFormat.DATE_TYPE
-    present = sample.drop_nulls()
-    numbers = present.cast(pl.Float64, strict=False).drop_nulls()
-    if len(numbers) * 2 <= len(present):
+    numbers = sample.cast(pl.Float64, strict=False).drop_nulls()
+    dates = (
+        sample.alias("t").to_frame().select(unix_seconds("t", TimeFormat.ISO_8601)).to_series().drop_nulls()
+    )
+    if len(dates) > len(numbers) or numbers.is_empty():
         return TimeFormat.ISO_8601
     middle = numbers.sort().item(len(numbers) // 2)
     return TimeFormat.UNIX_SECONDS if middle < _SECONDS_BELOW else TimeFormat.UNIX_MILLISECONDS

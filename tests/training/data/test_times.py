@@ -1,0 +1,105 @@
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.data.times import (
+    EARLIEST_SECONDS,
+    LATEST_SECONDS,
+    TimeFormat,
+    detect_time_format,
+    unix_seconds,
+)
+
+NOON = int(datetime(2024, 7, 1, 12, tzinfo=UTC).timestamp())
+
+seconds = st.integers(EARLIEST_SECONDS, LATEST_SECONDS)
+
+
+def read(values: pl.Series, time_format: TimeFormat) -> list[int | None]:
+    return values.alias("t").to_frame().select(unix_seconds("t", time_format)).to_series().to_list()
+
+
+@given(st.lists(seconds, min_size=1))
+def test_seconds_are_recognised_and_read_back(times: list[int]) -> None:
+    series = pl.Series(times)
+    assert detect_time_format(series) is TimeFormat.UNIX_SECONDS
+    assert read(series, TimeFormat.UNIX_SECONDS) == times
+
+
+@given(st.lists(seconds, min_size=1))
+def test_milliseconds_as_text_are_recognised_and_read_back(times: list[int]) -> None:
+    series = pl.Series([str(time * 1000 + 999) for time in times])
+    assert detect_time_format(series) is TimeFormat.UNIX_MILLISECONDS
+    assert read(series, TimeFormat.UNIX_MILLISECONDS) == times
+
+
+@given(st.lists(st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1)), min_size=1))
+def test_iso_text_is_recognised_and_read_back(times: list[datetime]) -> None:
+    series = pl.Series([time.isoformat() for time in times])
+    assert detect_time_format(series) is TimeFormat.ISO_8601
+    assert read(series, TimeFormat.ISO_8601) == [
+        int(time.replace(tzinfo=UTC, microsecond=0).timestamp()) for time in times
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-07-01T12:00:00Z",
+        "2024-07-01 12:00:00",
+        "2024-07-01 12:00:00 UTC",
+        "2024-07-01T14:00:00+02:00",
+        "2024-07-01T14:00:00+0200",
+        "2024-07-01T14:00:00+02",
+        "2024-07-01T07:00-05:00",
+        "2024-07-01T12:00",
+        " 2024-07-01T12:00:00.750Z",
+        "2024-07-01T12:00:00,5",
+    ],
+)
+def test_spellings_of_one_moment_are_one_time(text: str) -> None:
+    assert read(pl.Series([text]), TimeFormat.ISO_8601) == [NOON]
+
+
+def test_date_alone_is_its_midnight() -> None:
+    assert read(pl.Series(["2024-07-01"]), TimeFormat.ISO_8601) == [NOON - 12 * 3600]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2024-13-01", "2024-07-01T25:00:00", "01/07/2024"])
+def test_text_that_is_no_time_is_null(text: str) -> None:
+    assert read(pl.Series([text]), TimeFormat.ISO_8601) == [None]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e300", "soon"])
+def test_number_that_is_no_time_is_null(text: str) -> None:
+    assert read(pl.Series([text]), TimeFormat.UNIX_SECONDS) == [None]
+
+
+def test_few_numbers_among_dates_do_not_make_them_numbers() -> None:
+    assert detect_time_format(pl.Series(["2024-07-01", "0", "2024-07-02"])) is TimeFormat.ISO_8601
+
+
+def test_one_wild_number_does_not_change_the_unit() -> None:
+    assert detect_time_format(pl.Series([NOON, NOON + 1, NOON * 1000])) is TimeFormat.UNIX_SECONDS
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pl.Series([datetime(2024, 7, 1, 12)]),
+        pl.Series([datetime(2024, 7, 1, 12)]).cast(pl.Datetime("ns")),
+        pl.Series([datetime(2024, 7, 1, 12)])
+        .dt.replace_time_zone("UTC")
+        .dt.convert_time_zone("Europe/Paris"),
+    ],
+)
+def test_date_types_are_read_as_the_moment_they_mean(series: pl.Series) -> None:
+    assert detect_time_format(series) is TimeFormat.DATE_TYPE
+    assert read(series, TimeFormat.DATE_TYPE) == [NOON]
+
+
+def test_date_type_without_a_time_of_day_is_midnight() -> None:
+    assert read(pl.Series([date(2024, 7, 1)]), TimeFormat.DATE_TYPE) == [NOON - 12 * 3600]

@@ -1,0 +1,144 @@
+"""Public data sets by name: fetched from their publishers, verified, and left as files `read_shop` reads.
+
+MovieLens zips are read as they are. The Online Retail zip holds an Excel sheet, which becomes a gzipped CSV.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastexcel
+import polars as pl
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.data.online_retail import COLUMNS
+from training.data.transfer import OnBytes, fetch_file, md5_of
+from training.errors import DownloadFailed
+
+ONLINE_RETAIL_ROWS = 541_909
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A public data set.
+
+    file_name: what it is called when it is ready. page: where a person finds it.
+    md5: of the fetched file, None where the publisher gives none.
+    convert: makes the ready file out of the fetched one; None where the fetched file is ready.
+    """
+
+    name: str
+    url: str
+    file_name: str
+    page: str
+    md5: str | None = None
+    convert: Callable[[Path, Path], None] | None = None
+
+
+def download(name: str, directory: Path) -> Path:
+    """Fetch a data set of `DATA_SETS` into `directory` and return the file that `read_shop` reads.
+
+    A file that is already there and whole is not fetched again. Raises `DownloadFailed`.
+    """
+    data_set = DATA_SETS.get(name)
+    if data_set is None:
+        raise DownloadFailed(f"There is no data set {name!r}; known are {', '.join(DATA_SETS)}.")
+    return download_data_set(data_set, directory)
+
+
+def download_data_set(data_set: DataSet, directory: Path) -> Path:
+    """Fetch, verify and, where needed, convert a data set; see `download`."""
+    ready = directory / data_set.file_name
+    if _is_whole(ready, data_set):
+        return ready
+    fetched = ready if data_set.convert is None else ready.with_name(f"{data_set.name}.fetched")
+    try:
+        with _progress(data_set.name) as on_bytes:
+            fetch_file(data_set.url, fetched, md5=data_set.md5, on_bytes=on_bytes)
+    except DownloadFailed as error:
+        raise type(error)(f"{error} The data set's page is {data_set.page}.") from error
+    if data_set.convert is not None:
+        data_set.convert(fetched, ready)
+        fetched.unlink()
+    return ready
+
+
+def convert_online_retail(archive: Path, destination: Path, n_rows: int = ONLINE_RETAIL_ROWS) -> None:
+    """Turn the publisher's zip, which holds one Excel sheet, into the gzipped CSV that the loader reads.
+
+    The publisher gives no checksum, so the zip's own CRCs and the number of rows stand in for one. Raises
+    `DownloadFailed` where they do not fit.
+    """
+    table = _read_sheet(archive).select(
+        pl.col(name).dt.to_string("%Y-%m-%d %H:%M:%S") if name == "InvoiceDate" else name for name in COLUMNS
+    )
+    if table.height != n_rows:
+        raise DownloadFailed(f"{archive} has {table.height:,} rows, {n_rows:,} expected. Try again.")
+    part = destination.with_name(destination.name + ".part")
+    table.write_csv(part, compression="gzip", check_extension=False)
+    part.replace(destination)
+
+
+def _read_sheet(archive: Path) -> pl.DataFrame:
+    """Read the sheet with all columns as text, but for the time of the invoice."""
+    types: dict[str | int, fastexcel.DType] = {name: "string" for name in COLUMNS if name != "InvoiceDate"}
+    types["InvoiceDate"] = "datetime"
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            damaged = zipped.testzip()
+            if damaged is not None:
+                raise DownloadFailed(f"{archive}: the CRC of {damaged} is wrong. Try again.")
+            workbook = next(member for member in zipped.namelist() if member.endswith(".xlsx"))
+            sheet = fastexcel.read_excel(zipped.read(workbook)).load_sheet(0, dtypes=types)
+    except (zipfile.BadZipFile, StopIteration, fastexcel.FastExcelError) as error:
+        raise DownloadFailed(
+            f"{archive} is not the zip of one Excel sheet that was expected: {error!r}."
+        ) from error
+    return sheet.to_polars()
+
+
+def _is_whole(ready: Path, data_set: DataSet) -> bool:
+    """A converted file was checked before it got its name; a fetched one can be checked again."""
+    if not ready.is_file():
+        return False
+    return data_set.convert is not None or data_set.md5 is None or md5_of(ready) == data_set.md5
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[OnBytes]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda n_there, n_expected: progress.update(task, completed=n_there, total=n_expected)
+
+
+DATA_SETS = {
+    data_set.name: data_set
+    for data_set in (
+        DataSet(
+            "movielens-100k",
+            "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+            "ml-100k.zip",
+            "https://grouplens.org/datasets/movielens/100k/",
+            md5="0e33842e24a9c977be4e0107933c0723",
+        ),
+        DataSet(
+            "movielens-1m",
+            "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+            "ml-1m.zip",
+            "https://grouplens.org/datasets/movielens/1m/",
+            md5="c4d9eecfca2ab87c1945afe126590906",
+        ),
+        DataSet(
+            "online-retail",
+            "https://archive.ics.uci.edu/static/public/352/online+retail.zip",
+            "online_retail.csv.gz",
+            "https://archive.ics.uci.edu/dataset/352/online+retail",
+            convert=convert_online_retail,
+        ),
+    )
+}

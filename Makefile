@@ -82,7 +82,7 @@ load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its o
 	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/load-people.txt
 	@$(PY) -m models ids --items --limit 20000 --store '$(STORE)' >reports/load-items.txt
 	$(call say,'load: Locust at a constant rate; result in reports/load.json')
-	@$(PY) -m loadtest --people-file reports/load-people.txt --items-file reports/load-items.txt $(LOAD_ARGS)
+	@$(PY) -m loadtest --people reports/load-people.txt --items reports/load-items.txt $(LOAD_ARGS)
 
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py

@@ -1,0 +1,69 @@
+"""A load test at a constant rate against an SLA. Exits 0 if it is met, 1 if not, 2 if nothing was shown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.errors import LoadTestError
+from loadtest.run import run_against, run_with_own_servers, write_report
+from loadtest.verdict import Settings
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+
+@app.command(help=__doc__)
+def main(
+    people: Annotated[str, typer.Option(help="File of user ids, one a line, or 'user-{}:500'.")],
+    items: Annotated[str, typer.Option(help="File of item ids, one a line, or 'item-{}:500'.")],
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second, all users together.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the measured window.")] = 60.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Seconds before it; only failures count.")] = 5.0,
+    users: Annotated[int | None, typer.Option(min=1, help="Locust users; left out, one a request/s.")] = None,
+    sla_ms: Annotated[float, typer.Option(min=0.1, help="p99 must be under this.")] = 50.0,
+    seed: Annotated[int, typer.Option(help="Seed of who asks for what.")] = 0,
+    host: Annotated[str | None, typer.Option(help="Test this address instead of own servers.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the own service; left out, a free one.")] = None,
+    kill_redis_at: Annotated[float | None, typer.Option(help="Kill Redis at this second.")] = None,
+    restart_redis_at: Annotated[float | None, typer.Option(help="Start it again at this second.")] = None,
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/load.json"),
+) -> None:
+    """Run, report, decide."""
+    if restart_redis_at is not None and not (kill_redis_at or seconds) < restart_redis_at < seconds:
+        raise typer.BadParameter("--restart-redis-at lies between --kill-redis-at and --seconds")
+    if kill_redis_at is not None and not 0 <= kill_redis_at < seconds:
+        raise typer.BadParameter("--kill-redis-at lies within --seconds")
+    if host is not None and kill_redis_at is not None:
+        raise typer.BadParameter("the Redis behind --host is not ours to kill")
+    settings = Settings(
+        rate=rate,
+        seconds=seconds,
+        warmup_seconds=warmup,
+        sla_ms=sla_ms,
+        users=users or max(1, round(rate)),
+        seed=seed,
+        kill_redis_at=kill_redis_at,
+        restart_redis_at=restart_redis_at,
+    )
+    typer.echo(f"load: {rate:g} requests a second for {seconds:g} s after {warmup:g} s of warm-up")
+    if host is None:
+        report = run_with_own_servers(people, items, settings, out.parent, port)
+    else:
+        report = run_against(host, people, items, settings)
+    write_report(report, out)
+    times = f"p50 {report['p50_ms']} ms, p95 {report['p95_ms']} ms, p99 {report['p99_ms']} ms"
+    typer.echo(f"load: {report['rps']} requests a second, {report['failures']} failures, {times}")
+    typer.echo(f"load: tiers {report['tiers']}, degraded {report['degraded']}; all of it in {out}")
+    typer.echo("load: SLA met" if report["met"] else f"load: SLA missed: {'; '.join(report['missed'])}")
+    raise typer.Exit(0 if report["met"] else 1)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except LoadTestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

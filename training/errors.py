@@ -1,6 +1,9 @@
 """Everything that can be wrong on the training side. One tree:
 
 TrainingError
+├── NotFinite                   a model's parameters or loss left the real numbers; change the setting it names
+├── ExportMismatch              the exported student does not score as the trained one; a developer mends it
+├── RunMissing                  a report was asked for and there is no finished training run
 └── DataError                   the shop's data cannot be used; the ML engineer mends the files or the call
     ├── SourceUnreadable        no such path, a damaged file, or a layout nobody here knows
     ├── ColumnMissing           a table lacks a column that the mapping asks for
@@ -13,6 +16,18 @@ TrainingError
 
 class TrainingError(Exception):
     """Root of every error that `training` raises on purpose."""
+
+
+class NotFinite(TrainingError):
+    """Training diverged. The message names the model and the setting to change."""
+
+
+class ExportMismatch(TrainingError):
+    """The ONNX student and the torch student disagree by more than the stated tolerance."""
+
+
+class RunMissing(TrainingError):
+    """There is no finished run where one was asked for; train first."""
 
 
 class DataError(TrainingError):

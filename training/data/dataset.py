@@ -1,0 +1,99 @@
+"""A shop's tables as integer arrays: ids become rows, events become one packed history a person.
+
+A `Shop` (strings, as loaded) goes in; a `Dataset` comes out, which everything after it reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.histories import Histories
+from models.vocabulary import Vocabulary
+from training.data.shop import Shop
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is known of each item, by item_index.
+
+    titles, texts: (n_items,). categories: (n_items,), None where the shop gave none.
+    prices: (n_items,) float32, NaN where unknown. first_seen: (n_items,) int64, Unix seconds of its first event.
+    """
+
+    titles: list[str]
+    texts: list[str]
+    categories: list[str | None]
+    prices: npt.NDArray[np.float32]
+    first_seen: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A shop as arrays. histories: everybody's events by row of `people`, oldest first."""
+
+    name: str
+    items: Vocabulary
+    people: Vocabulary
+    catalogue: Catalogue
+    histories: Histories
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """What a member may learn from: everybody's events before a moment, and the catalogue.
+
+    histories: (n_people) rows; people without events before the moment have an empty one.
+    until: Unix seconds, exclusive; the moment from which the future is unknown.
+    """
+
+    histories: Histories
+    catalogue: Catalogue
+    until: int
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue, items not seen yet included."""
+        return len(self.catalogue)
+
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Events per item; (n_items,)."""
+        return np.bincount(self.histories.item_indices, minlength=self.n_items)
+
+
+def index_shop(shop: Shop) -> Dataset:
+    """Give every person and item a row and pack the events; rows follow the sorted ids.
+
+    The shop's events come sorted by person and time and keep that order. Items without any event stay in the
+    catalogue: they can be recommended by their text.
+    """
+    items = shop.items.sort("item_id")
+    item_ids = items["item_id"].to_list()
+    user_ids = shop.events["user_id"].unique().sort().to_list()
+    events = shop.events.with_columns(
+        item_index=pl.col("item_id").replace_strict(item_ids, range(len(item_ids)), return_dtype=pl.Int32),
+        user_index=pl.col("user_id").replace_strict(user_ids, range(len(user_ids)), return_dtype=pl.Int32),
+    ).sort("user_index", "time", maintain_order=True)
+    item_indices = events["item_index"].to_numpy()
+    times = events["time"].to_numpy()
+    first_seen = np.full(len(item_ids), np.iinfo(np.int64).max)
+    np.minimum.at(first_seen, item_indices, times)
+    catalogue = Catalogue(
+        titles=items["title"].to_list(),
+        texts=items["text"].to_list(),
+        categories=items["category"].to_list(),
+        prices=items["price"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
+        first_seen=first_seen,
+    )
+    offsets = np.zeros(len(user_ids) + 1, np.int64)
+    np.cumsum(np.bincount(events["user_index"].to_numpy(), minlength=len(user_ids)), out=offsets[1:])
+    histories = Histories(offsets, item_indices, times, events["kind"].to_numpy())
+    return Dataset(
+        shop.name, Vocabulary.from_ids(item_ids), Vocabulary.from_ids(user_ids), catalogue, histories
+    )

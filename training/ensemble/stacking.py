@@ -1,0 +1,61 @@
+"""Stacking: a logistic regression over the members' meta-features (Wolpert 1992)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from training.ensemble.strategy import Strategy
+from training.members.member import Floats
+
+
+@dataclass
+class Stacking(Strategy):
+    """Log-odds linear in the standardised features. l2: strength of the penalty on their weights."""
+
+    l2: float = 1.0
+    name: ClassVar[str] = "stacking"
+
+    def fit(self, features: Floats, labels: npt.NDArray[np.bool_], *, seed: int) -> Self:
+        """Standardise, fit by L-BFGS, then fold the standardisation into the coefficients."""
+        scaler = StandardScaler().fit(features)
+        model = LogisticRegression(C=1.0 / self.l2, max_iter=1000, random_state=seed)
+        model.fit(scaler.transform(features), labels)
+        self._weights = model.coef_[0]
+        coefficients = model.coef_[0] / scaler.scale_
+        self._coefficients = coefficients.astype(np.float32)
+        self._intercept = np.float32(model.intercept_[0] - coefficients @ scaler.mean_)
+        return self
+
+    def logit(self, features: Floats) -> Floats:
+        """One product with the coefficients."""
+        return np.asarray(features @ self._coefficients + self._intercept, np.float32)
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Coefficients of the standardised features, comparable with each other."""
+        return self._weights
+
+    def save(self, folder: Path) -> None:
+        """Write coefficients and intercept."""
+        np.savez(
+            folder / "stacking.npz",
+            coefficients=self._coefficients,
+            intercept=self._intercept,
+            weights=self._weights,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        strategy = cls()
+        with np.load(folder / "stacking.npz") as arrays:
+            strategy._coefficients = arrays["coefficients"]
+            strategy._intercept = arrays["intercept"]
+            strategy._weights = arrays["weights"]
+        return strategy

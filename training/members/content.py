@@ -1,0 +1,73 @@
+"""Content: TF-IDF over item texts; a person is the recency-weighted mean of their items' vectors.
+
+Needs no other person to have touched an item, so it is the member that knows new products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from models.history import History
+from training.data.dataset import Interactions
+from training.members.member import Floats, Member, Progress, no_progress
+from training.members.recency import recency_matrix
+
+
+def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
+    """TF-IDF of item texts, words and pairs of words, rows of length 1; (n_items, <= n_features) float32.
+
+    A text without a usable word gives a row of zeros. Where no text has one, a single empty column.
+    """
+    vectorizer = TfidfVectorizer(
+        max_features=n_features, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32, min_df=1
+    )
+    try:
+        return sparse.csr_matrix(vectorizer.fit_transform(texts))
+    except ValueError:  # "empty vocabulary": a shop without texts is a shop this member says nothing about
+        return sparse.csr_matrix((len(texts), 1), dtype=np.float32)
+
+
+@dataclass
+class Content(Member):
+    """Cosine between a person's mean text vector and each item's.
+
+    n_features: words and word pairs kept. half_life: in items; shorter follows the last interest.
+    """
+
+    n_features: int = 10_000
+    half_life: float = 5.0
+    name: ClassVar[str] = "content"
+
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Vectorise the catalogue's texts; interactions are not looked at."""
+        self._items = text_matrix(interactions.catalogue.texts, self.n_features)
+        return self
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        """NaN for items without text and for people none of whose items has any."""
+        weights = recency_matrix(histories, self._items.shape[0], self.half_life)
+        profiles = normalize(weights @ self._items)
+        scores: Floats = (profiles @ self._items.T).toarray()
+        scores[:, self._items.getnnz(axis=1) == 0] = np.nan
+        scores[profiles.getnnz(axis=1) == 0] = np.nan
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write the text matrix."""
+        sparse.save_npz(folder / "content.npz", self._items)
+        np.save(folder / "content_half_life.npy", self.half_life)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read it."""
+        member = cls(half_life=float(np.load(folder / "content_half_life.npy")))
+        member._items = sparse.load_npz(folder / "content.npz")
+        return member

@@ -1,0 +1,100 @@
+"""Matrix factorisation: implicit-feedback ALS (Hu, Koren, Volinsky 2008), people folded in from their history.
+
+Confidence is 1 + alpha * weight (eq. 3 there), where the weight falls with recency. A person's factors are
+solved from their history at scoring time, so strangers and every prefix of a history have some too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy import sparse
+
+from models.history import History
+from training.data.dataset import Interactions
+from training.errors import NotFinite
+from training.members.member import Floats, Member, Progress, no_progress
+from training.members.recency import recency_matrix
+
+
+@dataclass
+class Factorization(Member):
+    """ALS dot products.
+
+    n_factors: length of a factor vector. l2: regularisation; small catalogues want 30 to 100.
+    alpha: how much an event adds to the confidence of 1. n_iterations: sweeps over people and items.
+    fit_half_life, fold_half_life: recency in items while learning item factors and while folding in.
+    """
+
+    n_factors: int = 128
+    l2: float = 50.0
+    alpha: float = 10.0
+    n_iterations: int = 15
+    fit_half_life: float = 200.0
+    fold_half_life: float = 10.0
+    name: ClassVar[str] = "als"
+
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Alternate `n_iterations` times over people and items."""
+        weights = recency_matrix(list(interactions.histories), interactions.n_items, self.fit_half_life)
+        model = self._model(seed)
+        model.fit(
+            self.alpha * weights,
+            show_progress=False,
+            callback=lambda sweep, *_: progress((sweep + 1) / self.n_iterations, f"sweep {sweep + 1}"),
+        )
+        if not np.isfinite(model.item_factors).all():
+            raise NotFinite(f"{self.name}: item factors are not finite; raise l2 (now {self.l2})")
+        self._item_factors = np.asarray(model.item_factors, np.float32)
+        self._known = interactions.item_counts() > 0
+        self._fold = self._folding_model()
+        return self
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        """NaN for items without events and for people with an empty history."""
+        weights = recency_matrix(histories, len(self._item_factors), self.fold_half_life)
+        return self.score_weights(weights)
+
+    def score_weights(self, weights: sparse.csr_matrix) -> Floats:
+        """Fold in people given as (n_people, n_items) weights and score the catalogue."""
+        user_factors = self._fold.recalculate_user(np.arange(weights.shape[0]), self.alpha * weights)
+        scores: Floats = user_factors @ self._item_factors.T
+        scores[:, ~self._known] = np.nan
+        scores[weights.getnnz(axis=1) == 0] = np.nan
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write item factors and what folding in needs."""
+        fold = np.array([self.l2, self.alpha, self.fold_half_life])
+        np.savez(folder / "als.npz", item_factors=self._item_factors, known=self._known, fold=fold)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        with np.load(folder / "als.npz") as arrays:
+            l2, alpha, fold_half_life = arrays["fold"].tolist()
+            n_factors = arrays["item_factors"].shape[1]
+            member = cls(n_factors=n_factors, l2=l2, alpha=alpha, fold_half_life=fold_half_life)
+            member._item_factors, member._known = arrays["item_factors"], arrays["known"]
+        member._fold = member._folding_model()
+        return member
+
+    def _model(self, seed: int) -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=self.n_factors,
+            regularization=self.l2,
+            alpha=1.0,  # applied to the weights before, so that the confidence is 1 + alpha * weight
+            iterations=self.n_iterations,
+            random_state=seed,
+        )
+
+    def _folding_model(self) -> AlternatingLeastSquares:
+        """A model that knows item factors only; enough to solve for people."""
+        model = self._model(seed=0)
+        model.item_factors = self._item_factors
+        return model

@@ -1,0 +1,56 @@
+"""The contract of an ensemble member: fit on the past, then score the whole catalogue for any history.
+
+A member is a function of a history, not of a user row: so strangers, every prefix of a history and augmented
+copies can be scored, and the student can be taught on all of them. What a member cannot score is NaN.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import History
+from training.data.dataset import Interactions
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[float, str], None]
+"""Called with the share done in [0, 1] and a few words on where it stands."""
+
+
+def no_progress(share: float, words: str) -> None:
+    """Report to nobody."""
+
+
+class Member(ABC):
+    """One model of the ensemble.
+
+    name: its key in reports and manifests. scores_strangers: whether an empty history gets scores, not NaN.
+    """
+
+    name: ClassVar[str]
+    scores_strangers: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Learn from scratch; a second call forgets the first. Raises NotFinite where training diverged."""
+
+    @abstractmethod
+    def score(self, histories: Sequence[History]) -> Floats:
+        """Score every item for every history; (n_people, n_items) float32, NaN where the member has no opinion.
+
+        Higher is better. The scale is the member's own; items of the history are scored like any other.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what scoring needs into a folder, as plain arrays."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; scores are equal to the bit."""

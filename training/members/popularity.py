@@ -1,0 +1,51 @@
+"""Popularity: time-decayed interactions per item, the same for everybody. The baseline that is hard to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from models.history import SECONDS_PER_DAY, History
+from training.data.dataset import Interactions
+from training.members.member import Floats, Member, Progress, no_progress
+
+
+def decayed_popularity(interactions: Interactions, half_life_days: float) -> Floats:
+    """Events per item, each counting 0.5 ** (its age in days / half_life_days); (n_items,) float32."""
+    histories = interactions.histories
+    age_days = (interactions.until - histories.times) / SECONDS_PER_DAY
+    weights = np.exp2(-age_days / half_life_days)
+    return np.bincount(histories.item_indices, weights, interactions.n_items).astype(np.float32)
+
+
+@dataclass
+class Popularity(Member):
+    """log(1 + decayed events). half_life_days: age at which an event counts half; shorter follows fashions."""
+
+    half_life_days: float = 60.0
+    name: ClassVar[str] = "popularity"
+    scores_strangers: ClassVar[bool] = True
+
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Count."""
+        self._scores = np.log1p(decayed_popularity(interactions, self.half_life_days))
+        return self
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        """The same row for everybody."""
+        return np.tile(self._scores, (len(histories), 1))
+
+    def save(self, folder: Path) -> None:
+        """Write one array."""
+        np.save(folder / "popularity.npy", self._scores)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read it."""
+        member = cls()
+        member._scores = np.load(folder / "popularity.npy")
+        return member

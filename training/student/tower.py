@@ -1,0 +1,129 @@
+"""The student's two towers. Neither has a row per person.
+
+A person is what eight heads of attention make of their last events: each head weighs events by content and by a
+learned recency, and pools them; a two-layer head with the latest item as a residual makes the user vector.
+An item is its id embedding plus a linear map of its text vector, so an item without events still has a place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.history import EventKind
+
+
+@dataclass(frozen=True)
+class TowerSettings:
+    """Widths of the student. n_factors: of user and item vectors. n_heads: of the attention.
+
+    n_hidden: of the head. event_dropout: share of events hidden while training; higher generalises to
+    histories never seen. id_dropout: share of items known by text alone while training; higher makes new
+    items better and old ones worse.
+    """
+
+    n_factors: int = 128
+    n_heads: int = 8
+    n_hidden: int = 256
+    event_dropout: float = 0.1
+    id_dropout: float = 0.05
+
+
+class UserTower(nn.Module):
+    """Events to user vectors. This is the module that is exported."""
+
+    def __init__(self, settings: TowerSettings) -> None:
+        super().__init__()
+        width, self.n_heads = settings.n_factors, settings.n_heads
+        self.kind = nn.Embedding(len(EventKind), width)
+        self.null_event = nn.Parameter(torch.zeros(width))  # attended by all; alone, it is the stranger
+        self.content = nn.Linear(width, settings.n_heads)
+        self.recency = nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, settings.n_heads))
+        pooled = settings.n_heads * width
+        self.hidden = nn.Linear(pooled + width + 1, settings.n_hidden)
+        self.output = nn.Linear(settings.n_hidden, width)
+        self.residual = nn.Linear(pooled + width, width)
+        nn.init.zeros_(self.kind.weight)
+
+    def forward(
+        self, history_vectors: Tensor, is_event: Tensor, gap_log_days: Tensor, event_kinds: Tensor
+    ) -> Tensor:
+        """history_vectors (b, length, n_factors), the others (b, length), newest event first; (b, n_factors)."""
+        events = (history_vectors + self.kind(event_kinds)) * is_event.unsqueeze(2)
+        null = self.null_event.expand(events.shape[0], 1, -1)
+        tokens = torch.cat([null, events], dim=1)  # (b, 1 + length, n_factors)
+        logits = self.content(tokens) + self._recency(is_event, gap_log_days)
+        mask = torch.cat([torch.ones_like(is_event[:, :1]), is_event], dim=1).unsqueeze(2)
+        weights = torch.softmax(logits.masked_fill(mask == 0, -1e4), dim=1)  # (b, 1 + length, n_heads)
+        pooled = (weights.transpose(1, 2) @ tokens).flatten(1)  # (b, n_heads * n_factors)
+        latest = events[:, 0]
+        n_events = torch.log1p(is_event.sum(dim=1, keepdim=True))
+        hidden = F.gelu(self.hidden(torch.cat([pooled, latest, n_events], dim=1)))
+        vectors: Tensor = self.output(hidden) + self.residual(torch.cat([pooled, latest], dim=1))
+        return vectors
+
+    def _recency(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
+        """Logits of what is known of an event's age, zeros for the null event; (b, 1 + length, n_heads)."""
+        position = torch.cumsum(torch.ones_like(is_event), dim=1) - 1.0
+        is_latest_visit = (gap_log_days < 0.05).to(gap_log_days.dtype)  # within about an hour of the last event
+        ages = torch.stack([torch.log1p(position), position / 50.0, gap_log_days, is_latest_visit], dim=2)
+        logits = self.recency(ages)
+        return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
+
+
+class ItemTower(nn.Module):
+    """Item vectors for one use (in histories, or as answers): id embedding plus a map of the text vector."""
+
+    def __init__(self, text_vectors: Tensor, n_factors: int) -> None:
+        super().__init__()
+        self.text_vectors: Tensor
+        self.register_buffer("text_vectors", text_vectors)
+        self.identity = nn.Parameter(torch.randn(len(text_vectors), n_factors) * 0.02)
+        self.text = nn.Linear(text_vectors.shape[1], n_factors)
+
+    def forward(self, knows_id: Tensor | None = None) -> Tensor:
+        """Vectors of all items, (n_items, n_factors); knows_id (n_items, 1) zeroes id embeddings."""
+        identity = self.identity if knows_id is None else self.identity * knows_id
+        vectors: Tensor = identity + self.text(self.text_vectors)
+        return vectors
+
+    @torch.no_grad()
+    def start_from(self, vectors: Tensor, l2: float = 1.0) -> None:
+        """Set the towers so that items get these vectors (n_items, n_factors): ridge on text, id the rest."""
+        text = torch.cat([self.text_vectors, torch.ones(len(vectors), 1)], dim=1)
+        gram = text.T @ text + l2 * torch.eye(text.shape[1])
+        solution = torch.linalg.solve(gram, text.T @ vectors)
+        self.text.weight.copy_(solution[:-1].T)
+        self.text.bias.copy_(solution[-1])
+        self.identity.copy_(vectors - text @ solution)
+
+
+class StudentModel(nn.Module):
+    """Both towers. Tables for items in histories and for items as answers are separate."""
+
+    def __init__(self, text_vectors: Tensor, settings: TowerSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.history_items = ItemTower(text_vectors, settings.n_factors)
+        self.answer_items = ItemTower(text_vectors, settings.n_factors)
+        self.user_tower = UserTower(settings)
+
+    def forward(self, item_rows: Tensor, gap_log_days: Tensor, event_kinds: Tensor) -> Tensor:
+        """Scores of the whole catalogue; inputs (b, length) as `encode_histories` makes them; (b, n_items)."""
+        knows_id = self._knows_id(len(self.answer_items.identity))
+        history_table = F.pad(self.history_items(knows_id), (0, 0, 1, 0))  # row 0 is padding
+        is_event = (item_rows > 0).float()
+        if self.training and self.settings.event_dropout:
+            is_event = is_event * (torch.rand_like(is_event) >= self.settings.event_dropout)
+        vectors = F.embedding(item_rows, history_table)
+        user_vectors = self.user_tower(vectors, is_event, gap_log_days, event_kinds)
+        scores: Tensor = user_vectors @ self.answer_items(knows_id).T
+        return scores
+
+    def _knows_id(self, n_items: int) -> Tensor | None:
+        if not self.training or not self.settings.id_dropout:
+            return None
+        return (torch.rand(n_items, 1) >= self.settings.id_dropout).float()

@@ -147,6 +147,12 @@ class Vocabulary:
         positions = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[positions] == keys, self._rows[positions], -1).astype(np.int32)
 
+    def keys_by_index(self) -> npt.NDArray[np.uint64]:
+        """The 64-bit key of every row; (n,) uint64. What is stored under keys outlives a bundle's row numbers."""
+        keys = np.empty(len(self), np.uint64)
+        keys[self._rows] = self._keys
+        return keys
+
     def sha256(self) -> str:
         """Hash of all ids in row order; two vocabularies agree on every index exactly if this agrees."""
         digest = sha256(np.ascontiguousarray(self._strings.offsets).data)

@@ -1,1 +1,1 @@
-"""Online: a bundle behind HTTP. Imports `models`, never `training`."""
+"""Online: HTTP in, recommendations out, inside a deadline. Imports `models`, never `training`."""

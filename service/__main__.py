@@ -1,0 +1,73 @@
+"""`python -m service`: check the settings and the store, then hand over to uvicorn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from types import FrameType
+
+import uvicorn
+
+from models.errors import StillroomError
+from models.registry import Registry
+from service.errors import SettingsInvalid
+from service.logging import configure_logging
+from service.settings import Settings, read_settings
+
+EXIT_MISUSE = 2
+
+
+def main() -> None:
+    """Exit code 2 with one line for an operator to act on; no stack trace."""
+    try:
+        settings = read_settings()
+        Registry(settings.store).path(Registry(settings.store).current())
+    except SettingsInvalid as error:
+        _refuse(f"error: {error}")
+    except StillroomError as error:
+        _refuse(
+            f"error: {error}. `make train` makes a bundle; `python -m models promote VERSION` puts it in service"
+        )
+    configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    if settings.workers == 1:
+        _run(settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="stillroom-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    uvicorn.run(
+        "service.app:serve",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+
+
+def _refuse(message: str) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(EXIT_MISUSE)
+
+
+def _exit_cleanly(number: int, frame: FrameType | None) -> None:
+    """uvicorn raises SIGTERM again once it has drained; a drained service has ended well."""
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The FastAPI app: its routes, its error handlers, and the parts it starts and stops."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.endpoint import Exchange, JsonEndpoint, Limits, request_id
+from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
+from service.logging import configure_logging
+from service.openapi import openapi_document
+from service.parts import Parts
+from service.problems import PROBLEM_MEDIA_TYPE, problem_document
+from service.routes import Routes
+from service.schemas import LiveReply, RecommendBatchRequest, RecommendRequest, SimilarRequest
+from service.settings import read_settings
+
+Asked = TypeVar("Asked")
+
+
+def serve() -> FastAPI:
+    """What each uvicorn worker runs: settings from the environment, logs as JSON."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    return create_app(Parts(settings))
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The app around these parts, which start and stop with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with parts.running():
+            yield
+
+    app = FastAPI(lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app.openapi = openapi_document  # type: ignore[method-assign]
+    _add_post_routes(app, parts)
+    _add_get_routes(app, parts)
+    app.add_exception_handler(ServiceError, _on_error)
+    app.add_exception_handler(HTTPException, _on_error)
+    app.add_exception_handler(Exception, _on_error)
+    return app
+
+
+def _add_post_routes(app: FastAPI, parts: Parts) -> None:
+    settings = parts.settings
+    limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds)
+    routes = Routes(parts.recommender, parts.permits, settings.deadline_ms)
+
+    def add(
+        path: str, asked: type[Asked], call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]]
+    ) -> None:
+        route = path.strip("/").replace("/", "_")
+        endpoint = JsonEndpoint(
+            route, asked, call, permits=parts.permits, metrics=parts.metrics, limits=limits
+        )
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+
+    add("/recommend", RecommendRequest, routes.recommend)
+    add("/recommend/batch", RecommendBatchRequest, routes.recommend_batch)
+    add("/similar", SimilarRequest, routes.similar)
+
+
+def _add_get_routes(app: FastAPI, parts: Parts) -> None:
+    @app.get("/health/live")
+    async def live() -> Response:
+        return _json(LiveReply())
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        return _json(parts.readiness())
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _json(reply: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(reply), media_type="application/json")
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    """Any error outside the POST endpoints, as a problem document."""
+    document = problem_document(_translated(request, error), request_id(dict(request.scope["headers"])))
+    headers = {name.decode(): value.decode() for name, value in document.headers}
+    if isinstance(error, HTTPException):
+        headers.update(error.headers or {})
+    return Response(document.body, document.status, headers, media_type=PROBLEM_MEDIA_TYPE.decode())
+
+
+def _translated(request: Request, error: Exception) -> ServiceError:
+    """Starlette's errors in the terms of `service.errors`."""
+    if isinstance(error, ServiceError):
+        return error
+    if not isinstance(error, HTTPException):
+        return InternalFailure()
+    path = request.url.path[:100]
+    if error.status_code == 404:
+        return RouteUnknown(f"there is nothing at {path}; /docs lists the routes")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return MethodNotAllowed(f"{request.method[:20]} is not allowed at {path}; use {allowed}")
+    return RequestError(str(error.detail))

@@ -1,0 +1,90 @@
+"""The bundle in service: loaded, verified and warmed before a request sees it, replaced when another is promoted.
+
+A bundle that does not verify is refused and the one in service goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from pathlib import Path
+
+from models.bundle import read_bundle
+from models.errors import StillroomError
+from models.registry import Registry
+from service.errors import NotReady
+from service.metrics import Metrics
+from service.serving import ServingBundle
+
+logger = logging.getLogger(__name__)
+
+
+class BundleHolder:
+    """store: the registry's folder. max_batch: what the student is warmed up with."""
+
+    def __init__(self, store: Path, metrics: Metrics, *, max_batch: int, poll_seconds: float) -> None:
+        self._registry = Registry(store)
+        self._metrics = metrics
+        self._max_batch = max_batch
+        self._poll_seconds = poll_seconds
+        self._serving: ServingBundle | None = None
+        self._refused: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """A verified bundle is in service."""
+        return self._serving is not None
+
+    def serving(self) -> ServingBundle:
+        """The bundle for one whole request. Raises NotReady before the first one is verified."""
+        if self._serving is None:
+            raise NotReady("no bundle has been loaded and verified yet; see /health/ready")
+        return self._serving
+
+    async def watch(self) -> None:
+        """Follow `current` until cancelled."""
+        while True:
+            await self.follow()
+            await asyncio.sleep(self._poll_seconds)
+
+    async def follow(self) -> None:
+        """Load what is promoted now, unless it is in service already or was refused before."""
+        try:
+            version = await asyncio.to_thread(self._registry.current)
+            if version in (self._refused, self._serving and self._serving.version):
+                return
+            loaded = await asyncio.to_thread(self._load, version)
+        except (StillroomError, OSError, ValueError) as error:
+            self._refuse(error)
+        else:
+            self._swap(loaded)
+
+    def _load(self, version: str) -> ServingBundle:
+        """Everything that can go wrong with a bundle goes wrong here, on a thread beside the requests."""
+        try:
+            loaded = ServingBundle(read_bundle(self._registry.path(version)))
+            loaded.replay_golden()
+            loaded.warm_up(self._max_batch)
+        except Exception as error:
+            self._refused = version
+            raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
+        return loaded
+
+    def _swap(self, loaded: ServingBundle) -> None:
+        """On the event loop, so between two requests. Freezing keeps the collector off a large, still heap."""
+        self._serving = loaded
+        self._refused = None
+        self._metrics.bundle_changed(loaded.version)
+        logger.info("bundle in service", extra={"bundle_version": loaded.version})
+        gc.collect()
+        gc.freeze()
+
+    def _refuse(self, error: Exception) -> None:
+        self._metrics.bundles_refused.inc()
+        in_service = self._serving.version if self._serving else "none"
+        logger.error("%s", error, extra={"bundle_version": in_service})
+
+
+class BundleRefused(StillroomError):
+    """A promoted bundle cannot be served; the message names it and why. The one in service goes on."""

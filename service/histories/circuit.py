@@ -1,0 +1,63 @@
+"""The circuit breaker in front of Redis: after failures in a row nobody tries for a while, then one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from time import monotonic
+
+from service.errors import RedisUnavailable
+
+
+class CircuitState(IntEnum):
+    """The number is what the metric shows."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class Circuit:
+    """max_failures in a row open it; after open_seconds one trip may try; its outcome closes or reopens it."""
+
+    def __init__(
+        self,
+        max_failures: int,
+        open_seconds: float,
+        *,
+        clock: Callable[[], float] = monotonic,
+        on_change: Callable[[CircuitState], object] = lambda state: None,
+    ) -> None:
+        self._max_failures = max_failures
+        self._open_seconds = open_seconds
+        self._clock = clock
+        self._on_change = on_change
+        self._n_failures = 0
+        self._opened_at = 0.0
+        self.state = CircuitState.CLOSED
+
+    def check(self) -> None:
+        """Raise RedisUnavailable while open. The first check after the pause passes and half-opens it."""
+        if self.state is CircuitState.CLOSED:
+            return
+        if self.state is CircuitState.OPEN and self._clock() - self._opened_at >= self._open_seconds:
+            self._change(CircuitState.HALF_OPEN)
+            return
+        raise RedisUnavailable("the circuit to Redis is open after failures")
+
+    def succeeded(self) -> None:
+        """A trip came back."""
+        self._n_failures = 0
+        self._change(CircuitState.CLOSED)
+
+    def failed(self) -> None:
+        """A trip failed or timed out."""
+        self._n_failures += 1
+        if self.state is CircuitState.HALF_OPEN or self._n_failures >= self._max_failures:
+            self._opened_at = self._clock()
+            self._change(CircuitState.OPEN)
+
+    def _change(self, state: CircuitState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._on_change(state)

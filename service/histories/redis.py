@@ -1,0 +1,167 @@
+"""Redis as the live copy of people: one round trip for all reads that wait at that moment, the same for writes.
+
+While a trip is under way new requests gather; when it returns they go together. Reads and writes use a
+connection each, so no read waits behind a write. Every failure is a RedisUnavailable after the circuit has
+counted it; redis-py reconnects with the next trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from service.errors import RedisUnavailable
+from service.histories.circuit import Circuit, CircuitState
+from service.histories.stored import HEADER_BYTES
+
+logger = logging.getLogger(__name__)
+
+KEY_PREFIX = "stillroom:h:"
+MAX_TRIP = 256
+MAX_WAITING_WRITES = 10_000
+
+COMPARE_AND_SET = """
+if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+    return 1
+end
+return 0
+"""
+"""A blob replaces only the one it was made from, so a late write-back cannot undo somebody's newer event."""
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class BlobWrite:
+    """replaced: the blob that was read before, b"" for none. blob: what takes its place."""
+
+    user_id: str
+    replaced: bytes
+    blob: bytes
+
+
+class RedisPeople:
+    """Blobs by user id. connect_seconds and read_seconds bound a trip; ttl_seconds: how long a blob stays."""
+
+    def __init__(
+        self, url: str, circuit: Circuit, *, connect_seconds: float, read_seconds: float, ttl_seconds: int
+    ) -> None:
+        self._circuit = circuit
+        self._trip_seconds = connect_seconds + read_seconds
+        self._ttl_seconds = ttl_seconds
+        self._client: Redis = Redis.from_url(
+            url,
+            socket_connect_timeout=connect_seconds,
+            socket_timeout=read_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._reads: _Coalescer[str, bytes | None] = _Coalescer(self._read_trip)
+        self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
+
+    @property
+    def is_up(self) -> bool:
+        """False while the circuit keeps requests away."""
+        return self._circuit.state is CircuitState.CLOSED
+
+    def read(self, user_id: str) -> asyncio.Future[bytes | None]:
+        """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
+        self._circuit.check()
+        return self._reads.ask(user_id)
+
+    def write(self, write: BlobWrite) -> asyncio.Future[bool] | None:
+        """Store a blob; the future is False where another writer was faster. None: not tried, Redis is away."""
+        if not self.is_up or self._writes.n_waiting >= MAX_WAITING_WRITES:
+            return None
+        return self._writes.ask(write)
+
+    async def close(self) -> None:
+        """Finish writes under way and disconnect."""
+        await self._reads.close()
+        await self._writes.close()
+        await self._client.aclose()
+
+    async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
+        keys = [KEY_PREFIX + user_id for user_id in user_ids]
+        return await self._trip(cast(Awaitable[list[bytes | None]], self._client.mget(keys)))
+
+    async def _write_trip(self, writes: Sequence[BlobWrite]) -> list[bool]:
+        pipeline = self._client.pipeline(transaction=False)
+        for write in writes:
+            head = write.replaced[:HEADER_BYTES]
+            pipeline.eval(
+                COMPARE_AND_SET,
+                1,
+                KEY_PREFIX + write.user_id,
+                head,
+                write.blob,
+                self._ttl_seconds,
+                HEADER_BYTES,
+            )
+        return [bool(stored) for stored in await self._trip(pipeline.execute())]
+
+    async def _trip(self, trip: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._trip_seconds):
+                answer = await trip
+        except (RedisError, OSError, TimeoutError) as error:
+            self._circuit.failed()
+            logger.warning("a trip to Redis failed: %s", type(error).__name__)
+            raise RedisUnavailable(f"a trip to Redis failed: {type(error).__name__}") from error
+        self._circuit.succeeded()
+        return answer
+
+
+class _Coalescer(Generic[Asked, Answer]):
+    """Gathers what is asked while a trip is under way and sends it as the next one."""
+
+    def __init__(self, send: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]]) -> None:
+        self._send = send
+        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
+    def ask(self, asked: Asked) -> asyncio.Future[Answer]:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._work())
+        return future
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                trip, self._waiting = self._waiting[:MAX_TRIP], self._waiting[MAX_TRIP:]
+                await self._serve([(asked, future) for asked, future in trip if not future.done()])
+        finally:
+            self._task = None
+
+    async def _serve(self, trip: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        if not trip:
+            return
+        try:
+            answers = await self._send([asked for asked, _ in trip])
+        except RedisUnavailable as error:
+            for _, future in trip:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), answer in zip(trip, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)

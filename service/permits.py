@@ -1,0 +1,38 @@
+"""How many requests may be at work at once. Counted on the event loop, so no lock is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.errors import Overloaded
+
+
+class Permits:
+    """limit: requests at work at once. on_change: told the number after each change, for a gauge."""
+
+    def __init__(self, limit: int, on_change: Callable[[int], object] = lambda n_taken: None) -> None:
+        self._limit = limit
+        self._on_change = on_change
+        self.n_taken = 0
+
+    def check(self) -> None:
+        """Raise Overloaded when none is left, before anything is read."""
+        if self.n_taken >= self._limit:
+            raise Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")
+
+    def take(self, n_permits: int = 1) -> int:
+        """Take permits, or raise Overloaded. Returns how many were taken; more than the limit never are.
+
+        A batch weighs as much as its requests, but one alone is always let in.
+        """
+        wanted = min(n_permits, self._limit)
+        if self.n_taken + wanted > self._limit:
+            raise Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")
+        self.n_taken += wanted
+        self._on_change(self.n_taken)
+        return wanted
+
+    def give_back(self, n_permits: int) -> None:
+        """Return what `take` returned."""
+        self.n_taken -= n_permits
+        self._on_change(self.n_taken)

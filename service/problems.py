@@ -1,0 +1,81 @@
+"""Errors as replies: RFC 9457 problem documents, and msgspec's validation errors in words that help."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from service.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
+from service.schemas import PRINTABLE, FaultReply, ProblemReply
+
+PROBLEM_MEDIA_TYPE = b"application/problem+json"
+MAX_QUOTED_CHARACTERS = 60
+
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>.*)`$", re.DOTALL)
+_MISSING_FIELD = re.compile(r"Object missing required field `(?P<field>.*)`$", re.DOTALL)
+
+
+class ProblemDocument(NamedTuple):
+    """status, headers beside the usual ones, and the encoded body."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def problem_document(error: ServiceError, request_id: str) -> ProblemDocument:
+    """Turn an error into its reply. A 5xx carries its class's title and nothing of the exception's cause."""
+    problem = PROBLEMS[type(error)]
+    faults = [FaultReply(*fault) for fault in error.faults] if isinstance(error, RequestInvalid) else None
+    is_ours = problem.status < 500 or problem.kind == "not-ready"
+    reply = ProblemReply(
+        type=f"urn:stillroom:problem:{problem.kind}",
+        title=problem.title,
+        status=problem.status,
+        detail=str(error) if is_ours else f"The log has the cause under request_id {request_id}.",
+        request_id=request_id,
+        errors=faults,
+    )
+    return ProblemDocument(problem.status, error.headers, msgspec.json.encode(reply))
+
+
+def explain_invalid(error: msgspec.ValidationError, body: bytes) -> RequestInvalid:
+    """Say where a request breaks the schema, with what value, and what is expected instead."""
+    match = _PLACE.match(str(error))
+    what, path = (match["what"], (match["path"] or "").lstrip(".")) if match else (str(error), "")
+    for pattern, message in (
+        (_UNKNOWN_FIELD, "is not a field; leave it out"),
+        (_MISSING_FIELD, "is required"),
+    ):
+        if field := pattern.match(what):
+            name = field["field"][:MAX_QUOTED_CHARACTERS]
+            return RequestInvalid([Fault(f"{path}.{name}".lstrip("."), message)])
+    return RequestInvalid([Fault(path, f"{_readable(what)}; got {_quoted(body, path)}")])
+
+
+def _readable(what: str) -> str:
+    if "matching regex" in what and repr(PRINTABLE)[1:-1] in what:
+        return "expected text without control characters"
+    if what.startswith("Invalid enum value"):
+        return "expected one of the listed values"
+    return what[:1].lower() + what[1:].replace("`", "")
+
+
+def _quoted(body: bytes, path: str) -> str:
+    """The value at a path, shortened; long values tell their length."""
+    try:
+        value = msgspec.json.decode(body)
+        for name, number in _STEP.findall("." + path if not path.startswith("[") else path):
+            value = value[name] if name else value[int(number)]
+    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+        return "a value that cannot be shown"
+    if isinstance(value, list | dict):
+        return f"{'an array' if isinstance(value, list) else 'an object'} of {len(value):,}"
+    text = msgspec.json.encode(value).decode()
+    if len(text) <= MAX_QUOTED_CHARACTERS:
+        return text
+    return f"{text[:MAX_QUOTED_CHARACTERS]}… ({len(text) - 2:,} characters)"

@@ -1,0 +1,173 @@
+"""One request from question to answer. Read this page first.
+
+`routes` calls it with validated requests; it uses `histories` to know the person, `scoring` to rank and `tiers`
+where ranking fails. It never fails for want of time, Redis or a working student.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+
+from models.history import Event, EventKind, History
+from service.bundles import BundleHolder
+from service.deadline import RequestClock, wait_at_most
+from service.errors import Fault, RequestInvalid, StageFailed
+from service.histories.lookup import Found, People
+from service.masks import Masks
+from service.metrics import Metrics
+from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
+from service.scoring.batcher import Batcher
+from service.scoring.ranking import Reasons
+from service.scoring.scorer import Scored, ScoringJob
+from service.serving import ServingBundle
+from service.tiers import LastGoodAnswers, Ranking, fall_back
+
+logger = logging.getLogger(__name__)
+
+REPLY_RESERVE_SECONDS = 0.002
+"""Of the deadline, kept for falling back and encoding."""
+
+MAX_CLOCK_SKEW_SECONDS = 86_400
+
+_KINDS = {kind.name.lower(): kind for kind in EventKind}
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A ranked answer, and what to do once it was sent."""
+
+    serving: ServingBundle
+    ranking: Ranking
+    degraded: str | None
+    shortfall: str | None
+    reasons: list[Reasons] | None
+    after_reply: Callable[[], None] | None = None
+
+
+class Recommender:
+    """The parts of the service, put together."""
+
+    def __init__(
+        self,
+        bundles: BundleHolder,
+        people: People,
+        scorer: Batcher[ScoringJob, Scored],
+        last_good: LastGoodAnswers,
+        metrics: Metrics,
+    ) -> None:
+        self._bundles = bundles
+        self._people = people
+        self._scorer = scorer
+        self._last_good = last_good
+        self._metrics = metrics
+
+    async def recommend(self, asked: RecommendRequest, clock: RequestClock) -> Recommendation:
+        """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
+        serving = self._bundles.serving()
+        session = read_session(asked.session, serving)
+        found = await self._people.find(asked.user_id, serving, clock)
+        history = found.person.history.extended(session)
+        masks = Masks.build(
+            serving, history if asked.exclude_seen else History.empty(), asked.exclude_items, asked.filter
+        )
+        clock.mark("history")
+        vector = None if len(session) else found.person.vector
+        job = ScoringJob(serving, history, vector, masks, asked.limit, asked.diversity, asked.explain)
+        try:
+            scored = await self._score(job, clock)
+        except StageFailed as failure:
+            last_good = self._last_good.find(asked.user_id, serving.version)
+            ranking = fall_back(serving, last_good, history, masks, asked.limit)
+            return _answer(job, ranking, failure.reason)
+        ranking = Ranking(scored.item_indices, scored.scores, "student")
+        after_reply = self._remembering(asked, found, job, scored, ranking)
+        return _answer(job, ranking, found.degraded, scored.reasons, after_reply)
+
+    async def similar(self, asked: SimilarRequest, clock: RequestClock) -> Recommendation:
+        """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
+        serving = self._bundles.serving()
+        session = read_session([SessionEvent(asked.item_id)], serving)
+        masks = Masks.build(serving, session, asked.exclude_items, asked.filter)
+        clock.mark("history")
+        job = ScoringJob(serving, session, None, masks, asked.limit)
+        if not len(session):
+            return _answer(job, fall_back(serving, None, session, masks, asked.limit), "unknown_item")
+        try:
+            scored = await self._score(job, clock)
+        except StageFailed as failure:
+            return _answer(job, fall_back(serving, None, session, masks, asked.limit), failure.reason)
+        return _answer(job, Ranking(scored.item_indices, scored.scores, "student"), None)
+
+    async def _score(self, job: ScoringJob, clock: RequestClock) -> Scored:
+        """Wait for the scorer as long as the deadline allows. Raises StageFailed."""
+        vector_seconds = 0.0
+        try:
+            scored = await wait_at_most(self._scorer.submit(job), clock.remaining() - REPLY_RESERVE_SECONDS)
+            vector_seconds = scored.vector_seconds
+        finally:
+            clock.mark("score", minus=vector_seconds)
+            clock.stages["vector"] = vector_seconds
+        return scored
+
+    def _remembering(
+        self, asked: RecommendRequest, found: Found, job: ScoringJob, scored: Scored, ranking: Ranking
+    ) -> Callable[[], None] | None:
+        """What to keep of an answer, to be done after the reply: the answer itself and a new user vector."""
+        user_id, person = asked.user_id, found.person
+        if user_id is None:
+            return None
+        is_new_vector = job.vector is None and not asked.session
+        is_plain = asked.filter is None and not asked.diversity
+
+        def remember() -> None:
+            if is_plain:
+                self._last_good.keep(user_id, job.serving.version, ranking)
+            if is_new_vector:
+                self._people.remember(user_id, person, scored.vector, job.serving)
+
+        return remember
+
+
+def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
+    """The visit's events whose items the bundle knows, in the order given where they carry no time.
+
+    Raises RequestInvalid for a time more than a day ahead; a smaller lead is clamped to now.
+    """
+    if not events:
+        return History.empty()
+    now = int(time())
+    known = []
+    for number, event in enumerate(events):
+        if event.time is not None and event.time > now + MAX_CLOCK_SKEW_SECONDS:
+            raise RequestInvalid([Fault(f"session[{number}].time", _future(event.time, now))])
+        item_index = serving.items.vocabulary.find(event.item_id)
+        if item_index is not None:
+            moment = now if event.time is None else min(event.time, now)
+            known.append(Event(item_index, moment, _KINDS[event.kind]))
+    return History.from_events(known)
+
+
+def _future(moment: int, now: int) -> str:
+    return (
+        f"{moment} is {(moment - now) / 86_400:,.0f} days in the future, at most 1 is accepted; "
+        "send Unix seconds (not milliseconds), or leave it out"
+    )
+
+
+def _answer(
+    job: ScoringJob,
+    ranking: Ranking,
+    degraded: str | None,
+    reasons: list[Reasons] | None = None,
+    after_reply: Callable[[], None] | None = None,
+) -> Recommendation:
+    shortfall = None
+    if len(ranking.item_indices) < job.limit:
+        shortfall = (
+            f"{len(ranking.item_indices)} of {job.limit}: the filter, exclude_items and exclude_seen leave "
+            f"no more of {len(job.serving.items):,} items"
+        )
+    return Recommendation(job.serving, ranking, degraded, shortfall, reasons, after_reply)

@@ -1,0 +1,193 @@
+"""Requests and replies, defined once: validation, encoding and the OpenAPI document all come from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from models.vocabulary import MAX_ID_CHARACTERS
+
+PRINTABLE = r"^[^\u0000-\u001f\u007f]+(?!\n)$"
+"""No control characters. The look-ahead is there because `$` lets a final line break pass in Python."""
+
+MAX_SESSION_EVENTS = 100
+MAX_EXCLUDED_ITEMS = 500
+MAX_BATCH_REQUESTS = 64
+
+Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_ID_CHARACTERS,
+        pattern=PRINTABLE,
+        description="The shop's own id; any script, no control characters.",
+    ),
+]
+Limit = Annotated[int, Meta(ge=1, le=100, description="How many items to return.")]
+ExcludedItems = Annotated[
+    list[Id], Meta(max_length=MAX_EXCLUDED_ITEMS, description="Items that may not be returned.")
+]
+DeadlineMs = Annotated[
+    int,
+    Meta(ge=1, le=1000, description="Milliseconds the answer may take; a simpler tier answers if need be."),
+]
+Price = Annotated[float, Meta(ge=0, description="In the shop's currency.")]
+Kind = Literal["view", "click", "cart", "purchase", "rating"]
+Tier = Literal["student", "last_good", "popular_segment", "popular"]
+
+
+class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing the person did during this visit."""
+
+    item_id: Id
+    kind: Kind = "view"
+    time: (
+        Annotated[
+            int, Meta(ge=0, description="Unix seconds; left out, the order of the list counts and it is now.")
+        ]
+        | None
+    ) = None
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an item must be to be returned. An item of unknown price passes no price bound."""
+
+    categories: (
+        Annotated[list[Id], Meta(max_length=50, description="The item is in one of these.")] | None
+    ) = None
+    min_price: Price | None = None
+    max_price: Price | None = None
+
+
+class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for items that suit a person now."""
+
+    user_id: Id | None = None
+    session: Annotated[
+        list[SessionEvent],
+        Meta(max_length=MAX_SESSION_EVENTS, description="Events of this visit, oldest first."),
+    ] = []
+    limit: Limit = 10
+    placement: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1, max_length=64, pattern=PRINTABLE, description="Where the items will be shown."
+            ),
+        ]
+        | None
+    ) = None
+    exclude_items: ExcludedItems = []
+    exclude_seen: Annotated[bool, Meta(description="Leave out what the person already has in history.")] = (
+        True
+    )
+    filter: Filter | None = None
+    diversity: Annotated[
+        float, Meta(ge=0, le=1, description="0 ranks by score alone, 1 by being unlike the items above.")
+    ] = 0.0
+    explain: Annotated[
+        bool, Meta(description="Say which of the person's own items speak most for each item.")
+    ] = False
+    deadline_ms: DeadlineMs | None = None
+
+
+class RecommendBatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several requests, scored together and answered in order."""
+
+    requests: Annotated[list[RecommendRequest], Meta(min_length=1, max_length=MAX_BATCH_REQUESTS)]
+
+
+class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for items that suit somebody who looked at one item and nothing else."""
+
+    item_id: Id
+    limit: Limit = 10
+    exclude_items: ExcludedItems = []
+    filter: Filter | None = None
+    deadline_ms: DeadlineMs | None = None
+
+
+class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the person's own items that speaks for a recommended one.
+
+    contribution: by how much the item's score falls when the student does not know of this one.
+    """
+
+    item_id: str
+    contribution: float
+    title: str | None = None
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One item. score: the student's, or popularity in the popular tiers; comparable within a reply only."""
+
+    item_id: str
+    score: float
+    title: str | None = None
+    because: list[Because] | None = None
+
+
+class ServedModel(msgspec.Struct, frozen=True):
+    """Which model answered. version: the bundle's."""
+
+    version: str
+    variant: Literal["student"] = "student"
+
+
+class RecommendReply(msgspec.Struct, frozen=True):
+    """Items, best first, and how they came about.
+
+    tier: what answered. degraded: null, or why the answer is not what it would be on a good day.
+    shortfall: null, or why there are fewer items than asked for. took_ms: inside the service.
+    """
+
+    request_id: str
+    items: list[RecommendedItem]
+    model: ServedModel
+    tier: Tier
+    degraded: str | None
+    shortfall: str | None
+    took_ms: float
+
+
+class RecommendBatchReply(msgspec.Struct, frozen=True):
+    """One reply a request, in order."""
+
+    request_id: str
+    replies: list[RecommendReply]
+    took_ms: float
+
+
+class FaultReply(msgspec.Struct, frozen=True):
+    """One thing that is wrong. path: as in `session[3].item_id`, empty for the whole body."""
+
+    path: str
+    message: str
+
+
+class ProblemReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FaultReply] | None = None
+
+
+class LiveReply(msgspec.Struct, frozen=True):
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyReply(msgspec.Struct, frozen=True):
+    """The service answers with a verified bundle. redis: off, up, or down (answers come without it)."""
+
+    status: Literal["ready"]
+    bundle_version: str
+    redis: Literal["off", "up", "down"]
+    uptime_seconds: float

@@ -1,0 +1,154 @@
+"""One thread that works on whatever waits the moment it is free.
+
+Jobs come from the event loop, results go back to it as futures. There is no timer: under light load a batch is
+one job, under heavy load batches grow by themselves. An error in a batch reaches every waiter of that batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, NamedTuple, TypeVar
+
+from service.errors import ScorerOverloaded, ScorerStopped, StudentFailed
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class _Waiter(NamedTuple, Generic[Job, Result]):
+    job: Job
+    future: asyncio.Future[Result]
+
+
+class Batcher(Generic[Job, Result]):
+    """run: jobs to results in the same order, called on the scoring thread only."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Job]], Sequence[Result]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        on_batch: Callable[[int], object] = lambda size: None,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._on_batch = on_batch
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: SimpleQueue[_Waiter[Job, Result] | None] = SimpleQueue()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._work, name="scoring", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the thread has ended, for whatever reason."""
+        return not self._is_stopped and self._thread.is_alive()
+
+    def submit(self, job: Job) -> asyncio.Future[Result]:
+        """Queue a job. A future that is done (cancelled, expired) before its turn is dropped unscored.
+
+        Raises ScorerStopped or ScorerOverloaded. The future gets what `run` returned, or StudentFailed.
+        """
+        if self._loop is None or not self.is_alive:
+            raise ScorerStopped("the scoring thread has ended")
+        if self._queue.qsize() >= self._max_waiting:
+            raise ScorerOverloaded(f"{self._max_waiting} requests wait for the scorer already")
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._queue.put(_Waiter(job, future))
+        return future
+
+    async def close(self) -> None:
+        """Finish what waits, then end the thread."""
+        self._queue.put(None)
+        if self._loop is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._serve(batch)
+        except BaseException:
+            logger.critical("the scoring thread ends on an error", exc_info=True)
+        finally:
+            self._is_stopped = True
+            self._fail(self._drain(), ScorerStopped("the scoring thread has ended"))
+
+    def _next_batch(self) -> list[_Waiter[Job, Result]]:
+        """Block for one job and take what else waits; empty at the end. Dropped jobs take no place."""
+        batch: list[_Waiter[Job, Result]] = []
+        while not batch:
+            waiter = self._queue.get()
+            while waiter is not None:
+                if not waiter.future.done():
+                    batch.append(waiter)
+                if len(batch) == self._max_batch:
+                    return batch
+                try:
+                    waiter = self._queue.get_nowait()
+                except Empty:
+                    break
+            else:
+                if batch:
+                    self._queue.put(None)  # serve these first, then meet the end again
+                return batch
+        return batch
+
+    def _serve(self, batch: list[_Waiter[Job, Result]]) -> None:
+        self._on_batch(len(batch))
+        try:
+            results = self._run([waiter.job for waiter in batch])
+        except Exception as error:
+            logger.exception("a batch of %d could not be scored", len(batch))
+            failure = StudentFailed("the student could not score the batch")
+            failure.__cause__ = error
+            self._fail(batch, failure)
+        except BaseException:
+            self._fail(batch, ScorerStopped("the scoring thread has ended"))
+            raise
+        else:
+            self._call_loop(lambda: _resolve(batch, results))
+
+    def _drain(self) -> list[_Waiter[Job, Result]]:
+        left: list[_Waiter[Job, Result]] = []
+        while True:
+            try:
+                waiter = self._queue.get_nowait()
+            except Empty:
+                return left
+            if waiter is not None:
+                left.append(waiter)
+
+    def _fail(self, batch: list[_Waiter[Job, Result]], error: Exception) -> None:
+        if batch:
+            self._call_loop(lambda: _reject(batch, error))
+
+    def _call_loop(self, deliver: Callable[[], None]) -> None:
+        assert self._loop is not None, "the thread runs only after start()"
+        try:
+            self._loop.call_soon_threadsafe(deliver)
+        except RuntimeError:
+            logger.info("the event loop is closed; nobody waits for this batch any more")
+
+
+def _resolve(batch: list[_Waiter[Job, Result]], results: Sequence[Result]) -> None:
+    for waiter, result in zip(batch, results, strict=True):
+        if not waiter.future.done():
+            waiter.future.set_result(result)
+
+
+def _reject(batch: list[_Waiter[Job, Result]], error: Exception) -> None:
+    for waiter in batch:
+        if not waiter.future.done():
+            waiter.future.set_exception(error)

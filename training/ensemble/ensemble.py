@@ -39,7 +39,9 @@ class Ensemble:
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
-        chunks = [self._score_chunk(histories[start : start + CHUNK]) for start in range(0, len(histories), CHUNK)]
+        chunks = [
+            self._score_chunk(histories[start : start + CHUNK]) for start in range(0, len(histories), CHUNK)
+        ]
         n_items = len(self.item_features.values)
         return np.concatenate([np.zeros((0, n_items), np.float32), *chunks])
 

@@ -44,7 +44,8 @@ class ItemFeatures:
         np.maximum.at(last_seen, histories.item_indices, histories.times)
         first_seen = np.minimum(interactions.catalogue.first_seen, until)
         columns = [
-            np.log1p(decayed_popularity(interactions, half_life_days)) for half_life_days in (7.0, 30.0, np.inf)
+            np.log1p(decayed_popularity(interactions, half_life_days))
+            for half_life_days in (7.0, 30.0, np.inf)
         ]
         columns += [np.log1p((until - moment) / SECONDS_PER_DAY) for moment in (last_seen, first_seen)]
         return ItemFeatures(np.stack(columns, axis=1).astype(np.float32), until)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -17,9 +18,9 @@ from training.members.member import Floats
 
 @dataclass
 class Stacking(Strategy):
-    """Log-odds linear in the standardised features. l2: strength of the penalty on their weights."""
+    """Log-odds linear in the standardised features."""
 
-    l2: float = 1.0
+    l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the weights.")
     name: ClassVar[str] = "stacking"
 
     def fit(self, features: Floats, labels: npt.NDArray[np.bool_], *, seed: int) -> Self:

@@ -6,11 +6,12 @@ Needs no other person to have touched an item, so it is the member that knows ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
@@ -32,18 +33,19 @@ def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
     try:
         return sparse.csr_matrix(vectorizer.fit_transform(texts))
     except ValueError:  # "empty vocabulary": a shop without texts is a shop this member says nothing about
-        return sparse.csr_matrix((len(texts), 1), dtype=np.float32)
+        return sparse.csr_matrix(np.zeros((len(texts), 1), np.float32))
 
 
 @dataclass
 class Content(Member):
-    """Cosine between a person's mean text vector and each item's.
+    """Cosine between a person's mean text vector and each item's."""
 
-    n_features: words and word pairs kept. half_life: in items; shorter follows the last interest.
-    """
-
-    n_features: int = 10_000
-    half_life: float = 5.0
+    n_features: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Words and word pairs kept; higher sees rarer words."
+    )
+    half_life: float = Field(
+        default=30.0, gt=0, le=10_000, description="Recency in items; lower follows the last interest."
+    )
     name: ClassVar[str] = "content"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
@@ -54,7 +56,7 @@ class Content(Member):
     def score(self, histories: Sequence[History]) -> Floats:
         """NaN for items without text and for people none of whose items has any."""
         weights = recency_matrix(histories, self._items.shape[0], self.half_life)
-        profiles = normalize(weights @ self._items)
+        profiles = sparse.csr_matrix(normalize(weights @ self._items))
         scores: Floats = (profiles @ self._items.T).toarray()
         scores[:, self._items.getnnz(axis=1) == 0] = np.nan
         scores[profiles.getnnz(axis=1) == 0] = np.nan
@@ -69,5 +71,5 @@ class Content(Member):
     def load(cls, folder: Path) -> Self:
         """Read it."""
         member = cls(half_life=float(np.load(folder / "content_half_life.npy")))
-        member._items = sparse.load_npz(folder / "content.npz")
+        member._items = sparse.csr_matrix(sparse.load_npz(folder / "content.npz"))
         return member

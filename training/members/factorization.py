@@ -7,12 +7,13 @@ solved from their history at scoring time, so strangers and every prefix of a hi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from scipy import sparse
 
 from models.history import History
@@ -24,19 +25,25 @@ from training.members.recency import recency_matrix
 
 @dataclass
 class Factorization(Member):
-    """ALS dot products.
+    """ALS dot products."""
 
-    n_factors: length of a factor vector. l2: regularisation; small catalogues want 30 to 100.
-    alpha: how much an event adds to the confidence of 1. n_iterations: sweeps over people and items.
-    fit_half_life, fold_half_life: recency in items while learning item factors and while folding in.
-    """
-
-    n_factors: int = 128
-    l2: float = 50.0
-    alpha: float = 10.0
-    n_iterations: int = 15
-    fit_half_life: float = 200.0
-    fold_half_life: float = 10.0
+    n_factors: int = Field(default=128, ge=1, le=1024, description="Length of a factor vector.")
+    l2: float = Field(
+        default=50.0, ge=0, le=10_000, description="Regularisation; small catalogues want 30 to 100."
+    )
+    alpha: float = Field(
+        default=10.0, gt=0, le=1000, description="What an event adds to the confidence of 1."
+    )
+    n_iterations: int = Field(default=15, ge=1, le=200, description="Sweeps over people and items.")
+    fit_half_life: float = Field(
+        default=1000.0, gt=0, le=1e6, description="Recency in items while item factors are learned."
+    )
+    fold_half_life: float = Field(
+        default=40.0,
+        gt=0,
+        le=1e6,
+        description="Recency in items while people are folded in; lower follows the moment.",
+    )
     name: ClassVar[str] = "als"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:

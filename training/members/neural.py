@@ -7,13 +7,14 @@ touched before, not a row of a table. So the model scores strangers' histories, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,22 +67,19 @@ class NeuMF(nn.Module):
 
 @dataclass
 class NeuralCF(Member):
-    """NeuMF over pooled histories, trained on each next item against sampled negatives.
+    """NeuMF over pooled histories, trained on each next item against sampled negatives."""
 
-    n_factors, n_hidden: widths. n_epochs: passes over all events. n_negatives: sampled per positive.
-    learning_rate: Adam's. l2: weight decay. half_life: recency of the pooling, in items.
-    max_events: the most recent events that are pooled. batch_size: positives a step.
-    """
-
-    n_factors: int = 64
-    n_hidden: int = 64
-    n_epochs: int = 6
-    n_negatives: int = 8
-    learning_rate: float = 2e-3
-    l2: float = 1e-5
-    half_life: float = 10.0
-    max_events: int = 50
-    batch_size: int = 1024
+    n_factors: int = Field(default=64, ge=1, le=1024, description="Length of an embedding in each branch.")
+    n_hidden: int = Field(
+        default=64, ge=2, le=4096, description="Units of the first MLP layer; the second has half."
+    )
+    n_epochs: int = Field(default=3, ge=1, le=1000, description="Passes over all events.")
+    n_negatives: int = Field(default=8, ge=1, le=1000, description="Items sampled per positive.")
+    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Of AdamW.")
+    l2: float = Field(default=1e-5, ge=0, le=1, description="Weight decay.")
+    half_life: float = Field(default=20.0, gt=0, le=1e6, description="Recency of the pooling, in items.")
+    max_events: int = Field(default=50, ge=1, le=1000, description="Most recent events that are pooled.")
+    batch_size: int = Field(default=1024, ge=1, le=100_000, description="Positives a step.")
     name: ClassVar[str] = "neural"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
@@ -92,7 +90,9 @@ class NeuralCF(Member):
         self._model = NeuMF(interactions.n_items, self.n_factors, self.n_hidden)
         histories = [history.distinct() for history in interactions.histories if len(history) > 1]
         positives = [(row, end) for row, history in enumerate(histories) for end in range(1, len(history))]
-        examples = np.array(positives, np.int64).reshape(-1, 2)  # (n_positives, [history, its first `end` items])
+        examples = np.array(positives, np.int64).reshape(
+            -1, 2
+        )  # (n_positives, [history, its first `end` items])
         optimizer = torch.optim.AdamW(self._model.parameters(), self.learning_rate, weight_decay=self.l2)
         starts = range(0, len(examples), self.batch_size)
         for epoch in range(self.n_epochs):
@@ -106,7 +106,9 @@ class NeuralCF(Member):
                 done = (epoch + (step + 1) / len(starts)) / self.n_epochs
                 progress(done, f"epoch {epoch + 1}, loss {loss.item():.3f}")
             if not torch.isfinite(loss):
-                raise NotFinite(f"{self.name}: the loss is {loss.item()}; lower learning_rate ({self.learning_rate})")
+                raise NotFinite(
+                    f"{self.name}: the loss is {loss.item()}; lower learning_rate ({self.learning_rate})"
+                )
         return self
 
     @torch.inference_mode()
@@ -142,7 +144,9 @@ class NeuralCF(Member):
             member._model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in names})
         return member
 
-    def _loss(self, histories: list[History], batch: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+    def _loss(
+        self, histories: list[History], batch: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> Tensor:
         """Logistic loss of one positive and `n_negatives` uniform items a row; a negative may be a positive."""
         positives = np.array([histories[row].item_indices[end] for row, end in batch])
         negatives = rng.choice(np.flatnonzero(self._known), (len(batch), self.n_negatives))
@@ -162,8 +166,3 @@ class NeuralCF(Member):
         weights = np.exp2(-np.arange(length) / self.half_life) * (rows > 0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
         return torch.from_numpy(rows), torch.from_numpy(weights.astype(np.float32))
-
-
-def settings_of(member: Member) -> dict[str, float]:
-    """The settings of a member, for the manifest."""
-    return asdict(member)  # type: ignore[call-overload,no-any-return]

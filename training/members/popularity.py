@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from models.history import SECONDS_PER_DAY, History
 from training.data.dataset import Interactions
@@ -24,9 +25,14 @@ def decayed_popularity(interactions: Interactions, half_life_days: float) -> Flo
 
 @dataclass
 class Popularity(Member):
-    """log(1 + decayed events). half_life_days: age at which an event counts half; shorter follows fashions."""
+    """log(1 + decayed events)."""
 
-    half_life_days: float = 60.0
+    half_life_days: float = Field(
+        default=15.0,
+        gt=0,
+        le=3650,
+        description="Age in days at which an event counts half; lower follows fashions.",
+    )
     name: ClassVar[str] = "popularity"
     scores_strangers: ClassVar[bool] = True
 

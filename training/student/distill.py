@@ -1,8 +1,10 @@
 """Distillation: the student learns the ensemble's soft labels, and what people really did next.
 
-    loss = T² · KL(ensemble ‖ student at temperature T) + centred_weight · MSE + hard_weight · cross-entropy
+    loss = T² · KL(ensemble ‖ student at temperature T) + centred_weight · squared error around a person's mean
+           + level_weight · squared error of that mean + hard_weight · cross-entropy of what came next
 
-The KL gets the top of the list right, the row-centred squared error the rest of it. People are shuffled, so
+The KL gets the top of the list right, the centred error the rest of it, the level makes scores of different
+people comparable. People are shuffled, so
 nothing in a batch belongs together; the last weights are an average over the last steps (EMA).
 """
 
@@ -10,11 +12,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,22 +32,33 @@ from training.student.tower import StudentModel, TowerSettings
 
 @dataclass(frozen=True)
 class DistillSettings:
-    """temperature: T of the KL; higher looks further down the list. centred_weight, hard_weight: of their terms.
+    """The terms of the loss and how it is minimised."""
 
-    n_epochs: passes over all examples. batch_size: examples a step. learning_rate: peak of the one-cycle.
-    l2: weight decay. ema: share of the running average kept a step; 0 switches it off.
-    max_warm_start: people whose soft labels give the starting item vectors, by SVD.
-    """
-
-    temperature: float = 2.0
-    centred_weight: float = 0.3
-    hard_weight: float = 0.05
-    n_epochs: int = 20
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    l2: float = 1e-4
-    ema: float = 0.998
-    max_warm_start: int = 4_000
+    temperature: float = Field(
+        default=2.0, gt=0, le=100, description="T of the KL; higher looks further down the list."
+    )
+    centred_weight: float = Field(
+        default=0.3, ge=0, le=100, description="Of the squared error around a person's mean."
+    )
+    level_weight: float = Field(
+        default=0.1, ge=0, le=100, description="Of the squared error of a person's mean."
+    )
+    hard_weight: float = Field(
+        default=0.05, ge=0, le=100, description="Of the cross-entropy of what came next."
+    )
+    n_epochs: int = Field(default=10, ge=1, le=1000, description="Passes over all examples.")
+    batch_size: int = Field(default=256, ge=1, le=100_000, description="Examples a step.")
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")
+    ema: float = Field(
+        default=0.998, ge=0, lt=1, description="Share of the weights' running average kept a step."
+    )
+    max_warm_start: int = Field(
+        default=4_000,
+        ge=2,
+        le=20_000,
+        description="Examples whose soft labels give the first item vectors, by SVD.",
+    )
 
 
 def distil(
@@ -117,10 +131,16 @@ def _loss(
     log_student = F.log_softmax((student / T).masked_fill(~is_unseen, -1e9), dim=1)
     log_teacher = F.log_softmax((teacher / T).masked_fill(~is_unseen, -1e9), dim=1)
     kl = (soft * (log_teacher - log_student)).sum(dim=1).mean()
+    n_unseen = is_unseen.sum(dim=1, keepdim=True).clamp(min=1)
     error = torch.where(is_unseen, student - teacher.nan_to_num(neginf=0.0), 0.0)
-    error = torch.where(is_unseen, error - error.sum(1, True) / is_unseen.sum(1, True).clamp(min=1), 0.0)
-    mse = (error**2).sum() / is_unseen.sum()
-    loss: Tensor = T**2 * kl + settings.centred_weight * mse + settings.hard_weight * _hard(scores, labels, rows)
+    level = error.sum(dim=1, keepdim=True) / n_unseen  # (b, 1)
+    centred = torch.where(is_unseen, error - level, 0.0)
+    loss: Tensor = (
+        T**2 * kl
+        + settings.centred_weight * (centred**2).sum() / is_unseen.sum()
+        + settings.level_weight * (level**2).mean()
+        + settings.hard_weight * _hard(scores, labels, rows)
+    )
     return loss
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings_dataclass
 
 from models.histories import Histories
 from models.history import History
@@ -19,17 +21,18 @@ from training.ensemble.ensemble import CHUNK, Ensemble
 from training.members.member import Progress
 
 
-@dataclass(frozen=True)
+@settings_dataclass(frozen=True)
 class LabelSettings:
-    """n_copies: sub-histories a person beside the whole one. n_top, n_uniform: candidates of each kind.
+    """How many examples are labelled, and how many candidates of each."""
 
-    max_examples: bound on all examples; people are sampled when there are more.
-    """
-
-    n_copies: int = 7
-    n_top: int = 256
-    n_uniform: int = 256
-    max_examples: int = 60_000
+    n_copies: int = Field(
+        default=7, ge=0, le=100, description="Sub-histories a person, beside the whole one."
+    )
+    n_top: int = Field(default=256, ge=1, le=10_000, description="Candidates from the ensemble's top.")
+    n_uniform: int = Field(default=256, ge=1, le=10_000, description="Candidates drawn uniformly.")
+    max_examples: int = Field(
+        default=60_000, ge=100, le=10**8, description="Examples at most; beyond, people are sampled."
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def label_examples(
         uniform = rng.integers(0, n_items, (len(scores), n_uniform))
         candidates[chunk] = np.concatenate([top, uniform], axis=1)
         logits[chunk] = np.take_along_axis(scores, candidates[chunk], axis=1)
-        progress(min(1.0, (start + CHUNK) / len(examples)), f"{min(start + CHUNK, len(examples)):,} histories")
+        progress(
+            min(1.0, (start + CHUNK) / len(examples)), f"{min(start + CHUNK, len(examples)):,} histories"
+        )
     return SoftLabels(examples, next_items, candidates, logits)
 
 
@@ -119,4 +124,3 @@ def _prefix_length(n_events: int, rng: np.random.Generator) -> int:
 
 def _events(history: History, keep: npt.NDArray[np.int64]) -> History:
     return History(history.item_indices[keep], history.times[keep], history.kinds[keep])
-

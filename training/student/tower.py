@@ -7,9 +7,9 @@ An item is its id embedding plus a linear map of its text vector, so an item wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,18 +18,23 @@ from models.history import EventKind
 
 @dataclass(frozen=True)
 class TowerSettings:
-    """Widths of the student. n_factors: of user and item vectors. n_heads: of the attention.
+    """Widths of the student, and what is hidden from it while it learns."""
 
-    n_hidden: of the head. event_dropout: share of events hidden while training; higher generalises to
-    histories never seen. id_dropout: share of items known by text alone while training; higher makes new
-    items better and old ones worse.
-    """
-
-    n_factors: int = 128
-    n_heads: int = 8
-    n_hidden: int = 256
-    event_dropout: float = 0.1
-    id_dropout: float = 0.05
+    n_factors: int = Field(default=128, ge=2, le=1024, description="Length of user and item vectors.")
+    n_heads: int = Field(default=8, ge=1, le=64, description="Attention heads that pool a history.")
+    n_hidden: int = Field(default=256, ge=1, le=8192, description="Units of the head.")
+    event_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of events hidden in training; higher generalises to new histories.",
+    )
+    id_dropout: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="Share of items known by text alone in training; higher helps new items.",
+    )
 
 
 class UserTower(nn.Module):
@@ -68,7 +73,9 @@ class UserTower(nn.Module):
     def _recency(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
         """Logits of what is known of an event's age, zeros for the null event; (b, 1 + length, n_heads)."""
         position = torch.cumsum(torch.ones_like(is_event), dim=1) - 1.0
-        is_latest_visit = (gap_log_days < 0.05).to(gap_log_days.dtype)  # within about an hour of the last event
+        is_latest_visit = (gap_log_days < 0.05).to(
+            gap_log_days.dtype
+        )  # within about an hour of the last event
         ages = torch.stack([torch.log1p(position), position / 50.0, gap_log_days, is_latest_visit], dim=2)
         logits = self.recency(ages)
         return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)

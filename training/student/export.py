@@ -1,0 +1,118 @@
+"""From torch to what is served: an ONNX user tower with dynamic batch and length, item tables, a catalogue graph.
+
+Both precisions are made here; `compression` measures them and chooses. The fp32 export is checked against torch.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch.export import Dim
+
+from models.history import History, encode_histories
+from models.student import TOWER_INPUTS, Student, StudentFiles
+from training.errors import ExportMismatch
+from training.members.member import Floats
+from training.student.catalogue_graph import build_catalogue, quantize_rows
+from training.student.tower import StudentModel
+
+EXPORT_TOLERANCE = 1e-3
+"""Largest difference of a score between torch and onnxruntime, relative to the spread of a person's scores."""
+
+
+@torch.inference_mode()
+def torch_scores(model: StudentModel, histories: Sequence[History]) -> Floats:
+    """Scores of the whole catalogue by the trained model itself; (n_people, n_items)."""
+    encoded = encode_histories(histories)
+    return np.asarray(model.eval()(*(torch.from_numpy(part) for part in encoded)).numpy(), np.float32)
+
+
+def export_student(model: StudentModel, check_on: Sequence[History]) -> dict[str, StudentFiles]:
+    """Export in both precisions, "fp32" and "int8".
+
+    Raises ExportMismatch if the fp32 export and torch disagree on `check_on` by more than `EXPORT_TOLERANCE`.
+    """
+    model = model.eval()
+    with torch.inference_mode():
+        item_vectors = np.ascontiguousarray(model.answer_items().numpy())
+        history_table = np.concatenate(
+            [np.zeros((1, item_vectors.shape[1]), np.float32), model.history_items().numpy()]
+        )
+    tower = _export_tower(model)
+    quantized, scales = quantize_rows(history_table)
+    halves = item_vectors.astype(np.float16)
+    fp32 = StudentFiles(
+        tower,
+        build_catalogue(item_vectors, precision="fp32"),
+        history_table,
+        np.ones(len(history_table), np.float32),
+        halves,
+        "fp32",
+    )
+    int8 = StudentFiles(
+        _quantize_tower(tower),
+        build_catalogue(item_vectors, precision="int8"),
+        quantized,
+        scales,
+        halves,
+        "int8",
+    )
+    _check_export(model, fp32, check_on)
+    return {"fp32": fp32, "int8": int8}
+
+
+def _export_tower(model: StudentModel) -> bytes:
+    """ONNX of the user tower; people and events per person are dynamic."""
+    n_people, length, width = 2, 3, model.settings.n_factors
+    example = (
+        torch.randn(n_people, length, width),
+        torch.ones(n_people, length),
+        torch.rand(n_people, length),
+        torch.zeros(n_people, length, dtype=torch.int64),
+    )
+    people, events = Dim("n_people", min=1, max=4096), Dim("length", min=1, max=4096)
+    # Tracing specialises on sizes it meets as 0 or 1, so the example has 2 people and 3 events.
+    shapes = {name: {0: people, 1: events} for name in TOWER_INPUTS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecation notes
+        program = torch.onnx.export(
+            model.user_tower,
+            example,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=list(TOWER_INPUTS),
+            output_names=["user_vectors"],
+            verbose=False,
+        )
+    assert program is not None  # only None when it writes to a file itself
+    return bytes(program.model_proto.SerializeToString())
+
+
+def _quantize_tower(tower: bytes) -> bytes:
+    """Weights of matrix products to int8, one scale a column; activations are quantized as they come."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
+        source.write_bytes(tower)
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+        return target.read_bytes()
+
+
+def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[History]) -> None:
+    """Compare scores of torch and onnxruntime, the empty history included."""
+    asked = [History.empty(), *histories]
+    student = Student(files)
+    expected = torch_scores(model, asked)
+    found = student.catalogue_scores(student.user_vectors(asked))
+    spread = np.ptp(expected, axis=1, keepdims=True)
+    worst = float(np.max(np.abs(found - expected) / spread))
+    if worst > EXPORT_TOLERANCE:
+        raise ExportMismatch(
+            f"onnxruntime and torch differ by {worst:.5f} of a person's spread of scores; "
+            f"{EXPORT_TOLERANCE} is allowed"
+        )

@@ -1,7 +1,8 @@
 # One name for each thing one does here. `make` alone lists them; CI calls the same names.
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
-# RUN_FOLDER (runs/latest, for report), LOAD_ARGS (for load), TRAIN_ARGS (for train and up), TEST_ARGS (for test).
+# RUN_FOLDER (runs/latest, for report), LOAD_ARGS (for load), TRAIN_ARGS (for train),
+# DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
 # STILLROOM_* in the environment reach the service unchanged.
 
 SHELL := /bin/bash
@@ -11,17 +12,17 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PYTHON ?= python3.11 python3.12 python3.13 python3
-STORE ?= models/store
+STORE ?= $(or $(STILLROOM_STORE),models/store)
 DATA ?=
 RUN_FOLDER ?= runs/latest
 TRAIN_ARGS ?=
 LOAD_ARGS ?=
 TEST_ARGS ?=
-DEMO ?= data/demo-shop
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 
 export OMP_NUM_THREADS ?= 2
 export ORT_DISABLE_TELEMETRY ?= 1
+up serve load: export STILLROOM_STORE = $(STORE)
 
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -36,18 +37,13 @@ help: ## List these targets
 		printf '  make %-14s %s\n' "$$name" "$$line"; done
 
 up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
-	@if [ ! -s '$(STORE)/current' ]; then \
-		echo 'up: nothing is promoted in $(STORE): training on a generated shop first (a few minutes)'; \
-		$(PY) -m training generate $(DEMO_SIZE) --out '$(DEMO)'; \
-		$(PY) -m training train '$(DEMO)' --store '$(STORE)' --quick $(TRAIN_ARGS); \
-	fi
+	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh '$(STORE)' data runs $(DEMO_SIZE)
 	@person=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)'); \
-	port=$${STILLROOM_PORT:-8000}; \
-	echo "up: serving $$(head -n 1 '$(STORE)/current') on http://127.0.0.1:$$port (API: /docs, metrics: /metrics); stop with Ctrl-C"; \
-	echo 'up: once it is ready, ask from another terminal:'; \
-	echo; \
-	echo "  curl -s http://127.0.0.1:$$port/recommend -H 'content-type: application/json' -d '{\"user_id\": \"$$person\", \"limit\": 5}'"; \
-	echo
+	url=http://127.0.0.1:$${STILLROOM_PORT:-8000}; \
+	echo "up: serving $$(head -n 1 '$(STORE)/current') at $$url (API: /docs, metrics: /metrics); Ctrl-C stops it"; \
+	echo 'up: once it says that the bundle is in service, ask from another terminal:'; \
+	printf '\n  curl -s %s/recommend -H %s -d %s\n\n' \
+		"$$url" "'content-type: application/json'" "'{\"user_id\": \"$$person\", \"limit\": 5}'"
 	@exec $(PY) -m service
 
 test: $(FULL_ENV) ## Run the tests
@@ -87,9 +83,11 @@ load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its o
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py
 
-openapi: $(FULL_ENV) ## Write docs/openapi.json from the code
-	@$(PY) -m service.openapi
-	$(call say,'openapi: docs/openapi.json')
+openapi: $(FULL_ENV) ## Write docs/openapi.json and docs/settings.md from the code
+	@mkdir -p docs
+	@$(PY) -m service.openapi >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
+	@$(PY) -m service.settings >docs/.settings.md && mv docs/.settings.md docs/settings.md
+	$(call say,'openapi: docs/openapi.json and docs/settings.md')
 
 clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info

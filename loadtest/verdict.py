@@ -19,8 +19,8 @@ RATE_HELD = 0.95
 
 METHOD = (
     "Closed loop: each user waits for its answer, then catches up with its timetable. Response times are "
-    "raw, from sending to the whole body read, as the generator saw them. Percentiles are nearest-rank over the "
-    "measured window; the warm-up counts towards failures only."
+    "raw, from sending to the whole body read, as the generator saw them. Percentiles are nearest-rank, over "
+    "the measured window; the warm-up counts towards failures only."
 )
 
 

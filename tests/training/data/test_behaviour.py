@@ -1,11 +1,14 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from training.data.behaviour import Events, _power_law_ranks, simulate_people
 from training.data.catalogue import Catalogue, build_catalogue
 from training.data.generator import GeneratorSettings
+
+Counts = npt.NDArray[np.float64]
 
 SETTINGS = GeneratorSettings(n_people=2_000, n_items=300, n_categories=5)
 
@@ -15,7 +18,7 @@ def simulated(settings: GeneratorSettings) -> tuple[Catalogue, Events]:
     return catalogue, simulate_people(catalogue, settings, settings.n_people, np.random.default_rng(2))
 
 
-def categories_of(catalogue: Catalogue, events: Events) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def categories_of(catalogue: Catalogue, events: Events) -> npt.NDArray[np.int64]:
     return catalogue.clusters[events.items] // catalogue.n_styles
 
 
@@ -39,32 +42,60 @@ def test_companions_are_visited_next_far_more_often_than_by_chance() -> None:
     assert is_companion.mean() > 0.1  # 300 items: chance is 0.003
 
 
-@pytest.mark.parametrize(("strength", "lowest", "highest"), [(0.0, 0.0, 0.3), (4.0, 0.3, 1.0)])
-def test_strong_tastes_narrow_a_person_to_few_categories(
-    strength: float, lowest: float, highest: float
-) -> None:
-    catalogue, events = simulated(replace(SETTINGS, taste_strength=strength, mean_events_per_person=100))
-    counts = np.zeros((SETTINGS.n_people, SETTINGS.n_categories))
-    np.add.at(counts, (events.people, categories_of(catalogue, events)), 1)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    concentration = (shares**2).sum(axis=1).mean()  # 1 / 5 where categories are equally likely
-    assert lowest < concentration < highest
+def concentration(choices: Counts) -> float:
+    """Mean over people of the chance that two of a person's choices agree. choices: (n_people, n_choices)."""
+    shares = choices[choices.sum(axis=1) > 0]
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    return float((shares**2).sum(axis=1).mean())
+
+
+def category_counts_by_quarter(settings: GeneratorSettings) -> Counts:
+    """(4, n_people, n_categories): how often each person was in each category in each quarter of the period."""
+    catalogue, events = simulated(settings)
+    quarters = (events.times * 4 // (settings.n_days * 86_400)).clip(0, 3)
+    counts = np.zeros((4, settings.n_people, settings.n_categories))
+    np.add.at(counts, (quarters, events.people, categories_of(catalogue, events)), 1)
+    return counts
+
+
+def test_taste_narrows_a_person_to_few_categories() -> None:
+    busy = replace(SETTINGS, mean_events_per_person=100, taste_drift=0)
+    indifferent = category_counts_by_quarter(replace(busy, taste_strength=0)).sum(axis=0)
+    choosy = category_counts_by_quarter(replace(busy, taste_strength=4)).sum(axis=0)
+    assert concentration(indifferent) < 0.3  # five categories: 0.2 where all are equally likely
+    assert concentration(choosy) > 0.35
+
+
+def test_taste_narrows_a_person_to_few_items_of_one_cluster() -> None:
+    one_cluster = replace(SETTINGS, n_items=7, n_categories=1, mean_events_per_person=100, taste_drift=0)
+
+    def item_concentration(strength: float) -> float:
+        _, events = simulated(replace(one_cluster, taste_strength=strength))
+        counts = np.zeros((SETTINGS.n_people, 7))
+        np.add.at(counts, (events.people, events.items), 1)
+        return concentration(counts)
+
+    assert item_concentration(4) > item_concentration(0) + 0.2
 
 
 def test_tastes_that_drift_leave_the_first_categories() -> None:
     def overlap(drift: float) -> float:
-        settings = replace(SETTINGS, taste_drift=drift, taste_strength=4.0, mean_events_per_person=100)
-        catalogue, events = simulated(settings)
-        quarters = (events.times * 4 // (settings.n_days * 86_400)).clip(0, 3)
-        counts = np.zeros((4, SETTINGS.n_people, SETTINGS.n_categories))
-        np.add.at(counts, (quarters, events.people, categories_of(catalogue, events)), 1)
-        came_in_both = (counts[0].sum(axis=1) > 0) & (counts[3].sum(axis=1) > 0)
+        busy = replace(SETTINGS, taste_drift=drift, taste_strength=4, mean_events_per_person=100)
+        early, *_, late = category_counts_by_quarter(busy)
+        came_in_both = (early.sum(axis=1) > 0) & (late.sum(axis=1) > 0)
         early, late = (
-            count[came_in_both] / count[came_in_both].sum(axis=1)[:, None] for count in counts[[0, 3]]
+            count[came_in_both] / count[came_in_both].sum(axis=1)[:, None] for count in (early, late)
         )
         return float(np.minimum(early, late).sum(axis=1).mean())
 
     assert overlap(1.0) < overlap(0.0) - 0.1
+
+
+def test_tastes_that_drift_stay_as_strong() -> None:
+    busy = replace(SETTINGS, taste_strength=4, mean_events_per_person=100)
+    settled = category_counts_by_quarter(replace(busy, taste_drift=0))[3]
+    drifted = category_counts_by_quarter(replace(busy, taste_drift=1))[3]
+    assert concentration(drifted) == pytest.approx(concentration(settled), rel=0.1)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.8, 1.0, 1.5])

@@ -153,7 +153,8 @@ def test_interrupted_run_leaves_no_folder_under_its_name(tmp_path: Path) -> None
     with pytest.raises(KeyboardInterrupt):
         generate_shop(tiny, tmp_path / "tiny", interrupt)
     assert not (tmp_path / "tiny").exists()
-    assert generate_shop(tiny, tmp_path / "tiny").is_dir()
+    generate_shop(tiny, tmp_path / "tiny")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
 extremes = st.fixed_dictionaries(

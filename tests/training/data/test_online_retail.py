@@ -71,6 +71,7 @@ def test_row_that_differs_in_quantity_is_no_duplicate(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", ["85123a", "85123A", " 85123A"])
 def test_stock_codes_differing_in_case_are_one_product(tmp_path: Path, code: str) -> None:
     shop = read_rows(tmp_path, GOOD, sale(code))
+    assert shop.events["item_id"].to_list() == ["85123A", "85123A"]
     assert shop.items["item_id"].to_list() == ["85123A"]
 
 

@@ -71,7 +71,7 @@ def _quoted(body: bytes, path: str) -> str:
         value = msgspec.json.decode(body)
         for name, number in _STEP.findall("." + path if not path.startswith("[") else path):
             value = value[name] if name else value[int(number)]
-    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
         return "a value that cannot be shown"
     if isinstance(value, list | dict):
         return f"{'an array' if isinstance(value, list) else 'an object'} of {len(value):,}"

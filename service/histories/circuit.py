@@ -33,14 +33,19 @@ class Circuit:
         self._clock = clock
         self._on_change = on_change
         self._n_failures = 0
-        self._opened_at = 0.0
+        self._paused_at = 0.0
         self.state = CircuitState.CLOSED
 
     def check(self) -> None:
-        """Raise RedisUnavailable while open. The first check after the pause passes and half-opens it."""
+        """Raise RedisUnavailable while open. The first check after the pause passes and half-opens it.
+
+        A trial whose request was given up never reports back, so after another pause the next one tries.
+        """
         if self.state is CircuitState.CLOSED:
             return
-        if self.state is CircuitState.OPEN and self._clock() - self._opened_at >= self._open_seconds:
+        now = self._clock()
+        if now - self._paused_at >= self._open_seconds:
+            self._paused_at = now
             self._change(CircuitState.HALF_OPEN)
             return
         raise RedisUnavailable("the circuit to Redis is open after failures")
@@ -54,7 +59,7 @@ class Circuit:
         """A trip failed or timed out."""
         self._n_failures += 1
         if self.state is CircuitState.HALF_OPEN or self._n_failures >= self._max_failures:
-            self._opened_at = self._clock()
+            self._paused_at = self._clock()
             self._change(CircuitState.OPEN)
 
     def _change(self, state: CircuitState) -> None:

@@ -1,0 +1,36 @@
+"""Fixtures of every room: a store with a tiny bundle, a service on it, a real redis-server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundles import tiny_bundle
+from tests.support.redis import RedisServer
+from tests.support.service import Running, running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with a tiny bundle promoted."""
+    folder = tmp_path / "store"
+    tiny_bundle(folder)
+    return folder
+
+
+@pytest.fixture
+async def service(store: Path) -> AsyncIterator[Running]:
+    """A service on the tiny bundle, without Redis."""
+    async with running(store) as started:
+        yield started
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A redis-server of this test's own, running."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()

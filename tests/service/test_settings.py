@@ -1,0 +1,82 @@
+"""Settings: bounds, the page that lists them, and how a bad one ends the process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsInvalid
+from service.settings import Settings, read_settings, settings_page
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m service` where it is expected to end by itself."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
+    return subprocess.run(
+        [sys.executable, "-m", "service"],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    committed = (ROOT / "docs" / "settings.md").read_text()
+    assert committed == settings_page(), "run `python -m service.settings > docs/settings.md`"
+
+
+def test_every_setting_has_a_default_and_says_what_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        assert not field.is_required(), name
+        assert (field.description or "").endswith("."), name
+
+
+def test_every_number_is_bounded_on_both_sides() -> None:
+    for name, schema in Settings.model_json_schema()["properties"].items():
+        if schema.get("type") in ("integer", "number"):
+            assert {"minimum", "exclusiveMinimum"} & set(schema), name
+            assert {"maximum", "exclusiveMaximum"} & set(schema), name
+
+
+def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_DEADLINE_MS", "70")
+    assert read_settings().deadline_ms == 70
+
+
+def test_faults_name_the_variable_its_value_and_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_DEADLINE_MS", "0")
+    monkeypatch.setenv("STILLROOM_LOG_LEVEL", "loud")
+    with pytest.raises(
+        SettingsInvalid, match=r"STILLROOM_LOG_LEVEL is 'loud'.*STILLROOM_DEADLINE_MS is '0'.*1"
+    ):
+        read_settings()
+
+
+def test_misspelt_setting_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_PROT", "80")
+    with pytest.raises(SettingsInvalid, match="STILLROOM_PROT"):
+        read_settings()
+
+
+def test_bad_setting_ends_the_process_with_one_line() -> None:
+    ended = start(STILLROOM_PORT="http")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "STILLROOM_PORT" in ended.stderr
+
+
+def test_store_with_nothing_promoted_says_what_to_run(tmp_path: Path) -> None:
+    ended = start(STILLROOM_STORE=str(tmp_path))
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "make train" in ended.stderr
+    assert "python -m models promote" in ended.stderr

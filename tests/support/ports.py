@@ -1,0 +1,26 @@
+"""Free ports, and waiting for what will listen on them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from time import monotonic, sleep
+
+POLL_SECONDS = 0.02
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_until(claim: Callable[[], bool], what: str, timeout_seconds: float = 30.0) -> None:
+    """Poll until the claim holds; the limit only ends a test that would hang."""
+    gives_up_at = monotonic() + timeout_seconds
+    while not claim():
+        if monotonic() > gives_up_at:
+            raise TimeoutError(f"{what} did not come true in {timeout_seconds} seconds")
+        sleep(POLL_SECONDS)

@@ -1,0 +1,116 @@
+"""The service for tests: in this process behind httpx, or as a process of its own where the wire matters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.app import create_app
+from service.parts import Parts
+from service.settings import Settings
+from tests.support.ports import free_port, wait_until
+
+UNHURRIED_MS = 1000
+"""The default deadline in tests; a busy machine must not turn answers into fallback answers."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service with its bundle loaded. client speaks HTTP to it, parts are what it is made of."""
+
+    parts: Parts
+    client: httpx.AsyncClient
+
+    async def recommend(self, **asked: Any) -> dict[str, Any]:
+        """POST /recommend; the decoded answer, which must be a 200."""
+        return await self.post("/recommend", asked)
+
+    async def post(self, path: str, asked: Any) -> dict[str, Any]:
+        """POST JSON; the decoded answer, which must be a 200."""
+        response = await self.client.post(path, json=asked)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a sample, 0 where there is none yet."""
+        return self.parts.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def make_parts(store: Path, **changes: Any) -> Parts:
+    """Parts with settings for tests; changes: settings by name."""
+    return Parts(
+        Settings(**{"store": store, "deadline_ms": UNHURRIED_MS, "bundle_poll_seconds": 3600, **changes})
+    )
+
+
+@asynccontextmanager
+async def running(store: Path, **changes: Any) -> AsyncIterator[Running]:
+    """Start a service in this process; ready when the block begins."""
+    parts = make_parts(store, **changes)
+    app = create_app(parts)
+    await parts.bundles.follow()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://stillroom") as client,
+    ):
+        yield Running(parts, client)
+
+
+def ids_of(answer: dict[str, Any]) -> list[str]:
+    """The item ids of an answer, best first."""
+    return [item["item_id"] for item in answer["items"]]
+
+
+class ServiceProcess:
+    """`python -m service` on a free port. Use as a context manager; environment: settings in upper case."""
+
+    def __init__(self, store: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        own = {
+            "STILLROOM_STORE": str(store),
+            "STILLROOM_PORT": str(self.port),
+            "STILLROOM_DEADLINE_MS": "1000",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
+        given = {f"STILLROOM_{name}": value for name, value in environment.items()}
+        self._environment = {**inherited, **own, **given}
+        self.process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> ServiceProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start and wait until it is ready."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"], env=self._environment, stdout=subprocess.PIPE, text=True
+        )
+        wait_until(self._is_ready, "the service")
+
+    def stop(self) -> None:
+        """Kill it if it still runs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, "the service ended before it was ready"
+        try:
+            return httpx.get(f"{self.url}/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False

@@ -1,0 +1,76 @@
+"""The two arrows: service → models ← training, and nothing heavy in the serving process."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"torch", "sklearn", "implicit", "polars", "pandas", "scipy", "pyarrow", "onnx", "matplotlib"}
+ROOMS = {"service", "models", "training", "loadtest"}
+
+FORBIDDEN = {
+    "models": {*HEAVY, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
+    "service": {*HEAVY, "training", "loadtest", "locust"},
+    "training": {"service", "loadtest", "fastapi", "redis", "locust"},
+    "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
+}
+
+SERVE_ONE_REQUEST = """
+import asyncio, sys
+from pathlib import Path
+import httpx
+from service.app import create_app
+from service.parts import Parts
+from service.settings import Settings
+
+async def main():
+    parts = Parts(Settings(store=Path(sys.argv[1])))
+    app = create_app(parts)
+    await parts.bundles.follow()
+    async with app.router.lifespan_context(app):
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        async with client:
+            assert (await client.post("/recommend", json={"explain": True})).status_code == 200
+            assert (await client.get("/openapi.json")).status_code == 200
+
+asyncio.run(main())
+print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def imports_of(file: Path) -> set[str]:
+    """The top-level packages a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(FORBIDDEN))
+def test_imports_follow_the_arrows(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    wrong = {str(file.relative_to(ROOT)): imports_of(file) & FORBIDDEN[room] for file in files}
+    assert not {file: names for file, names in wrong.items() if names}
+
+
+def test_serving_loads_no_training_library(store: Path) -> None:
+    served = subprocess.run(
+        [sys.executable, "-c", SERVE_ONE_REQUEST, str(store)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        timeout=120,
+    )
+    loaded = set(served.stdout.split())
+    assert {"service", "models", "onnxruntime"} <= loaded
+    assert not loaded & {*HEAVY, "training", "loadtest"}

@@ -67,6 +67,11 @@ class Interactions:
         return np.bincount(self.histories.item_indices, minlength=self.n_items)
 
 
+def interactions_until_now(dataset: Dataset) -> Interactions:
+    """Everything there is, up to just after the last event."""
+    return Interactions(dataset.histories, dataset.catalogue, int(dataset.histories.times.max()) + 1)
+
+
 def index_shop(shop: Shop) -> Dataset:
     """Give every person and item a row and pack the events; rows follow the sorted ids.
 

@@ -7,8 +7,9 @@ by column, so 20 million interactions fit in a few GiB.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -22,7 +23,7 @@ from training.data.times import (
     detect_time_format,
     unix_seconds,
 )
-from training.errors import SourceUnreadable
+from training.errors import SettingsInvalid, SourceUnreadable
 
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
@@ -52,6 +53,23 @@ class ColumnMapping:
     item_category: str = "category"
     item_price: str = "price"
     default_kind: EventKind = EventKind.PURCHASE
+
+
+def parse_columns(text: str) -> ColumnMapping | None:
+    """Read `user_id=customer,item_text=name+description` into a mapping; an empty text is no mapping.
+
+    Raises `SettingsInvalid` naming the fields that can be mapped.
+    """
+    if not text:
+        return None
+    names = {field.name for field in fields(ColumnMapping)} - {"default_kind"}
+    chosen: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, column = (piece.strip() for piece in part.partition("="))
+        if name not in names or not column:
+            raise SettingsInvalid(f"{part!r} maps nothing: write field=column, field one of {sorted(names)}.")
+        chosen[name] = tuple(column.split("+")) if name == "item_text" else column
+    return ColumnMapping(**chosen)
 
 
 def read_tables(

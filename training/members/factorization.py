@@ -15,6 +15,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from models.history import History
 from training.data.dataset import Interactions
@@ -49,12 +50,13 @@ class Factorization(Member):
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Alternate `n_iterations` times over people and items."""
         weights = recency_matrix(list(interactions.histories), interactions.n_items, self.fit_half_life)
-        model = self._model(seed)
-        model.fit(
-            self.alpha * weights,
-            show_progress=False,
-            callback=lambda sweep, *_: progress((sweep + 1) / self.n_iterations, f"sweep {sweep + 1}"),
-        )
+        with threadpool_limits(1, "blas"):  # implicit threads over people; BLAS threads below would fight it
+            model = self._model(seed)
+            model.fit(
+                self.alpha * weights,
+                show_progress=False,
+                callback=lambda sweep, *_: progress((sweep + 1) / self.n_iterations, f"sweep {sweep + 1}"),
+            )
         if not np.isfinite(model.item_factors).all():
             raise NotFinite(f"{self.name}: item factors are not finite; raise l2 (now {self.l2})")
         self._item_factors = np.asarray(model.item_factors, np.float32)
@@ -69,7 +71,8 @@ class Factorization(Member):
 
     def score_weights(self, weights: sparse.csr_matrix) -> Floats:
         """Fold in people given as (n_people, n_items) weights and score the catalogue."""
-        user_factors = self._fold.recalculate_user(np.arange(weights.shape[0]), self.alpha * weights)
+        with threadpool_limits(1, "blas"):
+            user_factors = self._fold.recalculate_user(np.arange(weights.shape[0]), self.alpha * weights)
         scores: Floats = user_factors @ self._item_factors.T
         scores[:, ~self._known] = np.nan
         scores[weights.getnnz(axis=1) == 0] = np.nan
@@ -102,6 +105,7 @@ class Factorization(Member):
 
     def _folding_model(self) -> AlternatingLeastSquares:
         """A model that knows item factors only; enough to solve for people."""
-        model = self._model(seed=0)
+        with threadpool_limits(1, "blas"):
+            model = self._model(seed=0)
         model.item_factors = self._item_factors
         return model

@@ -1,0 +1,127 @@
+"""The training side from the command line: `python -m training train | report | generate | download | settings`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import StillroomError
+from models.registry import DEFAULT_STORE, Registry
+from training.errors import TrainingError
+from training.runs import DEFAULT_RUNS, LATEST
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+# Commands import what they run: `--help` and `generate` need not wait for torch.
+
+
+@app.command("train")
+def train_command(
+    data: Annotated[Path, typer.Argument(help="A shop's events: a file or folder in a known layout.")],
+    items: Annotated[Path | None, typer.Option(help="The item table, where DATA is a single table.")] = None,
+    columns: Annotated[
+        str, typer.Option(help="Column names where they differ, e.g. user=customer,item=sku,time=ts.")
+    ] = "",
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+    runs: Annotated[Path, typer.Option(help="Folder of training runs.")] = DEFAULT_RUNS,
+    settings: Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to promote.")] = False,
+    promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
+) -> None:
+    """Train on a shop's events and write a bundle."""
+    from training.data.read import read_shop
+    from training.data.tables import parse_columns
+    from training.pipeline import train
+    from training.progress import Stages
+    from training.settings import load_settings
+
+    chosen = load_settings(settings, quick=quick, seed=seed)
+    with Stages(console).stage("read", f"Reading {data.name}"):
+        shop = read_shop(data, mapping=parse_columns(columns), items=items)
+    console.print("\n".join(f"  {line}" for line in [shop.layout, *shop.dropped.lines()]), highlight=False)
+    trained = train(shop, chosen, store=store, runs=runs, console=console)
+    _show_quality(trained.run.evaluation())
+    console.print(f"bundle  {trained.bundle}\nrun     {trained.run.folder}", highlight=False, soft_wrap=True)
+    if promote:
+        Registry(store).promote(trained.bundle.name)
+        console.print(f"current is {trained.bundle.name}", highlight=False)
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Option(help="A run's folder, or runs/latest.")] = DEFAULT_RUNS / LATEST,
+    out: Annotated[Path, typer.Option(help="Where quality.json and quality.html go.")] = Path("reports"),
+    price: Annotated[float, typer.Option(help="US dollars per vCPU-hour.", min=0.0)] = 0.05,
+) -> None:
+    """Measure serving figures of a run's models and write the report."""
+    from training.evaluation.report import write_report
+    from training.runs import Run
+
+    for path in write_report(Run.open(run), out, price_per_vcpu_hour=price, console=console):
+        console.print(f"wrote {path}", highlight=False)
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Option(help="Folder to write the shop into.")],
+    people: Annotated[int, typer.Option(help="People, up to 10 million.")] = 10_000,
+    items: Annotated[int, typer.Option(help="Items, up to 1 million.")] = 2_000,
+    events: Annotated[float, typer.Option(help="Mean events a person.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal shops.")] = 0,
+) -> None:
+    """Write a plausible shop: people with drifting tastes, a power-law catalogue, sessions, new items."""
+    from training.data.generator import GeneratorSettings, generate_shop
+    from training.progress import Stages
+
+    chosen = GeneratorSettings(n_people=people, n_items=items, mean_events_per_person=events, seed=seed)
+    with Stages(console).stage("generate", f"Generating {people:,} people, {items:,} items") as progress:
+        generate_shop(chosen, out, lambda done, total: progress(done / total, f"{done:,} of {total:,} people"))
+    console.print(f"wrote {out}", highlight=False)
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],
+    to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+) -> None:
+    """Fetch a public data set, resumed where it stopped, verified."""
+    from training.data.download import download as fetch
+
+    console.print(f"wrote {fetch(name, to)}", highlight=False)
+
+
+@app.command("settings")
+def settings_command() -> None:
+    """Print every training setting with its default, bounds and meaning."""
+    from training.settings import describe_settings
+
+    table = Table("setting", "default", "bounds", "meaning")
+    for row in describe_settings():
+        table.add_row(*row)
+    console.print(table)
+
+
+def _show_quality(evaluation: dict[str, object]) -> None:
+    """The test slice's table, best known figures of the run."""
+    from training.evaluation.summary import quality_table
+
+    console.print(quality_table(evaluation))
+
+
+def main() -> None:
+    """Run a command; a known error is one line and exit code 1."""
+    try:
+        app()
+    except (TrainingError, StillroomError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

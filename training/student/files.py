@@ -1,0 +1,32 @@
+"""A student's files in a folder of the run, so that the report can measure each precision in its own process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.student import StudentFiles
+
+ARRAYS = ("history_vectors", "history_scales", "item_vectors")
+
+
+def save_student(files: StudentFiles, folder: Path) -> None:
+    """Write graphs and tables as they would lie in a bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "user_tower.onnx").write_bytes(files.user_tower)
+    (folder / "catalogue.onnx").write_bytes(files.catalogue)
+    (folder / "precision.txt").write_text(files.precision)
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(files, name))
+
+
+def load_student(folder: Path) -> StudentFiles:
+    """Read what `save_student` wrote, tables memory-mapped."""
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    return StudentFiles(
+        user_tower=(folder / "user_tower.onnx").read_bytes(),
+        catalogue=(folder / "catalogue.onnx").read_bytes(),
+        precision=(folder / "precision.txt").read_text(),
+        **arrays,
+    )

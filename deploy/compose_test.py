@@ -188,16 +188,16 @@ def check_answers(compose: Compose, findings: Findings) -> None:
     [person] = known_ids(compose, "--people", 1)
     [item] = known_ids(compose, "--items", 1)
     questions: dict[str, dict[str, Any]] = {
-        "known person": {"user_id": person},
-        "unknown person": {"user_id": "nobody-has-this-id"},
-        "anonymous visit": {"session": [{"item_id": item}]},
+        "a known person": {"user_id": person},
+        "an unknown person": {"user_id": "nobody-has-this-id"},
+        "an anonymous visit": {"session": [{"item_id": item}]},
     }
     for name, question in questions.items():
         status, reply = recommend(compose, question)
         n_items = len(reply.get("items", ()))
         told = f"status {status}, {n_items} items, tier {reply.get('tier')}, degraded {reply.get('degraded')}"
         good = status == 200 and n_items == 10 and reply["degraded"] is None
-        findings.add(f"answer for a {name}", good, told)
+        findings.add(f"answer for {name}", good, told)
 
 
 def check_prometheus(compose: Compose, findings: Findings) -> None:

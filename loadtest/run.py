@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep, time
@@ -122,7 +123,7 @@ def locust_command(target: Target, settings: Settings, recording: Path) -> list[
         "--host": target.address,
         "--users": settings.users,
         "--spawn-rate": max(1, round(settings.users / max(settings.warmup_seconds / 2, 1))),
-        "--run-time": f"{settings.warmup_seconds + settings.seconds + EXTRA_SECONDS:g}s",
+        "--run-time": f"{ceil(settings.warmup_seconds + settings.seconds + EXTRA_SECONDS)}s",
         "--requests-per-user": settings.rate / settings.users,
         "--people": target.people,
         "--items": target.items,

@@ -1,0 +1,110 @@
+"""docker-compose.yml, the Dockerfile and Prometheus's configuration agree with each other and with the service."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def read_yaml(name: str) -> dict[str, Any]:
+    """Read with the PyYAML that schemathesis brings."""
+    content: dict[str, Any] = import_module("yaml").safe_load((ROOT / name).read_text())
+    return content
+
+
+COMPOSE = read_yaml("docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def stage(name: str) -> str:
+    """The lines of one build stage."""
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    [found] = [text for text in stages if text.splitlines()[0].endswith(f" AS {name}")]
+    return found
+
+
+@pytest.mark.parametrize("name", ["service", "trainer", "redis"])
+def test_containers_are_locked_down(name: str) -> None:
+    container = SERVICES[name]
+    assert container["read_only"] is True
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in container["tmpfs"]
+    assert "privileged" not in container
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_command_is_said_outright(name: str) -> None:
+    assert SERVICES[name]["command"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_published_to_this_machine_only(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
+
+
+def test_compose_1_29_reads_the_file() -> None:
+    assert set(COMPOSE) <= {"services", "volumes", "x-build", "x-locked-down"}
+
+
+def test_service_waits_for_redis_and_a_full_store() -> None:
+    assert {name: wait["condition"] for name, wait in SERVICES["service"]["depends_on"].items()} == {
+        "redis": "service_healthy",
+        "trainer": "service_completed_successfully",
+    }
+
+
+def test_service_reads_the_store_that_the_trainer_fills() -> None:
+    assert SERVICES["trainer"]["volumes"] == ["store:/store"]
+    assert SERVICES["service"]["volumes"] == ["store:/store:ro"]
+    assert SERVICES["service"]["environment"]["STILLROOM_STORE"] == "/store"
+    assert "/store" in SERVICES["trainer"]["command"]
+
+
+def test_every_variable_of_the_service_is_a_setting() -> None:
+    settings = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    assert set(SERVICES["service"]["environment"]) <= settings
+    assert set(re.findall(rf"\b{PREFIX}\w+(?==)", DOCKERFILE)) <= settings
+
+
+def test_prometheus_reads_the_service_where_it_listens() -> None:
+    port = SERVICES["service"]["environment"]["STILLROOM_PORT"]
+    jobs = read_yaml("deploy/prometheus/prometheus.yml")["scrape_configs"]
+    [stillroom] = [job for job in jobs if job["job_name"] == "stillroom"]
+    assert stillroom["static_configs"] == [{"targets": [f"service:{port}"]}]
+
+
+def test_dockerfile_needs_no_registry_for_its_syntax() -> None:
+    assert not re.search(r"^# *syntax *=", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["service", "training"])
+def test_images_run_as_a_fixed_user(name: str) -> None:
+    assert re.search(r"^USER 10001:10001$", stage(name), re.MULTILINE)
+
+
+def test_service_image_gets_no_training_code() -> None:
+    assert re.findall(r"^COPY (?!--from)(\S+)", stage("service"), re.MULTILINE) == ["models", "service"]
+    assert "--from=builder" in stage("service")
+
+
+def test_service_is_what_a_plain_build_makes() -> None:
+    assert re.findall(r"^FROM .* AS (\w+)$", DOCKERFILE, re.MULTILINE)[-1] == "service"
+
+
+def test_the_build_context_holds_what_the_dockerfile_copies() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied: set[str] = set()
+    for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
+        copied.update(words.split()[:-1])
+    assert copied <= allowed
+    assert all((ROOT / source).exists() for source in allowed)

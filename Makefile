@@ -38,12 +38,11 @@ help: ## List these targets
 
 up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh '$(STORE)' data runs $(DEMO_SIZE)
-	@person=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)'); \
+	@body=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)' | $(PY) -c '$(quote_question)'); \
 	url=http://127.0.0.1:$${STILLROOM_PORT:-8000}; \
 	echo "up: serving $$(head -n 1 '$(STORE)/current') at $$url (API: /docs, metrics: /metrics); Ctrl-C stops it"; \
 	echo 'up: once it says that the bundle is in service, ask from another terminal:'; \
-	printf '\n  curl -s %s/recommend -H %s -d %s\n\n' \
-		"$$url" "'content-type: application/json'" "'{\"user_id\": \"$$person\", \"limit\": 5}'"
+	printf "\n  curl -s %s/recommend -H 'content-type: application/json' -d %s\n\n" "$$url" "$$body"
 	@exec $(PY) -m service
 
 test: $(FULL_ENV) ## Run the tests
@@ -93,6 +92,11 @@ clean: ## Remove caches and build left-overs; the store, data, reports and the e
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info
 	@find . -path './$(VENV)' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 	$(call say,'clean: caches and build left-overs are gone')
+
+# A request for the person on standard input, quoted for a shell: a shop's ids may hold anything.
+define quote_question
+import json, shlex, sys; print(shlex.quote(json.dumps({"user_id": sys.stdin.readline().strip(), "limit": 5}, ensure_ascii=False)))
+endef
 
 # The first interpreter of PYTHON that is new enough and can make environments, as $python.
 define find_python

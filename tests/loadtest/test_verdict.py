@@ -99,6 +99,7 @@ def test_the_window_ends_where_it_should() -> None:
 def test_percentile_is_nearest_rank() -> None:
     ordered = [float(number) for number in range(1, 101)]
     assert [percentile(ordered, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert percentile([1.0, 2.0, 3.0], 0.5) == 2.0
     assert percentile([7.0], 0.01) == 7.0
     assert percentile([], 0.99) == 0.0
 

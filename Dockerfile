@@ -39,6 +39,8 @@ WORKDIR /app
 STOPSIGNAL SIGTERM
 
 FROM runtime AS training
+# implicit's wheel links against the system's OpenMP, which slim images lack.
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 COPY --from=training-builder /opt/venv /opt/venv
 COPY models models
 COPY training training

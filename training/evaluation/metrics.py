@@ -63,14 +63,16 @@ def top_items(scores: Floats, k: int) -> npt.NDArray[np.int32]:
 
 
 def best_threshold(scores: Floats, labels: npt.NDArray[np.bool_]) -> float:
-    """The threshold on scores that classifies most pairs right; scores and labels (n_pairs,)."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    n_right = np.cumsum(np.where(labels[order], 1, -1))
-    is_boundary = np.append(ordered[1:] != ordered[:-1], True)  # equal scores cannot be separated
-    best = int(np.argmax(np.where(is_boundary, n_right, np.iinfo(np.int64).min)))
-    following = ordered[best + 1] if best + 1 < len(ordered) else ordered[best] - 1.0
-    return float((ordered[best] + following) / 2.0)
+    """The threshold on scores that classifies most pairs right; scores and labels (n_pairs,).
+
+    It lies halfway between two distinct scores, or beyond all of them.
+    """
+    distinct, position = np.unique(scores, return_inverse=True)
+    # Moving the threshold up past a score turns its positives wrong and its negatives right.
+    gain = np.bincount(position, np.where(labels, -1.0, 1.0), len(distinct))
+    best = int(np.argmax(np.concatenate([[0.0], np.cumsum(gain)])))
+    edges = np.concatenate([[distinct[0] - 1.0], distinct, [distinct[-1] + 1.0]])
+    return float((edges[best] + edges[best + 1]) / 2.0)
 
 
 def accuracy(scores: Floats, labels: npt.NDArray[np.bool_], threshold: float) -> Doubles:

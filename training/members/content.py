@@ -14,7 +14,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from models.history import History
 from training.data.dataset import Interactions
@@ -47,6 +46,7 @@ class Content(Member):
         default=30.0, gt=0, le=10_000, description="Recency in items; lower follows the last interest."
     )
     name: ClassVar[str] = "content"
+    scores_new_items: ClassVar[bool] = True
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Vectorise the catalogue's texts; interactions are not looked at."""
@@ -56,8 +56,9 @@ class Content(Member):
     def score(self, histories: Sequence[History]) -> Floats:
         """NaN for items without text and for people none of whose items has any."""
         weights = recency_matrix(histories, self._items.shape[0], self.half_life)
-        profiles = sparse.csr_matrix(normalize(weights @ self._items))
-        scores: Floats = (profiles @ self._items.T).toarray()
+        profiles = weights @ self._items
+        lengths = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1))).reshape(-1, 1)
+        scores: Floats = (profiles @ self._items.T).toarray() / np.maximum(lengths, 1e-9)
         scores[:, self._items.getnnz(axis=1) == 0] = np.nan
         scores[profiles.getnnz(axis=1) == 0] = np.nan
         return scores

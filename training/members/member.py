@@ -29,11 +29,14 @@ def no_progress(share: float, words: str) -> None:
 class Member(ABC):
     """One model of the ensemble.
 
-    name: its key in reports and manifests. scores_strangers: whether an empty history gets scores, not NaN.
+    name: its key in reports and manifests. scores_strangers, scores_new_items: whether an empty history and an
+    item without events get scores, not NaN. is_personal: whether two histories may be scored differently.
     """
 
     name: ClassVar[str]
     scores_strangers: ClassVar[bool] = False
+    scores_new_items: ClassVar[bool] = False
+    is_personal: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:

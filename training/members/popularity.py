@@ -35,6 +35,8 @@ class Popularity(Member):
     )
     name: ClassVar[str] = "popularity"
     scores_strangers: ClassVar[bool] = True
+    scores_new_items: ClassVar[bool] = True
+    is_personal: ClassVar[bool] = False
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Count."""

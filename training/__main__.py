@@ -16,7 +16,7 @@ from training.errors import TrainingError
 from training.runs import DEFAULT_RUNS, LATEST
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=118)
 
 # Commands import what they run: `--help` and `generate` need not wait for torch.
 
@@ -82,7 +82,9 @@ def generate(
 
     chosen = GeneratorSettings(n_people=people, n_items=items, mean_events_per_person=events, seed=seed)
     with Stages(console).stage("generate", f"Generating {people:,} people, {items:,} items") as progress:
-        generate_shop(chosen, out, lambda done, total: progress(done / total, f"{done:,} of {total:,} people"))
+        generate_shop(
+            chosen, out, lambda done, total: progress(done / total, f"{done:,} of {total:,} people")
+        )
     console.print(f"wrote {out}", highlight=False)
 
 

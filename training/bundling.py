@@ -38,7 +38,9 @@ def bundle_contents(
     settings: TrainingSettings,
 ) -> BundleContents:
     """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from."""
-    histories = Histories.from_list([history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories])
+    histories = Histories.from_list(
+        [history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories]
+    )
     running = Student(student)
     return BundleContents(
         items=_items(dataset, text_vectors, settings),
@@ -100,7 +102,9 @@ def _reference(student: Student, histories: Histories, dataset: Dataset) -> dict
     lengths = np.diff(histories.offsets)
     rows = np.linspace(0, len(histories) - 1, min(500, len(histories))).astype(int)
     people = [histories[row] for row in rows]
-    top = student.top_k(student.user_vectors(people), 10, blocked=[history.item_indices for history in people])
+    top = student.top_k(
+        student.user_vectors(people), 10, blocked=[history.item_indices for history in people]
+    )
     best = top.scores[:, 0]
     counts = np.bincount(dataset.histories.item_indices, minlength=len(dataset.items))
     ranks = _ranks(counts)

@@ -80,7 +80,9 @@ def prepare(shop: Shop, stages: Stages) -> Dataset:
         return index_shop(shop)
 
 
-def fit_on_time(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[Ensemble, dict[str, float]]:
+def fit_on_time(
+    split: Split, settings: TrainingSettings, stages: Stages
+) -> tuple[Ensemble, dict[str, float]]:
     """Fit members on the past, the strategy and thresholds on validation, then members again up to the test slice."""
     past = split.past()
     members = fit_members(settings, past, stages, "past")
@@ -96,9 +98,13 @@ def fit_on_time(split: Split, settings: TrainingSettings, stages: Stages) -> tup
         )
         candidates = draw_candidates(validation, past.n_items, seed=settings.seed)
         scores = {**baselines(past, settings), **members_and_ensemble(ensemble)}
-        thresholds = thresholds_from({name: measure(each, validation, candidates) for name, each in scores.items()})
+        thresholds = thresholds_from(
+            {name: measure(each, validation, candidates) for name, each in scores.items()}
+        )
     longer = split.past_and_validation()
-    return ensemble.refitted_on(fit_members(settings, longer, stages, "past and validation"), longer), thresholds
+    return ensemble.refitted_on(
+        fit_members(settings, longer, stages, "past and validation"), longer
+    ), thresholds
 
 
 def fit_members(
@@ -236,5 +242,3 @@ def save(
     for precision, files in exports.items():
         save_student(files, run.student(precision))
     run.finish(evaluation, split.test().histories[:512])
-
-

@@ -32,7 +32,9 @@ class Stages:
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
         )
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as bar:
             task = bar.add_task("", total=1.0, title=words)
             yield lambda share, detail: bar.update(task, completed=share, description=detail)
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started

@@ -26,9 +26,9 @@ def block_shop(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
     rows = []
     for person in range(n_people):
         block = person % N_BLOCKS
-        items = rng.choice(np.arange(block, N_ITEMS, N_BLOCKS), N_EVENTS, replace=False)
+        taken = rng.choice(np.arange(block, N_ITEMS, N_BLOCKS), N_EVENTS, replace=False)
         first_day = int(rng.integers(0, 10))
-        for step, item in enumerate(items):
+        for step, item in enumerate(taken):
             time = START + (first_day + step) * DAY + person
             rows.append((f"user-{person:03}", f"item-{item:03}", time, int(EventKind.PURCHASE), 1.0))
     events = pl.DataFrame(
@@ -48,7 +48,9 @@ def block_shop(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
         schema_overrides={"category": pl.String, "price": pl.Float32},
     )
     n_rows = events.height
-    return Shop("blocks", events.sort("user_id", "time"), items, DropReport(n_rows, n_rows), "made for a test")
+    return Shop(
+        "blocks", events.sort("user_id", "time"), items, DropReport(n_rows, n_rows), "made for a test"
+    )
 
 
 def block_dataset(*, n_people: int = N_PEOPLE, seed: int = 0) -> Dataset:

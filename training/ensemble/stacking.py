@@ -14,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 
 from training.ensemble.strategy import Strategy
 from training.members.member import Floats
+from training.strict import STRICT
 
 
-@dataclass
+@dataclass(config=STRICT)
 class Stacking(Strategy):
     """Log-odds linear in the standardised features."""
 

@@ -27,13 +27,21 @@ def expected_ranks(scores: Floats, of: npt.NDArray[np.int32]) -> Doubles:
     return 1.0 + n_above + (n_tied - 1) / 2.0
 
 
+def ranks_against(scores: Floats, negatives: Floats) -> Doubles:
+    """Rank of each score among the negatives and itself; scores (n_asked,), negatives (n,). Returns (n_asked,)."""
+    ordered = np.sort(negatives)
+    n_above = len(ordered) - np.searchsorted(ordered, scores, side="right")
+    n_tied = len(ordered) - n_above - np.searchsorted(ordered, scores, side="left")
+    return 1.0 + n_above + n_tied / 2.0
+
+
 def hit_rate(ranks: Doubles, k: int) -> Doubles:
-    """1 where the one relevant item is in the top k; (n_people,)."""
+    """1 where the one relevant item is in the top k; the shape of ranks."""
     return (ranks <= k).astype(np.float64)
 
 
 def ndcg_of_one(ranks: Doubles, k: int) -> Doubles:
-    """NDCG@k with a single relevant item: 1 / log2(1 + rank) inside the top k; (n_people,)."""
+    """NDCG@k with a single relevant item: 1 / log2(1 + rank) inside the top k; the shape of ranks."""
     return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
 
 

@@ -1,8 +1,9 @@
 """The protocol `next_basket`: one cut in time for everybody, then what each person newly took is the truth.
 
 Every model answers the same questions. Items of a person's history are never candidates. Sampled metrics rank
-one of the person's true items, drawn once, against 99 items drawn uniformly from those never touched; catalogue
-metrics rank all true items against the whole catalogue; accuracy asks balanced pairs, half true, half not.
+each of up to ten true items against 99 items drawn uniformly from those never touched, and average over the
+person; catalogue metrics rank all true items against the whole catalogue; accuracy asks balanced pairs, each of
+the same true items and one that was not taken.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from training.members.member import Floats
 
 PROTOCOL = "next_basket"
 N_SAMPLED_NEGATIVES = 99
-MAX_PAIRS = 10
-"""True items a person that accuracy asks about; one person with a huge basket must not decide it."""
+MAX_ASKED = 10
+"""True items a person that sampled metrics ask about; one person with a huge basket must not decide them."""
 CHUNK = 256
 
 ScoreFunction = Callable[[Sequence[History]], Floats]
@@ -32,19 +33,20 @@ ScoreFunction = Callable[[Sequence[History]], Floats]
 class Candidates:
     """What is asked about each person, drawn once and shared by all models, so that differences are paired.
 
-    sampled: (n_people, 1 + 99) int32, the true item first. true_pairs, false_pairs: per person equal numbers.
+    asked: per person up to `MAX_ASKED` true items. negatives: (n_people, 99) int32, never touched; the first of
+    them, as many as were asked, make the false pairs of accuracy.
     """
 
-    sampled: npt.NDArray[np.int32]
-    true_pairs: list[npt.NDArray[np.int32]]
-    false_pairs: list[npt.NDArray[np.int32]]
+    asked: list[npt.NDArray[np.int32]]
+    negatives: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Per-person results of one model, in the order of the questions; pairs are flattened over people.
 
-    hit, ndcg: sampled, at 10. recall, catalogue_ndcg: whole catalogue, at 20. coverage: of top-20 lists.
+    hit, ndcg: sampled, at 10, means over a person's asked items. recall, catalogue_ndcg: whole catalogue, at 20.
+    coverage: of top-20 lists.
     """
 
     hit: metrics.Doubles
@@ -81,19 +83,16 @@ class Outcome:
 def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
     """Draw sampled candidates and balanced pairs."""
     rng = np.random.default_rng(seed)
-    sampled = np.empty((len(questions), 1 + N_SAMPLED_NEGATIVES), np.int32)
-    true_pairs, false_pairs = [], []
+    negatives = np.empty((len(questions), N_SAMPLED_NEGATIVES), np.int32)
+    asked = []
     for row in range(len(questions)):
         truth = questions.truth[row]
         touched = np.concatenate([truth, questions.histories[row].item_indices])
         others = np.setdiff1d(np.arange(n_items, dtype=np.int32), touched)
         enough = len(others) >= N_SAMPLED_NEGATIVES
-        sampled[row, 0] = rng.choice(truth)
-        sampled[row, 1:] = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
-        n_pairs = min(len(truth), MAX_PAIRS, len(others))
-        true_pairs.append(rng.choice(truth, n_pairs, replace=False))
-        false_pairs.append(rng.choice(others, n_pairs, replace=False))
-    return Candidates(sampled, true_pairs, false_pairs)
+        negatives[row] = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
+        asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
+    return Candidates(asked, negatives)
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
@@ -107,13 +106,11 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
         n_items = chunk_scores.shape[1]
         for row in range(start, stop):
             scores = opinion_or_last(chunk_scores[row - start])
-            sampled_rank = metrics.expected_ranks(scores[candidates.sampled[row]], np.zeros(1, np.int32))
-            hits.append(metrics.hit_rate(sampled_rank, 10)[0])
-            ndcgs.append(metrics.ndcg_of_one(sampled_rank, 10)[0])
-            true_scores, false_scores = (
-                scores[candidates.true_pairs[row]],
-                scores[candidates.false_pairs[row]],
-            )
+            true_scores, negative_scores = scores[candidates.asked[row]], scores[candidates.negatives[row]]
+            sampled_ranks = metrics.ranks_against(true_scores, negative_scores)
+            hits.append(metrics.hit_rate(sampled_ranks, 10).mean())
+            ndcgs.append(metrics.ndcg_of_one(sampled_ranks, 10).mean())
+            false_scores = negative_scores[: len(true_scores)]
             pair_scores += [true_scores, false_scores]
             pair_labels += [np.ones(len(true_scores), np.bool_), np.zeros(len(false_scores), np.bool_)]
             pair_people.append(np.full(2 * len(true_scores), row))

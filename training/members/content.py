@@ -19,6 +19,7 @@ from models.history import History
 from training.data.dataset import Interactions
 from training.members.member import Floats, Member, Progress, no_progress
 from training.members.recency import recency_matrix
+from training.strict import STRICT
 
 
 def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
@@ -35,7 +36,7 @@ def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
         return sparse.csr_matrix(np.zeros((len(texts), 1), np.float32))
 
 
-@dataclass
+@dataclass(config=STRICT)
 class Content(Member):
     """Cosine between a person's mean text vector and each item's."""
 

@@ -22,9 +22,10 @@ from training.data.dataset import Interactions
 from training.errors import NotFinite
 from training.members.member import Floats, Member, Progress, no_progress
 from training.members.recency import recency_matrix
+from training.strict import STRICT
 
 
-@dataclass
+@dataclass(config=STRICT)
 class Factorization(Member):
     """ALS dot products."""
 

@@ -22,6 +22,7 @@ from models.history import History
 from training.data.dataset import Interactions
 from training.errors import NotFinite
 from training.members.member import Floats, Member, Progress, no_progress
+from training.strict import STRICT
 
 
 class NeuMF(nn.Module):
@@ -65,7 +66,7 @@ class NeuMF(nn.Module):
         return scores + (second @ split[1].T).squeeze(-1) + bias
 
 
-@dataclass
+@dataclass(config=STRICT)
 class NeuralCF(Member):
     """NeuMF over pooled histories, trained on each next item against sampled negatives."""
 

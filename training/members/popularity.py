@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from models.history import SECONDS_PER_DAY, History
 from training.data.dataset import Interactions
 from training.members.member import Floats, Member, Progress, no_progress
+from training.strict import STRICT
 
 
 def decayed_popularity(interactions: Interactions, half_life_days: float) -> Floats:
@@ -23,7 +24,7 @@ def decayed_popularity(interactions: Interactions, half_life_days: float) -> Flo
     return np.bincount(histories.item_indices, weights, interactions.n_items).astype(np.float32)
 
 
-@dataclass
+@dataclass(config=STRICT)
 class Popularity(Member):
     """log(1 + decayed events)."""
 

@@ -26,11 +26,12 @@ from models.history import encode_histories
 from training.ensemble.ensemble import Ensemble
 from training.errors import NotFinite
 from training.members.member import Floats, Progress
+from training.strict import STRICT
 from training.student.soft_labels import SoftLabels
 from training.student.tower import StudentModel, TowerSettings
 
 
-@dataclass(frozen=True)
+@dataclass(config=STRICT, frozen=True)
 class DistillSettings:
     """The terms of the loss and how it is minimised."""
 

@@ -5,9 +5,11 @@ Both precisions are made here; `compression` measures them and chooses. The fp32
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +81,7 @@ def _export_tower(model: StudentModel) -> bytes:
     people, events = Dim("n_people", min=1, max=4096), Dim("length", min=1, max=4096)
     # Tracing specialises on sizes it meets as 0 or 1, so the example has 2 people and 3 events.
     shapes = {name: {0: people, 1: events} for name in TOWER_INPUTS}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecation notes
+    with _quiet():
         program = torch.onnx.export(
             model.user_tower,
             example,
@@ -96,11 +97,23 @@ def _export_tower(model: StudentModel) -> bytes:
 
 def _quantize_tower(tower: bytes) -> bytes:
     """Weights of matrix products to int8, one scale a column; activations are quantized as they come."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         source.write_bytes(tower)
         quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
         return target.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' notes to their own developers out of a training log."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[History]) -> None:

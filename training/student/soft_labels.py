@@ -19,9 +19,10 @@ from models.histories import Histories
 from models.history import History
 from training.ensemble.ensemble import CHUNK, Ensemble
 from training.members.member import Progress
+from training.strict import STRICT
 
 
-@settings_dataclass(frozen=True)
+@settings_dataclass(config=STRICT, frozen=True)
 class LabelSettings:
     """How many examples are labelled, and how many candidates of each."""
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.history import EventKind
+from training.strict import STRICT
 
 
-@dataclass(frozen=True)
+@dataclass(config=STRICT, frozen=True)
 class TowerSettings:
     """Widths of the student, and what is hidden from it while it learns."""
 

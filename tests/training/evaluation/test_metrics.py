@@ -30,6 +30,11 @@ def test_a_model_that_scores_all_alike_gets_the_middle_rank() -> None:
     assert metrics.expected_ranks(np.zeros(99, np.float32), np.array([7], np.int32))[0] == 50.0
 
 
+def test_ranks_against_negatives_count_only_those_and_oneself() -> None:
+    ranks = metrics.ranks_against(scores_of(5.0, 1.0, 3.0), scores_of(4.0, 3.0, 2.0))
+    np.testing.assert_array_equal(ranks, [1.0, 4.0, 2.5])
+
+
 def test_hit_rate_and_ndcg_of_one_by_hand() -> None:
     ranks = np.array([1.0, 3.0, 11.0])
     np.testing.assert_array_equal(metrics.hit_rate(ranks, 10), [1.0, 1.0, 0.0])

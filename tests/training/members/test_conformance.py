@@ -105,7 +105,9 @@ def test_a_second_fit_forgets_the_first(name: str, interactions: Interactions, d
     other = interactions_until_now(block_dataset(seed=9))
     twice = MEMBERS[name]().fit(other, seed=3).fit(interactions, seed=3)
     once = MEMBERS[name]().fit(interactions, seed=3)
-    np.testing.assert_allclose(twice.score(people(dataset)), once.score(people(dataset)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        twice.score(people(dataset)), once.score(people(dataset)), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["als", "neural"])

@@ -11,7 +11,9 @@ def interactions(texts: list[str]) -> Interactions:
     from models.histories import Histories
 
     n_items = len(texts)
-    catalogue = Catalogue(texts, texts, [None] * n_items, np.ones(n_items, np.float32), np.zeros(n_items, np.int64))
+    catalogue = Catalogue(
+        texts, texts, [None] * n_items, np.ones(n_items, np.float32), np.zeros(n_items, np.int64)
+    )
     return Interactions(Histories.from_list([]), catalogue, until=1)
 
 

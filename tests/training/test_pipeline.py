@@ -1,0 +1,189 @@
+"""The whole way, small: a shop's files in, a promoted bundle and a report out, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from models.bundle import Bundle, read_bundle
+from models.golden import replay_golden
+from models.registry import Registry
+from tests.support.blocks import N_ITEMS, block_of_item, block_shop
+from training.__main__ import app
+from training.errors import SettingsInvalid, SourceUnreadable, TooLittleData
+from training.evaluation.report import REQUIREMENTS
+from training.runs import Run
+
+SMALL = """
+[split]
+validation_share = 0.2
+test_share = 0.2
+[als]
+n_factors = 8
+l2 = 1.0
+[neural]
+n_factors = 8
+n_hidden = 8
+n_epochs = 4
+batch_size = 128
+[labels]
+n_copies = 2
+n_top = 20
+n_uniform = 20
+[tower]
+n_factors = 16
+n_heads = 2
+n_hidden = 32
+[distill]
+n_epochs = 15
+batch_size = 64
+ema = 0.9
+"""
+MODELS = {
+    "random",
+    "popular",
+    "popularity",
+    "content",
+    "als",
+    "neural",
+    "ensemble",
+    "student",
+    "student_int8",
+}
+METRICS = {"accuracy", "auc", "hr@10", "ndcg@10", "catalogue_recall@20", "catalogue_ndcg@20", "coverage"}
+FIGURES = {"latency_p50_ms", "latency_p99_ms", "size_bytes", "peak_memory_bytes", "cost_per_request_usd"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A block shop on disk, trained on."""
+    folder = tmp_path_factory.mktemp("whole-way")
+    shop = block_shop()
+    (folder / "shop").mkdir()
+    shop.events.write_parquet(folder / "shop" / "interactions.parquet")
+    shop.items.write_parquet(folder / "shop" / "items.parquet")
+    (folder / "small.toml").write_text(SMALL)
+    finished = run(
+        folder, "train", str(folder / "shop"), "--settings", str(folder / "small.toml"), "--seed", "5"
+    )
+    assert finished.exit_code == 0, finished.output
+    return folder
+
+
+def run(folder: Path, command: str, *arguments: str):  # type: ignore[no-untyped-def]  # typer's Result is untyped
+    options = ["--store", str(folder / "store"), "--runs", str(folder / "runs")] if command == "train" else []
+    return CliRunner().invoke(app, [command, *arguments, *options], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def bundle(folder: Path) -> Bundle:
+    registry = Registry(folder / "store")
+    return read_bundle(registry.path(registry.current()))
+
+
+def test_the_new_bundle_is_promoted_and_answers_its_golden_requests(bundle: Bundle) -> None:
+    assert len(bundle.golden) > 1
+    replay_golden(bundle.load_student(), bundle.golden)
+
+
+def test_the_bundle_recommends_the_persons_block(bundle: Bundle) -> None:
+    student = bundle.load_student()
+    histories = [bundle.people.histories[row] for row in range(40)]
+    seen = [history.item_indices for history in histories]
+    top = student.top_k(student.user_vectors(histories), 1, blocked=seen).item_indices[:, 0]
+    right = [block_of_item(int(item)) == person % 4 for person, item in enumerate(top)]
+    assert np.mean(right) > 0.9
+
+
+def test_histories_in_the_bundle_reach_to_the_last_event(bundle: Bundle) -> None:
+    assert bundle.people.histories.times.max() == block_shop().events["time"].max()
+
+
+def test_the_manifest_tells_where_the_bundle_came_from(bundle: Bundle) -> None:
+    entry = bundle.manifest.training
+    assert entry.seed == 5
+    assert entry.settings["als"]["n_factors"] == 8
+    assert set(entry.metrics["next_basket"]) == MODELS
+    assert bundle.manifest.student.precision in bundle.manifest.student.reason
+    assert len(bundle.items) == N_ITEMS + 1
+
+
+def test_the_ensemble_beats_chance_and_the_student_follows_it(folder: Path) -> None:
+    models = Run.open(folder / "runs" / "latest").evaluation()["protocols"]["next_basket"]["models"]
+    assert models["ensemble"]["auc"] > 0.9 > models["popular"]["auc"]
+    assert models["student"]["catalogue_ndcg@20"] > 0.9 * models["ensemble"]["catalogue_ndcg@20"]
+
+
+def test_the_report_has_every_promised_key(folder: Path) -> None:
+    finished = run(
+        folder, "report", "--run", str(folder / "runs" / "latest"), "--out", str(folder / "reports")
+    )
+    assert finished.exit_code == 0, finished.output
+    quality = json.loads((folder / "reports" / "quality.json").read_text())
+    assert quality["schema_version"] == 1
+    models = quality["protocols"]["next_basket"]["models"]
+    assert set(models) == MODELS
+    assert all(set(values) == METRICS for values in models.values())
+    assert set(quality["serving"]) == {"ensemble", "student", "student_int8"}
+    assert all(set(figures) >= FIGURES for figures in quality["serving"].values())
+    assert {row["figure"] for row in quality["requirements"]} == set(REQUIREMENTS)
+    page = (folder / "reports" / "quality.html").read_text()
+    assert page.count("<svg") == 6
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_the_same_seed_makes_the_same_student(folder: Path, bundle: Bundle) -> None:
+    finished = run(
+        folder,
+        "train",
+        str(folder / "shop"),
+        "--settings",
+        str(folder / "small.toml"),
+        "--seed",
+        "5",
+        "--no-promote",
+    )
+    assert finished.exit_code == 0
+    registry = Registry(folder / "store")
+    again = read_bundle(registry.path(registry.versions()[-1]))
+    assert registry.current() == bundle.version
+    histories = list(bundle.people.histories)[:5]
+    one, other = bundle.load_student(), again.load_student()
+    np.testing.assert_allclose(
+        one.user_vectors(histories), other.user_vectors(histories), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_setting_out_of_bounds_is_named(folder: Path) -> None:
+    wrong = folder / "wrong.toml"
+    wrong.write_text("[als]\nn_factors = 0\n[tower]\nn_haeds = 2\n")
+    with pytest.raises(SettingsInvalid, match=r"als\.n_factors.*greater than or equal to 1.*tower\.n_haeds"):
+        run(folder, "train", str(folder / "shop"), "--settings", str(wrong))
+
+
+def test_a_source_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(SourceUnreadable, match="nothing at"):
+        run(folder, "train", str(folder / "no-such-file.csv"))
+
+
+def test_a_shop_that_is_too_small_says_what_is_missing(folder: Path) -> None:
+    small = block_shop(n_people=8)
+    (folder / "too-small").mkdir()
+    small.events.write_parquet(folder / "too-small" / "interactions.parquet")
+    small.items.write_parquet(folder / "too-small" / "items.parquet")
+    with pytest.raises(TooLittleData, match="8 people have 5 events or more, 50 needed"):
+        run(folder, "train", str(folder / "too-small"))
+
+
+def test_every_setting_is_documented_with_bounds() -> None:
+    from training.settings import describe_settings
+
+    rows = list(describe_settings())
+    assert len(rows) > 40
+    assert all(name and default and "x" in bounds and meaning for name, default, bounds, meaning in rows)

@@ -69,7 +69,7 @@ report: $(RUN_ENV) ## Write the report of the latest training run to reports/
 	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
 serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variables
-	$(call say,'serve: the current bundle, settings from STILLROOM_*')
+	$(call say,'serve: the current bundle; settings from STILLROOM_*')
 	@exec $(PY) -m service
 
 load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its own; writes reports/load.json

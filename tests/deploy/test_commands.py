@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAMES = {
@@ -118,3 +120,15 @@ def test_a_store_with_a_promoted_bundle_is_left_alone(tmp_path: Path) -> None:
     assert noted == []
     assert "newest" in said
     assert "oldest" not in said
+
+
+@pytest.mark.parametrize("target", sorted(NAMES))
+def test_every_recipe_is_valid_shell(target: str, tmp_path: Path) -> None:
+    for name in ("bin/python", ".installed-training", ".installed-everything"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    recipe = run("make", "--dry-run", target, f"VENV={tmp_path}")
+    assert recipe.returncode == 0, recipe.stderr
+    checked = subprocess.run(["bash", "-n"], input=recipe.stdout, capture_output=True, text=True)
+    assert checked.stderr == ""

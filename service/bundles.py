@@ -30,6 +30,7 @@ class BundleHolder:
         self._poll_seconds = poll_seconds
         self._serving: ServingBundle | None = None
         self._refused: str | None = None
+        self._following = asyncio.Lock()
 
     @property
     def is_ready(self) -> bool:
@@ -50,15 +51,16 @@ class BundleHolder:
 
     async def follow(self) -> None:
         """Load what is promoted now, unless it is in service already or was refused before."""
-        try:
-            version = await asyncio.to_thread(self._registry.current)
-            if version in (self._refused, self._serving and self._serving.version):
-                return
-            loaded = await asyncio.to_thread(self._load, version)
-        except (StillroomError, OSError, ValueError) as error:
-            self._refuse(error)
-        else:
-            self._swap(loaded)
+        async with self._following:  # one load at a time
+            try:
+                version = await asyncio.to_thread(self._registry.current)
+                if version in (self._refused, self._serving and self._serving.version):
+                    return
+                loaded = await asyncio.to_thread(self._load, version)
+            except (StillroomError, OSError, ValueError) as error:
+                self._refuse(error)
+            else:
+                self._swap(loaded)
 
     def _load(self, version: str) -> ServingBundle:
         """Everything that can go wrong with a bundle goes wrong here, on a thread beside the requests."""

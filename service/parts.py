@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from time import monotonic
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Parts:
             poll_seconds=settings.bundle_poll_seconds,
         )
         self.scorer = Batcher(
-            score_batch,
+            partial(score_batch, on_tower_runs=self.metrics.tower_runs.inc),
             max_batch=settings.max_batch,
             max_waiting=settings.max_waiting,
             on_batch=self.metrics.batch_sizes.observe,

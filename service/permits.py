@@ -18,17 +18,18 @@ class Permits:
     def check(self) -> None:
         """Raise Overloaded when none is left, before anything is read."""
         if self.n_taken >= self._limit:
-            raise Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")
+            raise self._overloaded()
 
-    def take(self, n_permits: int = 1) -> int:
-        """Take permits, or raise Overloaded. Returns how many were taken; more than the limit never are.
+    def take(self, n_permits: int = 1, *, held: int = 0) -> int:
+        """Hold n_permits in place of the held ones, or raise Overloaded and change nothing.
 
-        A batch weighs as much as its requests, but one alone is always let in.
+        Returns how many are held now: never more than the limit, so that the largest batch is let in when
+        it is alone.
         """
         wanted = min(n_permits, self._limit)
-        if self.n_taken + wanted > self._limit:
-            raise Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")
-        self.n_taken += wanted
+        if self.n_taken - held + wanted > self._limit:
+            raise self._overloaded()
+        self.n_taken += wanted - held
         self._on_change(self.n_taken)
         return wanted
 
@@ -36,3 +37,6 @@ class Permits:
         """Return what `take` returned."""
         self.n_taken -= n_permits
         self._on_change(self.n_taken)
+
+    def _overloaded(self) -> Overloaded:
+        return Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")

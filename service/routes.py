@@ -43,7 +43,7 @@ class Routes:
         """POST /recommend/batch. All are submitted before any is awaited, so they are scored together."""
         for number, request in enumerate(asked.requests):
             check_filter(request.filter, f"requests[{number}].")
-        exchange.n_permits += self._permits.take(len(asked.requests) - 1)
+        exchange.n_permits = self._permits.take(len(asked.requests), held=exchange.n_permits)
         clocks = [RequestClock(self._seconds(request.deadline_ms)) for request in asked.requests]
         recommendations = await asyncio.gather(
             *(

@@ -54,13 +54,20 @@ class Scored:
     reasons: list[Reasons] | None = None
 
 
-def score_batch(jobs: Sequence[ScoringJob]) -> list[Scored]:
-    """Score jobs together. Raises StudentFailed if a score is NaN."""
+def score_batch(
+    jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object] = lambda n_histories: None
+) -> list[Scored]:
+    """Score jobs together. Raises StudentFailed if a score is NaN.
+
+    on_tower_runs: told how many histories had to go through the user tower.
+    """
     results: dict[int, Scored] = {}
     for numbers in _groups(jobs, lambda job: id(job.serving)):
         members = [jobs[number] for number in numbers]
         started_at = perf_counter()
-        vectors = _vectors(members)
+        missing = [row for row, job in enumerate(members) if job.vector is None]
+        on_tower_runs(len(missing))
+        vectors = _vectors(members, missing)
         vector_seconds = perf_counter() - started_at
         for rows in _groups(members, lambda job: id(job.masks.penalty)):
             scored = _rank([members[row] for row in rows], vectors[rows], vector_seconds)
@@ -75,11 +82,10 @@ def _groups(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]
     return list(groups.values())
 
 
-def _vectors(jobs: list[ScoringJob]) -> Floats:
-    """Known vectors and, in one run of the tower, those still to be computed; (n_jobs, n_factors)."""
+def _vectors(jobs: list[ScoringJob], missing: list[int]) -> Floats:
+    """Known vectors and, in one run of the tower, those of the missing rows; (n_jobs, n_factors)."""
     student = jobs[0].serving.student
     vectors = np.empty((len(jobs), student.n_factors), np.float32)
-    missing = [row for row, job in enumerate(jobs) if job.vector is None]
     if missing:
         vectors[missing] = as_stored(student.user_vectors([jobs[row].history for row in missing]))
     for row, job in enumerate(jobs):

@@ -80,12 +80,13 @@ class ServiceProcess:
         own = {
             "STILLROOM_STORE": str(store),
             "STILLROOM_PORT": str(self.port),
-            "STILLROOM_DEADLINE_MS": "1000",
+            "STILLROOM_DEADLINE_MS": str(UNHURRIED_MS),
+            "STILLROOM_DRAIN_SECONDS": "0",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
         given = {f"STILLROOM_{name}": value for name, value in environment.items()}
         self._environment = {**inherited, **own, **given}
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ServiceProcess:
         self.start()
@@ -97,15 +98,19 @@ class ServiceProcess:
     def start(self) -> None:
         """Start and wait until it is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"], env=self._environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "service"], env=self._environment, stdout=subprocess.DEVNULL
         )
         wait_until(self._is_ready, "the service")
 
     def stop(self) -> None:
-        """Kill it if it still runs."""
-        if self.process is not None:
+        """End it with its workers, which a kill of the parent alone would leave behind."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        finally:
             self.process.kill()
-            self.process.communicate()
 
     def _is_ready(self) -> bool:
         assert self.process is not None

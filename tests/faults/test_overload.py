@@ -1,0 +1,68 @@
+"""More requests than allowed: refused at once, or answered from a lower tier."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.faults.test_student import stuck_student
+from tests.support.ports import eventually
+from tests.support.service import Running, running
+
+
+async def started(service: Running, n_requests: int) -> list[asyncio.Task[dict[str, object]]]:
+    """Requests that have taken their permits."""
+    n_before = service.parts.permits.n_taken
+    tasks = [asyncio.create_task(service.recommend(user_id="user-1")) for _ in range(n_requests)]
+
+    async def are_started() -> bool:
+        return service.parts.permits.n_taken >= n_before + n_requests
+
+    await eventually(are_started)
+    return tasks
+
+
+async def test_one_request_too_many_is_refused_at_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(store, max_in_flight=2) as service:
+        with stuck_student(service, monkeypatch):
+            tasks = await started(service, 2)
+            response = await service.client.post("/recommend", json={})
+            assert response.status_code == 429
+            assert response.headers["retry-after"] == "1"
+            assert response.headers["content-type"] == "application/problem+json"
+            assert (await service.client.get("/health/live")).status_code == 200
+        await asyncio.gather(*tasks)
+        assert (await service.client.post("/recommend", json={})).status_code == 200
+        assert service.metric("stillroom_requests_total", route="recommend", tier="none", status="429") == 1
+
+
+async def test_batch_weighs_as_much_as_its_requests(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(store, max_in_flight=4) as service:
+        with stuck_student(service, monkeypatch):
+            tasks = await started(service, 2)
+            response = await service.client.post("/recommend/batch", json={"requests": [{}] * 3})
+            assert response.status_code == 429
+        await asyncio.gather(*tasks)
+        assert service.parts.permits.n_taken == 0
+
+
+async def test_batch_larger_than_the_limit_is_served_when_it_is_alone(store: Path) -> None:
+    async with running(store, max_in_flight=2) as service:
+        answer = await service.post("/recommend/batch", {"requests": [{}] * 5})
+        assert len(answer["replies"]) == 5
+        assert service.parts.permits.n_taken == 0
+
+
+async def test_full_scoring_queue_is_answered_from_a_lower_tier(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(store, max_waiting=1) as service:
+        with stuck_student(service, monkeypatch) as entered:
+            tasks = await started(service, 1)
+            await asyncio.to_thread(entered.wait, 30)
+            tasks += await started(service, 1)
+            answer = await service.recommend(user_id="user-1", limit=3)
+            assert (answer["tier"], answer["degraded"]) == ("popular_segment", "overloaded")
+        await asyncio.gather(*tasks)

@@ -1,0 +1,83 @@
+"""What Prometheus sees, from one process and from several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.metrics import STAGE_BUCKETS, STAGES
+from tests.support.ports import wait_until
+from tests.support.service import Running, ServiceProcess
+
+
+def samples(text: str, name: str) -> dict[tuple[str, ...], float]:
+    """The samples of one name, by their label values."""
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+async def test_answers_are_counted_by_route_tier_and_status(service: Running) -> None:
+    await service.recommend(user_id="user-1")
+    await service.client.post("/recommend", json={"limit": 0})
+    await service.post("/recommend/batch", {"requests": [{}, {}]})
+    counted = {"route": "recommend", "tier": "student", "status": "200"}
+    assert service.metric("stillroom_requests_total", **counted) == 1
+    assert service.metric("stillroom_requests_total", **{**counted, "tier": "none", "status": "422"}) == 1
+    assert service.metric("stillroom_requests_total", **{**counted, "route": "recommend_batch"}) == 2
+
+
+async def test_every_stage_is_timed_once_a_request(service: Running) -> None:
+    await service.recommend(user_id="user-1")
+    for stage in STAGES:
+        assert service.metric("stillroom_stage_seconds_count", stage=stage) == 1, stage
+
+
+async def test_buckets_surround_the_deadline() -> None:
+    assert [1000 * bound for bound in STAGE_BUCKETS] == pytest.approx([1, 2, 5, 10, 20, 35, 50, 75, 100])
+
+
+async def test_layers_that_knew_the_person_are_counted(service: Running) -> None:
+    for user_id in ("user-1", "user-1", "nobody"):
+        await service.recommend(user_id=user_id)
+    for layer, n_lookups in {"bundle": 1, "memory": 1, "none": 1, "redis": 0}.items():
+        assert service.metric("stillroom_history_lookups_total", layer=layer) == n_lookups, layer
+
+
+async def test_placement_and_ids_do_not_become_labels(service: Running) -> None:
+    await service.recommend(user_id="user-1", placement="below the fold")
+    text = (await service.client.get("/metrics")).text
+    assert "fold" not in text
+    assert "user-1" not in text
+
+
+async def test_nothing_is_in_flight_when_all_is_answered(service: Running) -> None:
+    await service.recommend(user_id="user-1")
+    assert samples((await service.client.get("/metrics")).text, "stillroom_in_flight") == {(): 0.0}
+
+
+async def test_bundle_in_service_is_a_label(service: Running) -> None:
+    text = (await service.client.get("/metrics")).text
+    assert samples(text, "stillroom_bundle_info") == {(service.parts.bundles.serving().version,): 1.0}
+
+
+def test_several_workers_answer_for_all(store: Path) -> None:
+    n_requests = 40
+    with ServiceProcess(store, WORKERS="2") as service:
+        for _ in range(n_requests):  # a new connection each, so that both workers get some
+
+            def is_answered() -> bool:
+                return httpx.post(f"{service.url}/recommend", json={"user_id": "user-1"}).status_code == 200
+
+            wait_until(is_answered, "an answer of a worker that may still load its bundle")
+        for _ in range(4):
+            text = httpx.get(f"{service.url}/metrics").text
+            counted = samples(text, "stillroom_requests_total")
+            assert counted[("recommend", "200", "student")] == n_requests
+            assert list(samples(text, "stillroom_bundle_info").values()) == [1.0]

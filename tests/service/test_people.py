@@ -1,0 +1,216 @@
+"""Finding a person in memory, a real Redis and the bundle, and what is written back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from models.bundle import read_bundle
+from models.history import Event, History
+from service.deadline import RequestClock
+from service.histories.circuit import Circuit
+from service.histories.lookup import People
+from service.histories.memory import PeopleInMemory
+from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
+from service.histories.stored import StoredEvents, StoredPerson, decode_person, encode_person
+from service.metrics import Metrics
+from service.serving import ServingBundle
+from tests.support.bundles import tiny_bundle
+from tests.support.redis import RedisServer
+from tests.support.service import ids_of, running
+
+CLOCK_SECONDS = 10.0
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> ServingBundle:
+    return ServingBundle(read_bundle(tiny_bundle(tmp_path / "store")))
+
+
+@asynccontextmanager
+async def connected(server: RedisServer) -> AsyncIterator[RedisPeople]:
+    redis = RedisPeople(server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
+    yield redis
+    await redis.close()
+
+
+@asynccontextmanager
+async def raw(server: RedisServer) -> AsyncIterator[Redis]:
+    client: Redis = Redis.from_url(server.url)
+    yield client
+    await client.aclose()
+
+
+def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = None) -> StoredPerson:
+    """A person with views of these items, latest last and later than anything in the bundle."""
+    history = History.from_events(
+        Event(index, 1_800_000_000 + step) for step, index in enumerate(item_indices)
+    )
+    vector = np.full(serving.student.n_factors, 0.5, np.float16)
+    return StoredPerson(
+        StoredEvents.from_history(history, serving.item_keys), vector, serving.tag if tag is None else tag
+    )
+
+
+def people_with(redis: RedisPeople | None, max_age_seconds: float = 1000.0) -> People:
+    return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds)
+
+
+async def test_person_of_the_bundle_is_found_without_redis(serving: ServingBundle) -> None:
+    people = people_with(None)
+    first = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert (first.layer, again.layer) == ("bundle", "memory")
+    assert first.person.history.item_indices.tolist() == [1, 5, 9]
+    assert (first.person.vector, first.degraded) == (None, None)
+
+
+async def test_person_nobody_knows_has_the_strangers_vector(serving: ServingBundle) -> None:
+    found = await people_with(None).find("nobody", serving, RequestClock(CLOCK_SECONDS))
+    assert found.layer == "none"
+    assert found.person.vector is not None
+    assert np.array_equal(found.person.vector, serving.stranger[0])
+
+
+async def test_stored_person_with_a_current_vector_is_taken_as_is(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.layer == "redis"
+    assert found.person.history.item_indices.tolist() == [2, 3]
+    assert found.person.vector is not None
+    assert found.person.vector.tolist() == [0.5] * 4
+
+
+async def test_person_stored_under_another_bundle_is_merged_with_the_cold_history(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 5, tag=99)))
+        found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [1, 9, 2, 5]
+    assert found.person.vector is None
+
+
+async def test_new_vector_is_written_back_and_found_by_another_replica(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    vector = np.arange(4, dtype=np.float32)
+    async with connected(redis_server) as redis:
+        here = people_with(redis)
+        found = await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        here.remember("user-1", found.person, vector, serving)
+    async with connected(redis_server) as redis:
+        there = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert there.layer == "redis"
+    assert there.person.vector is not None
+    assert there.person.vector.tolist() == vector.tolist()
+    assert there.person.history.item_indices.tolist() == [1, 5, 9]
+
+
+async def test_late_write_back_leaves_a_newer_blob_alone(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    old, new, late = (encode_person(stored_person(serving, *events)) for events in ((1,), (1, 2), (3,)))
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        for replaced, blob, is_stored in (
+            (b"", old, True),
+            (old, new, True),
+            (old, late, False),
+            (b"", late, False),
+        ):
+            written = redis.write(BlobWrite("user-1", replaced, blob))
+            assert written is not None
+            assert await written is is_stored
+        assert await client.get(KEY_PREFIX + "user-1") == new
+        assert 0 < await client.ttl(KEY_PREFIX + "user-1") <= 100
+
+
+@pytest.mark.parametrize("garbage", [b"", b"x", b"\0" * 400])
+async def test_corrupt_blob_is_a_miss_that_is_counted_and_overwritten(
+    serving: ServingBundle, redis_server: RedisServer, garbage: bytes
+) -> None:
+    async with raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", garbage)
+        async with connected(redis_server) as redis:
+            metrics = Metrics()
+            people = People(PeopleInMemory(2**20), redis, metrics, max_age_seconds=1000.0)
+            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+            people.remember("user-1", found.person, np.zeros(4, np.float32), serving)
+        assert found.layer == "bundle"
+        assert metrics.registry.get_sample_value("stillroom_corrupt_blobs_total") == 1
+        blob = await client.get(KEY_PREFIX + "user-1")
+        assert isinstance(blob, bytes)
+        assert len(decode_person(blob).events) == 3
+
+
+async def test_reads_that_wait_go_in_one_round_trip(redis_server: RedisServer) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await redis.read("connects")
+        before = (await client.info("commandstats"))["cmdstat_mget"]["calls"]
+        await asyncio.gather(*(redis.read(f"user-{person}") for person in range(50)))
+        after = (await client.info("commandstats"))["cmdstat_mget"]["calls"]
+    assert after - before == 1
+
+
+async def test_each_reader_gets_their_own_blob(redis_server: RedisServer) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        for person in range(20):
+            await client.set(f"{KEY_PREFIX}user-{person}", f"blob {person}")
+        blobs = await asyncio.gather(*(redis.read(f"user-{person}") for person in range(25)))
+    assert blobs == [f"blob {person}".encode() if person < 20 else None for person in range(25)]
+
+
+async def test_person_in_memory_is_read_again_after_a_while(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        people = people_with(redis, max_age_seconds=-1.0)  # always too old
+        await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.layer == "redis"
+    assert found.person.history.item_indices.tolist() == [2]
+
+
+async def test_events_in_memory_outlive_the_bundle_they_were_read_under(serving: ServingBundle) -> None:
+    people = people_with(None)
+    found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
+    events = stored_person(serving, 2, 3).events
+    people._memory.put("nobody", replace(found.person, events=events, version="an older one"))
+    found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [2, 3]
+    assert found.person.vector is None
+
+
+async def test_tower_runs_once_for_a_person_and_not_again_on_another_replica(
+    store: Path, redis_server: RedisServer
+) -> None:
+    answers = []
+    for n_runs in (1, 0):
+        async with running(store, redis_url=redis_server.url, redis_read_timeout_ms=5000) as service:
+            answers.append((await service.recommend(user_id="user-1"))["items"])
+            answers.append((await service.recommend(user_id="user-1"))["items"])
+            assert service.metric("stillroom_tower_runs_total") == n_runs
+    assert all(items == answers[0] for items in answers)
+
+
+async def test_live_events_in_redis_decide_the_answer(store: Path, redis_server: RedisServer) -> None:
+    async with running(store, redis_url=redis_server.url, redis_read_timeout_ms=5000) as service:
+        serving = service.parts.bundles.serving()
+        person = stored_person(serving, 2, 6, tag=99)
+        async with raw(redis_server) as client:
+            await client.set(KEY_PREFIX + "stranger", encode_person(person))
+        answer = await service.recommend(user_id="stranger", limit=2)
+        ready = (await service.client.get("/health/ready")).json()
+    assert ids_of(answer) == ["item-10", "item-14"]
+    assert ready["redis"] == "up"

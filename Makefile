@@ -12,13 +12,16 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PYTHON ?= python3.11 python3.12 python3.13 python3
-STORE ?= $(or $(STILLROOM_STORE),models/store)
 DATA ?=
 RUN_FOLDER ?= runs/latest
 TRAIN_ARGS ?=
 LOAD_ARGS ?=
 TEST_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
+# At once, since STILLROOM_STORE is set from it below.
+ifndef STORE
+STORE := $(or $(STILLROOM_STORE),models/store)
+endif
 
 export OMP_NUM_THREADS ?= 2
 export ORT_DISABLE_TELEMETRY ?= 1

@@ -132,3 +132,13 @@ def test_every_recipe_is_valid_shell(target: str, tmp_path: Path) -> None:
     assert recipe.returncode == 0, recipe.stderr
     checked = subprocess.run(["bash", "-n"], input=recipe.stdout, capture_output=True, text=True)
     assert checked.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "store"),
+    [([], "", "models/store"), (["STORE=mine"], "", "mine"), ([], "theirs", "theirs")],
+)
+def test_the_store_comes_from_either_name(words: list[str], variable: str, store: str) -> None:
+    """`make STORE=…` and the service's own STILLROOM_STORE mean the same folder."""
+    printed = run("make", "--print-data-base", "--dry-run", "help", *words, STILLROOM_STORE=variable).stdout
+    assert re.search(rf"^STORE :?= {store}$", printed, re.MULTILINE)

@@ -61,7 +61,7 @@ check: $(FULL_ENV) ## Lint, formatting, types, and that committed documents matc
 	@$(PY) -m mypy
 	$(call say,'check: all clean')
 
-train: $(RUN_ENV) ## Train on DATA=file-or-folder and promote the bundle if it is the first or better
+train: $(RUN_ENV) ## Train on DATA=file-or-folder, write a bundle and promote it
 	@if [ -z '$(DATA)' ]; then \
 		echo 'error: say what to train on: make train DATA=path/to/events.csv (a file or a folder)' >&2; exit 2; fi
 	$(call say,'train: $(DATA) -> $(STORE); figures under runs/latest')
@@ -85,11 +85,12 @@ load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its o
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py
 
-openapi: $(FULL_ENV) ## Write docs/openapi.json and docs/settings.md from the code
+openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ from the code
 	@mkdir -p docs
 	@$(PY) -m service.openapi >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
 	@$(PY) -m service.settings >docs/.settings.md && mv docs/.settings.md docs/settings.md
-	$(call say,'openapi: docs/openapi.json and docs/settings.md')
+	@$(PY) -m training settings --markdown >docs/.training-settings.md && mv docs/.training-settings.md docs/training-settings.md
+	$(call say,'openapi: docs/openapi.json, docs/settings.md and docs/training-settings.md')
 
 clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info

@@ -100,10 +100,15 @@ def download(
 
 
 @app.command("settings")
-def settings_command() -> None:
+def settings_command(
+    markdown: Annotated[bool, typer.Option(help="As docs/training-settings.md.")] = False,
+) -> None:
     """Print every training setting with its default, bounds and meaning."""
-    from training.settings import describe_settings
+    from training.settings import describe_settings, settings_document
 
+    if markdown:
+        typer.echo(settings_document(), nl=False)
+        return
     table = Table("setting", "default", "bounds", "meaning")
     for row in describe_settings():
         table.add_row(*row)

@@ -179,11 +179,3 @@ def test_a_shop_that_is_too_small_says_what_is_missing(folder: Path) -> None:
     small.items.write_parquet(folder / "too-small" / "items.parquet")
     with pytest.raises(TooLittleData, match="8 people have 5 events or more, 50 needed"):
         run(folder, "train", str(folder / "too-small"))
-
-
-def test_every_setting_is_documented_with_bounds() -> None:
-    from training.settings import describe_settings
-
-    rows = list(describe_settings())
-    assert len(rows) > 40
-    assert all(name and default and "x" in bounds and meaning for name, default, bounds, meaning in rows)

@@ -91,7 +91,8 @@ def distil(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        _move_average(average, model, settings.ema)
+        # Younger than its memory, an average would still be the untrained start.
+        _move_average(average, model, min(settings.ema, (1 + step) / (10 + step)))
         if step % 10 == 0 or step == n_steps - 1:
             if not torch.isfinite(loss):
                 raise NotFinite(f"student: loss {loss.item()} at step {step}; lower learning_rate")

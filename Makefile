@@ -90,7 +90,7 @@ openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ 
 	@$(PY) -m service.openapi >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
 	@$(PY) -m service.settings >docs/.settings.md && mv docs/.settings.md docs/settings.md
 	@$(PY) -m training settings --markdown >docs/.training-settings.md && mv docs/.training-settings.md docs/training-settings.md
-	$(call say,'openapi: docs/openapi.json, docs/settings.md and docs/training-settings.md')
+	$(call say,'openapi: openapi.json and both settings pages are in docs/')
 
 clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info

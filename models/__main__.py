@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from models.bundle import read_bundle, read_manifest
-from models.errors import StillroomError
+from models.errors import BundleError, StillroomError
 from models.golden import replay_golden
 from models.registry import DEFAULT_STORE, Registry
 
@@ -25,8 +25,12 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
     registry = Registry(store)
     current = registry.promotions()[:1]
     for version in registry.versions():
-        manifest = read_manifest(store / version)
         mark = "*" if [version] == current else " "
+        try:
+            manifest = read_manifest(store / version)
+        except BundleError as error:  # one broken bundle hides no other
+            typer.echo(f"{mark} {version}  unusable: {error}")
+            continue
         student = manifest.student
         typer.echo(
             f"{mark} {version}  {manifest.items.n_ids:>9,} items  {manifest.people.n_ids:>11,} people  "

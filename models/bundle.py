@@ -10,13 +10,11 @@ Nothing in it is a pickle. Reading verifies everything before anything is used.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +22,22 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from models.consistency import check_arrays, check_golden
 from models.errors import (
+    BundleInconsistent,
     BundleMissing,
     FeaturesReordered,
-    FileCorrupt,
     FileMissing,
-    FileUnlisted,
     ManifestInvalid,
     PathEscapes,
     VocabularyMismatch,
 )
+from models.files import MANIFEST, check_listing, read_array, read_json, sync_folder, write_array, write_file
 from models.golden import GoldenRequest
 from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
 from models.items import Items
+from models.locks import lock
 from models.manifest import (
     SCHEMA_VERSION,
     FileEntry,
@@ -50,7 +50,10 @@ from models.manifest import (
 from models.student import Student, StudentFiles
 from models.vocabulary import Vocabulary
 
-MANIFEST = "manifest.json"
+WRITING_LOCK = ".writing.lock"
+"""Shared by whoever writes bundles, so that nobody takes a folder being written for a left-over."""
+
+BLOBS = ("user_tower.onnx", "catalogue.onnx", "golden.json", "reference.json")
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -94,22 +97,28 @@ def write_bundle(store: Path, contents: BundleContents, *, now: datetime | None 
     """Write a bundle into a store and return its folder.
 
     Everything is written to a hidden temporary folder, synced and renamed, so a crash leaves nothing that a
-    reader would see. now: creation time, UTC; the clock's if None.
+    reader would see. Writing what is already there, second and contents, gives the folder that is there.
+    now: creation time, UTC; the clock's if None. Raises BundleInconsistent, before it writes anything, for
+    contents that `read_bundle` would refuse, and a BundleError if what is already there does not verify.
     """
+    arrays = _bundle_arrays(contents)
+    _check_contents(contents, arrays)
     store.mkdir(parents=True, exist_ok=True)
-    temporary = store / f".writing-{secrets.token_hex(6)}"
-    temporary.mkdir()
-    try:
-        files = _write_files(temporary, contents)
-        manifest = _manifest(contents, files, now or datetime.now(UTC))
-        _write_synced(temporary / MANIFEST, manifest.to_json())
-        _sync_folder(temporary)
-        final = store / manifest.version
-        temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync_folder(store)
+    with lock(store / WRITING_LOCK, is_shared=True):
+        temporary = store / f".writing-{secrets.token_hex(6)}"
+        temporary.mkdir()
+        try:
+            files = _write_files(temporary, contents, arrays)
+            manifest = _manifest(contents, files, now or datetime.now(UTC))
+            write_file(temporary / MANIFEST, manifest.to_json())
+            sync_folder(temporary)
+            final = store / manifest.version
+            if final.exists():
+                return read_bundle(final).path
+            temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(store)
     return final
 
 
@@ -117,39 +126,43 @@ def read_bundle(path: Path) -> Bundle:
     """Read and fully verify a bundle.
 
     Raises a BundleError that names what is wrong: a missing, extra, truncated or altered file, a path that
-    leaves the folder, another schema version, reordered features, ids that hash to another value.
+    leaves the folder, another schema version, reordered features, ids that hash to another value, files that
+    do not fit together.
     """
     manifest = read_manifest(path)
-    _check_listing(path, manifest)
-    arrays = {
-        name.removesuffix(".npy"): _read_array(path / name, entry)
-        for name, entry in manifest.files.items()
-        if name.endswith(".npy")
-    }
+    check_listing(path, manifest)
+    for name in BLOBS:
+        if name not in manifest.files:
+            raise FileMissing(f"the manifest lists no {name}; this bundle is incomplete")
     if manifest.feature_order != FEATURE_ORDER:
         raise FeaturesReordered(
             f"the student reads {list(manifest.feature_order)}, this code feeds {list(FEATURE_ORDER)}"
         )
-    try:
-        items = Items.from_arrays(arrays)
-        people = ColdHistories(
-            Vocabulary.from_arrays(arrays, "user_ids"), Histories.from_arrays(arrays, "histories")
-        )
-        student_files = _student_files(path, arrays, manifest)
-    except KeyError as error:
-        raise FileMissing(f"the manifest lists no {error.args[0]}.npy; this bundle is incomplete") from error
+    arrays = {
+        name.removesuffix(".npy"): read_array(path / name, entry)
+        for name, entry in manifest.files.items()
+        if name.endswith(".npy")
+    }
+    check_arrays(arrays, manifest.student)
+    items = Items.from_arrays(arrays)
+    people = ColdHistories(
+        Vocabulary.from_arrays(arrays, "user_ids"), Histories.from_arrays(arrays, "histories")
+    )
     _check_vocabulary("items", items.vocabulary, manifest.items)
     _check_vocabulary("people", people.people, manifest.people)
-    golden = msgspec.json.decode((path / "golden.json").read_bytes(), type=list[GoldenRequest])
-    reference = msgspec.json.decode((path / "reference.json").read_bytes(), type=dict[str, Any])
-    return Bundle(path, manifest, items, people, student_files, golden, reference)
+    golden = read_json(path / "golden.json", list[GoldenRequest])
+    check_golden(golden, len(items))
+    reference = read_json(path / "reference.json", dict[str, Any])
+    return Bundle(path, manifest, items, people, _student_files(path, arrays, manifest), golden, reference)
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest alone, checking it against the folder's name. Raises a BundleError."""
+    if (path / MANIFEST).is_symlink():
+        raise PathEscapes(f"{path / MANIFEST} is a link; a bundle's files lie directly in its folder")
     try:
         raw = (path / MANIFEST).read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise BundleMissing(f"no bundle at {path}: there is no {MANIFEST}") from error
     manifest = parse_manifest(raw)
     if path.name != manifest.version:
@@ -168,10 +181,16 @@ def _bundle_arrays(contents: BundleContents) -> Arrays:
     }
 
 
+def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
+    if contents.student.precision != contents.student_entry.precision:
+        raise BundleInconsistent(
+            f"the student is {contents.student.precision}, its entry says {contents.student_entry.precision}"
+        )
+    check_arrays(arrays, contents.student_entry)
+    check_golden(contents.golden, len(contents.items))
+
+
 def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Manifest) -> StudentFiles:
-    for name in ("user_tower.onnx", "catalogue.onnx", "golden.json", "reference.json"):
-        if name not in manifest.files:
-            raise FileMissing(f"the manifest lists no {name}; this bundle is incomplete")
     return StudentFiles(
         user_tower=(path / "user_tower.onnx").read_bytes(),
         catalogue=(path / "catalogue.onnx").read_bytes(),
@@ -182,25 +201,16 @@ def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
     )
 
 
-def _write_files(folder: Path, contents: BundleContents) -> dict[str, FileEntry]:
-    blobs = {
-        "user_tower.onnx": contents.student.user_tower,
-        "catalogue.onnx": contents.student.catalogue,
-        "golden.json": msgspec.json.encode(contents.golden),
-        "reference.json": msgspec.json.encode(contents.reference),
-    }
-    for name, blob in blobs.items():
-        _write_synced(folder / name, blob)
-    arrays = _bundle_arrays(contents)
+def _write_files(folder: Path, contents: BundleContents, arrays: Arrays) -> dict[str, FileEntry]:
+    blobs = (
+        contents.student.user_tower,
+        contents.student.catalogue,
+        msgspec.json.encode(contents.golden),
+        msgspec.json.encode(contents.reference),
+    )
+    entries = {name: write_file(folder / name, blob) for name, blob in zip(BLOBS, blobs, strict=True)}
     for name, array in arrays.items():
-        with (folder / f"{name}.npy").open("wb") as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-    entries = {name: _entry(folder / name) for name in blobs}
-    for name, array in arrays.items():
-        entry = _entry(folder / f"{name}.npy")
-        entries[f"{name}.npy"] = FileEntry(entry.sha256, entry.size_bytes, array.shape, array.dtype.str)
+        entries[f"{name}.npy"] = write_array(folder / f"{name}.npy", array)
     return entries
 
 
@@ -220,41 +230,6 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
     return msgspec.structs.replace(manifest, version=manifest.expected_version())
 
 
-def _check_listing(path: Path, manifest: Manifest) -> None:
-    """The folder holds exactly the listed files, each with its size and sha256."""
-    for name, entry in manifest.files.items():
-        file = path / name
-        if name != Path(name).name or name in ("", ".", "..") or file.is_symlink():
-            raise PathEscapes(f"the manifest lists {name!r}; a bundle's files lie directly in its folder")
-        if not file.is_file():
-            raise FileMissing(f"{name} is listed in the manifest but not in {path}")
-        size = file.stat().st_size
-        if size != entry.size_bytes:
-            raise FileCorrupt(
-                f"{name} has {size} bytes, the manifest says {entry.size_bytes}: truncated write?"
-            )
-        found = _entry(file).sha256
-        if found != entry.sha256:
-            raise FileCorrupt(f"{name} has sha256 {found[:12]}…, the manifest says {entry.sha256[:12]}…")
-    unlisted = {file.name for file in path.iterdir()} - set(manifest.files) - {MANIFEST}
-    if unlisted:
-        raise FileUnlisted(f"{path} holds files that the manifest does not list: {sorted(unlisted)}")
-
-
-def _read_array(file: Path, entry: FileEntry) -> npt.NDArray[Any]:
-    """Memory-map one array and compare it with its entry. An empty array cannot be mapped and is read."""
-    is_empty = entry.shape is not None and 0 in entry.shape
-    try:
-        array: npt.NDArray[Any] = np.load(file, mmap_mode=None if is_empty else "r", allow_pickle=False)
-    except ValueError as error:
-        raise FileCorrupt(f"{file.name} is not a plain array: {error}") from error
-    if array.shape != entry.shape or array.dtype.str != entry.dtype:
-        raise FileCorrupt(
-            f"{file.name} holds {array.dtype.str}{array.shape}, the manifest says {entry.dtype}{entry.shape}"
-        )
-    return array
-
-
 def _check_vocabulary(kind: str, vocabulary: Vocabulary, entry: VocabularyEntry) -> None:
     found = VocabularyEntry(len(vocabulary), vocabulary.sha256())
     if found != entry:
@@ -262,23 +237,3 @@ def _check_vocabulary(kind: str, vocabulary: Vocabulary, entry: VocabularyEntry)
             f"the {kind} hash to {found.sha256[:12]}… ({found.n_ids} ids), "
             f"the manifest says {entry.sha256[:12]}… ({entry.n_ids} ids)"
         )
-
-
-def _entry(file: Path) -> FileEntry:
-    with file.open("rb") as opened:
-        return FileEntry(file_digest(opened, "sha256").hexdigest(), file.stat().st_size)
-
-
-def _write_synced(file: Path, content: bytes) -> None:
-    with file.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

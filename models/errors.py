@@ -7,9 +7,10 @@ StillroomError
 │   ├── SchemaUnsupported       the manifest's schema version is not one this code reads
 │   ├── FileUnlisted            a file lies in the folder that the manifest does not list
 │   ├── FileMissing             the manifest lists a file that is not there
-│   ├── FileCorrupt             size, sha256, shape or dtype differ from the manifest
+│   ├── FileCorrupt             size, sha256, shape or dtype differ from the manifest, or it cannot be parsed
 │   ├── PathEscapes             a listed path leaves the bundle's folder
 │   ├── FeaturesReordered       the student's inputs are not in the order this code feeds them
+│   ├── BundleInconsistent      the files are whole but do not fit together
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
@@ -46,7 +47,7 @@ class FileMissing(BundleError):
 
 
 class FileCorrupt(BundleError):
-    """A file's size, sha256, shape or dtype is not what the manifest says."""
+    """A file's size, sha256, shape or dtype is not what the manifest says, or it is not of its own format."""
 
 
 class PathEscapes(BundleError):
@@ -55,6 +56,13 @@ class PathEscapes(BundleError):
 
 class FeaturesReordered(BundleError):
     """The student was trained on inputs in another order than `models.history` produces."""
+
+
+class BundleInconsistent(BundleError):
+    """Files contradict each other: rows that are missing, indices out of range, numbers that are not finite.
+
+    Whoever wrote the bundle has a fault; a developer looks at it.
+    """
 
 
 class VocabularyMismatch(BundleError):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import GoldenMismatch
 from models.history import Event, History
@@ -18,6 +19,10 @@ from models.student import Student
 GOLDEN_K = 10
 SCORE_TOLERANCE = 0.02
 """Relative to the spread of an answer's scores. Kernels differ by processor, int8 ones most."""
+ROUNDING = 1e-5
+"""Relative to the largest score: what float32 may move where an answer's scores hardly spread."""
+HALF_ROUNDING = 2.0**-10
+"""Relative to the lengths of both vectors: what float16 may move, twice over."""
 
 
 class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,8 +46,9 @@ def record_golden(student: Student, histories: Sequence[History]) -> list[Golden
 def replay_golden(student: Student, requests: Sequence[GoldenRequest]) -> None:
     """Ask again. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread.
 
-    Scores are compared rank by rank and not ids: two items whose scores agree within the tolerance may
-    change places on another processor, a wrong item at a rank may not.
+    Scores are compared item by item. Items whose scores agree within the tolerance may change places on
+    another processor, and at the last rank one may enter for another; anywhere else it may not.
+    The item vectors kept for explanations must give the answer's scores too.
     """
     for number, request in enumerate(requests):
         history = History.from_events(Event(*event) for event in request.events)
@@ -51,15 +57,47 @@ def replay_golden(student: Student, requests: Sequence[GoldenRequest]) -> None:
             raise GoldenMismatch(
                 f"golden request {number}: {len(scores)} items instead of {len(request.scores)}"
             )
+        if not scores:
+            continue
         expected = np.array(request.scores)
-        spread = float(np.ptp(expected)) or 1.0
-        moved = float(np.max(np.abs(np.array(scores) - expected), initial=0.0)) / spread
-        strangers = set(item_indices) - set(request.item_indices)
-        if moved > SCORE_TOLERANCE or len(strangers) > 1 + len(scores) // 5:
+        limit = SCORE_TOLERANCE * float(np.ptp(expected)) + ROUNDING * float(np.abs(expected).max())
+        moved = _largest_move(request, dict(zip(item_indices, scores, strict=True)))
+        if not moved <= limit:  # so that NaN is refused
+            n_others = len(set(item_indices) - set(request.item_indices))
             raise GoldenMismatch(
-                f"golden request {number}: scores moved by {moved:.3f} of their spread (limit "
-                f"{SCORE_TOLERANCE}), {len(strangers)} of {len(scores)} items are others"
+                f"golden request {number}: a score moved by {moved:.3g} (limit {limit:.3g}), "
+                f"{n_others} of {len(scores)} items are others"
             )
+        _check_item_vectors(student, number, history, item_indices, np.array(scores), limit)
+
+
+def _largest_move(request: GoldenRequest, found: dict[int, float]) -> float:
+    """How far scores must have moved, at least, for the recorded answer to become the found one."""
+    expected = dict(zip(request.item_indices, request.scores, strict=True))
+    last = request.scores[-1]
+    moves = [abs(score - expected.get(item_index, last)) for item_index, score in found.items()]
+    # One that left fell, and another rose to pass it: each by half of the way.
+    moves += [(score - last) / 2 for item_index, score in expected.items() if item_index not in found]
+    return float(np.max(moves))
+
+
+def _check_item_vectors(
+    student: Student,
+    number: int,
+    history: History,
+    item_indices: list[int],
+    scores: npt.NDArray[np.float64],
+    limit: float,
+) -> None:
+    chosen = np.array(item_indices, np.int32)
+    user_vectors = student.user_vectors([history])
+    lengths = np.linalg.norm(student.item_vectors(chosen), axis=1) * np.linalg.norm(user_vectors)
+    beyond = np.abs(student.score_items(user_vectors, chosen)[0] - scores) - HALF_ROUNDING * lengths
+    if not np.max(beyond) <= limit:
+        raise GoldenMismatch(
+            f"golden request {number}: item_vectors.npy and catalogue.onnx score the same item differently, "
+            f"by {np.max(beyond):.3g} beyond rounding (limit {limit:.3g})"
+        )
 
 
 def _answer(student: Student, history: History) -> tuple[list[int], list[float]]:

@@ -42,10 +42,10 @@ class Histories:
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Histories:
         """Read back what `arrays(prefix)` gave, without copying it."""
         return Histories(
-            np.asanyarray(arrays[f"{prefix}.offsets"], np.int64),
-            np.asanyarray(arrays[f"{prefix}.item_indices"], np.int32),
-            np.asanyarray(arrays[f"{prefix}.times"], np.int64),
-            np.asanyarray(arrays[f"{prefix}.kinds"], np.uint8),
+            np.asarray(arrays[f"{prefix}.offsets"], np.int64),
+            np.asarray(arrays[f"{prefix}.item_indices"], np.int32),
+            np.asarray(arrays[f"{prefix}.times"], np.int64),
+            np.asarray(arrays[f"{prefix}.kinds"], np.uint8),
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:

@@ -89,7 +89,8 @@ class History:
         """The most recent `n_events` events."""
         if len(self) <= n_events:
             return self
-        return History(self.item_indices[-n_events:], self.times[-n_events:], self.kinds[-n_events:])
+        first = len(self) - n_events
+        return History(self.item_indices[first:], self.times[first:], self.kinds[first:])
 
     def distinct(self) -> History:
         """Each item once, at its latest event: what a person touched, in the order they last touched it."""

@@ -39,11 +39,11 @@ class Items:
             Vocabulary.from_arrays(arrays, "item_ids"),
             StringTable.from_arrays(arrays, "item_titles"),
             StringTable.from_arrays(arrays, "category_names"),
-            np.asanyarray(arrays["item_categories"], np.int32),
-            np.asanyarray(arrays["item_prices"], np.float32),
-            np.asanyarray(arrays["item_segments"], np.int32),
-            np.asanyarray(arrays["segment_popular"], np.int32),
-            np.asanyarray(arrays["item_popularity"], np.float32),
+            np.asarray(arrays["item_categories"], np.int32),
+            np.asarray(arrays["item_prices"], np.float32),
+            np.asarray(arrays["item_segments"], np.int32),
+            np.asarray(arrays["segment_popular"], np.int32),
+            np.asarray(arrays["item_popularity"], np.float32),
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -75,10 +75,11 @@ class Items:
                 code for code in range(len(self.category_names)) if self.category_names[code] in categories
             ]
             allowed &= np.isin(self.category_codes, codes)
-        if min_price is not None:
-            allowed &= self.prices >= min_price
-        if max_price is not None:
-            allowed &= self.prices <= max_price
+        with np.errstate(over="ignore"):  # a bound beyond float32 is infinite, which compares as it should
+            if min_price is not None:
+                allowed &= self.prices >= min_price
+            if max_price is not None:
+                allowed &= self.prices <= max_price
         return allowed
 
 
@@ -89,10 +90,11 @@ def rank_segments(
 
     segments and popularity: (n_items,). Returns (n_segments, width) int32.
     """
-    n_segments = int(segments.max()) + 1 if len(segments) else 0
-    ranked = np.full((n_segments, width), -1, np.int32)
-    for segment in range(n_segments):
-        members = np.flatnonzero(segments == segment)
-        best = members[np.argsort(-popularity[members], kind="stable")][:width]
-        ranked[segment, : len(best)] = best
+    n_items_in = np.bincount(segments)  # (n_segments,)
+    ranked = np.full((len(n_items_in), width), -1, np.int32)
+    order = np.lexsort((-popularity, segments))  # by segment, then by falling popularity; stable
+    first_in = np.cumsum(n_items_in) - n_items_in
+    ranks = np.arange(len(order)) - first_in[segments[order]]
+    best = ranks < width
+    ranked[segments[order[best]], ranks[best]] = order[best]
     return ranked

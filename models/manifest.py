@@ -86,7 +86,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     """
     try:
         head = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
     found = head.get("schema_version") if isinstance(head, dict) else None
     if isinstance(found, int) and found != SCHEMA_VERSION:

@@ -1,7 +1,8 @@
 """The registry: a store folder of bundles and a `current` file that names the one in service.
 
 `current` has one version a line, the newest promotion first, and is only ever replaced by an atomic rename;
-rolling back drops its first line. Plain files, readable with `cat`, no lock needed by readers.
+rolling back drops its first line. Plain files, readable with `cat`, no lock needed by readers; promoting, rolling
+back and pruning wait for each other.
 """
 
 from __future__ import annotations
@@ -9,14 +10,20 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-from models.bundle import MANIFEST, read_bundle
+from models.bundle import WRITING_LOCK, read_bundle
 from models.errors import RegistryError
+from models.files import MANIFEST, sync_folder
+from models.locks import lock, lock_if_free
 
 DEFAULT_STORE = Path("models/store")
 MAX_PROMOTIONS_KEPT = 50
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Registry:
     def promotions(self) -> list[str]:
         """Promoted versions, the current one first; empty where nothing was promoted yet."""
         try:
-            return (self.store / "current").read_text().split()
+            return (self.store / "current").read_text("utf-8", errors="replace").split()
         except FileNotFoundError:
             return []
 
@@ -60,44 +67,80 @@ class Registry:
 
     def promote(self, version: str) -> None:
         """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing moved."""
-        read_bundle(self.path(version))
-        promotions = self.promotions()
-        if promotions[:1] != [version]:
-            self._write_promotions([version, *promotions])
+        with self._changing():
+            read_bundle(self.path(version))
+            self._write_promotions([version, *self.promotions()])
 
     def roll_back(self) -> str:
         """Make the previously promoted version current again and return it.
 
         Raises RegistryError where there is none, or BundleError where it does not verify.
         """
-        promotions = self.promotions()
-        if len(promotions) < 2:
-            raise RegistryError(f"nothing to roll back to: {self.store} has {len(promotions)} promotion(s)")
-        read_bundle(self.path(promotions[1]))
-        self._write_promotions(promotions[1:])
-        return promotions[1]
+        with self._changing():
+            promotions = self.promotions()
+            if len(promotions) < 2:
+                raise RegistryError(
+                    f"nothing to roll back to: {self.store} has {len(promotions)} promotion(s)"
+                )
+            read_bundle(self.path(promotions[1]))
+            self._write_promotions(promotions[1:])
+            return promotions[1]
 
     def prune(self, keep: int) -> list[str]:
         """Delete all but the newest `keep` bundles and return the deleted versions.
 
         The current bundle and the one a roll back would take are never deleted. Left-overs of interrupted
-        writes go too. Raises RegistryError for keep < 1.
+        writes go too, unless somebody is writing now. Raises RegistryError for keep < 1.
         """
         if keep < 1:
             raise RegistryError(f"prune keeps at least 1 bundle, {keep} was asked")
-        protected = {*self.promotions()[:2], *self.versions()[-keep:]}
-        doomed = [version for version in self.versions() if version not in protected]
-        for version in doomed:
-            shutil.rmtree(self.store / version)
-        for leftover in self.store.glob(".writing-*"):
-            shutil.rmtree(leftover)
-        self._write_promotions([version for version in self.promotions() if version not in doomed])
+        with self._changing():
+            promotions, versions = self.promotions(), self.versions()
+            protected = {*promotions[:2], *versions[-keep:]}
+            doomed = [version for version in versions if version not in protected]
+            if doomed:
+                self._write_promotions([version for version in promotions if version not in doomed])
+            for version in doomed:
+                self._delete(self.store / version)
+            self._clear_leftovers()
         return doomed
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Be the only one who changes the store."""
+        if not self.store.is_dir():
+            raise RegistryError(f"there is no store at {self.store}; train, or name another with --store")
+        with lock(self.store / LOCK):
+            yield
+
+    def _delete(self, folder: Path) -> None:
+        """Out of sight in one step, so that nobody ever sees half a bundle."""
+        if folder.is_symlink():
+            folder.unlink()
+            return
+        hidden = self.store / f".deleting-{secrets.token_hex(6)}"
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+
+    def _clear_leftovers(self) -> None:
+        for leftover in self.store.glob(".deleting-*"):
+            shutil.rmtree(leftover)
+        for leftover in self.store.glob(".current-*"):
+            leftover.unlink()
+        with lock_if_free(self.store / WRITING_LOCK) as nobody_writes:
+            for leftover in self.store.glob(".writing-*") if nobody_writes else ():
+                shutil.rmtree(leftover)
+
     def _write_promotions(self, versions: list[str]) -> None:
+        """Replace `current`, each version named once where it is promoted twice in a row."""
+        kept = [version for version, _ in groupby(versions)][:MAX_PROMOTIONS_KEPT]
         temporary = self.store / f".current-{secrets.token_hex(6)}"
-        with temporary.open("w") as file:
-            file.writelines(f"{version}\n" for version in versions[:MAX_PROMOTIONS_KEPT])
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.store / "current")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.writelines(f"{version}\n" for version in kept)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.store / "current")
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(self.store)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import BundleInconsistent, FileCorrupt
 from models.history import MAX_EVENTS, History, encode_histories
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -64,17 +65,23 @@ class StudentFiles:
 
 
 class Student:
-    """A loaded student. Safe to call from several threads."""
+    """A loaded student. Safe to call from several threads.
+
+    Raises FileCorrupt for a graph that does not load, BundleInconsistent for one that does not fit the arrays.
+    """
 
     def __init__(self, files: StudentFiles, *, n_threads: int = 1, max_events: int = MAX_EVENTS) -> None:
         self.n_items, self.n_factors = files.item_vectors.shape
         self.precision = files.precision
         self.max_events = max_events
-        self._history_vectors = files.history_vectors
-        self._history_scales = files.history_scales
-        self._item_vectors = files.item_vectors
-        self._tower = _session(files.user_tower, n_threads)
-        self._catalogue = _session(files.catalogue, n_threads)
+        # Plain views: indexing np.memmap itself costs microseconds.
+        self._history_vectors = np.asarray(files.history_vectors)
+        self._history_scales = np.asarray(files.history_scales)
+        self._item_vectors = np.asarray(files.item_vectors)
+        self._tower = _session("user_tower.onnx", files.user_tower, n_threads)
+        self._catalogue = _session("catalogue.onnx", files.catalogue, n_threads)
+        _check_inputs("user_tower.onnx", self._tower, TOWER_INPUTS, (files.history_vectors.shape[1],))
+        _check_inputs("catalogue.onnx", self._catalogue, CATALOGUE_INPUTS, (self.n_factors, self.n_items))
         self._no_penalty = np.zeros((1, self.n_items), np.float32)
         self._is_rescored = files.precision == "int8"
 
@@ -100,8 +107,10 @@ class Student:
         """Rank the whole catalogue for each person, with masks inside the top-k so that the answer is full.
 
         user_vectors: (n_people, n_factors). blocked: item indices that may not appear, one array a person.
-        penalty: (n_items,) added to every person's scores; -inf hides an item.
+        Every one is >= 0 and below n_items. penalty: (n_items,) added to every person's scores; -inf hides an item.
         """
+        if blocked is not None and len(blocked) != len(user_vectors):
+            raise ValueError(f"{len(blocked)} arrays of blocked items for {len(user_vectors)} people")
         n_retrieved = min(k + RESCORE_MARGIN if self._is_rescored else k, self.n_items)
         shared = self._no_penalty if penalty is None else penalty.reshape(1, -1)
         values = (user_vectors, shared, _pairs(blocked), np.array([n_retrieved], np.int64))
@@ -138,12 +147,29 @@ class Student:
         return np.take_along_axis(exact, order, 1), np.take_along_axis(indices, order, 1)
 
 
-def _session(model: bytes, n_threads: int) -> ort.InferenceSession:
+def _session(name: str, model: bytes, n_threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no other base
+        raise FileCorrupt(f"{name} does not load: {error}") from error
+
+
+def _check_inputs(
+    name: str, session: ort.InferenceSession, inputs: tuple[str, ...], widths: tuple[int, ...]
+) -> None:
+    """The graph takes exactly these inputs; the last axes of the first ones have these widths, or any."""
+    found = {each.name: each.shape for each in session.get_inputs()}
+    if set(found) != set(inputs):
+        raise BundleInconsistent(f"{name} takes {sorted(found)}, this code feeds {sorted(inputs)}")
+    for each, width in zip(inputs, widths, strict=False):
+        if found[each][-1:] != [width] and isinstance(found[each][-1], int):
+            raise BundleInconsistent(
+                f"{name} takes {each} of {found[each]}, the bundle's arrays have {width} in the last axis"
+            )
 
 
 def _pairs(blocked: Sequence[npt.NDArray[np.int32]] | None) -> npt.NDArray[np.int64]:

@@ -21,8 +21,11 @@ MAX_ID_CHARACTERS = 256
 
 
 def id_key(text: str) -> int:
-    """Return the 64-bit key of an id; the same in every process, bundle and version."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+    """Return the 64-bit key of an id; the same in every process, bundle and version.
+
+    A lone surrogate has a key too: no vocabulary holds it, so asking for it finds nothing and raises nothing.
+    """
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,23 @@ class StringTable:
 
     @staticmethod
     def from_strings(strings: Iterable[str]) -> StringTable:
-        """Pack strings in the order given."""
-        encoded = [text.encode() for text in strings]
+        """Pack strings in the order given. Raises StillroomError for one that is not valid Unicode."""
+        try:
+            encoded = [text.encode() for text in strings]
+        except UnicodeEncodeError as error:
+            raise StillroomError(
+                f"{error.object!r} holds a lone surrogate and is not valid Unicode; correct it at its source"
+            ) from error
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return StringTable(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> StringTable:
-        """Read back what `arrays(prefix)` gave."""
+        """Read back what `arrays(prefix)` gave. Plain views, as indexing np.memmap itself costs microseconds."""
         return StringTable(
-            np.asanyarray(arrays[f"{prefix}.data"], np.uint8),
-            np.asanyarray(arrays[f"{prefix}.offsets"], np.int64),
+            np.asarray(arrays[f"{prefix}.data"], np.uint8),
+            np.asarray(arrays[f"{prefix}.offsets"], np.int64),
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
@@ -59,6 +67,8 @@ class StringTable:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> str:
+        if row < 0:  # -1 means "no such row" everywhere here, never the last one
+            raise IndexError(f"row {row} of {len(self)} strings")
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
 
 
@@ -77,7 +87,9 @@ class Vocabulary:
 
     @staticmethod
     def from_ids(ids: Sequence[str]) -> Vocabulary:
-        """Index ids in the order given. Raises StillroomError on a duplicate id or a collision of keys."""
+        """Index ids in the order given. Raises StillroomError on a duplicate id, a collision of keys, or an id
+        that is not valid Unicode. Ids that differ in any character, as é and e + ´ do, are different ids.
+        """
         strings = StringTable.from_strings(ids)
         keys = np.fromiter((id_key(text) for text in ids), np.uint64, count=len(ids))
         rows = np.argsort(keys, kind="stable").astype(np.int32)
@@ -94,8 +106,8 @@ class Vocabulary:
         """Read back what `arrays(prefix)` gave, without copying it."""
         return Vocabulary(
             StringTable.from_arrays(arrays, prefix),
-            np.asanyarray(arrays[f"{prefix}.keys"], np.uint64),
-            np.asanyarray(arrays[f"{prefix}.rows"], np.int32),
+            np.asarray(arrays[f"{prefix}.keys"], np.uint64),
+            np.asarray(arrays[f"{prefix}.rows"], np.int32),
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
@@ -106,7 +118,7 @@ class Vocabulary:
         return len(self._strings)
 
     def id_of(self, index: int) -> str:
-        """The id of one row."""
+        """The id of one row. Raises IndexError for -1 and for a row that does not exist."""
         return self._strings[index]
 
     def ids_of(self, indices: Iterable[int]) -> list[str]:
@@ -115,7 +127,7 @@ class Vocabulary:
 
     def find(self, text: str) -> int | None:
         """The row of an id, or None where it is unknown."""
-        position = int(np.searchsorted(self._keys, np.uint64(id_key(text))))
+        position = int(self._keys.searchsorted(np.uint64(id_key(text))))
         if position == len(self._keys):
             return None
         row = int(self._rows[position])

@@ -3,7 +3,8 @@
     scores = user_vectors @ item_vectors.T + penalty, then -inf at each blocked pair, then the top k
 
 Masks act before the top-k, so an answer is full whatever is hidden. In int8 the product runs on 8-bit
-integers with one scale an item (MatMulInteger); the caller rescores what it retrieves.
+integers with one scale an item and one a person (MatMulInteger), so nobody's answer depends on who else is in
+the batch; the caller rescores what it retrieves.
 """
 
 from __future__ import annotations
@@ -65,22 +66,34 @@ def _product_fp32(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto
 
 
 def _product_int8(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto], list[TensorProto]]:
-    """User vectors to uint8 on the fly, item vectors to int8 once, with a scale per item."""
+    """User vectors to uint8 on the fly with a scale per person, item vectors to int8 once with one per item.
+
+    DynamicQuantizeLinear would be one node instead of four, but it has one scale for the whole batch: beside a
+    person with a long vector, everybody else's would be rounded to nothing.
+    """
     quantized, scales = quantize_rows(item_vectors)
+    users = CATALOGUE_INPUTS[0]
+    node = helper.make_node
     nodes = [
-        helper.make_node(
-            "DynamicQuantizeLinear", [CATALOGUE_INPUTS[0]], ["user_uint8", "user_scale", "user_zero"]
-        ),
-        helper.make_node("MatMulInteger", ["user_uint8", "item_int8", "user_zero"], ["product_int32"]),
-        helper.make_node("Cast", ["product_int32"], ["product_float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["user_scale", "item_scales"], ["scales"]),
-        helper.make_node("Mul", ["product_float", "scales"], ["product"]),
+        node("Abs", [users], ["absolute"]),
+        node("ReduceMax", ["absolute"], ["largest"], axes=[1], keepdims=1),
+        node("Max", ["largest", "smallest_scale"], ["user_scales"]),
+        node("Div", [users, "user_scales"], ["user_unit"]),  # in [-1, 1]
+        node("QuantizeLinear", ["user_unit", "step", "user_zero"], ["user_uint8"]),
+        node("MatMulInteger", ["user_uint8", "item_int8", "user_zero"], ["product_int32"]),
+        node("Cast", ["product_int32"], ["product_float"], to=TensorProto.FLOAT),
+        node("Mul", ["user_scales", "item_scales"], ["scales"]),
+        node("Mul", ["product_float", "scales"], ["product"]),
     ]
-    initializers = [
-        numpy_helper.from_array(np.ascontiguousarray(quantized.T), "item_int8"),
-        numpy_helper.from_array(scales, "item_scales"),
-    ]
-    return nodes, initializers
+    step = np.float32(1 / 127)
+    constants = {
+        "item_int8": np.ascontiguousarray(quantized.T),
+        "item_scales": scales * step,
+        "smallest_scale": np.array(1e-12, np.float32),
+        "step": np.array(step),
+        "user_zero": np.array(128, np.uint8),
+    }
+    return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
 
 
 def quantize_rows(

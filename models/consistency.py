@@ -1,0 +1,229 @@
+"""Do a bundle's parts fit together? Every file may be whole and the bundle still nonsense.
+
+Asked when a bundle is written and again when it is read, so that no index in it can leave its array while
+a person waits. Works through memory maps in chunks: ten million people cost time, not memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import BundleInconsistent, FileMissing
+from models.golden import GoldenRequest
+from models.history import EventKind
+from models.manifest import StudentEntry
+from models.vocabulary import Vocabulary
+
+CHUNK = 1 << 18
+N_SAMPLED_IDS = 64
+"""Ids looked up by themselves; all ten million would take half a minute of hashing."""
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+_STRINGS = {"data": ("|u1", 1), "offsets": ("<i8", 1)}
+_VOCABULARY = {**_STRINGS, "keys": ("<u8", 1), "rows": ("<i4", 1)}
+_HISTORIES = {"offsets": ("<i8", 1), "item_indices": ("<i4", 1), "times": ("<i8", 1), "kinds": ("|u1", 1)}
+_GROUPS = {
+    "item_ids": _VOCABULARY,
+    "item_titles": _STRINGS,
+    "category_names": _STRINGS,
+    "user_ids": _VOCABULARY,
+    "histories": _HISTORIES,
+}
+LAYOUT = {
+    **{f"{group}.{part}": form for group, parts in _GROUPS.items() for part, form in parts.items()},
+    "item_categories": ("<i4", 1),
+    "item_prices": ("<f4", 1),
+    "item_segments": ("<i4", 1),
+    "segment_popular": ("<i4", 2),
+    "item_popularity": ("<f4", 1),
+    "history_scales": ("<f4", 1),
+    "item_vectors": ("<f2", 2),
+}
+"""dtype and number of axes of every array; that of history_vectors depends on the precision."""
+
+HISTORY_VECTORS = {"fp32": ("<f4", 2), "int8": ("|i1", 2)}
+
+
+def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
+    """Check every array against its layout and against the others.
+
+    Raises FileMissing where one is not there, BundleInconsistent naming the file for everything else.
+    """
+    _check_layout(arrays, student.precision)
+    for prefix in ("item_ids", "item_titles", "category_names", "user_ids"):
+        _check_strings(arrays, prefix)
+    for prefix in ("item_ids", "user_ids"):
+        _check_vocabulary(arrays, prefix)
+    _check_items(arrays)
+    _check_histories(arrays)
+    _check_student(arrays, student)
+
+
+def check_golden(golden: Sequence[GoldenRequest], n_items: int) -> None:
+    """Check that golden requests can be asked at all. Raises BundleInconsistent."""
+    if not golden:
+        raise BundleInconsistent(
+            "golden.json holds no requests; nothing would show that the student is right"
+        )
+    for number, request in enumerate(golden):
+        touched = [event[0] for event in request.events]
+        kinds = [event[2] for event in request.events]
+        if any(not 0 <= item_index < n_items for item_index in [*touched, *request.item_indices]):
+            raise BundleInconsistent(
+                f"golden.json: request {number} names an item beyond the {n_items} items"
+            )
+        if any(kind not in set(EventKind) for kind in kinds):
+            raise BundleInconsistent(
+                f"golden.json: request {number} has an event of a kind that does not exist"
+            )
+        if len(request.scores) != len(request.item_indices) or not np.isfinite(request.scores).all():
+            raise BundleInconsistent(f"golden.json: request {number} does not have one finite score an item")
+
+
+def _check_layout(arrays: Arrays, precision: str) -> None:
+    if precision not in HISTORY_VECTORS:
+        raise BundleInconsistent(
+            f"manifest.json: the student's precision is {precision!r}, one of {list(HISTORY_VECTORS)} is known"
+        )
+    for name, (dtype, n_axes) in {**LAYOUT, "history_vectors": HISTORY_VECTORS[precision]}.items():
+        if name not in arrays:
+            raise FileMissing(f"the manifest lists no {name}.npy; this bundle is incomplete")
+        array = arrays[name]
+        _require(
+            array.dtype.str == dtype and array.ndim == n_axes,
+            name,
+            f"it is {array.dtype.str} with {array.ndim} axes, must be {dtype} with {n_axes}",
+        )
+
+
+def _check_strings(arrays: Arrays, prefix: str) -> None:
+    data, offsets = arrays[f"{prefix}.data"], arrays[f"{prefix}.offsets"]
+    _check_offsets(f"{prefix}.offsets", offsets, len(data))
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), CHUNK):
+            decoder.decode(data[start : start + CHUNK].tobytes())
+        decoder.decode(b"", True)
+    except UnicodeDecodeError as error:
+        raise BundleInconsistent(f"{prefix}.data.npy: it is not UTF-8: {error}") from error
+    for begins in _chunks(offsets):
+        first_bytes = data[begins[begins < len(data)]]
+        _require(
+            not np.any((first_bytes & 0xC0) == 0x80),
+            f"{prefix}.offsets",
+            "a string begins inside a character",
+        )
+
+
+def _check_vocabulary(arrays: Arrays, prefix: str) -> None:
+    keys, rows = arrays[f"{prefix}.keys"], arrays[f"{prefix}.rows"]
+    n_ids = len(arrays[f"{prefix}.offsets"]) - 1
+    _check_rows(arrays, n_ids, f"{prefix}.keys", f"{prefix}.rows")
+    _require(
+        not any(len(falls) for falls in _falls(keys, or_stays=True)), f"{prefix}.keys", "they do not rise"
+    )
+    _check_range(arrays, f"{prefix}.rows", 0, n_ids)
+    is_named = np.zeros(n_ids, np.bool_)
+    is_named[rows] = True
+    _require(is_named.all(), f"{prefix}.rows", "two keys have the same row")
+    vocabulary = Vocabulary.from_arrays(arrays, prefix)
+    for row in np.linspace(0, n_ids - 1, min(n_ids, N_SAMPLED_IDS)).astype(int).tolist():
+        text = vocabulary.id_of(row)
+        _require(
+            vocabulary.find(text) == row,
+            f"{prefix}.keys",
+            f"id {text!r} of row {row} is not found by its key",
+        )
+
+
+def _check_items(arrays: Arrays) -> None:
+    n_items = len(arrays["item_ids.rows"])
+    n_segments = len(arrays["segment_popular"])
+    _check_rows(
+        arrays, n_items, "item_categories", "item_prices", "item_segments", "item_popularity", "item_vectors"
+    )
+    _check_rows(arrays, n_items + 1, "item_titles.offsets", "history_vectors", "history_scales")
+    _check_range(arrays, "item_categories", -1, len(arrays["category_names.offsets"]) - 1)
+    _check_range(arrays, "item_segments", 0, n_segments)
+    _check_range(arrays, "segment_popular", -1, n_items)
+    _check_range(arrays, "item_popularity", 0, None)
+    _check_finite(arrays, "item_popularity")
+
+
+def _check_histories(arrays: Arrays) -> None:
+    offsets, times = arrays["histories.offsets"], arrays["histories.times"]
+    n_events = len(times)
+    _check_rows(arrays, len(arrays["user_ids.rows"]) + 1, "histories.offsets")
+    _check_rows(arrays, n_events, "histories.item_indices", "histories.kinds")
+    _check_offsets("histories.offsets", offsets, n_events)
+    _check_range(arrays, "histories.item_indices", 0, len(arrays["item_ids.rows"]))
+    _check_range(arrays, "histories.kinds", 0, max(EventKind) + 1)
+    for falls in _falls(times):
+        is_next_person = offsets[np.searchsorted(offsets, falls)] == falls
+        _require(is_next_person.all(), "histories.times", "a person's events do not lie oldest first")
+
+
+def _check_student(arrays: Arrays, student: StudentEntry) -> None:
+    n_factors = arrays["item_vectors"].shape[1]
+    _require(
+        n_factors == student.n_factors,
+        "item_vectors",
+        f"{n_factors} factors, manifest.json says {student.n_factors}",
+    )
+    if student.max_events < 1:
+        raise BundleInconsistent(
+            f"manifest.json: the student reads {student.max_events} events, at least 1 is needed"
+        )
+    for name in ("history_vectors", "history_scales", "item_vectors"):
+        _check_finite(arrays, name)
+
+
+def _check_offsets(name: str, offsets: Array, n_values: int) -> None:
+    _require(len(offsets) > 0, name, "it is empty; even no rows have an offset of 0")
+    _require(offsets[0] == 0, name, f"the first offset is {offsets[0]}, must be 0")
+    _require(not any(len(falls) for falls in _falls(offsets)), name, "offsets fall")
+    _require(offsets[-1] == n_values, name, f"it ends at {offsets[-1]}, there are {n_values} values")
+
+
+def _check_rows(arrays: Arrays, n_rows: int, *names: str) -> None:
+    for name in names:
+        _require(len(arrays[name]) == n_rows, name, f"{len(arrays[name])} rows, must be {n_rows}")
+
+
+def _check_range(arrays: Arrays, name: str, low: int, beyond: int | None) -> None:
+    """Every value is in low <= value < beyond."""
+    for values in _chunks(arrays[name]):
+        _require(values.min() >= low, name, f"it holds {values.min()}, must be at least {low}")
+        if beyond is not None:
+            _require(values.max() < beyond, name, f"it holds {values.max()}, must be below {beyond}")
+
+
+def _check_finite(arrays: Arrays, name: str) -> None:
+    for values in _chunks(arrays[name]):
+        _require(np.isfinite(values).all(), name, "a number is not finite")
+
+
+def _falls(values: Array, *, or_stays: bool = False) -> Iterator[npt.NDArray[np.intp]]:
+    """Positions whose value is less than (or equal to) the one before, chunk by chunk."""
+    for start in range(0, len(values) - 1, CHUNK):
+        piece = values[start : start + CHUNK + 1]
+        falls = piece[1:] <= piece[:-1] if or_stays else piece[1:] < piece[:-1]
+        yield np.flatnonzero(falls) + start + 1
+
+
+def _chunks(array: Array) -> Iterator[Array]:
+    """Rows of an array, some at a time."""
+    n_rows = max(1, CHUNK // max(1, array[:1].size))
+    return (array[start : start + n_rows] for start in range(0, len(array), n_rows) if array[:1].size)
+
+
+def _require(claim: object, name: str, fault: str) -> None:
+    if not claim:
+        raise BundleInconsistent(f"{name}.npy: {fault}")

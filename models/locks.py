@@ -1,0 +1,41 @@
+"""Locks between processes, on files beside what they guard; the kernel lets go when a process dies.
+
+Those who change a store take them. Readers never do: every change they can see is one atomic rename.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def lock(file: Path, *, is_shared: bool = False) -> Iterator[None]:
+    """Wait for the lock and hold it until the block ends; any number may share it."""
+    with _opened(file) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def lock_if_free(file: Path) -> Iterator[bool]:
+    """Take the lock alone until the block ends, without waiting; yields whether it was free."""
+    with _opened(file) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)  # also gives the lock back

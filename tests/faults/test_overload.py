@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,25 @@ async def test_one_request_too_many_is_refused_at_once(store: Path, monkeypatch:
         await asyncio.gather(*tasks)
         assert (await service.client.post("/recommend", json={})).status_code == 200
         assert service.metric("stillroom_requests_total", route="recommend", tier="none", status="429") == 1
+
+
+async def test_full_service_refuses_without_reading_the_body(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal n_read
+        n_read += 1
+        yield b"{}"
+
+    async with running(store, max_in_flight=1) as service:
+        with stuck_student(service, monkeypatch):
+            tasks = await started(service, 1)
+            headers = {"content-type": "application/json"}
+            response = await service.client.post("/recommend", content=body(), headers=headers)
+        await asyncio.gather(*tasks)
+    assert (response.status_code, n_read) == (429, 0)
 
 
 async def test_batch_weighs_as_much_as_its_requests(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,8 @@ async def batching(
     batcher = Batcher(scorer.run, max_batch=max_batch, max_waiting=max_waiting)
     batcher.start()
     try:
-        yield batcher
+        async with asyncio.timeout(30):  # only ends a test that would hang
+            yield batcher
     finally:
         scorer.gate.set()
         await batcher.close()

@@ -80,7 +80,7 @@ class TrainingSettings(BaseModel):
 
 
 QUICK: dict[str, Any] = {
-    "neural": {"n_epochs": 2, "n_factors": 32, "n_hidden": 32},
+    "neural": {"n_epochs": 6, "n_factors": 32, "n_hidden": 32, "batch_size": 256},
     "als": {"n_factors": 64},
     "labels": {"n_copies": 3, "max_examples": 12_000},
     "tower": {"n_factors": 64, "n_hidden": 128},

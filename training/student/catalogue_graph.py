@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
 from models.student import CATALOGUE_INPUTS
 
@@ -22,8 +22,7 @@ IR_VERSION = 9
 def build_catalogue(item_vectors: npt.NDArray[np.float32], *, precision: str) -> bytes:
     """Build the graph for item_vectors (n_items, n_factors) in precision "fp32" or "int8"."""
     n_items, n_factors = item_vectors.shape
-    product = _product_fp32(item_vectors) if precision == "fp32" else _product_int8(item_vectors)
-    nodes, initializers = product
+    nodes, initializers = _PRODUCTS[precision](item_vectors)
     users, penalty, blocked, k = CATALOGUE_INPUTS
     nodes += [
         helper.make_node("Add", ["product", penalty], ["shifted"]),
@@ -53,10 +52,11 @@ def build_catalogue(item_vectors: npt.NDArray[np.float32], *, precision: str) ->
 
 
 def serialise(graph: GraphProto) -> bytes:
-    """Wrap a graph into a checked model's bytes."""
+    """Wrap a graph into a checked model's bytes. Raises onnx's ValidationError for a graph that is not valid."""
     model: ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
+    checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
@@ -94,6 +94,9 @@ def _product_int8(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto
         "user_zero": np.array(128, np.uint8),
     }
     return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
+
+
+_PRODUCTS = {"fp32": _product_fp32, "int8": _product_int8}
 
 
 def quantize_rows(

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ STOP_SECONDS = 15.0
 HOST = "127.0.0.1"
 
 
-class Server:
+class Server(ABC):
     """A child process that listens on a port of this machine and writes to a log file."""
 
     name = "server"
@@ -37,17 +38,17 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._opened_log: IO[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command line. Raises ServerMissing where the program is not installed."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """Variables beside this process's own."""
         return {}
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether the server is ready; an OSError means not yet."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind
-from training.data.catalogue import SECONDS_PER_DAY, TASTE_DIMENSIONS, Catalogue, Floats, Ints
+from training.data.catalogue import SECONDS_PER_DAY, TASTE_DIMENSIONS, Floats, Ints, InventedCatalogue
 
 if TYPE_CHECKING:
     from training.data.generator import GeneratorSettings
@@ -65,7 +65,7 @@ class Sessions:
 
 
 def simulate_people(
-    catalogue: Catalogue, settings: GeneratorSettings, n_people: int, rng: np.random.Generator
+    catalogue: InventedCatalogue, settings: GeneratorSettings, n_people: int, rng: np.random.Generator
 ) -> Events:
     """Simulate `n_people` people over the whole period; each has at least one event."""
     visit_people = np.repeat(np.arange(n_people), _draw_visit_counts(settings, n_people, rng))
@@ -87,7 +87,11 @@ def _draw_visit_counts(settings: GeneratorSettings, n_people: int, rng: np.rando
 
 
 def _draw_sessions(
-    catalogue: Catalogue, settings: GeneratorSettings, people: Ints, n_people: int, rng: np.random.Generator
+    catalogue: InventedCatalogue,
+    settings: GeneratorSettings,
+    people: Ints,
+    n_people: int,
+    rng: np.random.Generator,
 ) -> Sessions:
     times = _session_times(settings, people, n_people, rng)
     tastes = _drifted_tastes(settings, people, times, n_people, rng)
@@ -134,7 +138,7 @@ def _drifted_tastes(
 
 
 def _pick_items(
-    catalogue: Catalogue,
+    catalogue: InventedCatalogue,
     settings: GeneratorSettings,
     sessions: Sessions,
     visit_sessions: Ints,
@@ -166,7 +170,7 @@ def _pick_items(
 
 
 def _visit_clusters(
-    catalogue: Catalogue, sessions: Sessions, visit_sessions: Ints, rng: np.random.Generator
+    catalogue: InventedCatalogue, sessions: Sessions, visit_sessions: Ints, rng: np.random.Generator
 ) -> Ints:
     """Mostly the session's theme, sometimes the category that goes with it, sometimes something else."""
     themes = sessions.categories[visit_sessions]
@@ -183,7 +187,7 @@ def _visit_clusters(
 
 
 def _follow_companions(
-    catalogue: Catalogue, items: Ints, times: Ints, has_previous: Bools, rng: np.random.Generator
+    catalogue: InventedCatalogue, items: Ints, times: Ints, has_previous: Bools, rng: np.random.Generator
 ) -> Ints:
     """Replace some picks by the companion of the item visited just before, where it has arrived by then."""
     follows = has_previous & (rng.random(len(items)) < _COMPANION_ITEM_RATE)

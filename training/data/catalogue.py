@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class InventedCatalogue:
     """Items ordered by cluster, then by rank within it; row is not the item's number.
 
     cluster = category x n_styles + style. Arrays of items are (n_items,), of clusters (n_clusters,).
@@ -58,7 +58,7 @@ class Catalogue:
         return len(self.numbers)
 
 
-def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> Catalogue:
+def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> InventedCatalogue:
     """Draw the catalogue. Categories differ in size by a power law; every cluster has at least one item."""
     n_categories, n_items = settings.n_categories, settings.n_items
     n_styles = int(np.clip(n_items // (4 * n_categories), 1, len(STYLES)))
@@ -71,7 +71,7 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> Ca
     colours, materials, brands = (
         rng.integers(0, len(words), n_items) for words in (COLOURS, MATERIALS, BRANDS)
     )
-    return Catalogue(
+    return InventedCatalogue(
         n_styles=n_styles,
         cluster_starts=starts,
         cluster_sizes=sizes,
@@ -91,7 +91,7 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> Ca
     )
 
 
-def item_table(catalogue: Catalogue, settings: GeneratorSettings) -> pl.DataFrame:
+def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.DataFrame:
     """Write the items in Stillroom's own layout, ordered by id, with the time each arrived."""
     categories = catalogue.clusters // catalogue.n_styles
     return (

@@ -18,7 +18,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.data.behaviour import Events, simulate_people
-from training.data.catalogue import Catalogue, build_catalogue, item_ids, item_table
+from training.data.catalogue import InventedCatalogue, build_catalogue, item_ids, item_table
 from training.data.item_words import NOUNS, PLACES
 from training.errors import SettingsInvalid
 
@@ -101,7 +101,7 @@ def generate_shop(settings: GeneratorSettings, directory: Path, on_progress: Pro
 
 
 def _write_interactions(
-    catalogue: Catalogue, settings: GeneratorSettings, folder: Path, on_progress: Progress | None
+    catalogue: InventedCatalogue, settings: GeneratorSettings, folder: Path, on_progress: Progress | None
 ) -> int:
     """Write one part a chunk of people; each chunk has a stream of random numbers of its own."""
     n_events = 0
@@ -118,7 +118,7 @@ def _write_interactions(
 
 
 def _event_table(
-    events: Events, catalogue: Catalogue, settings: GeneratorSettings, first_person: int
+    events: Events, catalogue: InventedCatalogue, settings: GeneratorSettings, first_person: int
 ) -> pl.DataFrame:
     """Stillroom's own columns; value is the price for a purchase and 0 for all else."""
     is_purchase = events.kinds == EventKind.PURCHASE

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from training.data.behaviour import Events, _power_law_ranks, simulate_people
-from training.data.catalogue import Catalogue, build_catalogue
+from training.data.catalogue import InventedCatalogue, build_catalogue
 from training.data.generator import GeneratorSettings
 
 Counts = npt.NDArray[np.float64]
@@ -13,12 +13,12 @@ Counts = npt.NDArray[np.float64]
 SETTINGS = GeneratorSettings(n_people=2_000, n_items=300, n_categories=5)
 
 
-def simulated(settings: GeneratorSettings) -> tuple[Catalogue, Events]:
+def simulated(settings: GeneratorSettings) -> tuple[InventedCatalogue, Events]:
     catalogue = build_catalogue(settings, np.random.default_rng(1))
     return catalogue, simulate_people(catalogue, settings, settings.n_people, np.random.default_rng(2))
 
 
-def categories_of(catalogue: Catalogue, events: Events) -> npt.NDArray[np.int64]:
+def categories_of(catalogue: InventedCatalogue, events: Events) -> npt.NDArray[np.int64]:
     return catalogue.clusters[events.items] // catalogue.n_styles
 
 

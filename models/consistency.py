@@ -72,6 +72,7 @@ def check_golden(golden: Sequence[GoldenRequest], n_items: int) -> None:
         raise BundleInconsistent(
             "golden.json holds no requests; nothing would show that the student is right"
         )
+    known_kinds = set(EventKind)
     for number, request in enumerate(golden):
         touched = [event[0] for event in request.events]
         kinds = [event[2] for event in request.events]
@@ -79,7 +80,7 @@ def check_golden(golden: Sequence[GoldenRequest], n_items: int) -> None:
             raise BundleInconsistent(
                 f"golden.json: request {number} names an item beyond the {n_items} items"
             )
-        if any(kind not in set(EventKind) for kind in kinds):
+        if any(kind not in known_kinds for kind in kinds):
             raise BundleInconsistent(
                 f"golden.json: request {number} has an event of a kind that does not exist"
             )

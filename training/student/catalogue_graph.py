@@ -17,6 +17,10 @@ from models.student import CATALOGUE_INPUTS
 
 OPSET = 17
 IR_VERSION = 9
+USER_LEVELS = 63
+"""Steps on each side of zero that a user vector is rounded to."""
+SMALLEST_SCALE = 1e-12
+"""Stands in for the scale of a vector of zeros."""
 
 
 def build_catalogue(item_vectors: npt.NDArray[np.float32], *, precision: str) -> bytes:
@@ -66,10 +70,11 @@ def _product_fp32(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto
 
 
 def _product_int8(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto], list[TensorProto]]:
-    """User vectors to uint8 on the fly with a scale per person, item vectors to int8 once with one per item.
+    """User vectors to 7 bits on the fly with a scale per person, item vectors to int8 once with one per item.
 
     DynamicQuantizeLinear would be one node instead of four, but it has one scale for the whole batch: beside a
-    person with a long vector, everybody else's would be rounded to nothing.
+    person with a long vector, everybody else's would be rounded to nothing. Seven bits for users because x86
+    without VNNI adds pairs of products in 16 bits, which 127 * 127 * 2 cannot overflow and 255 * 127 * 2 can.
     """
     quantized, scales = quantize_rows(item_vectors)
     users = CATALOGUE_INPUTS[0]
@@ -77,21 +82,22 @@ def _product_int8(item_vectors: npt.NDArray[np.float32]) -> tuple[list[NodeProto
     nodes = [
         node("Abs", [users], ["absolute"]),
         node("ReduceMax", ["absolute"], ["largest"], axes=[1], keepdims=1),
-        node("Max", ["largest", "smallest_scale"], ["user_scales"]),
+        node("Max", ["largest", "smallest_scale"], ["user_scales"]),  # (n_people, 1)
         node("Div", [users, "user_scales"], ["user_unit"]),  # in [-1, 1]
         node("QuantizeLinear", ["user_unit", "step", "user_zero"], ["user_uint8"]),
         node("MatMulInteger", ["user_uint8", "item_int8", "user_zero"], ["product_int32"]),
         node("Cast", ["product_int32"], ["product_float"], to=TensorProto.FLOAT),
-        node("Mul", ["user_scales", "item_scales"], ["scales"]),
-        node("Mul", ["product_float", "scales"], ["product"]),
+        # One scale after the other: an outer product of both first takes 1.8 times as long over 20,000 items.
+        node("Mul", ["product_float", "item_scales"], ["product_per_unit"]),
+        node("Mul", ["product_per_unit", "user_scales"], ["product"]),
     ]
-    step = np.float32(1 / 127)
+    step = np.float32(1 / USER_LEVELS)
     constants = {
         "item_int8": np.ascontiguousarray(quantized.T),
         "item_scales": scales * step,
-        "smallest_scale": np.array(1e-12, np.float32),
+        "smallest_scale": np.array(SMALLEST_SCALE, np.float32),
         "step": np.array(step),
-        "user_zero": np.array(128, np.uint8),
+        "user_zero": np.array(USER_LEVELS + 1, np.uint8),
     }
     return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
 
@@ -103,5 +109,5 @@ def quantize_rows(
     matrix: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Quantize each row of (n, d) symmetrically to int8; matrix ≈ quantized (n, d) * scales (n,)[:, None]."""
-    scales = np.maximum(np.abs(matrix).max(axis=1), 1e-12).astype(np.float32) / np.float32(127)
+    scales = np.maximum(np.abs(matrix).max(axis=1), SMALLEST_SCALE).astype(np.float32) / np.float32(127)
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales

@@ -99,7 +99,8 @@ def write_bundle(store: Path, contents: BundleContents, *, now: datetime | None 
     Everything is written to a hidden temporary folder, synced and renamed, so a crash leaves nothing that a
     reader would see. Writing what is already there, second and contents, gives the folder that is there.
     now: creation time, UTC; the clock's if None. Raises BundleInconsistent, before it writes anything, for
-    contents that `read_bundle` would refuse, and a BundleError if what is already there does not verify.
+    contents that `read_bundle` would refuse, ManifestInvalid for a manifest that JSON cannot hold, and a
+    BundleError if what is already there does not verify.
     """
     arrays = _bundle_arrays(contents)
     _check_contents(contents, arrays)
@@ -112,10 +113,7 @@ def write_bundle(store: Path, contents: BundleContents, *, now: datetime | None 
             manifest = _manifest(contents, files, now or datetime.now(UTC))
             write_file(temporary / MANIFEST, manifest.to_json())
             sync_folder(temporary)
-            final = store / manifest.version
-            if final.exists():
-                return read_bundle(final).path
-            temporary.rename(final)
+            final = _put_in_place(temporary, store / manifest.version)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(store)
@@ -227,7 +225,19 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
         training=contents.training_entry,
         files=files,
     )
-    return msgspec.structs.replace(manifest, version=manifest.expected_version())
+    manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
+    return parse_manifest(manifest.to_json())  # a metric that is NaN, for one, cannot be read back
+
+
+def _put_in_place(temporary: Path, final: Path) -> Path:
+    """Rename, or verify what has this name already: a name is a hash of contents, so it is this bundle."""
+    try:
+        temporary.rename(final)
+    except OSError:  # two writers may come to this point together, so asking before would not do
+        if not final.exists():
+            raise
+        read_bundle(final)
+    return final
 
 
 def _check_vocabulary(kind: str, vocabulary: Vocabulary, entry: VocabularyEntry) -> None:

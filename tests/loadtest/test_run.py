@@ -27,6 +27,12 @@ class FakeServer(Server):
         super().__init__(0, Path(os.devnull))
         self.done: list[str] = []
 
+    def command(self) -> list[str]:
+        return ["true"]
+
+    def answers(self) -> bool:
+        return True
+
     def kill(self) -> None:
         self.done.append("killed")
 

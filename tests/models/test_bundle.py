@@ -1,228 +1,342 @@
-"""A bundle written and read: the same again, shared by memory map, whole or not there at all."""
+"""Every way a bundle can be wrong is refused, with an error that names it; and nothing half-written is ever seen."""
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
+import json
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-import models.bundle
-from models.bundle import read_bundle, write_bundle
-from models.errors import BundleInconsistent, FeaturesReordered, FileCorrupt
-from models.histories import ColdHistories, Histories
-from models.history import FEATURE_ORDER
-from models.registry import Registry
-from models.vocabulary import Vocabulary
-from tests.models.forging import FILES, reseal
-from tests.support.bundles import WRITTEN_AT, tiny_bundle, tiny_contents, tiny_history
+from models import bundle as bundle_module
+from models.bundle import read_bundle, read_manifest, write_bundle
+from models.errors import (
+    BundleError,
+    BundleInconsistent,
+    BundleMissing,
+    FeaturesReordered,
+    FileCorrupt,
+    FileMissing,
+    FileUnlisted,
+    ManifestInvalid,
+    PathEscapes,
+    SchemaUnsupported,
+    VocabularyMismatch,
+)
+from models.files import file_entry
+from models.manifest import FileEntry, Manifest, VocabularyEntry, parse_manifest
+from tests.support.bundles import N_ITEMS, N_PEOPLE, WRITTEN_AT, tiny_bundle, tiny_contents
+
+FILES = sorted(
+    read_name for read_name in ("user_tower.onnx", "catalogue.onnx", "golden.json", "reference.json")
+)
 
 
-def is_mapped(array: npt.NDArray[Any]) -> bool:
-    """The array, or one that it is a view of, lies in a file."""
-    base: Any = array
-    while base is not None and not isinstance(base, np.memmap):
-        base = getattr(base, "base", None)
-    return base is not None
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tiny_bundle(tmp_path / "store")
 
 
-def visible(store: Path) -> list[str]:
-    return [file.name for file in store.iterdir() if not file.name.startswith(".")]
+def forge(path: Path, change: Callable[[Manifest], Manifest]) -> Path:
+    """Rewrite the manifest so that it is valid in itself, and rename the folder to match."""
+    manifest = change(parse_manifest((path / "manifest.json").read_bytes()))
+    manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
+    (path / "manifest.json").write_bytes(manifest.to_json())
+    return path.rename(path.parent / manifest.version)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_what_was_written_is_read(tmp_path: Path, precision: str) -> None:
-    contents = tiny_contents(precision)
-    bundle = read_bundle(write_bundle(tmp_path, contents, now=WRITTEN_AT))
-    read = {
-        **bundle.items.arrays(),
-        **bundle.people.people.arrays("p"),
-        **bundle.people.histories.arrays("h"),
-    }
-    for name, array in {
-        **contents.items.arrays(),
-        **contents.people.people.arrays("p"),
-        **contents.people.histories.arrays("h"),
-    }.items():
-        np.testing.assert_array_equal(read[name], array, strict=True)
+def with_file(path: Path, name: str, **changes: Any) -> Path:
+    """Forge one file's entry."""
+
+    def change(manifest: Manifest) -> Manifest:
+        entry = msgspec.structs.replace(manifest.files[name], **changes)
+        return msgspec.structs.replace(manifest, files=manifest.files | {name: entry})
+
+    return forge(path, change)
+
+
+def with_array(path: Path, name: str, array: np.ndarray) -> Path:
+    """Put another array into a file, its entry forged to match."""
+    file = path / f"{name}.npy"
+    np.save(file, array)
+    entry = file_entry(file)
+    return with_file(
+        path,
+        file.name,
+        sha256=entry.sha256,
+        size_bytes=entry.size_bytes,
+        shape=array.shape,
+        dtype=array.dtype.str,
+    )
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    bundle = read_bundle(path)
+    contents = tiny_contents()
+    assert bundle.version == path.name
+    assert (len(bundle.items), len(bundle.people.people)) == (N_ITEMS, N_PEOPLE)
     assert bundle.golden == contents.golden
     assert bundle.reference == contents.reference
-    assert bundle.student_files.catalogue == contents.student.catalogue
-    assert bundle.manifest.student == contents.student_entry
-    assert bundle.manifest.training == contents.training_entry
-
-
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_student_answers_as_before_it_was_written(tmp_path: Path, precision: str) -> None:
-    contents = tiny_contents(precision)
-    student = read_bundle(write_bundle(tmp_path, contents)).load_student()
-    ranked = student.top_k(
-        student.user_vectors([tiny_history(0)]), 10, blocked=[tiny_history(0).item_indices]
-    )
-    assert ranked.item_indices[0].tolist() == contents.golden[0].item_indices
-    assert student.precision == precision
-
-
-def test_nobody_and_nothing_in_memory_but_maps_of_the_files(bundle: Path) -> None:
-    read = read_bundle(bundle)
-    arrays = {
-        **read.items.arrays(),
-        **read.people.people.arrays("user_ids"),
-        **read.people.histories.arrays("histories"),
-        "item_vectors": read.student_files.item_vectors,
-        "history_vectors": read.student_files.history_vectors,
-    }
-    assert [name for name, array in arrays.items() if not is_mapped(array)] == []
-    with pytest.raises(ValueError, match="read-only"):
-        arrays["item_prices"][0] = 1.0
-
-
-def test_person_found_in_a_bundle_is_a_view_of_its_file(bundle: Path) -> None:
-    found = read_bundle(bundle).people.find("user-5")
+    assert bundle.items.titles[3] == "Item 3"
+    found = bundle.people.find("user-5")
     assert found is not None
-    assert is_mapped(found.item_indices)
+    np.testing.assert_array_equal(found.item_indices, contents.people.histories[5].item_indices)
 
 
-def test_mapped_arrays_are_plain_views_because_memmaps_are_slow_to_index(bundle: Path) -> None:
-    read = read_bundle(bundle)
-    assert {type(array) for array in read.people.people.arrays("p").values()} == {np.ndarray}
-    assert {type(array) for array in read.people.histories.arrays("h").values()} == {np.ndarray}
+def test_the_name_is_the_time_and_the_content(path: Path) -> None:
+    assert path.name.startswith("20240101T000000Z-")
+    assert path.name.endswith(read_manifest(path).content_hash()[:12])
 
 
-def test_bundle_without_people_is_whole(tmp_path: Path) -> None:
-    nobody = ColdHistories(Vocabulary.from_ids([]), Histories.from_list([]))
-    contents = dataclasses.replace(tiny_contents(), people=nobody)
-    assert read_bundle(write_bundle(tmp_path, contents)).people.find("user-1") is None
+def test_large_arrays_are_memory_mapped(path: Path) -> None:
+    bundle = read_bundle(path)
+    for array in (bundle.people.histories.item_indices, bundle.student_files.item_vectors):
+        base: Any = array
+        while base is not None and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
 
 
-def test_titles_may_all_be_empty(tmp_path: Path) -> None:
-    contents = tiny_contents()
-    titles = type(contents.items.titles).from_strings([""] * len(contents.items))
-    contents = dataclasses.replace(contents, items=dataclasses.replace(contents.items, titles=titles))
-    assert read_bundle(write_bundle(tmp_path, contents)).items.titles[7] == ""
+def test_a_flipped_byte_in_any_file_is_refused_by_name(path: Path) -> None:
+    for file in sorted(path.iterdir()):
+        whole = file.read_bytes()
+        if file.name == "manifest.json" or not whole:
+            continue
+        flipped = bytearray(whole)
+        flipped[len(flipped) // 2] ^= 1
+        file.write_bytes(flipped)
+        with pytest.raises(FileCorrupt, match=file.name):
+            read_bundle(path)
+        file.write_bytes(whole)
+    read_bundle(path)
 
 
-def test_bundle_is_named_by_its_time_and_content(tmp_path: Path) -> None:
-    here, there = (tiny_bundle(tmp_path / name, promote=False) for name in ("here", "there"))
-    assert here.name == there.name
-    assert here.name.startswith("20240101T000000Z-")
+def test_a_truncated_file_is_refused_with_both_sizes(path: Path) -> None:
+    file = path / "item_vectors.npy"
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(
+        FileCorrupt, match=rf"item_vectors\.npy has {size - 10} bytes, the manifest says {size}"
+    ):
+        read_bundle(path)
 
 
-def test_file_list_is_what_the_folder_holds(bundle: Path) -> None:
-    assert sorted(file.name for file in bundle.iterdir()) == sorted([*FILES, "manifest.json"])
+def test_a_missing_file_is_named(path: Path) -> None:
+    (path / "catalogue.onnx").unlink()
+    with pytest.raises(FileMissing, match=r"catalogue\.onnx"):
+        read_bundle(path)
 
 
-@pytest.mark.parametrize("order", [FEATURE_ORDER[::-1], FEATURE_ORDER[:2], (*FEATURE_ORDER, "price"), ()])
-def test_other_features_or_another_order_are_refused(bundle: Path, order: tuple[str, ...]) -> None:
-    with pytest.raises(FeaturesReordered, match="this code feeds"):
-        read_bundle(reseal(bundle, feature_order=order))
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_the_manifest_forgot_is_named(path: Path, name: str) -> None:
+    (path / name).unlink()
+    forged = forge(
+        path,
+        lambda manifest: msgspec.structs.replace(
+            manifest, files={key: entry for key, entry in manifest.files.items() if key != name}
+        ),
+    )
+    with pytest.raises(FileMissing, match=name):
+        read_bundle(forged)
 
 
-def test_same_contents_in_the_same_second_are_the_same_bundle(tmp_path: Path) -> None:
-    first = tiny_bundle(tmp_path, promote=False)
-    before = first.stat().st_ino
-    assert tiny_bundle(tmp_path, promote=False) == first
-    assert first.stat().st_ino == before
-    assert visible(tmp_path) == [first.name]
-    assert list(tmp_path.glob(".writing-*")) == []
+def test_an_array_the_manifest_forgot_is_named(path: Path) -> None:
+    (path / "item_prices.npy").unlink()
+    forged = forge(
+        path,
+        lambda manifest: msgspec.structs.replace(
+            manifest, files={key: entry for key, entry in manifest.files.items() if key != "item_prices.npy"}
+        ),
+    )
+    with pytest.raises(FileMissing, match="item_prices"):
+        read_bundle(forged)
 
 
-def test_same_bundle_is_not_taken_as_written_where_it_is_broken(tmp_path: Path) -> None:
-    first = tiny_bundle(tmp_path, promote=False)
-    (first / "catalogue.onnx").write_bytes(b"")
-    with pytest.raises(FileCorrupt, match=r"catalogue\.onnx"):
-        tiny_bundle(tmp_path, promote=False)
+def test_an_extra_file_is_named(path: Path) -> None:
+    (path / "surprise.bin").write_bytes(b"?")
+    with pytest.raises(FileUnlisted, match=r"surprise\.bin"):
+        read_bundle(path)
 
 
-def test_other_contents_in_the_same_second_are_another_bundle(tmp_path: Path) -> None:
-    write_bundle(tmp_path, tiny_contents(n_items=40), now=WRITTEN_AT)
-    write_bundle(tmp_path, tiny_contents(n_items=20), now=WRITTEN_AT)
-    assert len(Registry(tmp_path).versions()) == 2
+def test_a_future_schema_says_what_is_read_here(path: Path) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99, "new_field": True}))
+    with pytest.raises(SchemaUnsupported, match="schema version 99, this code reads 1"):
+        read_bundle(path)
 
 
-class Crash(BaseException):
-    """The power goes."""
+def test_reordered_features_are_refused(path: Path) -> None:
+    order = ("gap_log_days", "item_row", "event_kind")
+    forged = forge(path, lambda manifest: msgspec.structs.replace(manifest, feature_order=order))
+    with pytest.raises(FeaturesReordered, match="gap_log_days"):
+        read_bundle(forged)
 
 
-def crash(*_: object, **__: object) -> None:
-    raise Crash
+@pytest.mark.parametrize("kind", ["items", "people"])
+def test_ids_that_hash_otherwise_are_refused(path: Path, kind: str) -> None:
+    n_ids = {"items": N_ITEMS, "people": N_PEOPLE}[kind]
+    forged = forge(
+        path, lambda manifest: msgspec.structs.replace(manifest, **{kind: VocabularyEntry(n_ids, "0" * 64)})
+    )
+    with pytest.raises(VocabularyMismatch, match=kind):
+        read_bundle(forged)
 
 
-def before_the_last_array(monkeypatch: pytest.MonkeyPatch) -> None:
-    write = models.bundle.write_array
-
-    def until_item_vectors(file: Path, array: npt.NDArray[Any]) -> Any:
-        if file.name == "item_vectors.npy":
-            raise Crash
-        return write(file, array)
-
-    monkeypatch.setattr(models.bundle, "write_array", until_item_vectors)
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version": 1}', b'{"schema_version": "1"}']
+)
+def test_a_manifest_that_is_none_is_refused(path: Path, content: bytes) -> None:
+    (path / "manifest.json").write_bytes(content)
+    with pytest.raises(ManifestInvalid):
+        read_bundle(path)
 
 
-def before_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.bundle, "_manifest", crash)
+def test_an_edited_manifest_is_refused(path: Path) -> None:
+    text = (path / "manifest.json").read_text()
+    (path / "manifest.json").write_text(text.replace("made for a test", "made for production"))
+    with pytest.raises(ManifestInvalid, match="edited"):
+        read_bundle(path)
 
 
-def after_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.bundle, "sync_folder", crash)
+def test_a_renamed_folder_is_refused(path: Path) -> None:
+    renamed = path.rename(path.parent / "20240101T000000Z-000000000000")
+    with pytest.raises(ManifestInvalid, match="renamed"):
+        read_bundle(renamed)
 
 
-def at_the_rename(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "rename", crash)
+def test_no_bundle_at_all_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleMissing, match="nowhere"):
+        read_bundle(tmp_path / "nowhere")
 
 
-CRASHES = [before_the_last_array, before_the_manifest, after_the_manifest, at_the_rename]
+@pytest.mark.parametrize("name", ["../outside.npy", "/etc/passwd", "sub/item.npy", "..", ".hidden.npy", ""])
+def test_a_path_that_leaves_the_folder_is_refused(path: Path, name: str) -> None:
+    (path.parent / "outside.npy").write_bytes(b"x")
+    entry = FileEntry("0" * 64, 1)
+    forged = forge(
+        path, lambda manifest: msgspec.structs.replace(manifest, files=manifest.files | {name: entry})
+    )
+    with pytest.raises(PathEscapes):
+        read_bundle(forged)
 
 
-@pytest.mark.parametrize("when", CRASHES)
-def test_crash_leaves_nothing_a_reader_would_see(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: Callable[[pytest.MonkeyPatch], None]
+def test_a_symbolic_link_is_refused_even_to_the_right_bytes(path: Path) -> None:
+    file = path / "item_prices.npy"
+    moved = file.rename(path.parent / "elsewhere.npy")
+    file.symlink_to(moved)
+    with pytest.raises(PathEscapes, match="item_prices"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"shape": (N_ITEMS, 1)}, {"dtype": "<f8"}, {"shape": None, "dtype": None}]
+)
+def test_another_shape_or_dtype_than_listed_is_refused(path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(FileCorrupt, match="item_prices"):
+        read_bundle(with_file(path, "item_prices.npy", **changes))
+
+
+def test_a_pickle_is_never_loaded(path: Path) -> None:
+    objects = np.array([{"a": 1}] * N_ITEMS, dtype=object)
+    file = path / "item_prices.npy"
+    np.save(file, objects, allow_pickle=True)
+    entry = file_entry(file)
+    forged = with_file(
+        path, file.name, sha256=entry.sha256, size_bytes=entry.size_bytes, shape=(N_ITEMS,), dtype="|O"
+    )
+    with pytest.raises(FileCorrupt, match="item_prices"):
+        read_bundle(forged)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("item_prices", np.ones(N_ITEMS - 1, np.float32)),
+        ("item_vectors", np.ones((N_ITEMS + 1, 4), np.float16)),
+        ("item_vectors", np.ones((N_ITEMS, 5), np.float16)),
+        ("item_vectors", np.full((N_ITEMS, 4), np.nan, np.float16)),
+        ("history_vectors", np.ones((N_ITEMS, 4), np.float32)),
+        ("history_vectors", np.ones((N_ITEMS + 1, 4), np.float64)),
+        ("history_scales", np.full(N_ITEMS + 1, np.inf, np.float32)),
+        ("histories.item_indices", np.full(3 * N_PEOPLE, N_ITEMS, np.int32)),
+        ("histories.item_indices", np.full(3 * N_PEOPLE, -1, np.int32)),
+        ("histories.kinds", np.full(3 * N_PEOPLE, 9, np.uint8)),
+        ("histories.times", np.arange(3 * N_PEOPLE, dtype=np.int64)[::-1]),
+        ("histories.offsets", np.array([0, 5, 3, *([36] * (N_PEOPLE - 2))], np.int64)),
+        ("histories.offsets", np.arange(N_PEOPLE + 1, dtype=np.int64) * 4),
+        ("item_segments", np.full(N_ITEMS, 4, np.int32)),
+        ("item_categories", np.full(N_ITEMS, 4, np.int32)),
+        ("segment_popular", np.full((4, 3), N_ITEMS, np.int32)),
+        ("item_popularity", np.full(N_ITEMS, -1.0, np.float32)),
+        ("item_ids.rows", np.zeros(N_ITEMS, np.int32)),
+        ("item_ids.keys", np.arange(N_ITEMS, dtype=np.uint64)),
+        ("item_titles.offsets", np.zeros(N_ITEMS + 1, np.int64)),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused_by_name(
+    path: Path, name: str, array: np.ndarray
 ) -> None:
+    with pytest.raises(BundleInconsistent, match=name.replace(".", r"\.")):
+        read_bundle(with_array(path, name, array))
+
+
+def test_contents_that_would_be_refused_are_not_even_written(tmp_path: Path) -> None:
     contents = tiny_contents()
-    when(monkeypatch)
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a dead process cleans nothing up
-    with pytest.raises(Crash):
-        write_bundle(tmp_path, contents)
-    assert visible(tmp_path) == []
-    assert Registry(tmp_path).versions() == []
-    assert len(list(tmp_path.glob(".writing-*[!k]"))) == 1
+    shorter = replace(contents, items=replace(contents.items, prices=contents.items.prices[:-1]))
+    with pytest.raises(BundleInconsistent, match="item_prices"):
+        write_bundle(tmp_path, shorter)
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("when", CRASHES)
-def test_failure_cleans_up_after_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: Callable[[pytest.MonkeyPatch], None]
+@pytest.mark.parametrize("step", ["write_file", "sync_folder", "_manifest"])
+def test_a_crash_while_writing_leaves_nothing_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    contents = tiny_contents()
-    when(monkeypatch)
-    with pytest.raises(Crash):
-        write_bundle(tmp_path, contents)
-    assert list(tmp_path.glob(".writing-*")) == []
+    def crash(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(bundle_module, step, crash)
+    with pytest.raises(OSError, match="no space"):
+        write_bundle(tmp_path, tiny_contents())
+    assert [file.name for file in tmp_path.iterdir() if not file.name.endswith(".lock")] == []
 
 
-def test_contents_that_would_be_refused_are_not_written(tmp_path: Path) -> None:
-    contents = tiny_contents()
-    short = dataclasses.replace(contents.items, prices=contents.items.prices[:-1])
-    with pytest.raises(BundleInconsistent, match=r"item_prices\.npy: 39 rows"):
-        write_bundle(tmp_path, dataclasses.replace(contents, items=short))
-    assert list(tmp_path.iterdir()) == []
+def test_the_same_contents_in_the_same_second_are_the_same_bundle(tmp_path: Path) -> None:
+    first = write_bundle(tmp_path, tiny_contents(), now=WRITTEN_AT)
+    assert write_bundle(tmp_path, tiny_contents(), now=WRITTEN_AT) == first
+    assert [file for file in tmp_path.iterdir() if file.is_dir()] == [first]
 
 
-def test_student_of_another_precision_than_its_entry_is_not_written(tmp_path: Path) -> None:
-    contents = tiny_contents()
-    entry = msgspec.structs.replace(contents.student_entry, precision="int8")
-    with pytest.raises(BundleInconsistent, match="the student is fp32, its entry says int8"):
-        write_bundle(tmp_path, dataclasses.replace(contents, student_entry=entry))
+def test_two_writers_at_once_both_succeed(tmp_path: Path) -> None:
+    written: list[Path] = []
+    contents = [tiny_contents(n_items=N_ITEMS + extra) for extra in (0, 4)]
+    writers = [
+        threading.Thread(target=lambda one=one: written.append(write_bundle(tmp_path, one, now=WRITTEN_AT)))
+        for one in contents
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert {len(read_bundle(path).items) for path in written} == {N_ITEMS, N_ITEMS + 4}
 
 
-def test_student_reads_as_many_events_as_the_manifest_says(bundle: Path) -> None:
-    entry = msgspec.structs.replace(read_bundle(bundle).manifest.student, max_events=1)
-    student = read_bundle(reseal(bundle, student=entry)).load_student()
-    only_last = tiny_history(0).last(1)
-    np.testing.assert_array_equal(student.user_vectors([tiny_history(0)]), student.user_vectors([only_last]))
-    assert student.max_events == 1
+def test_every_refusal_is_a_bundle_error() -> None:
+    refusals = (
+        BundleInconsistent,
+        BundleMissing,
+        FeaturesReordered,
+        FileCorrupt,
+        FileMissing,
+        FileUnlisted,
+        ManifestInvalid,
+        PathEscapes,
+        SchemaUnsupported,
+        VocabularyMismatch,
+    )
+    assert all(issubclass(refusal, BundleError) for refusal in refusals)

@@ -1,0 +1,157 @@
+"""Events to the student's input: most recent first, each item once, no clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.history import MAX_EVENTS, EncodedHistories, Event, EventKind, History, encode_histories
+
+DAY = 86_400
+
+events_of_a_person = st.lists(
+    st.builds(Event, st.integers(0, 9), st.integers(-(10**10), 10**10), st.sampled_from(EventKind)),
+    max_size=30,
+)
+
+
+def history(*item_indices: int) -> History:
+    """Items touched one a day, in this order."""
+    return History.from_events(Event(item_index, day * DAY) for day, item_index in enumerate(item_indices))
+
+
+def test_events_are_sorted_by_time_and_keep_their_order_within_a_second() -> None:
+    sorted_ = History.from_events([Event(1, 20), Event(2, 10), Event(3, 20), Event(4, 10)])
+    assert sorted_.item_indices.tolist() == [2, 4, 1, 3]
+    assert sorted_.times.tolist() == [10, 10, 20, 20]
+
+
+def test_arrays_of_a_history_have_their_types() -> None:
+    made = history(1, 2)
+    assert [str(part.dtype) for part in (made.item_indices, made.times, made.kinds)] == [
+        "int32",
+        "int64",
+        "uint8",
+    ]
+
+
+def test_later_events_are_merged_by_time_and_follow_earlier_ones_of_the_same_second() -> None:
+    known = History.from_events([Event(1, 10), Event(2, 30)])
+    session = History.from_events([Event(3, 20), Event(4, 30)])
+    assert known.extended(session).item_indices.tolist() == [1, 3, 2, 4]
+
+
+def test_extending_by_nothing_changes_nothing() -> None:
+    known = history(1, 2)
+    assert known.extended(History.empty()) is known
+
+
+@pytest.mark.parametrize(
+    ("n_events", "expected"), [(0, []), (1, [3]), (2, [2, 3]), (3, [1, 2, 3]), (9, [1, 2, 3])]
+)
+def test_last_events_are_the_most_recent_ones(n_events: int, expected: list[int]) -> None:
+    assert history(1, 2, 3).last(n_events).item_indices.tolist() == expected
+
+
+def test_distinct_keeps_the_latest_event_of_each_item() -> None:
+    touched = History.from_events(
+        [Event(1, 10, EventKind.VIEW), Event(2, 20, EventKind.CART), Event(1, 30, EventKind.PURCHASE)]
+    ).distinct()
+    assert touched.item_indices.tolist() == [2, 1]
+    assert touched.times.tolist() == [20, 30]
+    assert touched.kinds.tolist() == [EventKind.CART, EventKind.PURCHASE]
+
+
+@given(events_of_a_person)
+def test_distinct_holds_each_item_once_at_its_last_time(events: list[Event]) -> None:
+    touched = History.from_events(events).distinct()
+    last = {event.item_index: event.time for event in sorted(events, key=lambda event: event.time)}
+    assert dict(zip(touched.item_indices.tolist(), touched.times.tolist(), strict=True)) == last
+    assert len(touched) == len(last)
+    assert (np.diff(touched.times) >= 0).all()
+
+
+def test_history_without_an_item_holds_everything_else() -> None:
+    assert history(1, 2, 1, 3).without_item(1).item_indices.tolist() == [2, 3]
+
+
+def test_most_recent_event_comes_first() -> None:
+    assert encode_histories([history(4, 5, 6)]).item_rows.tolist() == [[7, 6, 5]]
+
+
+def test_shorter_histories_are_padded_with_zeros() -> None:
+    encoded = encode_histories([history(4, 5, 6), history(7), History.empty()])
+    assert encoded.item_rows.tolist() == [[7, 6, 5], [8, 0, 0], [0, 0, 0]]
+    assert encoded.event_kinds.tolist() == [[3, 3, 3], [3, 0, 0], [0, 0, 0]]
+    assert (encoded.gap_log_days[1:] == 0).all()
+
+
+def test_first_item_is_not_padding() -> None:
+    assert encode_histories([history(0)]).item_rows.tolist() == [[1]]
+
+
+def test_gaps_count_days_before_the_latest_event() -> None:
+    ages = History.from_events([Event(1, 0), Event(2, 9 * DAY), Event(3, 10 * DAY), Event(4, 10 * DAY)])
+    gaps = encode_histories([ages]).gap_log_days
+    np.testing.assert_allclose(gaps, np.log1p([[0, 0, 1, 10]]), rtol=1e-6)
+
+
+def test_kinds_stay_with_their_items() -> None:
+    mixed = History.from_events([Event(1, 0, EventKind.VIEW), Event(2, 1, EventKind.RATING)])
+    assert encode_histories([mixed]).event_kinds.tolist() == [[EventKind.RATING, EventKind.VIEW]]
+
+
+def test_only_the_most_recent_events_are_read() -> None:
+    assert encode_histories([history(1, 2, 3, 4)], max_events=2).item_rows.tolist() == [[5, 4]]
+
+
+def test_repeated_items_do_not_use_up_the_events_that_are_read() -> None:
+    assert encode_histories([history(1, 2, 3, 3, 3)], max_events=2).item_rows.tolist() == [[4, 3]]
+
+
+def test_bundles_default_number_of_events_is_read() -> None:
+    assert encode_histories([history(*range(MAX_EVENTS + 5))]).item_rows.shape == (1, MAX_EVENTS)
+
+
+@pytest.mark.parametrize(("people", "shape"), [([], (0, 1)), ([History.empty()], (1, 1))])
+def test_nothing_known_still_has_one_column(people: list[History], shape: tuple[int, int]) -> None:
+    assert [part.shape for part in encode_histories(people)] == [shape] * 3
+
+
+def test_encoded_types_are_what_the_graph_takes() -> None:
+    encoded = encode_histories([history(1)])
+    assert [str(part.dtype) for part in (encoded.item_rows, encoded.gap_log_days, encoded.event_kinds)] == [
+        "int64",
+        "float32",
+        "int64",
+    ]
+
+
+@given(st.lists(events_of_a_person, min_size=1, max_size=5))
+def test_person_in_a_batch_is_encoded_as_alone(people: list[list[Event]]) -> None:
+    histories = [History.from_events(events) for events in people]
+    together = encode_histories(histories)
+    for row, alone in enumerate(encode_histories([each]) for each in histories):
+        length = alone.item_rows.shape[1]
+        for part in EncodedHistories._fields:
+            batched, single = getattr(together, part), getattr(alone, part)
+            np.testing.assert_array_equal(batched[row, :length], single[0])
+            assert not batched[row, length:].any()
+
+
+@given(events_of_a_person, st.integers(-(10**10), 10**10))
+def test_same_visits_at_another_date_are_encoded_the_same(events: list[Event], seconds: int) -> None:
+    moved = [event._replace(time=event.time + seconds) for event in events]
+    now, then = (encode_histories([History.from_events(each)]) for each in (events, moved))
+    for left, right in zip(now, then, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@given(events_of_a_person)
+def test_gaps_are_finite_and_do_not_fall(events: list[Event]) -> None:
+    history_ = History.from_events(events)
+    gaps = encode_histories([history_]).gap_log_days[0, : len(history_.distinct())]
+    assert np.isfinite(gaps).all()
+    assert (np.diff(gaps) >= 0).all()

@@ -1,0 +1,267 @@
+"""The student as it runs: full answers under masks, the same alone and in a batch, in either precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import BundleInconsistent, FileCorrupt
+from models.history import Event, History
+from models.student import RESCORE_MARGIN, Floats, Student, StudentFiles
+from tests.support.bundles import tiny_history, tiny_items, tiny_student
+from training.student.catalogue_graph import build_catalogue
+
+PRECISIONS = ["fp32", "int8"]
+N_ITEMS, N_FACTORS = 500, 16
+LARGE = 1000.0
+
+
+def files_of(item_vectors: Floats, precision: str) -> StudentFiles:
+    """A mean-pooling student with these answer vectors."""
+    n_items, n_factors = item_vectors.shape
+    return dataclasses.replace(
+        tiny_student(tiny_items(n_items, n_factors), precision, n_factors),
+        catalogue=build_catalogue(item_vectors, precision=precision),
+        item_vectors=item_vectors.astype(np.float16),
+    )
+
+
+def random_vectors(n_rows: int, seed: int) -> Floats:
+    """Normal numbers that float16 holds exactly, so both precisions can give the same scores."""
+    return np.random.default_rng(seed).normal(size=(n_rows, N_FACTORS)).astype(np.float16).astype(np.float32)
+
+
+ITEM_VECTORS = random_vectors(N_ITEMS, 0)
+STUDENTS = {precision: Student(files_of(ITEM_VECTORS, precision)) for precision in PRECISIONS}
+each_student = pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
+
+
+def indices(*items: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array(items, np.int32)
+
+
+@each_student
+def test_answer_is_the_best_of_the_catalogue(student: Student) -> None:
+    users = random_vectors(5, 1)
+    scores = users @ ITEM_VECTORS.T
+    ranked = student.top_k(users, 20)
+    np.testing.assert_array_equal(ranked.item_indices, np.argsort(-scores, axis=1, kind="stable")[:, :20])
+    np.testing.assert_allclose(ranked.scores, -np.sort(-scores, axis=1)[:, :20], rtol=1e-5)
+    assert [str(ranked.item_indices.dtype), str(ranked.scores.dtype)] == ["int32", "float32"]
+
+
+@each_student
+def test_answer_is_full_though_the_best_are_blocked(student: Student) -> None:
+    users = random_vectors(2, 1)
+    best = student.top_k(users, 200).item_indices
+    ranked = student.top_k(users, 10, blocked=[best[0, :150], best[1, :3]])
+    np.testing.assert_array_equal(ranked.item_indices, [best[0, 150:160], best[1, 3:13]])
+
+
+@each_student
+def test_blocked_items_are_one_persons_own(student: Student) -> None:
+    users = np.repeat(random_vectors(1, 1), 2, axis=0)
+    best = student.top_k(users[:1], 3).item_indices[0]
+    ranked = student.top_k(users, 1, blocked=[best[:1], indices()])
+    assert ranked.item_indices.tolist() == [[best[1]], [best[0]]]
+
+
+@each_student
+def test_blocking_an_item_twice_is_blocking_it(student: Student) -> None:
+    users = random_vectors(1, 1)
+    best = student.top_k(users, 3).item_indices[0]
+    assert student.top_k(users, 1, blocked=[best[[0, 0, 1]]]).item_indices.tolist() == [[best[2]]]
+
+
+@each_student
+def test_hidden_items_do_not_cost_places_and_others_are_shifted(student: Student) -> None:
+    users = random_vectors(1, 1)
+    penalty = np.zeros(N_ITEMS, np.float32)
+    best = student.top_k(users, 200).item_indices[0]
+    penalty[best[:150]] = -np.inf
+    penalty[best[160]] = LARGE
+    ranked = student.top_k(users, 5, penalty=penalty)
+    assert ranked.item_indices[0].tolist() == [best[160], *best[150:154]]
+    assert ranked.scores[0, 0] > LARGE / 2
+
+
+@each_student
+@pytest.mark.parametrize("n_left", [0, 1, 3])
+def test_places_without_an_item_are_marked(student: Student, n_left: int) -> None:
+    everything_else = np.arange(n_left, N_ITEMS).astype(np.int32)
+    ranked = student.top_k(random_vectors(1, 1), 5, blocked=[everything_else])
+    assert sorted(ranked.item_indices[0, :n_left].tolist()) == list(range(n_left))
+    assert ranked.item_indices[0, n_left:].tolist() == [-1] * (5 - n_left)
+    assert np.isneginf(ranked.scores[0, n_left:]).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("k", [3, 4, 9])
+def test_more_places_than_items_are_marked(precision: str, k: int) -> None:
+    ranked = Student(tiny_student(tiny_items(4), precision)).top_k(np.ones((2, 4), np.float32), k)
+    assert ranked.item_indices.shape == ranked.scores.shape == (2, k)
+    assert [(row >= 0).sum() for row in ranked.item_indices] == [min(k, 4)] * 2
+    assert np.isneginf(ranked.scores[:, 4:]).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("n_people", [1, 3, 16])
+def test_equal_scores_come_by_rising_index(precision: str, n_people: int) -> None:
+    student = Student(files_of(np.repeat(random_vectors(1, 2), 203, axis=0), precision))
+    ranked = student.top_k(random_vectors(n_people, 3), 10, blocked=[indices(0, 4)] * n_people)
+    assert ranked.item_indices.tolist() == [[1, 2, 3, 5, 6, 7, 8, 9, 10, 11]] * n_people
+
+
+@each_student
+def test_nobody_and_no_places_are_answered_with_nothing(student: Student) -> None:
+    assert student.top_k(random_vectors(0, 1), 5).item_indices.shape == (0, 5)
+    assert student.top_k(random_vectors(2, 1), 0).item_indices.shape == (2, 0)
+
+
+@each_student
+@pytest.mark.parametrize("n_blocked", [0, 1, 3])
+def test_blocked_items_must_be_given_for_each_person(student: Student, n_blocked: int) -> None:
+    with pytest.raises(ValueError, match=f"{n_blocked} arrays of blocked items for 2 people"):
+        student.top_k(random_vectors(2, 1), 5, blocked=[indices(1)] * n_blocked)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 30), st.sampled_from(PRECISIONS))
+def test_person_in_a_batch_is_answered_as_alone(seed: int, n_people: int, k: int, precision: str) -> None:
+    student, users = STUDENTS[precision], random_vectors(n_people, seed)
+    rng = np.random.default_rng(seed)
+    blocked = [rng.integers(0, N_ITEMS, rng.integers(0, 50)).astype(np.int32) for _ in range(n_people)]
+    together = student.top_k(users, k, blocked=blocked)
+    alone = [student.top_k(users[[row]], k, blocked=[blocked[row]]) for row in range(n_people)]
+    np.testing.assert_array_equal(
+        together.item_indices, np.concatenate([each.item_indices for each in alone])
+    )
+    np.testing.assert_allclose(together.scores, np.concatenate([each.scores for each in alone]), rtol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0, 0.9), st.sampled_from(PRECISIONS))
+def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_blocked(
+    seed: int, k: int, share_blocked: float, precision: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    blocked = np.flatnonzero(rng.random(N_ITEMS) < share_blocked).astype(np.int32)
+    ranked = STUDENTS[precision].top_k(random_vectors(1, seed), k, blocked=[blocked])
+    found = ranked.item_indices[0][ranked.item_indices[0] >= 0]
+    assert len(found) == min(k, N_ITEMS - len(blocked))
+    assert len(set(found.tolist())) == len(found)
+    assert not np.isin(found, blocked).any()
+    assert (ranked.scores[0, 1:] <= ranked.scores[0, :-1]).all()
+
+
+@each_student
+def test_long_vector_of_one_person_does_not_blur_another(student: Student) -> None:
+    users = random_vectors(2, 1)
+    alone = student.top_k(users[:1], 20)
+    users[1] *= 10_000
+    np.testing.assert_array_equal(student.top_k(users, 20).item_indices[:1], alone.item_indices)
+
+
+def test_int8_finds_what_fp32_finds_and_scores_it_exactly() -> None:
+    item_vectors, users = random_vectors(5_000, 4), random_vectors(50, 5)
+    exact, quantized = (
+        Student(files_of(item_vectors, precision)).top_k(users, 20) for precision in PRECISIONS
+    )
+    np.testing.assert_array_equal(quantized.item_indices, exact.item_indices)
+    np.testing.assert_allclose(quantized.scores, exact.scores, rtol=1e-5)
+
+
+def test_int8_is_rescored_beyond_what_was_asked() -> None:
+    """Items that int8 cannot tell apart are told apart by the item vectors, and the best is found."""
+    item_vectors = np.ones((RESCORE_MARGIN, N_FACTORS), np.float32)
+    item_vectors[:, 1] = np.linspace(0.99, 1.0, RESCORE_MARGIN)
+    ranked = Student(files_of(item_vectors, "int8")).top_k(np.ones((1, N_FACTORS), np.float32), 1)
+    best = item_vectors.astype(np.float16)[:, 1].argmax()
+    assert ranked.item_indices.tolist() == [[best]]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_more_threads_give_equal_answers(precision: str) -> None:
+    users = random_vectors(16, 1)
+    two = Student(files_of(ITEM_VECTORS, precision), n_threads=2).top_k(users, 20)
+    np.testing.assert_array_equal(two.item_indices, STUDENTS[precision].top_k(users, 20).item_indices)
+
+
+@each_student
+def test_callers_in_several_threads_get_their_own_answers(student: Student) -> None:
+    users = [random_vectors(1, seed) for seed in range(60)]
+    expected = [student.top_k(each, 10).item_indices for each in users]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda each: student.top_k(each, 10).item_indices, users))
+    np.testing.assert_array_equal(found, expected)
+
+
+@each_student
+def test_chosen_items_are_scored_exactly(student: Student) -> None:
+    users, chosen = random_vectors(3, 1), indices(7, 0, 7, 499)
+    np.testing.assert_allclose(student.score_items(users, chosen), users @ ITEM_VECTORS[chosen].T, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("int8", 0.25)])
+def test_catalogue_scores_are_in_item_order(precision: str, tolerance: float) -> None:
+    users = random_vectors(3, 1)
+    scores = STUDENTS[precision].catalogue_scores(users)
+    np.testing.assert_allclose(scores, users @ ITEM_VECTORS.T, atol=tolerance)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_user_vector_is_the_towers_answer_to_the_history(precision: str) -> None:
+    student = Student(tiny_student(tiny_items(), precision))
+    histories = [tiny_history(1), History.empty(), History.from_events([Event(0, 0), Event(1, 1)])]
+    expected = np.array([[0, 1, 0, 0], [0, 0, 0, 0], [0.5, 0.5, 0, 0]], np.float32)
+    np.testing.assert_allclose(student.user_vectors(histories), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_person_in_a_batch_has_the_same_vector_as_alone(precision: str) -> None:
+    student = Student(tiny_student(tiny_items(), precision))
+    histories = [tiny_history(person).last(1 + person % 3) for person in range(6)]
+    together = student.user_vectors(histories)
+    for row, history in enumerate(histories):
+        np.testing.assert_allclose(together[row], student.user_vectors([history])[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("graph", ["user_tower", "catalogue"])
+@pytest.mark.parametrize("content", [b"", b"no graph"])
+def test_graph_that_does_not_load_is_named(graph: str, content: bytes) -> None:
+    files = tiny_student(tiny_items())
+    with pytest.raises(FileCorrupt, match=rf"^{graph}\.onnx does not load"):
+        Student(dataclasses.replace(files, **{graph: content}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"user_tower": tiny_student(tiny_items()).catalogue}, r"user_tower\.onnx takes"),
+        ({"catalogue": tiny_student(tiny_items()).user_tower}, r"catalogue\.onnx takes"),
+        (
+            {"catalogue": tiny_student(tiny_items(20)).catalogue},
+            r"catalogue\.onnx takes penalty of \[1, 20\].* 40 ",
+        ),
+        ({"item_vectors": np.zeros((40, 5), np.float16)}, r"catalogue\.onnx takes user_vectors of .* 5 "),
+        (
+            {"history_vectors": np.zeros((41, 5), np.float32)},
+            r"user_tower\.onnx takes history_vectors of .* 5 ",
+        ),
+    ],
+)
+def test_graph_that_does_not_fit_the_arrays_is_refused(changes: dict[str, object], message: str) -> None:
+    files = tiny_student(tiny_items())
+    with pytest.raises(BundleInconsistent, match=message):
+        Student(dataclasses.replace(files, **changes))  # type: ignore[arg-type]
+
+
+def test_size_counts_everything_that_a_request_reads() -> None:
+    files = tiny_student(tiny_items())
+    arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2
+    assert files.size_bytes() == len(files.user_tower) + len(files.catalogue) + arrays

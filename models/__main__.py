@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from models.bundle import read_bundle, read_manifest
+from models.bundle import Bundle, read_bundle, read_manifest
 from models.errors import BundleError, StillroomError
 from models.golden import replay_golden
 from models.registry import DEFAULT_STORE, Registry
@@ -47,14 +47,14 @@ def show(version: Version, store: Store = DEFAULT_STORE) -> None:
 @app.command()
 def verify(version: Version, store: Store = DEFAULT_STORE) -> None:
     """Verify every file and replay the golden requests."""
-    bundle = read_bundle(Registry(store).path(version))
-    replay_golden(bundle.load_student(), bundle.golden)
+    bundle = _replay(store, version)
     typer.echo(f"{version}: {len(bundle.manifest.files)} files and {len(bundle.golden)} golden requests hold")
 
 
 @app.command()
 def promote(version: Version, store: Store = DEFAULT_STORE) -> None:
-    """Verify a bundle and put it into service."""
+    """Verify a bundle as `verify` does and put it into service."""
+    _replay(store, version)
     Registry(store).promote(version)
     typer.echo(f"current is {version}")
 
@@ -92,8 +92,14 @@ def prune(
     typer.echo(f"deleted {len(deleted)}: {', '.join(deleted) or 'none'}")
 
 
+def _replay(store: Path, version: str) -> Bundle:
+    bundle = read_bundle(Registry(store).path(version))
+    replay_golden(bundle.load_student(), bundle.golden)
+    return bundle
+
+
 if __name__ == "__main__":
     try:
         app()
-    except StillroomError as error:
+    except (StillroomError, OSError) as error:  # a store that may not be read is for the operator too
         sys.exit(f"error: {error}")

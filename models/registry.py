@@ -68,7 +68,7 @@ class Registry:
     def promote(self, version: str) -> None:
         """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing moved."""
         with self._changing():
-            read_bundle(self.path(version))
+            self._verify(version)
             self._write_promotions([version, *self.promotions()])
 
     def roll_back(self) -> str:
@@ -82,7 +82,7 @@ class Registry:
                 raise RegistryError(
                     f"nothing to roll back to: {self.store} has {len(promotions)} promotion(s)"
                 )
-            read_bundle(self.path(promotions[1]))
+            self._verify(promotions[1])
             self._write_promotions(promotions[1:])
             return promotions[1]
 
@@ -104,6 +104,10 @@ class Registry:
                 self._delete(self.store / version)
             self._clear_leftovers()
         return doomed
+
+    def _verify(self, version: str) -> None:
+        """Every file, and that the graphs load and fit. Answers are for `replay_golden`, where they are served."""
+        read_bundle(self.path(version)).load_student()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

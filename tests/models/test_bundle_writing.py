@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import msgspec
@@ -132,6 +134,32 @@ def test_same_contents_in_the_same_second_are_the_same_bundle(tmp_path: Path) ->
     assert first.stat().st_ino == before
     assert visible(tmp_path) == [first.name]
     assert list(tmp_path.glob(".writing-*")) == []
+
+
+def test_writers_of_the_same_bundle_in_the_same_second_all_succeed(tmp_path: Path) -> None:
+    contents, together = tiny_contents(), Barrier(4)
+
+    def write() -> Path:
+        together.wait(30)
+        return write_bundle(tmp_path, contents, now=WRITTEN_AT)
+
+    with ThreadPoolExecutor(4) as pool:
+        written = {future.result() for future in [pool.submit(write) for _ in range(4)]}
+    assert visible(tmp_path) == [read_bundle(path).version for path in written]
+    assert list(tmp_path.glob(".writing-*[!k]")) == []
+
+
+def test_bundle_that_another_writer_finished_first_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents, rename = tiny_contents(), Path.rename
+
+    def be_late(folder: Path, target: Path) -> Path:
+        shutil.copytree(folder, target)
+        return rename(folder, target)
+
+    monkeypatch.setattr(Path, "rename", be_late)
+    assert read_bundle(write_bundle(tmp_path, contents)).reference == contents.reference
 
 
 def test_same_bundle_is_not_taken_as_written_where_it_is_broken(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -57,11 +58,14 @@ def test_verify_counts_what_holds(store: Path) -> None:
     assert "28 files and 4 golden requests hold" in result.stdout
 
 
-def test_verify_replays_golden_requests(store: Path) -> None:
+@pytest.mark.parametrize("command", ["verify", "promote"])
+def test_golden_requests_are_replayed_and_current_stays(store: Path, command: str) -> None:
+    before = Registry(store).current()
     contents = tiny_contents()
     contents.golden[1] = msgspec.structs.replace(contents.golden[1], scores=[9.0] * 10)
     bad = write_bundle(store, contents).name
-    assert isinstance(run(store, "verify", bad).exception, GoldenMismatch)
+    assert isinstance(run(store, command, bad).exception, GoldenMismatch)
+    assert Registry(store).current() == before
 
 
 def test_promote_and_rollback_say_what_is_current(store: Path, other: str) -> None:
@@ -87,9 +91,37 @@ def test_unknown_version_is_an_error(store: Path, command: str) -> None:
     assert isinstance(result.exception, RegistryError)
 
 
-def test_error_is_one_line_and_a_status(store: Path) -> None:
-    command = [sys.executable, "-m", "models", "promote", "nothing", "--store", str(store)]
-    result = subprocess.run(command, capture_output=True, text=True)
+def no_such_version(store: Path) -> str:
+    return "error: no version 'nothing' in "
+
+
+def store_is_a_file(store: Path) -> str:
+    store.rename(store.with_name("elsewhere"))
+    store.touch()
+    return "error: there is no store at "
+
+
+def current_is_a_folder(store: Path) -> str:
+    (store / "current").unlink()
+    (store / "current").mkdir()
+    return "error: [Errno 21] Is a directory"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "command"),
+    [
+        (no_such_version, ["promote", "nothing"]),
+        (store_is_a_file, ["prune"]),
+        (current_is_a_folder, ["list"]),
+    ],
+)
+def test_error_is_one_line_and_a_status(
+    store: Path, spoil: Callable[[Path], str], command: list[str]
+) -> None:
+    expected = spoil(store)
+    result = subprocess.run(
+        [sys.executable, "-m", "models", *command, "--store", str(store)], capture_output=True, text=True
+    )
     assert result.returncode == 1
-    assert result.stderr.startswith("error: no version 'nothing' in ")
+    assert result.stderr.startswith(expected)
     assert result.stderr.count("\n") == 1

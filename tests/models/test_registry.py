@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
-import models.registry
 from models.bundle import WRITING_LOCK, write_bundle
-from models.errors import BundleError, FileCorrupt, ManifestInvalid, RegistryError
+from models.errors import (
+    BundleError,
+    BundleInconsistent,
+    FileCorrupt,
+    ManifestInvalid,
+    RegistryError,
+)
 from models.files import MANIFEST
 from models.locks import lock, lock_if_free
 from models.registry import LOCK, MAX_PROMOTIONS_KEPT, Registry
+from tests.models.forging import reseal
 from tests.support.bundles import WRITTEN_AT, tiny_contents
 
 
@@ -130,6 +136,16 @@ def test_broken_bundle_is_refused_and_current_stays(
         registry.promote(bad)
     assert current_file(registry) == before
     assert leftovers(registry) == []
+
+
+def test_whole_bundle_whose_graph_does_not_fit_is_refused_and_current_stays(registry: Registry) -> None:
+    good, bad, *_ = registry.versions()
+    registry.promote(good)
+    path = registry.store / bad
+    wrong = reseal(path, blobs={"user_tower.onnx": (path / "catalogue.onnx").read_bytes()})
+    with pytest.raises(BundleInconsistent, match=r"user_tower\.onnx takes"):
+        registry.promote(wrong.name)
+    assert registry.promotions() == [good]
 
 
 def test_renamed_bundle_is_refused(registry: Registry) -> None:
@@ -293,7 +309,7 @@ def test_promotion_that_fails_leaves_current_as_it_was(
         raise OSError("no space left")
 
     with monkeypatch.context() as patched:
-        patched.setattr(models.registry, "read_bundle", lambda path: None)
+        patched.setattr(Registry, "_verify", lambda *_: None)
         patched.setattr(Path, step, fail)
         with pytest.raises(OSError, match="no space"):
             registry.promote(second)
@@ -312,11 +328,11 @@ def test_bundle_is_verified_while_nobody_else_can_prune_it(
     registry.promote(registry.versions()[1])
     was_free = []
 
-    def look(path: Path) -> None:
+    def look(*_: Any) -> None:
         with lock_if_free(registry.store / LOCK) as is_free:
             was_free.append(is_free)
 
-    monkeypatch.setattr(models.registry, "read_bundle", look)
+    monkeypatch.setattr(Registry, "_verify", look)
     change(registry)
     assert was_free == [False]
 
@@ -326,7 +342,7 @@ def test_reader_sees_only_whole_versions_while_others_promote(
 ) -> None:
     versions = registry.versions()
     registry.promote(versions[0])
-    monkeypatch.setattr(models.registry, "read_bundle", lambda path: None)
+    monkeypatch.setattr(Registry, "_verify", lambda *_: None)
     seen: set[str] = set()
     has_read, is_over = Event(), Event()
 

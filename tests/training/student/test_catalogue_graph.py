@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnx.checker import ValidationError
 
 from models.student import CATALOGUE_INPUTS
-from training.student.catalogue_graph import build_catalogue, quantize_rows, serialise
+from training.student.catalogue_graph import USER_LEVELS, build_catalogue, quantize_rows, serialise
 
 Floats = npt.NDArray[np.float32]
 PRECISIONS = ["fp32", "int8"]
@@ -50,7 +50,7 @@ def test_int8_scores_are_the_product_within_half_a_step_of_each_side() -> None:
     items, users = normal(N_ITEMS, N_FACTORS), normal(5, N_FACTORS, seed=1)
     found = in_item_order(*run("int8", items, users, k=N_ITEMS))
     half_item = np.abs(items).max(1) / 254
-    half_user = np.abs(users).max(1) / 254
+    half_user = np.abs(users).max(1) / (2 * USER_LEVELS)
     bound = np.abs(users).sum(1)[:, None] * half_item + half_user[:, None] * np.abs(items).sum(1)
     bound += N_FACTORS * half_user[:, None] * half_item
     assert (np.abs(found - users @ items.T) <= bound * 1.001).all()
@@ -72,6 +72,14 @@ def test_int8_score_does_not_depend_on_who_else_is_in_the_batch() -> None:
     together = in_item_order(*run("int8", items, users, k=N_ITEMS))
     alone = [in_item_order(*run("int8", items, users[[row]], k=N_ITEMS))[0] for row in range(6)]
     np.testing.assert_array_equal(together, alone)
+
+
+def test_two_largest_products_fit_the_16_bits_in_which_some_processors_add_them() -> None:
+    largest_user, largest_item = 2 * USER_LEVELS + 1, 127
+    assert 2 * largest_user * largest_item <= np.iinfo(np.int16).max
+    extremes = np.where(np.arange(4 * N_FACTORS).reshape(4, -1) % 4 < 2, 1, -1).astype(np.float32)
+    found = in_item_order(*run("int8", extremes, extremes, k=4))
+    np.testing.assert_allclose(found, extremes @ extremes.T, rtol=1e-5)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

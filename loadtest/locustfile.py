@@ -7,6 +7,7 @@ with the web UI, where the number of users times --requests-per-user is the rate
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -15,6 +16,7 @@ from typing import Any
 import gevent
 from locust import FastHttpUser, events, task
 
+from loadtest.errors import LoadTestError
 from loadtest.people import Answer, Crowd, read_ids
 from loadtest.recording import Recorder
 
@@ -34,7 +36,11 @@ def gather_crowd(environment: Any, **_: object) -> None:
     """Read the ids once for all users, and start recording where that was asked for."""
     options = environment.parsed_options
     Visitor.random = Random(options.seed)
-    Visitor.crowd = Crowd(read_ids(options.people), read_ids(options.items), Visitor.random)
+    try:
+        Visitor.crowd = Crowd(read_ids(options.people), read_ids(options.items), Visitor.random)
+    except LoadTestError as error:
+        # Locust logs what a listener raises and goes on; without ids there is nothing to go on with.
+        sys.exit(f"error: {error}")
     Visitor.pace_seconds = 1 / options.requests_per_user
     if options.record:
         record(environment, Recorder(Path(options.record)))

@@ -42,7 +42,7 @@ def create_app(parts: Parts) -> FastAPI:
         async with parts.running():
             yield
 
-    app = FastAPI(lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="Stillroom", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.openapi = openapi_document  # type: ignore[method-assign]
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)

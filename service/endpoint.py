@@ -141,7 +141,8 @@ class JsonEndpoint(Generic[Asked]):
         except msgspec.ValidationError as error:
             raise explain_invalid(error, body) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BodyMalformed(f"{error}; send one JSON object in UTF-8") from error
+            what = str(error) if body else "The body is empty"
+            raise BodyMalformed(f"{what}; send one JSON object in UTF-8") from error
 
     def _settle(self, exchange: Exchange, status: int) -> None:
         """Metrics and write-backs, after the reply was sent."""

@@ -85,10 +85,12 @@ class Parts:
         uptime = round(monotonic() - self._started_at, 1)
         return ReadyReply("ready", self.bundles.serving().version, self._redis_state(), uptime)
 
-    def _redis_state(self) -> Literal["off", "up", "down"]:
+    def _redis_state(self) -> Literal["off", "untried", "up", "down"]:
         if self.redis is None:
             return "off"
-        return "up" if self.redis.is_up else "down"
+        if self.redis.came_back is None:
+            return "untried"
+        return "up" if self.redis.came_back else "down"
 
 
 def _redis(settings: Settings, metrics: Metrics) -> RedisPeople | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from service.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
-from service.schemas import PRINTABLE, FaultReply, ProblemReply
+from service.schemas import PRINTABLE, FaultReply, Kind, ProblemReply
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60
@@ -61,7 +61,7 @@ def _readable(what: str) -> str:
     if "matching regex" in what and repr(PRINTABLE)[1:-1] in what:
         return "expected text without control characters"
     if what.startswith("Invalid enum value"):
-        return "expected one of the listed values"
+        return f"expected one of {', '.join(get_args(Kind))}"
     return what[:1].lower() + what[1:].replace("`", "")
 
 

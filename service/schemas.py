@@ -189,5 +189,5 @@ class ReadyReply(msgspec.Struct, frozen=True):
 
     status: Literal["ready"]
     bundle_version: str
-    redis: Literal["off", "up", "down"]
+    redis: Literal["off", "untried", "up", "down"]
     uptime_seconds: float

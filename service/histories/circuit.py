@@ -35,6 +35,8 @@ class Circuit:
         self._n_failures = 0
         self._paused_at = 0.0
         self.state = CircuitState.CLOSED
+        self.came_back: bool | None = None
+        """Whether the latest trip did; None before the first."""
 
     def check(self) -> None:
         """Raise RedisUnavailable while open. The first check after the pause passes and half-opens it.
@@ -52,11 +54,13 @@ class Circuit:
 
     def succeeded(self) -> None:
         """A trip came back."""
+        self.came_back = True
         self._n_failures = 0
         self._change(CircuitState.CLOSED)
 
     def failed(self) -> None:
         """A trip failed or timed out."""
+        self.came_back = False
         self._n_failures += 1
         if self.state is CircuitState.HALF_OPEN or self._n_failures >= self._max_failures:
             self._paused_at = self._clock()

@@ -69,6 +69,11 @@ class RedisPeople:
         self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
 
     @property
+    def came_back(self) -> bool | None:
+        """Whether the latest trip to Redis did; None before the first."""
+        return self._circuit.came_back
+
+    @property
     def is_up(self) -> bool:
         """False while the circuit keeps requests away."""
         return self._circuit.state is CircuitState.CLOSED

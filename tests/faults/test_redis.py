@@ -114,3 +114,11 @@ async def test_person_in_memory_is_served_while_redis_is_away(store: Path, redis
         redis_server.kill()
         assert (await ask(service))["degraded"] == "redis_unavailable"
         assert service.metric("stillroom_tower_runs_total") == 1  # the vector in memory is still good
+
+
+async def test_redis_that_never_answered_is_not_called_up(store: Path, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    async with running(store, redis_url=redis_server.url, **GENEROUS) as service:
+        assert (await service.client.get("/health/ready")).json()["redis"] == "untried"
+        assert (await ask(service))["degraded"] == "redis_unavailable"
+        assert (await service.client.get("/health/ready")).json()["redis"] == "down"

@@ -130,3 +130,22 @@ def test_a_short_run_kills_redis_and_fails_no_request(store: Path, tmp_path: Pat
     assert report["requests"] > 0
     assert [happening["what"] for happening in report["happenings"]] == ["Redis killed"]
     assert done.returncode == (0 if report["met"] else 1)
+
+
+def test_locust_without_ids_ends_with_what_to_do(tmp_path: Path) -> None:
+    nowhere = tmp_path / "people.txt"
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(LOCUSTFILE),
+        "--host",
+        f"http://{HOST}:1",
+        "--headless",
+    ]
+    ended = subprocess.run(
+        [*command, "-u", "1", "-t", "5s", "--people", str(nowhere)], capture_output=True, text=True
+    )
+    assert ended.returncode != 0
+    assert f"error: no ids in {nowhere}" in ended.stderr

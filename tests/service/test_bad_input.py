@@ -269,3 +269,13 @@ async def test_nothing_that_was_refused_holds_a_permit(service: Running) -> None
     await refused(service, b"{", 400)
     await refused(service, {"limit": 0}, 422)
     assert service.parts.permits.n_taken == 0
+
+
+async def test_an_empty_body_is_called_empty(service: Running) -> None:
+    assert (await refused(service, b"", 400))["detail"].startswith("The body is empty")
+
+
+async def test_an_unknown_kind_gets_the_list_of_kinds(service: Running) -> None:
+    path, message = await fault_of(service, {"session": [{"item_id": "item-1", "kind": "hover"}]})
+    assert path == "session[0].kind"
+    assert message == 'expected one of view, click, cart, purchase, rating; got "hover"'

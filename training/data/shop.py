@@ -122,7 +122,7 @@ def require_trainable(
         )
     if n_items < min_items:
         missing.append(f"{n_items:,} items were touched, {min_items:,} needed")
-    if shop.events["time"].n_unique() < 2:
+    if shop.events.height and shop.events["time"].n_unique() < 2:
         missing.append("all events carry the same time, so nothing can be held out as the future")
     if missing:
         summary = "; ".join(line.strip() for line in shop.dropped.lines())

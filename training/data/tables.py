@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import polars as pl
@@ -18,7 +19,6 @@ from training.data.cleaning import collect, column_names, drop_bad_rows, id_reas
 from training.data.shop import ITEM_SCHEMA, DropReport, Shop, assemble_shop
 from training.data.times import (
     EARLIEST_SECONDS,
-    LATEST_SECONDS,
     TimeFormat,
     detect_time_format,
     unix_seconds,
@@ -142,7 +142,7 @@ def _reasons() -> dict[str, pl.Expr]:
         **id_reasons(),
         "unreadable time": time.is_null(),
         "time before 1990": time < EARLIEST_SECONDS,
-        "time after 2100": time > LATEST_SECONDS,
+        "time more than a day in the future": time > int(now()) + 86_400,
         "unknown kind": pl.col("kind").is_null(),
     }
 

@@ -116,7 +116,7 @@ def test_scores_may_not_move_further(factor: float) -> None:
 
 def test_student_that_answers_nan_is_refused() -> None:
     files, golden = recorded()
-    with pytest.raises(GoldenMismatch):
+    with pytest.raises(GoldenMismatch, match="a score moved by nan"):
         replay_golden(Student(scaled(np.nan)(files)), golden)
 
 

@@ -265,3 +265,14 @@ def test_size_counts_everything_that_a_request_reads() -> None:
     files = tiny_student(tiny_items())
     arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2
     assert files.size_bytes() == len(files.user_tower) + len(files.catalogue) + arrays
+
+
+def test_int8_ranks_exact_ties_by_index_though_int8_saw_a_difference() -> None:
+    item_vectors = np.zeros((2, N_FACTORS), np.float32)
+    item_vectors[:, 0] = 1.0
+    item_vectors[1, 1] = 1.0039  # stretches the scale, so that the 1 beside it is rounded up
+    user = np.eye(1, N_FACTORS, dtype=np.float32)
+    student = Student(files_of(item_vectors, "int8"))
+    seen_by_int8 = student.catalogue_scores(user)[0]
+    assert seen_by_int8[1] > seen_by_int8[0]
+    assert student.top_k(user, 2).item_indices.tolist() == [[0, 1]]

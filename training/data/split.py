@@ -1,39 +1,63 @@
-"""The split by time: one past for everybody, then the validation slice, then the test slice.
+"""What members may learn from and what is asked of them: one `Split`, whichever protocol made it.
 
-    ───────── past ─────────┤ validation ├── test ──►  time
-    members fit here          ensemble       figures
-                              fits here      come from here
+    protocol         the truth                                      made by
+    next_basket      the new items after one cut in time            split_by_time, here
+    leave_last_out   each person's last new item                    leave_last_out.py
+    published        the lines of a published test file             published.py, sequences.py
 
-A slice asks what a shop lives with: given all events before a moment, what new items does a person take next?
+Each event belongs to a stage: the past, on which members are fitted; validation, where everything is chosen; test.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import History
-from training.data.dataset import Dataset, Interactions
+from training.data.dataset import (
+    AskedAt,
+    Dataset,
+    Interactions,
+    interactions_among,
+    kept_events,
+    people_of_events,
+)
 from training.errors import TooLittleData
 
 MIN_QUESTIONS = 20
 """Fewer people than this with something to predict make every figure noise."""
 
+Protocol = Literal["next_basket", "leave_last_out", "published"]
+Stages = npt.NDArray[np.int8]
+
+
+class Stage(IntEnum):
+    """What an event is there for; later stages never inform earlier ones."""
+
+    PAST = 0
+    VALIDATION = 1
+    TEST = 2
+
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked of a model on one slice: from this history, which items come next?
+    """What is asked of a model about one stage: from this history, which items come next?
 
-    user_indices: (n_people,) int32. histories: events before the slice, not empty.
-    truth: per person the item indices first touched in the slice, none of them in the history.
+    user_indices: (n_people,) int32. histories: events of earlier stages, not empty.
+    truth: per person the item indices of this stage, distinct. They are new to the person, except in published
+        sequences, where somebody may come back to an item.
+    negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None where they
+        are to be drawn.
     """
 
     user_indices: npt.NDArray[np.int32]
     histories: list[History]
     truth: list[npt.NDArray[np.int32]]
+    negatives: list[npt.NDArray[np.int32]] | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -44,6 +68,7 @@ class Questions:
             self.user_indices[rows],
             [self.histories[row] for row in rows],
             [self.truth[row] for row in rows],
+            None if self.negatives is None else [self.negatives[row] for row in rows],
         )
 
     def halves(self, rng: np.random.Generator, share: float) -> tuple[Questions, Questions]:
@@ -55,72 +80,159 @@ class Questions:
 
 @dataclass(frozen=True)
 class Split:
-    """The two moments that cut time. validation_start < test_start, Unix seconds."""
+    """One data set under one protocol.
 
+    past: what members see while the ensemble is fitted. past_and_validation: what the final members see.
+    validation: choices, thresholds and the ensemble come from here. test: asked once, at the end.
+    is_new: (n_people,) people whom no fit has seen: their rows in both pasts are empty and validation does not
+        ask about them. The test questions bring their real histories.
+    cuts: moments that divide the stages, by name, Unix seconds; empty where a protocol has none.
+    """
+
+    protocol: Protocol
     dataset: Dataset
-    validation_start: int
-    test_start: int
-
-    def past(self) -> Interactions:
-        """Events before validation: what members see while the ensemble is fitted."""
-        return interactions_before(self.dataset, self.validation_start)
-
-    def past_and_validation(self) -> Interactions:
-        """Events before the test slice: what the final members see."""
-        return interactions_before(self.dataset, self.test_start)
-
-    def validation(self) -> Questions:
-        """Asked while fitting: choices, thresholds and the ensemble come from here."""
-        return questions_between(self.dataset, self.validation_start, self.test_start)
-
-    def test(self) -> Questions:
-        """Asked once, at the end."""
-        return questions_between(self.dataset, self.test_start, np.iinfo(np.int64).max)
+    past: Interactions
+    past_and_validation: Interactions
+    validation: Questions
+    test: Questions
+    is_new: npt.NDArray[np.bool_]
+    cuts: dict[str, int]
 
 
-def split_by_time(dataset: Dataset, *, validation_share: float, test_share: float) -> Split:
+def split_by_time(
+    dataset: Dataset,
+    *,
+    validation_share: float,
+    test_share: float,
+    new_people_share: float = 0.0,
+    seed: int = 0,
+) -> Split:
     """Cut time so that the last `test_share` of all events are test, `validation_share` before them validation.
 
-    Raises TooLittleData where a slice would ask fewer than `MIN_QUESTIONS` people.
+        ───────── past ─────────┤ validation ├── test ──►  time
+
+    A slice asks what a shop lives with: given all events before a moment, what new items does a person take next?
+    new_people_share: of all people, drawn by seed. Raises TooLittleData where a slice would ask fewer than
+    `MIN_QUESTIONS` people.
     """
     times = np.sort(dataset.histories.times)
     validation_start = int(times[int(len(times) * (1 - test_share - validation_share))])
     test_start = int(times[int(len(times) * (1 - test_share))])
-    split = Split(dataset, validation_start, test_start)
-    for name, questions in (("validation", split.validation()), ("test", split.test())):
-        if len(questions) < MIN_QUESTIONS:
-            raise TooLittleData(
-                f"the {name} slice has {len(questions)} people who return for a new item, at least "
-                f"{MIN_QUESTIONS} are needed; bring a longer period or enlarge the slice's share"
-            )
+    of_event = dataset.histories.times
+    stages = (of_event >= validation_start).astype(np.int8) + (of_event >= test_start)
+    split = split_by_stages(
+        "next_basket",
+        dataset,
+        stages,
+        is_new=draw_new_people(len(dataset.people), new_people_share, np.random.default_rng(seed)),
+        until=(validation_start, test_start),
+        asked_at="now",
+        cuts={"validation_start": validation_start, "test_start": test_start},
+    )
+    split = replace(split, validation=only_new_items(split.validation), test=only_new_items(split.test))
+    require_questions(split, remedy="bring a longer period or enlarge the slice's share")
     return split
 
 
-def interactions_before(dataset: Dataset, moment: int) -> Interactions:
-    """Everybody's events before a moment; the same rows of people as the data set."""
-    histories = dataset.histories
-    keep = histories.times < moment
-    n_kept_before = np.concatenate([[0], np.cumsum(keep)])
-    earlier = Histories(
-        n_kept_before[histories.offsets].astype(np.int64),
-        histories.item_indices[keep],
-        histories.times[keep],
-        histories.kinds[keep],
+def split_by_stages(
+    protocol: Protocol,
+    dataset: Dataset,
+    stages: Stages,
+    *,
+    is_new: npt.NDArray[np.bool_],
+    until: tuple[int, int],
+    asked_at: AskedAt,
+    cuts: dict[str, int] | None = None,
+    asks_each: bool = False,
+) -> Split:
+    """Turn the stage of each event into what is learned and what is asked.
+
+    stages: (n_events,) of `Stage`. is_new: (n_people,). until: of the past, and of past and validation, Unix seconds.
+    asks_each: validation asks about each of its events by itself, from a history that has the others.
+    """
+    is_learned = ~is_new[people_of_events(dataset.histories)]
+    past, past_and_validation = (
+        interactions_among(dataset, is_learned & (stages < stage), until=moment, asked_at=asked_at)
+        for stage, moment in zip((Stage.VALIDATION, Stage.TEST), until, strict=True)
     )
-    return Interactions(earlier, dataset.catalogue, moment)
+    return Split(
+        protocol,
+        dataset,
+        past,
+        past_and_validation,
+        validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, ~is_new),
+        test=ask(dataset, stages, Stage.TEST),
+        is_new=is_new,
+        cuts=cuts or {},
+    )
 
 
-def questions_between(dataset: Dataset, start: int, end: int) -> Questions:
-    """Ask everybody who has a history before `start` and touches a new item in [start, end)."""
-    user_indices, before, truth = [], [], []
-    for user_index, history in enumerate(dataset.histories):
-        first, last = np.searchsorted(history.times, [start, end])
-        if first == 0 or first == last:
+def draw_new_people(n_people: int, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Draw the people whom no fit will see; (n_people,), exactly the rounded share of them true."""
+    is_new = np.zeros(n_people, np.bool_)
+    is_new[rng.permutation(n_people)[: round(share * n_people)]] = True
+    return is_new
+
+
+def ask(
+    dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
+) -> Questions:
+    """Ask about the events of a stage everybody who has events before it.
+
+    stages: (n_events,). is_asked: (n_people,), None for everybody. Truth keeps the order of the events.
+    """
+    known = kept_events(dataset.histories, stages < stage)
+    asked = kept_events(dataset.histories, stages == stage)
+    has_both = (np.diff(known.offsets) > 0) & (np.diff(asked.offsets) > 0)
+    user_indices = np.flatnonzero(has_both if is_asked is None else has_both & is_asked)
+    rows = user_indices.tolist()
+    return Questions(
+        user_indices.astype(np.int32),
+        [known[row] for row in rows],
+        [asked[row].item_indices for row in rows],
+    )
+
+
+def ask_each(
+    dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
+) -> Questions:
+    """Ask about each event of a stage by itself; a person with several is asked several times.
+
+    The history is everything of earlier stages, and what else of this stage the person did no later than the event.
+    stages: (n_events,). is_asked: (n_people,), None for everybody.
+    """
+    histories = dataset.histories
+    user_indices, known, truth = [], [], []
+    people = range(len(histories)) if is_asked is None else np.flatnonzero(is_asked).tolist()
+    for person in people:
+        own = histories[person]
+        its_stages = stages[histories.offsets[person] : histories.offsets[person + 1]]
+        if not (its_stages < stage).any():
             continue
-        past = History(history.item_indices[:first], history.times[:first], history.kinds[:first])
-        new = np.setdiff1d(history.item_indices[first:last], past.item_indices)
-        if len(new):
-            user_indices.append(user_index)
-            before.append(past)
-            truth.append(new.astype(np.int32))
-    return Questions(np.array(user_indices, np.int32), before, truth)
+        for event in np.flatnonzero(its_stages == stage).tolist():
+            keep = (its_stages < stage) | ((its_stages == stage) & (own.times <= own.times[event]))
+            keep[event] = False
+            user_indices.append(person)
+            known.append(History(own.item_indices[keep], own.times[keep], own.kinds[keep]))
+            truth.append(own.item_indices[event : event + 1])
+    return Questions(np.array(user_indices, np.int32), known, truth)
+
+
+def only_new_items(questions: Questions) -> Questions:
+    """Leave out of the truth what the history holds, and people of whose truth nothing remains."""
+    new = [
+        np.setdiff1d(truth, history.item_indices)
+        for truth, history in zip(questions.truth, questions.histories, strict=True)
+    ]
+    rows = np.flatnonzero([len(truth) > 0 for truth in new])
+    return Questions(questions.user_indices, questions.histories, new).take(rows)
+
+
+def require_questions(split: Split, *, remedy: str, at_least: int = MIN_QUESTIONS) -> None:
+    """Raise TooLittleData, ending in the remedy, where validation or test asks fewer than `at_least` people."""
+    for name, questions in (("validation", split.validation), ("test", split.test)):
+        if len(questions) < at_least:
+            raise TooLittleData(
+                f"the {name} slice has {len(questions)} people who return for a new item, at least "
+                f"{at_least} are needed; {remedy}"
+            )

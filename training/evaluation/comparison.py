@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from training.evaluation.metrics import Doubles, bootstrap_interval
+from training.data.split import Questions, Split
+from training.evaluation.metrics import Doubles, bootstrap_interval, bootstrap_means, quantile_interval
 from training.evaluation.protocols import Outcome
 
 Table = dict[str, dict[str, float]]
-STUDENTS = ("student", "student_int8")
+Intervals = dict[str, dict[str, list[float]]]
+Retention = dict[str, dict[str, float]]
+RETAINED = ("ndcg@10", "catalogue_ndcg@20", "hr@10")
 
 
-def thresholds_from(validation: Mapping[str, Outcome]) -> dict[str, float]:
-    """Thresholds for accuracy per model; the student speaks the ensemble's language and shares its threshold."""
-    thresholds = {name: outcome.threshold() for name, outcome in validation.items()}
-    return thresholds | dict.fromkeys(STUDENTS, thresholds["ensemble"])
+def metrics_table(
+    outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], touched_shares: Doubles | None = None
+) -> Table:
+    """model -> metric -> value; with `touched_shares`, novelty and popularity bias too."""
+    return {name: outcome.summary(thresholds[name], touched_shares) for name, outcome in outcomes.items()}
 
 
-def metrics_table(outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float]) -> Table:
-    """model -> metric -> value."""
-    return {name: outcome.summary(thresholds[name]) for name, outcome in outcomes.items()}
+def difference_intervals(
+    outcomes: Mapping[str, Outcome],
+    thresholds: Mapping[str, float],
+    ours: str,
+    others: Iterable[str],
+    *,
+    seed: int,
+) -> Intervals:
+    """`ours_minus_other` -> metric -> [low, high], paired over people, absolute."""
+    return {
+        f"{ours}_minus_{other}": {
+            metric: list(bootstrap_interval(one - another, seed=seed))
+            for metric, one, another in _paired(outcomes, thresholds, ours, other)
+        }
+        for other in others
+    }
 
 
-def claimed_intervals(
-    outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], members: list[str], *, seed: int
-) -> dict[str, dict[str, list[float]]]:
-    """Paired 95 % bootstrap intervals over people: ensemble minus each member, and what the student retains.
+def retention_by_people(
+    student: Outcome, teacher: Outcome, questions: Questions, split: Split, *, seed: int
+) -> dict[str, Retention]:
+    """known_people and new_people -> `retention`; a group with nobody in it is left out."""
+    is_new = split.is_new[questions.user_indices]
+    groups = {"known_people": ~is_new, "new_people": is_new}
+    return {name: retention(student, teacher, rows, seed=seed) for name, rows in groups.items() if rows.any()}
 
-    Differences are absolute; `*_retention` entries are ratios of means, resampled together.
+
+def retention(student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *, seed: int) -> Retention:
+    """What the student keeps of its teacher on some people: metric -> value, low, high, n_people.
+
+    rows: (n_people,) of the questions. The value is a ratio of means; low and high are its 95 % interval over people.
     """
-    intervals = {}
-    for member in members:
-        intervals[f"ensemble_minus_{member}"] = {
-            metric: list(bootstrap_interval(ours - theirs, seed=seed))
-            for metric, ours, theirs in _paired(outcomes, thresholds, "ensemble", member)
-        }
-    for student, teacher in (("student", "ensemble"), ("student_int8", "student")):
-        intervals[f"{student}_over_{teacher}_retention"] = {
-            metric: list(_ratio_interval(ours, theirs, seed=seed))
-            for metric, ours, theirs in _paired(outcomes, thresholds, student, teacher)
-        }
-    return intervals
+    ours, theirs = student.of_people(), teacher.of_people()
+    table = {}
+    for metric in RETAINED:
+        kept, whole = ours[metric][rows], theirs[metric][rows]
+        low, high = ratio_interval(kept, whole, seed=seed)
+        value = float(_ratio(kept.mean(), whole.mean()))
+        table[metric] = {"value": value, "low": low, "high": high, "n_people": int(rows.sum())}
+    return table
+
+
+def ratio_interval(ours: Doubles, theirs: Doubles, *, seed: int) -> tuple[float, float]:
+    """95 % interval of the ratio of two means over the same people; (n_people,) each."""
+    our_means, their_means = bootstrap_means(np.stack([ours, theirs]), seed=seed)
+    return quantile_interval(_ratio(our_means, their_means))
+
+
+def _ratio(ours: Doubles, theirs: Doubles) -> Doubles:
+    """A teacher that knows nothing is retained as one that knows next to nothing, without dividing by zero."""
+    return ours / np.maximum(theirs, 1e-12)
 
 
 def _paired(
@@ -54,13 +86,3 @@ def _paired(
         ("catalogue_ndcg@20", one.catalogue_ndcg, other.catalogue_ndcg),
         ("accuracy", one.accuracy_of_people(thresholds[ours]), other.accuracy_of_people(thresholds[theirs])),
     ]
-
-
-def _ratio_interval(
-    ours: Doubles, theirs: Doubles, *, seed: int, n_resamples: int = 2000
-) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    rows = (rng.integers(0, len(ours), len(ours)) for _ in range(n_resamples))
-    ratios = [ours[sample].mean() / max(theirs[sample].mean(), 1e-12) for sample in rows]
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(low), float(high)

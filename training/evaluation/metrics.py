@@ -14,6 +14,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
+N_RESAMPLES = 2000
+RESAMPLE_CHUNK = 100
+"""Resamples drawn at once: 100 x 5,000 people are 2 MB of rows."""
+
 
 def expected_ranks(scores: Floats, of: npt.NDArray[np.int32]) -> Doubles:
     """Rank of some candidates among all of one person's candidates.
@@ -28,10 +32,12 @@ def expected_ranks(scores: Floats, of: npt.NDArray[np.int32]) -> Doubles:
 
 
 def ranks_against(scores: Floats, negatives: Floats) -> Doubles:
-    """Rank of each score among the negatives and itself; scores (n_asked,), negatives (n,). Returns (n_asked,)."""
-    ordered = np.sort(negatives)
-    n_above = len(ordered) - np.searchsorted(ordered, scores, side="right")
-    n_tied = len(ordered) - n_above - np.searchsorted(ordered, scores, side="left")
+    """Rank of each score among its own negatives and itself.
+
+    scores: (n_asked,). negatives: (n_asked, n_negatives), or (n_negatives,) for all alike. Returns (n_asked,), >= 1.
+    """
+    n_above = (negatives > scores[:, None]).sum(axis=1)
+    n_tied = (negatives == scores[:, None]).sum(axis=1)
     return 1.0 + n_above + n_tied / 2.0
 
 
@@ -62,10 +68,35 @@ def coverage(top_items: npt.NDArray[np.int32], n_items: int) -> float:
     return len(np.unique(top_items[top_items >= 0])) / n_items
 
 
+def novelty(top_items: npt.NDArray[np.int32], touched_shares: Doubles) -> float:
+    """Mean surprisal of what is recommended, in bits: -log2 of the share of people who touched the item.
+
+    top_items: (n_people, k), -1 is nothing. touched_shares: (n_items,), > 0. Higher is further from the charts.
+    Zhou et al. (2010), doi 10.1073/pnas.1000488107.
+    """
+    return float(-np.log2(touched_shares[top_items[top_items >= 0]]).mean())
+
+
+def popularity_lift(recommended: Doubles, taken: Doubles) -> float:
+    """How much more popular recommended items are than those people take: 0 is equal, 1 is twice as popular.
+
+    recommended, taken: (n_people,), the mean popularity of each person's items. Abdollahpouri et al. (2020),
+    doi 10.1145/3383313.3418487, compare with the person's past; what they took next is asked of these same lists.
+    """
+    return float(recommended.mean() / taken.mean() - 1.0)
+
+
 def top_items(scores: Floats, k: int) -> npt.NDArray[np.int32]:
-    """Indices of the k best items a person, best first, ties by index; (n_people, n_items) to (n_people, k)."""
-    n_retrieved = min(k, scores.shape[1])
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :n_retrieved].astype(np.int32)
+    """Indices of the k best items a person, best first, ties by index; (n_people, n_items) to (n_people, k).
+
+    -1 where a person has fewer than k items that are not -inf.
+    """
+    k = min(k, scores.shape[1])
+    top = np.empty((len(scores), k), np.int32)
+    for row, own in enumerate(scores):
+        # Only what reaches the k-th best score is sorted: a tenth of the time of sorting all of it.
+        reaching = np.flatnonzero(own >= np.partition(own, len(own) - k)[len(own) - k])
+        top[row] = reaching[np.argsort(-own[reaching], kind="stable")[:k]]
     top[np.isneginf(np.take_along_axis(scores, top, axis=1))] = -1
     return top
 
@@ -96,12 +127,30 @@ def auc(scores: Floats, labels: npt.NDArray[np.bool_]) -> float:
     return float(((below + not_above) / 2.0).mean() / len(negatives))
 
 
+def bootstrap_means(values: Doubles, *, seed: int, n_resamples: int = N_RESAMPLES) -> npt.NDArray[np.float64]:
+    """Means over people drawn with replacement, the same people for every row: (n_rows, n_people) to
+    (n_rows, n_resamples).
+    """
+    rng = np.random.default_rng(seed)
+    n_people = values.shape[1]
+    means = np.empty((len(values), n_resamples))
+    for start in range(0, n_resamples, RESAMPLE_CHUNK):
+        stop = min(start + RESAMPLE_CHUNK, n_resamples)
+        drawn = rng.integers(0, n_people, (stop - start, n_people), dtype=np.int32)
+        for row, own in enumerate(values):
+            means[row, start:stop] = own[drawn].mean(axis=1)
+    return means
+
+
 def bootstrap_interval(
-    differences: Doubles | Sequence[float], *, seed: int, n_resamples: int = 2000, level: float = 0.95
+    differences: Doubles | Sequence[float], *, seed: int, n_resamples: int = N_RESAMPLES, level: float = 0.95
 ) -> tuple[float, float]:
     """Percentile interval of a mean over people; paired, when given per-person differences of two models."""
-    values = np.asarray(differences, np.float64)
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(n_resamples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    values = np.asarray(differences, np.float64)[None, :]
+    return quantile_interval(bootstrap_means(values, seed=seed, n_resamples=n_resamples)[0], level)
+
+
+def quantile_interval(resampled: Doubles, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of resampled figures; (n_resamples,)."""
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -1,9 +1,9 @@
-"""The protocol `next_basket`: one cut in time for everybody, then what each person newly took is the truth.
+"""Putting a split's questions to a model: the same for every protocol, and the same for every model.
 
-Every model answers the same questions. Items of a person's history are never candidates. Sampled metrics rank
-each of up to ten true items against 99 items drawn uniformly from those never touched, and average over the
-person; catalogue metrics rank all true items against the whole catalogue; accuracy asks balanced pairs, each of
-the same true items and one that was not taken.
+Sampled metrics rank each of up to ten true items of a person against 99 items drawn uniformly from those never
+touched, or against the published ones, and average over the person. Catalogue metrics rank all true items against
+the whole catalogue, without the items of the history; a true item is never masked. Accuracy asks balanced pairs,
+each of the same true items and one negative.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
+from training.data.dataset import Interactions, people_of_events
 from training.data.split import Questions
 from training.evaluation import metrics
 from training.members.member import Floats
@@ -24,7 +25,9 @@ N_SAMPLED_NEGATIVES = 99
 MAX_ASKED = 10
 """True items a person that sampled metrics ask about; one person with a huge basket must not decide them."""
 CHUNK = 256
+LIST_LENGTH = 20
 
+Items = npt.NDArray[np.int32]
 ScoreFunction = Callable[[Sequence[History]], Floats]
 """Histories to (n_people, n_items) scores, NaN where the model has no opinion; such items rank last."""
 
@@ -33,30 +36,54 @@ ScoreFunction = Callable[[Sequence[History]], Floats]
 class Candidates:
     """What is asked about each person, drawn once and shared by all models, so that differences are paired.
 
-    asked: per person up to `MAX_ASKED` true items. negatives: (n_people, 99) int32, never touched; the first of
-    them, as many as were asked, make the false pairs of accuracy.
+    asked: per person up to `MAX_ASKED` true items; all of them where candidates are published.
+    negatives: per person (n_asked, n_negatives) int32, row i for asked item i; drawn ones are never touched and the
+        same for all items of a person. The i-th of row i makes the false pair of item i.
     """
 
-    asked: list[npt.NDArray[np.int32]]
-    negatives: npt.NDArray[np.int32]
+    asked: list[Items]
+    negatives: list[Items]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per-person results of one model, in the order of the questions; pairs are flattened over people.
+    """What one model answered, as arrays over people in the order of the questions, and over asked items.
 
-    hit, ndcg: sampled, at 10, means over a person's asked items. recall, catalogue_ndcg: whole catalogue, at 20.
-    coverage: of top-20 lists.
+    Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall and
+    catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in the
+    catalogue is any true item in the list.
+    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: size of the catalogue.
+    Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_ranks among the sampled
+    candidates, asked_catalogue_ranks. Ranks are expected ones, from 1.
+    Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
     """
 
     hit: metrics.Doubles
     ndcg: metrics.Doubles
     recall: metrics.Doubles
     catalogue_ndcg: metrics.Doubles
+    catalogue_hit: metrics.Doubles
+    catalogue_ndcg_10: metrics.Doubles
+    top_items: Items
+    n_items: int
+    asked_people: npt.NDArray[np.int64]
+    asked_items: Items
+    asked_ranks: metrics.Doubles
+    asked_catalogue_ranks: metrics.Doubles
     pair_scores: Floats
     pair_labels: npt.NDArray[np.bool_]
     pair_people: npt.NDArray[np.int64]
-    coverage: float
+
+    def of_people(self) -> dict[str, metrics.Doubles]:
+        """The metrics that are means over people, by their name in reports; (n_people,) each."""
+        return {
+            "hr@10": self.hit,
+            "ndcg@10": self.ndcg,
+            "catalogue_recall@20": self.recall,
+            "catalogue_ndcg@20": self.catalogue_ndcg,
+            "catalogue_hr@10": self.catalogue_hit,
+            "catalogue_ndcg@10": self.catalogue_ndcg_10,
+        }
 
     def threshold(self) -> float:
         """The threshold that classifies these pairs best; meant for outcomes on validation."""
@@ -67,68 +94,71 @@ class Outcome:
         is_right = metrics.accuracy(self.pair_scores, self.pair_labels, threshold)
         return np.bincount(self.pair_people, is_right) / np.bincount(self.pair_people)
 
-    def summary(self, threshold: float) -> dict[str, float]:
-        """The report's metrics. threshold: on scores, chosen on validation."""
-        return {
+    def summary(self, threshold: float, touched_shares: metrics.Doubles | None = None) -> dict[str, float]:
+        """The report's metrics. threshold: on scores, chosen on validation.
+
+        touched_shares: see `touched_shares`; with them, novelty and popularity bias of the lists are told too.
+        """
+        figures = {
             "accuracy": float(metrics.accuracy(self.pair_scores, self.pair_labels, threshold).mean()),
             "auc": metrics.auc(self.pair_scores, self.pair_labels),
-            "hr@10": float(self.hit.mean()),
-            "ndcg@10": float(self.ndcg.mean()),
-            "catalogue_recall@20": float(self.recall.mean()),
-            "catalogue_ndcg@20": float(self.catalogue_ndcg.mean()),
-            "coverage": self.coverage,
+            **{name: float(values.mean()) for name, values in self.of_people().items()},
+            "coverage": metrics.coverage(self.top_items, self.n_items),
         }
+        if touched_shares is not None:
+            figures["novelty"] = metrics.novelty(self.top_items, touched_shares)
+            figures["popularity_bias"] = self._popularity_bias(touched_shares)
+        return figures
+
+    def _popularity_bias(self, touched_shares: metrics.Doubles) -> float:
+        is_item = self.top_items >= 0
+        recommended = np.where(is_item, touched_shares[self.top_items], 0.0).sum(axis=1)
+        taken = np.bincount(self.asked_people, touched_shares[self.asked_items])
+        return metrics.popularity_lift(
+            recommended / np.maximum(is_item.sum(axis=1), 1), taken / np.bincount(self.asked_people)
+        )
 
 
 def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
-    """Draw sampled candidates and balanced pairs."""
+    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any."""
+    if questions.negatives is not None:
+        return Candidates(questions.truth, questions.negatives)
     rng = np.random.default_rng(seed)
-    negatives = np.empty((len(questions), N_SAMPLED_NEGATIVES), np.int32)
-    asked = []
-    for row in range(len(questions)):
-        truth = questions.truth[row]
-        touched = np.concatenate([truth, questions.histories[row].item_indices])
-        others = np.setdiff1d(np.arange(n_items, dtype=np.int32), touched)
+    asked, negatives = [], []
+    for truth, history in zip(questions.truth, questions.histories, strict=True):
+        is_touched = np.zeros(n_items, np.bool_)
+        is_touched[truth] = is_touched[history.item_indices] = True
+        others = np.flatnonzero(~is_touched).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
-        negatives[row] = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
+        drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
         asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
+        negatives.append(np.broadcast_to(drawn, (len(asked[-1]), len(drawn))))
     return Candidates(asked, negatives)
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
-    """Put all questions to one model."""
-    hits, ndcgs, recalls, catalogue_ndcgs = [], [], [], []
-    pair_scores, pair_labels, pair_people, lists = [], [], [], []
+    """Put all questions to one model, a chunk of people at a time."""
+    answers, lists = [], []
     n_items = 0
     for start in range(0, len(questions), CHUNK):
-        stop = min(start + CHUNK, len(questions))
-        chunk_scores = score(questions.histories[start:stop])
+        rows = range(start, min(start + CHUNK, len(questions)))
+        chunk_scores = score(questions.histories[rows.start : rows.stop])
         n_items = chunk_scores.shape[1]
-        for row in range(start, stop):
-            scores = opinion_or_last(chunk_scores[row - start])
-            true_scores, negative_scores = scores[candidates.asked[row]], scores[candidates.negatives[row]]
-            sampled_ranks = metrics.ranks_against(true_scores, negative_scores)
-            hits.append(metrics.hit_rate(sampled_ranks, 10).mean())
-            ndcgs.append(metrics.ndcg_of_one(sampled_ranks, 10).mean())
-            false_scores = negative_scores[: len(true_scores)]
-            pair_scores += [true_scores, false_scores]
-            pair_labels += [np.ones(len(true_scores), np.bool_), np.zeros(len(false_scores), np.bool_)]
-            pair_people.append(np.full(2 * len(true_scores), row))
-            scores[questions.histories[row].item_indices] = -np.inf
-            ranks = metrics.expected_ranks(scores, questions.truth[row])
-            recalls.append(metrics.recall_at(ranks, 20))
-            catalogue_ndcgs.append(metrics.ndcg_at(ranks, 20))
-            lists.append(metrics.top_items(scores[None, :], 20)[0])
-    return Outcome(
-        np.array(hits),
-        np.array(ndcgs),
-        np.array(recalls),
-        np.array(catalogue_ndcgs),
-        np.concatenate(pair_scores),
-        np.concatenate(pair_labels),
-        np.concatenate(pair_people),
-        metrics.coverage(np.stack(lists), n_items),
-    )
+        unseen = np.empty_like(chunk_scores, np.float32)
+        for row, own in zip(rows, chunk_scores, strict=True):
+            scores = opinion_or_last(own)
+            unseen[row - start] = without_history(scores, questions.histories[row], questions.truth[row])
+            answers.append(
+                _Answer.of(
+                    scores,
+                    unseen[row - start],
+                    questions.truth[row],
+                    candidates.asked[row],
+                    candidates.negatives[row],
+                )
+            )
+        lists.append(metrics.top_items(unseen, LIST_LENGTH))
+    return _outcome(answers, candidates, np.concatenate(lists), n_items)
 
 
 def opinion_or_last(scores: Floats) -> Floats:
@@ -136,6 +166,14 @@ def opinion_or_last(scores: Floats) -> Floats:
     is_known = np.isfinite(scores)
     lowest = scores[is_known].min() if is_known.any() else 0.0
     return np.where(is_known, scores, lowest - 1.0).astype(np.float32)
+
+
+def without_history(scores: Floats, history: History, truth: Items) -> Floats:
+    """A copy of one person's scores with -inf for what they have, unless it is true all the same; (n_items,)."""
+    unseen = scores.copy()
+    unseen[history.item_indices] = -np.inf
+    unseen[truth] = scores[truth]
+    return unseen
 
 
 def random_scores(n_items: int, *, seed: int) -> ScoreFunction:
@@ -147,3 +185,62 @@ def random_scores(n_items: int, *, seed: int) -> ScoreFunction:
 def popular_scores(counts: Floats) -> ScoreFunction:
     """The baseline that knows what sells: all events counted alike; counts (n_items,)."""
     return lambda histories: np.tile(counts.astype(np.float32), (len(histories), 1))
+
+
+def touched_shares(interactions: Interactions) -> metrics.Doubles:
+    """Share of the people with any event who touched each item; (n_items,).
+
+    An item that nobody touched counts as if one person had, so that its surprisal is finite.
+    """
+    histories, n_items = interactions.histories, interactions.n_items
+    pairs = np.unique(people_of_events(histories) * n_items + histories.item_indices)
+    n_people = max(int((np.diff(histories.offsets) > 0).sum()), 1)
+    return np.maximum(np.bincount(pairs % n_items, minlength=n_items), 1) / n_people
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One person's part of an `Outcome`. ranks: of all the truth, in the catalogue."""
+
+    ranks: metrics.Doubles
+    asked_ranks: metrics.Doubles
+    asked_catalogue_ranks: metrics.Doubles
+    true_scores: Floats
+    false_scores: Floats
+
+    @staticmethod
+    def of(scores: Floats, unseen: Floats, truth: Items, asked: Items, negatives: Items) -> _Answer:
+        places = np.arange(len(asked))
+        negative_scores = scores[negatives]  # (n_asked, n_negatives)
+        ranks = metrics.expected_ranks(unseen, np.concatenate([truth, asked]))
+        return _Answer(
+            ranks[: len(truth)],
+            metrics.ranks_against(scores[asked], negative_scores),
+            ranks[len(truth) :],
+            scores[asked],
+            negative_scores[places, places % negatives.shape[1]],
+        )
+
+
+def _outcome(answers: list[_Answer], candidates: Candidates, lists: Items, n_items: int) -> Outcome:
+    n_asked = [len(asked) for asked in candidates.asked]
+    people = np.repeat(np.arange(len(answers)), n_asked)
+    is_true = [np.repeat([True, False], n) for n in n_asked]
+    pairs = [part for answer in answers for part in (answer.true_scores, answer.false_scores)]
+    return Outcome(
+        hit=np.array([metrics.hit_rate(answer.asked_ranks, 10).mean() for answer in answers]),
+        ndcg=np.array([metrics.ndcg_of_one(answer.asked_ranks, 10).mean() for answer in answers]),
+        recall=np.array([metrics.recall_at(answer.ranks, 20) for answer in answers]),
+        catalogue_ndcg=np.array([metrics.ndcg_at(answer.ranks, 20) for answer in answers]),
+        catalogue_hit=np.array([metrics.hit_rate(answer.ranks, 10).max() for answer in answers]),
+        catalogue_ndcg_10=np.array([metrics.ndcg_at(answer.ranks, 10) for answer in answers]),
+        top_items=lists,
+        n_items=n_items,
+        asked_people=people,
+        asked_items=np.concatenate(candidates.asked),
+        asked_ranks=np.concatenate([answer.asked_ranks for answer in answers]),
+        asked_catalogue_ranks=np.concatenate([answer.asked_catalogue_ranks for answer in answers]),
+        pair_scores=np.concatenate(pairs),
+        pair_labels=np.concatenate(is_true),
+        pair_people=np.repeat(np.arange(len(answers)), 2 * np.array(n_asked)),
+    )

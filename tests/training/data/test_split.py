@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.blocks import block_dataset
-from training.data.split import Split, interactions_before, questions_between, split_by_time
+from tests.support.shops import dataset_of
+from training.data.dataset import Dataset, kept_events
+from training.data.split import Questions, Split, Stage, Stages, ask_each, split_by_stages, split_by_time
 from training.errors import TooLittleData
 
 
@@ -13,56 +17,196 @@ def split() -> Split:
     return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
 
 
+@pytest.fixture(scope="module")
+def split_with_new_people() -> Split:
+    return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, new_people_share=0.25, seed=3)
+
+
 def test_slices_follow_each_other_in_time(split: Split) -> None:
-    assert split.validation_start < split.test_start
-    assert split.past().histories.times.max() < split.validation_start
-    assert split.past_and_validation().histories.times.max() < split.test_start
+    assert split.cuts["validation_start"] < split.cuts["test_start"]
+    assert split.past.histories.times.max() < split.cuts["validation_start"] == split.past.until
+    longer = split.past_and_validation
+    assert longer.histories.times.max() < split.cuts["test_start"] == longer.until
 
 
 def test_shares_are_of_events(split: Split) -> None:
     times = split.dataset.histories.times
-    assert (times >= split.test_start).mean() == pytest.approx(0.2, abs=0.01)
-    assert (times < split.validation_start).mean() == pytest.approx(0.6, abs=0.01)
+    assert (times >= split.cuts["test_start"]).mean() == pytest.approx(0.2, abs=0.01)
+    assert (times < split.cuts["validation_start"]).mean() == pytest.approx(0.6, abs=0.01)
 
 
 def test_histories_end_where_the_slice_begins(split: Split) -> None:
-    assert all(history.times[-1] < split.test_start for history in split.test().histories)
-    assert all(history.times[-1] < split.validation_start for history in split.validation().histories)
+    assert all(history.times[-1] < split.cuts["test_start"] for history in split.test.histories)
+    assert all(history.times[-1] < split.cuts["validation_start"] for history in split.validation.histories)
 
 
 def test_truth_is_new_to_the_person_and_lies_in_the_slice(split: Split) -> None:
-    questions = split.test()
+    questions = split.test
+    assert len(questions)
     for user_index, history, truth in zip(
         questions.user_indices, questions.histories, questions.truth, strict=True
     ):
         whole = split.dataset.histories[int(user_index)]
-        later = whole.item_indices[whole.times >= split.test_start]
+        later = whole.item_indices[whole.times >= split.cuts["test_start"]]
         assert set(truth) == set(later) - set(history.item_indices)
         assert len(truth)
 
 
 def test_validation_truth_stops_at_the_test_slice(split: Split) -> None:
-    questions = split.validation()
+    questions = split.validation
+    assert len(questions)
     for user_index, truth in zip(questions.user_indices, questions.truth, strict=True):
         whole = split.dataset.histories[int(user_index)]
-        inside = (whole.times >= split.validation_start) & (whole.times < split.test_start)
+        inside = (whole.times >= split.cuts["validation_start"]) & (whole.times < split.cuts["test_start"])
         assert set(truth) <= set(whole.item_indices[inside])
 
 
+def test_what_somebody_takes_again_is_no_truth() -> None:
+    dataset = block_dataset()
+    histories = dataset.histories
+    again = histories.item_indices.copy()
+    again[histories.offsets[6] - 1] = again[histories.offsets[5]]  # person 5 ends with what they began with
+    repeating = replace(dataset, histories=replace(histories, item_indices=again))
+    questions = split_by_time(repeating, validation_share=0.2, test_share=0.2).test
+    truths = dict(zip(questions.user_indices.tolist(), questions.truth, strict=True))
+    assert again[histories.offsets[5]] not in truths.get(5, [])
+
+
 def test_people_keep_their_rows_in_the_past(split: Split) -> None:
-    past = interactions_before(split.dataset, split.validation_start)
-    assert len(past.histories) == len(split.dataset.people)
+    assert len(split.past.histories) == len(split.dataset.people)
     whole = split.dataset.histories[5]
     np.testing.assert_array_equal(
-        past.histories[5].item_indices, whole.item_indices[whole.times < split.validation_start]
+        split.past.histories[5].item_indices,
+        whole.item_indices[whole.times < split.cuts["validation_start"]],
     )
 
 
-def test_somebody_without_a_past_is_not_asked(split: Split) -> None:
-    first = int(split.dataset.histories.times.min())
-    assert len(questions_between(split.dataset, first, split.test_start)) == 0
+def test_an_item_is_known_since_its_first_event_in_the_past_and_not_through_new_people(
+    split_with_new_people: Split,
+) -> None:
+    past, catalogue = split_with_new_people.past.histories, split_with_new_people.past.catalogue
+    for item_index in np.unique(past.item_indices):
+        assert catalogue.first_seen[item_index] == past.times[past.item_indices == item_index].min()
+    assert (catalogue.first_seen != split_with_new_people.dataset.catalogue.first_seen).any()
+
+
+def test_somebody_without_a_past_is_not_asked() -> None:
+    dataset = block_dataset()
+    late = _only_last_event(dataset, person=7)
+    questions = split_by_time(late, validation_share=0.2, test_share=0.2).test
+    assert 7 not in questions.user_indices
+    assert 8 in questions.user_indices
+
+
+def test_new_people_are_in_no_fit_and_not_in_validation(split_with_new_people: Split) -> None:
+    split = split_with_new_people
+    assert split.is_new.sum() == round(0.25 * len(split.dataset.people))
+    for interactions in (split.past, split.past_and_validation):
+        lengths = np.diff(interactions.histories.offsets)
+        assert (lengths[split.is_new] == 0).all()
+        assert (lengths[~split.is_new] > 0).any()
+    assert not split.is_new[split.validation.user_indices].any()
+
+
+def test_new_people_are_asked_at_the_end_with_their_real_history(
+    split: Split, split_with_new_people: Split
+) -> None:
+    ours, plain = split_with_new_people.test, split.test
+    np.testing.assert_array_equal(ours.user_indices, plain.user_indices)
+    assert split_with_new_people.is_new[ours.user_indices].any()
+    for history, same in zip(ours.histories, plain.histories, strict=True):
+        np.testing.assert_array_equal(history.item_indices, same.item_indices)
+
+
+def test_the_seed_draws_the_new_people() -> None:
+    def drawn(seed: int) -> list[bool]:
+        split = split_by_time(
+            block_dataset(), validation_share=0.2, test_share=0.2, new_people_share=0.25, seed=seed
+        )
+        return split.is_new.tolist()
+
+    assert drawn(1) == drawn(1) != drawn(2)
 
 
 def test_a_slice_with_too_few_people_is_refused_with_its_count() -> None:
     with pytest.raises(TooLittleData, match=r"validation slice has \d people"):
         split_by_time(block_dataset(n_people=8), validation_share=0.2, test_share=0.2)
+
+
+PAST, VALIDATION, TEST = Stage
+ONE_BY_ONE = [
+    ("p", "a", 1, PAST),
+    ("p", "b", 2, VALIDATION),
+    ("p", "c", 3, VALIDATION),
+    ("p", "d", 3, VALIDATION),
+    ("p", "e", 9, TEST),
+    ("q", "a", 1, VALIDATION),
+    ("q", "b", 2, TEST),
+    ("r", "c", 1, PAST),
+    ("r", "a", 4, VALIDATION),
+]
+"""(user_id, item_id, Unix seconds, stage); q has no past."""
+
+
+def one_by_one() -> tuple[Dataset, Stages]:
+    return dataset_of([row[:3] for row in ONE_BY_ONE]), np.array([row[3] for row in ONE_BY_ONE], np.int8)
+
+
+def told(dataset: Dataset, questions: Questions) -> list[tuple[str, str, str]]:
+    """Person, history and truth of each question, items run together."""
+    return [
+        (
+            dataset.people.id_of(int(user_index)),
+            "".join(dataset.items.ids_of(history.item_indices.tolist())),
+            "".join(dataset.items.ids_of(truth.tolist())),
+        )
+        for user_index, history, truth in zip(
+            questions.user_indices, questions.histories, questions.truth, strict=True
+        )
+    ]
+
+
+def test_each_event_is_asked_by_itself_from_what_else_was_done_no_later() -> None:
+    dataset, stages = one_by_one()
+    assert told(dataset, ask_each(dataset, stages, VALIDATION)) == [
+        ("p", "a", "b"),
+        ("p", "abd", "c"),
+        ("p", "abc", "d"),
+        ("r", "c", "a"),
+    ]
+
+
+def test_each_event_is_asked_of_those_who_are_to_be_asked() -> None:
+    dataset, stages = one_by_one()
+    asked = ask_each(dataset, stages, VALIDATION, np.array([False, True, True]))
+    assert told(dataset, asked) == [("r", "c", "a")]
+
+
+def test_fits_have_nothing_of_what_is_asked_one_by_one() -> None:
+    dataset, stages = one_by_one()
+    split = split_by_stages(
+        "leave_last_out",
+        dataset,
+        stages,
+        is_new=np.zeros(3, np.bool_),
+        until=(10, 10),
+        asked_at="last_event",
+        asks_each=True,
+    )
+    assert [split.dataset.items.ids_of(own.item_indices.tolist()) for own in split.past.histories] == [
+        ["a"],
+        [],
+        ["c"],
+    ]
+    assert told(dataset, split.test) == [("p", "abcd", "e"), ("q", "a", "b")]
+
+
+def _only_last_event(dataset: Dataset, person: int) -> Dataset:
+    """The person arrives with the very last event of all."""
+    histories = dataset.histories
+    keep = np.ones(len(histories.times), np.bool_)
+    keep[histories.offsets[person] : histories.offsets[person + 1] - 1] = False
+    kept = kept_events(histories, keep)
+    times = kept.times.copy()
+    times[kept.offsets[person]] = times.max() + 1
+    return replace(dataset, histories=replace(kept, times=times))

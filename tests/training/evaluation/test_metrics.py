@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import bootstrap
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from training.evaluation import metrics
@@ -33,6 +34,12 @@ def test_a_model_that_scores_all_alike_gets_the_middle_rank() -> None:
 def test_ranks_against_negatives_count_only_those_and_oneself() -> None:
     ranks = metrics.ranks_against(scores_of(5.0, 1.0, 3.0), scores_of(4.0, 3.0, 2.0))
     np.testing.assert_array_equal(ranks, [1.0, 4.0, 2.5])
+
+
+def test_each_score_is_ranked_against_its_own_negatives() -> None:
+    negatives = np.array([[4.0, 3.0], [0.0, 2.0], [3.0, 3.0]], np.float32)
+    ranks = metrics.ranks_against(scores_of(5.0, 1.0, 3.0), negatives)
+    np.testing.assert_array_equal(ranks, [1.0, 2.0, 2.0])
 
 
 def test_hit_rate_and_ndcg_of_one_by_hand() -> None:
@@ -81,6 +88,29 @@ def test_coverage_counts_distinct_items_and_not_the_gaps() -> None:
     assert metrics.coverage(np.array([[0, 1], [1, -1]], np.int32), 8) == 0.25
 
 
+def test_novelty_is_the_mean_surprisal_in_bits() -> None:
+    shares = np.array([1.0, 0.5, 0.125])
+    assert metrics.novelty(np.array([[0, 1], [2, -1]], np.int32), shares) == pytest.approx((0 + 1 + 3) / 3)
+
+
+def test_popularity_lift_is_zero_where_people_get_what_they_take() -> None:
+    taken = np.array([0.1, 0.3])
+    assert metrics.popularity_lift(taken, taken) == 0.0
+    assert metrics.popularity_lift(np.array([0.5, 0.7]), taken) == pytest.approx(2.0)
+
+
+@given(
+    arrays(np.float32, (3, 12), elements=st.sampled_from([0.0, 1.0, 2.0, -np.inf])),
+    st.integers(1, 14),
+)
+def test_top_items_are_the_head_of_a_plain_sort(scores: metrics.Floats, k: int) -> None:
+    def sorted_in_python(own: metrics.Floats) -> list[int]:
+        best = sorted(range(len(own)), key=lambda item: (-own[item], item))[:k]
+        return [item if own[item] > -np.inf else -1 for item in best]
+
+    assert metrics.top_items(scores, k).tolist() == [sorted_in_python(own) for own in scores]
+
+
 def test_top_items_break_ties_by_index_and_leave_masked_items_out() -> None:
     top = metrics.top_items(np.array([[1.0, 3.0, 3.0, -np.inf]], np.float32), 4)
     np.testing.assert_array_equal(top, [[1, 2, 0, -1]])
@@ -91,3 +121,21 @@ def test_the_interval_holds_a_known_mean_and_excludes_zero_when_it_should() -> N
     low, high = metrics.bootstrap_interval(differences, seed=1)
     assert 0.0 < low < differences.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * differences.std() / 20, rel=0.1)
+
+
+def test_resamples_are_drawn_with_replacement_and_the_same_for_every_row() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+    means = metrics.bootstrap_means(np.stack([values, 2 * values, np.ones(30)]), seed=4, n_resamples=250)
+    assert means.shape == (3, 250)
+    np.testing.assert_allclose(means[1], 2 * means[0])
+    np.testing.assert_array_equal(means[2], 1.0)
+    assert means[0].std() == pytest.approx(values.std() / np.sqrt(30), rel=0.15)
+
+
+def test_intervals_agree_with_scipys_bootstrap() -> None:
+    values = np.random.default_rng(2).gamma(2.0, size=200)
+    theirs = bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(3)
+    ).confidence_interval
+    ours = metrics.bootstrap_interval(values, seed=5, n_resamples=4000)
+    assert ours == pytest.approx((theirs.low, theirs.high), rel=0.02)

@@ -1,0 +1,148 @@
+"""Item texts for published data: any table whose first words are ids, with a header or without.
+
+Parquet and CSV are read as such; any other file is split by the first of `::`, tab or `|` that its first line has.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from training.data.cleaning import is_blank, unreadable
+from training.data.lines import read_lines, read_text
+from training.data.shop import ITEM_SCHEMA
+from training.errors import ColumnMissing, SourceUnreadable
+
+SEPARATORS = ("::", "\t", "|")
+ID_NAMES = ("item_id", "itemid", "item", "id", "iid", "movie_id", "movieid", "product_id", "asin", "sku")
+TITLE_NAMES = ("title", "item_title", "name", "item_name", "product_name")
+
+
+def describe_items(item_ids: Iterable[str], file: Path | None) -> pl.DataFrame:
+    """One row of `ITEM_SCHEMA` for each id, sorted; rows of the file about other items are left out.
+
+    An item that the file does not know, or any without a file, has its id as title and an empty text. The catalogue
+    that published tables rank is the data's, not the item file's. Raises SourceUnreadable where the file knows none.
+    """
+    asked = pl.DataFrame({"item_id": sorted(item_ids)}, schema={"item_id": pl.String})
+    if file is None:
+        told = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "text": pl.String})
+    else:
+        told = read_item_texts(file)
+        if asked.join(told, on="item_id", how="semi").is_empty():
+            raise SourceUnreadable(
+                f"{file} describes {told.height:,} items, {told['item_id'].head(3).to_list()} among them, and none "
+                f"of them is in the data, whose ids are {asked['item_id'].head(3).to_list()} and so on. "
+                f"Give the items the ids of the data."
+            )
+    return asked.join(told, on="item_id", how="left", maintain_order="left").select(
+        "item_id",
+        title=pl.col("title").fill_null(pl.col("item_id")),
+        text=pl.col("text").fill_null(""),
+        category=pl.lit(None, ITEM_SCHEMA["category"]),
+        price=pl.lit(None, ITEM_SCHEMA["price"]),
+    )
+
+
+def read_item_texts(file: Path) -> pl.DataFrame:
+    """item_id, title and text of each item; the first row of a repeated id counts.
+
+    With a header, the id and the title are found by name and all other columns that are not numbers are text.
+    Without one, the first column is the id, the second the title, and the rest is text. Text begins with the title.
+    """
+    table = _read_parquet(file) if file.suffix == ".parquet" else _with_header(_read_cells(file), file)
+    item_id = _named(table.columns, ID_NAMES)
+    if item_id is None:
+        raise ColumnMissing(f"{file} has no column of item ids; it has {table.columns}. Call it 'item_id'.")
+    title = _named(table.columns, TITLE_NAMES)
+    words = [name for name in table.columns if name not in (item_id, title) and not _is_numeric(table[name])]
+    titled = [title] if title else []
+    return (
+        table.filter(~is_blank(item_id))
+        .select(
+            item_id=pl.col(item_id).str.strip_chars(),
+            title=_joined(titled) if title else pl.lit(""),
+            text=_joined([*titled, *words]),
+        )
+        .with_columns(title=pl.when(pl.col("title") == "").then("item_id").otherwise("title"))
+        .unique("item_id", keep="first", maintain_order=True)
+    )
+
+
+def _read_parquet(file: Path) -> pl.DataFrame:
+    """All columns as text; lists, as of genres, joined."""
+    try:
+        table = pl.read_parquet(file)
+    except (PolarsError, OSError) as error:
+        raise unreadable(file, error) from error
+    lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
+    plain = [name for name in table.columns if not table.schema[name].is_nested()]
+    joined = [pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists]
+    return table.select(*joined, pl.col(plain).cast(pl.String)).select(
+        name for name in table.columns if name in {*lists, *plain}
+    )
+
+
+def _read_cells(file: Path) -> pl.DataFrame:
+    """All lines of a text file as columns of text, a header among them."""
+    if file.suffix != ".csv":
+        return _split_lines(read_lines(file), file)
+    try:
+        return pl.read_csv(
+            io.BytesIO(read_text(file).encode()),
+            has_header=False,
+            infer_schema=False,
+            truncate_ragged_lines=True,
+        )
+    except PolarsError as error:
+        raise unreadable(file, error) from error
+
+
+def _split_lines(lines: pl.DataFrame, file: Path) -> pl.DataFrame:
+    if lines.is_empty():
+        raise SourceUnreadable(f"{file} is empty. Write one item a line, its id first.")
+    first: str = lines["line"][0]
+    separator = next((each for each in SEPARATORS if each in first), "\t")
+    cells = lines["line"].str.split(separator)
+    width = int(cells.list.len().max())  # type: ignore[arg-type]  # polars types the maximum of any column
+    return cells.list.to_struct(fields=[f"column_{place}" for place in range(width)]).struct.unnest()
+
+
+def _with_header(cells: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Name the columns by the first row where it holds the name of an id, else by their usual order."""
+    first = [_plain_name(cell or "") for cell in cells.row(0)]
+    if _named(first, ID_NAMES) is None:
+        usual = ["item_id", "title"][: cells.width]
+        return cells.rename(dict(zip(cells.columns, usual, strict=False)))
+    if len(set(first)) < len(first):
+        raise SourceUnreadable(f"{file} has two columns of one name: {first}. Rename one of them.")
+    return cells.rename(dict(zip(cells.columns, first, strict=True))).slice(1)
+
+
+def _plain_name(cell: str) -> str:
+    """`Item ID` and `item_id:token` both say item_id."""
+    return cell.partition(":")[0].strip().lower().replace(" ", "_")
+
+
+def _named(columns: Iterable[str], names: tuple[str, ...]) -> str | None:
+    """The column that bears the first of these names that any bears."""
+    plain = {_plain_name(column): column for column in columns}
+    return next((plain[name] for name in names if name in plain), None)
+
+
+def _is_numeric(column: pl.Series) -> bool:
+    """Whether nothing but numbers is in it: years and prices are no words."""
+    is_empty = column.fill_null("").str.strip_chars() == ""
+    return bool((is_empty | column.cast(pl.Float64, strict=False).is_not_null()).all())
+
+
+def _joined(columns: list[str]) -> pl.Expr:
+    """The words of several columns, separated by spaces, as are the parts of `Comedy|Drama`."""
+    if not columns:
+        return pl.lit("")
+    text = pl.concat_str([pl.col(column).fill_null("") for column in columns], separator=" ")
+    return text.str.replace_all(r"[\s|]+", " ").str.strip_chars()

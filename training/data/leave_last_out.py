@@ -1,0 +1,174 @@
+"""The protocol `leave_last_out`: each person's last new item is the test, the one before it the validation.
+
+Other people's later events stay in the fits, as in the published tables that use this protocol; questions are
+therefore asked at a person's last known event (`Interactions.asked_at`). Where the rest of the last basket is known
+the task is to complete it, which is easier than to predict the next one: `next_basket` asks that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models.histories import Histories
+from models.vocabulary import Vocabulary
+from training.data.dataset import (
+    Catalogue,
+    Dataset,
+    first_event_times,
+    kept_events,
+    people_of_events,
+)
+from training.data.split import (
+    MIN_QUESTIONS,
+    Split,
+    Stage,
+    Stages,
+    draw_new_people,
+    require_questions,
+    split_by_stages,
+)
+from training.errors import TooLittleData
+
+
+def leave_last_out(
+    dataset: Dataset,
+    *,
+    new_people_share: float,
+    seed: int,
+    min_item_people: int = 5,
+    min_person_items: int = 5,
+    n_validation_items: int = 3,
+) -> Split:
+    """Hold out each person's last new item, and the last but one, each drawn at random within its basket.
+
+    A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
+    n_validation_items: up to so many of the basket before the test item are held out together and asked one by one,
+    each from a history that has the others: more to learn the ensemble from, each like a test question.
+    Raises TooLittleData where too few people remain.
+    """
+    people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
+    dense = without_rare(only_first_touches(dataset), min_item_people, min_person_items)
+    # In a basket in random order, its last event is a random draw, and so is the one before it among the rest.
+    shuffled = replace(dense, histories=with_shuffled_baskets(dense.histories, basket_rng))
+    after_last = int(shuffled.histories.times.max()) + 1
+    split = split_by_stages(
+        "leave_last_out",
+        shuffled,
+        with_more_validation(
+            shuffled.histories, stages_from_end(shuffled.histories, Stage.TEST), n_validation_items
+        ),
+        is_new=draw_new_people(len(shuffled.people), new_people_share, people_rng),
+        until=(after_last, after_last),
+        asked_at="last_event",
+        asks_each=True,
+    )
+    require_questions(split, remedy="bring more people or lower the least number of items a person")
+    return split
+
+
+def only_first_touches(dataset: Dataset) -> Dataset:
+    """Keep each person's first event of each item: what somebody buys again is no discovery."""
+    histories = dataset.histories
+    pairs = people_of_events(histories) * len(dataset.items) + histories.item_indices
+    _, first = np.unique(pairs, return_index=True)  # of equal pairs the first, and events lie oldest first
+    keep = np.zeros(len(pairs), np.bool_)
+    keep[first] = True
+    return replace(dataset, histories=kept_events(histories, keep))
+
+
+def without_rare(dataset: Dataset, min_item_people: int, min_person_items: int) -> Dataset:
+    """Drop items with too few people, then people with too few of the items that remain; one event a pair.
+
+    Once, in this order, so an item may end below its bound because its people left. The better-known 5-core
+    repeats this until nothing changes, and keeps less. The catalogue holds exactly the items that passed.
+    """
+    histories = dataset.histories
+    people = people_of_events(histories)
+    keep_item = np.bincount(histories.item_indices, minlength=len(dataset.items)) >= min_item_people
+    of_kept_item = keep_item[histories.item_indices]
+    keep_person = np.bincount(people[of_kept_item], minlength=len(histories)) >= min_person_items
+    if keep_person.sum() < MIN_QUESTIONS:
+        raise TooLittleData(
+            f"{keep_person.sum()} people have {min_person_items} different items that at least "
+            f"{min_item_people} people touched, {MIN_QUESTIONS} needed; bring more data or lower the bounds"
+        )
+    return _restricted(dataset, keep_item, keep_person, of_kept_item & keep_person[people])
+
+
+def with_shuffled_baskets(histories: Histories, rng: np.random.Generator) -> Histories:
+    """Put events of one person and one second into random order: the order of the source must decide nothing."""
+    shuffle = rng.random(len(histories.times))
+    order = np.lexsort((shuffle, histories.times, people_of_events(histories)))
+    return Histories(
+        histories.offsets, histories.item_indices[order], histories.times[order], histories.kinds[order]
+    )
+
+
+def stages_from_end(histories: Histories, newest: Stage) -> Stages:
+    """The last event of each person is of the stage `newest`, each one before it a stage earlier; (n_events,).
+
+    Everything of a person with too few events to leave one for the past is past: learned from, and not asked.
+    """
+    people = people_of_events(histories)
+    stages = np.clip(newest - events_later(histories), Stage.PAST, None).astype(np.int8)
+    stages[np.diff(histories.offsets)[people] <= newest] = Stage.PAST
+    return stages
+
+
+def with_more_validation(
+    histories: Histories, stages: Stages, n_validation_items: int, *, within_basket: bool = True
+) -> Stages:
+    """Hold out more events before each person's validation event, up to `n_validation_items` in all; (n_events,).
+
+    within_basket: only events of the same moment, and at least one of them stays known; else up to half of the
+    events before it. Somebody keeps a past in any case.
+    """
+    stages = stages.copy()
+    for validation in np.flatnonzero(stages == Stage.VALIDATION).tolist():
+        first = int(histories.offsets[np.searchsorted(histories.offsets, validation, side="right") - 1])
+        if within_basket:
+            basket = np.searchsorted(histories.times[first:validation], histories.times[validation])
+            n_more = validation - first - int(basket) - 1
+        else:
+            n_more = (validation - first) // 2
+        n_more = min(n_validation_items - 1, n_more)
+        if n_more > 0:
+            stages[validation - n_more : validation] = Stage.VALIDATION
+    return stages
+
+
+def events_later(histories: Histories) -> npt.NDArray[np.int64]:
+    """How many events of the same person follow each event; (n_events,)."""
+    n_events = len(histories.times)
+    return histories.offsets[people_of_events(histories) + 1] - 1 - np.arange(n_events)
+
+
+def _restricted(
+    dataset: Dataset,
+    keep_item: npt.NDArray[np.bool_],
+    keep_person: npt.NDArray[np.bool_],
+    keep_event: npt.NDArray[np.bool_],
+) -> Dataset:
+    """A data set of some items and people, whose rows keep their order, and of their events."""
+    kept = kept_events(dataset.histories, keep_event)
+    new_rows = (np.cumsum(keep_item) - 1).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(np.diff(kept.offsets)[keep_person])])
+    histories = Histories(offsets.astype(np.int64), new_rows[kept.item_indices], kept.times, kept.kinds)
+    rows = np.flatnonzero(keep_item)
+    catalogue = dataset.catalogue
+    return Dataset(
+        dataset.name,
+        Vocabulary.from_ids(dataset.items.ids_of(rows.tolist())),
+        Vocabulary.from_ids(dataset.people.ids_of(np.flatnonzero(keep_person).tolist())),
+        Catalogue(
+            [catalogue.titles[row] for row in rows],
+            [catalogue.texts[row] for row in rows],
+            [catalogue.categories[row] for row in rows],
+            catalogue.prices[rows],
+            first_event_times(histories, len(rows)),
+        ),
+        histories,
+    )

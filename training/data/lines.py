@@ -1,0 +1,47 @@
+"""Published files, line by line: read once, and refused with the file's name, the line's number and a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from training.data.cleaning import unreadable
+from training.errors import SourceUnreadable
+
+
+def read_lines(file: Path) -> pl.DataFrame:
+    """The lines that hold anything: line_number (from 1) and line, without its end. Raises SourceUnreadable."""
+    lines = pl.DataFrame({"line": read_text(file).split("\n")}, schema={"line": pl.String})
+    numbered = lines.with_row_index("line_number", offset=1)
+    return numbered.with_columns(pl.col("line").str.strip_chars_end("\r")).filter(
+        pl.col("line").str.strip_chars() != ""
+    )
+
+
+def read_text(file: Path) -> str:
+    """A text file as UTF-8, or as Latin-1 where it is no UTF-8, as older data sets are. Raises SourceUnreadable."""
+    if not file.is_file():
+        raise SourceUnreadable(f"There is no file {file}.")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def refuse_lines(lines: pl.DataFrame, is_bad: pl.Expr, file: Path, *, problem: str, remedy: str) -> None:
+    """Raise SourceUnreadable, naming the first line to which `is_bad` applies; null means "not bad".
+
+    lines: with the columns line_number and line. problem: what that line does, as "names no item".
+    """
+    bad = lines.filter(is_bad.fill_null(False))
+    if bad.is_empty():
+        return
+    number, line = bad.select("line_number", "line").row(0)
+    others = f" (and {bad.height - 1:,} more)" if bad.height > 1 else ""
+    shown = line if len(line) <= 60 else f"{line[:60]}…"
+    raise SourceUnreadable(f"{file}, line {number}{others}, {problem}: {shown!r}. {remedy}.")

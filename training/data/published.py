@@ -1,0 +1,222 @@
+"""The protocol `published`, in the layout of the data that came with the NCF paper, doi 10.1145/3038912.3052569.
+
+    train, test     user ⇥ item ⇥ rating ⇥ time      one positive a line; rating and time may be missing
+    candidates      (user,item) ⇥ item ⇥ item …      line by line as the test file: its item, then 99 negatives
+
+So figures can stand beside published tables: the same events learned from, the same candidates ranked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.history import EventKind
+from training.data.cleaning import is_blank
+from training.data.dataset import Dataset, index_shop
+from training.data.item_texts import describe_items
+from training.data.leave_last_out import stages_from_end, with_more_validation, with_shuffled_baskets
+from training.data.lines import read_lines, refuse_lines
+from training.data.sequences import DAY, MADE_UP_END, with_made_up_times
+from training.data.shop import DropReport, Shop, assemble_shop
+from training.data.split import (
+    Questions,
+    Split,
+    Stage,
+    draw_new_people,
+    require_questions,
+    split_by_stages,
+)
+from training.data.times import detect_time_format, unix_seconds
+from training.errors import SourceUnreadable
+
+N_NEGATIVES = 99
+"""Negatives a test line in the paper's files; with the true item a hundred candidates."""
+N_VALIDATION_ITEMS = 3
+"""Last train events of a person that are held out, and asked one by one, while the ensemble is fitted."""
+
+
+def read_published(
+    *,
+    train: Path,
+    test: Path,
+    candidates: Path | None = None,
+    items: Path | None = None,
+    new_people_share: float = 0.0,
+    seed: int = 0,
+    n_negatives: int = N_NEGATIVES,
+) -> Split:
+    """Read published files; what the test file asks is the test, each person's last train events the validation.
+
+    Every line is a positive, whatever its rating. Events of one second have no order, and neither has a file without
+    times: there the order is drawn by seed, and made-up times tell nothing more. Test times are not read. Items that
+    only test or candidates name are in the catalogue. items: texts, see `read_item_texts`. new_people_share: of all
+    people, drawn by seed; published tables have none. `dataset` holds the train file's events alone.
+    Raises SourceUnreadable naming the file and the line that is in the way.
+    """
+    people_rng, order_rng = np.random.default_rng(seed).spawn(2)
+    positives = _with_times(read_positives(train), train)
+    asked = read_questions(test, positives, train)
+    rivals = None if candidates is None else read_candidates(candidates, asked, test, n_negatives)
+    shop = _shop(train, positives, asked, rivals, items)
+    dataset = index_shop(shop)
+    dataset = replace(dataset, histories=with_shuffled_baskets(dataset.histories, order_rng))
+    stages = stages_from_end(dataset.histories, Stage.VALIDATION)
+    stages = with_more_validation(dataset.histories, stages, N_VALIDATION_ITEMS, within_basket=False)
+    has_times = positives["time"].n_unique() > 1
+    after_last = int(dataset.histories.times.max()) + 1
+    split = split_by_stages(
+        "published",
+        dataset if has_times else with_made_up_times(dataset, stages),
+        stages,
+        is_new=draw_new_people(len(dataset.people), new_people_share, people_rng),
+        until=(after_last, after_last) if has_times else (MADE_UP_END - DAY, MADE_UP_END),
+        asked_at="last_event" if has_times else "now",
+        asks_each=True,
+    )
+    split = replace(split, test=_test_questions(split.dataset, shop, asked, rivals))
+    require_questions(split, at_least=1, remedy=f"{train} needs people with two lines or more")
+    return split
+
+
+def read_positives(file: Path) -> pl.DataFrame:
+    """The lines of a train or test file: line_number, line, user_id, item_id, and time as text, null if missing."""
+    lines = read_lines(file)
+    if lines.is_empty():
+        raise SourceUnreadable(f"{file} is empty. Write `user<TAB>item<TAB>rating<TAB>time` lines.")
+    cells = lines["line"].str.splitn("\t", 4).struct.rename_fields(["user_id", "item_id", "rating", "time"])
+    table = lines.with_columns(cells.struct.unnest().drop("rating")).with_columns(
+        pl.col("user_id", "item_id").str.strip_chars(), pl.col("time").str.strip_chars().replace("", None)
+    )
+    refuse_lines(
+        table,
+        is_blank("user_id") | is_blank("item_id"),
+        file,
+        problem="does not name a user and an item separated by a tab",
+        remedy="Write `user<TAB>item<TAB>rating<TAB>time`; rating and time may be missing",
+    )
+    return table
+
+
+def read_questions(file: Path, positives: pl.DataFrame, train: Path) -> pl.DataFrame:
+    """The lines of a test file, about people whom the train file knows, each item once. Raises SourceUnreadable."""
+    asked = read_positives(file)
+    refuse_lines(
+        asked,
+        ~pl.struct("user_id", "item_id").is_first_distinct(),
+        file,
+        problem="repeats a user and an item",
+        remedy="Ask about each item of a person once",
+    )
+    refuse_lines(
+        asked,
+        ~pl.col("user_id").is_in(positives["user_id"].unique().implode()),
+        file,
+        problem=f"asks about a user who has no line in {train}",
+        remedy="Nothing is known of such a person; remove the line and its candidates",
+    )
+    return asked
+
+
+def read_candidates(file: Path, asked: pl.DataFrame, test: Path, n_negatives: int) -> pl.Series:
+    """The negatives of each test line, as lists of `n_negatives` item ids. Raises SourceUnreadable.
+
+    asked: the test lines. Ids may repeat within a line, as they do where published files drew with replacement.
+    """
+    lines = read_lines(file).with_columns(cells=pl.col("line").str.split("\t"))
+    if lines.height != asked.height:
+        raise SourceUnreadable(
+            f"{file} has {lines.height:,} lines and {test} has {asked.height:,}. "
+            f"Write one line of candidates for each test line, in the same order."
+        )
+    key = pl.col("cells").list.first().str.replace_all(r"\s", "")
+    negatives = pl.col("cells").list.slice(1).list.eval(pl.element().str.strip_chars())
+    lines = lines.with_columns(
+        asked.select(pl.format("({},{})", "user_id", "item_id").alias("expected"), "item_id"),
+        key=key,
+        negatives=negatives.list.filter(pl.element() != ""),
+    )
+    refuse_lines(
+        lines,
+        pl.col("key") != pl.col("expected").str.replace_all(r"\s", ""),
+        file,
+        problem=f"does not begin with the (user,item) of its line in {test}",
+        remedy="Write the candidates in the order of the test file",
+    )
+    refuse_lines(
+        lines,
+        pl.col("negatives").list.len() != n_negatives,
+        file,
+        problem=f"does not hold {n_negatives} negatives",
+        remedy=f"Write (user,item) and then {n_negatives} item ids, all separated by tabs",
+    )
+    refuse_lines(
+        lines,
+        pl.col("negatives").list.contains(pl.col("item_id")),
+        file,
+        problem="holds its own true item among the negatives",
+        remedy="Draw another item in its place",
+    )
+    return lines["negatives"]
+
+
+def _with_times(positives: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """The same with time in Unix seconds; all zero where no line has one, or all have the same."""
+    if positives["time"].drop_nulls().n_unique() < 2 and (
+        positives["time"].null_count() in (0, positives.height)
+    ):
+        return positives.with_columns(time=pl.lit(0, pl.Int64))
+    time_format = detect_time_format(positives["time"].head(10_000))
+    timed = positives.with_columns(time=unix_seconds("time", time_format))
+    refuse_lines(
+        timed,
+        pl.col("time").is_null(),
+        file,
+        problem="has a time that cannot be read, or none while other lines have one",
+        remedy="Write Unix seconds into the fourth column of every line, or of none; and no header",
+    )
+    return timed
+
+
+def _shop(
+    train: Path, positives: pl.DataFrame, asked: pl.DataFrame, rivals: pl.Series | None, items: Path | None
+) -> Shop:
+    """The train events, and a catalogue of every item that any of the files names."""
+    named = [positives["item_id"], asked["item_id"]]
+    if rivals is not None:
+        named.append(rivals.explode())
+    events = positives.select(
+        "user_id",
+        "item_id",
+        "time",
+        kind=pl.lit(EventKind.PURCHASE, pl.UInt8),
+        value=pl.lit(1.0, pl.Float32),
+    )
+    described = describe_items(pl.concat([each.alias("item_id").unique() for each in named]).unique(), items)
+    return assemble_shop(
+        train.name, events, described, DropReport(events.height, events.height), "published train and test"
+    )
+
+
+def _test_questions(dataset: Dataset, shop: Shop, asked: pl.DataFrame, rivals: pl.Series | None) -> Questions:
+    """One question for each person of the test file, from all they did in train."""
+    item_ids = shop.items["item_id"]
+    user_rows = dataset.people.indices_of(asked["user_id"], unknown="raise")
+    user_indices = np.unique(user_rows)
+    by_person = np.argsort(user_rows, kind="stable")
+    ends = np.cumsum(np.bincount(user_rows)[user_indices])[:-1]
+    truth = np.split(_rows_of(asked["item_id"], item_ids)[by_person], ends)
+    negatives = None
+    if rivals is not None:
+        rows = _rows_of(rivals.explode(), item_ids).reshape(len(rivals), -1)
+        negatives = np.split(rows[by_person], ends)
+    histories = [dataset.histories[int(user_index)] for user_index in user_indices]
+    return Questions(user_indices.astype(np.int32), histories, truth, negatives)
+
+
+def _rows_of(ids: pl.Series, known: pl.Series) -> npt.NDArray[np.int32]:
+    return ids.replace_strict(known, pl.int_range(len(known), eager=True), return_dtype=pl.Int32).to_numpy()

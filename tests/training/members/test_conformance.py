@@ -12,15 +12,23 @@ from models.history import Event, History
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
 from training.data.dataset import Dataset, Interactions, interactions_until_now
 from training.members.content import Content
+from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
+from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
+from training.members.sequential import Sequential
 
 MEMBERS: dict[str, Callable[[], Member]] = {
     "popularity": Popularity,
     "content": Content,
     "als": lambda: Factorization(n_factors=8, l2=1.0),
+    "knn": lambda: ItemKNN(fold_half_life=3.0),
+    "ease": lambda: EASE(l2=10.0, fold_half_life=3.0),
+    "ease by neighbourhood": lambda: EASE(l2=10.0, max_dense_items=N_ITEMS, n_neighbours=10),
+    "visits": lambda: VisitEASE(l2=10.0, visit_decay=0.8),
+    "sequential": lambda: Sequential(n_factors=16, n_epochs=20, batch_size=16, dropout=0.0),
     "neural": lambda: NeuralCF(n_factors=16, n_hidden=16, n_epochs=30, batch_size=128, learning_rate=0.01),
 }
 
@@ -110,7 +118,9 @@ def test_a_second_fit_forgets_the_first(name: str, interactions: Interactions, d
     )
 
 
-@pytest.mark.parametrize("name", ["als", "neural"])
+@pytest.mark.parametrize(
+    "name", ["als", "knn", "ease", "ease by neighbourhood", "visits", "neural", "sequential"]
+)
 def test_progress_reaches_the_end(name: str, interactions: Interactions) -> None:
     shares: list[float] = []
     MEMBERS[name]().fit(interactions, seed=0, progress=lambda share, words: shares.append(share))

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.history import Event, History
-from training.members.recency import recency_matrix
+from models.history import VISIT_GAP_SECONDS, Event, History
+from training.members.recency import recency_matrix, visit_matrix, visit_numbers
 
 
 def history(*items: int) -> History:
     return History.from_events(Event(item, 1_000 + step) for step, item in enumerate(items))
+
+
+def timed(*events: tuple[int, int]) -> History:
+    """From (item_index, half days)."""
+    return History.from_events(Event(item, 1_000 + time * (VISIT_GAP_SECONDS + 1)) for item, time in events)
 
 
 def test_the_newest_item_weighs_one_and_a_half_life_older_weighs_half() -> None:
@@ -29,3 +34,36 @@ def test_an_infinite_half_life_weighs_all_alike() -> None:
 def test_rows_follow_the_histories_and_an_empty_one_is_empty() -> None:
     matrix = recency_matrix([history(0), History.empty(), history(1)], 2, half_life=1.0)
     np.testing.assert_array_equal(matrix.toarray(), [[1, 0], [0, 0], [0, 1]])
+
+
+def test_an_older_visit_weighs_less_by_the_decay_and_by_no_more_than_that() -> None:
+    own = timed((0, 0), (1, 0), (2, 1), (3, 3))
+    weights = recency_matrix([own], 4, half_life=float("inf"), visit_decay=0.5).toarray()[0]
+    np.testing.assert_array_equal(weights, [0.25, 0.25, 0.5, 1.0])
+
+
+def test_without_decay_between_visits_only_the_last_is_left() -> None:
+    own = timed((0, 0), (1, 1), (2, 1))
+    weights = recency_matrix([own], 3, half_life=float("inf"), visit_decay=0.0).toarray()[0]
+    np.testing.assert_array_equal(weights, [0.0, 1.0, 1.0])
+
+
+def test_each_persons_visits_are_counted_from_their_own_last_one() -> None:
+    people = [timed((0, 0), (1, 1)), History.empty(), timed((2, 0)), timed((0, 0), (1, 1), (2, 2))]
+    weights = recency_matrix(people, 3, half_life=float("inf"), visit_decay=0.5).toarray()
+    np.testing.assert_array_equal(weights, [[0.5, 1, 0], [0, 0, 0], [0, 0, 1], [0.25, 0.5, 1]])
+
+
+def test_a_pause_of_more_than_the_gap_ends_a_visit() -> None:
+    times = np.cumsum([0, 60, VISIT_GAP_SECONDS, VISIT_GAP_SECONDS + 1, 0])
+    own = History.from_events(Event(item, int(time)) for item, time in enumerate(times))
+    assert visit_numbers(own).tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_visit_is_a_row_of_ones_below_those_of_earlier_people() -> None:
+    people = [timed((0, 0), (1, 0), (1, 0), (2, 1)), History.empty(), timed((2, 0))]
+    np.testing.assert_array_equal(visit_matrix(people, 3).toarray(), [[1, 1, 0], [0, 0, 1], [0, 0, 1]])
+
+
+def test_nobody_makes_no_visits() -> None:
+    assert visit_matrix([History.empty()], 3).shape == (0, 3)

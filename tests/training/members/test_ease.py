@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import sparse
+
+from models.history import SECONDS_PER_DAY, Event, History
+from tests.support.blocks import N_ITEMS, block_dataset
+from tests.support.shops import interactions_of
+from training.data.dataset import interactions_until_now
+from training.errors import NotFinite
+from training.members import ease
+from training.members.ease import EASE, VisitEASE, dense_weights, sparse_weights
+
+L2 = 3.0
+Doubles = npt.NDArray[np.float64]
+
+
+def crowd(n_people: int = 80, n_items: int = 12, seed: int = 0) -> sparse.csr_matrix:
+    """People who take half of the items each, so that every two items were taken together."""
+    rng = np.random.default_rng(seed)
+    taken = rng.random((n_people, n_items)) < 0.5
+    return sparse.csr_matrix(taken * rng.uniform(0.2, 1.0, taken.shape))
+
+
+def gram_of(user_items: sparse.csr_matrix) -> Doubles:
+    return (user_items.T @ user_items).toarray()
+
+
+def columns_of(weights: sparse.csr_matrix) -> Iterator[tuple[int, npt.NDArray[np.int64], Doubles]]:
+    """Each explained item, the items that explain it, and their weights."""
+    dense = weights.toarray().astype(np.float64)
+    for item in range(dense.shape[1]):
+        explaining = np.flatnonzero(dense[:, item])
+        yield item, explaining, dense[explaining, item]
+
+
+def test_no_item_explains_itself() -> None:
+    assert not dense_weights(crowd(), L2).diagonal().any()
+
+
+def test_weights_are_the_minimum_of_the_penalised_squared_error() -> None:
+    """Off the diagonal, where nothing is constrained, the gradient (X'X + l2 I) B - X'X is zero."""
+    user_items = crowd()
+    gram, weights = gram_of(user_items), dense_weights(user_items, L2).astype(np.float64)
+    gradient = gram @ weights + L2 * weights - gram
+    np.fill_diagonal(gradient, 0.0)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
+
+
+def test_both_ways_agree_where_everything_is_a_neighbour() -> None:
+    user_items = crowd()
+    by_neighbourhood = sparse_weights(user_items, L2, n_neighbours=11).toarray()
+    np.testing.assert_allclose(by_neighbourhood, dense_weights(user_items, L2), rtol=1e-4, atol=1e-6)
+
+
+def test_few_neighbours_explain_an_item_as_well_as_they_can() -> None:
+    user_items = crowd()
+    gram, n_neighbours = gram_of(user_items), 4
+    for item, explaining, weights in columns_of(sparse_weights(user_items, L2, n_neighbours)):
+        assert len(explaining) == n_neighbours
+        block = gram[np.ix_(explaining, explaining)]
+        np.testing.assert_allclose(block @ weights + L2 * weights, gram[explaining, item], rtol=1e-5)
+
+
+def test_the_neighbours_are_the_nearest_by_cosine() -> None:
+    user_items = crowd()
+    gram = gram_of(user_items)
+    cosines = gram / np.sqrt(np.outer(gram.diagonal(), gram.diagonal())) - 2 * np.eye(len(gram))
+    for item, explaining, _ in columns_of(sparse_weights(user_items, L2, n_neighbours=4)):
+        assert set(explaining) == set(np.argsort(-cosines[:, item])[:4])
+
+
+def test_neighbourhoods_solved_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sparse_weights(crowd(), L2, n_neighbours=5).toarray()
+    monkeypatch.setattr(ease, "BLOCK_BYTES", 5 * 8 * 5**2)
+    np.testing.assert_allclose(sparse_weights(crowd(), L2, n_neighbours=5).toarray(), whole, rtol=1e-6)
+
+
+def test_an_item_with_fewer_neighbours_than_others_is_explained_by_them_alone() -> None:
+    pair = np.zeros((1, 13))
+    pair[0, [1, 12]] = 1.0  # item 12 was taken once, with item 1, which was taken with all others too
+    others = np.hstack([crowd().toarray(), np.zeros((80, 1))])
+    user_items = sparse.csr_matrix(np.vstack([others, pair]))
+    weights = sparse_weights(user_items, L2, n_neighbours=5).toarray()[:, 12]
+    expected = np.zeros(13)
+    expected[1] = 1.0 / (gram_of(user_items)[1, 1] + L2)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+
+
+def test_an_item_that_was_always_taken_alone_is_explained_by_nothing() -> None:
+    user_items = sparse.csr_matrix(sparse.block_diag([crowd(), np.ones((1, 1))]))
+    weights = sparse_weights(user_items, L2, n_neighbours=5).toarray()
+    assert not weights[-1].any()
+    assert not weights[:, -1].any()
+
+
+def test_a_singular_system_names_the_setting_to_raise() -> None:
+    twins = sparse.csr_matrix(np.ones((1, 2)))
+    with pytest.raises(NotFinite, match="raise l2"):
+        dense_weights(twins, 1e-300)
+
+
+def test_a_catalogue_beyond_the_bound_is_solved_by_neighbourhood() -> None:
+    past = interactions_until_now(block_dataset())
+    assert isinstance(EASE(max_dense_items=N_ITEMS + 1).fit(past, seed=0).item_items, np.ndarray)
+    assert sparse.issparse(EASE(max_dense_items=N_ITEMS).fit(past, seed=0).item_items)
+
+
+def test_a_history_counts_by_its_own_half_life() -> None:
+    member = EASE(l2=10.0, fold_half_life=1.0).fit(interactions_until_now(block_dataset()), seed=0)
+    older, newer = Event(0, 1), Event(1, 2)
+    both, first, second = member.score(
+        [History.from_events(events) for events in ([older, newer], [older], [newer])]
+    )
+    np.testing.assert_allclose(both, 0.5 * first + second, rtol=1e-5)
+
+
+def days(*visits: tuple[int, ...]) -> History:
+    """One visit a day."""
+    return History.from_events(
+        Event(item, day * int(SECONDS_PER_DAY)) for day, items in enumerate(visits) for item in items
+    )
+
+
+VISITS = interactions_of(*[days((0, 1))] * 5, *[days((0,), (2,))] * 5, *[days((3,), (2,))] * 5, n_items=4)
+"""Item 1 was taken with 0 in one visit, item 2 as often by the same people on another day."""
+
+
+def test_one_visit_says_more_than_one_history() -> None:
+    scores = VisitEASE(l2=1.0).fit(VISITS, seed=0).score([days((0,))])[0]
+    assert scores[1] > scores[2] > 0.0
+
+
+def test_without_weight_of_people_visits_explain_alone() -> None:
+    scores = VisitEASE(l2=1.0, person_weight=0.0).fit(VISITS, seed=0).score([days((0,))])[0]
+    assert scores[1] > 0.0 == scores[2]
+
+
+def test_an_older_visit_counts_by_the_visit_decay() -> None:
+    member = VisitEASE(l2=1.0, fold_half_life=1e6, visit_decay=0.25).fit(VISITS, seed=0)
+    both, first, second = member.score([days((0,), (3,)), days((0,)), days((3,))])
+    np.testing.assert_allclose(both, 0.25 * first + second, rtol=1e-4, atol=1e-7)
+
+
+def test_without_decay_between_visits_the_last_one_speaks_alone() -> None:
+    member = VisitEASE(l2=1.0, visit_decay=0.0).fit(VISITS, seed=0)
+    both, last = member.score([days((0, 1), (3,)), days((3,))])
+    np.testing.assert_allclose(both, last, atol=1e-7)
+
+
+def test_both_kinds_lie_in_one_folder_side_by_side(tmp_path: Path) -> None:
+    kinds = (EASE(l2=1.0).fit(VISITS, seed=0), VisitEASE(l2=1.0).fit(VISITS, seed=0))
+    for member in kinds:
+        member.save(tmp_path)
+    for member in kinds:
+        loaded = type(member).load(tmp_path)
+        np.testing.assert_array_equal(loaded.score([days((0,))]), member.score([days((0,))]))

@@ -1,0 +1,94 @@
+"""Item-item models: what one history item says of every other, and people scored as the sum over their items.
+
+Item-kNN and EASE differ only in how the (n_items, n_items) matrix comes about: rows are history items, columns
+the items that are scored. What both need lies here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from models.history import History
+from training.members.member import Floats
+from training.members.recency import recency_matrix, visit_matrix
+
+ROWS_AT_ONCE = 512
+"""History items whose co-occurrence is in memory together: at most 512 x n_items entries of 8 bytes."""
+
+NEGLIGIBLE = 1e-6
+"""Weight below which an event is no evidence: without a bound, the ratio of two weights may be any number."""
+
+
+def visits_and_people(
+    histories: Sequence[History], n_items: int, *, half_life: float, person_weight: float
+) -> sparse.csr_matrix:
+    """What was taken together: a row a visit, and below them a row a person with `person_weight` times its recency.
+
+    Items of one visit belong closer together than items of one year. (n_visits + n_people, n_items) float32.
+    """
+    people = recency_matrix(histories, n_items, half_life)
+    return sparse.csr_matrix(sparse.vstack([visit_matrix(histories, n_items), person_weight * people]))
+
+
+def similar_items(
+    user_items: sparse.csr_matrix, n_neighbours: int, *, shrinkage: float, popularity_power: float
+) -> sparse.csr_matrix:
+    """Each item's `n_neighbours` most similar others, by shrunk asymmetric cosine; (n_items, n_items) float32.
+
+    together / (alone_row ** (1 - p) * alone_column ** p + shrinkage), with p = popularity_power, `alone` the sum of
+    an item's squared weights and `together` the sum of two items' products. p = 0.5 is the cosine. Ties go to the
+    lower column. An item that nobody took together with another one has an empty row.
+    """
+    user_items = user_items.astype(np.float32)
+    user_items.data[user_items.data < NEGLIGIBLE] = 0.0
+    user_items.eliminate_zeros()
+    item_users = user_items.T.tocsr()
+    alone = np.asarray(user_items.multiply(user_items).sum(axis=0)).ravel()
+    row_norms, column_norms = alone ** (1.0 - popularity_power), alone**popularity_power
+    parts = []
+    for start in range(0, len(alone), ROWS_AT_ONCE):
+        together = (item_users[start : start + ROWS_AT_ONCE] @ user_items).tocoo()
+        rows, columns = together.row + start, together.col
+        similarities = together.data / (row_norms[rows] * column_norms[columns] + shrinkage)
+        similarities[rows == columns] = 0.0  # what an item says of itself is no recommendation
+        part = sparse.csr_matrix((similarities, (together.row, columns)), shape=together.shape)
+        parts.append(strongest_of_rows(part, n_neighbours))
+    return sparse.csr_matrix(sparse.vstack(parts))
+
+
+def strongest_of_rows(matrix: sparse.csr_matrix, n_kept: int) -> sparse.csr_matrix:
+    """Each row's `n_kept` largest entries that are not zero, ties to the lower column; the same shape."""
+    matrix = matrix.copy()
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    kept = [
+        start + np.sort(np.argsort(-matrix.data[start:stop], kind="stable")[:n_kept])
+        for start, stop in pairwise(matrix.indptr)
+    ]
+    offsets = np.cumsum([0, *map(len, kept)])
+    entries = np.concatenate(kept)
+    return sparse.csr_matrix((matrix.data[entries], matrix.indices[entries], offsets), shape=matrix.shape)
+
+
+def score_from_items(
+    histories: Sequence[History],
+    item_items: Floats | sparse.csr_matrix,
+    known: npt.NDArray[np.bool_],
+    half_life: float,
+    visit_decay: float = 1.0,
+) -> Floats:
+    """Sum what a person's items say, weighted by recency; (n_people, n_items) float32.
+
+    known: (n_items,), items with events. NaN for the others, and for people none of whose items is known.
+    """
+    user_items = recency_matrix(histories, len(known), half_life, visit_decay=visit_decay)
+    scores = user_items @ item_items
+    dense: Floats = scores.toarray() if sparse.issparse(scores) else scores
+    dense[:, ~known] = np.nan
+    dense[user_items @ known.astype(np.float32) == 0] = np.nan
+    return dense

@@ -1,0 +1,100 @@
+"""Item-kNN: "people who took this also took"; the oldest collaborative model, and on small shops a hard one to beat.
+
+Deshpande and Karypis 2004, with their conditional probability softened to an asymmetric cosine (Aiolli 2013) and
+shrunk, so that two items which one person happened to take are not each other's twins. Taken together counts in
+full in one visit, and with `person_weight` squared in one person's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy import sparse
+
+from models.history import History
+from training.data.dataset import Interactions
+from training.members.item_items import score_from_items, similar_items, visits_and_people
+from training.members.member import Floats, Member, Progress, no_progress
+from training.strict import STRICT
+
+
+@dataclass(config=STRICT)
+class ItemKNN(Member):
+    """Sum of similarities to a person's recent items."""
+
+    n_neighbours: int = Field(
+        default=500, ge=1, le=100_000, description="Similar items kept of each item; higher reaches further."
+    )
+    shrinkage: float = Field(
+        default=10.0,
+        ge=0,
+        le=1e6,
+        description="Added to the denominator of a similarity; higher distrusts rare pairs.",
+    )
+    popularity_power: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="How much popular items are held down; 0.5 is the cosine, 0 follows what sells.",
+    )
+    fit_half_life: float = Field(
+        default=20.0, gt=0, le=1e6, description="Recency in items of what was taken together."
+    )
+    fold_half_life: float = Field(
+        default=20.0, gt=0, le=1e6, description="Recency in items of a history; lower follows the moment."
+    )
+    visit_decay: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Weight of a visit over that of the next one; 0 sees the last alone.",
+    )
+    person_weight: float = Field(
+        default=0.5, ge=0, le=100, description="Of a person's row beside a visit's; 0 counts visits alone."
+    )
+    name: ClassVar[str] = "knn"
+
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Count together, normalise, keep the strongest; nothing random."""
+        user_items = visits_and_people(
+            list(interactions.histories),
+            interactions.n_items,
+            half_life=self.fit_half_life,
+            person_weight=self.person_weight,
+        )
+        self.item_items = similar_items(
+            user_items,
+            self.n_neighbours,
+            shrinkage=self.shrinkage,
+            popularity_power=self.popularity_power,
+        )
+        self._known = interactions.item_counts() > 0
+        progress(1.0, f"{self.item_items.nnz:,} similarities")
+        return self
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        """NaN for items without events and for people none of whose items has any; 0 where nothing is similar."""
+        return score_from_items(
+            histories, self.item_items, self._known, self.fold_half_life, self.visit_decay
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the similarities as a sparse matrix."""
+        sparse.save_npz(folder / "knn_item_items.npz", self.item_items, compressed=False)
+        fold = np.array([self.fold_half_life, self.visit_decay])
+        np.savez(folder / "knn.npz", known=self._known, fold=fold)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        with np.load(folder / "knn.npz") as arrays:
+            fold_half_life, visit_decay = arrays["fold"].tolist()
+            member = cls(fold_half_life=fold_half_life, visit_decay=visit_decay)
+            member._known = arrays["known"]
+        member.item_items = sparse.csr_matrix(sparse.load_npz(folder / "knn_item_items.npz"))
+        return member

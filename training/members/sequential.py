@@ -1,0 +1,265 @@
+"""Sequential: self-attention over a person's last events predicts the next (SASRec, Kang and McAuley 2018).
+
+We depart from the paper in four points: the loss is a softmax over the whole catalogue (a shared sample of it
+beyond `max_softmax_items`), at positions sampled from each sequence; item embeddings start from an SVD of who
+touched what, which a few epochs can refine and random ones cannot replace; the days since the event before are
+embedded beside the position; and events of one moment, a basket, are put in another order each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.history import SECONDS_PER_DAY, History
+from training.data.dataset import Interactions
+from training.errors import NotFinite
+from training.members.member import Floats, Member, Progress, no_progress
+from training.members.recency import recency_matrix
+from training.strict import STRICT
+
+N_GAPS = 12
+"""Buckets of days since the event before: none, up to 1, 2, 4, … and 1024 or more."""
+WARM_START_DEVIATION = 0.1
+SORTED_BATCHES = 8
+"""Sequences of this many batches are sorted by length together, so that little of a batch is padding."""
+
+
+class Block(nn.Module):
+    """Causal self-attention and a feed-forward layer, each behind a layer norm and beside a residual."""
+
+    def __init__(self, n_factors: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.n_heads, self.dropout = n_heads, dropout
+        self.attention_norm = nn.LayerNorm(n_factors)
+        self.projections = nn.Linear(n_factors, 3 * n_factors)
+        self.attention_output = nn.Linear(n_factors, n_factors)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(n_factors),
+            nn.Linear(n_factors, 2 * n_factors),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * n_factors, n_factors),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(b, length, n_factors) to the same; a position sees itself and what came before."""
+        n_people, length, width = states.shape
+        heads = self.projections(self.attention_norm(states)).view(n_people, length, 3, self.n_heads, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # (b, n_heads, length, width / n_heads) each
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout)
+        attended = self.attention_output(attended.transpose(1, 2).reshape(n_people, length, width))
+        states = states + F.dropout(attended, self.dropout, self.training)
+        refined: Tensor = states + self.feed_forward(states)
+        return refined
+
+
+class SelfAttention(nn.Module):
+    """Sequences of items to states, and states to logits of the catalogue through the same item embeddings."""
+
+    def __init__(
+        self, n_items: int, n_factors: int, n_heads: int, n_blocks: int, max_events: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.items = nn.Embedding(n_items + 1, n_factors, padding_idx=0)
+        self.positions = nn.Embedding(max_events, n_factors)
+        self.gaps = nn.Embedding(N_GAPS, n_factors)
+        self.blocks = nn.ModuleList(Block(n_factors, n_heads, dropout) for _ in range(n_blocks))
+        self.norm = nn.LayerNorm(n_factors)
+        self.item_bias = nn.Parameter(torch.zeros(n_items))
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.positions.weight, std=0.02)
+        nn.init.zeros_(self.gaps.weight)
+
+    def forward(self, item_rows: Tensor, gaps: Tensor) -> Tensor:
+        """item_rows, gaps: (b, length), oldest first, padded behind; states (b, length, n_factors)."""
+        positions = self.positions.weight[: item_rows.shape[1]]
+        states = self.dropout(self.items(item_rows) + self.gaps(gaps) + positions)
+        for block in self.blocks:
+            states = block(states)
+        normed: Tensor = self.norm(states)
+        return normed
+
+    def logits(self, states: Tensor, items: Tensor | None = None) -> Tensor:
+        """Logits of some items, or of all; (n, n_factors) to (n, n_items)."""
+        if items is None:
+            return states @ self.items.weight[1:].T + self.item_bias
+        return states @ self.items.weight[items + 1].T + self.item_bias[items]
+
+
+@dataclass(config=STRICT)
+class Sequential(Member):
+    """Next-item self-attention."""
+
+    n_factors: int = Field(
+        default=64, ge=4, le=1024, multiple_of=4, description="Width of embeddings and states."
+    )
+    n_heads: int = Field(default=2, ge=1, le=4, description="Attention heads; 1, 2 or 4.")
+    n_blocks: int = Field(default=2, ge=1, le=16, description="Attention blocks.")
+    max_events: int = Field(default=100, ge=2, le=1000, description="Most recent events that are read.")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="Higher for few people.")
+    n_epochs: int = Field(default=12, ge=1, le=1000, description="Passes over everybody's sequence.")
+    n_positions: int = Field(
+        default=24, ge=1, le=1000, description="Positions of a sequence that predict, an epoch."
+    )
+    batch_size: int = Field(default=64, ge=1, le=100_000, description="People a step.")
+    learning_rate: float = Field(default=4e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")
+    max_softmax_items: int = Field(
+        default=20_000,
+        ge=2,
+        le=10**7,
+        description="Catalogue up to which the loss sees every item; beyond, so many drawn a step.",
+    )
+    name: ClassVar[str] = "sequential"
+
+    def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
+        """Minimise the cross-entropy of each sampled next item."""
+        torch.manual_seed(seed)
+        rng = np.random.default_rng(seed)
+        self._known = interactions.item_counts() > 0
+        self._model = self._new_model(interactions.n_items)
+        sequences = [history.distinct() for history in interactions.histories if len(history) > 1]
+        sequences = [history for history in sequences if len(history) > 1]
+        self._warm_start(sequences, rng)
+        n_steps = self.n_epochs * -(-len(sequences) // self.batch_size)
+        optimizer = torch.optim.AdamW(self._model.parameters(), self.learning_rate, weight_decay=self.l2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=max(n_steps, 2), pct_start=0.15
+        )
+        self._model.train()
+        for step, rows in enumerate(self._batches(sequences, rng)):
+            loss = self._loss([sequences[row] for row in rows], rng)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if step % 10 == 9 or step == n_steps - 1:
+                if not torch.isfinite(loss):
+                    raise NotFinite(
+                        f"{self.name}: the loss is {loss.item()}; lower learning_rate ({self.learning_rate})"
+                    )
+                progress((step + 1) / n_steps, f"step {step + 1}/{n_steps}, loss {loss.item():.3f}")
+        self._model.eval()
+        return self
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[History]) -> Floats:
+        """NaN for items without events and for people with an empty history."""
+        recent = [history.distinct().last(self.max_events) for history in histories]
+        scores = np.full((len(recent), len(self._known)), np.nan, np.float32)
+        for start in range(0, len(recent), 256):
+            chunk = recent[start : start + 256]
+            states = self._model(*_encoded(chunk))
+            last = torch.tensor([max(len(history) - 1, 0) for history in chunk], dtype=torch.int64)
+            latest = states[torch.arange(len(chunk)), last]
+            scores[start : start + 256] = self._model.logits(latest).numpy()
+        scores[:, ~self._known] = np.nan
+        scores[[not len(history) for history in recent]] = np.nan
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as plain arrays."""
+        weights = {name: weight.numpy() for name, weight in self._model.state_dict().items()}
+        shape = np.array([self.n_factors, self.n_heads, self.n_blocks, self.max_events])
+        np.savez(folder / "sequential.npz", known=self._known, shape=shape, **weights)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        with np.load(folder / "sequential.npz") as arrays:
+            n_factors, n_heads, n_blocks, max_events = arrays["shape"].tolist()
+            member = cls(n_factors=n_factors, n_heads=n_heads, n_blocks=n_blocks, max_events=max_events)
+            member._known = arrays["known"]
+            member._model = member._new_model(len(member._known))
+            names = member._model.state_dict()
+            member._model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in names})
+        member._model.eval()
+        return member
+
+    def _new_model(self, n_items: int) -> SelfAttention:
+        return SelfAttention(
+            n_items, self.n_factors, self.n_heads, self.n_blocks, self.max_events, self.dropout
+        )
+
+    @torch.no_grad()
+    def _warm_start(self, sequences: Sequence[History], rng: np.random.Generator) -> None:
+        """Item embeddings from an SVD of who touched what, active people and popular items weighed down."""
+        touched = recency_matrix(sequences, len(self._known), np.inf)
+        n_of_person = np.maximum(touched.getnnz(axis=1), 1)
+        n_of_item = np.maximum(touched.getnnz(axis=0), 1)
+        scaled = sparse.diags_array(n_of_person**-0.5) @ touched @ sparse.diags_array(n_of_item**-0.25)
+        rank = min(self.n_factors, min(touched.shape) - 1)
+        weight = self._model.items.weight
+        weight.copy_(torch.from_numpy(rng.normal(0.0, 0.02, weight.shape).astype(np.float32)))
+        if rank > 0:
+            _, spectrum, items = randomized_svd(scaled, rank, random_state=int(rng.integers(2**31)))
+            vectors = items.T * np.sqrt(spectrum)
+            vectors *= WARM_START_DEVIATION / max(float(vectors.std()), 1e-9)
+            weight[1:, :rank] = torch.from_numpy(vectors.astype(np.float32))
+        weight[0] = 0.0
+
+    def _batches(
+        self, sequences: Sequence[History], rng: np.random.Generator
+    ) -> Iterator[npt.NDArray[np.int64]]:
+        lengths = np.minimum([len(history) for history in sequences], self.max_events + 1)
+        span = SORTED_BATCHES * self.batch_size
+        for _ in range(self.n_epochs):
+            order = rng.permutation(len(sequences))
+            together = [order[start : start + span] for start in range(0, len(order), span)]
+            by_length = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in together])
+            starts = np.arange(0, len(by_length), self.batch_size)
+            for start in rng.permutation(starts):
+                yield by_length[start : start + self.batch_size]
+
+    def _loss(self, sequences: Sequence[History], rng: np.random.Generator) -> Tensor:
+        """Cross-entropy of the next item at up to `n_positions` positions a sequence."""
+        item_rows, gaps = _encoded([self._window(history, rng) for history in sequences])
+        states, targets = self._model(item_rows[:, :-1], gaps[:, :-1]), item_rows[:, 1:]
+        draw = torch.from_numpy(rng.random(targets.shape, np.float32)).masked_fill(targets == 0, -1.0)
+        positions = draw.topk(min(self.n_positions, draw.shape[1]), dim=1).indices
+        chosen = targets.gather(1, positions)
+        predicting = states.gather(1, positions.unsqueeze(2).expand(-1, -1, states.shape[2]))
+        is_event = chosen > 0
+        next_items, predicting = chosen[is_event] - 1, predicting[is_event]  # (n,), (n, n_factors)
+        if len(self._known) <= self.max_softmax_items:
+            return F.cross_entropy(self._model.logits(predicting), next_items)
+        drawn = torch.from_numpy(rng.choice(len(self._known), self.max_softmax_items, replace=False))
+        items, position = torch.unique(torch.cat([next_items, drawn]), return_inverse=True)
+        return F.cross_entropy(self._model.logits(predicting, items), position[: len(next_items)])
+
+    def _window(self, history: History, rng: np.random.Generator) -> History:
+        """At most `max_events` + 1 events in a row, from anywhere; a basket's events in any order."""
+        first = int(rng.integers(0, max(len(history) - self.max_events, 1)))
+        span = slice(first, first + self.max_events + 1)
+        items, times, kinds = history.item_indices[span], history.times[span], history.kinds[span]
+        order = np.lexsort((rng.random(len(times)), times))
+        return History(items[order], times[order], kinds[order])
+
+
+def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor]:
+    """Item rows (0 is padding) and gap buckets; (n_people, longest) int64 both, oldest first."""
+    shape = (len(histories), max([1, *map(len, histories)]))
+    item_rows, gaps = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, history in enumerate(histories):
+        if not len(history):
+            continue
+        item_rows[row, : len(history)] = history.item_indices + 1
+        days = np.diff(history.times, prepend=history.times[0]) / SECONDS_PER_DAY
+        buckets = np.where(days > 0, 1 + np.ceil(np.log2(np.maximum(days, 1.0))), 0)
+        gaps[row, : len(history)] = np.minimum(buckets, N_GAPS - 1)
+    return torch.from_numpy(item_rows), torch.from_numpy(gaps)

@@ -1,0 +1,1 @@
+"""Members' settings, searched on the validation slice within a budget."""

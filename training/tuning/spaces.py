@@ -1,0 +1,59 @@
+"""What is searched of each member: the settings that move quality, each within bounds of its own.
+
+Narrower than the bounds of the settings themselves, which say what works at all.
+"""
+
+from __future__ import annotations
+
+from optuna.distributions import FloatDistribution as Reals
+from optuna.distributions import IntDistribution as Integers
+
+Space = dict[str, Reals | Integers]
+"""Setting to the interval it is drawn from, both ends included; log: evenly by ratio, not by difference."""
+
+SEARCH_SPACES: dict[str, Space] = {
+    "popularity": {"half_life_days": Reals(1, 365, log=True)},
+    "content": {"half_life": Reals(0.5, 300, log=True)},
+    "als": {
+        "n_factors": Integers(32, 256, log=True),
+        "l2": Reals(1, 300, log=True),
+        "alpha": Reals(0.5, 50, log=True),
+        "fit_half_life": Reals(5, 2000, log=True),
+        "fold_half_life": Reals(2, 500, log=True),
+    },
+    "knn": {
+        "n_neighbours": Integers(20, 2000, log=True),
+        "shrinkage": Reals(0.5, 200, log=True),
+        "popularity_power": Reals(0.2, 1.0),
+        "fit_half_life": Reals(2, 2000, log=True),
+        "fold_half_life": Reals(2, 2000, log=True),
+        "visit_decay": Reals(0.0, 1.0),
+        "person_weight": Reals(0.0, 2.0),
+    },
+    "ease": {
+        "l2": Reals(10, 5000, log=True),
+        "fit_half_life": Reals(5, 2000, log=True),
+        "fold_half_life": Reals(2, 2000, log=True),
+        "visit_decay": Reals(0.0, 1.0),
+    },
+    "visits": {
+        "l2": Reals(10, 2000, log=True),
+        "fit_half_life": Reals(5, 2000, log=True),
+        "fold_half_life": Reals(2, 2000, log=True),
+        "visit_decay": Reals(0.0, 1.0),
+        "person_weight": Reals(0.0, 2.0),
+    },
+    "neural": {
+        "n_factors": Integers(16, 128, log=True),
+        "n_epochs": Integers(1, 20, log=True),
+        "learning_rate": Reals(3e-4, 2e-2, log=True),
+        "half_life": Reals(2, 200, log=True),
+    },
+    "sequential": {
+        "n_factors": Integers(32, 128, log=True),
+        "dropout": Reals(0.0, 0.6),
+        "n_epochs": Integers(3, 40, log=True),
+        "learning_rate": Reals(5e-4, 1e-2, log=True),
+    },
+}
+"""By member name."""

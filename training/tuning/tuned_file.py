@@ -1,0 +1,28 @@
+"""What tuning found as a settings file: a TOML of the changed values alone, for `--settings`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.settings import TrainingSettings, dump_settings
+
+HEAD = "# Found by tuning on the validation slice; every other setting stays at what it was.\n"
+
+
+def write_tuned(before: TrainingSettings, after: TrainingSettings, file: Path) -> None:
+    """Write the values of `after` that differ from `before`; read over `before` they give `after`."""
+    old, new = dump_settings(before), dump_settings(after)
+    changed = {name: value for name, value in new.items() if value != old[name]}
+    tables = {name: value for name, value in changed.items() if isinstance(value, dict)}
+    lines = [HEAD, *_lines({name: changed[name] for name in changed.keys() - tables.keys()})]
+    for name, table in tables.items():
+        differing = {setting: value for setting, value in table.items() if value != old[name][setting]}
+        lines += [f"\n[{name}]\n", *_lines(differing)]
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    """Numbers, strings and truth values look the same in TOML as in JSON."""
+    return [f"{name} = {json.dumps(value)}\n" for name, value in sorted(values.items())]

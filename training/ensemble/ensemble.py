@@ -1,4 +1,4 @@
-"""The ensemble: members, the moment's item features, and a strategy that was fitted on what members had not seen."""
+"""The ensemble: members, items as they stood, and a strategy that was fitted on what members had not seen."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 
 from models.history import History
 from training.data.dataset import Interactions
-from training.data.split import Questions
-from training.ensemble.meta_features import ItemFeatures, feature_names, meta_features, seen_mask
-from training.ensemble.stacking import Stacking
+from training.ensemble.item_timeline import ItemTimeline
+from training.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
+from training.ensemble.pairs import CHUNK
+from training.ensemble.strategies import STRATEGIES
 from training.ensemble.strategy import Strategy
-from training.members.content import Content
-from training.members.factorization import Factorization
+from training.members import MEMBERS
+from training.members.ease import EASE, VisitEASE
+from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
-from training.members.neural import NeuralCF
-from training.members.popularity import Popularity
 
-CHUNK = 128
-"""People scored together: 128 x 4,000 items x 19 features is 39 MB."""
-
-STRATEGIES: dict[str, type[Strategy]] = {Stacking.name: Stacking}
-MEMBERS: dict[str, type[Member]] = {
-    member.name: member for member in (Popularity, Content, Factorization, NeuralCF)
-}
+Items = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -34,32 +30,69 @@ class Ensemble:
     """Fitted members and the strategy that weighs them."""
 
     members: list[Member]
-    item_features: ItemFeatures
+    timeline: ItemTimeline
     strategy: Strategy
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return self.timeline.n_items
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
         chunks = [
             self._score_chunk(histories[start : start + CHUNK]) for start in range(0, len(histories), CHUNK)
         ]
-        n_items = len(self.item_features.values)
-        return np.concatenate([np.zeros((0, n_items), np.float32), *chunks])
+        return np.concatenate([np.zeros((0, self.n_items), np.float32), *chunks])
+
+    def score_candidates(
+        self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
+    ) -> tuple[Items, Floats]:
+        """Logits of the members' `n_top` favourites and of `n_uniform` items drawn uniformly, a person.
+
+        Favourites are those of the members' consensus, so that the strategy, which may be slow, is asked about
+        candidates alone. Items and logits are (n_people, n_top + n_uniform); -inf where the item was seen.
+        """
+        parts = [
+            self._candidates_chunk(histories[start : start + CHUNK], n_top, n_uniform, rng)
+            for start in range(0, len(histories), CHUNK)
+        ]
+        items, logits = zip(*parts, strict=True)
+        return np.concatenate(items), np.concatenate(logits)
+
+    def describe(self, histories: Sequence[History]) -> Floats:
+        """The meta-features of every item; (n_people, n_items, n_features). For a chunk of people at a time."""
+        scores = {member.name: member.score(histories) for member in self.members}
+        return meta_features(scores, histories, self.timeline)
 
     def refitted_on(self, members: list[Member], interactions: Interactions) -> Ensemble:
         """The same strategy over members that were fitted again on a longer past."""
-        return replace(self, members=members, item_features=ItemFeatures.at(interactions))
+        return replace(self, members=members, timeline=ItemTimeline.of(interactions))
 
     def feature_weights(self) -> dict[str, float]:
         """How much each meta-feature counts."""
         names = feature_names([member.name for member in self.members])
         return dict(zip(names, self.strategy.weights().tolist(), strict=True))
 
+    def item_items(self) -> Floats | sparse.csr_matrix:
+        """What one item says of another, by the member that knows best; (n_items, n_items), zeros if none does.
+
+        The student's co-occurrence term starts from it.
+        """
+        by_name = {member.name: member for member in self.members}
+        for kind in (VisitEASE, EASE, ItemKNN):
+            if kind.name in by_name:
+                member = by_name[kind.name]
+                assert isinstance(member, kind)
+                return member.item_items
+        return sparse.csr_matrix(0.0 * sparse.eye_array(self.n_items, dtype=np.float32))
+
     def save(self, folder: Path) -> None:
         """Write everything that scoring needs."""
         folder.mkdir(parents=True, exist_ok=True)
         for member in self.members:
             member.save(folder)
-        self.item_features.save(folder)
+        self.timeline.save(folder)
         self.strategy.save(folder)
         names = [self.strategy.name, *(member.name for member in self.members)]
         (folder / "parts.txt").write_text("\n".join(names))
@@ -70,44 +103,25 @@ class Ensemble:
         strategy, *members = (folder / "parts.txt").read_text().split()
         return Ensemble(
             [MEMBERS[name].load(folder) for name in members],
-            ItemFeatures.load(folder),
+            ItemTimeline.load(folder),
             STRATEGIES[strategy].load(folder),
         )
 
     def _score_chunk(self, histories: Sequence[History]) -> Floats:
-        scores = {member.name: member.score(histories) for member in self.members}
-        logits = self.strategy.logit(meta_features(scores, histories, self.item_features))
-        logits[seen_mask(histories, logits.shape[1])] = -np.inf
+        logits = self.strategy.logit(self.describe(histories))
+        logits[seen_mask(histories, self.n_items)] = -np.inf
         return logits
 
-
-def fit_ensemble(
-    members: list[Member],
-    interactions: Interactions,
-    questions: Questions,
-    strategy: Strategy,
-    *,
-    n_negatives: int,
-    seed: int,
-) -> Ensemble:
-    """Fit a strategy on questions about a slice that the members have not seen.
-
-    A pair is one person and one unseen item: all of the truth, and n_negatives items a person drawn uniformly
-    from the rest. Harder negatives make the logit a worse ranking of the whole catalogue.
-    """
-    rng = np.random.default_rng(seed)
-    item_features = ItemFeatures.at(interactions)
-    features, labels = [], []
-    for start in range(0, len(questions), CHUNK):
-        chunk = questions.take(np.arange(start, min(start + CHUNK, len(questions))))
-        scores = {member.name: member.score(chunk.histories) for member in members}
-        pairs = meta_features(scores, chunk.histories, item_features)
-        for row in range(len(chunk)):
-            taken = chunk.truth[row]
-            touched = np.concatenate([taken, chunk.histories[row].item_indices])
-            others = np.setdiff1d(np.arange(interactions.n_items), touched)
-            negatives = rng.choice(others, min(n_negatives, len(others)), replace=False)
-            features.append(pairs[row, np.concatenate([taken, negatives])])
-            labels.append(np.arange(len(taken) + len(negatives)) < len(taken))
-    strategy.fit(np.concatenate(features), np.concatenate(labels), seed=seed)
-    return Ensemble(members, item_features, strategy)
+    def _candidates_chunk(
+        self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
+    ) -> tuple[Items, Floats]:
+        features = self.describe(histories)
+        is_seen = seen_mask(histories, self.n_items)
+        opinion = np.where(is_seen, -np.inf, consensus(features, len(self.members)))
+        n_top = min(n_top, self.n_items)
+        top = np.argpartition(-opinion, max(n_top - 1, 0), axis=1)[:, :n_top]
+        uniform = rng.integers(0, self.n_items, (len(histories), min(n_uniform, self.n_items)))
+        items = np.concatenate([top, uniform], axis=1)
+        logits = self.strategy.logit(np.take_along_axis(features, items[:, :, None], axis=1))
+        logits[np.take_along_axis(is_seen, items, axis=1)] = -np.inf
+        return items.astype(np.int32), logits

@@ -8,88 +8,85 @@ from the past alone, so it is the same while the ensemble is fitted, while it te
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from models.history import SECONDS_PER_DAY, History
-from training.data.dataset import Interactions
+from models.history import History
+from training.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from training.members.member import Floats
-from training.members.popularity import decayed_popularity
+from training.members.recency import visit_numbers
 
-PLAIN_FEATURES = (
-    "log_popularity_7d",
-    "log_popularity_30d",
-    "log_popularity_all",
-    "item_idle_log_days",
-    "item_age_log_days",
+MEMBER_FEATURES = ("z", "rank", "missing")
+PERSON_FEATURES = (
     "history_log_length",
+    "last_visit_log_length",
+    "history_log_popularity",
+    "last_visit_log_popularity",
 )
-
-
-@dataclass(frozen=True)
-class ItemFeatures:
-    """Plain features of items at a moment; values (n_items, n_item_features) float32, until in Unix seconds."""
-
-    values: Floats
-    until: int
-
-    @staticmethod
-    def at(interactions: Interactions) -> ItemFeatures:
-        """Popularity over three horizons, days since the last event and since the first, logged."""
-        histories, n_items, until = interactions.histories, interactions.n_items, interactions.until
-        last_seen = np.full(n_items, until - 3650 * int(SECONDS_PER_DAY))
-        np.maximum.at(last_seen, histories.item_indices, histories.times)
-        first_seen = np.minimum(interactions.catalogue.first_seen, until)
-        columns = [
-            np.log1p(decayed_popularity(interactions, half_life_days))
-            for half_life_days in (7.0, 30.0, np.inf)
-        ]
-        columns += [np.log1p((until - moment) / SECONDS_PER_DAY) for moment in (last_seen, first_seen)]
-        return ItemFeatures(np.stack(columns, axis=1).astype(np.float32), until)
-
-    def save(self, folder: Path) -> None:
-        """Write them as one file."""
-        np.savez(folder / "item_features.npz", values=self.values, until=self.until)
-
-    @staticmethod
-    def load(folder: Path) -> ItemFeatures:
-        """Read what `save` wrote."""
-        with np.load(folder / "item_features.npz") as arrays:
-            return ItemFeatures(arrays["values"], int(arrays["until"]))
+PLAIN_FEATURES = (*ITEM_FEATURES, *PERSON_FEATURES)
+POPULARITY = ITEM_FEATURES.index("log_popularity_all")
 
 
 def feature_names(member_names: Sequence[str]) -> list[str]:
     """Names of the columns that `meta_features` makes, in order."""
-    per_member = [f"{name}_{part}" for name in member_names for part in ("z", "rank", "missing")]
+    per_member = [f"{name}_{part}" for name in member_names for part in MEMBER_FEATURES]
     return [*per_member, *PLAIN_FEATURES]
 
 
+def member_columns(member_names: Sequence[str]) -> dict[str, list[int]]:
+    """Which columns of `meta_features` belong to each member."""
+    width = len(MEMBER_FEATURES)
+    return {
+        name: list(range(width * position, width * (position + 1)))
+        for position, name in enumerate(member_names)
+    }
+
+
 def meta_features(
-    scores: Mapping[str, Floats], histories: Sequence[History], item_features: ItemFeatures
+    scores: Mapping[str, Floats], histories: Sequence[History], timeline: ItemTimeline
 ) -> Floats:
     """Describe every (person, item) pair; (n_people, n_items, n_features) float32, no NaN.
 
     scores: per member (n_people, n_items), NaN where it has no opinion. Items of the history are left out of
     means and ranks, and their rows mean nothing: they are masked wherever scores are used.
     """
-    n_people, n_items = len(histories), len(item_features.values)
-    n_features = 3 * len(scores) + len(PLAIN_FEATURES)
-    features = np.empty((n_people, n_items, n_features), np.float32)
+    n_people, n_items = len(histories), timeline.n_items
+    width, first = len(MEMBER_FEATURES), len(MEMBER_FEATURES) * len(scores)
+    features = np.empty((n_people, n_items, first + len(PLAIN_FEATURES)), np.float32)
     is_seen = seen_mask(histories, n_items)
     for position, member_scores in enumerate(scores.values()):
         opinions = np.where(is_seen, np.nan, member_scores)
-        features[:, :, 3 * position] = _standardised(opinions)
-        features[:, :, 3 * position + 1] = -np.log1p(_ranks(opinions))
-        features[:, :, 3 * position + 2] = np.isnan(opinions)
-    n_item_features = item_features.values.shape[1]
-    first = 3 * len(scores)
-    features[:, :, first : first + n_item_features] = item_features.values
+        features[:, :, width * position] = _standardised(opinions)
+        features[:, :, width * position + 1] = -np.log1p(_ranks(opinions))
+        features[:, :, width * position + 2] = np.isnan(opinions)
+    features[:, :, first : first + len(ITEM_FEATURES)] = timeline.at(histories)
     # Not how long the person has been away: the student cannot know it, and it moves all items alike.
-    features[:, :, first + n_item_features] = np.log1p([len(history) for history in histories])[:, None]
+    features[:, :, first + len(ITEM_FEATURES) :] = person_features(histories, timeline)[:, None, :]
     return features
+
+
+def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Floats:
+    """How long the history and its last visit are, and how popular their items; (n_people, 4) float32."""
+    popularity = timeline.values[0, :, POPULARITY].astype(np.float32)
+    features = np.zeros((len(histories), len(PERSON_FEATURES)), np.float32)
+    for row, history in enumerate(histories):
+        if len(history):
+            numbers = visit_numbers(history)
+            last_visit = history.item_indices[numbers == numbers[-1]]
+            features[row] = (
+                np.log1p(len(history)),
+                np.log1p(len(last_visit)),
+                popularity[history.item_indices].mean(),
+                popularity[last_visit].mean(),
+            )
+    return features
+
+
+def consensus(features: Floats, n_members: int) -> Floats:
+    """The members' mean standardised score, a strategy-free first opinion; (n_people, n_items) of meta-features."""
+    width = len(MEMBER_FEATURES)
+    return np.asarray(features[:, :, 0 : width * n_members : width].mean(axis=2))
 
 
 def seen_mask(histories: Sequence[History], n_items: int) -> npt.NDArray[np.bool_]:
@@ -104,16 +101,16 @@ def _standardised(opinions: Floats) -> Floats:
     """Per person to mean 0 and deviation 1 over what is not NaN; NaN becomes 0. (n_people, n_items)."""
     is_known = ~np.isnan(opinions)
     n_known = np.maximum(is_known.sum(axis=1, keepdims=True), 1)
-    filled = np.where(is_known, opinions, 0.0)
+    filled = np.where(is_known, opinions, np.float32(0.0))
     mean = filled.sum(axis=1, keepdims=True) / n_known
     centred = np.where(is_known, filled - mean, 0.0)
     deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / n_known)
     return (centred / np.maximum(deviation, 1e-6)).astype(np.float32)
 
 
-def _ranks(opinions: Floats) -> npt.NDArray[np.int64]:
+def _ranks(opinions: Floats) -> npt.NDArray[np.int32]:
     """1 for a person's best item; NaN ranks last. (n_people, n_items)."""
     order = np.argsort(-np.nan_to_num(opinions, nan=-np.inf), axis=1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, opinions.shape[1] + 1)[None, :], axis=1)
+    ranks = np.empty(order.shape, np.int32)
+    np.put_along_axis(ranks, order, np.arange(1, opinions.shape[1] + 1, dtype=np.int32)[None, :], axis=1)
     return ranks

@@ -12,8 +12,8 @@ from pydantic.dataclasses import dataclass
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from training.ensemble.strategy import Strategy
-from training.members.member import Floats
+from training.ensemble.strategy import Labels, People, Strategy
+from training.members.member import Floats, Progress, no_progress
 from training.strict import STRICT
 
 
@@ -24,7 +24,15 @@ class Stacking(Strategy):
     l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the weights.")
     name: ClassVar[str] = "stacking"
 
-    def fit(self, features: Floats, labels: npt.NDArray[np.bool_], *, seed: int) -> Self:
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
         """Standardise, fit by L-BFGS, then fold the standardisation into the coefficients."""
         scaler = StandardScaler().fit(features)
         model = LogisticRegression(C=1.0 / self.l2, max_iter=1000, random_state=seed)

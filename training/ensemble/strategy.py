@@ -1,6 +1,7 @@
 """The contract of a combining strategy: labelled meta-features in, a purchase logit out.
 
-Stacking is one; bagging and boosting are others on the same features.
+One tree, bagging, AdaBoost, gradient boosting and stacking are strategies on the same features, and so is the
+stacking of those.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from training.members.member import Floats
+from training.members.member import Floats, Progress, no_progress
+
+Labels = npt.NDArray[np.bool_]
+"""Whether each pair was taken; (n_pairs,)."""
+People = npt.NDArray[np.int64]
+"""Whom each pair belongs to, any numbering; (n_pairs,). Pairs of one person are not independent."""
 
 
 class Strategy(ABC):
@@ -21,16 +27,24 @@ class Strategy(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def fit(self, features: Floats, labels: npt.NDArray[np.bool_], *, seed: int) -> Self:
-        """Learn from pairs: features (n_pairs, n_features), labels (n_pairs,)."""
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Learn from pairs, from scratch: features (n_pairs, n_features) without NaN, both labels present."""
 
     @abstractmethod
     def logit(self, features: Floats) -> Floats:
-        """Log-odds of each pair; (..., n_features) to (...,) float32."""
+        """Log-odds of each pair at the rate of the fitted pairs; (..., n_features) to (...,) float32."""
 
     @abstractmethod
     def weights(self) -> npt.NDArray[np.float64]:
-        """How much each feature counts, for the report; (n_features,)."""
+        """How much each feature counts, for the report; (n_features,), comparable within one strategy only."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -39,4 +53,4 @@ class Strategy(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; logits are equal to the bit."""

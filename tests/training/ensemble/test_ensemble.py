@@ -6,16 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from models.history import History
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
+from tests.support.pairs import linear_pairs
 from training.data.split import Split, split_by_time
-from training.ensemble.ensemble import Ensemble, fit_ensemble
+from training.ensemble import ensemble as ensemble_module
+from training.ensemble.ensemble import Ensemble
+from training.ensemble.item_timeline import ItemTimeline
+from training.ensemble.meta_features import consensus, seen_mask
+from training.ensemble.pairs import describe_pairs
 from training.ensemble.stacking import Stacking
 from training.members.content import Content
+from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
+from training.members.knn import ItemKNN
 from training.members.member import Member
 from training.members.popularity import Popularity
+
+N = N_ITEMS + 1
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +37,26 @@ def split() -> Split:
 
 def fitted_members(split: Split) -> list[Member]:
     members: list[Member] = [Popularity(), Content(), Factorization(n_factors=8, l2=1.0)]
-    return [member.fit(split.past(), seed=0) for member in members]
+    return [member.fit(split.past, seed=0) for member in members]
 
 
 @pytest.fixture(scope="module")
 def ensemble(split: Split) -> Ensemble:
-    return fit_ensemble(
-        fitted_members(split), split.past(), split.validation(), Stacking(), n_negatives=30, seed=0
-    )
+    members, timeline = fitted_members(split), ItemTimeline.of(split.past)
+    pairs = describe_pairs(members, timeline, split.validation, n_negatives=30, seed=0)
+    strategy = Stacking().fit(pairs.features, pairs.labels, pairs.people, seed=0)
+    return Ensemble(members, timeline, strategy)
 
 
 def test_the_top_of_the_list_is_the_persons_block(ensemble: Ensemble, split: Split) -> None:
-    questions = split.test()
+    questions = split.test
     best = np.argmax(ensemble.score(questions.histories)[:, :N_ITEMS], axis=1)
     right = [block_of_item(item) == user % 4 for item, user in zip(best, questions.user_indices, strict=True)]
     assert np.mean(right) > 0.95
 
 
 def test_items_of_the_history_are_masked(ensemble: Ensemble, split: Split) -> None:
-    history = split.test().histories[0]
+    history = split.test.histories[0]
     scores = ensemble.score([history])[0]
     assert np.isneginf(scores[history.item_indices]).all()
     assert np.isfinite(np.delete(scores, history.item_indices)).all()
@@ -54,11 +67,11 @@ def test_strangers_and_new_items_get_finite_scores(ensemble: Ensemble) -> None:
 
 
 def test_no_people_give_no_rows(ensemble: Ensemble) -> None:
-    assert ensemble.score([]).shape == (0, N_ITEMS + 1)
+    assert ensemble.score([]).shape == (0, N)
 
 
 def test_logits_rank_as_probabilities_do(ensemble: Ensemble, split: Split) -> None:
-    questions = split.validation()
+    questions = split.validation
     scores = ensemble.score(questions.histories)
     taken = np.concatenate([scores[row, truth] for row, truth in enumerate(questions.truth)])
     assert np.median(taken) > np.median(scores[np.isfinite(scores)])
@@ -66,15 +79,15 @@ def test_logits_rank_as_probabilities_do(ensemble: Ensemble, split: Split) -> No
 
 def test_a_loaded_ensemble_scores_equally(ensemble: Ensemble, split: Split, tmp_path: Path) -> None:
     ensemble.save(tmp_path)
-    histories = split.test().histories[:5]
+    histories = split.test.histories[:5]
     np.testing.assert_array_equal(Ensemble.load(tmp_path).score(histories), ensemble.score(histories))
 
 
 def test_refitting_members_keeps_the_strategy(ensemble: Ensemble, split: Split) -> None:
-    longer = split.past_and_validation()
+    longer = split.past_and_validation
     refitted = ensemble.refitted_on([member.fit(longer, seed=0) for member in fitted_members(split)], longer)
     assert refitted.strategy is ensemble.strategy
-    assert refitted.item_features.until == split.test_start
+    assert refitted.timeline.until == split.cuts["test_start"]
 
 
 def test_each_feature_has_a_weight(ensemble: Ensemble) -> None:
@@ -82,16 +95,81 @@ def test_each_feature_has_a_weight(ensemble: Ensemble) -> None:
     assert weights["als_z"] + weights["als_rank"] + weights["content_z"] + weights["content_rank"] > 0
 
 
-def test_stacking_logits_equal_scikit_learns(ensemble: Ensemble) -> None:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
+def test_people_scored_in_parts_are_scored_alike(
+    ensemble: Ensemble, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    histories = split.test.histories[:7]
+    whole = ensemble.score(histories)
+    monkeypatch.setattr(ensemble_module, "CHUNK", 3)
+    np.testing.assert_allclose(ensemble.score(histories), whole, rtol=1e-4, atol=1e-4)
 
-    rng = np.random.default_rng(0)
-    features = rng.normal(3.0, 2.0, (200, 4)).astype(np.float32)
-    labels = features[:, 0] + rng.normal(0, 1, 200) > 3.0
-    scaler = StandardScaler().fit(features)
-    reference = LogisticRegression(max_iter=1000).fit(scaler.transform(features), labels)
-    ours = Stacking().fit(features, labels, seed=0).logit(features)
-    np.testing.assert_allclose(
-        ours, reference.decision_function(scaler.transform(features)), rtol=1e-3, atol=1e-3
-    )
+
+def test_candidates_have_the_logits_of_their_items(ensemble: Ensemble, split: Split) -> None:
+    histories = split.test.histories[:9]
+    items, logits = ensemble.score_candidates(histories, 5, 20, np.random.default_rng(0))
+    assert items.shape == logits.shape == (9, 25)
+    expected = np.take_along_axis(ensemble.score(histories), items, axis=1)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_candidates_are_the_unseen_favourites_of_the_members(
+    ensemble: Ensemble, split: Split
+) -> None:
+    histories = split.test.histories[:9]
+    n_top = 50  # of some 55 unseen items, so that the least liked of them are not far
+    items, logits = ensemble.score_candidates(histories, n_top, 20, np.random.default_rng(0))
+    opinion = consensus(ensemble.describe(histories), len(ensemble.members))
+    opinion[seen_mask(histories, N)] = -np.inf
+    for row in range(len(histories)):
+        assert set(items[row, :n_top]) == set(np.argsort(-opinion[row])[:n_top])
+    assert np.isfinite(logits[:, :n_top]).all()
+
+
+def test_the_other_candidates_are_any_items_and_seen_ones_are_masked(
+    ensemble: Ensemble, split: Split
+) -> None:
+    histories = split.test.histories[:40]
+    items, logits = ensemble.score_candidates(histories, 0, N, np.random.default_rng(0))
+    assert set(items.ravel()) == set(range(N))
+    is_seen = np.take_along_axis(seen_mask(histories, N), items, axis=1)
+    np.testing.assert_array_equal(np.isneginf(logits), is_seen)
+
+
+def test_a_small_catalogue_is_a_candidate_as_a_whole(ensemble: Ensemble, split: Split) -> None:
+    items, _ = ensemble.score_candidates(split.test.histories[:1], 1_000, 1_000, np.random.default_rng(0))
+    assert set(items[0, :N]) == set(range(N))
+    assert items.shape == (1, 2 * N)
+
+
+def test_the_generator_draws_the_other_candidates(ensemble: Ensemble, split: Split) -> None:
+    def drawn(seed: int) -> list[int]:
+        items, _ = ensemble.score_candidates(split.test.histories[:1], 3, 20, np.random.default_rng(seed))
+        return items[0, 3:].tolist()
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_visits_say_best_what_goes_with_what_then_ease_then_neighbours(split: Split) -> None:
+    knn, ease, visits = (member.fit(split.past, seed=0) for member in (ItemKNN(), EASE(), VisitEASE()))
+
+    def item_items(*members: Member) -> object:
+        return Ensemble([*members], ItemTimeline.of(split.past), Stacking()).item_items()
+
+    assert item_items(ease, visits, knn) is visits.item_items
+    assert item_items(knn, ease) is ease.item_items
+    assert item_items(Popularity(), knn) is knn.item_items
+
+
+def test_without_such_a_member_nothing_goes_with_anything(ensemble: Ensemble) -> None:
+    nothing = ensemble.item_items()
+    assert nothing.shape == (N, N)
+    assert not sparse.csr_matrix(nothing).count_nonzero()
+
+
+def test_stacking_logits_equal_scikit_learns() -> None:
+    pairs = linear_pairs()
+    scaler = StandardScaler().fit(pairs.features)
+    reference = LogisticRegression(max_iter=1000).fit(scaler.transform(pairs.features), pairs.labels)
+    ours = Stacking().fit(pairs.features, pairs.labels, pairs.people, seed=0).logit(pairs.features)
+    expected = reference.decision_function(scaler.transform(pairs.features))
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-3)

@@ -3,12 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.history import Event, History
-from training.ensemble.meta_features import ItemFeatures, feature_names, meta_features, seen_mask
+from models.history import SECONDS_PER_DAY, Event, History
+from training.ensemble.item_timeline import ItemTimeline
+from training.ensemble.meta_features import (
+    consensus,
+    feature_names,
+    member_columns,
+    meta_features,
+    person_features,
+    seen_mask,
+)
 from training.members.member import Floats
 
-ITEMS = ItemFeatures(np.arange(20, dtype=np.float32).reshape(4, 5), until=100)
+ITEMS = ItemTimeline(np.arange(20, dtype=np.float16).reshape(1, 4, 5), until=100, step_seconds=0)
+"""Features of item i are 5 i and the four numbers after it; its popularity is 5 i + 2."""
 STRANGER = History.empty()
+DAY = int(SECONDS_PER_DAY)
 
 
 def features_of(scores: list[float], history: History = STRANGER) -> dict[str, Floats]:
@@ -59,3 +69,38 @@ def test_plain_features_follow_the_item_and_the_history() -> None:
 def test_the_mask_marks_what_each_person_touched() -> None:
     mask = seen_mask([History.from_events([Event(2, 1)]), STRANGER], 3)
     np.testing.assert_array_equal(mask, [[False, False, True], [False, False, False]])
+
+
+def test_items_are_described_as_they_stood_when_each_was_asked() -> None:
+    values = np.stack([np.full((4, 5), moment, np.float16) for moment in (0, 1, 2)])
+    timeline = ItemTimeline(values, until=100, step_seconds=10)
+    people = [History.from_events([Event(0, time)]) for time in (100, 85)]
+    described = meta_features({"one": np.zeros((2, 4), np.float32)}, people, timeline)
+    column = feature_names(["one"]).index("log_popularity_7d")
+    np.testing.assert_array_equal(described[:, :, column], [[0] * 4, [2] * 4])
+
+
+def test_each_member_has_the_columns_that_bear_its_name() -> None:
+    names = feature_names(["one", "two"])
+    for member, columns in member_columns(["one", "two"]).items():
+        assert [names[column] for column in columns] == [
+            f"{member}_{part}" for part in ("z", "rank", "missing")
+        ]
+
+
+def test_a_person_is_described_by_the_length_and_popularity_of_history_and_last_visit() -> None:
+    history = History.from_events([Event(0, 0), Event(1, 2 * DAY), Event(3, 2 * DAY)])
+    (found,) = person_features([history], ITEMS)
+    np.testing.assert_allclose(found, [np.log1p(3), np.log1p(2), (2 + 7 + 17) / 3, (7 + 17) / 2], rtol=1e-6)
+
+
+def test_nothing_is_said_of_a_person_without_a_history() -> None:
+    known = History.from_events([Event(1, 0)])
+    np.testing.assert_array_equal(person_features([STRANGER, known], ITEMS)[0], np.zeros(4))
+
+
+def test_the_consensus_is_the_mean_of_the_members_standardised_scores() -> None:
+    one, two = np.array([[1, 2, 3, 6]], np.float32), np.array([[60, 20, 30, 10]], np.float32)
+    described = meta_features({"one": one, "two": two}, [STRANGER], ITEMS)
+    expected = sum((scores - scores.mean()) / scores.std() for scores in (one, two)) / 2
+    np.testing.assert_allclose(consensus(described, 2), expected, rtol=1e-5)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.pairs import Pairs, linear_pairs, striped_pairs
+from training.ensemble.choice import Choice, choose_strategy
+from training.ensemble.cross_fits import Factory
+from training.ensemble.decision_tree import DecisionTree
+from training.ensemble.stacking import Stacking
+from training.ensemble.super_stacking import SuperStacking
+from training.errors import TooLittleData
+
+CANDIDATES: dict[str, Factory] = {"tree": lambda: DecisionTree(min_leaf_pairs=20), "stacking": Stacking}
+LINEAR, STRIPED = linear_pairs(), striped_pairs()
+
+
+def chosen(pairs: Pairs, candidates: dict[str, Factory] = CANDIDATES) -> Choice:
+    return choose_strategy(candidates, pairs.features, pairs.labels, pairs.people, seed=0)
+
+
+@pytest.fixture(scope="module")
+def linear() -> Choice:
+    return chosen(LINEAR)
+
+
+def test_a_line_is_chosen_where_the_truth_is_one(linear: Choice) -> None:
+    assert linear.name == "stacking"
+
+
+def test_a_tree_is_chosen_where_no_line_tells_them_apart() -> None:
+    assert chosen(STRIPED).name == "tree"
+
+
+def test_the_chosen_one_is_fitted_on_everybody(linear: Choice) -> None:
+    everybody = Stacking().fit(LINEAR.features, LINEAR.labels, LINEAR.people, seed=0)
+    np.testing.assert_array_equal(linear.strategy.logit(LINEAR.features), everybody.logit(LINEAR.features))
+
+
+def test_the_margin_is_the_lead_over_the_second_best(linear: Choice) -> None:
+    standings = linear.standings
+    assert linear.margin == pytest.approx(standings["stacking"].ndcg - standings["tree"].ndcg)
+    assert linear.margin_interval == standings["tree"].lead_interval
+    low, high = standings["tree"].lead_interval
+    assert 0 < low < standings["tree"].lead_of_best < high
+
+
+def test_one_candidate_has_no_margin() -> None:
+    only = chosen(LINEAR, {"stacking": Stacking})
+    assert (only.name, only.margin, only.margin_interval) == ("stacking", None, None)
+
+
+def test_figures_are_of_people_not_seen() -> None:
+    # A tree that learns every pair by heart would have an AUC of 1 with its own people.
+    by_heart: Factory = lambda: DecisionTree(max_depth=30, min_leaf_pairs=1)  # noqa: E731
+    standing = chosen(LINEAR, {"tree": by_heart}).standings["tree"]
+    assert standing.auc < 0.95
+    assert standing.accuracy < 0.9
+
+
+def test_calibrated_probabilities_are_of_balanced_pairs(linear: Choice) -> None:
+    standing = linear.standings["stacking"]
+    n_pairs = standing.reliability.n_pairs
+    assert np.average(standing.reliability.observed, weights=n_pairs) == pytest.approx(0.5)
+    assert np.average(standing.reliability.predicted, weights=n_pairs) == pytest.approx(0.5, abs=0.02)
+    assert standing.ece < 0.06
+    assert standing.brier < 0.16
+
+
+def test_the_calibration_undoes_the_rate_of_the_pairs(linear: Choice) -> None:
+    rate = LINEAR.labels.mean()
+    assert linear.calibration.slope == pytest.approx(1.0, abs=0.15)
+    assert linear.calibration.intercept == pytest.approx(np.log((1 - rate) / rate), abs=0.3)
+
+
+def test_a_combination_of_the_candidates_is_a_candidate() -> None:
+    stack: Factory = lambda: SuperStacking().over(CANDIDATES)  # noqa: E731
+    choice = chosen(STRIPED, {**CANDIDATES, "super_stacking": stack})
+    standings = choice.standings
+    assert standings["super_stacking"].auc > standings["stacking"].auc + 0.2
+    assert standings["super_stacking"].seconds > standings["tree"].seconds
+
+
+def test_too_few_people_are_refused() -> None:
+    few = linear_pairs(n_people=4)
+    with pytest.raises(TooLittleData, match="4 people"):
+        chosen(few)

@@ -1,0 +1,112 @@
+"""Pairs whose item can be read back: it is a feature of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytest
+
+from models.history import Event, History
+from training.data.split import Questions
+from training.ensemble import pairs
+from training.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
+from training.ensemble.meta_features import MEMBER_FEATURES, feature_names
+from training.ensemble.pairs import Pairs, describe_pairs
+from training.members.member import Floats, Member
+
+N_ITEMS = 12
+WHICH_ITEM = len(MEMBER_FEATURES)
+"""The first feature of an item is its index."""
+
+
+class Rising(Member):
+    """Scores item i as i."""
+
+    name: ClassVar[str] = "rising"
+
+    def fit(self, interactions: Any, **_: Any) -> Self:
+        raise NotImplementedError
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        return np.tile(np.arange(N_ITEMS, dtype=np.float32), (len(histories), 1))
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        raise NotImplementedError
+
+
+def history(*items: int) -> History:
+    return History.from_events(Event(item, 1_000 + step) for step, item in enumerate(items))
+
+
+QUESTIONS = Questions(
+    np.array([7, 7, 3], np.int32),
+    [history(0, 1), history(0, 1, 2), history(5)],
+    [np.array([2], np.int32), np.array([3], np.int32), np.array([6, 9], np.int32)],
+)
+"""Person 7 is asked twice, person 3 once about two items."""
+
+
+def described(*, n_negatives: int = 4, seed: int = 0, **rest: Any) -> Pairs:
+    values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
+    values[0, :, 0] = np.arange(N_ITEMS)
+    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
+    return describe_pairs([Rising()], timeline, QUESTIONS, n_negatives=n_negatives, seed=seed, **rest)
+
+
+def items(found: Pairs) -> list[list[int]]:
+    """Of each question; the truth begins a question's pairs."""
+    all_items = found.features[:, WHICH_ITEM].astype(int)
+    starts = np.flatnonzero(np.diff(found.labels.astype(int), prepend=0) == 1)[1:]
+    return [own.tolist() for own in np.split(all_items, starts)]
+
+
+def test_a_pair_is_taken_where_its_item_is_true() -> None:
+    found = described()
+    assert found.features[found.labels, WHICH_ITEM].tolist() == [2, 3, 6, 9]
+    assert len(found) == 4 + 3 * 4
+
+
+def test_the_others_are_unseen_and_not_true_and_drawn_once() -> None:
+    for row, own in enumerate(items(described())):
+        n_true = len(QUESTIONS.truth[row])
+        others = set(own[n_true:])
+        assert len(others) == 4
+        assert others.isdisjoint([*QUESTIONS.truth[row], *QUESTIONS.histories[row].item_indices])
+
+
+def test_where_fewer_are_left_all_of_them_are_the_others() -> None:
+    first = items(described(n_negatives=100))[0]
+    assert sorted(first[1:]) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+
+
+def test_pairs_of_one_person_share_a_number_across_questions() -> None:
+    assert described().people.tolist() == [7] * 10 + [3] * 6
+
+
+def test_features_are_of_the_question_that_the_pair_belongs_to() -> None:
+    found = described()
+    length = feature_names(["rising"]).index("history_log_length")
+    assert np.rint(np.expm1(found.features[found.labels, length])).tolist() == [2, 3, 1, 1]
+
+
+def test_questions_described_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = described()
+    monkeypatch.setattr(pairs, "CHUNK", 2)
+    np.testing.assert_array_equal(described().features, whole.features)
+
+
+def test_the_seed_draws_the_others() -> None:
+    assert items(described(seed=1)) == items(described(seed=1)) != items(described(seed=2))
+
+
+def test_progress_reaches_the_end() -> None:
+    shares: list[float] = []
+    described(progress=lambda share, words: shares.append(share))
+    assert shares == [1.0]

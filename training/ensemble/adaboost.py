@@ -1,0 +1,75 @@
+"""AdaBoost (Freund & Schapire 1997): small trees, each on what the ones before it got wrong.
+
+Its weighted vote estimates the log-odds: a tree with weighted error e votes with log((1 - e) / e), twice the step
+by which the vote would grow towards half the log-odds (Friedman, Hastie & Tibshirani 2000, Result 1).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.special import logit as log_odds
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from training.ensemble.flattening import LeafValue, flatten_classifiers
+from training.ensemble.sampling import thinned
+from training.ensemble.strategy import Labels, People
+from training.ensemble.tree_strategy import TreeStrategy
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+
+@dataclass(config=STRICT)
+class AdaBoost(TreeStrategy):
+    """Weighted vote of small trees."""
+
+    n_trees: int = Field(default=30, ge=1, le=1000, description="Trees that vote at most.")
+    max_depth: int = Field(default=3, ge=1, le=10, description="Of a tree; higher lets features interact.")
+    learning_rate: float = Field(
+        default=0.5, gt=0, le=10, description="Shrinks each vote; lower wants more trees."
+    )
+    max_pairs: int = Field(
+        default=15_000,
+        ge=100,
+        le=10_000_000,
+        description="Pairs it learns from; beyond, negatives are thinned.",
+    )
+    name: ClassVar[str] = "adaboost"
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Boost from even odds, and move the vote back to the rate of the pairs.
+
+        At one positive in a hundred the first trees would say "no" to everything and be nearly always right.
+        """
+        rows, _ = thinned(labels, self.max_pairs, np.random.default_rng(seed))
+        is_taken = labels[rows]
+        even = np.where(is_taken, 0.5 / is_taken.sum(), 0.5 / (~is_taken).sum())
+        model = AdaBoostClassifier(
+            DecisionTreeClassifier(max_depth=self.max_depth),
+            n_estimators=self.n_trees,
+            learning_rate=self.learning_rate,
+            random_state=seed,
+        )
+        model.fit(features[rows], is_taken, even)
+        votes = model.estimator_weights_[: len(model.estimators_)]
+        self._trees = flatten_classifiers(
+            model.estimators_, [_votes(weight) for weight in votes], base=float(log_odds(labels.mean()))
+        )
+        return self
+
+
+def _votes(weight: float) -> LeafValue:
+    """A leaf votes for the label of its larger half; scikit-learn gives ties to False."""
+    return lambda positive_share, _: np.where(positive_share > 0.5, weight, -weight)

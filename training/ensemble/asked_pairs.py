@@ -1,0 +1,62 @@
+"""What strategies are asked about labelled pairs: the same for all of them, so that differences are paired.
+
+NDCG@10 and AUC a person rank each taken pair against that person's others, at most 99. Accuracy, pooled AUC and
+calibration ask balanced pairs: as many others as taken ones of each person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.ensemble.strategy import Labels, People
+from training.evaluation import metrics
+from training.members.member import Floats
+
+MAX_OTHERS = 99
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class AskedPairs:
+    """Rows of pairs, drawn once. taken, others: one array a person who has both. balanced: (n_balanced,)."""
+
+    taken: list[Rows]
+    others: list[Rows]
+    balanced: Rows
+
+    @staticmethod
+    def draw(labels: Labels, people: People, rng: np.random.Generator) -> AskedPairs:
+        """Draw from all pairs; people of whom only one label is known are not asked about."""
+        taken, others, balanced = [], [], []
+        order = np.argsort(people, kind="stable")
+        starts = np.flatnonzero(np.diff(people[order])) + 1
+        for rows in np.split(order, starts):
+            its_taken, its_others = rows[labels[rows]], rng.permutation(rows[~labels[rows]])
+            n_balanced = min(len(its_taken), len(its_others))
+            if n_balanced > 0:
+                taken.append(its_taken)
+                others.append(its_others[:MAX_OTHERS])
+                balanced += [rng.permutation(its_taken)[:n_balanced], its_others[:n_balanced]]
+        return AskedPairs(taken, others, np.concatenate([np.zeros(0, np.int64), *balanced]))
+
+    def __len__(self) -> int:
+        """How many people are asked about."""
+        return len(self.taken)
+
+    def ndcg(self, logits: Floats, k: int = 10) -> metrics.Doubles:
+        """Each person's mean NDCG@k; (n_people,)."""
+        return np.array([metrics.ndcg_of_one(ranks, k).mean() for ranks in self._ranks(logits)])
+
+    def auc(self, logits: Floats) -> metrics.Doubles:
+        """Each person's AUC: the chance that a taken pair stands above another; (n_people,)."""
+        means = [(ranks - 1).mean() for ranks in self._ranks(logits)]
+        return 1.0 - np.array(means) / [len(others) for others in self.others]
+
+    def _ranks(self, logits: Floats) -> list[metrics.Doubles]:
+        return [
+            metrics.ranks_against(logits[taken], logits[others])
+            for taken, others in zip(self.taken, self.others, strict=True)
+        ]

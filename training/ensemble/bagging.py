@@ -1,0 +1,87 @@
+"""Bagging (Breiman 1996): deep trees on bootstraps, averaged, so that what each learned by heart cancels out.
+
+A bootstrap draws people, not pairs, for pairs of one person are not independent. Each split may choose among a
+part of the features (Breiman 2001), or the trees would all lean on the same member.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.special import logit as log_odds
+from sklearn.tree import DecisionTreeClassifier
+
+from training.ensemble.flattening import flatten_classifiers
+from training.ensemble.sampling import bootstrap_by_person, thinned
+from training.ensemble.strategy import Labels, People
+from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+CERTAINTY = 1e-6
+"""The mean probability is kept this far from 0 and 1, which float32 could not tell from them."""
+
+
+@dataclass(config=STRICT)
+class Bagging(TreeStrategy):
+    """Log-odds of the trees' mean probability."""
+
+    n_trees: int = Field(
+        default=20, ge=1, le=1000, description="Trees averaged; more is steadier and slower."
+    )
+    min_leaf_pairs: int = Field(
+        default=30, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+    )
+    feature_share: float = Field(
+        default=0.35, gt=0, le=1, description="Features a split may choose among; lower makes trees unlike."
+    )
+    max_pairs: int = Field(
+        default=20_000,
+        ge=100,
+        le=10_000_000,
+        description="Pairs a tree grows on; beyond, negatives are thinned.",
+    )
+    name: ClassVar[str] = "bagging"
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Grow each tree on its own people."""
+        rng = np.random.default_rng(seed)
+        trees = []
+        for position in range(self.n_trees):
+            trees.append(self._grow(features, labels, people, rng))
+            progress((position + 1) / self.n_trees, f"tree {position + 1}")
+        rate = float(labels.mean())
+        self._trees = flatten_classifiers(
+            trees, [lambda share, n_pairs: smoothed_share(share, n_pairs, rate) / self.n_trees] * self.n_trees
+        )
+        return self
+
+    def logit(self, features: Floats) -> Floats:
+        """The trees average probabilities; the log-odds are taken of the mean."""
+        probability = np.clip(self._trees.sum(features), CERTAINTY, 1 - CERTAINTY)
+        return np.asarray(log_odds(probability), np.float32)
+
+    def _grow(
+        self, features: Floats, labels: Labels, people: People, rng: np.random.Generator
+    ) -> DecisionTreeClassifier:
+        n_drawn = bootstrap_by_person(people, rng)
+        inside = np.flatnonzero(n_drawn)
+        kept, stands_for = thinned(labels[inside], self.max_pairs, rng)
+        rows = inside[kept]
+        tree = DecisionTreeClassifier(
+            min_samples_leaf=self.min_leaf_pairs,
+            max_features=self.feature_share,
+            random_state=int(rng.integers(2**31)),
+        )
+        return tree.fit(features[rows], labels[rows], stands_for * n_drawn[rows])

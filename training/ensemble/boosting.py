@@ -1,0 +1,77 @@
+"""Gradient boosting (Friedman 2001) of histogram trees on the logistic loss."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from training.ensemble.flattening import flatten_boosting
+from training.ensemble.sampling import folds_by_person
+from training.ensemble.strategy import Labels, People
+from training.ensemble.tree_strategy import TreeStrategy
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+
+@dataclass(config=STRICT)
+class Boosting(TreeStrategy):
+    """Sum of trees, each a step down the gradient of the loss."""
+
+    max_trees: int = Field(default=300, ge=1, le=5000, description="Trees at most; held-out people stop it.")
+    n_leaves: int = Field(default=15, ge=2, le=255, description="Of a tree; higher lets features interact.")
+    min_leaf_pairs: int = Field(
+        default=100, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+    )
+    learning_rate: float = Field(default=0.15, gt=0, le=1, description="Of a step; lower wants more trees.")
+    l2: float = Field(default=1.0, ge=0, le=1e6, description="Penalty on the leaves' values.")
+    n_folds: int = Field(
+        default=5, ge=2, le=100, description="One part in so many of the people is held out to stop it."
+    )
+    n_patience: int = Field(
+        default=10, ge=1, le=1000, description="Trees without a gain on held-out people before it stops."
+    )
+    name: ClassVar[str] = "boosting"
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Find the number of trees on people held out, then grow as many on everybody."""
+        n_trees = self._best_n_trees(features, labels, people, seed)
+        progress(0.5, f"{n_trees} trees")
+        model = self._model(n_trees, seed, early_stopping=False)
+        self._trees = flatten_boosting(model.fit(features, labels))
+        return self
+
+    def _best_n_trees(self, features: Floats, labels: Labels, people: People, seed: int) -> int:
+        is_held_out = folds_by_person(people, self.n_folds, seed=seed) == 0
+        model = self._model(self.max_trees, seed, early_stopping=True)
+        model.fit(
+            features[~is_held_out],
+            labels[~is_held_out],
+            X_val=features[is_held_out],
+            y_val=labels[is_held_out],
+        )
+        # The first score is of no tree at all.
+        return max(1, int(np.argmax(model.validation_score_)))
+
+    def _model(self, n_trees: int, seed: int, *, early_stopping: bool) -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(
+            max_iter=n_trees,
+            max_leaf_nodes=self.n_leaves,
+            min_samples_leaf=self.min_leaf_pairs,
+            learning_rate=self.learning_rate,
+            l2_regularization=self.l2,
+            early_stopping=early_stopping,
+            n_iter_no_change=self.n_patience,
+            random_state=seed,
+        )

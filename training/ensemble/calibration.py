@@ -1,0 +1,86 @@
+"""From logits to probabilities that can be trusted.
+
+A strategy's logit knows the rate of the pairs it was fitted on, about one taken in a hundred. Asked is another
+rate: of one taken and one uniformly drawn item, is this the taken one? `of_rate` moves the logits by that alone;
+`fitted_on` also stretches them where they were too sure or not sure enough (Platt 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from training.ensemble.strategy import Labels, People
+from training.members.member import Floats
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """P(taken) = sigmoid(slope * logit + intercept), one taken and one uniform item being equally likely."""
+
+    slope: float
+    intercept: float
+
+    @staticmethod
+    def of_rate(n_taken: int, n_others: int) -> Calibration:
+        """Undo the rate of the fitted pairs by Bayes' rule; both counts are >= 1."""
+        return Calibration(1.0, float(np.log(n_others / n_taken)))
+
+    @staticmethod
+    def fitted_on(logits: Floats, labels: Labels, weights: Doubles) -> Calibration:
+        """Maximum likelihood on out-of-fold logits; all (n_pairs,), both labels present with a weight above 0."""
+        scale = max(float(logits.std()), 1e-6)
+        model = LogisticRegression(C=np.inf, max_iter=1000)
+        model.fit(logits[:, None] / scale, labels, sample_weight=weights)
+        return Calibration(float(model.coef_[0, 0]) / scale, float(model.intercept_[0]))
+
+    def probability(self, logits: Floats) -> Doubles:
+        """P(taken); the shape of logits, -inf gives 0."""
+        return np.asarray(expit(self.slope * logits.astype(np.float64) + self.intercept))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What was said and what happened, in bins of rising probability; all (n_bins,), n_pairs >= 1 each."""
+
+    predicted: Doubles
+    observed: Doubles
+    n_pairs: npt.NDArray[np.int64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: |predicted - observed|, averaged over pairs."""
+        return float(np.average(np.abs(self.predicted - self.observed), weights=self.n_pairs))
+
+
+def reliability(probabilities: Doubles, labels: Labels, *, n_bins: int = 10) -> Reliability:
+    """Bin pairs by probability, equally many a bin; equal probabilities share a bin, so there may be fewer bins."""
+    edges = np.quantile(probabilities, np.linspace(0, 1, n_bins + 1)[1:-1])
+    _, found = np.unique(np.searchsorted(edges, probabilities), return_inverse=True)
+    n_pairs = np.bincount(found)
+    return Reliability(
+        np.bincount(found, probabilities) / n_pairs, np.bincount(found, labels) / n_pairs, n_pairs
+    )
+
+
+def brier_score(probabilities: Doubles, labels: Labels) -> float:
+    """Mean squared error of the probabilities (Brier 1950); 0.25 for one who always says one half."""
+    return float(((probabilities - labels) ** 2).mean())
+
+
+def balanced_weights(labels: Labels, people: People) -> Doubles:
+    """Weights with which each person's others count as much as what they took, one a taken pair; (n_pairs,).
+
+    Somebody with pairs of one label only has none that can be balanced, and weighs 0.
+    """
+    _, person = np.unique(people, return_inverse=True)
+    n_taken = np.bincount(person, labels)[person]
+    n_others = np.bincount(person, ~labels)[person]
+    weights = np.where(labels, 1.0, n_taken / np.maximum(n_others, 1))
+    return np.where(n_others > 0, weights, 0.0)

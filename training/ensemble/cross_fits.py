@@ -1,0 +1,113 @@
+"""Cross-fitting by person: strategies fitted on all folds but some, each such fit made once and kept.
+
+A logit is out-of-fold when nobody of its person's fold was fitted on. A strategy over other strategies' logits
+needs two folds held out at once: it then learns from logits that know nothing of the fold it is judged on. The
+fit without folds 1 and 3 serves both of them, so five folds cost 10 more fits of each strategy, not 20.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from training.ensemble.footprint import Footprint, footprint
+from training.ensemble.sampling import folds_by_person
+from training.ensemble.strategy import Labels, People, Strategy
+from training.members.member import Floats
+
+Factory = Callable[[], Strategy]
+"""Makes a new, unfitted strategy."""
+
+
+class Combination(Strategy):
+    """A strategy over the logits of other strategies."""
+
+    @property
+    @abstractmethod
+    def bases(self) -> dict[str, Factory]:
+        """The strategies it combines, by name."""
+
+    @abstractmethod
+    def combine(self, fits: CrossFits, *held_out: int) -> Self:
+        """Learn from cross-fits that have its bases, on all folds but those held out."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted strategy and what fitting it cost; a combination's cost has all its bases' fits in it."""
+
+    strategy: Strategy
+    cost: Footprint
+
+
+class CrossFits:
+    """All pairs, dealt into folds by person, and every fit on them so far.
+
+    features (n_pairs, n_features), labels and people (n_pairs,) as `Strategy.fit` takes them.
+    """
+
+    def __init__(
+        self,
+        factories: Mapping[str, Factory],
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        n_folds: int,
+        seed: int,
+    ) -> None:
+        self.factories = dict(factories)
+        self.features, self.labels, self.people = features, labels, people
+        self.n_folds, self.seed = n_folds, seed
+        self.folds = folds_by_person(people, n_folds, seed=seed)
+        self._fits: dict[tuple[str, frozenset[int]], Fit] = {}
+
+    def without(self, name: str, *held_out: int) -> Fit:
+        """The strategy fitted on all people but those of the folds held out."""
+        key = (name, frozenset(held_out))
+        if key not in self._fits:
+            strategy = self.factories[name]()
+            if isinstance(strategy, Combination):
+                self._fits[key] = self._combined(strategy, *held_out)
+            else:
+                self._fits[key] = self._fitted(strategy, *held_out)
+        return self._fits[key]
+
+    def logits(self, name: str, *held_out: int) -> Floats:
+        """Out-of-fold logits of every pair; (n_pairs,) float32, NaN in the folds held out altogether."""
+        logits = np.full(len(self.labels), np.nan, np.float32)
+        for fold in self.folds_without(*held_out):
+            rows = self.folds == fold
+            logits[rows] = self.without(name, fold, *held_out).strategy.logit(self.features[rows])
+        return logits
+
+    def rows_without(self, *held_out: int) -> npt.NDArray[np.bool_]:
+        """Which pairs are of no fold held out; (n_pairs,)."""
+        return ~np.isin(self.folds, held_out)
+
+    def folds_without(self, *held_out: int) -> list[int]:
+        """The folds that are left."""
+        return [fold for fold in range(self.n_folds) if fold not in held_out]
+
+    def _fitted(self, strategy: Strategy, *held_out: int) -> Fit:
+        rows = self.rows_without(*held_out)
+        features, labels, people = self.features[rows], self.labels[rows], self.people[rows]
+        with footprint() as cost:
+            strategy.fit(features, labels, people, seed=self.seed)
+        return Fit(strategy, cost)
+
+    def _combined(self, strategy: Combination, *held_out: int) -> Fit:
+        inner = [(), *((fold,) for fold in self.folds_without(*held_out))]
+        costs = [self.without(name, *held_out, *fold).cost for name in strategy.bases for fold in inner]
+        with footprint() as last:
+            strategy.combine(self, *held_out)
+        costs.append(last)
+        return Fit(
+            strategy,
+            Footprint(sum(cost.seconds for cost in costs), max(cost.peak_memory_bytes for cost in costs)),
+        )

@@ -1,0 +1,53 @@
+"""One decision tree (CART, Breiman et al. 1984): what bagging and boosting have to beat."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.special import logit as log_odds
+from sklearn.tree import DecisionTreeClassifier
+
+from training.ensemble.flattening import flatten_classifiers
+from training.ensemble.sampling import thinned
+from training.ensemble.strategy import Labels, People
+from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+
+@dataclass(config=STRICT)
+class DecisionTree(TreeStrategy):
+    """Log-odds of the leaf that a pair reaches."""
+
+    max_depth: int = Field(default=6, ge=1, le=30, description="Questions between root and leaf at most.")
+    min_leaf_pairs: int = Field(
+        default=100, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+    )
+    max_pairs: int = Field(
+        default=60_000, ge=100, le=10_000_000, description="Pairs it grows on; beyond, negatives are thinned."
+    )
+    name: ClassVar[str] = "tree"
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Grow by Gini impurity."""
+        rows, stands_for = thinned(labels, self.max_pairs, np.random.default_rng(seed))
+        tree = DecisionTreeClassifier(
+            max_depth=self.max_depth, min_samples_leaf=self.min_leaf_pairs, random_state=seed
+        )
+        tree.fit(features[rows], labels[rows], stands_for)
+        rate = float(labels.mean())
+        self._trees = flatten_classifiers(
+            [tree], [lambda share, n_pairs: log_odds(smoothed_share(share, n_pairs, rate))]
+        )
+        return self

@@ -1,0 +1,233 @@
+"""Neural stacking: logistic stacking, corrected by a small network that learns to rank taken items above the others.
+
+The network starts as no correction at all, so on few pairs this stays what logistic stacking is. The loss of a taken
+item is a softmax over it and its person's other pairs (ListNet's top-one loss, Cao et al. 2007), plus the logistic
+loss of every pair, which keeps the score a log-odds. A sampled softmax with uniform negatives has the same optimum as
+one over the whole catalogue, so the head of the list is learned too, where trees that split on pairs alone see few
+examples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.ensemble.stacking import Stacking
+from training.ensemble.strategy import Labels, People, Strategy
+from training.errors import NotFinite
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+LAYERS = ("first", "second", "output")
+MIN_STEPS = 150
+"""A network that was corrected fewer times has not left its start."""
+N_WEIGHED = 20_000
+"""Pairs that importance is averaged over."""
+
+
+@dataclass(config=STRICT)
+class NeuralStacking(Strategy):
+    """Log-odds of logistic stacking plus a network with two hidden layers, the mean of `n_networks` of them."""
+
+    n_hidden: int = Field(
+        default=48, ge=2, le=1024, description="Units of the first layer; the second has half."
+    )
+    n_networks: int = Field(default=3, ge=1, le=50, description="Networks averaged; more is steadier.")
+    n_epochs: int = Field(default=8, ge=1, le=1000, description="Passes over all taken items.")
+    batch_size: int = Field(default=128, ge=1, le=100_000, description="Taken items a step.")
+    n_others: int = Field(
+        default=100, ge=1, le=10_000, description="Others of the same person in a softmax, at most."
+    )
+    pair_weight: float = Field(
+        default=4.0, ge=0, le=100, description="Of the logistic loss beside the softmax."
+    )
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    l2: float = Field(default=1e-2, ge=0, le=1, description="Weight decay.")
+    name: ClassVar[str] = "neural_stacking"
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Train on lists of one taken item and its person's others."""
+        self._linear = Stacking().fit(features, labels, people, seed=seed)
+        scaler = StandardScaler().fit(features)
+        self._shift = scaler.mean_.astype(np.float32)
+        self._scale = (1.0 / scaler.scale_).astype(np.float32)
+        taken, others = _lists(labels, people, self.n_others, np.random.default_rng(seed))
+        standardised = torch.from_numpy((features - self._shift) * self._scale)
+        linear = torch.from_numpy(self._linear.logit(features))
+        networks = []
+        for position in range(self.n_networks):
+            networks.append(self._train(standardised, linear, taken, others, seed + position))
+            progress((position + 1) / self.n_networks, f"network {position + 1}")
+        self._layers = [
+            (
+                np.stack([getattr(network, layer).weight.detach().numpy().T for network in networks]),
+                np.stack([getattr(network, layer).bias.detach().numpy()[None] for network in networks]),
+            )
+            for layer in LAYERS
+        ]
+        # Lists have one taken item each, whatever share of its person's pairs was taken: the level is put right here.
+        _, output_biases = self._layers[-1]
+        output_biases += level_of(labels, self.logit(features))
+        sample = standardised[:: max(1, len(standardised) // N_WEIGHED)].requires_grad_()
+        gradients = [torch.autograd.grad(network(sample).sum(), sample)[0] for network in networks]
+        slopes = torch.stack(gradients).mean(dim=(0, 1)).numpy().astype(np.float64)
+        self._weights = self._linear.weights() + slopes
+        return self
+
+    def logit(self, features: Floats) -> Floats:
+        """The linear part, and two ReLU layers and a sum in numpy; networks are averaged."""
+        flat = (features.reshape(-1, features.shape[-1]) - self._shift) * self._scale
+        total = np.zeros(len(flat), np.float32)
+        for network in range(len(self._layers[0][0])):
+            states = flat
+            for depth, (weights, biases) in enumerate(self._layers):
+                states = states @ weights[network] + biases[network]
+                if depth < len(LAYERS) - 1:
+                    np.maximum(states, 0.0, out=states)
+            total += states[:, 0]
+        logits: Floats = (total / np.float32(len(self._layers[0][0]))).reshape(features.shape[:-1])
+        return self._linear.logit(features) + logits
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Mean slope of the logit along each standardised feature."""
+        return self._weights
+
+    def save(self, folder: Path) -> None:
+        """Write layers and standardisation."""
+        arrays: dict[str, Any] = {
+            f"{layer}_{part}": array
+            for layer, pair in zip(LAYERS, self._layers, strict=True)
+            for part, array in zip(("weights", "biases"), pair, strict=True)
+        }
+        np.savez(
+            folder / f"{self.name}.npz",
+            shift=self._shift,
+            scale=self._scale,
+            importance=self._weights,
+            **arrays,
+        )
+        self._linear.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        strategy = cls()
+        strategy._linear = Stacking.load(folder)
+        with np.load(folder / f"{cls.name}.npz") as arrays:
+            strategy._shift, strategy._scale = arrays["shift"], arrays["scale"]
+            strategy._weights = arrays["importance"]
+            strategy._layers = [(arrays[f"{layer}_weights"], arrays[f"{layer}_biases"]) for layer in LAYERS]
+        return strategy
+
+    def _train(
+        self,
+        features: Tensor,
+        linear: Tensor,
+        taken: npt.NDArray[np.int64],
+        others: npt.NDArray[np.int64],
+        seed: int,
+    ) -> _Network:
+        torch.manual_seed(seed)
+        rng = np.random.default_rng(seed)
+        network = _Network(features.shape[1], self.n_hidden)
+        if not len(taken):  # nobody has both labels, so there is no list to order
+            return network
+        optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.l2)
+        steps_an_epoch = max(1, -(-len(taken) // self.batch_size))
+        n_epochs = max(self.n_epochs, -(-MIN_STEPS // steps_an_epoch))
+        n_steps = n_epochs * steps_an_epoch
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=max(n_steps, 2)
+        )
+        for _ in range(n_epochs):
+            order = rng.permutation(len(taken))
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                loss = self._loss(network, features, linear, taken[rows], others[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        if not torch.isfinite(loss):
+            raise NotFinite(
+                f"{self.name}: the loss is {loss.item()}; lower learning_rate ({self.learning_rate})"
+            )
+        return network
+
+    def _loss(
+        self,
+        network: _Network,
+        features: Tensor,
+        linear: Tensor,
+        taken: npt.NDArray[np.int64],
+        others: npt.NDArray[np.int64],
+    ) -> Tensor:
+        """Softmax of the taken among its list, plus the logistic loss of the list's pairs."""
+        rows = torch.from_numpy(np.concatenate([taken[:, None], others], axis=1))  # (b, 1 + n_others)
+        is_pair = rows >= 0
+        in_rows = rows.clamp(min=0)
+        logits = linear[in_rows] + network(features[in_rows]).squeeze(2)
+        among = F.log_softmax(logits.masked_fill(~is_pair, -torch.inf), dim=1)[:, 0]
+        target = torch.zeros_like(logits)
+        target[:, 0] = 1.0
+        of_pairs = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * is_pair
+        return -among.mean() + self.pair_weight * of_pairs.sum(dim=1).mean()
+
+
+class _Network(nn.Module):
+    def __init__(self, n_features: int, n_hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_features, n_hidden)
+        self.second = nn.Linear(n_hidden, n_hidden // 2)
+        self.output = nn.Linear(n_hidden // 2, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., n_features) to (..., 1)."""
+        logits: Tensor = self.output(F.relu(self.second(F.relu(self.first(features)))))
+        return logits
+
+
+def level_of(labels: Labels, logits: Floats) -> float:
+    """What is to be added to all logits for their probabilities to average to the rate of the labels."""
+    rate = labels.mean()
+    reach = float(np.abs(logits).max()) + abs(float(logit(rate))) + 1.0
+    return float(brentq(lambda level: expit(logits + level).mean() - rate, -reach, reach))
+
+
+def _lists(
+    labels: Labels, people: People, n_others: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of taken pairs (n_taken,), and for each the rows of others of the same person, -1 padded."""
+    order = np.argsort(people, kind="stable")
+    taken, others = [np.zeros(0, np.int64)], [np.zeros((0, n_others), np.int64)]
+    for rows in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):
+        its_taken, its_others = rows[labels[rows]], rows[~labels[rows]]
+        if len(its_taken) and len(its_others):
+            drawn = np.full((len(its_taken), n_others), -1, np.int64)
+            for list_of_one in drawn:
+                kept = rng.permutation(its_others)[:n_others]
+                list_of_one[: len(kept)] = kept
+            taken.append(its_taken)
+            others.append(drawn)
+    return np.concatenate(taken), np.concatenate(others)

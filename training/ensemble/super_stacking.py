@@ -1,0 +1,109 @@
+"""Stacking of the strategies: a logistic regression over the logits of one tree, bagging, AdaBoost and the rest.
+
+It learns from cross-fitted logits (van der Laan, Polley & Hubbard 2007, there the "super learner"): each was
+made by a strategy that had not seen the person. The strategies it then combines are fitted on everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from training.ensemble.adaboost import AdaBoost
+from training.ensemble.bagging import Bagging
+from training.ensemble.boosting import Boosting
+from training.ensemble.cross_fits import Combination, CrossFits, Factory
+from training.ensemble.decision_tree import DecisionTree
+from training.ensemble.neural_stacking import NeuralStacking
+from training.ensemble.stacking import Stacking
+from training.ensemble.strategy import Labels, People, Strategy
+from training.members.member import Floats, Progress, no_progress
+from training.strict import STRICT
+
+BASES: dict[str, type[Strategy]] = {
+    base.name: base for base in (DecisionTree, Bagging, AdaBoost, Boosting, Stacking, NeuralStacking)
+}
+
+
+@dataclass(config=STRICT)
+class SuperStacking(Combination):
+    """Log-odds linear in the standardised logits of other strategies."""
+
+    l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the strategies' weights.")
+    n_folds: int = Field(
+        default=5,
+        ge=2,
+        le=20,
+        description="Parts of the people, each judged by strategies fitted on the rest.",
+    )
+    name: ClassVar[str] = "super_stacking"
+
+    def over(self, bases: Mapping[str, Factory]) -> Self:
+        """Combine these strategies, each one of `BASES` in settings of its own, and no others."""
+        self._factories = dict(bases)
+        return self
+
+    @property
+    def bases(self) -> dict[str, Factory]:
+        """The strategies it combines; all of `BASES` as they are by default, unless `over` said otherwise."""
+        return getattr(self, "_factories", dict(BASES))
+
+    def fit(
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        *,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> Self:
+        """Fit each base once a fold and once on everybody, then their combination."""
+        fits = CrossFits(self.bases, features, labels, people, n_folds=self.n_folds, seed=seed)
+        for position, name in enumerate(self.bases):
+            progress(position / len(self.bases), name)
+            fits.logits(name)
+        return self.combine(fits)
+
+    def combine(self, fits: CrossFits, *held_out: int) -> Self:
+        """Weigh the bases by their cross-fitted logits, then keep those fitted on all the folds together."""
+        rows = fits.rows_without(*held_out)
+        logits = np.stack([fits.logits(name, *held_out)[rows] for name in self.bases], axis=1)
+        self._combination = Stacking(l2=self.l2).fit(
+            logits, fits.labels[rows], fits.people[rows], seed=fits.seed
+        )
+        self._fitted = [fits.without(name, *held_out).strategy for name in self.bases]
+        return self
+
+    def logit(self, features: Floats) -> Floats:
+        """Ask every base, then weigh."""
+        return self._combination.logit(np.stack([base.logit(features) for base in self._fitted], axis=-1))
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Each base's weights, scaled to absolute sum 1, times the weight of that base."""
+        of_features = np.stack([base.weights() for base in self._fitted])
+        of_features /= np.maximum(np.abs(of_features).sum(axis=1, keepdims=True), 1e-12)
+        return self._combination.weights() @ of_features
+
+    def save(self, folder: Path) -> None:
+        """Write the combination, and each base into a folder of its own, numbered in order."""
+        inside = folder / self.name
+        for position, base in enumerate(self._fitted):
+            (inside / str(position)).mkdir(parents=True, exist_ok=True)
+            base.save(inside / str(position))
+        self._combination.save(inside)
+        (inside / "bases.txt").write_text("\n".join(base.name for base in self._fitted))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read them."""
+        strategy, inside = cls(), folder / cls.name
+        strategy._combination = Stacking.load(inside)
+        names = (inside / "bases.txt").read_text().split()
+        strategy._fitted = [BASES[name].load(inside / str(position)) for position, name in enumerate(names)]
+        return strategy

@@ -1,0 +1,125 @@
+"""Decision trees as flat arrays, whichever way they were grown: a tree strategy's whole memory.
+
+The arrays are saved as they are and summed by onnxruntime, over the millions of pairs that a catalogue makes.
+`flattening` makes them of what scikit-learn grew.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, checker, helper
+
+from training.members.member import Floats
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+
+IR_VERSION, OPSET, ML_OPSET = 9, 17, 3
+LEAF = -1
+"""Stands for the feature and the children of a node that has none."""
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A sum of trees. A pair starts at each root and goes left where its feature <= threshold.
+
+    n_nodes: (n_trees,) int32; the nodes of a tree lie together, its root first, and the arrays below run over all
+    of them. feature, left, right: int32, `LEAF` at a leaf; children count from their tree's root. threshold:
+    float32. value: float32, what a leaf adds. base: () float32, the sum of no tree at all. importance:
+    (n_features,) float64, how much loss the splits on each feature took away.
+    """
+
+    n_nodes: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float32]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    value: npt.NDArray[np.float32]
+    base: npt.NDArray[np.float32]
+    importance: npt.NDArray[np.float64]
+
+    @property
+    def n_trees(self) -> int:
+        """How many trees are summed."""
+        return len(self.n_nodes)
+
+    @property
+    def n_features(self) -> int:
+        """How many features a pair must have."""
+        return len(self.importance)
+
+    def sum(self, features: Floats) -> Floats:
+        """Add up the leaves that each pair reaches; (..., n_features) to (...,) float32.
+
+        10 to 25 ns a pair and tree of up to 61 nodes, 70 ns for one of 1,000; half of what scikit-learn takes.
+        """
+        pairs = np.ascontiguousarray(features, np.float32).reshape(-1, self.n_features)
+        sums: Floats = self._session.run(None, {"pairs": pairs})[0]
+        return sums.reshape(features.shape[:-1])
+
+    def save(self, file: Path) -> None:
+        """Write all arrays into one npz."""
+        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(file) as arrays:
+            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        """As many threads as OMP_NUM_THREADS says, one where it says nothing."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
+        options.inter_op_num_threads = 1
+        return ort.InferenceSession(tree_graph(self), options, providers=["CPUExecutionProvider"])
+
+
+def tree_graph(trees: Trees) -> bytes:
+    """A checked ONNX model: `pairs` (n_pairs, n_features) to `sums` (n_pairs, 1), both float32."""
+    tree_ids = np.repeat(np.arange(trees.n_trees), trees.n_nodes)
+    node_ids = np.concatenate([np.arange(n_nodes) for n_nodes in trees.n_nodes])
+    is_leaf = trees.feature == LEAF
+    inner_or_zero = [
+        np.where(is_leaf, 0, values).tolist()
+        for values in (trees.feature, trees.threshold, trees.left, trees.right)
+    ]
+    node = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["pairs"],
+        ["sums"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        aggregate_function="SUM",
+        base_values=[float(trees.base)],
+        nodes_treeids=tree_ids.tolist(),
+        nodes_nodeids=node_ids.tolist(),
+        nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        nodes_featureids=inner_or_zero[0],
+        nodes_values=inner_or_zero[1],
+        nodes_truenodeids=inner_or_zero[2],
+        nodes_falsenodeids=inner_or_zero[3],
+        target_treeids=tree_ids[is_leaf].tolist(),
+        target_nodeids=node_ids[is_leaf].tolist(),
+        target_ids=[0] * int(is_leaf.sum()),
+        target_weights=trees.value[is_leaf].tolist(),
+    )
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [node],
+        "trees",
+        [tensor("pairs", TensorProto.FLOAT, ["n_pairs", trees.n_features])],
+        [tensor("sums", TensorProto.FLOAT, ["n_pairs", 1])],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())

@@ -48,7 +48,9 @@ def show(version: Version, store: Store = DEFAULT_STORE) -> None:
 def verify(version: Version, store: Store = DEFAULT_STORE) -> None:
     """Verify every file and replay the golden requests."""
     bundle = _replay(store, version)
-    typer.echo(f"{version}: {len(bundle.manifest.files)} files and {len(bundle.golden)} golden requests hold")
+    typer.echo(
+        f"{version}: {len(bundle.manifest.files)} files and {len(bundle.golden.requests)} golden requests hold"
+    )
 
 
 @app.command()
@@ -94,7 +96,7 @@ def prune(
 
 def _replay(store: Path, version: str) -> Bundle:
     bundle = read_bundle(Registry(store).path(version))
-    replay_golden(bundle.load_student(), bundle.golden)
+    replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden)
     return bundle
 
 

@@ -2,7 +2,8 @@
 
     manifest.json       what is here, with a sha256 and size of each file
     user_tower.onnx     events to user vectors          catalogue.onnx   user vectors to the top k items
-    *.npy               item metadata, student tables, everybody's recent history, all memory-mapped
+    *.npy               item metadata, student tables, members' shares, text encoder, everybody's recent history, all
+                        memory-mapped
     golden.json         requests with their answers     reference.json   histograms for drift
 
 Nothing in it is a pickle. Reading verifies everything before anything is used.
@@ -33,7 +34,7 @@ from models.errors import (
     VocabularyMismatch,
 )
 from models.files import MANIFEST, check_listing, read_array, read_json, sync_folder, write_array, write_file
-from models.golden import GoldenRequest
+from models.golden import Golden
 from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
 from models.items import Items
@@ -47,7 +48,9 @@ from models.manifest import (
     VocabularyEntry,
     parse_manifest,
 )
+from models.member_shares import MemberShares
 from models.student import Student, StudentFiles
+from models.text import TextEncoder
 from models.vocabulary import Vocabulary
 
 WRITING_LOCK = ".writing.lock"
@@ -65,7 +68,9 @@ class BundleContents:
     items: Items
     people: ColdHistories
     student: StudentFiles
-    golden: list[GoldenRequest]
+    member_shares: MemberShares
+    text_encoder: TextEncoder
+    golden: Golden
     reference: dict[str, Any]
     student_entry: StudentEntry
     training_entry: TrainingEntry
@@ -80,7 +85,9 @@ class Bundle:
     items: Items
     people: ColdHistories
     student_files: StudentFiles
-    golden: list[GoldenRequest]
+    member_shares: MemberShares
+    text_encoder: TextEncoder
+    golden: Golden
     reference: dict[str, Any]
 
     @property
@@ -148,10 +155,19 @@ def read_bundle(path: Path) -> Bundle:
     )
     _check_vocabulary("items", items.vocabulary, manifest.items)
     _check_vocabulary("people", people.people, manifest.people)
-    golden = read_json(path / "golden.json", list[GoldenRequest])
-    check_golden(golden, len(items))
-    reference = read_json(path / "reference.json", dict[str, Any])
-    return Bundle(path, manifest, items, people, _student_files(path, arrays, manifest), golden, reference)
+    golden = read_json(path / "golden.json", Golden)
+    check_golden(golden, arrays)
+    return Bundle(
+        path,
+        manifest,
+        items,
+        people,
+        _student_files(path, arrays, manifest),
+        MemberShares.from_arrays(arrays, manifest.student.shares.members),
+        TextEncoder.from_arrays(arrays),
+        golden,
+        reference=read_json(path / "reference.json", dict[str, Any]),
+    )
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -173,9 +189,9 @@ def _bundle_arrays(contents: BundleContents) -> Arrays:
         **contents.items.arrays(),
         **contents.people.people.arrays("user_ids"),
         **contents.people.histories.arrays("histories"),
-        "history_vectors": contents.student.history_vectors,
-        "history_scales": contents.student.history_scales,
-        "item_vectors": contents.student.item_vectors,
+        **contents.text_encoder.arrays(),
+        **contents.student.arrays(),
+        **contents.member_shares.arrays(),
     }
 
 
@@ -184,17 +200,18 @@ def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
         raise BundleInconsistent(
             f"the student is {contents.student.precision}, its entry says {contents.student_entry.precision}"
         )
+    named, told = contents.member_shares.members, contents.student_entry.shares.members
+    if named != told:
+        raise BundleInconsistent(f"shares are of the members {list(named)}, their entry says {list(told)}")
     check_arrays(arrays, contents.student_entry)
-    check_golden(contents.golden, len(contents.items))
+    check_golden(contents.golden, arrays)
 
 
 def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Manifest) -> StudentFiles:
-    return StudentFiles(
+    return StudentFiles.from_arrays(
+        arrays,
         user_tower=(path / "user_tower.onnx").read_bytes(),
         catalogue=(path / "catalogue.onnx").read_bytes(),
-        history_vectors=arrays["history_vectors"],
-        history_scales=arrays["history_scales"],
-        item_vectors=arrays["item_vectors"],
         precision=manifest.student.precision,
     )
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.cooccurrence import N_DECAYS, index_dtype
 from models.errors import BundleInconsistent, FileMissing
-from models.golden import GoldenRequest
+from models.golden import Golden, GoldenRequest, GoldenText
 from models.history import EventKind
-from models.manifest import StudentEntry
+from models.manifest import SharesEntry, StudentEntry
+from models.member_shares import MEMBER_ARRAYS, N_PAIR_TERMS, N_PERSON_TERMS
 from models.vocabulary import Vocabulary
 
 CHUNK = 1 << 18
@@ -35,6 +37,7 @@ _GROUPS = {
     "category_names": _STRINGS,
     "user_ids": _VOCABULARY,
     "histories": _HISTORIES,
+    "text_terms": _VOCABULARY,
 }
 LAYOUT = {
     **{f"{group}.{part}": form for group, parts in _GROUPS.items() for part, form in parts.items()},
@@ -44,11 +47,25 @@ LAYOUT = {
     "segment_popular": ("<i4", 2),
     "item_popularity": ("<f4", 1),
     "history_scales": ("<f4", 1),
-    "item_vectors": ("<f2", 2),
+    "item_scales": ("<f4", 1),
+    "neighbour_scales": ("<f4", 1),
+    "event_decays": ("<f4", 1),
+    "answer_text_map": ("<f4", 2),
+    "history_text_map": ("<f4", 2),
+    "text_projection": ("|i1", 2),
+    "text_scales": ("<f4", 1),
+    "member_user_map": ("<f4", 2),
+    "member_item_map": ("<f4", 2),
+    "member_weights": ("<f4", 3),
+    "member_levels": ("<f2", 2),
 }
-"""dtype and number of axes of every array; that of history_vectors depends on the precision."""
+"""dtype and number of axes of every array whose dtype is always the same."""
 
-HISTORY_VECTORS = {"fp32": ("<f4", 2), "int8": ("|i1", 2)}
+TABLES = {
+    "fp32": {"history_vectors": ("<f4", 2), "item_vectors": ("<f2", 2), "neighbour_weights": ("<f4", 2)},
+    "int8": {"history_vectors": ("|i1", 2), "item_vectors": ("|i1", 2), "neighbour_weights": ("|i1", 2)},
+}
+"""The same of the student's tables, by its precision."""
 
 
 def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
@@ -57,23 +74,34 @@ def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
     Raises FileMissing where one is not there, BundleInconsistent naming the file for everything else.
     """
     _check_layout(arrays, student.precision)
-    for prefix in ("item_ids", "item_titles", "category_names", "user_ids"):
+    for prefix in ("item_ids", "item_titles", "category_names", "user_ids", "text_terms"):
         _check_strings(arrays, prefix)
-    for prefix in ("item_ids", "user_ids"):
+    for prefix in ("item_ids", "user_ids", "text_terms"):
         _check_vocabulary(arrays, prefix)
     _check_items(arrays)
     _check_histories(arrays)
     _check_student(arrays, student)
+    _check_members(arrays, student.shares)
+    _check_text(arrays)
 
 
-def check_golden(golden: Sequence[GoldenRequest], n_items: int) -> None:
-    """Check that golden requests can be asked at all. Raises BundleInconsistent."""
-    if not golden:
+def check_golden(golden: Golden, arrays: Arrays) -> None:
+    """Check that golden requests and texts can be asked at all. Raises BundleInconsistent."""
+    if not golden.requests:
         raise BundleInconsistent(
             "golden.json holds no requests; nothing would show that the student is right"
         )
+    if not golden.texts:
+        raise BundleInconsistent(
+            "golden.json holds no texts; nothing would show that new items are placed right"
+        )
+    _check_golden_requests(golden.requests, len(arrays["item_vectors"]))
+    _check_golden_texts(golden.texts, arrays)
+
+
+def _check_golden_requests(requests: Sequence[GoldenRequest], n_items: int) -> None:
     known_kinds = set(EventKind)
-    for number, request in enumerate(golden):
+    for number, request in enumerate(requests):
         touched = [event[0] for event in request.events]
         kinds = [event[2] for event in request.events]
         if any(not 0 <= item_index < n_items for item_index in [*touched, *request.item_indices]):
@@ -88,20 +116,41 @@ def check_golden(golden: Sequence[GoldenRequest], n_items: int) -> None:
             raise BundleInconsistent(f"golden.json: request {number} does not have one finite score an item")
 
 
+def _check_golden_texts(texts: Sequence[GoldenText], arrays: Arrays) -> None:
+    widths = [arrays[name].shape[1] for name in ("text_projection", "item_vectors", "history_vectors")]
+    for number, each in enumerate(texts):
+        vectors = (each.text_vector, each.answer_vector, each.history_vector)
+        if [len(vector) for vector in vectors] != widths:
+            raise BundleInconsistent(
+                f"golden.json: text {number} has vectors of {[len(vector) for vector in vectors]} numbers, "
+                f"must be {widths}"
+            )
+        if not np.isfinite(np.concatenate(vectors)).all():
+            raise BundleInconsistent(
+                f"golden.json: text {number} has a vector with a number that is not finite"
+            )
+
+
 def _check_layout(arrays: Arrays, precision: str) -> None:
-    if precision not in HISTORY_VECTORS:
+    if precision not in TABLES:
         raise BundleInconsistent(
-            f"manifest.json: the student's precision is {precision!r}, one of {list(HISTORY_VECTORS)} is known"
+            f"manifest.json: the student's precision is {precision!r}, one of {list(TABLES)} is known"
         )
-    for name, (dtype, n_axes) in {**LAYOUT, "history_vectors": HISTORY_VECTORS[precision]}.items():
-        if name not in arrays:
-            raise FileMissing(f"the manifest lists no {name}.npy; this bundle is incomplete")
-        array = arrays[name]
-        _require(
-            array.dtype.str == dtype and array.ndim == n_axes,
-            name,
-            f"it is {array.dtype.str} with {array.ndim} axes, must be {dtype} with {n_axes}",
-        )
+    for name, (dtype, n_axes) in {**LAYOUT, **TABLES[precision]}.items():
+        _check_form(arrays, name, dtype, n_axes)
+    n_items = len(arrays["item_ids.rows"])
+    _check_form(arrays, "neighbour_items", index_dtype(n_items).str, 2)
+
+
+def _check_form(arrays: Arrays, name: str, dtype: str, n_axes: int) -> None:
+    if name not in arrays:
+        raise FileMissing(f"the manifest lists no {name}.npy; this bundle is incomplete")
+    array = arrays[name]
+    _require(
+        array.dtype.str == dtype and array.ndim == n_axes,
+        name,
+        f"it is {array.dtype.str} with {array.ndim} axes, must be {dtype} with {n_axes}",
+    )
 
 
 def _check_strings(arrays: Arrays, prefix: str) -> None:
@@ -147,10 +196,11 @@ def _check_vocabulary(arrays: Arrays, prefix: str) -> None:
 def _check_items(arrays: Arrays) -> None:
     n_items = len(arrays["item_ids.rows"])
     n_segments = len(arrays["segment_popular"])
-    _check_rows(
-        arrays, n_items, "item_categories", "item_prices", "item_segments", "item_popularity", "item_vectors"
-    )
+    for name in ("item_categories", "item_prices", "item_segments", "item_popularity"):
+        _check_rows(arrays, n_items, name)
+    _check_rows(arrays, n_items, "item_vectors", "item_scales")
     _check_rows(arrays, n_items + 1, "item_titles.offsets", "history_vectors", "history_scales")
+    _check_rows(arrays, n_items + 1, "neighbour_items", "neighbour_weights", "neighbour_scales")
     _check_range(arrays, "item_categories", -1, len(arrays["category_names.offsets"]) - 1)
     _check_range(arrays, "item_segments", 0, n_segments)
     _check_range(arrays, "segment_popular", -1, n_items)
@@ -182,7 +232,47 @@ def _check_student(arrays: Arrays, student: StudentEntry) -> None:
         raise BundleInconsistent(
             f"manifest.json: the student reads {student.max_events} events, at least 1 is needed"
         )
-    for name in ("history_vectors", "history_scales", "item_vectors"):
+    for name in ("history_vectors", "history_scales", "item_vectors", "item_scales"):
+        _check_finite(arrays, name)
+    _check_cooccurrence(arrays)
+
+
+def _check_cooccurrence(arrays: Arrays) -> None:
+    found, expected = arrays["neighbour_weights"].shape[1], arrays["neighbour_items"].shape[1]
+    _require(found == expected, "neighbour_weights", f"{found} columns, neighbour_items.npy has {expected}")
+    _check_range(arrays, "neighbour_items", 0, len(arrays["item_ids.rows"]))
+    _check_rows(arrays, N_DECAYS, "event_decays")
+    for name in ("neighbour_weights", "neighbour_scales", "event_decays"):
+        _check_finite(arrays, name)
+
+
+def _check_members(arrays: Arrays, shares: SharesEntry) -> None:
+    n_members = len(shares.members)
+    if not n_members or len(set(shares.members)) < n_members:
+        raise BundleInconsistent(
+            f"manifest.json: shares are of the members {list(shares.members)}, must be one or more, each named once"
+        )
+    _check_rows(arrays, arrays["item_vectors"].shape[1], "member_user_map", "member_item_map")
+    _check_rows(arrays, len(arrays["item_ids.rows"]), "member_levels")
+    n_user, n_item = (arrays[name].shape[1] for name in ("member_user_map", "member_item_map"))
+    for name, expected in (
+        ("member_weights", (n_members, N_PERSON_TERMS + n_user, N_PAIR_TERMS + n_item)),
+        ("member_levels", (len(arrays["member_levels"]), n_members)),
+    ):
+        _require(arrays[name].shape == expected, name, f"it is {arrays[name].shape}, must be {expected}")
+    for name in MEMBER_ARRAYS:
+        _check_finite(arrays, name)
+
+
+def _check_text(arrays: Arrays) -> None:
+    """From terms to text vectors to both kinds of item vectors: each width is the next one's."""
+    _check_rows(arrays, len(arrays["text_terms.rows"]), "text_projection", "text_scales")
+    n_text = arrays["text_projection"].shape[1]
+    _check_rows(arrays, n_text + 1, "answer_text_map", "history_text_map")
+    for name, table in (("answer_text_map", "item_vectors"), ("history_text_map", "history_vectors")):
+        found, expected = arrays[name].shape[1], arrays[table].shape[1]
+        _require(found == expected, name, f"{found} columns, {table}.npy has {expected}")
+    for name in ("text_scales", "answer_text_map", "history_text_map"):
         _check_finite(arrays, name)
 
 

@@ -1,4 +1,4 @@
-"""Golden requests: histories with the answers they got when the bundle was written.
+"""Golden requests: histories with the answers they got when the bundle was written, and texts with their vectors.
 
 A service replays them before it says it is ready, so a wrong kernel, a swapped file or a changed encoding is
 found before a person is served by it.
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.errors import GoldenMismatch
 from models.history import Event, History
 from models.student import Student
+from models.text import TextEncoder
 
 GOLDEN_K = 10
 SCORE_TOLERANCE = 0.02
@@ -23,6 +24,8 @@ ROUNDING = 1e-5
 """Relative to the largest score: what float32 may move where an answer's scores hardly spread."""
 HALF_ROUNDING = 2.0**-10
 """Relative to the lengths of both vectors: what float16 may move, twice over."""
+TEXT_TOLERANCE = 1e-3
+"""Relative to a vector's largest number. Sums in another order move far less, another reading of a text far more."""
 
 
 class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,8 +36,42 @@ class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: list[float]
 
 
-def record_golden(student: Student, histories: Sequence[History]) -> list[GoldenRequest]:
-    """Ask the student and write down what it says, one request a history."""
+class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new item's text, its text vector, and where the student puts it as an answer and in histories."""
+
+    text: str
+    text_vector: list[float]
+    answer_vector: list[float]
+    history_vector: list[float]
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `golden.json` holds."""
+
+    requests: list[GoldenRequest]
+    texts: list[GoldenText]
+
+
+def record_golden(
+    student: Student, text_encoder: TextEncoder, histories: Sequence[History], texts: Sequence[str]
+) -> Golden:
+    """Ask the student and write down what it says: one request a history, one place a text."""
+    return Golden(_record_requests(student, histories), _record_texts(student, text_encoder, texts))
+
+
+def replay_golden(student: Student, text_encoder: TextEncoder, golden: Golden) -> None:
+    """Ask again. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread, or a number
+    of a text's vectors by more than `TEXT_TOLERANCE`.
+
+    Scores are compared item by item. Items whose scores agree within the tolerance may change places on
+    another processor, and at the last rank one may enter for another; anywhere else it may not.
+    The item vectors kept for explanations must give the answer's scores too.
+    """
+    _replay_requests(student, golden.requests)
+    _replay_texts(student, text_encoder, golden.texts)
+
+
+def _record_requests(student: Student, histories: Sequence[History]) -> list[GoldenRequest]:
     recorded = []
     for history in histories:
         item_indices, scores = _answer(student, history)
@@ -43,13 +80,30 @@ def record_golden(student: Student, histories: Sequence[History]) -> list[Golden
     return recorded
 
 
-def replay_golden(student: Student, requests: Sequence[GoldenRequest]) -> None:
-    """Ask again. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread.
+def _record_texts(student: Student, text_encoder: TextEncoder, texts: Sequence[str]) -> list[GoldenText]:
+    text_vectors = text_encoder.encode(texts)
+    columns = (text_vectors, *student.new_item_vectors(text_vectors))
+    return [
+        GoldenText(text, *vectors)
+        for text, *vectors in zip(texts, *(column.tolist() for column in columns), strict=True)
+    ]
 
-    Scores are compared item by item. Items whose scores agree within the tolerance may change places on
-    another processor, and at the last rank one may enter for another; anywhere else it may not.
-    The item vectors kept for explanations must give the answer's scores too.
-    """
+
+def _replay_texts(student: Student, text_encoder: TextEncoder, golden: Sequence[GoldenText]) -> None:
+    now = _record_texts(student, text_encoder, [each.text for each in golden])
+    for number, (found, expected) in enumerate(zip(now, golden, strict=True)):
+        for name in ("text_vector", "answer_vector", "history_vector"):
+            numbers = np.array(getattr(expected, name))
+            moved = float(np.max(np.abs(getattr(found, name) - numbers), initial=0))
+            limit = TEXT_TOLERANCE * float(np.max(np.abs(numbers), initial=0))
+            if not moved <= limit:  # so that NaN is refused
+                raise GoldenMismatch(
+                    f"golden text {number}: its {name} moved by {moved:.3g} (limit {limit:.3g}); "
+                    "texts are not read as they were when the bundle was written"
+                )
+
+
+def _replay_requests(student: Student, requests: Sequence[GoldenRequest]) -> None:
     for number, request in enumerate(requests):
         history = History.from_events(Event(*event) for event in request.events)
         item_indices, scores = _answer(student, history)
@@ -90,9 +144,9 @@ def _check_item_vectors(
     limit: float,
 ) -> None:
     chosen = np.array(item_indices, np.int32)
-    user_vectors = student.user_vectors([history])
+    user_vectors, boosts = student.user_vectors([history]), student.boosts([history])
     lengths = np.linalg.norm(student.item_vectors(chosen), axis=1) * np.linalg.norm(user_vectors)
-    beyond = np.abs(student.score_items(user_vectors, chosen)[0] - scores) - HALF_ROUNDING * lengths
+    beyond = np.abs(student.score_items(user_vectors, boosts, chosen)[0] - scores) - HALF_ROUNDING * lengths
     if not np.max(beyond) <= limit:
         raise GoldenMismatch(
             f"golden request {number}: item_vectors.npy and catalogue.onnx score the same item differently, "
@@ -101,6 +155,6 @@ def _check_item_vectors(
 
 
 def _answer(student: Student, history: History) -> tuple[list[int], list[float]]:
-    ranked = student.top_k(student.user_vectors([history]), GOLDEN_K, blocked=[history.item_indices])
+    ranked = student.recommend([history], GOLDEN_K, blocked=[history.item_indices])
     is_item = ranked.item_indices[0] >= 0
     return ranked.item_indices[0][is_item].tolist(), ranked.scores[0][is_item].astype(float).tolist()

@@ -23,6 +23,9 @@ FEATURE_ORDER = ("item_row", "gap_log_days", "event_kind")
 
 SECONDS_PER_DAY = 86_400.0
 
+VISIT_GAP_SECONDS = 43_200
+"""A pause of half a day ends a visit."""
+
 
 class EventKind(IntEnum):
     """What a person did. The code is what histories, blobs and Parquet files hold."""

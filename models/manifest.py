@@ -9,7 +9,7 @@ import msgspec
 
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,10 +28,24 @@ class VocabularyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The student that was shipped, and why this precision.
+class SharesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Members whose shares in the ensemble's opinion the student estimates, and how true that is.
 
-    candidates holds the evidence: per precision, measured quality, latency and size.
+    members: in the order of `member_weights.npy`. The rest was measured on histories that the estimate was not fitted
+    on. correlations: of estimated and true contributions, by member; one whose contribution never varies is left out.
+    top_agreement: share of items whose strongest member is named right.
+    """
+
+    members: tuple[str, ...]
+    correlations: dict[str, float]
+    top_agreement: float
+
+
+class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The student that was shipped, and why this version.
+
+    candidates holds the evidence: per version, measured quality, latency and size. shares: what its explanations say
+    of the ensemble's members.
     """
 
     precision: str
@@ -39,6 +53,20 @@ class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_events: int
     reason: str
     candidates: dict[str, dict[str, float]]
+    shares: SharesEntry
+
+
+class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the members were combined for the student's labels.
+
+    margin: NDCG@10 out of fold over the next best strategy, with its 95 % interval; None where one was named.
+    ndcg: of every strategy compared.
+    """
+
+    strategy: str
+    margin: float | None
+    margin_interval: tuple[float, float] | None
+    ndcg: dict[str, float]
 
 
 class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +77,7 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any]
     libraries: dict[str, str]
     metrics: dict[str, dict[str, dict[str, float]]]  # protocol -> model -> metric -> value
+    ensemble: EnsembleEntry | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +118,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
     found = head.get("schema_version") if isinstance(head, dict) else None
-    if isinstance(found, int) and found != SCHEMA_VERSION:
+    if type(found) is int and found != SCHEMA_VERSION:  # JSON's true is an int to isinstance
         raise SchemaUnsupported(
             f"manifest.json has schema version {found}, this code reads {SCHEMA_VERSION}; "
             "use the Stillroom release that wrote it, or train again"

@@ -20,8 +20,7 @@ from service.masks import Masks
 from service.metrics import Metrics
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.scoring.batcher import Batcher
-from service.scoring.ranking import Reasons
-from service.scoring.scorer import Scored, ScoringJob
+from service.scoring.scorer import Explanation, Scored, ScoringJob
 from service.serving import ServingBundle
 from service.tiers import LastGoodAnswers, Ranking, fall_back
 
@@ -43,7 +42,7 @@ class Recommendation:
     ranking: Ranking
     degraded: str | None
     shortfall: str | None
-    reasons: list[Reasons] | None
+    explanations: list[Explanation] | None
     after_reply: Callable[[], None] | None = None
 
 
@@ -84,7 +83,7 @@ class Recommender:
             return _answer(job, ranking, failure.reason)
         ranking = Ranking(scored.item_indices, scored.scores, "student")
         after_reply = self._remembering(asked, found, job, scored, ranking)
-        return _answer(job, ranking, found.degraded, scored.reasons, after_reply)
+        return _answer(job, ranking, found.degraded, scored.explanations, after_reply)
 
     async def similar(self, asked: SimilarRequest, clock: RequestClock) -> Recommendation:
         """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
@@ -161,7 +160,7 @@ def _answer(
     job: ScoringJob,
     ranking: Ranking,
     degraded: str | None,
-    reasons: list[Reasons] | None = None,
+    explanations: list[Explanation] | None = None,
     after_reply: Callable[[], None] | None = None,
 ) -> Recommendation:
     shortfall = None
@@ -170,4 +169,4 @@ def _answer(
             f"{len(ranking.item_indices)} of {job.limit}: the filter, exclude_items and exclude_seen leave "
             f"no more of {len(job.serving.items):,} items"
         )
-    return Recommendation(job.serving, ranking, degraded, shortfall, reasons, after_reply)
+    return Recommendation(job.serving, ranking, degraded, shortfall, explanations, after_reply)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from models.explanations import Reasons
+from models.member_shares import MemberShare
 from service.deadline import RequestClock
 from service.endpoint import Exchange
 from service.errors import Fault, RequestInvalid
@@ -12,6 +14,7 @@ from service.recommender import Recommendation, Recommender
 from service.schemas import (
     Because,
     Filter,
+    MemberOpinion,
     RecommendBatchReply,
     RecommendBatchRequest,
     RecommendedItem,
@@ -20,7 +23,6 @@ from service.schemas import (
     ServedModel,
     SimilarRequest,
 )
-from service.scoring.ranking import Reasons
 from service.serving import ServingBundle
 
 
@@ -108,10 +110,12 @@ def _items(recommendation: Recommendation) -> list[RecommendedItem]:
         zip(ranking.item_indices.tolist(), ranking.scores.tolist(), strict=True)
     ):
         item_id, title = serving.label(item_index)
-        because = None
-        if recommendation.reasons is not None:
-            because = _because(recommendation.reasons[rank], serving)
-        items.append(RecommendedItem(item_id, score, title, because))
+        because = members = None
+        if recommendation.explanations is not None:
+            explanation = recommendation.explanations[rank]
+            because = _because(explanation.reasons, serving)
+            members = _members(explanation.members)
+        items.append(RecommendedItem(item_id, score, title, because, members))
     return items
 
 
@@ -121,6 +125,10 @@ def _because(reasons: Reasons, serving: ServingBundle) -> list[Because]:
         item_id, title = serving.label(item_index)
         own.append(Because(item_id, contribution, title))
     return own
+
+
+def _members(shares: list[MemberShare]) -> list[MemberOpinion]:
+    return [MemberOpinion(member, share) for member, share in shares]
 
 
 def _milliseconds(clock: RequestClock) -> float:

@@ -88,7 +88,11 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float, Meta(ge=0, le=1, description="0 ranks by score alone, 1 by being unlike the items above.")
     ] = 0.0
     explain: Annotated[
-        bool, Meta(description="Say which of the person's own items speak most for each item.")
+        bool,
+        Meta(
+            description="Say which of the person's own items, and which members of the ensemble, speak most for each "
+            "item."
+        ),
     ] = False
     deadline_ms: DeadlineMs | None = None
 
@@ -120,13 +124,28 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str | None = None
 
 
+class MemberOpinion(msgspec.Struct, frozen=True):
+    """One member of the ensemble that the student learned from, and its share in the ensemble's opinion of an item.
+
+    share: its part of all that speaks for the item, 0 to 1, as the student estimates it; the members themselves are
+    not asked.
+    """
+
+    member: str
+    share: float
+
+
 class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One item. score: the student's, or popularity in the popular tiers; comparable within a reply only."""
+    """One item. score: the student's, or popularity in the popular tiers; comparable within a reply only.
+
+    because, members: with `explain`, up to three each, strongest first.
+    """
 
     item_id: str
     score: float
     title: str | None = None
     because: list[Because] | None = None
+    members: list[MemberOpinion] | None = None
 
 
 class ServedModel(msgspec.Struct, frozen=True):

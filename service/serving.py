@@ -47,7 +47,7 @@ class ServingBundle:
 
     def replay_golden(self) -> None:
         """Raises GoldenMismatch if the student answers differently from when the bundle was written."""
-        replay_golden(self.student, self.bundle.golden)
+        replay_golden(self.student, self.bundle.text_encoder, self.bundle.golden)
 
     def warm_up(self, max_batch: int) -> None:
         """Run the student at the smallest and the largest batch, so that no request pays for first times."""
@@ -55,8 +55,7 @@ class ServingBundle:
             Event(index, index, EventKind.VIEW) for index in range(min(len(self.items), 10))
         )
         for size in (1, max_batch, 1):
-            vectors = self.student.user_vectors([history] * size)
-            self.student.top_k(vectors, 10, blocked=[history.item_indices] * size)
+            self.student.recommend([history] * size, 10, blocked=[history.item_indices] * size)
 
     def penalty(self, wanted: schemas.Filter | None) -> Floats | None:
         """What a filter adds to every score: 0 or -inf; (n_items,), the same array for the same filter."""

@@ -20,7 +20,7 @@ FORBIDDEN = {
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
 }
 
-SERVE_ONE_REQUEST = """
+SERVE_ONE_REQUEST_AND_PLACE_ONE_NEW_ITEM = """
 import asyncio, sys
 from pathlib import Path
 import httpx
@@ -37,6 +37,9 @@ async def main():
         async with client:
             assert (await client.post("/recommend", json={"explain": True})).status_code == 200
             assert (await client.get("/openapi.json")).status_code == 200
+        serving = parts.bundles.serving()
+        text_vectors = serving.bundle.text_encoder.encode(["a lantern of block1"])
+        assert serving.student.new_item_vectors(text_vectors).answers.any()
 
 asyncio.run(main())
 print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
@@ -64,7 +67,7 @@ def test_imports_follow_the_arrows(room: str) -> None:
 
 def test_serving_loads_no_training_library(store: Path) -> None:
     served = subprocess.run(
-        [sys.executable, "-c", SERVE_ONE_REQUEST, str(store)],
+        [sys.executable, "-c", SERVE_ONE_REQUEST_AND_PLACE_ONE_NEW_ITEM, str(store)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -9,15 +9,17 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from models.explanations import Reasons, explain
 from models.history import History
+from models.member_shares import MemberShare
 from models.student import Floats
 from service.errors import StudentFailed
 from service.masks import Masks
-from service.scoring.ranking import Reasons, diversify, explain, pool_size
+from service.scoring.ranking import diversify, pool_size
 from service.serving import Indices, ServingBundle, as_stored
 
 T = TypeVar("T")
@@ -40,18 +42,26 @@ class ScoringJob:
     is_explained: bool = False
 
 
+class Explanation(NamedTuple):
+    """Why one item was recommended: by the person's own items, and by members of the ensemble; strongest first."""
+
+    reasons: Reasons
+    members: list[MemberShare]
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
 
-    vector: (n_factors,) that was scored. vector_seconds: of the batch, in the user tower.
+    vector: (n_factors,) that was scored. vector_seconds: of the batch, in the user tower. explanations: of each item,
+    if they were asked for.
     """
 
     item_indices: Indices
     scores: Floats
     vector: Floats
     vector_seconds: float
-    reasons: list[Reasons] | None = None
+    explanations: list[Explanation] | None = None
 
 
 def score_batch(
@@ -97,8 +107,13 @@ def _vectors(jobs: list[ScoringJob], missing: list[int]) -> Floats:
 def _rank(jobs: list[ScoringJob], vectors: Floats, vector_seconds: float) -> list[Scored]:
     """vectors: (n_jobs, n_factors), of jobs that share one penalty."""
     width = max(pool_size(job.limit, job.diversity) for job in jobs)
-    ranked = jobs[0].serving.student.top_k(
-        vectors, width, blocked=[job.masks.blocked for job in jobs], penalty=jobs[0].masks.penalty
+    student = jobs[0].serving.student
+    ranked = student.top_k(
+        vectors,
+        student.boosts([job.history for job in jobs]),
+        width,
+        blocked=[job.masks.blocked for job in jobs],
+        penalty=jobs[0].masks.penalty,
     )
     if np.isnan(ranked.scores).any():
         raise StudentFailed("the student scored with NaN")
@@ -118,5 +133,12 @@ def _finish(
         chosen = diversify(job.serving.student.item_vectors(item_indices), scores, job.limit, job.diversity)
         item_indices, scores = item_indices[chosen], scores[chosen]
     item_indices, scores = item_indices[: job.limit], scores[: job.limit]
-    reasons = explain(job.serving.student, job.history, item_indices) if job.is_explained else None
-    return Scored(item_indices, scores, vector, vector_seconds, reasons)
+    explanations = _explain(job, vector, item_indices) if job.is_explained else None
+    return Scored(item_indices, scores, vector, vector_seconds, explanations)
+
+
+def _explain(job: ScoringJob, vector: Floats, item_indices: Indices) -> list[Explanation]:
+    student, shares = job.serving.student, job.serving.bundle.member_shares
+    reasons = explain(student, job.history, item_indices)
+    members = shares.strongest(student, vector, job.history, item_indices)
+    return [Explanation(*each) for each in zip(reasons, members, strict=True)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.bundle import write_bundle
+from models.golden import Golden
 from models.registry import Registry
 from tests.support.bundles import tiny_bundle, tiny_contents
 from tests.support.ports import eventually
@@ -103,9 +105,20 @@ async def test_bad_bundle_put_into_current_by_hand_is_refused_and_the_old_one_go
         assert service.metric("stillroom_bundles_refused_total") == 1
 
 
-async def test_bundle_that_answers_its_golden_requests_otherwise_is_refused(store: Path) -> None:
+def moved_score(golden: Golden) -> None:
+    golden.requests[0].scores[0] += 1.0
+
+
+def moved_new_item(golden: Golden) -> None:
+    golden.texts[0].answer_vector[0] += 1.0
+
+
+@pytest.mark.parametrize("spoil", [moved_score, moved_new_item])
+async def test_bundle_that_answers_its_golden_requests_otherwise_is_refused(
+    store: Path, spoil: Callable[[Golden], None]
+) -> None:
     old, contents = Registry(store).current(), tiny_contents(n_items=20)
-    contents.golden[0].scores[0] += 1.0
+    spoil(contents.golden)
     bad = write_bundle(store, contents).name
     Registry(store).promote(bad)
     (store / "current").write_text(f"{old}\n")

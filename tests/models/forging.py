@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import BLOBS, read_manifest
-from models.consistency import LAYOUT
+from models.consistency import LAYOUT, TABLES
 from models.files import MANIFEST, write_array, write_file
 from models.manifest import FileEntry, Manifest
 
-FILES = sorted([*BLOBS, "history_vectors.npy", *(f"{name}.npy" for name in LAYOUT)])
+ARRAYS = sorted([*LAYOUT, *TABLES["fp32"], "neighbour_items"])
+"""Every array of a bundle."""
+
+FILES = sorted([*BLOBS, *(f"{name}.npy" for name in ARRAYS)])
 """Every file that a bundle lists."""
 
 

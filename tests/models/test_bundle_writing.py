@@ -61,14 +61,22 @@ def test_what_was_written_is_read(tmp_path: Path, precision: str) -> None:
     assert bundle.manifest.training == contents.training_entry
 
 
+def test_shares_of_other_members_than_their_entry_names_are_not_written(tmp_path: Path) -> None:
+    contents = tiny_contents()
+    renamed = dataclasses.replace(contents.member_shares, members=("blocks", "contrary", "popular"))
+    with pytest.raises(
+        BundleInconsistent, match=r"'contrary', 'popular'\], their entry says .*'popular', 'contrary'"
+    ):
+        write_bundle(tmp_path, dataclasses.replace(contents, member_shares=renamed))
+    assert visible(tmp_path) == []
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_student_answers_as_before_it_was_written(tmp_path: Path, precision: str) -> None:
     contents = tiny_contents(precision)
     student = read_bundle(write_bundle(tmp_path, contents)).load_student()
-    ranked = student.top_k(
-        student.user_vectors([tiny_history(0)]), 10, blocked=[tiny_history(0).item_indices]
-    )
-    assert ranked.item_indices[0].tolist() == contents.golden[0].item_indices
+    ranked = student.recommend([tiny_history(0)], 10, blocked=[tiny_history(0).item_indices])
+    assert ranked.item_indices[0].tolist() == contents.golden.requests[0].item_indices
     assert student.precision == precision
 
 
@@ -80,6 +88,7 @@ def test_nobody_and_nothing_in_memory_but_maps_of_the_files(bundle: Path) -> Non
         **read.people.histories.arrays("histories"),
         "item_vectors": read.student_files.item_vectors,
         "history_vectors": read.student_files.history_vectors,
+        **read.student_files.cooccurrence.arrays(),
     }
     assert [name for name, array in arrays.items() if not is_mapped(array)] == []
     with pytest.raises(ValueError, match="read-only"):

@@ -12,12 +12,15 @@ import numpy.typing as npt
 import pytest
 
 import models.consistency
-from models.bundle import read_bundle, read_manifest
-from models.consistency import LAYOUT
+from models.bundle import read_bundle, read_manifest, write_bundle
+from models.cooccurrence import COOCCURRENCE_ARRAYS
 from models.errors import BundleInconsistent, VocabularyMismatch
-from models.golden import GoldenRequest
+from models.golden import Golden, GoldenRequest, GoldenText
+from models.manifest import SharesEntry
+from models.member_shares import MEMBER_ARRAYS
 from models.vocabulary import StringTable, Vocabulary
-from tests.models.forging import array_of, reseal
+from tests.models.forging import ARRAYS, array_of, reseal
+from tests.support.bundles import tiny_contents
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +43,10 @@ def longer(array: Array) -> Array:
     return np.concatenate([array, array[-1:]])
 
 
+def narrower(array: Array) -> Array:
+    return array[:, :-1]
+
+
 def backwards(array: Array) -> Array:
     return array[::-1]
 
@@ -48,13 +55,15 @@ def emptied(array: Array) -> Array:
     return array[:0]
 
 
-VOCABULARIES = ("item_ids", "user_ids")
+VOCABULARIES = ("item_ids", "user_ids", "text_terms")
+TEXT_TABLES = ("text_projection", "text_scales", "answer_text_map", "history_text_map")
 OFFSETS = (
     "item_ids.offsets",
     "item_titles.offsets",
     "category_names.offsets",
     "user_ids.offsets",
     "histories.offsets",
+    "text_terms.offsets",
 )
 
 FAULTS = [
@@ -64,7 +73,18 @@ FAULTS = [
     *((name, fault) for name in ("item_titles.offsets", "histories.offsets") for fault in (shorter, longer)),
     *((name, fault) for name in ("item_prices", "item_popularity", "item_vectors") for fault in (shorter, longer)),
     *((name, fault) for name in ("history_vectors", "history_scales") for fault in (shorter, longer)),
+    *((name, fault) for name in COOCCURRENCE_ARRAYS for fault in (shorter, longer)),
+    *((name, fault) for name in ("item_scales",) for fault in (shorter, longer, put(3, np.inf))),
+    *((name, narrower) for name in ("neighbour_items", "neighbour_weights")),
+    *((name, put(-1, np.nan)) for name in ("neighbour_weights", "neighbour_scales", "event_decays")),
+    ("neighbour_items", put((3, 1), 40)),
     *((name, fault) for name in ("histories.kinds", "histories.item_indices") for fault in (shorter, longer)),
+    *((name, fault) for name in TEXT_TABLES for fault in (shorter, longer)),
+    *((name, narrower) for name in TEXT_TABLES if name != "text_scales"),
+    *((name, put(0, np.nan)) for name in TEXT_TABLES if name != "text_projection"),
+    *((name, fault) for name in MEMBER_ARRAYS for fault in (shorter, longer, narrower, put(0, np.nan))),
+    ("member_weights", lambda weights: weights[:, :, :-1]),
+    ("text_terms.data", put(0, 0xFF)),
     ("item_ids.data", put(0, 0xFF)),
     ("user_ids.data", put(-1, 0xC3)),
     ("item_titles.data", put(5, 0x80)),
@@ -109,6 +129,20 @@ def test_array_that_contradicts_another_is_refused(
         ),
         ("histories.offsets", put(-1, 99), r"^histories\.offsets\.npy: it ends at 99, there are 36 values"),
         ("histories.times", put(1, 0), r"^histories\.times\.npy: a person's events do not lie oldest first"),
+        (
+            "answer_text_map",
+            narrower,
+            r"^answer_text_map\.npy: 3 columns, item_vectors\.npy has 4",
+        ),
+        ("neighbour_items", put((0, 0), 40), r"^neighbour_items\.npy: it holds 40, must be below 40"),
+        ("neighbour_weights", narrower, r"^neighbour_weights\.npy: 1 columns, neighbour_items\.npy has 2"),
+        ("event_decays", shorter, r"^event_decays\.npy: 2 rows, must be 3"),
+        ("history_text_map", shorter, r"^history_text_map\.npy: 4 rows, must be 5"),
+        ("member_item_map", shorter, r"^member_item_map\.npy: 3 rows, must be 4"),
+        ("member_levels", shorter, r"^member_levels\.npy: 39 rows, must be 40"),
+        ("member_levels", narrower, r"^member_levels\.npy: it is \(40, 2\), must be \(40, 3\)"),
+        ("member_weights", shorter, r"^member_weights\.npy: it is \(2, 5, 7\), must be \(3, 5, 7\)"),
+        ("member_user_map", narrower, r"^member_weights\.npy: it is \(3, 5, 7\), must be \(3, 4, 7\)"),
         ("item_vectors", put((0, 0), np.nan), r"^item_vectors\.npy: a number is not finite"),
     ],
 )
@@ -120,21 +154,21 @@ def test_message_names_the_file_the_value_and_the_limit(
         read_bundle(spoilt)
 
 
-@pytest.mark.parametrize("name", ["item_ids.rows", "user_ids.rows"])
+@pytest.mark.parametrize("name", [f"{ids}.rows" for ids in VOCABULARIES])
 def test_ids_that_their_own_keys_do_not_find_are_refused(bundle: Path, name: str) -> None:
     spoilt = reseal(bundle, arrays={name: array_of(bundle, name)[::-1]})
     with pytest.raises(BundleInconsistent, match="is not found by its key"):
         read_bundle(spoilt)
 
 
-@pytest.mark.parametrize("name", ["item_ids.rows", "user_ids.rows"])
+@pytest.mark.parametrize("name", [f"{ids}.rows" for ids in VOCABULARIES])
 def test_row_that_two_keys_share_is_refused(bundle: Path, name: str) -> None:
     spoilt = reseal(bundle, arrays={name: put(0, array_of(bundle, name)[1])(array_of(bundle, name))})
     with pytest.raises(BundleInconsistent, match=f"^{name}.npy: two keys have the same row"):
         read_bundle(spoilt)
 
 
-@pytest.mark.parametrize("name", [*LAYOUT, "history_vectors"])
+@pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("change", ["dtype", "axes"])
 def test_array_of_another_kind_is_refused_and_never_converted(bundle: Path, name: str, change: str) -> None:
     array = array_of(bundle, name)
@@ -170,6 +204,26 @@ def test_student_that_the_manifest_describes_otherwise_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ((), r"are of the members \[\], must be one or more"),
+        (("blocks", "popular", "popular"), "'popular', 'popular'.*each named once"),
+        (("blocks", "popular"), r"^member_weights\.npy: it is \(3, 5, 7\), must be \(2, 5, 7\)"),
+    ],
+)
+def test_shares_of_members_that_the_manifest_names_otherwise_are_refused(
+    bundle: Path, members: tuple[str, ...], message: str
+) -> None:
+    shares = SharesEntry(members, {}, 0.0)
+    student = msgspec.structs.replace(read_manifest(bundle).student, shares=shares)
+    with pytest.raises(BundleInconsistent, match=message):
+        read_bundle(reseal(bundle, student=student))
+
+
+PLACED = GoldenText("", [0.0] * 4, [0.0] * 4, [0.0] * 4)
+
+
+@pytest.mark.parametrize(
     ("requests", "message"),
     [
         ([], "holds no requests"),
@@ -183,8 +237,37 @@ def test_student_that_the_manifest_describes_otherwise_is_refused(
 def test_golden_requests_that_cannot_be_asked_are_refused(
     bundle: Path, requests: list[GoldenRequest], message: str
 ) -> None:
+    golden = Golden(requests, [PLACED])
     with pytest.raises(BundleInconsistent, match=rf"^golden\.json.*{message}"):
-        read_bundle(reseal(bundle, blobs={"golden.json": msgspec.json.encode(requests)}))
+        read_bundle(reseal(bundle, blobs={"golden.json": msgspec.json.encode(golden)}))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([], "holds no texts"),
+        (
+            [PLACED, msgspec.structs.replace(PLACED, text_vector=[0.0] * 3)],
+            r"text 1 .*\[3, 4, 4\] .*\[4, 4, 4\]",
+        ),
+        ([msgspec.structs.replace(PLACED, answer_vector=[0.0] * 5)], r"text 0 .*\[4, 5, 4\]"),
+        ([msgspec.structs.replace(PLACED, history_vector=[])], r"text 0 .*\[4, 4, 0\]"),
+    ],
+)
+def test_golden_texts_that_cannot_be_compared_are_refused(
+    bundle: Path, texts: list[GoldenText], message: str
+) -> None:
+    golden = Golden([GoldenRequest([], [1], [1.0])], texts)
+    with pytest.raises(BundleInconsistent, match=rf"^golden\.json.*{message}"):
+        read_bundle(reseal(bundle, blobs={"golden.json": msgspec.json.encode(golden)}))
+
+
+@pytest.mark.parametrize("vector", ["text_vector", "answer_vector", "history_vector"])
+def test_golden_text_whose_vector_is_not_finite_is_not_written(tmp_path: Path, vector: str) -> None:
+    contents = tiny_contents()
+    contents.golden.texts[2] = msgspec.structs.replace(PLACED, **{vector: [0.0, np.nan, 0.0, 0.0]})
+    with pytest.raises(BundleInconsistent, match=r"^golden\.json: text 2 .* not finite"):
+        write_bundle(tmp_path, contents)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7])

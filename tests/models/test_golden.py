@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 import msgspec
 import numpy as np
 import pytest
 
+import models.text
 from models.errors import GoldenMismatch
-from models.golden import GoldenRequest, record_golden, replay_golden
+from models.golden import Golden, GoldenRequest, record_golden, replay_golden
 from models.history import Event, History
 from models.student import Student, StudentFiles
-from tests.support.bundles import tiny_history, tiny_items, tiny_student
-from training.student.catalogue_graph import build_catalogue
+from tests.support.bundles import (
+    TEXTS,
+    tiny_cooccurrence,
+    tiny_history,
+    tiny_items,
+    tiny_student,
+    tiny_text_encoder,
+    with_item_vectors,
+)
 
 PEOPLE = [*(tiny_history(person) for person in range(4)), History.empty()]
 ITEMS = tiny_items()
-
-
-def vectors_of(files: StudentFiles) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return files.item_vectors.astype(np.float32)
+ENCODER = tiny_text_encoder()
 
 
 def with_items(files: StudentFiles, order: list[int]) -> StudentFiles:
     """The same student with its item vectors in another order, everywhere."""
-    vectors = vectors_of(files)[order]
-    return dataclasses.replace(
-        files,
-        catalogue=build_catalogue(vectors, precision=files.precision),
-        item_vectors=vectors.astype(np.float16),
-    )
+    vectors = files.item_vectors.astype(np.float32) * files.item_scales[:, None]
+    return with_item_vectors(files, vectors[order])
 
 
 def swapped(*pair: int) -> list[int]:
@@ -40,28 +42,28 @@ def swapped(*pair: int) -> list[int]:
     return order
 
 
-def recorded(precision: str = "fp32") -> tuple[StudentFiles, list[GoldenRequest]]:
+def recorded(precision: str = "fp32") -> tuple[StudentFiles, Golden]:
     files = tiny_student(ITEMS, precision)
-    return files, record_golden(Student(files), PEOPLE)
+    return files, record_golden(Student(files), ENCODER, PEOPLE, TEXTS)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_student_answers_its_own_requests(precision: str) -> None:
     files, golden = recorded(precision)
-    replay_golden(Student(files), golden)
+    replay_golden(Student(files), ENCODER, golden)
 
 
 def test_requests_survive_json() -> None:
     files, golden = recorded()
-    again = msgspec.json.decode(msgspec.json.encode(golden), type=list[GoldenRequest])
+    again = msgspec.json.decode(msgspec.json.encode(golden), type=Golden)
     assert again == golden
-    replay_golden(Student(files), again)
+    replay_golden(Student(files), ENCODER, again)
 
 
 def test_recorded_answer_leaves_out_what_was_seen() -> None:
     _, golden = recorded()
-    assert golden[0].item_indices[:3] == [12, 16, 20]
-    assert [event[0] for event in golden[0].events] == [0, 4, 8]
+    assert golden.requests[0].item_indices[:3] == [12, 16, 20]
+    assert [event[0] for event in golden.requests[0].events] == [0, 4, 8]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -79,7 +81,7 @@ def test_recorded_answer_leaves_out_what_was_seen() -> None:
 def test_swapped_items_are_found_out(precision: str, order: list[int]) -> None:
     files, golden = recorded(precision)
     with pytest.raises(GoldenMismatch, match=r"golden request \d"):
-        replay_golden(Student(with_items(files, order)), golden)
+        replay_golden(Student(with_items(files, order)), ENCODER, golden)
 
 
 @pytest.mark.parametrize("order", [list(range(len(ITEMS)))[::-1], swapped(12, 24)], ids=["reversed", "two"])
@@ -87,14 +89,23 @@ def test_item_vectors_that_are_not_the_catalogues_are_found_out(order: list[int]
     files, golden = recorded()
     other = dataclasses.replace(files, item_vectors=files.item_vectors[order])
     with pytest.raises(GoldenMismatch, match=r"item_vectors\.npy and catalogue\.onnx"):
-        replay_golden(Student(other), golden)
+        replay_golden(Student(other), ENCODER, golden)
 
 
 def test_swapped_history_vectors_are_found_out() -> None:
     files, golden = recorded()
     other = dataclasses.replace(files, history_vectors=files.history_vectors[::-1])
     with pytest.raises(GoldenMismatch):
-        replay_golden(Student(other), golden)
+        replay_golden(Student(other), ENCODER, golden)
+
+
+def test_neighbours_that_speak_otherwise_are_found_out() -> None:
+    files, golden = recorded()
+    other = dataclasses.replace(
+        files, cooccurrence=tiny_cooccurrence(np.full((len(ITEMS), 2), 0.5, np.float32))
+    )
+    with pytest.raises(GoldenMismatch, match="a score moved by"):
+        replay_golden(Student(other), ENCODER, golden)
 
 
 def scaled(by: float) -> Callable[[StudentFiles], StudentFiles]:
@@ -104,20 +115,20 @@ def scaled(by: float) -> Callable[[StudentFiles], StudentFiles]:
 @pytest.mark.parametrize("factor", [1.0001, 0.9999])
 def test_scores_may_move_by_a_rounding(factor: float) -> None:
     files, golden = recorded()
-    replay_golden(Student(scaled(factor)(files)), golden)
+    replay_golden(Student(scaled(factor)(files)), ENCODER, golden)
 
 
 @pytest.mark.parametrize("factor", [1.05, 0.95, 0.0, -1.0])
 def test_scores_may_not_move_further(factor: float) -> None:
     files, golden = recorded()
     with pytest.raises(GoldenMismatch, match="a score moved by"):
-        replay_golden(Student(scaled(factor)(files)), golden)
+        replay_golden(Student(scaled(factor)(files)), ENCODER, golden)
 
 
 def test_student_that_answers_nan_is_refused() -> None:
     files, golden = recorded()
     with pytest.raises(GoldenMismatch, match="a score moved by nan"):
-        replay_golden(Student(scaled(np.nan)(files)), golden)
+        replay_golden(Student(scaled(np.nan)(files)), ENCODER, golden)
 
 
 def answer_of(scores: list[float], item_indices: list[int] | None = None) -> GoldenRequest:
@@ -129,20 +140,15 @@ class Fixed(Student):
 
     def __init__(self, scores: list[float]) -> None:
         vectors = np.array(scores, np.float32)[:, None]
-        files = dataclasses.replace(
-            tiny_student(tiny_items(len(scores), 1), n_blocks=1),
-            catalogue=build_catalogue(vectors, precision="fp32"),
-            item_vectors=vectors.astype(np.float16),
-        )
-        super().__init__(files)
+        super().__init__(with_item_vectors(tiny_student(tiny_items(len(scores), 1), n_blocks=1), vectors))
 
-    def user_vectors(self, histories: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def _run_tower(self, encoded: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         return np.ones((1, 1), np.float32)
 
 
 def holds(student: Student, request: GoldenRequest) -> bool:
     try:
-        replay_golden(student, [request])
+        replay_golden(student, tiny_text_encoder(1), Golden([request], []))
     except GoldenMismatch:
         return False
     return True
@@ -201,6 +207,47 @@ def test_tiny_scores_without_a_spread_are_not_all_alike() -> None:
 def test_answer_without_items_holds() -> None:
     student = Student(tiny_student(tiny_items(4)))
     everything = History.from_events(Event(item_index, item_index) for item_index in range(4))
-    golden = record_golden(student, [everything])
-    assert golden[0].item_indices == []
-    replay_golden(student, golden)
+    golden = record_golden(student, ENCODER, [everything], [])
+    assert golden.requests[0].item_indices == []
+    replay_golden(student, ENCODER, golden)
+
+
+def other_texts(files: StudentFiles, name: str) -> StudentFiles:
+    """The same student with one of its text maps off by a percent."""
+    return dataclasses.replace(files, **{name: getattr(files, name) * np.float32(1.01)})
+
+
+@pytest.mark.parametrize(
+    ("name", "moved"), [("answer_text_map", "answer_vector"), ("history_text_map", "history_vector")]
+)
+def test_new_items_that_are_placed_elsewhere_are_found_out(name: str, moved: str) -> None:
+    files, golden = recorded()
+    with pytest.raises(GoldenMismatch, match=f"golden text 0: its {moved} moved by"):
+        replay_golden(Student(other_texts(files, name)), ENCODER, golden)
+
+
+def test_encoder_that_knows_other_words_is_found_out() -> None:
+    files, golden = recorded()
+    others = dataclasses.replace(ENCODER, projection=ENCODER.projection[::-1])
+    with pytest.raises(GoldenMismatch, match=r"golden text 0: its text_vector moved by .* \(limit 0\.001\)"):
+        replay_golden(Student(files), others, golden)
+
+
+def test_texts_that_are_read_otherwise_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    files, golden = recorded()
+    monkeypatch.setattr(models.text, "WORD", re.compile(r"[a-z]+"))
+    with pytest.raises(GoldenMismatch, match="golden text"):
+        replay_golden(Student(files), ENCODER, golden)
+
+
+def test_new_items_may_move_by_a_rounding() -> None:
+    files, golden = recorded()
+    nearly = dataclasses.replace(files, answer_text_map=files.answer_text_map * np.float32(1.0001))
+    replay_golden(Student(nearly), ENCODER, golden)
+
+
+def test_new_items_without_a_place_are_refused() -> None:
+    files, golden = recorded()
+    nowhere = dataclasses.replace(files, answer_text_map=files.answer_text_map * np.float32(np.nan))
+    with pytest.raises(GoldenMismatch, match="answer_vector moved by nan"):
+        replay_golden(Student(nowhere), ENCODER, golden)

@@ -55,14 +55,15 @@ def test_show_prints_the_manifest(store: Path) -> None:
 
 def test_verify_counts_what_holds(store: Path) -> None:
     result = run(store, "verify", Registry(store).current())
-    assert "28 files and 4 golden requests hold" in result.stdout
+    assert "45 files and 4 golden requests hold" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["verify", "promote"])
 def test_golden_requests_are_replayed_and_current_stays(store: Path, command: str) -> None:
     before = Registry(store).current()
     contents = tiny_contents()
-    contents.golden[1] = msgspec.structs.replace(contents.golden[1], scores=[9.0] * 10)
+    requests = contents.golden.requests
+    requests[1] = msgspec.structs.replace(requests[1], scores=[9.0] * 10)
     bad = write_bundle(store, contents).name
     assert isinstance(run(store, command, bad).exception, GoldenMismatch)
     assert Registry(store).current() == before

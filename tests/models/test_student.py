@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.cooccurrence import Boosts
 from models.errors import BundleInconsistent, FileCorrupt
 from models.history import Event, History
-from models.student import RESCORE_MARGIN, Floats, Student, StudentFiles
-from tests.support.bundles import tiny_history, tiny_items, tiny_student
+from models.student import RESCORE_MARGIN, Floats, Ranked, Student, StudentFiles
+from tests.support.bundles import (
+    NEW_ITEM_WEIGHT,
+    tiny_cooccurrence,
+    tiny_history,
+    tiny_items,
+    tiny_student,
+    tiny_text_encoder,
+    with_item_vectors,
+)
 from training.student.catalogue_graph import build_catalogue
 
 PRECISIONS = ["fp32", "int8"]
@@ -22,13 +32,19 @@ LARGE = 1000.0
 
 
 def files_of(item_vectors: Floats, precision: str) -> StudentFiles:
-    """A mean-pooling student with these answer vectors."""
+    """A mean-pooling student with these answer vectors and no boosts."""
     n_items, n_factors = item_vectors.shape
-    return dataclasses.replace(
-        tiny_student(tiny_items(n_items, n_factors), precision, n_factors),
-        catalogue=build_catalogue(item_vectors, precision=precision),
-        item_vectors=item_vectors.astype(np.float16),
-    )
+    return with_item_vectors(tiny_student(tiny_items(n_items, n_factors), precision, n_factors), item_vectors)
+
+
+def top_k(student: Student, user_vectors: Floats, k: int, **masks: Any) -> Ranked:
+    """The best of people whose events add nothing."""
+    return student.top_k(user_vectors, Boosts.none(len(user_vectors)), k, **masks)
+
+
+def score_items(student: Student, user_vectors: Floats, item_indices: Any) -> Floats:
+    """Scores of chosen items for people whose events add nothing."""
+    return student.score_items(user_vectors, Boosts.none(len(user_vectors)), item_indices)
 
 
 def random_vectors(n_rows: int, seed: int) -> Floats:
@@ -48,8 +64,8 @@ def indices(*items: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
 @each_student
 def test_answer_is_the_best_of_the_catalogue(student: Student) -> None:
     users = random_vectors(5, 1)
-    scores = users @ ITEM_VECTORS.T
-    ranked = student.top_k(users, 20)
+    scores = users @ student.item_vectors(np.arange(N_ITEMS)).T
+    ranked = top_k(student, users, 20)
     np.testing.assert_array_equal(ranked.item_indices, np.argsort(-scores, axis=1, kind="stable")[:, :20])
     np.testing.assert_allclose(ranked.scores, -np.sort(-scores, axis=1)[:, :20], rtol=1e-5)
     assert [str(ranked.item_indices.dtype), str(ranked.scores.dtype)] == ["int32", "float32"]
@@ -58,34 +74,34 @@ def test_answer_is_the_best_of_the_catalogue(student: Student) -> None:
 @each_student
 def test_answer_is_full_though_the_best_are_blocked(student: Student) -> None:
     users = random_vectors(2, 1)
-    best = student.top_k(users, 200).item_indices
-    ranked = student.top_k(users, 10, blocked=[best[0, :150], best[1, :3]])
+    best = top_k(student, users, 200).item_indices
+    ranked = top_k(student, users, 10, blocked=[best[0, :150], best[1, :3]])
     np.testing.assert_array_equal(ranked.item_indices, [best[0, 150:160], best[1, 3:13]])
 
 
 @each_student
 def test_blocked_items_are_one_persons_own(student: Student) -> None:
     users = np.repeat(random_vectors(1, 1), 2, axis=0)
-    best = student.top_k(users[:1], 3).item_indices[0]
-    ranked = student.top_k(users, 1, blocked=[best[:1], indices()])
+    best = top_k(student, users[:1], 3).item_indices[0]
+    ranked = top_k(student, users, 1, blocked=[best[:1], indices()])
     assert ranked.item_indices.tolist() == [[best[1]], [best[0]]]
 
 
 @each_student
 def test_blocking_an_item_twice_is_blocking_it(student: Student) -> None:
     users = random_vectors(1, 1)
-    best = student.top_k(users, 3).item_indices[0]
-    assert student.top_k(users, 1, blocked=[best[[0, 0, 1]]]).item_indices.tolist() == [[best[2]]]
+    best = top_k(student, users, 3).item_indices[0]
+    assert top_k(student, users, 1, blocked=[best[[0, 0, 1]]]).item_indices.tolist() == [[best[2]]]
 
 
 @each_student
 def test_hidden_items_do_not_cost_places_and_others_are_shifted(student: Student) -> None:
     users = random_vectors(1, 1)
     penalty = np.zeros(N_ITEMS, np.float32)
-    best = student.top_k(users, 200).item_indices[0]
+    best = top_k(student, users, 200).item_indices[0]
     penalty[best[:150]] = -np.inf
     penalty[best[160]] = LARGE
-    ranked = student.top_k(users, 5, penalty=penalty)
+    ranked = top_k(student, users, 5, penalty=penalty)
     assert ranked.item_indices[0].tolist() == [best[160], *best[150:154]]
     assert ranked.scores[0, 0] > LARGE / 2
 
@@ -94,7 +110,7 @@ def test_hidden_items_do_not_cost_places_and_others_are_shifted(student: Student
 @pytest.mark.parametrize("n_left", [0, 1, 3])
 def test_places_without_an_item_are_marked(student: Student, n_left: int) -> None:
     everything_else = np.arange(n_left, N_ITEMS).astype(np.int32)
-    ranked = student.top_k(random_vectors(1, 1), 5, blocked=[everything_else])
+    ranked = top_k(student, random_vectors(1, 1), 5, blocked=[everything_else])
     assert sorted(ranked.item_indices[0, :n_left].tolist()) == list(range(n_left))
     assert ranked.item_indices[0, n_left:].tolist() == [-1] * (5 - n_left)
     assert np.isneginf(ranked.scores[0, n_left:]).all()
@@ -103,7 +119,7 @@ def test_places_without_an_item_are_marked(student: Student, n_left: int) -> Non
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("k", [3, 4, 9])
 def test_more_places_than_items_are_marked(precision: str, k: int) -> None:
-    ranked = Student(tiny_student(tiny_items(4), precision)).top_k(np.ones((2, 4), np.float32), k)
+    ranked = top_k(Student(tiny_student(tiny_items(4), precision)), np.ones((2, 4), np.float32), k)
     assert ranked.item_indices.shape == ranked.scores.shape == (2, k)
     assert [(row >= 0).sum() for row in ranked.item_indices] == [min(k, 4)] * 2
     assert np.isneginf(ranked.scores[:, 4:]).all()
@@ -113,21 +129,21 @@ def test_more_places_than_items_are_marked(precision: str, k: int) -> None:
 @pytest.mark.parametrize("n_people", [1, 3, 16])
 def test_equal_scores_come_by_rising_index(precision: str, n_people: int) -> None:
     student = Student(files_of(np.repeat(random_vectors(1, 2), 203, axis=0), precision))
-    ranked = student.top_k(random_vectors(n_people, 3), 10, blocked=[indices(0, 4)] * n_people)
+    ranked = top_k(student, random_vectors(n_people, 3), 10, blocked=[indices(0, 4)] * n_people)
     assert ranked.item_indices.tolist() == [[1, 2, 3, 5, 6, 7, 8, 9, 10, 11]] * n_people
 
 
 @each_student
 def test_nobody_and_no_places_are_answered_with_nothing(student: Student) -> None:
-    assert student.top_k(random_vectors(0, 1), 5).item_indices.shape == (0, 5)
-    assert student.top_k(random_vectors(2, 1), 0).item_indices.shape == (2, 0)
+    assert top_k(student, random_vectors(0, 1), 5).item_indices.shape == (0, 5)
+    assert top_k(student, random_vectors(2, 1), 0).item_indices.shape == (2, 0)
 
 
 @each_student
 @pytest.mark.parametrize("n_blocked", [0, 1, 3])
 def test_blocked_items_must_be_given_for_each_person(student: Student, n_blocked: int) -> None:
     with pytest.raises(ValueError, match=f"{n_blocked} arrays of blocked items for 2 people"):
-        student.top_k(random_vectors(2, 1), 5, blocked=[indices(1)] * n_blocked)
+        top_k(student, random_vectors(2, 1), 5, blocked=[indices(1)] * n_blocked)
 
 
 @settings(max_examples=30, deadline=None)
@@ -136,8 +152,8 @@ def test_person_in_a_batch_is_answered_as_alone(seed: int, n_people: int, k: int
     student, users = STUDENTS[precision], random_vectors(n_people, seed)
     rng = np.random.default_rng(seed)
     blocked = [rng.integers(0, N_ITEMS, rng.integers(0, 50)).astype(np.int32) for _ in range(n_people)]
-    together = student.top_k(users, k, blocked=blocked)
-    alone = [student.top_k(users[[row]], k, blocked=[blocked[row]]) for row in range(n_people)]
+    together = top_k(student, users, k, blocked=blocked)
+    alone = [top_k(student, users[[row]], k, blocked=[blocked[row]]) for row in range(n_people)]
     np.testing.assert_array_equal(
         together.item_indices, np.concatenate([each.item_indices for each in alone])
     )
@@ -151,7 +167,7 @@ def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_blocked(
 ) -> None:
     rng = np.random.default_rng(seed)
     blocked = np.flatnonzero(rng.random(N_ITEMS) < share_blocked).astype(np.int32)
-    ranked = STUDENTS[precision].top_k(random_vectors(1, seed), k, blocked=[blocked])
+    ranked = top_k(STUDENTS[precision], random_vectors(1, seed), k, blocked=[blocked])
     found = ranked.item_indices[0][ranked.item_indices[0] >= 0]
     assert len(found) == min(k, N_ITEMS - len(blocked))
     assert len(set(found.tolist())) == len(found)
@@ -162,56 +178,133 @@ def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_blocked(
 @each_student
 def test_long_vector_of_one_person_does_not_blur_another(student: Student) -> None:
     users = random_vectors(2, 1)
-    alone = student.top_k(users[:1], 20)
+    alone = top_k(student, users[:1], 20)
     users[1] *= 10_000
-    np.testing.assert_array_equal(student.top_k(users, 20).item_indices[:1], alone.item_indices)
+    np.testing.assert_array_equal(top_k(student, users, 20).item_indices[:1], alone.item_indices)
 
 
-def test_int8_finds_what_fp32_finds_and_scores_it_exactly() -> None:
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-6), ("int8", 0.5 / 127)])
+def test_item_vectors_are_what_was_stored_within_half_a_step(precision: str, tolerance: float) -> None:
+    found = STUDENTS[precision].item_vectors(indices(3, 0, 499))
+    expected = ITEM_VECTORS[[3, 0, 499]]
+    assert (np.abs(found - expected).max(axis=1) <= tolerance * np.abs(expected).max(axis=1) * 1.001).all()
+
+
+def test_int8_finds_nearly_what_fp32_finds() -> None:
     item_vectors, users = random_vectors(5_000, 4), random_vectors(50, 5)
     exact, quantized = (
-        Student(files_of(item_vectors, precision)).top_k(users, 20) for precision in PRECISIONS
+        top_k(Student(files_of(item_vectors, precision)), users, 20).item_indices for precision in PRECISIONS
     )
-    np.testing.assert_array_equal(quantized.item_indices, exact.item_indices)
-    np.testing.assert_allclose(quantized.scores, exact.scores, rtol=1e-5)
+    shared = [len(np.intersect1d(one, other)) for one, other in zip(exact, quantized, strict=True)]
+    assert np.mean(shared) > 19
 
 
 def test_int8_is_rescored_beyond_what_was_asked() -> None:
-    """Items that int8 cannot tell apart are told apart by the item vectors, and the best is found."""
-    item_vectors = np.ones((RESCORE_MARGIN, N_FACTORS), np.float32)
-    item_vectors[:, 1] = np.linspace(0.99, 1.0, RESCORE_MARGIN)
-    ranked = Student(files_of(item_vectors, "int8")).top_k(np.ones((1, N_FACTORS), np.float32), 1)
-    best = item_vectors.astype(np.float16)[:, 1].argmax()
-    assert ranked.item_indices.tolist() == [[best]]
+    """What seven bits of a user vector cannot tell apart, all of it can, and the best is found."""
+    item_vectors = np.zeros((RESCORE_MARGIN, N_FACTORS), np.float32)
+    item_vectors[:, :2] = 1.0, -1.0
+    item_vectors[-1, 1] = -126 / 127
+    user = np.zeros((1, N_FACTORS), np.float32)
+    user[0, :3] = 0.5, 0.003, 1.0  # the second is less than half a step of the third
+    assert top_k(Student(files_of(item_vectors, "int8")), user, 1).item_indices.tolist() == [
+        [RESCORE_MARGIN - 1]
+    ]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_more_threads_give_equal_answers(precision: str) -> None:
     users = random_vectors(16, 1)
-    two = Student(files_of(ITEM_VECTORS, precision), n_threads=2).top_k(users, 20)
-    np.testing.assert_array_equal(two.item_indices, STUDENTS[precision].top_k(users, 20).item_indices)
+    two = top_k(Student(files_of(ITEM_VECTORS, precision), n_threads=2), users, 20)
+    np.testing.assert_array_equal(two.item_indices, top_k(STUDENTS[precision], users, 20).item_indices)
 
 
 @each_student
 def test_callers_in_several_threads_get_their_own_answers(student: Student) -> None:
     users = [random_vectors(1, seed) for seed in range(60)]
-    expected = [student.top_k(each, 10).item_indices for each in users]
+    expected = [top_k(student, each, 10).item_indices for each in users]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda each: student.top_k(each, 10).item_indices, users))
+        found = list(pool.map(lambda each: top_k(student, each, 10).item_indices, users))
     np.testing.assert_array_equal(found, expected)
 
 
 @each_student
-def test_chosen_items_are_scored_exactly(student: Student) -> None:
+def test_chosen_items_are_scored_as_the_answer_scores_them(student: Student) -> None:
     users, chosen = random_vectors(3, 1), indices(7, 0, 7, 499)
-    np.testing.assert_allclose(student.score_items(users, chosen), users @ ITEM_VECTORS[chosen].T, rtol=1e-5)
+    ranked = top_k(student, users, N_ITEMS)
+    in_item_order = np.take_along_axis(ranked.scores, np.argsort(ranked.item_indices, axis=1), 1)
+    np.testing.assert_allclose(score_items(student, users, chosen), in_item_order[:, chosen], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("int8", 0.25)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 0.02)])
 def test_catalogue_scores_are_in_item_order(precision: str, tolerance: float) -> None:
-    users = random_vectors(3, 1)
-    scores = STUDENTS[precision].catalogue_scores(users)
-    np.testing.assert_allclose(scores, users @ ITEM_VECTORS.T, atol=tolerance)
+    files = boosting_student(precision)
+    histories = [tiny_history(1), History.empty(), tiny_history(2)]
+    scores = Student(files).catalogue_scores(histories)
+    np.testing.assert_allclose(scores, expected_scores(histories), atol=tolerance)
+
+
+BOOSTS = np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
+"""What each of 40 items says of the three after it."""
+
+
+def boosting_student(precision: str) -> StudentFiles:
+    return dataclasses.replace(
+        tiny_student(tiny_items(), precision), cooccurrence=tiny_cooccurrence(BOOSTS, precision)
+    )
+
+
+def expected_scores(histories: list[History]) -> Floats:
+    """Products and boosts of `boosting_student`, written out; (n_people, 40)."""
+    scores = np.zeros((len(histories), 40), np.float32)
+    for row, history in enumerate(histories):
+        for own in history.item_indices:
+            for item in range(own % 4, 40, 4):
+                scores[row, item] += (1 + (40 - item) / 40) / len(history)
+            for step in range(3):
+                scores[row, (own + 1 + step) % 40] += BOOSTS[own, step]
+    return scores
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 0.02)])
+def test_answer_has_what_a_persons_events_add(precision: str, tolerance: float) -> None:
+    student, histories = Student(boosting_student(precision)), [tiny_history(1), tiny_history(2).last(1)]
+    ranked = student.recommend(histories, 40)
+    expected = np.take_along_axis(expected_scores(histories), ranked.item_indices, 1)
+    np.testing.assert_allclose(ranked.scores, expected, atol=tolerance)
+    assert (np.diff(ranked.scores) <= 0).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_boosts_are_each_persons_own_whoever_else_is_in_the_batch(precision: str) -> None:
+    student = Student(boosting_student(precision))
+    histories = [tiny_history(person).last(person) for person in range(4)]
+    together = student.recommend(histories, 10)
+    for row, history in enumerate(histories):
+        alone = student.recommend([history], 10)
+        np.testing.assert_array_equal(together.item_indices[row], alone.item_indices[0])
+        np.testing.assert_allclose(together.scores[row], alone.scores[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_boost_lifts_no_item_that_is_masked(precision: str) -> None:
+    student, history = Student(boosting_student(precision)), tiny_history(1)
+    boosted = (history.item_indices[:, None] + 1 + np.arange(3)).ravel().astype(np.int32)
+    penalty = np.zeros(40, np.float32)
+    penalty[boosted[:4]] = -np.inf
+    ranked = student.recommend([history], 40, blocked=[boosted[4:]], penalty=penalty)
+    assert not np.isin(ranked.item_indices[0], boosted).any()
+    assert np.isneginf(ranked.scores[0, -9:]).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_chosen_items_have_their_boosts(precision: str) -> None:
+    student, histories, chosen = (
+        Student(boosting_student(precision)),
+        [tiny_history(3), History.empty()],
+        indices(4, 0, 39),
+    )
+    found = student.score_items(student.user_vectors(histories), student.boosts(histories), chosen)
+    np.testing.assert_allclose(found, expected_scores(histories)[:, chosen], atol=0.02)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -229,6 +322,30 @@ def test_person_in_a_batch_has_the_same_vector_as_alone(precision: str) -> None:
     together = student.user_vectors(histories)
     for row, history in enumerate(histories):
         np.testing.assert_allclose(together[row], student.user_vectors([history])[0], atol=1e-6)
+
+
+def test_new_items_are_placed_by_a_linear_map_of_their_text_vectors() -> None:
+    weight = np.arange(12, dtype=np.float32).reshape(3, 4)
+    bias = np.array([0, 0, 0, 0.5], np.float32)
+    files = dataclasses.replace(
+        tiny_student(tiny_items()),
+        answer_text_map=np.concatenate([weight, bias[None]]),
+        history_text_map=np.concatenate([-weight, bias[None]]),
+    )
+    found = Student(files).new_item_vectors(np.array([[0, 1, 0], [0, 0, 0]], np.float32))
+    np.testing.assert_array_equal(found.answers, [[4, 5, 6, 7.5], [0, 0, 0, 0.5]])
+    np.testing.assert_array_equal(found.histories, [[-4, -5, -6, -6.5], [0, 0, 0, 0.5]])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_new_item_competes_with_the_catalogue_on_one_scale(precision: str) -> None:
+    student = Student(tiny_student(tiny_items(), precision))
+    user_vectors = student.user_vectors([tiny_history(0), tiny_history(1)])
+    new = student.new_item_vectors(tiny_text_encoder().encode(["a lantern of block1"]))
+    scores = student.score_new_items(user_vectors, new.answers)
+    np.testing.assert_allclose(scores[:, 0], [0, NEW_ITEM_WEIGHT], atol=1e-6)
+    catalogue = score_items(student, user_vectors[1:], np.arange(40, dtype=np.int32))[0]
+    assert np.count_nonzero(catalogue > scores[1]) == 5  # block 1 runs from 1.1 to 2, in tenths
 
 
 @pytest.mark.parametrize("graph", ["user_tower", "catalogue"])
@@ -261,18 +378,20 @@ def test_graph_that_does_not_fit_the_arrays_is_refused(changes: dict[str, object
         Student(dataclasses.replace(files, **changes))  # type: ignore[arg-type]
 
 
-def test_size_counts_everything_that_a_request_reads() -> None:
+def test_size_counts_graphs_and_arrays() -> None:
     files = tiny_student(tiny_items())
-    arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2
-    assert files.size_bytes() == len(files.user_tower) + len(files.catalogue) + arrays
+    arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2 + 40 * 4 + 2 * 5 * 4 * 4
+    cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 3 * 4
+    assert files.size_bytes() == len(files.user_tower) + len(files.catalogue) + arrays + cooccurrence
 
 
 def test_int8_ranks_exact_ties_by_index_though_int8_saw_a_difference() -> None:
     item_vectors = np.zeros((2, N_FACTORS), np.float32)
-    item_vectors[:, 0] = 1.0
-    item_vectors[1, 1] = 1.0039  # stretches the scale, so that the 1 beside it is rounded up
-    user = np.eye(1, N_FACTORS, dtype=np.float32)
-    student = Student(files_of(item_vectors, "int8"))
-    seen_by_int8 = student.catalogue_scores(user)[0]
-    assert seen_by_int8[1] > seen_by_int8[0]
-    assert student.top_k(user, 2).item_indices.tolist() == [[0, 1]]
+    item_vectors[:, :2] = [[1.0, 0.0], [0.0, 1.0]]
+    user = np.zeros((1, N_FACTORS), np.float32)
+    user[0, :3] = 0.5, 0.5, 1.0
+    files = files_of(item_vectors, "int8")
+    seen_otherwise = build_catalogue(item_vectors * np.array([[1.0], [1.01]], np.float32), precision="int8")
+    ranked = top_k(Student(dataclasses.replace(files, catalogue=seen_otherwise)), user, 2)
+    assert ranked.item_indices.tolist() == [[0, 1]]
+    assert ranked.scores.tolist() == [[0.5, 0.5]]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,9 +111,25 @@ async def test_explanation_names_the_own_item_without_which_the_score_falls(serv
     assert reason["contribution"] > 0
 
 
-async def test_reasons_are_left_out_unless_asked_for(service: Running) -> None:
+async def test_explanation_tells_each_members_share_strongest_first(service: Running) -> None:
+    answer = await service.recommend(user_id="user-1", explain=True, limit=1)
+    # item-13 is in the person's block and 27/40 as popular as the most popular item.
+    assert answer["items"][0]["item_id"] == "item-13"
+    assert answer["items"][0]["members"] == [
+        {"member": "blocks", "share": pytest.approx(1.675 / 2.35, abs=2e-3)},
+        {"member": "popular", "share": pytest.approx(0.675 / 2.35, abs=2e-3)},
+    ]
+
+
+async def test_a_strangers_explanation_has_members_and_no_items(service: Running) -> None:
+    answer = await service.recommend(explain=True, limit=2)
+    assert [item["because"] for item in answer["items"]] == [[], []]
+    assert [item["members"] for item in answer["items"]] == [[{"member": "popular", "share": 1.0}]] * 2
+
+
+async def test_explanations_are_left_out_unless_asked_for(service: Running) -> None:
     answer = await service.recommend(user_id="user-1")
-    assert all("because" not in item for item in answer["items"])
+    assert all(not {"because", "members"} & set(item) for item in answer["items"])
 
 
 async def test_the_stages_are_told_in_a_header(service: Running) -> None:

@@ -13,7 +13,7 @@ from service.masks import Masks
 from service.schemas import Filter
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from service.serving import ServingBundle
-from tests.support.bundles import tiny_bundle, tiny_contents
+from tests.support.bundles import tiny_bundle, tiny_contents, tiny_cooccurrence
 
 IN_THREE_BLOCKS = History.from_events([Event(0, 1), Event(1, 2), Event(2, 3)])
 """Its vector has thirds in it, which float16 cannot hold exactly."""
@@ -79,3 +79,52 @@ def test_only_missing_vectors_are_computed(serving: ServingBundle) -> None:
     )
     score_batch([known, job(serving, 2), job(serving, 3)], runs.append)
     assert runs == [1, 2]
+
+
+@pytest.fixture
+def boosting(tmp_path: Path) -> ServingBundle:
+    """Item i speaks for item i + 1 more than anything else does."""
+    cooccurrence = tiny_cooccurrence(np.full((40, 1), 8.0, np.float32))
+    return ServingBundle(
+        read_bundle(write_bundle(tmp_path / "boosting", tiny_contents(cooccurrence=cooccurrence)))
+    )
+
+
+def test_what_goes_with_a_persons_items_comes_first(boosting: ServingBundle) -> None:
+    one, two = score_batch([job(boosting, 5), job(boosting, 10, 20)])
+    assert one.item_indices[0] == 6
+    assert sorted(two.item_indices[:2].tolist()) == [11, 21]
+
+
+def test_known_vector_scores_with_the_boosts_of_its_own_history(boosting: ServingBundle) -> None:
+    [fresh] = score_batch([job(boosting, 5)])
+    other = job(boosting, 9)
+    [cached] = score_batch([ScoringJob(boosting, other.history, fresh.vector, other.masks, 5)])
+    assert cached.item_indices[0] == 10
+
+
+def test_explanation_counts_what_goes_with_an_item(boosting: ServingBundle) -> None:
+    asked = job(boosting, 5, 11)
+    [scored] = score_batch([ScoringJob(boosting, asked.history, None, asked.masks, 2, is_explained=True)])
+    assert scored.explanations is not None
+    named = {
+        int(item): explanation.reasons[0].item_index
+        for item, explanation in zip(scored.item_indices, scored.explanations, strict=True)
+    }
+    assert named == {6: 5, 12: 11}
+    assert all(explanation.reasons[0].contribution > 7 for explanation in scored.explanations)
+
+
+def test_members_are_told_of_the_vector_that_was_scored(serving: ServingBundle) -> None:
+    asked = job(serving, 1)
+    of_block_2 = serving.student.user_vectors([History.from_events([Event(2, 1)])])[0]
+    masks = Masks.build(serving, asked.history, [], Filter(categories=["block-2"]))
+    for vector, strongest in ((None, "popular"), (of_block_2, "blocks")):
+        [scored] = score_batch([ScoringJob(serving, asked.history, vector, masks, 1, is_explained=True)])
+        assert scored.explanations is not None
+        assert scored.explanations[0].members[0].member == strongest
+
+
+def test_nothing_is_explained_unless_asked_for(serving: ServingBundle) -> None:
+    [scored] = score_batch([job(serving, 1)])
+    assert scored.explanations is None

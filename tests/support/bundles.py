@@ -2,25 +2,31 @@
 
 Items fall into blocks: item i belongs to block i % n_blocks, and its vector is one-hot there, scaled by its
 popularity. The user tower is the mean of the history's vectors, so a person with events in one block is
-recommended the rest of that block, most popular first.
+recommended the rest of that block, most popular first. A text that says "block2" is of block 2.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import BundleContents, write_bundle
+from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
 from models.golden import record_golden
 from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, Event, History
 from models.items import Items, rank_segments
-from models.manifest import StudentEntry, TrainingEntry
+from models.manifest import SharesEntry, StudentEntry, TrainingEntry
+from models.member_shares import MemberShares
 from models.registry import Registry
-from models.student import TOWER_INPUTS, Student, StudentFiles
+from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
+from models.text import TextEncoder
 from models.vocabulary import StringTable, Vocabulary
 from training.student.catalogue_graph import build_catalogue, quantize_rows, serialise
 
@@ -29,6 +35,10 @@ N_BLOCKS = 4
 N_PEOPLE = 12
 LATEST = 1_700_000_000
 WRITTEN_AT = datetime(2024, 1, 1, tzinfo=UTC)
+NEW_ITEM_WEIGHT = 1.5
+"""What stands in the answer vector of a new item at its block; the catalogue's have 1 to 2 there."""
+MEMBERS = ("blocks", "popular", "contrary")
+TEXTS = ("A vase of block1", "block2 and block3", "nothing known")
 
 
 def tiny_items(n_items: int = N_ITEMS, n_blocks: int = N_BLOCKS) -> Items:
@@ -62,35 +72,103 @@ def tiny_people(n_people: int = N_PEOPLE) -> ColdHistories:
 
 
 def tiny_student(items: Items, precision: str = "fp32", n_blocks: int = N_BLOCKS) -> StudentFiles:
-    """A mean-pooling student over one-hot block vectors."""
+    """A mean-pooling student over one-hot block vectors; what goes with an item says nothing."""
     n_items = len(items)
     blocks = np.eye(n_blocks, dtype=np.float32)[items.segments]
     item_vectors = blocks * (1.0 + items.popularity / items.popularity.max())[:, None]
     table = np.concatenate([np.zeros((1, n_blocks), np.float32), blocks])
-    quantized, scales = quantize_rows(table)
-    is_int8 = precision == "int8"
-    return StudentFiles(
-        user_tower=_mean_tower(n_blocks),
-        catalogue=build_catalogue(item_vectors, precision=precision),
-        history_vectors=quantized if is_int8 else table,
-        history_scales=scales if is_int8 else np.ones(n_items + 1, np.float32),
-        item_vectors=item_vectors.astype(np.float16),
-        precision=precision,
+    history_vectors, history_scales = stored_rows(table, precision)
+    return with_item_vectors(
+        StudentFiles(
+            user_tower=_mean_tower(n_blocks),
+            catalogue=b"",
+            history_vectors=history_vectors,
+            history_scales=history_scales,
+            item_vectors=np.zeros((0, n_blocks), np.float16),
+            item_scales=np.zeros(0, np.float32),
+            answer_text_map=_without_bias(np.eye(n_blocks) * NEW_ITEM_WEIGHT),
+            history_text_map=_without_bias(np.eye(n_blocks)),
+            cooccurrence=tiny_cooccurrence(np.zeros((n_items, 2), np.float32), precision),
+            precision=precision,
+        ),
+        item_vectors,
     )
 
 
-def tiny_contents(precision: str = "fp32", n_items: int = N_ITEMS) -> BundleContents:
-    """A whole tiny bundle, golden requests recorded."""
+def tiny_cooccurrence(weights: Floats, precision: str = "fp32") -> Cooccurrence:
+    """Each item speaks for the next ones in the catalogue, in a ring, with weights (n_items, n_neighbours).
+
+    The decays are 0, so that every event counts 1 whatever its age.
+    """
+    n_items, n_neighbours = weights.shape
+    ring = (np.arange(n_items)[:, None] + 1 + np.arange(n_neighbours)) % n_items
+    stored, scales = stored_rows(np.pad(weights, ((1, 0), (0, 0))), precision)
+    return Cooccurrence(
+        neighbour_items=np.pad(ring, ((1, 0), (0, 0))).astype(index_dtype(n_items)),
+        neighbour_weights=stored,
+        neighbour_scales=scales,
+        event_decays=np.zeros(N_DECAYS, np.float32),
+    )
+
+
+def with_item_vectors(files: StudentFiles, item_vectors: Floats) -> StudentFiles:
+    """The same student with these answer vectors (n_items, n_factors), in its tables and in its catalogue."""
+    stored, scales = stored_rows(item_vectors, files.precision)
+    return dataclasses.replace(
+        files,
+        catalogue=build_catalogue(item_vectors, precision=files.precision),
+        item_vectors=stored if files.precision == "int8" else stored.astype(np.float16),
+        item_scales=scales,
+    )
+
+
+def stored_rows(matrix: Floats, precision: str) -> tuple[npt.NDArray[Any], Floats]:
+    """A table and its scales as a student of this precision has them."""
+    return quantize_rows(matrix) if precision == "int8" else (matrix, np.ones(len(matrix), np.float32))
+
+
+def tiny_member_shares(items: Items, n_blocks: int = N_BLOCKS) -> MemberShares:
+    """Three members: "blocks" contributes the student's own product of vectors, "popular" an item's popularity from 0
+    to 1, whoever asks, and "contrary" -1, always.
+    """
+    weights = np.zeros((len(MEMBERS), 1 + n_blocks, 3 + n_blocks), np.float32)
+    weights[0, 1:, 1:-2] = np.eye(n_blocks)
+    levels = np.zeros((len(items), len(MEMBERS)), np.float16)
+    levels[:, 1] = items.popularity / items.popularity.max()
+    levels[:, 2] = -1
+    return MemberShares(
+        MEMBERS, np.eye(n_blocks, dtype=np.float32), np.eye(n_blocks, dtype=np.float32), weights, levels
+    )
+
+
+def tiny_text_encoder(n_blocks: int = N_BLOCKS) -> TextEncoder:
+    """Knows the words "block0", "block1", …, each one-hot at its block."""
+    projection, scales = quantize_rows(np.eye(n_blocks, dtype=np.float32))
+    return TextEncoder(
+        Vocabulary.from_ids([f"block{block}" for block in range(n_blocks)]), projection, scales
+    )
+
+
+def tiny_contents(
+    precision: str = "fp32", n_items: int = N_ITEMS, cooccurrence: Cooccurrence | None = None
+) -> BundleContents:
+    """A whole tiny bundle, golden requests recorded; what goes with an item says nothing if None."""
     items = tiny_items(n_items)
-    student = tiny_student(items, precision)
-    golden = record_golden(Student(student), [tiny_history(person) for person in range(4)])
+    student, text_encoder = tiny_student(items, precision), tiny_text_encoder()
+    if cooccurrence is not None:
+        student = dataclasses.replace(student, cooccurrence=cooccurrence)
+    histories = [tiny_history(person) for person in range(4)]
     return BundleContents(
         items=items,
         people=tiny_people(),
         student=student,
-        golden=golden,
+        member_shares=tiny_member_shares(items),
+        text_encoder=text_encoder,
+        golden=record_golden(Student(student), text_encoder, histories, TEXTS),
         reference={"history_length": {"edges": [0, 1, 5], "counts": [0, 12]}},
-        student_entry=StudentEntry(precision, N_BLOCKS, MAX_EVENTS, "made for a test", {}),
+        student_entry=StudentEntry(
+            precision, N_BLOCKS, MAX_EVENTS, "made for a test", {}, SharesEntry(MEMBERS, {}, 0.0)
+        ),
         training_entry=TrainingEntry("tiny", 0, {}, {}, {}),
     )
 
@@ -101,6 +179,10 @@ def tiny_bundle(store: Path, precision: str = "fp32", *, promote: bool = True) -
     if promote:
         Registry(store).promote(path.name)
     return path
+
+
+def _without_bias(weight: npt.NDArray[np.float64]) -> Floats:
+    return np.concatenate([weight, np.zeros((1, weight.shape[1]))]).astype(np.float32)
 
 
 def _mean_tower(n_factors: int) -> bytes:

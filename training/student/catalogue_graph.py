@@ -1,10 +1,11 @@
 """The ONNX graph that ranks the whole catalogue for a batch of user vectors.
 
-    scores = user_vectors @ item_vectors.T + penalty, then -inf at each blocked pair, then the top k
+    scores = user_vectors @ item_vectors.T + penalty + boosts, then -inf at each blocked pair, then the top k
 
-Masks act before the top-k, so an answer is full whatever is hidden. In int8 the product runs on 8-bit
-integers with one scale an item and one a person (MatMulInteger), so nobody's answer depends on who else is in
-the batch; the caller rescores what it retrieves.
+The penalty is one number an item for everybody; boosts are a few numbers a person, scattered to their items, so that
+what they cost does not grow with the catalogue. Masks act before the top-k, so an answer is full whatever is hidden.
+In int8 the product runs on 8-bit integers with one scale an item and one a person (MatMulInteger), so nobody's answer
+depends on who else is in the batch; the caller rescores what it retrieves, which is why products come out too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
-from models.student import CATALOGUE_INPUTS
+from models.student import CATALOGUE_INPUTS, CATALOGUE_OUTPUTS
 
 OPSET = 17
 IR_VERSION = 9
@@ -27,13 +28,17 @@ def build_catalogue(item_vectors: npt.NDArray[np.float32], *, precision: str) ->
     """Build the graph for item_vectors (n_items, n_factors) in precision "fp32" or "int8"."""
     n_items, n_factors = item_vectors.shape
     nodes, initializers = _PRODUCTS[precision](item_vectors)
-    users, penalty, blocked, k = CATALOGUE_INPUTS
+    users, penalty, boosted_items, boosts, blocked, k = CATALOGUE_INPUTS
+    scores, item_indices, products = CATALOGUE_OUTPUTS
+    node = helper.make_node
     nodes += [
-        helper.make_node("Add", ["product", penalty], ["shifted"]),
-        helper.make_node("Shape", [blocked], ["n_blocked"], start=0, end=1),
-        helper.make_node("Expand", ["minus_infinity", "n_blocked"], ["updates"]),
-        helper.make_node("ScatterND", ["shifted", blocked, "updates"], ["masked"]),
-        helper.make_node("TopK", ["masked", k], ["scores", "item_indices"], axis=1, largest=1, sorted=1),
+        node("Add", ["product", penalty], ["shifted"]),
+        node("ScatterElements", ["shifted", boosted_items, boosts], ["boosted"], axis=1, reduction="add"),
+        node("Shape", [blocked], ["n_blocked"], start=0, end=1),
+        node("Expand", ["minus_infinity", "n_blocked"], ["updates"]),
+        node("ScatterND", ["boosted", blocked, "updates"], ["masked"]),
+        node("TopK", ["masked", k], [scores, item_indices], axis=1, largest=1, sorted=1),
+        node("GatherElements", ["product", item_indices], [products], axis=1),
     ]
     initializers.append(numpy_helper.from_array(np.array([-np.inf], np.float32), "minus_infinity"))
     tensor = helper.make_tensor_value_info
@@ -43,12 +48,15 @@ def build_catalogue(item_vectors: npt.NDArray[np.float32], *, precision: str) ->
         [
             tensor(users, TensorProto.FLOAT, ["n_people", n_factors]),
             tensor(penalty, TensorProto.FLOAT, [1, n_items]),
+            tensor(boosted_items, TensorProto.INT64, ["n_people", "n_entries"]),
+            tensor(boosts, TensorProto.FLOAT, ["n_people", "n_entries"]),
             tensor(blocked, TensorProto.INT64, ["n_blocked", 2]),
             tensor(k, TensorProto.INT64, [1]),
         ],
         [
-            tensor("scores", TensorProto.FLOAT, ["n_people", "k"]),
-            tensor("item_indices", TensorProto.INT64, ["n_people", "k"]),
+            tensor(scores, TensorProto.FLOAT, ["n_people", "k"]),
+            tensor(item_indices, TensorProto.INT64, ["n_people", "k"]),
+            tensor(products, TensorProto.FLOAT, ["n_people", "k"]),
         ],
         initializers,
     )
@@ -106,8 +114,12 @@ _PRODUCTS = {"fp32": _product_fp32, "int8": _product_int8}
 
 
 def quantize_rows(
-    matrix: npt.NDArray[np.float32],
+    matrix: npt.NDArray[np.float32], *, n_bits: int = 8
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Quantize each row of (n, d) symmetrically to int8; matrix ≈ quantized (n, d) * scales (n,)[:, None]."""
-    scales = np.maximum(np.abs(matrix).max(axis=1), SMALLEST_SCALE).astype(np.float32) / np.float32(127)
+    """Quantize each row of (n, d) symmetrically to n_bits; matrix ≈ quantized (n, d) * scales (n,)[:, None].
+
+    Eight bits reach from -127 to 127, four from -7 to 7.
+    """
+    largest = np.maximum(np.abs(matrix).max(axis=1, initial=0), SMALLEST_SCALE).astype(np.float32)
+    scales = largest / np.float32(2 ** (n_bits - 1) - 1)
     return np.rint(matrix / scales[:, None]).astype(np.int8), scales

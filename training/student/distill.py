@@ -1,34 +1,42 @@
-"""Distillation: the student learns the ensemble's soft labels, and what people really did next.
+"""Distillation: the student learns the ensemble's soft labels, and what people really took next.
 
-    loss = T² · KL(ensemble ‖ student at temperature T) + centred_weight · squared error around a person's mean
-           + level_weight · squared error of that mean + hard_weight · cross-entropy of what came next
+    loss = kl_weight · T² · KL(ensemble ‖ student at temperature T) + hard_weight · cross-entropy of what came next
+           + centred_weight · squared error around a person's mean + level_weight · squared error of that mean
+           + pointwise_weight · cross-entropy with the ensemble's probability, item by item
 
-The KL gets the top of the list right, the centred error the rest of it, the level makes scores of different
-people comparable. People are shuffled, so
-nothing in a batch belongs together; the last weights are an average over the last steps (EMA).
+The KL (Hinton, Vinyals, Dean 2015, over a person's candidates) gets the top of the list right, the centred error the
+rest of it; the level makes scores of different people comparable. Without the soft terms this is a student without
+distillation: it then sees nothing of the ensemble, not even where to start.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.history import encode_histories
-from training.ensemble.ensemble import Ensemble
 from training.errors import NotFinite
 from training.members.member import Floats, Progress
 from training.strict import STRICT
+from training.student.examples import Batch, Examples
+from training.student.neighbours import Neighbours
 from training.student.soft_labels import SoftLabels
 from training.student.tower import StudentModel, TowerSettings
+from training.student.warm_start import starting_vectors
+
+MAX_FULL_SCORES = 20_000
+"""Items up to which all are scored at each step. Beyond, only candidates are: the hard term is a sampled softmax."""
+
+NEVER = -1e9
+"""Logit of what cannot be taken. Finite, as a softmax over nothing else must not be NaN."""
 
 
 @dataclass(config=STRICT, frozen=True)
@@ -38,131 +46,169 @@ class DistillSettings:
     temperature: float = Field(
         default=2.0, gt=0, le=100, description="T of the KL; higher looks further down the list."
     )
+    kl_weight: float = Field(default=1.0, ge=0, le=100, description="Of T² times the KL of candidate lists.")
     centred_weight: float = Field(
-        default=0.3, ge=0, le=100, description="Of the squared error around a person's mean."
+        default=0.1, ge=0, le=100, description="Of the squared error around a person's mean."
     )
     level_weight: float = Field(
-        default=0.1, ge=0, le=100, description="Of the squared error of a person's mean."
+        default=0.05, ge=0, le=100, description="Of the squared error of a person's mean."
+    )
+    pointwise_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Of the cross-entropy with the ensemble's probability of each item.",
     )
     hard_weight: float = Field(
-        default=0.05, ge=0, le=100, description="Of the cross-entropy of what came next."
+        default=0.02, ge=0, le=100, description="Of the cross-entropy of what came next."
     )
-    n_epochs: int = Field(default=10, ge=1, le=1000, description="Passes over all examples.")
+    n_epochs: int = Field(default=8, ge=1, le=1000, description="Passes over all examples.")
     batch_size: int = Field(default=256, ge=1, le=100_000, description="Examples a step.")
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
     l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")
-    ema: float = Field(
-        default=0.998, ge=0, lt=1, description="Share of the weights' running average kept a step."
-    )
-    max_warm_start: int = Field(
-        default=4_000,
-        ge=2,
-        le=20_000,
-        description="Examples whose soft labels give the first item vectors, by SVD.",
-    )
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> Self:
+        if not (self.is_soft or self.hard_weight):
+            raise ValueError("all weights of the loss are 0: nothing would be learned; raise kl_weight")
+        return self
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether the ensemble's soft labels are learned at all."""
+        return bool(self.kl_weight or self.centred_weight or self.level_weight or self.pointwise_weight)
 
 
 def distil(
-    ensemble: Ensemble,
     labels: SoftLabels,
     text_vectors: Floats,
+    neighbours: Neighbours,
     tower: TowerSettings,
     settings: DistillSettings,
     *,
     seed: int,
     progress: Progress,
+    initial: StudentModel | None = None,
 ) -> StudentModel:
-    """Train a student on soft labels. text_vectors: (n_items, n_text). Raises NotFinite where it diverges."""
-    torch.manual_seed(seed)
+    """Train a student on soft labels, on the catalogue's text vectors (n_items, n_text).
+
+    initial: a student to go on from, which stays as it is (recovery after pruning); text_vectors, neighbours and
+    tower are then its own and those given go unused. Raises NotFinite where it diverges.
+    """
     rng = np.random.default_rng(seed)
-    model = StudentModel(torch.from_numpy(text_vectors), tower)
-    warm_start(model, ensemble, labels, settings.max_warm_start, rng)
-    average = copy.deepcopy(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if initial is not None:
+            model = copy.deepcopy(initial)
+        else:
+            model = StudentModel(torch.from_numpy(text_vectors), tower)
+            model.cooccurrence.start_from(neighbours)
+            if settings.is_soft:
+                vectors = starting_vectors(labels, len(text_vectors), tower.n_factors, rng)
+                for items in (model.answer_items, model.history_items):
+                    items.start_from(torch.from_numpy(vectors))
+        _minimise(model, Examples.of(labels), settings, rng, progress)
+    return model.eval()
+
+
+def _minimise(
+    model: StudentModel,
+    examples: Examples,
+    settings: DistillSettings,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> None:
+    """One cycle of AdamW over all examples, `n_epochs` times, shuffled."""
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.l2)
-    n_steps = settings.n_epochs * -(-len(labels) // settings.batch_size)
+    n_steps = settings.n_epochs * -(-len(examples) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=n_steps, pct_start=0.1
     )
     model.train()
-    for step, rows in enumerate(_batches(len(labels), settings, rng)):
-        loss = _loss(model, labels, rows, settings)
+    for step, rows in enumerate(_shuffled(len(examples), settings, rng)):
+        loss = _loss(model, examples.batch(rows), settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        # Younger than its memory, an average would still be the untrained start.
-        _move_average(average, model, min(settings.ema, (1 + step) / (10 + step)))
         if step % 10 == 0 or step == n_steps - 1:
             if not torch.isfinite(loss):
                 raise NotFinite(f"student: loss {loss.item()} at step {step}; lower learning_rate")
             progress((step + 1) / n_steps, f"step {step + 1}/{n_steps}, loss {loss.item():.3f}")
-    return average.eval()
 
 
-def warm_start(
-    model: StudentModel, ensemble: Ensemble, labels: SoftLabels, max_people: int, rng: np.random.Generator
-) -> None:
-    """Start item vectors from an SVD of the ensemble's scores: what a dot product of this rank can say at best."""
-    chosen = rng.permutation(len(labels))[:max_people]
-    scores = ensemble.score([labels.histories[row] for row in chosen])
-    is_seen = np.isneginf(scores)
-    mean = np.where(is_seen, 0.0, scores).sum(axis=1) / np.maximum((~is_seen).sum(axis=1), 1)
-    centred = np.where(is_seen, 0.0, scores - mean[:, None]).astype(np.float32)
-    rank = min(model.settings.n_factors, *centred.shape)
-    _, spectrum, items = randomized_svd(centred, rank, random_state=int(rng.integers(2**31)))
-    scale = np.sqrt(spectrum / np.sqrt(len(chosen)))
-    vectors = np.zeros((centred.shape[1], model.settings.n_factors), np.float32)
-    vectors[:, :rank] = items.T * scale * np.sqrt(len(items.T) / 100.0)
-    for tower in (model.answer_items, model.history_items):
-        tower.start_from(torch.from_numpy(vectors))
-
-
-def _loss(
-    model: StudentModel, labels: SoftLabels, rows: npt.NDArray[np.int64], settings: DistillSettings
-) -> Tensor:
+def _loss(model: StudentModel, batch: Batch, settings: DistillSettings) -> Tensor:
     """The loss of one batch; T is the temperature."""
-    encoded = encode_histories([labels.histories[row] for row in rows])
-    scores = model(*(torch.from_numpy(part) for part in encoded))  # (b, n_items)
-    candidates = torch.from_numpy(labels.candidates[rows].astype(np.int64))
-    teacher = torch.from_numpy(labels.logits[rows].astype(np.float32))  # (b, n_candidates)
-    student = scores.gather(1, candidates)
-    is_unseen = torch.isfinite(teacher)
-    T = settings.temperature  # noqa: N806  (the paper's letter)
-    soft = F.softmax(teacher / T, dim=1)
-    log_student = F.log_softmax((student / T).masked_fill(~is_unseen, -1e9), dim=1)
-    log_teacher = F.log_softmax((teacher / T).masked_fill(~is_unseen, -1e9), dim=1)
-    kl = (soft * (log_teacher - log_student)).sum(dim=1).mean()
+    scores = _score(model, batch)
+    is_unseen = torch.isfinite(batch.logits)
+    student, teacher = scores.candidates, batch.logits.masked_fill(~is_unseen, 0.0)  # (b, n_candidates) each
     n_unseen = is_unseen.sum(dim=1, keepdim=True).clamp(min=1)
-    error = torch.where(is_unseen, student - teacher.nan_to_num(neginf=0.0), 0.0)
+    error = (student - teacher) * is_unseen
     level = error.sum(dim=1, keepdim=True) / n_unseen  # (b, 1)
-    centred = torch.where(is_unseen, error - level, 0.0)
+    centred = (error - level) * is_unseen
+    T = settings.temperature  # noqa: N806  (the paper's letter)
     loss: Tensor = (
-        T**2 * kl
-        + settings.centred_weight * (centred**2).sum() / is_unseen.sum()
+        settings.kl_weight * T**2 * _kl(teacher / T, student / T, is_unseen)
+        + settings.hard_weight * _hard(scores, batch)
+        + settings.centred_weight * (centred**2).sum() / n_unseen.sum()
         + settings.level_weight * (level**2).mean()
-        + settings.hard_weight * _hard(scores, labels, rows)
+        + settings.pointwise_weight * _pointwise(teacher, student, is_unseen)
     )
     return loss
 
 
-def _hard(scores: Tensor, labels: SoftLabels, rows: npt.NDArray[np.int64]) -> Tensor:
-    """Cross-entropy over the catalogue of what people touched next; examples without a next item count 0."""
-    next_items = torch.from_numpy(labels.next_items[rows].astype(np.int64))  # (b, N_NEXT)
-    is_item = next_items >= 0
-    log_probability = F.log_softmax(scores, dim=1).gather(1, next_items.clamp(min=0))
+class _Scores(NamedTuple):
+    """What the student says of a batch. log_normaliser: (b, 1), log of the sum of exp over what could be taken."""
+
+    candidates: Tensor  # (b, n_candidates)
+    next_items: Tensor  # (b, n_next)
+    log_normaliser: Tensor
+
+
+def _score(model: StudentModel, batch: Batch) -> _Scores:
+    n_items = len(model.answer_items.identity)
+    next_items = batch.next_items.clamp(min=0)
+    if n_items <= MAX_FULL_SCORES:
+        scores = model(*batch.encoded)  # (b, n_items)
+        unseen = F.pad(scores, (1, 0), value=NEVER).scatter(1, batch.encoded[0], NEVER)  # by item row
+        return _Scores(
+            scores.gather(1, batch.candidates),
+            scores.gather(1, next_items),
+            unseen.logsumexp(dim=1, keepdim=True),
+        )
+    chosen = model(*batch.encoded, torch.cat([batch.candidates, next_items], dim=1))
+    of_candidates, of_next = chosen.split([batch.candidates.shape[1], next_items.shape[1]], dim=1)
+    could_be_taken = torch.cat([torch.isfinite(batch.logits), batch.next_items >= 0], dim=1)
+    return _Scores(
+        of_candidates, of_next, chosen.masked_fill(~could_be_taken, NEVER).logsumexp(dim=1, keepdim=True)
+    )
+
+
+def _kl(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
+    """KL(softmax of teacher ‖ softmax of student) over unseen candidates, mean over people."""
+    log_teacher = F.log_softmax(teacher.masked_fill(~is_unseen, NEVER), dim=1)
+    log_student = F.log_softmax(student.masked_fill(~is_unseen, NEVER), dim=1)
+    return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+
+
+def _hard(scores: _Scores, batch: Batch) -> Tensor:
+    """Cross-entropy of what people took next among all that they could take; examples without it count 0."""
+    is_item = batch.next_items >= 0
+    log_probability = scores.next_items - scores.log_normaliser
     return -(log_probability * is_item).sum() / is_item.sum().clamp(min=1)
 
 
-def _batches(
+def _pointwise(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
+    """Binary cross-entropy with the ensemble's probability, mean over unseen candidates."""
+    each = F.binary_cross_entropy_with_logits(student, torch.sigmoid(teacher), reduction="none")
+    return (each * is_unseen).sum() / is_unseen.sum().clamp(min=1)
+
+
+def _shuffled(
     n_examples: int, settings: DistillSettings, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
     for _ in range(settings.n_epochs):
         order = rng.permutation(n_examples)
         for start in range(0, n_examples, settings.batch_size):
             yield order[start : start + settings.batch_size]
-
-
-@torch.no_grad()
-def _move_average(average: StudentModel, model: StudentModel, decay: float) -> None:
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1.0 - decay)

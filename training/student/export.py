@@ -8,21 +8,26 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch.export import Dim
 
+from models.cooccurrence import Cooccurrence, index_dtype
 from models.history import History, encode_histories
 from models.student import TOWER_INPUTS, Student, StudentFiles
 from training.errors import ExportMismatch
 from training.members.member import Floats
 from training.student.catalogue_graph import build_catalogue, quantize_rows
-from training.student.tower import StudentModel
+from training.student.tower import CooccurrenceTerm, ItemTower, StudentModel
+
+StoreRows = Callable[[Floats], tuple[Any, Floats]]
+"""A table to its rows as stored and a scale a row."""
 
 EXPORT_TOLERANCE = 1e-3
 """Largest difference of a score between torch and onnxruntime, relative to the spread of a person's scores."""
@@ -40,33 +45,62 @@ def export_student(model: StudentModel, check_on: Sequence[History]) -> dict[str
 
     Raises ExportMismatch if the fp32 export and torch disagree on `check_on` by more than `EXPORT_TOLERANCE`.
     """
-    model = model.eval()
-    with torch.inference_mode():
-        item_vectors = np.ascontiguousarray(model.answer_items().numpy())
-        history_table = np.concatenate(
-            [np.zeros((1, item_vectors.shape[1]), np.float32), model.history_items().numpy()]
-        )
-    tower = _export_tower(model)
-    quantized, scales = quantize_rows(history_table)
-    halves = item_vectors.astype(np.float16)
-    fp32 = StudentFiles(
-        tower,
-        build_catalogue(item_vectors, precision="fp32"),
-        history_table,
-        np.ones(len(history_table), np.float32),
-        halves,
-        "fp32",
+    tower = _export_tower(model.eval())
+    exports = {
+        "fp32": _files(model, tower, _as_they_are, np.float16, "fp32"),
+        "int8": _files(model, _quantize_tower(tower), quantize_rows, np.int8, "int8"),
+    }
+    _check_export(model, exports["fp32"], check_on)
+    return exports
+
+
+@torch.inference_mode()
+def _files(
+    model: StudentModel, tower: bytes, store: StoreRows, item_dtype: type[np.generic], precision: str
+) -> StudentFiles:
+    """A student whose tables are stored by `store`."""
+    item_vectors = np.ascontiguousarray(model.answer_items().numpy())
+    history_vectors, history_scales = store(_padded(model.history_items().numpy()))
+    stored_items, item_scales = store(item_vectors)
+    return StudentFiles(
+        user_tower=tower,
+        catalogue=build_catalogue(item_vectors, precision=precision),
+        history_vectors=history_vectors,
+        history_scales=history_scales,
+        item_vectors=stored_items.astype(item_dtype),
+        item_scales=item_scales,
+        answer_text_map=_text_map(model.answer_items),
+        history_text_map=_text_map(model.history_items),
+        cooccurrence=_cooccurrence(model.cooccurrence, store),
+        precision=precision,
     )
-    int8 = StudentFiles(
-        _quantize_tower(tower),
-        build_catalogue(item_vectors, precision="int8"),
-        quantized,
-        scales,
-        halves,
-        "int8",
+
+
+def _cooccurrence(term: CooccurrenceTerm, store: StoreRows) -> Cooccurrence:
+    items = term.neighbour_items.numpy()
+    weights, scales = store(term.weights.numpy())
+    return Cooccurrence(
+        neighbour_items=items.astype(index_dtype(len(items) - 1)),
+        neighbour_weights=weights,
+        neighbour_scales=scales,
+        event_decays=term.decays.numpy(),
     )
-    _check_export(model, fp32, check_on)
-    return {"fp32": fp32, "int8": int8}
+
+
+def _as_they_are(matrix: Floats) -> tuple[Floats, Floats]:
+    """Rows in fp32, with scales of 1."""
+    return matrix, np.ones(len(matrix), np.float32)
+
+
+def _padded(table: Floats) -> Floats:
+    """Row 0 for padding, before the items."""
+    return np.concatenate([np.zeros((1, table.shape[1]), np.float32), table])
+
+
+def _text_map(tower: ItemTower) -> Floats:
+    """What the tower makes of a text vector, as `StudentFiles` has it: weights above, bias below."""
+    weight, bias = (part.detach().numpy() for part in (tower.text.weight, tower.text.bias))
+    return np.concatenate([weight.T, bias[None]])
 
 
 def _export_tower(model: StudentModel) -> bytes:
@@ -81,7 +115,7 @@ def _export_tower(model: StudentModel) -> bytes:
     people, events = Dim("n_people", min=1, max=4096), Dim("length", min=1, max=4096)
     # Tracing specialises on sizes it meets as 0 or 1, so the example has 2 people and 3 events.
     shapes = {name: {0: people, 1: events} for name in TOWER_INPUTS}
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             model.user_tower,
             example,
@@ -97,15 +131,16 @@ def _export_tower(model: StudentModel) -> bytes:
 
 def _quantize_tower(tower: bytes) -> bytes:
     """Weights of matrix products to int8, one scale a column; activations are quantized as they come."""
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         source.write_bytes(tower)
-        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+        # Seven bits: without VNNI, x86 adds pairs of eight-bit products in 16 bits, which can overflow.
+        quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, reduce_range=True)
         return target.read_bytes()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' notes to their own developers out of a training log."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -121,7 +156,7 @@ def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[
     asked = [History.empty(), *histories]
     student = Student(files)
     expected = torch_scores(model, asked)
-    found = student.catalogue_scores(student.user_vectors(asked))
+    found = student.catalogue_scores(asked)
     spread = np.ptp(expected, axis=1, keepdims=True)
     worst = float(np.max(np.abs(found - expected) / spread))
     if worst > EXPORT_TOLERANCE:

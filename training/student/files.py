@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.student import StudentFiles
-
-ARRAYS = ("history_vectors", "history_scales", "item_vectors")
+from models.cooccurrence import COOCCURRENCE_ARRAYS
+from models.student import STUDENT_ARRAYS, StudentFiles
 
 
 def save_student(files: StudentFiles, folder: Path) -> None:
@@ -17,16 +16,19 @@ def save_student(files: StudentFiles, folder: Path) -> None:
     (folder / "user_tower.onnx").write_bytes(files.user_tower)
     (folder / "catalogue.onnx").write_bytes(files.catalogue)
     (folder / "precision.txt").write_text(files.precision)
-    for name in ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(files, name))
+    for name, array in files.arrays().items():
+        np.save(folder / f"{name}.npy", array)
 
 
 def load_student(folder: Path) -> StudentFiles:
     """Read what `save_student` wrote, tables memory-mapped."""
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    return StudentFiles(
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in (*STUDENT_ARRAYS, *COOCCURRENCE_ARRAYS)
+    }
+    return StudentFiles.from_arrays(
+        arrays,
         user_tower=(folder / "user_tower.onnx").read_bytes(),
         catalogue=(folder / "catalogue.onnx").read_bytes(),
         precision=(folder / "precision.txt").read_text(),
-        **arrays,
     )

@@ -1,25 +1,47 @@
 """Soft labels: what the ensemble thinks of candidate lists, written to disk once, read by every epoch.
 
-An example is a history: everybody's whole one, and sub-histories of it (prefixes, and prefixes with holes), so
-that short histories and people the student never saw are learned too. Its candidates are the ensemble's top
-unseen items and uniform ones. Written by chunk, so memory does not grow with the number of examples.
+An example is a history of `subhistories`. Its candidates are the ensemble's top unseen items and uniform ones.
+Written by chunk, so memory does not grow with the number of examples; a run that was interrupted goes on where it
+stopped, if all that its labels depend on is as it was.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from models.histories import Histories
 from models.history import History
-from training.ensemble.ensemble import CHUNK, Ensemble
-from training.members.member import Progress
+from training.members.member import Floats, Progress
 from training.strict import STRICT
+from training.student.subhistories import cut_examples
+
+CHUNK = 128
+"""Examples labelled together, and lost at most when a run is interrupted."""
+N_PROBES = 8
+"""Examples by whose labels an ensemble is known again."""
+PROGRESS = "progress.json"
+
+
+class Teacher(Protocol):
+    """Who labels: `Ensemble` does."""
+
+    def score_candidates(
+        self, histories: list[History], n_top: int, n_uniform: int, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int32], Floats]:
+        """Candidates of each history and their logits, both (n_people, n_top + n_uniform) or narrower.
+
+        n_top of the best unseen items, then n_uniform drawn from all; -inf where an item was seen.
+        """
+        ...
 
 
 @settings_dataclass(config=STRICT, frozen=True)
@@ -27,21 +49,32 @@ class LabelSettings:
     """How many examples are labelled, and how many candidates of each."""
 
     n_copies: int = Field(
-        default=7, ge=0, le=100, description="Sub-histories a person, beside the whole one."
+        default=6, ge=0, le=100, description="Sub-histories a person, beside the whole one."
     )
-    n_top: int = Field(default=256, ge=1, le=10_000, description="Candidates from the ensemble's top.")
-    n_uniform: int = Field(default=256, ge=1, le=10_000, description="Candidates drawn uniformly.")
+    n_top: int = Field(
+        default=256, ge=0, le=10_000, description="Candidates from the ensemble's top; 0 samples all of them."
+    )
+    n_uniform: int = Field(
+        default=256, ge=0, le=10_000, description="Candidates drawn uniformly; 0 leaves the top alone."
+    )
     max_examples: int = Field(
         default=60_000, ge=100, le=10**8, description="Examples at most; beyond, people are sampled."
     )
+
+    @model_validator(mode="after")
+    def _some_candidates(self) -> Self:
+        if not self.n_top + self.n_uniform:
+            raise ValueError("n_top and n_uniform are both 0: nothing would be labelled; raise one")
+        return self
 
 
 @dataclass(frozen=True)
 class SoftLabels:
     """Examples and the ensemble's opinion of their candidates.
 
-    histories: (n_examples) rows. next_items: per example what the person touched next, -1 padded, (n_examples, 5).
-    candidates: (n_examples, n_candidates) int32. logits: the same shape, float16; -inf where the item was seen.
+    histories: (n_examples) rows. next_items: per example what the person took next, (n_examples, n_next) int32, -1
+    padded. candidates: (n_examples, n_candidates) int32. logits: the same shape, float16; -inf where the item was
+    seen.
     """
 
     histories: list[History]
@@ -53,11 +86,8 @@ class SoftLabels:
         return len(self.histories)
 
 
-N_NEXT = 5
-
-
 def label_examples(
-    ensemble: Ensemble,
+    teacher: Teacher,
     histories: Histories,
     settings: LabelSettings,
     folder: Path,
@@ -65,63 +95,69 @@ def label_examples(
     seed: int,
     progress: Progress,
 ) -> SoftLabels:
-    """Cut examples out of everybody's history and let the ensemble score their candidates."""
-    rng = np.random.default_rng(seed)
-    examples, next_items = cut_examples(histories, settings, rng)
-    n_items = len(ensemble.item_features.values)
-    n_top, n_uniform = min(settings.n_top, n_items), min(settings.n_uniform, n_items)
-    shape = (len(examples), n_top + n_uniform)
+    """Cut examples out of everybody's history and let the teacher score their candidates.
+
+    What lies in the folder from an interrupted run of the same seed, settings, histories and teacher is kept; what
+    lies there from another one is written over.
+    """
+    examples, next_items = cut_examples(
+        histories, settings.n_copies, settings.max_examples, np.random.default_rng(seed)
+    )
+    probed = _label(teacher, examples[:N_PROBES], settings, seed, 0)
+    fingerprint = _fingerprint(examples, *probed)
     folder.mkdir(parents=True, exist_ok=True)
-    candidates = np.lib.format.open_memmap(folder / "candidates.npy", "w+", np.int32, shape)
-    logits = np.lib.format.open_memmap(folder / "logits.npy", "w+", np.float16, shape)
-    for start in range(0, len(examples), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        scores = ensemble.score(examples[chunk])
-        top = np.argpartition(-scores, n_top - 1, axis=1)[:, :n_top]
-        uniform = rng.integers(0, n_items, (len(scores), n_uniform))
-        candidates[chunk] = np.concatenate([top, uniform], axis=1)
-        logits[chunk] = np.take_along_axis(scores, candidates[chunk], axis=1)
-        progress(
-            min(1.0, (start + CHUNK) / len(examples)), f"{min(start + CHUNK, len(examples)):,} histories"
-        )
+    n_done = _read_progress(folder, fingerprint)
+    candidates, logits = _open_arrays(folder, (len(examples), probed[0].shape[1]), is_new=not n_done)
+    for start in range(n_done, len(examples), CHUNK):
+        chunk = examples[start : start + CHUNK]
+        done = start + len(chunk)
+        candidates[start:done], logits[start:done] = _label(teacher, chunk, settings, seed, start)
+        candidates.flush()
+        logits.flush()
+        _write_progress(folder, fingerprint, done)
+        progress(done / len(examples), f"{done:,} of {len(examples):,} histories")
     return SoftLabels(examples, next_items, candidates, logits)
 
 
-def cut_examples(
-    histories: Histories, settings: LabelSettings, rng: np.random.Generator
-) -> tuple[list[History], npt.NDArray[np.int32]]:
-    """Everybody's whole history, and `n_copies` sub-histories of people with two or more items.
-
-    Half of the copies are plain prefixes, half also lose a third of their events. The next items are known for
-    sub-histories only. Returns the examples and (n_examples, N_NEXT) int32, -1 padded.
-    """
-    people = [row for row, history in enumerate(histories) if len(history)]
-    n_people = max(1, settings.max_examples // (1 + settings.n_copies))
-    if len(people) > n_people:
-        people = sorted(rng.choice(people, n_people, replace=False).tolist())
-    examples: list[History] = []
-    next_items: list[list[int]] = []
-    for row in people:
-        history = histories[row].distinct()
-        examples.append(history)
-        next_items.append([])
-        for copy in range(settings.n_copies if len(history) > 1 else 0):
-            end = _prefix_length(len(history), rng)
-            keep = np.arange(end)
-            if copy % 2 and end > 2:
-                keep = np.flatnonzero(rng.random(end) > 1 / 3)
-            examples.append(_events(history, keep))
-            next_items.append(history.item_indices[end : end + N_NEXT].tolist())
-    padded = np.full((len(examples), N_NEXT), -1, np.int32)
-    for row, items in enumerate(next_items):
-        padded[row, : len(items)] = items
-    return examples, padded
+def _label(
+    teacher: Teacher, histories: list[History], settings: LabelSettings, seed: int, start: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float16]]:
+    """start: the chunk's first example. It seeds the chunk, so that resuming draws what going on would have."""
+    rng = np.random.default_rng([seed, start])
+    candidates, logits = teacher.score_candidates(histories, settings.n_top, settings.n_uniform, rng)
+    return candidates, logits.astype(np.float16)
 
 
-def _prefix_length(n_events: int, rng: np.random.Generator) -> int:
-    """Between 1 and n_events - 1, log-uniform: short histories are as frequent as long ones."""
-    return int(np.clip(np.exp(rng.uniform(0.0, np.log(n_events))), 1, n_events - 1))
+def _open_arrays(
+    folder: Path, shape: tuple[int, int], *, is_new: bool
+) -> tuple[np.memmap[tuple[int, ...], np.dtype[np.int32]], np.memmap[tuple[int, ...], np.dtype[np.float16]]]:
+    mode = "w+" if is_new else "r+"
+    return (
+        np.lib.format.open_memmap(folder / "candidates.npy", mode, np.int32, shape),
+        np.lib.format.open_memmap(folder / "logits.npy", mode, np.float16, shape),
+    )
 
 
-def _events(history: History, keep: npt.NDArray[np.int64]) -> History:
-    return History(history.item_indices[keep], history.times[keep], history.kinds[keep])
+def _fingerprint(
+    examples: list[History], candidates: npt.NDArray[np.int32], logits: npt.NDArray[np.float16]
+) -> str:
+    """Hash of all that labels depend on: seed, settings and teacher show in how the first examples are labelled."""
+    digest = sha256()
+    for array in (*Histories.from_list(examples).arrays("examples").values(), candidates, logits):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _read_progress(folder: Path, fingerprint: str) -> int:
+    """How many examples are labelled already; 0 where another run, or none, left its labels."""
+    try:
+        found = json.loads((folder / PROGRESS).read_bytes())
+        return int(found["n_done"]) if found["fingerprint"] == fingerprint else 0
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _write_progress(folder: Path, fingerprint: str, n_done: int) -> None:
+    temporary = folder / f"{PROGRESS}.new"
+    temporary.write_text(json.dumps({"fingerprint": fingerprint, "n_done": n_done}))
+    temporary.rename(folder / PROGRESS)  # whole or not at all, whenever the run is stopped

@@ -1,8 +1,9 @@
-"""The student's two towers. Neither has a row per person.
+"""The student's two towers, and the co-occurrence term beside their product. Nothing has a row per person.
 
 A person is what eight heads of attention make of their last events: each head weighs events by content and by a
 learned recency, and pools them; a two-layer head with the latest item as a residual makes the user vector.
 An item is its id embedding plus a linear map of its text vector, so an item without events still has a place.
+The term (models/cooccurrence.py) adds what recent events say of their items' neighbours.
 """
 
 from __future__ import annotations
@@ -13,17 +14,28 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.cooccurrence import LAST_VISIT_LOG_DAYS
 from models.history import EventKind
 from training.strict import STRICT
+from training.student.neighbours import Neighbours
+
+STARTING_DECAYS = (0.2, 0.5, 0.3)
+"""Event decays before learning: per log position, per log day, and for the last visit."""
 
 
 @dataclass(config=STRICT, frozen=True)
 class TowerSettings:
     """Widths of the student, and what is hidden from it while it learns."""
 
-    n_factors: int = Field(default=128, ge=2, le=1024, description="Length of user and item vectors.")
+    n_factors: int = Field(default=64, ge=2, le=1024, description="Length of user and item vectors.")
     n_heads: int = Field(default=8, ge=1, le=64, description="Attention heads that pool a history.")
     n_hidden: int = Field(default=256, ge=1, le=8192, description="Units of the head.")
+    n_neighbours: int = Field(
+        default=64,
+        ge=0,
+        le=4096,
+        description="Items that each item of a history speaks for; 0 leaves the dot product alone.",
+    )
     event_dropout: float = Field(
         default=0.1,
         ge=0,
@@ -109,8 +121,52 @@ class ItemTower(nn.Module):
         self.identity.copy_(vectors - text @ solution)
 
 
+class CooccurrenceTerm(nn.Module):
+    """`models.cooccurrence.Cooccurrence` while it is learned: its neighbours stay, weights and decays move."""
+
+    def __init__(self, n_items: int, n_neighbours: int) -> None:
+        super().__init__()
+        self.neighbour_items: Tensor
+        self.register_buffer("neighbour_items", torch.zeros(1 + n_items, n_neighbours, dtype=torch.int64))
+        self.weights = nn.Parameter(torch.zeros(1 + n_items, n_neighbours))  # row 0 is padding
+        self.decays = nn.Parameter(torch.tensor(STARTING_DECAYS))
+
+    def forward(
+        self, item_rows: Tensor, is_event: Tensor, gap_log_days: Tensor, knows_id: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Boosts as item indices and values, (b, length * n_neighbours) each; entries of one item sum.
+
+        knows_id (n_items, 1) zeroes rows and columns of C: an item known by its text alone has neither.
+        """
+        weights = self.weights if knows_id is None else self.weights * self._known(knows_id)
+        n_entries = item_rows.shape[1] * weights.shape[1]
+        values = F.embedding(item_rows, weights) * self.event_weights(is_event, gap_log_days).unsqueeze(2)
+        items = self.neighbour_items[item_rows]  # (b, length, n_neighbours)
+        return items.view(len(item_rows), n_entries), values.view(len(item_rows), n_entries)
+
+    def event_weights(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
+        """`models.cooccurrence.event_weights`, and 0 where there is no event; (b, length)."""
+        by_position, by_gap, of_last_visit = self.decays
+        position = torch.arange(gap_log_days.shape[1], dtype=gap_log_days.dtype)
+        is_last_visit = (gap_log_days <= LAST_VISIT_LOG_DAYS).to(gap_log_days.dtype)
+        exponents = (
+            of_last_visit * is_last_visit - by_position * torch.log1p(position) - by_gap * gap_log_days
+        )
+        return torch.exp(exponents) * is_event
+
+    @torch.no_grad()
+    def start_from(self, neighbours: Neighbours) -> None:
+        """Take these neighbours, and their weights as the first ones."""
+        self.neighbour_items[1:] = torch.from_numpy(neighbours.item_indices)
+        self.weights[1:] = torch.from_numpy(neighbours.weights)
+
+    def _known(self, knows_id: Tensor) -> Tensor:
+        """1 where both an entry's row and its column are of items whose id is known; (1 + n_items, K)."""
+        return F.pad(knows_id, (0, 0, 1, 0)) * knows_id[:, 0][self.neighbour_items]
+
+
 class StudentModel(nn.Module):
-    """Both towers. Tables for items in histories and for items as answers are separate."""
+    """Both towers and the term. Tables for items in histories and for items as answers are separate."""
 
     def __init__(self, text_vectors: Tensor, settings: TowerSettings) -> None:
         super().__init__()
@@ -118,9 +174,19 @@ class StudentModel(nn.Module):
         self.history_items = ItemTower(text_vectors, settings.n_factors)
         self.answer_items = ItemTower(text_vectors, settings.n_factors)
         self.user_tower = UserTower(settings)
+        self.cooccurrence = CooccurrenceTerm(len(text_vectors), settings.n_neighbours)
 
-    def forward(self, item_rows: Tensor, gap_log_days: Tensor, event_kinds: Tensor) -> Tensor:
-        """Scores of the whole catalogue; inputs (b, length) as `encode_histories` makes them; (b, n_items)."""
+    def forward(
+        self,
+        item_rows: Tensor,
+        gap_log_days: Tensor,
+        event_kinds: Tensor,
+        chosen: Tensor | None = None,
+    ) -> Tensor:
+        """Scores of the whole catalogue, (b, n_items), or of the chosen item indices alone, (b, n_chosen) both.
+
+        The other inputs are (b, length), as `encode_histories` makes them.
+        """
         knows_id = self._knows_id(len(self.answer_items.identity))
         history_table = F.pad(self.history_items(knows_id), (0, 0, 1, 0))  # row 0 is padding
         is_event = (item_rows > 0).float()
@@ -128,8 +194,13 @@ class StudentModel(nn.Module):
             is_event = is_event * (torch.rand_like(is_event) >= self.settings.event_dropout)
         vectors = F.embedding(item_rows, history_table)
         user_vectors = self.user_tower(vectors, is_event, gap_log_days, event_kinds)
-        scores: Tensor = user_vectors @ self.answer_items(knows_id).T
-        return scores
+        boosts = self.cooccurrence(item_rows, is_event, gap_log_days, knows_id)
+        item_vectors = self.answer_items(knows_id)
+        if chosen is None:
+            return (user_vectors @ item_vectors.T).scatter_add(1, *boosts)
+        products = (F.embedding(chosen, item_vectors) @ user_vectors.unsqueeze(2)).squeeze(2)
+        boost_by_item = products.new_zeros(len(products), len(item_vectors)).scatter_add(1, *boosts)
+        return products + boost_by_item.gather(1, chosen)
 
     def _knows_id(self, n_items: int) -> Tensor | None:
         if not self.training or not self.settings.id_dropout:

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.checker import ValidationError
 
-from models.student import CATALOGUE_INPUTS
+from models.student import CATALOGUE_INPUTS, CATALOGUE_OUTPUTS
 from training.student.catalogue_graph import USER_LEVELS, build_catalogue, quantize_rows, serialise
 
 Floats = npt.NDArray[np.float32]
@@ -24,16 +24,49 @@ def normal(*shape: int, seed: int = 0) -> Floats:
 
 
 def run(
-    precision: str, items: Floats, users: Floats, *, penalty: Floats | None = None, blocked: Any = (), k: int
+    precision: str,
+    items: Floats,
+    users: Floats,
+    *,
+    penalty: Floats | None = None,
+    boosted: tuple[list[list[int]], list[list[float]]] | None = None,
+    blocked: Any = (),
+    k: int,
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
+    return run_with_products(precision, items, users, penalty=penalty, boosted=boosted, blocked=blocked, k=k)[
+        :2
+    ]
+
+
+def run_with_products(
+    precision: str,
+    items: Floats,
+    users: Floats,
+    *,
+    penalty: Floats | None = None,
+    boosted: tuple[list[list[int]], list[list[float]]] | None = None,
+    blocked: Any = (),
+    k: int,
+) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
+    """boosted: item indices and values, a list a person."""
     session = ort.InferenceSession(
         build_catalogue(items, precision=precision), providers=["CPUExecutionProvider"]
     )
     shared = np.zeros((1, len(items)), np.float32) if penalty is None else penalty[None]
-    pairs = np.array(blocked, np.int64).reshape(-1, 2)
-    values = (users, shared, pairs, np.array([k], np.int64))
-    scores, item_indices = session.run(None, dict(zip(CATALOGUE_INPUTS, values, strict=True)))
-    return scores, item_indices
+    boosted_items, boosts = ([[]] * len(users), [[]] * len(users)) if boosted is None else boosted
+    shape = (len(users), -1) if boosted else (len(users), 0)
+    values = (
+        users,
+        shared,
+        np.array(boosted_items, np.int64).reshape(shape),
+        np.array(boosts, np.float32).reshape(shape),
+        np.array(blocked, np.int64).reshape(-1, 2),
+        np.array([k], np.int64),
+    )
+    scores, item_indices, products = session.run(
+        CATALOGUE_OUTPUTS, dict(zip(CATALOGUE_INPUTS, values, strict=True))
+    )
+    return scores, item_indices, products
 
 
 def in_item_order(scores: Floats, item_indices: npt.NDArray[np.int64]) -> Floats:
@@ -107,6 +140,35 @@ def test_penalty_is_added_to_everybody(precision: str) -> None:
     np.testing.assert_allclose(shifted, plain + penalty, rtol=1e-5)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_boosts_are_added_to_each_persons_own_items_and_sum(precision: str) -> None:
+    items, users = normal(N_ITEMS, N_FACTORS), normal(2, N_FACTORS, seed=1)
+    plain = in_item_order(*run(precision, items, users, k=N_ITEMS))
+    boosted = ([[7, 9, 7], [0, 59, 0]], [[1.0, -2.0, 0.5], [0.0, 3.0, 0.0]])
+    found = in_item_order(*run(precision, items, users, boosted=boosted, k=N_ITEMS))
+    plain[0, [7, 9]] += [1.5, -2.0]
+    plain[1, 59] += 3.0
+    np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_boost_does_not_bring_a_blocked_item_back(precision: str) -> None:
+    items, users = normal(N_ITEMS, N_FACTORS), normal(1, N_FACTORS, seed=1)
+    _, order = run(precision, items, users, boosted=([[7, 8]], [[50.0, 40.0]]), blocked=[(0, 7)], k=N_ITEMS)
+    assert (order[0, 0], order[0, -1]) == (8, 7)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_products_are_scores_without_penalty_and_boosts(precision: str) -> None:
+    items, users = normal(N_ITEMS, N_FACTORS), normal(2, N_FACTORS, seed=1)
+    plain = in_item_order(*run(precision, items, users, k=N_ITEMS))
+    penalty = normal(N_ITEMS, seed=2)
+    _, order, products = run_with_products(
+        precision, items, users, penalty=penalty, boosted=([[3], [4]], [[1.0], [2.0]]), k=N_ITEMS
+    )
+    np.testing.assert_array_equal(in_item_order(products, order), plain)
+
+
 def test_other_precision_is_not_taken_for_one_of_the_two() -> None:
     with pytest.raises(KeyError, match="fp16"):
         build_catalogue(normal(2, 2), precision="fp16")
@@ -122,6 +184,12 @@ def test_rows_are_quantized_within_half_a_step() -> None:
 def test_largest_number_of_a_row_uses_the_whole_range() -> None:
     quantized, _ = quantize_rows(np.array([[-3, 1.5, 0], [1e-6, 0, 0]], np.float32))
     assert quantized.tolist() == [[-127, 64, 0], [127, 0, 0]]
+
+
+def test_rows_without_columns_have_a_scale() -> None:
+    quantized, scales = quantize_rows(np.zeros((3, 0), np.float32))
+    assert quantized.shape == (3, 0)
+    assert (scales > 0).all()
 
 
 def test_row_of_zeros_stays_zero() -> None:

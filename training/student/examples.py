@@ -1,0 +1,63 @@
+"""Soft labels as tensors: histories are encoded once, batches are cut to their longest history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.history import EncodedHistories, encode_histories
+from training.student.soft_labels import SoftLabels
+
+
+class Batch(NamedTuple):
+    """Some examples. encoded: the student's inputs, (b, length) each. The others: as in `SoftLabels`."""
+
+    encoded: tuple[Tensor, Tensor, Tensor]
+    candidates: Tensor  # (b, n_candidates) int64
+    logits: Tensor  # (b, n_candidates) float32
+    next_items: Tensor  # (b, n_next) int64
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All examples. lengths: (n_examples,) events of each; at least 1, so that no batch has no column.
+
+    A thousand examples take 0.9 MB: item rows are held as int32 and kinds as int8, half of what they are encoded to.
+    """
+
+    labels: SoftLabels
+    encoded: EncodedHistories
+    lengths: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(labels: SoftLabels) -> Examples:
+        """Encode every history."""
+        wide = encode_histories(labels.histories)
+        lengths = np.maximum((wide.item_rows > 0).sum(axis=1), 1)
+        encoded = EncodedHistories(
+            wide.item_rows.astype(np.int32), wide.gap_log_days, wide.event_kinds.astype(np.int8)
+        )
+        return Examples(labels, encoded, lengths)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> Batch:
+        """Examples by row, as wide as the longest of them."""
+        length = int(self.lengths[rows].max())
+        item_rows, gap_log_days, event_kinds = (part[rows, :length] for part in self.encoded)
+        return Batch(
+            (_tensor(item_rows, np.int64), _tensor(gap_log_days, np.float32), _tensor(event_kinds, np.int64)),
+            _tensor(self.labels.candidates[rows], np.int64),
+            _tensor(self.labels.logits[rows], np.float32),
+            _tensor(self.labels.next_items[rows], np.int64),
+        )
+
+
+def _tensor(array: npt.NDArray[np.generic], dtype: type[np.generic]) -> Tensor:
+    return torch.from_numpy(array.astype(dtype))

@@ -1,0 +1,107 @@
+"""Sequence augmentation: examples cut out of people's histories, so that short ones and strangers are learned too.
+
+Everybody's whole history is an example, and so are copies of it as it might have been asked about earlier: in the
+midst of the last visit, in the midst of an earlier one, or with the long past forgotten.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.histories import Histories
+from models.history import History
+from training.members.recency import visit_numbers
+
+N_NEXT = 5
+"""Items at most that an example knows to have come next."""
+STRANGER_SHARE = 0.01
+"""Of all examples, those with an empty history: enough to learn the one vector of all strangers."""
+KEPT_OF_LAST_VISIT = (0.3, 1.0)
+KEPT_OF_EARLIER_VISIT = 0.7
+KEPT_OF_RECENT = 0.8
+
+Mask = npt.NDArray[np.bool_]
+
+
+def cut_examples(
+    histories: Histories, n_copies: int, max_examples: int, rng: np.random.Generator
+) -> tuple[list[History], npt.NDArray[np.int32]]:
+    """Everybody's whole history, `n_copies` sub-histories of people with two or more items, and some strangers.
+
+    The copies take turns: the last visit thinned; the end inside an earlier visit; the last few events alone. What
+    came next is what was dropped of a sub-history's last visit, then what followed that visit; nothing for whole
+    histories. Returns at most max_examples and (n_examples, N_NEXT) int32, -1 padded; people without events are
+    left out, people beyond max_examples are sampled.
+    """
+    people = [row for row, history in enumerate(histories) if len(history)]
+    n_people = max(1, int(max_examples / (1 + STRANGER_SHARE)) // (1 + n_copies))
+    if len(people) > n_people:
+        people = sorted(rng.choice(people, n_people, replace=False).tolist())
+    examples: list[History] = []
+    next_items: list[npt.NDArray[np.int32]] = []
+    for row in people:
+        history = histories[row].distinct()
+        for keep in _masks(history, n_copies, rng):
+            examples.append(_events(history, keep))
+            next_items.append(_next_items(history, keep))
+    for row in rng.choice(people, int(len(examples) * STRANGER_SHARE)) if people else ():
+        examples.append(History.empty())
+        next_items.append(histories[row].distinct().item_indices[:N_NEXT])
+    padded = np.full((len(examples), N_NEXT), -1, np.int32)
+    for example, items in enumerate(next_items):
+        padded[example, : len(items)] = items
+    return examples, padded
+
+
+def _masks(history: History, n_copies: int, rng: np.random.Generator) -> list[Mask]:
+    """Which events each example keeps: all, then those of each copy; (n_events,) each, at least one true."""
+    everything = np.ones(len(history), np.bool_)
+    if len(history) < 2:
+        return [everything]
+    visits = visit_numbers(history)
+    cuts = (_thin_last_visit, _end_earlier, _forget_the_past)
+    return [everything, *(cuts[copy % len(cuts)](visits, rng) for copy in range(n_copies))]
+
+
+def _thin_last_visit(visits: npt.NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    share = rng.uniform(*KEPT_OF_LAST_VISIT)
+    return _not_empty(
+        (visits < visits[-1]) | (rng.random(len(visits)) < share), last_possible=len(visits) - 1
+    )
+
+
+def _end_earlier(visits: npt.NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    """Keep all before the visit of a random event, and most of that visit."""
+    end = _log_uniform(len(visits) - 1, rng)
+    last = visits[end - 1]
+    is_thinned = (visits == last) & (rng.random(len(visits)) < KEPT_OF_EARLIER_VISIT)
+    return _not_empty((visits < last) | is_thinned, last_possible=end - 1)
+
+
+def _forget_the_past(visits: npt.NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    recent = np.arange(len(visits)) >= len(visits) - _log_uniform(len(visits), rng)
+    return _not_empty(recent & (rng.random(len(visits)) < KEPT_OF_RECENT), last_possible=len(visits) - 1)
+
+
+def _not_empty(keep: Mask, last_possible: int) -> Mask:
+    """A sub-history has an event; strangers are examples of their own."""
+    if not keep.any():
+        keep[last_possible] = True
+    return keep
+
+
+def _log_uniform(most: int, rng: np.random.Generator) -> int:
+    """Between 1 and most, so that short histories are as frequent as long ones."""
+    return int(np.clip(np.exp(rng.uniform(0.0, np.log(most + 1))), 1, most))
+
+
+def _next_items(history: History, keep: Mask) -> npt.NDArray[np.int32]:
+    """What was dropped of the last visit that is left, then what followed that visit; up to N_NEXT."""
+    visits = visit_numbers(history)
+    last = visits[np.flatnonzero(keep)[-1]]
+    return history.item_indices[(visits >= last) & ~keep][:N_NEXT]
+
+
+def _events(history: History, keep: Mask) -> History:
+    return History(history.item_indices[keep], history.times[keep], history.kinds[keep])

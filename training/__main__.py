@@ -1,8 +1,9 @@
-"""The training side from the command line: `python -m training train | report | generate | download | settings`."""
+"""The training side from the command line: `python -m training train | evaluate | tune | report | …`."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,19 @@ from rich.table import Table
 
 from models.errors import StillroomError
 from models.registry import DEFAULT_STORE, Registry
-from training.errors import TrainingError
+from training.errors import SettingsInvalid, TrainingError
 from training.runs import DEFAULT_RUNS, LATEST
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console() if sys.stdout.isatty() else Console(width=118)
+
+
+class Protocol(StrEnum):
+    """What a shop's own data can be asked."""
+
+    NEXT_BASKET = "next_basket"
+    LEAVE_LAST_OUT = "leave_last_out"
+
 
 # Commands import what they run: `--help` and `generate` need not wait for torch.
 
@@ -52,6 +61,110 @@ def train_command(
     if promote:
         Registry(store).promote(trained.bundle.name)
         console.print(f"current is {trained.bundle.name}", highlight=False)
+
+
+@app.command("evaluate")
+def evaluate_command(
+    data: Annotated[
+        Path | None, typer.Argument(help="A shop's events, for next_basket and leave_last_out.")
+    ] = None,
+    protocol: Annotated[
+        list[Protocol] | None, typer.Option(help="May be given twice; both if neither is.")
+    ] = None,
+    train_file: Annotated[
+        Path | None, typer.Option("--train", help="As published: user, item, rating, time by tabs.")
+    ] = None,
+    test_file: Annotated[
+        Path | None, typer.Option("--test", help="As published: the lines that are asked about.")
+    ] = None,
+    candidates: Annotated[
+        Path | None, typer.Option(help="As published: (user,item) and 99 negatives a line.")
+    ] = None,
+    sequences: Annotated[
+        Path | None, typer.Option(help="As published: `user item item …` a line, in order.")
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Texts of the items, where they are a file apart.")
+    ] = None,
+    columns: Annotated[str, typer.Option(help="Column names of DATA where they differ.")] = "",
+    runs: Annotated[Path, typer.Option(help="Folder of training runs.")] = DEFAULT_RUNS,
+    settings: Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to quote.")] = False,
+    tuned: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Search each member's settings on validation first.")
+    ] = True,
+) -> None:
+    """Measure everything under one or more protocols, or on published files; writes no bundle."""
+    from training.data.tables import parse_columns
+    from training.evaluation.protocol_runs import (
+        PublishedFiles,
+        ShopFiles,
+        evaluate_published,
+        evaluate_shop,
+    )
+    from training.runs import Run
+    from training.settings import load_settings
+
+    chosen = load_settings(settings, quick=quick, seed=seed)
+    published = PublishedFiles.of(train_file, test_file, candidates, sequences, items)
+    if (data is None) == (published is None):
+        raise SettingsInvalid(
+            "say what to evaluate on: either DATA, a shop's events, or published files by --train and --test or by "
+            "--sequences"
+        )
+    run = Run.create(runs)
+    if published is not None:
+        evaluation = evaluate_published(published, chosen, run, is_searched=tuned, console=console)
+    else:
+        assert data is not None
+        protocols = [each.value for each in protocol or list(Protocol)]
+        evaluation = evaluate_shop(
+            ShopFiles(data, parse_columns(columns), items),
+            protocols,
+            chosen,
+            run,
+            is_searched=tuned,
+            console=console,
+        )
+    run.finish(evaluation)
+    _show_quality(evaluation)
+    console.print(f"run     {run.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command("tune")
+def tune_command(
+    data: Annotated[Path, typer.Argument(help="A shop's events: a file or folder in a known layout.")],
+    out: Annotated[Path, typer.Option(help="TOML file to write, for --settings.")] = Path("tuned.toml"),
+    protocol: Annotated[
+        Protocol, typer.Option(help="What the members are to be good at.")
+    ] = Protocol.NEXT_BASKET,
+    items: Annotated[Path | None, typer.Option(help="The item table, where DATA is a single table.")] = None,
+    columns: Annotated[str, typer.Option(help="Column names where they differ.")] = "",
+    settings: Annotated[Path | None, typer.Option(help="TOML file to start from.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Seconds a member; as in the settings if not given.")
+    ] = None,
+) -> None:
+    """Search each member's settings on validation and write the best as a settings file."""
+    from training.data.read import read_shop
+    from training.data.tables import parse_columns
+    from training.pipeline import prepare, split_shop, tune
+    from training.progress import Stages
+    from training.settings import load_settings
+    from training.tuning.tuned_file import write_tuned
+
+    stages, chosen = Stages(console), load_settings(settings, quick=False, seed=seed)
+    if seconds is not None:
+        budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
+        chosen = chosen.model_copy(update={"tuning": budget})
+    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), stages)
+    tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
+    write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
+    console.print(
+        f"wrote {out}; train with it: python -m training train DATA --settings {out}", highlight=False
+    )
 
 
 @app.command("report")

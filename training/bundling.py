@@ -14,42 +14,54 @@ from models.golden import record_golden
 from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
-from models.manifest import StudentEntry, TrainingEntry
-from models.student import Student, StudentFiles
+from models.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
+from models.student import Student
+from models.text import TextEncoder
 from models.vocabulary import StringTable
-from training.data.dataset import Dataset, interactions_until_now
-from training.members.member import Floats
+from training.data.dataset import Catalogue, Dataset, interactions_until_now
+from training.ensemble.choice import Choice
+from training.learning import Learned
 from training.members.popularity import decayed_popularity
 from training.settings import TrainingSettings, dump_settings
-from training.student.compression import PrecisionChoice
 
 MAX_KEPT_EVENTS = 1_000
 """Distinct items of a person's history that a bundle carries: what the student reads, and what was seen."""
 N_GOLDEN = 16
+N_GOLDEN_TEXTS = 8
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "implicit", "torch", "onnx", "onnxruntime", "polars")
 
 
 def bundle_contents(
     dataset: Dataset,
-    student: StudentFiles,
-    choice: PrecisionChoice,
+    learned: Learned,
+    choice: Choice,
     metrics: dict[str, dict[str, dict[str, float]]],
-    text_vectors: Floats,
     settings: TrainingSettings,
 ) -> BundleContents:
     """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from."""
     histories = Histories.from_list(
         [history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories]
     )
-    running = Student(student)
+    compressed, text_encoder = learned.compressed, learned.text_encoder
+    student = compressed.versions["student_shipped"]
+    running, (shares, fidelity) = Student(student), learned.shares
     return BundleContents(
-        items=_items(dataset, text_vectors, settings),
+        items=_items(dataset, text_encoder, settings),
         people=ColdHistories(dataset.people, histories),
         student=student,
-        golden=record_golden(running, _golden_histories(histories)),
+        member_shares=shares,
+        text_encoder=text_encoder,
+        golden=record_golden(
+            running, text_encoder, _golden_histories(histories), _golden_texts(dataset.catalogue)
+        ),
         reference=_reference(running, histories, dataset),
         student_entry=StudentEntry(
-            choice.precision, running.n_factors, MAX_EVENTS, choice.reason, choice.evidence
+            compressed.precision,
+            running.n_factors,
+            MAX_EVENTS,
+            compressed.reason,
+            compressed.evidence,
+            SharesEntry(shares.members, fidelity.correlations, fidelity.top_agreement),
         ),
         training_entry=TrainingEntry(
             source=dataset.name,
@@ -57,17 +69,23 @@ def bundle_contents(
             settings=dump_settings(settings),
             libraries={name: version(name) for name in LIBRARIES},
             metrics=metrics,
+            ensemble=EnsembleEntry(
+                choice.name,
+                choice.margin,
+                choice.margin_interval,
+                {name: standing.ndcg for name, standing in choice.standings.items()},
+            ),
         ),
     )
 
 
-def _items(dataset: Dataset, text_vectors: Floats, settings: TrainingSettings) -> Items:
+def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettings) -> Items:
     catalogue = dataset.catalogue
     names = sorted({category for category in catalogue.categories if category is not None})
     code = {name: position for position, name in enumerate(names)}
     codes = np.array([-1 if name is None else code[name] for name in catalogue.categories], np.int32)
     popularity = decayed_popularity(interactions_until_now(dataset), settings.popularity.half_life_days)
-    segments = _segments(codes, text_vectors, settings)
+    segments = _segments(codes, catalogue.texts, text_encoder, settings)
     return Items(
         vocabulary=dataset.items,
         titles=StringTable.from_strings(catalogue.titles),
@@ -81,14 +99,14 @@ def _items(dataset: Dataset, text_vectors: Floats, settings: TrainingSettings) -
 
 
 def _segments(
-    codes: npt.NDArray[np.int32], text_vectors: Floats, settings: TrainingSettings
+    codes: npt.NDArray[np.int32], texts: list[str], text_encoder: TextEncoder, settings: TrainingSettings
 ) -> npt.NDArray[np.int32]:
     """The category where the shop has them (none is a segment of its own), else clusters of item texts."""
     if codes.max(initial=-1) >= 0:
         return np.where(codes >= 0, codes, codes.max() + 1).astype(np.int32)
-    n_segments = min(settings.n_segments, len(text_vectors))
+    n_segments = min(settings.n_segments, len(texts))
     clusters = MiniBatchKMeans(n_segments, random_state=settings.seed, n_init=3)
-    return np.asarray(clusters.fit_predict(text_vectors), np.int32)
+    return np.asarray(clusters.fit_predict(text_encoder.encode(texts)), np.int32)
 
 
 def _golden_histories(histories: Histories) -> list[History]:
@@ -97,13 +115,23 @@ def _golden_histories(histories: Histories) -> list[History]:
     return [History.empty(), *(histories[row].last(MAX_EVENTS) for row in rows)]
 
 
+def _golden_texts(catalogue: Catalogue) -> list[str]:
+    """Texts spread over the catalogue, titles where it has no texts: as new items would bring them."""
+    texts = [text for text in catalogue.texts if text] or catalogue.titles
+    rows = np.linspace(0, len(texts) - 1, min(N_GOLDEN_TEXTS, len(texts))).astype(int)
+    return [texts[row] for row in rows]
+
+
 def _reference(student: Student, histories: Histories, dataset: Dataset) -> dict[str, Any]:
     """Histograms of inputs and scores that drift detection compares live traffic with."""
     lengths = np.diff(histories.offsets)
     rows = np.linspace(0, len(histories) - 1, min(500, len(histories))).astype(int)
     people = [histories[row] for row in rows]
     top = student.top_k(
-        student.user_vectors(people), 10, blocked=[history.item_indices for history in people]
+        student.user_vectors(people),
+        student.boosts(people),
+        10,
+        blocked=[history.item_indices for history in people],
     )
     best = top.scores[:, 0]
     counts = np.bincount(dataset.histories.item_indices, minlength=len(dataset.items))

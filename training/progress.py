@@ -14,10 +14,14 @@ from training.members.member import Progress as Callback
 
 
 class Stages:
-    """The stages of one run. seconds, peak_memory_bytes: per finished stage; memory is the process's so far."""
+    """The stages of one run; prefix: said before each line, where runs share a terminal.
 
-    def __init__(self, console: Console) -> None:
+    seconds, peak_memory_bytes: per finished stage; memory is the process's so far.
+    """
+
+    def __init__(self, console: Console, prefix: str = "") -> None:
         self.console = console
+        self.prefix = prefix
         self.seconds: dict[str, float] = {}
         self.peak_memory_bytes: dict[str, int] = {}
 
@@ -39,4 +43,10 @@ class Stages:
             yield lambda share, detail: bar.update(task, completed=share, description=detail)
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
         self.peak_memory_bytes[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        self.console.print(f"[green]✓[/] {words:<44} {time.perf_counter() - started:7.1f} s", highlight=False)
+        self.console.print(
+            f"[green]✓[/] {self.prefix}{words:<44} {time.perf_counter() - started:7.1f} s", highlight=False
+        )
+
+    def note(self, words: str) -> None:
+        """Say something between two stages."""
+        self.console.print(f"  {self.prefix}{words}", highlight=False)

@@ -1,8 +1,8 @@
 """A run's folder: what one training run leaves for its report.
 
     evaluation.json                 what was asked and measured      ensemble/      members and strategy
-    student_fp32/, student_int8/    both exports                     histories.*    people to time with
-`runs/latest` names the newest finished run.
+    student*/                       the student's versions           histories.*    people to time with
+An evaluation of several protocols has a folder like this for each. `runs/latest` names the newest finished run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from training.errors import RunMissing
 DEFAULT_RUNS = Path("runs")
 LATEST = "latest"
 EVALUATION = "evaluation.json"
+PROTOCOLS = ("next_basket", "leave_last_out", "published")
+"""In the order of reports; the first is the headline."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,36 @@ class Run:
         """Folder of the fitted ensemble."""
         return self.folder / "ensemble"
 
-    def student(self, precision: str) -> Path:
-        """Folder of one export, "fp32" or "int8"."""
-        return self.folder / f"student_{precision}"
+    def student(self, name: str) -> Path:
+        """Folder of one version: "student" (fp32, as taught), "student_pruned" or "student_shipped"."""
+        return self.folder / name
 
-    def finish(self, evaluation: dict[str, Any], histories: list[History]) -> None:
-        """Write what was measured and the histories that timing will ask with, then name this run the latest."""
+    def part(self, name: str) -> Run:
+        """A run within this one: one protocol of an evaluation."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return Run(folder)
+
+    def keep_histories(self, histories: list[History]) -> None:
+        """Write the histories that timing will ask with."""
         for name, array in Histories.from_list(histories).arrays("histories").items():
             np.save(self.folder / f"{name}.npy", array)
+
+    def write(self, evaluation: dict[str, Any]) -> None:
+        """Write what was measured."""
         (self.folder / EVALUATION).write_text(json.dumps(evaluation, indent=1))
+
+    def finish(self, evaluation: dict[str, Any]) -> None:
+        """Write what was measured, and name this run the latest."""
+        self.write(evaluation)
         pointer = self.folder.parent / f".{LATEST}"
         pointer.write_text(self.folder.name)
         pointer.replace(self.folder.parent / LATEST)
+
+    def timed(self) -> Run:
+        """The run whose models are timed: this one, or of an evaluation its headline protocol."""
+        parts = [self.folder / name for name in PROTOCOLS if (self.folder / name / "ensemble").is_dir()]
+        return Run(parts[0]) if parts and not self.ensemble.is_dir() else self
 
     def evaluation(self) -> dict[str, Any]:
         """What was measured."""

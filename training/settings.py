@@ -7,25 +7,45 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from training.ensemble.adaboost import AdaBoost
+from training.ensemble.bagging import Bagging
+from training.ensemble.boosting import Boosting
+from training.ensemble.cross_fits import Factory
+from training.ensemble.decision_tree import DecisionTree
+from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
+from training.ensemble.super_stacking import BASES, SuperStacking
 from training.errors import SettingsInvalid
+from training.members import MEMBERS
 from training.members.content import Content
+from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
+from training.members.knn import ItemKNN
 from training.members.member import Member
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
+from training.members.sequential import Sequential
+from training.student.certification import CertificationSettings
 from training.student.distill import DistillSettings
+from training.student.pruning import PruningSettings
 from training.student.soft_labels import LabelSettings
 from training.student.tower import TowerSettings
+from training.studies.distillation import AblationSettings
+
+MemberName = Literal["popularity", "content", "als", "knn", "ease", "visits", "neural", "sequential"]
+StrategyName = Literal[
+    "tree", "bagging", "adaboost", "boosting", "stacking", "neural_stacking", "super_stacking"
+]
 
 
 class SplitSettings(BaseModel):
-    """Where time is cut."""
+    """What is held out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     validation_share: float = Field(default=0.1, gt=0, le=0.4, description="Share of events in validation.")
@@ -34,22 +54,28 @@ class SplitSettings(BaseModel):
         default=100,
         ge=1,
         le=10_000,
-        description="Uniform items a person that the ensemble is fitted against.",
+        description="Uniform items a question that the ensemble is fitted against.",
+    )
+    new_people_share: float = Field(
+        default=0.1, ge=0, le=0.5, description="Share of people whom no fit sees, to measure on strangers."
     )
 
 
-class CompressionSettings(BaseModel):
-    """When the int8 student may replace the fp32 one."""
+class TuningSettings(BaseModel):
+    """What the search for members' settings may cost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    max_quality_loss: float = Field(
-        default=0.01,
-        ge=0,
-        le=1,
-        description="Relative loss of NDCG@20 that int8 may cost, upper interval end.",
+    seconds_per_member: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds a member; no trial starts that, at the mean so far, would not end in time.",
     )
-    min_speedup: float = Field(
-        default=1.0, gt=0, le=100, description="Measured speed of int8 over fp32 from which it is preferred."
+    max_trials: int = Field(
+        default=20, ge=1, le=10_000, description="Trials a member, the settings as given being the first."
+    )
+    max_people: int = Field(
+        default=1000, ge=1, le=10**7, description="Validation people a trial asks; more are drawn by seed."
     )
 
 
@@ -62,29 +88,67 @@ class TrainingSettings(BaseModel):
     n_segments: int = Field(
         default=32, ge=1, le=10_000, description="Clusters of item texts, where the shop gives no categories."
     )
+    ensemble: Literal["auto"] | StrategyName = Field(
+        default="auto", description="How members are combined; auto takes the best strategy on validation."
+    )
+    n_folds: int = Field(
+        default=3, ge=2, le=20, description="Parts of the people in which strategies are compared."
+    )
+    members: tuple[MemberName, ...] = Field(
+        default=get_args(MemberName), min_length=1, description="Which members the ensemble has."
+    )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
     content: Content = Field(default_factory=Content)
     als: Factorization = Field(default_factory=Factorization)
+    knn: ItemKNN = Field(default_factory=ItemKNN)
+    ease: EASE = Field(default_factory=EASE)
+    visits: VisitEASE = Field(default_factory=VisitEASE)
     neural: NeuralCF = Field(default_factory=NeuralCF)
+    sequential: Sequential = Field(default_factory=Sequential)
+    tree: DecisionTree = Field(default_factory=DecisionTree)
+    bagging: Bagging = Field(default_factory=Bagging)
+    adaboost: AdaBoost = Field(default_factory=AdaBoost)
+    boosting: Boosting = Field(default_factory=Boosting)
     stacking: Stacking = Field(default_factory=Stacking)
+    neural_stacking: NeuralStacking = Field(default_factory=NeuralStacking)
+    super_stacking: SuperStacking = Field(default_factory=SuperStacking)
     labels: LabelSettings = Field(default_factory=LabelSettings)
     tower: TowerSettings = Field(default_factory=TowerSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
-    compression: CompressionSettings = CompressionSettings()
+    pruning: PruningSettings = Field(default_factory=PruningSettings)
+    certification: CertificationSettings = Field(default_factory=CertificationSettings)
+    ablation: AblationSettings = Field(default_factory=AblationSettings)
+    tuning: TuningSettings = TuningSettings()
 
     def fresh_members(self) -> list[Member]:
         """New, unfitted members; a member that was fitted before is never fitted again in place."""
         fresh = self.model_copy(deep=True)
-        return [fresh.popularity, fresh.content, fresh.als, fresh.neural]
+        return [getattr(fresh, name) for name in MEMBERS if name in self.members]
+
+    def strategies(self) -> dict[str, Factory]:
+        """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
+        bases: dict[str, Factory] = {name: self._maker(name) for name in BASES}
+        makers = bases | {SuperStacking.name: lambda: replace(self.super_stacking).over(bases)}
+        return makers if self.ensemble == "auto" else {self.ensemble: makers[self.ensemble]}
+
+    def _maker(self, name: str) -> Factory:
+        return lambda: replace(getattr(self, name))
 
 
 QUICK: dict[str, Any] = {
-    "neural": {"n_epochs": 6, "n_factors": 32, "n_hidden": 32, "batch_size": 256},
+    "split": {"n_pair_negatives": 50},
     "als": {"n_factors": 64},
-    "labels": {"n_copies": 3, "max_examples": 12_000},
-    "tower": {"n_factors": 64, "n_hidden": 128},
-    "distill": {"n_epochs": 6},
+    "neural": {"n_epochs": 3, "n_factors": 32, "n_hidden": 32, "batch_size": 256},
+    "sequential": {"n_epochs": 6, "n_factors": 32, "n_positions": 8},
+    "neural_stacking": {"n_networks": 1, "n_epochs": 4},
+    "ensemble": "neural_stacking",
+    "labels": {"n_copies": 3, "max_examples": 6_000, "n_top": 128, "n_uniform": 128},
+    "tower": {"n_factors": 48, "n_neighbours": 32, "n_hidden": 128},
+    "pruning": {"n_points": 2, "n_recovery_epochs": 1, "n_examples": 256},
+    "certification": {"max_people": 1_000},
+    "ablation": {"n_epochs": 2, "max_examples": 3_000},
+    "tuning": {"seconds_per_member": 5.0, "max_trials": 4, "max_people": 300},
 }
 """What `--quick` changes: a bundle in a minute or two, good enough to look at, not to promote."""
 
@@ -154,9 +218,18 @@ def settings_document() -> str:
 
 
 def _bounds(part: dict[str, Any]) -> str:
+    choices = _choices(part)
+    if choices:
+        return " · ".join(choices)
     low = f"{part['minimum']} ≤ " if "minimum" in part else f"{part['exclusiveMinimum']} < "
     high = f" ≤ {part['maximum']}" if "maximum" in part else f" < {part['exclusiveMaximum']}"
     return f"{low}x{high}"
+
+
+def _choices(part: dict[str, Any]) -> list[str]:
+    """The words a setting may be, where it is one of several words or a list of them."""
+    parts = [part, part.get("items", {}), *part.get("anyOf", [])]
+    return [word for each in parts for word in each.get("enum", [each["const"]] if "const" in each else [])]
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

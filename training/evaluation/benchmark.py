@@ -1,4 +1,4 @@
-"""Serving figures of the ensemble and both students, each in its own process, and what a request costs."""
+"""Serving figures of the ensemble and its students, each in its own process, and what a request costs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from training.progress import Stages
 from training.runs import Run
 
-MODELS = {"ensemble": 200, "student": 2000, "student_int8": 2000}
-"""Models and how many requests each is timed over."""
+
+class Load(NamedTuple):
+    """How much a model is asked while it is timed."""
+
+    n_requests: int
+    n_batches: int
+
+
+ENSEMBLE, SHIPPED = "ensemble", "student_shipped"
+MODELS = {
+    ENSEMBLE: Load(200, 40),
+    "student": Load(2000, 400),
+    "student_pruned": Load(2000, 400),
+    SHIPPED: Load(2000, 400),
+}
+"""What is measured: the student as it was taught (fp32), then pruned (fp32), then as the bundle carries it."""
 SECONDS_PER_HOUR = 3600.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -24,21 +40,41 @@ def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict
     """Model -> figure -> value. Cost is CPU seconds a request at the given price in US dollars; model time alone,
     without HTTP, which `make load` measures."""
     serving = {}
-    for model, n_requests in MODELS.items():
-        with Stages(console).stage(model, f"Timing {n_requests:,} requests of {model}"):
-            command = [sys.executable, "-m", "training.evaluation.serving_probe"]
-            finished = subprocess.run(
-                [*command, str(run.folder), model, str(n_requests)],
-                capture_output=True,
-                check=True,
-                env=os.environ | ONE_THREAD,
-            )
-        figures = json.loads(finished.stdout)
-        figures["cost_per_request_usd"] = (
-            figures["cpu_seconds_per_request"] / SECONDS_PER_HOUR * price_per_vcpu_hour
-        )
-        serving[model] = figures
+    for model, load in MODELS.items():
+        with Stages(console).stage(model, f"Timing {load.n_requests:,} requests of {model}"):
+            serving[model] = benchmark_model(run, model, load, price_per_vcpu_hour=price_per_vcpu_hour)
     return serving
+
+
+def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: float) -> dict[str, float]:
+    """One model's figures, from a fresh process that holds nothing but it; see `serving_probe.probe`.
+
+    cost_per_request_usd: of its CPU seconds at price_per_vcpu_hour, in US dollars.
+    """
+    command = [sys.executable, "-m", "training.evaluation.serving_probe", str(run.folder), model]
+    finished = subprocess.run(
+        [*command, *map(str, load)], stdout=subprocess.PIPE, check=True, env=os.environ | ONE_THREAD
+    )
+    figures: dict[str, float] = json.loads(finished.stdout)
+    cpu_hours = figures["cpu_seconds_per_request"] / SECONDS_PER_HOUR
+    return figures | {"cost_per_request_usd": cpu_hours * price_per_vcpu_hour}
+
+
+def ratios(serving: Mapping[str, Mapping[str, float]], model: str = SHIPPED) -> dict[str, float]:
+    """How many times less than the ensemble a student needs; more is better everywhere.
+
+    times_smaller: on disk. times_faster: median latency of one request; _p99 its 99th percentile; _batched people a
+    second in batches. times_less_memory: the model's own (see `serving_probe.probe`); _process of the whole process.
+    """
+    theirs, ours = serving[ENSEMBLE], serving[model]
+    return {
+        "times_smaller": theirs["size_bytes"] / ours["size_bytes"],
+        "times_faster": theirs["latency_p50_ms"] / ours["latency_p50_ms"],
+        "times_faster_p99": theirs["latency_p99_ms"] / ours["latency_p99_ms"],
+        "times_faster_batched": ours["throughput_per_second"] / theirs["throughput_per_second"],
+        "times_less_memory": theirs["model_memory_bytes"] / ours["model_memory_bytes"],
+        "times_less_memory_process": theirs["peak_memory_bytes"] / ours["peak_memory_bytes"],
+    }
 
 
 def machine() -> dict[str, str]:

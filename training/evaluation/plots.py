@@ -1,105 +1,232 @@
-"""The report's plots, as inline SVG: no script, no file beside the page."""
+"""The report's plots, as inline SVG: no script, no file beside the page, text that can be selected.
+
+A mapping's order is the order drawn. Intervals are (low, high); where there is none, nothing is drawn for it.
+"""
 
 from __future__ import annotations
 
 import io
-from itertools import pairwise
-from typing import Any
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from typing import Any, Concatenate, ParamSpec
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 INK, ACCENT, MUTED = "#22303c", "#b5542b", "#9fb0bd"
+PALETTE = (ACCENT, INK, "#4f8a8b", "#c99a2e", "#7d6b91", MUTED)
+MARKERS = "os^Dvx"
+WIDTH_INCHES = 5.2
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e7e3d9",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
 
-mpl.rcParams.update(
-    {
-        "svg.hashsalt": "stillroom",  # the same figures make the same bytes
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.edgecolor": MUTED,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-    }
-)
+Interval = Sequence[float]
+Point = tuple[float, Interval | None]
+Arguments = ParamSpec("Arguments")
 
 
-def bars(values: dict[str, float], label: str, *, highlighted: set[str]) -> str:
-    """Horizontal bars by name, in the order given, from the top."""
-    figure = Figure(figsize=(5.2, 0.33 * len(values) + 0.7))
-    axes = figure.subplots()
-    names = list(values)[::-1]
-    colours = [ACCENT if name in highlighted else MUTED for name in names]
-    drawn = axes.barh(names, [values[name] for name in names], color=colours)
-    axes.bar_label(drawn, fmt="%.3f", padding=3, fontsize=8)
+def drawn(
+    draw: Callable[Concatenate[Figure, Arguments], str],
+) -> Callable[Arguments, Markup]:
+    """Make a function that draws on a figure and returns its description into one that returns inline SVG."""
+
+    def plot(*arguments: Arguments.args, **options: Arguments.kwargs) -> Markup:
+        with mpl.rc_context(STYLE):
+            figure = Figure(figsize=(WIDTH_INCHES, 3.0))
+            description = draw(figure, *arguments, **options)
+            return _svg(figure, description)
+
+    plot.__doc__ = draw.__doc__
+    return plot
+
+
+@drawn
+def bars(
+    figure: Figure,
+    values: Mapping[str, float],
+    label: str,
+    *,
+    highlighted: Collection[str] = (),
+    intervals: Mapping[str, Interval] | None = None,
+    form: str = "{:.3f}",
+) -> str:
+    """Horizontal bars by name, from the top, with whiskers where there are intervals."""
+    axes = _rows(figure, list(values))
+    colours = [ACCENT if name in highlighted else MUTED for name in values]
+    axes.barh(range(len(values)), list(values.values()), color=colours, height=0.72)
+    spans = intervals or {}
+    for row, (name, value) in enumerate(values.items()):
+        low, high = spans.get(name, (value, value))
+        if name in spans:
+            axes.plot([low, high], [row, row], color=INK, linewidth=1.2, marker="|", markersize=5)
+        axes.annotate(
+            form.format(value), (max(high, value, 0.0), row), (4, 0), va="center", fontsize=8,
+            textcoords="offset points",
+        )  # fmt: skip
+    if any(low < 0 for low, _ in (*spans.values(), *((value, value) for value in values.values()))):
+        axes.axvline(0.0, color=INK, linewidth=0.8)
     axes.set_xlabel(label)
-    return _svg(figure)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.margins(x=0.12)
+    return label
 
 
-def trade_off(serving: dict[str, dict[str, float]], quality: dict[str, float], label: str) -> str:
-    """Quality over median latency, one point a model, latency on a log scale."""
-    figure = Figure(figsize=(5.2, 3.0))
+@drawn
+def differences(
+    figure: Figure, intervals: Mapping[str, Interval], label: str, *, neutral: float = 0.0
+) -> str:
+    """Intervals by name beside a line at `neutral`; dark where they leave it out, pale where they do not."""
+    axes = _rows(figure, list(intervals))
+    for row, (low, high) in enumerate(intervals.values()):
+        is_clear = low > neutral or high < neutral
+        axes.plot(
+            [low, high], [row, row], linewidth=4, solid_capstyle="round", color=ACCENT if is_clear else MUTED
+        )
+    axes.axvline(neutral, color=INK, linewidth=0.8)
+    axes.grid(axis="x")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel(label)
+    return label
+
+
+@drawn
+def curves(
+    figure: Figure,
+    lines: Mapping[str, Mapping[str, Point]],
+    x_label: str,
+    y_label: str,
+) -> str:
+    """One line a name over ordered, evenly spaced x values, with its interval as a band."""
     axes = figure.subplots()
-    for name, figures in serving.items():
-        latency = figures["latency_p50_ms"]
-        axes.scatter(latency, quality[name], s=60, color=INK if name == "ensemble" else ACCENT)
-        axes.annotate(name, (latency, quality[name]), xytext=(6, 6), textcoords="offset points", fontsize=8)
+    ticks = list(dict.fromkeys(x for line in lines.values() for x in line))
+    for order, (name, line) in enumerate(lines.items()):
+        colour = PALETTE[order % len(PALETTE)]
+        places = [ticks.index(x) for x in line]
+        axes.plot(
+            places,
+            [value for value, _ in line.values()],
+            color=colour,
+            marker=MARKERS[order % len(MARKERS)],
+            markersize=4,
+            linewidth=1.8,
+            label=name,
+        )
+        banded = [
+            (place, span) for place, (_, span) in zip(places, line.values(), strict=True) if span is not None
+        ]
+        if banded:
+            at, spans = zip(*banded, strict=True)
+            lows, highs = zip(*spans, strict=True)
+            axes.fill_between(at, lows, highs, color=colour, alpha=0.14, linewidth=0)
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.grid(axis="y")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.legend(loc="best")
+    return f"{y_label} by {x_label}"
+
+
+@drawn
+def reliability(figure: Figure, lines: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """What was observed over what was predicted, one line a name; on the diagonal both agree.
+
+    lines: name to bins with `predicted`, `observed` in [0, 1] and `n` pairs, which sets the size of a point.
+    """
+    figure.set_size_inches(4.0, 3.6)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
+    for order, (name, bins) in enumerate(lines.items()):
+        predicted, observed = ([each[key] for each in bins] for key in ("predicted", "observed"))
+        largest = max((each["n"] for each in bins), default=1)
+        colour = PALETTE[order % len(PALETTE)]
+        axes.plot(predicted, observed, color=colour, linewidth=1.4, label=name)
+        axes.scatter(predicted, observed, [10 + 30 * each["n"] / largest for each in bins], color=colour)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    axes.set_xlabel("predicted probability")
+    axes.set_ylabel("observed share")
+    axes.legend(loc="upper left")
+    return "observed share by predicted probability"
+
+
+@drawn
+def trade_off(
+    figure: Figure,
+    points: Mapping[str, tuple[float, float]],
+    x_label: str,
+    y_label: str,
+    *,
+    highlighted: Collection[str] = (),
+) -> str:
+    """One point (x, y) a name, x on a log scale; names stand beside the points, alternately above and below."""
+    axes = figure.subplots()
+    for order, (name, (x, y)) in enumerate(sorted(points.items(), key=lambda item: item[1])):
+        axes.scatter(x, y, s=60, color=ACCENT if name in highlighted else INK)
+        axes.annotate(name, (x, y), (6, 6 if order % 2 == 0 else -13), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlabel("median latency of one request, ms (log)")
-    axes.set_ylabel(label)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid()
+    axes.set_xlabel(f"{x_label} (log)")
+    axes.set_ylabel(y_label)
     axes.margins(0.25)
-    return _svg(figure)
+    return f"{y_label} by {x_label}"
 
 
-def intervals(differences: dict[str, list[float]], label: str) -> str:
-    """95 % intervals by name; an interval that excludes zero is a difference."""
-    figure = Figure(figsize=(5.2, 0.33 * len(differences) + 0.8))
+@drawn
+def columns(figure: Figure, counts: Mapping[str, float], x_label: str, y_label: str) -> str:
+    """Vertical bars by name, from the left."""
+    figure.set_size_inches(WIDTH_INCHES, 2.4)
     axes = figure.subplots()
-    for row, (name, (low, high)) in enumerate(reversed(differences.items())):
-        axes.plot([low, high], [row, row], color=ACCENT, linewidth=3, solid_capstyle="round")
-        axes.text(low, row + 0.18, name, fontsize=8)
-    axes.axvline(0.0, color=INK, linewidth=0.8)
-    axes.set_yticks([])
-    axes.set_ylim(-0.5, len(differences) - 0.2)
-    axes.set_xlabel(label)
-    return _svg(figure)
+    axes.bar(range(len(counts)), list(counts.values()), color=MUTED)
+    axes.set_xticks(range(len(counts)), list(counts), rotation=40, ha="right")
+    axes.grid(axis="y")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return f"{y_label} by {x_label}"
 
 
-def weights(values: dict[str, float], label: str, *, n_shown: int = 14) -> str:
-    """The largest weights by magnitude, signed."""
-    largest = sorted(values.items(), key=lambda item: -abs(item[1]))[:n_shown]
-    figure = Figure(figsize=(5.2, 0.28 * len(largest) + 0.7))
+def _rows(figure: Figure, names: list[str]) -> Any:
+    """Axes with one named row each, the first on top."""
+    figure.set_size_inches(WIDTH_INCHES, 0.3 * len(names) + 0.7)
     axes = figure.subplots()
-    names = [name for name, _ in reversed(largest)]
-    axes.barh(
-        names,
-        [values[name] for name in names],
-        color=[ACCENT if values[name] > 0 else MUTED for name in names],
-    )
-    axes.axvline(0.0, color=INK, linewidth=0.8)
-    axes.set_xlabel(label)
-    return _svg(figure)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    return axes
 
 
-def history_lengths(lengths: list[int]) -> str:
-    """How many events people have."""
-    figure = Figure(figsize=(5.2, 2.2))
-    axes = figure.subplots()
-    spans = list(pairwise([1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000]))
-    counts = [sum(low <= length < high for length in lengths) for low, high in spans]
-    shown = [f"{low}–{high - 1}" if high - low > 1 else str(low) for low, high in spans]
-    axes.bar(shown, counts, color=MUTED)
-    axes.set_ylabel("people")
-    axes.set_xlabel("events of a person")
-    axes.tick_params(axis="x", rotation=40)
-    return _svg(figure)
-
-
-def _svg(figure: Any) -> str:
+def _svg(figure: Figure, description: str) -> Markup:
+    """The figure's <svg> element. The same figure makes the same bytes; two figures share no element id."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "stillroom"}):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(
+        r'<g id="[^"]*"', "<g", text
+    )  # names of groups, alike in all figures and referred to by nothing
+    own = sha256(text.encode()).hexdigest()[:8]
+    text = re.sub(r'(id="|#)([mp][0-9a-f]{10})\b', rf"\1\g<2>{own}", text)  # of markers and clip paths
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1))

@@ -1,29 +1,40 @@
-"""The report: `quality.json` for machines, a self-contained HTML page for people, from one finished run."""
+"""The report: `quality.json` for machines, a self-contained HTML page for people, from one finished run.
+
+What a run measured goes in; serving figures are measured here. The page is made from quality.json and nothing else.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from importlib.resources import files
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+import numpy as np
 from rich.console import Console
 
-from training.evaluation import plots
 from training.evaluation.benchmark import benchmark, machine
-from training.evaluation.protocols import PROTOCOL
+from training.evaluation.page.render import render
+from training.evaluation.requirements import (
+    REQUIREMENTS,
+    Quality,
+    requirements_met,
+    shipped_name,
+    tables_of_models,
+    targets_met,
+)
 from training.runs import Run
 
+__all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
+
 SCHEMA_VERSION = 1
-REQUIREMENTS = {
-    "accuracy": (0.85, "at least"),
-    "latency_p99_ms": (50.0, "under"),
-    "cost_per_request_usd": (0.001, "under"),
+RATIOS = {
+    "size": "size_bytes",
+    "latency": "latency_p50_ms",
+    "model_memory": "model_memory_bytes",
+    "peak_memory": "peak_memory_bytes",
 }
-"""What the service promises: accuracy on balanced pairs, milliseconds, US dollars."""
+TOP_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
 def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Console) -> list[Path]:
@@ -32,92 +43,69 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
     price_per_vcpu_hour: US dollars. Raises RunMissing where the run is not finished.
     """
     evaluation = run.evaluation()
-    serving = benchmark(run, price_per_vcpu_hour=price_per_vcpu_hour, console=console)
-    quality = {
-        "schema_version": SCHEMA_VERSION,
+    serving = benchmark(run.timed(), price_per_vcpu_hour=price_per_vcpu_hour, console=console)
+    quality = assemble(evaluation, serving) | {
         "run": run.folder.name,
-        "bundle": evaluation["bundle"],
-        "protocols": evaluation["protocols"],
-        "intervals": evaluation["intervals"],
-        "serving": serving,
-        "requirements": requirements_met(evaluation, serving),
-        "compression": evaluation["compression"],
-        "data": {key: value for key, value in evaluation["data"].items() if key != "history_lengths"},
-        "split": evaluation["split"],
-        "seed": evaluation["settings"]["seed"],
-        "stages": evaluation["stages"],
         "price_per_vcpu_hour_usd": price_per_vcpu_hour,
         "machine": machine(),
     }
     out.mkdir(parents=True, exist_ok=True)
     json_path, html_path = out / "quality.json", out / "quality.html"
     json_path.write_text(json.dumps(quality, indent=1) + "\n")
-    html_path.write_text(render(quality, evaluation))
+    html_path.write_text(render(quality))
     return [json_path, html_path]
 
 
-def requirements_met(evaluation: dict[str, Any], serving: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each requirement beside what the shipped student reached."""
-    shipped = shipped_name(evaluation)
-    reached = {**evaluation["protocols"][PROTOCOL]["models"][shipped], **serving[shipped]}
-    return [
-        {
-            "figure": figure,
-            "bound": bound,
-            "words": words,
-            "reached": reached[figure],
-            "met": reached[figure] >= bound if words == "at least" else reached[figure] < bound,
-            "model": shipped,
-        }
-        for figure, (bound, words) in REQUIREMENTS.items()
+def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -> Quality:
+    """Every figure of a report: what the run measured, what serving costs, and the verdicts on both.
+
+    Parts that the run did not measure are absent here too.
+    """
+    quality: Quality = {
+        "schema_version": SCHEMA_VERSION,
+        **evaluation,
+        "data": summarised(evaluation.get("data", {})),
+        "seed": evaluation.get("seed", evaluation.get("settings", {}).get("seed")),
+        "serving": serving,
+    }
+    quality["ratios"] = ratios(quality)
+    return quality | {"requirements": requirements_met(quality), "targets": targets_met(quality)}
+
+
+def ratios(quality: Quality) -> dict[str, float]:
+    """How many times less the shipped student needs than the ensemble, and the points of accuracy it costs.
+
+    The points are those of the protocol where it costs most; negative where the student is better everywhere.
+    """
+    shipped = shipped_name(quality)
+    teacher, student = (quality["serving"].get(name, {}) for name in ("ensemble", shipped))
+    times = {
+        name: teacher[figure] / student[figure]
+        for name, figure in RATIOS.items()
+        if teacher.get(figure) and student.get(figure)
+    }
+    lost = [
+        100 * (models["ensemble"]["accuracy"] - models[shipped]["accuracy"])
+        for _, models in tables_of_models(quality)
+        if {"ensemble", shipped} <= set(models)
     ]
+    return times | ({"accuracy_points": max(lost)} if lost else {})
 
 
-def shipped_name(evaluation: dict[str, Any]) -> str:
-    """Which student the bundle carries, by its name in the tables."""
-    return "student_int8" if evaluation["compression"]["precision"] == "int8" else "student"
+def summarised(data: dict[str, Any]) -> dict[str, Any]:
+    """The data's portrait with distributions in place of lists as long as the shop has people or items.
 
-
-def render(quality: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    """The page. Everything is inline; it needs no network and no script."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"bytes": _bytes, "day": _day, "usd": _usd}
-    template = environment.from_string(files("training.evaluation").joinpath("report.html.j2").read_text())
-    return template.render(
-        quality=quality, evaluation=evaluation, plots=_plots(quality, evaluation), protocol=PROTOCOL
-    )
-
-
-def _plots(quality: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Markup]:
-    models = quality["protocols"][PROTOCOL]["models"]
-    ours = {"ensemble", "student", "student_int8"}
-    ndcg = {name: values["ndcg@10"] for name, values in models.items()}
-    catalogue = {name: values["catalogue_ndcg@20"] for name, values in models.items()}
-    gains = {
-        name.replace("_minus_", " − "): part["catalogue_ndcg@20"]
-        for name, part in quality["intervals"][PROTOCOL].items()
-        if "_minus_" in name
-    }
-    drawn = {
-        "ndcg": plots.bars(ndcg, "NDCG@10 among 99 sampled negatives", highlighted=ours),
-        "catalogue": plots.bars(catalogue, "NDCG@20 over the whole catalogue", highlighted=ours),
-        "gains": plots.intervals(gains, "gain in NDCG@20 over the whole catalogue, 95 % interval"),
-        "trade_off": plots.trade_off(quality["serving"], catalogue, "NDCG@20, whole catalogue"),
-        "weights": plots.weights(evaluation["feature_weights"], "weight of the standardised feature"),
-        "history_lengths": plots.history_lengths(evaluation["data"]["history_lengths"]),
-    }
-    return {name: Markup(svg) for name, svg in drawn.items()}
-
-
-def _bytes(value: float) -> str:
-    return f"{value / 1e6:,.1f} MB" if value >= 1e6 else f"{value / 1e3:,.1f} kB"
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-
-
-def _usd(value: float) -> str:
-    return f"${value:.9f}".rstrip("0")
+    `history_lengths`, events of each person, become `people_by_history_length`; `item_counts`, events of each item,
+    become `event_share_of_top_items`: the share of all events that the most popular share of items has.
+    """
+    portrait = {key: value for key, value in data.items() if key not in ("history_lengths", "item_counts")}
+    if lengths := data.get("history_lengths"):
+        counted = sorted(Counter(lengths).items())
+        portrait["people_by_history_length"] = {str(length): n for length, n in counted}
+    if counts := data.get("item_counts"):
+        falling = np.sort(np.asarray(counts, np.float64))[::-1]
+        portrait["event_share_of_top_items"] = {
+            str(share): float(falling[: max(round(share * len(falling)), 1)].sum() / falling.sum())
+            for share in TOP_SHARES
+        }
+    return portrait

@@ -1,19 +1,35 @@
-"""The quality table for a terminal."""
+"""The quality tables for a terminal."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
+from training.evaluation.requirements import tables_of_models
+from training.evaluation.words import METRICS, OURS, model_words, protocol_words
 
-def quality_table(evaluation: dict[str, Any]) -> Table:
-    """Models by metrics on the test slice, from a run's evaluation."""
-    (protocol, part), *_ = evaluation["protocols"].items()
-    models: dict[str, dict[str, float]] = part["models"]
-    metrics = list(next(iter(models.values())))
-    table = Table("model", *metrics, title=f"{protocol}, test slice")
+SHOWN = ("accuracy", "auc", "hr@10", "ndcg@10", "catalogue_recall@20", "catalogue_ndcg@20", "coverage")
+"""What fits a terminal; the report has all."""
+
+
+def quality_table(evaluation: dict[str, Any]) -> Group:
+    """Models by metrics on the test slice, one table a protocol, from a run's evaluation."""
+    return Group(*(_table(protocol, models) for protocol, models in tables_of_models(evaluation)))
+
+
+def _table(protocol: str, models: dict[str, dict[str, float]]) -> Table:
+    measured = [
+        metric
+        for metric in METRICS
+        if metric.name in SHOWN and any(metric.name in values for values in models.values())
+    ]
+    table = Table(title=f"{protocol_words(protocol)}, test slice")
+    table.add_column("\nmodel", no_wrap=True)
+    for metric in measured:
+        table.add_column(f"{metric.group.split()[0]}\n{metric.title}", justify="right", no_wrap=True)
     for name, values in models.items():
-        style = "bold" if name in ("ensemble", "student", "student_int8") else None
-        table.add_row(name, *(f"{values[metric]:.3f}" for metric in metrics), style=style)
+        shown = (f"{values[metric.name]:.3f}" if metric.name in values else "" for metric in measured)
+        table.add_row(model_words(name), *shown, style="bold" if name in OURS else None)
     return table

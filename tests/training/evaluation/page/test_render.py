@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+
+from tests.support.evaluations import example_evaluation, example_serving
+from training.evaluation.page.render import SECTIONS, render
+from training.evaluation.report import assemble
+from training.evaluation.requirements import Quality
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+PARTS = sorted(set(example_evaluation()) | {"serving", "ratios", "requirements", "targets", "seed"})
+
+
+class Nesting(HTMLParser):
+    """Refuses a page whose elements do not close in order; keeps ids, links and element names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self._keep(attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._keep(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def _keep(self, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids += [values["id"] or ""] if "id" in values else []
+        self.references += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+
+
+def example() -> Quality:
+    return assemble(example_evaluation(), example_serving())
+
+
+def parsed(page: str) -> Nesting:
+    nesting = Nesting()
+    nesting.feed(page)
+    nesting.close()
+    assert nesting.open == []
+    return nesting
+
+
+def sections_of(page: str) -> list[str]:
+    return re.findall(r'<section id="([^"]*)">', page)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(example())
+
+
+def test_a_full_evaluation_has_every_section_in_order(page: str) -> None:
+    assert sections_of(page) == [section.name for section in SECTIONS]
+
+
+def test_every_section_has_a_template_and_every_template_a_section() -> None:
+    templates = {entry.name for entry in files("training.evaluation.page").joinpath("templates").iterdir()}
+    expected = {f"{section.name}.html.j2" for section in SECTIONS}
+    assert templates == expected | {"page.html.j2", "macros.html.j2", "style.css"}
+
+
+def test_elements_close_in_order_and_no_id_is_used_twice(page: str) -> None:
+    ids = parsed(page).ids
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_needs_no_script_and_nothing_outside_itself(page: str) -> None:
+    found = parsed(page)
+    assert found.tags.isdisjoint({"script", "link", "img", "iframe", "object"})
+    assert all(reference.startswith("#") for reference in found.references)
+    assert {reference[1:] for reference in found.references} <= set(found.ids)
+    assert not re.search(r"@import|@font-face|url\((?!#)", page)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_alone_has_its_sections_and_needs_no_other(part: str) -> None:
+    page = render({"schema_version": 1, part: example()[part]})
+    parsed(page)
+    expected = [section.name for section in SECTIONS if section.needs in (part, "schema_version")]
+    assert sections_of(page) == expected
+
+
+def test_a_run_that_only_trained_has_a_page_too() -> None:
+    metrics = {"accuracy": 0.8, "auc": 0.9, "ndcg@10": 0.5, "catalogue_ndcg@20": 0.2}
+    models = dict.fromkeys(("random", "ensemble", "student", "student_shipped"), metrics)
+    quality = assemble(
+        {
+            "bundle": None,
+            "settings": {"seed": 0},
+            "protocols": {"next_basket": {"models": models}},
+            "compression": {"precision": "fp32", "reason": "fp32 is kept"},
+        },
+        {},
+    )
+    assert sections_of(render(quality)) == ["verdicts", "quality", "compression", "protocol", "again"]
+
+
+def test_an_empty_report_still_says_how_to_make_one() -> None:
+    assert sections_of(render({"schema_version": 1})) == ["again"]
+
+
+def test_what_the_shop_named_is_text_and_never_markup() -> None:
+    data = {"source": "<script>alert(1)</script>", "layout": "a table", "dropped": ["<i>3 events</i>"]}
+    page = render({"schema_version": 1, "data": data})
+    assert "<script" not in page
+    assert "&lt;i&gt;3 events&lt;/i&gt;" in page
+
+
+def test_what_is_missed_is_said_before_any_table(page: str) -> None:
+    said = page[: page.index("<table")]
+    assert re.search(r"\d+ of \d+ bounds are missed", said)
+    assert "accuracy on balanced pairs, next basket" in said
+
+
+def test_when_nothing_is_missed_the_page_says_so() -> None:
+    rows = [row | {"met": True} for row in example()["requirements"]]
+    assert "All 4 bounds are met" in render({"schema_version": 1, "requirements": rows})
+
+
+def test_a_choice_whose_margin_may_be_luck_is_called_so(page: str) -> None:
+    luck = "another draw of people might choose another"
+    strategies = example()["strategies"]
+    strategies["next_basket"]["margin_interval"] = [0.001, 0.005]
+    assert luck in page
+    assert luck not in render({"schema_version": 1, "strategies": strategies})
+
+
+def test_a_member_that_adds_nothing_is_named(page: str) -> None:
+    assert "Adds nothing that can be told from chance: EASE, self-attention." in page
+
+
+def test_the_command_that_made_the_report_is_shown_where_it_is_known() -> None:
+    command = "python -m training evaluate shop --seed 7"
+    assert command in render({"schema_version": 1, "command": command})
+
+
+def test_the_ensemble_and_what_ships_are_shaded(page: str) -> None:
+    table = page[page.index('id="quality"') :]
+    shaded = re.findall(r'<tr class="ours"><th scope="row">([^<]*)</th>', table[: table.index("</table>")])
+    assert shaded == ["ensemble", "student, as shipped"]
+
+
+def test_a_section_that_holds_for_one_protocol_names_it(page: str) -> None:
+    assert "<h2>Cold start <small>next basket</small></h2>" in page
+    assert "<h2>Whether explanations are true <small>leave last out</small></h2>" in page
+
+
+def test_a_version_without_a_latency_has_no_point_in_the_curve_of_cost() -> None:
+    compression = example()["compression"]
+    del compression["pruning_curve"][3]["latency_p50_ms"]
+    assert sections_of(render({"schema_version": 1, "compression": compression})) == ["compression", "again"]
+
+
+def test_sentences_are_parted_by_a_space(page: str) -> None:
+    prose = re.sub(r"<(style|svg|pre|code)\b.*?</\1>", "", page, flags=re.DOTALL)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", prose))
+    assert not re.findall(r"\w[.;][A-Z]\w*|\w ;", text)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.blocks import N_ITEMS, block_dataset
+from training.data.split import Split, split_by_time
+from training.evaluation.assessment import Assessment
+from training.evaluation.examination import candidates_of
+from training.evaluation.protocols import draw_candidates
+from training.learning import some_questions
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
+
+
+@pytest.fixture(scope="module")
+def assessment(split: Split) -> Assessment:
+    return Assessment(draw_candidates(split.test, N_ITEMS + 1, seed=0), {}, {})
+
+
+def test_studied_candidates_are_those_of_the_studied_questions(split: Split, assessment: Assessment) -> None:
+    questions = some_questions(split.test, 10, seed=4)
+    candidates = candidates_of(assessment, split, 10, seed=4)
+    assert len(candidates.asked) == len(candidates.negatives) == len(questions) == 10
+    rows = np.flatnonzero(np.isin(split.test.user_indices, questions.user_indices))
+    for place, row in enumerate(rows):
+        assert candidates.asked[place] is assessment.candidates.asked[row]
+        assert candidates.negatives[place] is assessment.candidates.negatives[row]
+
+
+def test_where_all_questions_are_studied_so_are_all_candidates(split: Split, assessment: Assessment) -> None:
+    assert candidates_of(assessment, split, len(split.test), seed=4) is assessment.candidates

@@ -1,0 +1,146 @@
+"""The curve of cold start, on people whose truth a model can only know from their third last item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from models.history import Event, History
+from training.data.split import Questions
+from training.evaluation.protocols import Candidates, draw_candidates
+from training.members.member import Floats
+from training.studies.cold_start import people_curve, told_the_last
+
+N_ITEMS = 130
+N_PEOPLE = 4
+LENGTHS = (0, 2, 3)
+
+
+def history_of(*items: int) -> History:
+    return History.from_events(Event(item, 1000 + step) for step, item in enumerate(items))
+
+
+def asked(histories: list[History], truth: Sequence[int]) -> tuple[Questions, Candidates]:
+    questions = Questions(
+        np.arange(len(histories), dtype=np.int32), histories, [np.array([item], np.int32) for item in truth]
+    )
+    return questions, draw_candidates(questions, N_ITEMS, seed=0)
+
+
+@pytest.fixture
+def people() -> tuple[Questions, Candidates]:
+    """Person p has 10 p, 10 p + 1, … 10 p + 3; the truth is 10 p + 9."""
+    histories = [history_of(*range(10 * p, 10 * p + 4)) for p in range(N_PEOPLE)]
+    return asked(histories, [10 * p + 9 for p in range(N_PEOPLE)])
+
+
+def reads_the_third_last(histories: Sequence[History]) -> Floats:
+    """Person p's truth on top where item 10 p + 1 is known, else items they have on top and the truth at the end."""
+    scores = np.zeros((len(histories), N_ITEMS), np.float32)
+    for row, history in enumerate(histories):
+        for item in history.item_indices:
+            scores[row, item + 8] = 1.0 if item % 10 == 1 else 0.0
+    return scores
+
+
+def has_no_opinion(histories: Sequence[History]) -> Floats:
+    return np.full((len(histories), N_ITEMS), np.nan, np.float32)
+
+
+def test_quality_appears_with_the_item_that_tells(people: tuple[Questions, Candidates]) -> None:
+    curve = people_curve({"third": reads_the_third_last}, *people, lengths=LENGTHS, seed=0)["people"][
+        "models"
+    ]["third"]
+    assert list(curve) == ["0", "2", "3"]
+    assert [curve[length]["ndcg@10"] for length in curve] == [0.0, 0.0, 1.0]
+    assert [curve[length]["catalogue_ndcg@20"] for length in curve] == [0.0, 0.0, 1.0]
+
+
+def test_each_point_is_told_as_a_share_of_the_longest(people: tuple[Questions, Candidates]) -> None:
+    def half_at_two(histories: Sequence[History]) -> Floats:
+        """Rank 1 from three items on, rank 3 (half the gain) before."""
+        scores = reads_the_third_last(histories)
+        for row, history in enumerate(histories):
+            own = 10 * (history.item_indices[-1] // 10) if len(history) else 0
+            scores[row, own + 9] = 1.0
+            scores[row, [own + 7, own + 8]] = 2.0 if len(history) < 3 else 0.0
+        return scores
+
+    table = people_curve({"half": half_at_two}, *people, lengths=(2, 3), seed=0)
+    assert table["people"]["models"]["half"]["2"]["of_longest"]["catalogue_ndcg@20"] == pytest.approx(
+        {"value": 0.5, "low": 0.5, "high": 0.5}
+    )
+
+
+def test_what_is_cut_from_a_history_is_no_candidate_all_the_same(
+    people: tuple[Questions, Candidates],
+) -> None:
+    def likes_the_oldest(histories: Sequence[History]) -> Floats:
+        """The oldest item of each person above all, and the truth second."""
+        scores = np.zeros((len(histories), N_ITEMS), np.float32)
+        for row, history in enumerate(histories):
+            own = 10 * (history.item_indices[-1] // 10)
+            scores[row, own], scores[row, own + 9] = 2.0, 1.0
+        return scores
+
+    cells = people_curve({"oldest": likes_the_oldest}, *people, lengths=(1, 4), seed=0)["people"]["models"][
+        "oldest"
+    ]
+    assert cells["1"]["catalogue_ndcg@20"] == 1.0
+
+
+def test_only_people_with_a_long_enough_history_are_asked_at_any_length() -> None:
+    histories = [history_of(0, 1, 2), history_of(10, 10, 10), history_of(20, 21, 22)]
+    questions, candidates = asked(histories, [9, 19, 29])
+    lengths_seen: list[int] = []
+
+    def remembers(given: Sequence[History]) -> Floats:
+        lengths_seen.extend(len(history) for history in given)
+        return np.zeros((len(given), N_ITEMS), np.float32)
+
+    table = people_curve({"any": remembers}, questions, candidates, lengths=(1, 3), seed=0)
+    assert table["n_people"] == 2
+    assert lengths_seen == [1, 1, 3, 3]
+
+
+def test_a_model_without_an_opinion_of_strangers_gets_what_chance_gives(
+    people: tuple[Questions, Candidates],
+) -> None:
+    cell = people_curve({"none": has_no_opinion}, *people, lengths=(0, 3), seed=0)["people"]["models"][
+        "none"
+    ]["0"]
+    assert cell["ndcg@10"] == 0.0  # all alike: expected rank 50 of 100
+    assert cell["of_longest"] == {}  # a share of nothing is not told
+
+
+def test_intervals_stand_around_their_own_metric() -> None:
+    questions, candidates = asked([history_of(1, 2), history_of(3, 4)], [9, 19])
+
+    def knows_the_first(histories: Sequence[History]) -> Floats:
+        scores = np.zeros((len(histories), N_ITEMS), np.float32)
+        scores[:, 9] = 1.0
+        return scores
+
+    cell = people_curve({"one": knows_the_first}, questions, candidates, lengths=(2,), seed=0)["people"][
+        "models"
+    ]["one"]["2"]
+    assert (cell["low"], cell["ndcg@10"], cell["high"]) == (0.0, 0.5, 1.0)
+    assert (cell["catalogue_low"], cell["catalogue_high"]) == (0.0, 1.0)
+
+
+def test_nobody_long_enough_gives_no_table() -> None:
+    questions, candidates = asked([history_of(1)], [9])
+    assert people_curve({"none": has_no_opinion}, questions, candidates, lengths=(2,), seed=0) == {}
+
+
+def test_a_cut_history_holds_the_last_distinct_items() -> None:
+    seen: list[list[int]] = []
+
+    def remembers(histories: Sequence[History]) -> Floats:
+        seen.extend(history.item_indices.tolist() for history in histories)
+        return np.zeros((len(histories), N_ITEMS), np.float32)
+
+    told_the_last(remembers, 2)([history_of(1, 2, 3, 3)])
+    assert seen == [[2, 3]]

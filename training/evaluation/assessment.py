@@ -1,0 +1,189 @@
+"""One protocol's test questions put to every model, once, and all that the answers say.
+
+What `learning` made goes in; the protocol's part of a run's evaluation comes out, under the keys of quality.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.student import Student
+from training.data.split import Split
+from training.ensemble.calibration import Calibration, Reliability, brier_score, reliability
+from training.ensemble.choice import Choice
+from training.evaluation.comparison import (
+    difference_intervals,
+    metrics_table,
+    ratio_interval,
+    retention_by_people,
+)
+from training.evaluation.protocols import (
+    Candidates,
+    Outcome,
+    ScoreFunction,
+    draw_candidates,
+    measure,
+    touched_shares,
+)
+from training.evaluation.segments import segments
+from training.learning import STUDENTS, Learned, Taught, baselines
+from training.progress import Stages
+from training.settings import TrainingSettings
+
+SEGMENTED = ("popular", "als", "ensemble", "student_shipped")
+WITHOUT = "student_without_distillation"
+SHIPPED = "student_shipped"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The test, answered. outcomes: per model, on the same questions and candidates."""
+
+    candidates: Candidates
+    scores: dict[str, ScoreFunction]
+    outcomes: dict[str, Outcome]
+
+
+def ask_everybody(
+    split: Split,
+    taught: Taught,
+    learned: Learned,
+    settings: TrainingSettings,
+    stages: Stages,
+    others: Mapping[str, ScoreFunction],
+) -> Assessment:
+    """Put the test questions to baselines, members, ensemble, students and others; drawn with the run's seed + 1."""
+    candidates = draw_candidates(split.test, len(split.dataset.items), seed=settings.seed + 1)
+    ensemble, versions = taught.ensemble, learned.compressed.versions
+    scores: dict[str, ScoreFunction] = {
+        **baselines(split.past_and_validation, settings),
+        **{member.name: member.score for member in ensemble.members},
+        "ensemble": ensemble.score,
+        **{name: Student(versions[name]).catalogue_scores for name in STUDENTS if name in versions},
+        **others,
+    }
+    outcomes = {}
+    with stages.stage("measure", f"Measuring {len(scores)} models on the test") as progress:
+        for position, (name, score) in enumerate(scores.items()):
+            progress(position / len(scores), name)
+            outcomes[name] = measure(score, split.test, candidates)
+    return Assessment(candidates, scores, outcomes)
+
+
+def protocol_part(
+    split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings
+) -> dict[str, Any]:
+    """Everything that an evaluation says of one protocol without learning anything more."""
+    outcomes, questions, seed = assessment.outcomes, split.test, settings.seed
+    shares = touched_shares(split.past_and_validation)
+    protocol = {
+        "models": metrics_table(outcomes, taught.thresholds, shares),
+        "split": describe_split(split),
+        "segments": {
+            name: segments(outcomes[name], questions, split) for name in SEGMENTED if name in outcomes
+        },
+    }
+    return {
+        "protocols": {split.protocol: protocol},
+        "intervals": {split.protocol: claims(taught, outcomes, seed)},
+        "retention": {
+            split.protocol: retention_by_people(
+                outcomes[SHIPPED], outcomes["ensemble"], questions, split, seed=seed
+            )
+        },
+        "strategies": {split.protocol: standings(taught.choice, settings)},
+        "calibration": {split.protocol: calibration(taught.choice, outcomes["ensemble"])},
+    }
+
+
+def claims(taught: Taught, outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Any]:
+    """Intervals of the differences that are claimed: over each member, over the best of each metric, of students."""
+    members = [member.name for member in taught.ensemble.members]
+    thresholds = taught.thresholds
+    intervals = difference_intervals(outcomes, thresholds, "ensemble", members, seed=seed)
+    metrics = list(next(iter(intervals.values())))
+    table = metrics_table({name: outcomes[name] for name in members}, thresholds)
+    best = {metric: max(members, key=lambda name: table[name][metric]) for metric in metrics}
+    over_best = {metric: intervals[f"ensemble_minus_{name}"][metric] for metric, name in best.items()}
+    intervals["ensemble_minus_best_member"] = over_best
+    intervals |= difference_intervals(outcomes, thresholds, "ensemble", [SHIPPED], seed=seed)
+    if WITHOUT in outcomes:
+        intervals |= difference_intervals(outcomes, thresholds, "student", [WITHOUT], seed=seed)
+    teacher = outcomes["ensemble"].of_people()
+    for student in ("student", SHIPPED):
+        ours = outcomes[student].of_people()
+        intervals[f"{student}_over_ensemble_retention"] = {
+            metric: list(ratio_interval(ours[metric], teacher[metric], seed=seed))
+            for metric in ("ndcg@10", "catalogue_ndcg@20")
+        }
+    return intervals
+
+
+def standings(choice: Choice, settings: TrainingSettings) -> dict[str, Any]:
+    """How the strategies compared out of fold, and which was taken."""
+    return {
+        "chosen": choice.name,
+        "margin": choice.margin,
+        "margin_interval": choice.margin_interval,
+        "n_folds": settings.n_folds,
+        "table": {
+            name: {
+                "accuracy": row.accuracy,
+                "auc": row.auc,
+                "ndcg@10": row.ndcg,
+                "brier": row.brier,
+                "ece": row.ece,
+                "seconds": row.seconds,
+                "peak_memory_bytes": row.peak_memory_bytes,
+                "lead_of_best": row.lead_of_best,
+                "lead_interval": list(row.lead_interval),
+            }
+            for name, row in choice.standings.items()
+        },
+    }
+
+
+def calibration(choice: Choice, ensemble: Outcome) -> dict[str, Any]:
+    """Whether the ensemble's probability can be trusted: out of fold, and on the test's balanced pairs."""
+    fitted: Calibration = choice.calibration
+    standing = choice.standings[choice.name]
+    probabilities = fitted.probability(ensemble.pair_scores)
+    on_test = reliability(probabilities, ensemble.pair_labels)
+    return {
+        "slope": fitted.slope,
+        "intercept": fitted.intercept,
+        "brier": standing.brier,
+        "ece": standing.ece,
+        "bins": bins(standing.reliability),
+        "test": {
+            "brier": brier_score(probabilities, ensemble.pair_labels),
+            "ece": on_test.ece,
+            "bins": bins(on_test),
+        },
+    }
+
+
+def bins(found: Reliability) -> list[dict[str, float]]:
+    """Rows of a reliability plot."""
+    columns = zip(found.predicted.tolist(), found.observed.tolist(), found.n_pairs.tolist(), strict=True)
+    return [{"predicted": predicted, "observed": observed, "n": n} for predicted, observed, n in columns]
+
+
+def describe_split(split: Split) -> dict[str, Any]:
+    """How much was asked, and where time was cut."""
+    is_new = split.is_new[split.test.user_indices]
+    return {
+        "n_people": len(split.dataset.people),
+        "n_items": len(split.dataset.items),
+        "n_events": len(split.dataset.histories.item_indices),
+        "n_validation_people": len(np.unique(split.validation.user_indices)),
+        "n_validation_questions": len(split.validation),
+        "n_test_people": len(split.test),
+        "n_test_truth": sum(len(truth) for truth in split.test.truth),
+        "n_new_people": int(is_new.sum()),
+        "cuts": split.cuts,
+    }

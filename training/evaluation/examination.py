@@ -1,0 +1,219 @@
+"""Everything a full evaluation asks beyond the test itself: what each part adds, and how it behaves at the edges.
+
+Each study is a module of `training/studies`; here they are given what one protocol's run has learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from models.student import Student
+from models.text import TextEncoder
+from training.data.split import Split
+from training.ensemble.importance import member_importance
+from training.ensemble.meta_features import member_columns
+from training.ensemble.neural_stacking import NeuralStacking
+from training.ensemble.pairs import describe_pairs
+from training.ensemble.super_stacking import SuperStacking
+from training.evaluation.assessment import SHIPPED, Assessment
+from training.evaluation.protocols import Candidates, ScoreFunction
+from training.learning import Learned, Taught, some_questions
+from training.members.content import Content
+from training.progress import Stages
+from training.settings import TrainingSettings
+from training.student.distill import DistillSettings, distil
+from training.student.export import export_student, torch_scores
+from training.student.neighbours import Neighbours, strongest_neighbours
+from training.student.soft_labels import SoftLabels
+from training.student.subhistories import cut_examples
+from training.student.text_vectors import fit_text_encoder
+from training.student.tower import StudentModel
+from training.studies.candidate_features import describe_candidates
+from training.studies.cold_items import cold_items
+from training.studies.cold_start import people_curve
+from training.studies.distillation import ablation, losses, variants
+from training.studies.explanations import student_removal_test
+from training.studies.leave_one_out import leave_one_out
+
+MAX_STUDIED = 2_000
+"""Test questions that the studies of members ask."""
+TEXT_ALONE_SHARE = 0.5
+"""Of the items at each step, where a student is to learn what texts say."""
+CURVES = (SHIPPED, "als", "content", "popular", "ensemble")
+
+
+def without_distillation(
+    taught: Taught, learned: Learned, split: Split, settings: TrainingSettings, stages: Stages
+) -> Student:
+    """The same student, taught as long on the same histories, by what people took next alone."""
+    with stages.stage("no_distillation", "A student without distillation") as progress:
+        encoder, texts = learned.text_encoder, split.dataset.catalogue.texts
+        student = distil(
+            learned.labels,
+            encoder.encode(texts),
+            strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours),
+            settings.tower,
+            losses(settings.distill)["no_distillation"],
+            seed=settings.seed,
+            progress=progress,
+        )
+        return Student(export_student(student, learned.labels.histories[:8])["fp32"])
+
+
+def study_members(
+    split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings, stages: Stages
+) -> dict[str, Any]:
+    """What each member is worth: permuted in the ensemble as it is, and left out of one fitted anew."""
+    questions = some_questions(split.test, MAX_STUDIED, settings.seed)
+    candidates = candidates_of(assessment, split, MAX_STUDIED, settings.seed)
+    ensemble, strategy = taught.ensemble, taught.choice.strategy
+    groups = member_columns([member.name for member in ensemble.members])
+    with stages.stage("importance", "Importance of each member"):
+        pairs = describe_pairs(
+            ensemble.members, ensemble.timeline, questions, n_negatives=100, seed=settings.seed
+        )
+        found = member_importance(
+            strategy, pairs.features, pairs.labels, pairs.people, groups, seed=settings.seed
+        )
+    with stages.stage("leave_one_out", "The ensemble without each member") as progress:
+        # A combination of strategies fits dozens of models; one of its parts says as well what a member adds.
+        name = NeuralStacking.name if isinstance(strategy, SuperStacking) else taught.choice.name
+        make = settings.model_copy(update={"ensemble": name}).strategies()[name]
+        refitted = make().fit(
+            taught.pairs.features, taught.pairs.labels, taught.pairs.people, seed=settings.seed
+        )
+        sampled, catalogue = describe_candidates(ensemble.describe, refitted, questions, candidates)
+        added = leave_one_out(
+            make,
+            taught.pairs,
+            sampled,
+            catalogue,
+            groups,
+            training_seconds=taught.seconds,
+            seed=settings.seed,
+            progress=progress,
+        )
+    importance = {
+        member: {"value": each.ndcg_loss, "low": each.ndcg_interval[0], "high": each.ndcg_interval[1]}
+        for member, each in found.items()
+    }
+    return {"importance": {split.protocol: importance}, "leave_one_out": {split.protocol: added}}
+
+
+def study_distillation(
+    split: Split,
+    taught: Taught,
+    learned: Learned,
+    assessment: Assessment,
+    settings: TrainingSettings,
+    stages: Stages,
+) -> dict[str, Any]:
+    """Short trainings that differ in one thing each; nothing is chosen by them."""
+    encoder = learned.text_encoder
+    texts = encoder.encode(split.dataset.catalogue.texts)
+    neighbours = strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours)
+
+    def taught_by(labels: SoftLabels, loss: DistillSettings) -> ScoreFunction:
+        student = distil(
+            labels, texts, neighbours, settings.tower, loss, seed=settings.seed, progress=lambda *_: None
+        )
+        return partial(torch_scores, student)
+
+    with stages.stage("ablation", "Distillation, one thing changed at a time") as progress:
+        table = ablation(
+            variants(
+                learned.labels,
+                min(settings.labels.n_top, len(split.dataset.items)),
+                split.past_and_validation.histories,
+                settings.distill,
+                settings.ablation,
+                seed=settings.seed,
+            ),
+            taught_by,
+            assessment.outcomes["ensemble"],
+            split.test,
+            assessment.candidates,
+            seed=settings.seed,
+            progress=progress,
+        )
+    return {"ablations": {"distillation": table}}
+
+
+def study_cold_start(
+    split: Split, assessment: Assessment, settings: TrainingSettings, stages: Stages
+) -> dict[str, Any]:
+    """New people by how much is known of them, and new items by their text."""
+    rows = np.flatnonzero(split.is_new[split.test.user_indices])
+    with stages.stage("cold_people", "New people, event by event"):
+        own = assessment.candidates
+        candidates = Candidates([own.asked[row] for row in rows], [own.negatives[row] for row in rows])
+        scores = {name: assessment.scores[name] for name in CURVES if name in assessment.scores}
+        curve = people_curve(scores, split.test.take(rows), candidates, seed=settings.seed)
+    with stages.stage("cold_items", "New items, by their text alone"):
+        items = cold_items(
+            split, lambda rest: teach_without_ensemble(rest, settings), Content(), seed=settings.seed
+        )
+    return {"cold_start": curve | ({"items": items} if items else {})}
+
+
+def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[Student, TextEncoder]:
+    """A student of what people took next alone: of a split without some items, in nothing of which they appear.
+
+    At each step `TEXT_ALONE_SHARE` of the items are known by text alone, so that texts learn to stand for items.
+    """
+    texts = split.dataset.catalogue.texts
+    encoder = fit_text_encoder(
+        texts, settings.n_text_components, n_features=settings.content.n_features, seed=settings.seed
+    )
+    rng = np.random.default_rng(settings.seed)
+    n_copies, most = settings.labels.n_copies, settings.labels.max_examples
+    histories, next_items = cut_examples(split.past_and_validation.histories, n_copies, most, rng)
+    nothing = np.zeros((len(histories), 1))
+    student: StudentModel = distil(
+        SoftLabels(
+            histories,
+            next_items,
+            nothing.astype(np.int32),
+            np.full_like(nothing, -np.inf, dtype=np.float16),
+        ),
+        encoder.encode(texts),
+        Neighbours(np.zeros((len(texts), 1), np.int32), np.zeros((len(texts), 1), np.float32)),
+        replace(settings.tower, id_dropout=TEXT_ALONE_SHARE, n_neighbours=1),
+        losses(settings.distill)["no_distillation"],
+        seed=settings.seed,
+        progress=lambda *_: None,
+    )
+    return Student(export_student(student, histories[:8])["fp32"]), encoder
+
+
+def study_explanations(
+    split: Split, learned: Learned, settings: TrainingSettings, stages: Stages
+) -> dict[str, Any]:
+    """Whether the item that an explanation names matters, and how true members' shares are."""
+    with stages.stage("explanations", "Removing what explanations name"):
+        student = Student(learned.compressed.versions[SHIPPED])
+        removals = student_removal_test(student, split.test.histories, seed=settings.seed)
+    fidelity = learned.shares.fidelity
+    return {
+        "explanations": removals
+        | {
+            "member_shares_fidelity": fidelity.correlations,
+            "member_shares_r2": fidelity.r2,
+            "member_shares_top_agreement": fidelity.top_agreement,
+            "member_shares_commonest_top": fidelity.commonest_top,
+            "member_shares_mean_error": fidelity.share_error,
+        }
+    }
+
+
+def candidates_of(assessment: Assessment, split: Split, n_kept: int, seed: int) -> Candidates:
+    """The candidates of `some_questions` of the test."""
+    if len(split.test) <= n_kept:
+        return assessment.candidates
+    rows = np.sort(np.random.default_rng(seed).permutation(len(split.test))[:n_kept])
+    own = assessment.candidates
+    return Candidates([own.asked[row] for row in rows], [own.negatives[row] for row in rows])

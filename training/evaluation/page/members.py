@@ -1,0 +1,256 @@
+"""Views of the sections on members and their ensemble: quality, differences, segments, tuning, choice, trust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.evaluation import plots
+from training.evaluation.page.tables import (
+    Column,
+    Table,
+    interval,
+    number,
+    score,
+    seconds,
+    share_interval,
+    signed,
+    size,
+    table,
+    with_interval,
+    words,
+)
+from training.evaluation.requirements import Quality
+from training.evaluation.words import METRICS, OURS, metric_words, model_words
+
+View = dict[str, Any]
+OUR_NAMES = frozenset(model_words(name) for name in OURS)
+HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
+"""The two metrics that every section shows."""
+
+
+def quality_of_models(quality: Quality) -> View:
+    """All models by all metrics, once a protocol, and both headline metrics as bars."""
+    return {"protocols": {name: _quality(part["models"]) for name, part in quality["protocols"].items()}}
+
+
+def claimed_differences(quality: Quality) -> View:
+    """Intervals of differences, drawn for the whole catalogue; of ratios, as a table only."""
+    return {"protocols": {name: _differences(part) for name, part in quality["intervals"].items() if part}}
+
+
+def segments(quality: Quality) -> View:
+    """Headline metrics of the models that matter, by segment; empty where no protocol has segments."""
+    found = {
+        name: {metric_words(metric): _segments(part["segments"], metric) for metric in HEADLINES}
+        for name, part in quality["protocols"].items()
+        if part.get("segments")
+    }
+    return {"protocols": found} if found else {}
+
+
+def leave_one_out(quality: Quality) -> View:
+    """What the ensemble loses without a member, and what the member costs."""
+    return {
+        "protocols": {
+            name: {
+                "table": table(
+                    "without",
+                    [
+                        *(
+                            Column(metric, f"loses in {metric_words(metric)}", with_interval)
+                            for metric in HEADLINES
+                        ),
+                        Column("training_seconds", "training", seconds),
+                        Column("earns_its_place", "earns its place", words),
+                    ],
+                    _spoken(part),
+                ),
+                "plot": _bars_with_intervals(
+                    {member: row["catalogue_ndcg@20"] for member, row in part.items()},
+                    "loss of NDCG@20, whole catalogue, without the member",
+                ),
+                "idle": [model_words(member) for member, row in part.items() if not row["earns_its_place"]],
+            }
+            for name, part in quality["leave_one_out"].items()
+        }
+    }
+
+
+def tuning(quality: Quality) -> View:
+    """What was searched, what it cost, what it found."""
+    columns = [
+        Column("n_trials", "trials", number),
+        Column("seconds", "took", seconds),
+        Column("seconds_budget", "budget", seconds),
+        Column("default_score", "as given", score),
+        Column("best_score", "best", score),
+        Column("gain", "gain", signed, "higher"),
+    ]
+    return {
+        "protocols": {
+            name: {
+                "table": table("member", columns, _spoken({key: _search(row) for key, row in part.items()})),
+                "spaces": {model_words(key): _searched_settings(row) for key, row in part.items()},
+            }
+            for name, part in quality["tuning"].items()
+        }
+    }
+
+
+def strategies(quality: Quality) -> View:
+    """The textbook table of ensembles, out of fold, and which was chosen."""
+    columns = [
+        Column("accuracy", "accuracy", score, "higher"),
+        Column("auc", "AUC", score, "higher"),
+        Column("ndcg@10", "NDCG@10", score, "higher"),
+        Column("lead_of_best", "behind the best", signed),
+        Column("lead_interval", "95 % interval", interval),
+        Column("brier", "Brier", score, "lower"),
+        Column("ece", "ECE", score, "lower"),
+        Column("seconds", "training", seconds, "lower"),
+        Column("peak_memory_bytes", "peak memory", size, "lower"),
+    ]
+    return {
+        "protocols": {
+            name: {
+                "table": table(
+                    "strategy", columns, _spoken(part["table"]), ours={model_words(part["chosen"])}
+                ),
+                "part": part,
+            }
+            for name, part in quality["strategies"].items()
+        }
+    }
+
+
+def importance(quality: Quality) -> View:
+    """Permutation importance of each member, drawn."""
+    return {
+        "protocols": {
+            name: _bars_with_intervals(part, "loss of NDCG@10 when the member's opinions are shuffled")
+            for name, part in quality["importance"].items()
+        }
+    }
+
+
+def calibration(quality: Quality) -> View:
+    """Reliability out of fold and on the test slice, and both scores of it."""
+    columns = [Column("brier", "Brier", score), Column("ece", "ECE", score)]
+    return {
+        "protocols": {
+            name: {
+                "part": part,
+                "table": table("pairs", columns, _calibrated_slices(part)),
+                "plot": plots.reliability(
+                    {
+                        slice_: row["bins"]
+                        for slice_, row in _calibrated_slices(part).items()
+                        if row.get("bins")
+                    }
+                ),
+            }
+            for name, part in quality["calibration"].items()
+        }
+    }
+
+
+def _quality(models: Mapping[str, Mapping[str, float]]) -> View:
+    columns = [
+        Column(metric.name, metric.title, _metric_form(metric.name), metric.better, metric.group)
+        for metric in METRICS
+    ]
+    rows = _spoken(models)
+    return {
+        "table": table("model", columns, rows, ours=OUR_NAMES),
+        "plots": [
+            plots.bars(
+                {name: row[metric] for name, row in rows.items() if metric in row},
+                metric_words(metric),
+                highlighted=OUR_NAMES,
+            )
+            for metric in HEADLINES
+        ],
+    }
+
+
+def _metric_form(name: str) -> Any:
+    """Novelty is in bits and popularity bias around zero; all others are shares."""
+    return {"novelty": lambda bits: f"{bits:.2f}", "popularity_bias": lambda bias: f"{bias:+.2f}"}.get(
+        name, score
+    )
+
+
+def _differences(part: Mapping[str, Mapping[str, list[float]]]) -> View:
+    metrics = dict.fromkeys(metric for row in part.values() for metric in row)
+    gains = {name: row for name, row in part.items() if "_minus_" in name}
+    ratios = {name: row for name, row in part.items() if name not in gains}
+    drawn = {model_words(name): row[HEADLINES[1]] for name, row in gains.items() if HEADLINES[1] in row}
+    return {
+        "gains": _interval_table("difference", metrics, gains, interval),
+        "ratios": _interval_table("ratio", metrics, ratios, share_interval),
+        "plot": plots.differences(drawn, "gain in NDCG@20, whole catalogue") if drawn else None,
+    }
+
+
+def _interval_table(
+    head: str, metrics: Mapping[str, None], rows: Mapping[str, Mapping[str, list[float]]], form: Any
+) -> Table | None:
+    columns = [Column(metric, metric_words(metric), form) for metric in metrics]
+    return table(head, columns, _spoken(rows)) if rows else None
+
+
+def _segments(models: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]], metric: str) -> Table:
+    """Segments are rows and models columns: who gains is read along a row."""
+    rows: dict[str, dict[str, Any]] = {}
+    for model, dimensions in models.items():
+        for dimension, parts in dimensions.items():
+            for segment, figures in parts.items():
+                row = rows.setdefault(f"{dimension}: {segment}".replace("_", " "), {"n": figures["n"]})
+                row[model] = figures[metric]
+    columns = [
+        Column("n", "n", number),
+        *(Column(model, model_words(model), score, "higher") for model in models),
+    ]
+    return table("segment", columns, rows, best_of="row")
+
+
+def _search(row: Mapping[str, Any]) -> dict[str, Any]:
+    given, best = row.get("default_score"), row.get("best_score")
+    return {**row, "gain": None if given is None or best is None else best - given}
+
+
+def _searched_settings(row: Mapping[str, Any]) -> list[str]:
+    """Each searched setting with its bounds and the value found: `l2 in 1 to 300 (log): 42.7`."""
+    return [
+        f"{name} in {_bounds(space)}: {_value(row['best_values'].get(name))}"
+        for name, space in row["space"].items()
+    ]
+
+
+def _bounds(space: Any) -> str:
+    if not isinstance(space, Mapping):
+        return str(space)
+    return f"{number(space['low'])} to {number(space['high'])}" + (" (log)" if space.get("log") else "")
+
+
+def _value(value: Any) -> str:
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else words(value)
+
+
+def _calibrated_slices(part: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {"validation, out of fold": part} | ({"test": part["test"]} if part.get("test") else {})
+
+
+def _bars_with_intervals(part: Mapping[str, Mapping[str, float]], label: str) -> Any:
+    return plots.bars(
+        {model_words(name): row["value"] for name, row in part.items()},
+        label,
+        intervals={model_words(name): (row["low"], row["high"]) for name, row in part.items()},
+        form="{:+.4f}",
+    )
+
+
+def _spoken(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Rows by the words for their names."""
+    return {model_words(name): row for name, row in rows.items()}

@@ -1,0 +1,106 @@
+"""One HTML page from the figures of a report, and from nothing else.
+
+Everything is inline: no script, no font, no image file, no network. A part that was not measured has no section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from training.evaluation.page import members, setting, students, tables, verdicts
+from training.evaluation.requirements import Quality
+from training.evaluation.words import metric_words, model_words, protocol_words
+
+View = Callable[[Quality], dict[str, Any]]
+"""What a section's template is filled with."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of the page. name: its anchor and its template. needs: the part without which it is not there."""
+
+    name: str
+    title: str
+    needs: str
+    view: View
+
+
+SECTIONS = (
+    Section("verdicts", "What was asked for, and what was reached", "requirements", verdicts.verdicts),
+    Section("quality", "Quality on the test slice", "protocols", members.quality_of_models),
+    Section("differences", "Which differences are real", "intervals", members.claimed_differences),
+    Section("segments", "For whom it works", "protocols", members.segments),
+    Section("leave_one_out", "What each member adds", "leave_one_out", members.leave_one_out),
+    Section("tuning", "How members were tuned", "tuning", members.tuning),
+    Section("strategies", "Bagging, boosting, stacking", "strategies", members.strategies),
+    Section("importance", "Which members the ensemble listens to", "importance", members.importance),
+    Section("calibration", "Whether a score is a probability", "calibration", members.calibration),
+    Section("retention", "What the student keeps", "retention", students.retention),
+    Section("distillation", "What in distillation helps", "ablations", students.distillation),
+    Section("compression", "Pruning and quantization", "compression", students.compression),
+    Section("serving", "What an answer costs", "serving", students.serving),
+    Section("cold_start", "Cold start", "cold_start", students.cold_start),
+    Section("explanations", "Whether explanations are true", "explanations", students.explanations),
+    Section("data", "The data", "data", setting.portrait),
+    Section("protocol", "The protocol, in plain words", "protocols", setting.protocol),
+    Section("again", "Run it again", "schema_version", setting.again),
+)
+
+
+def render(quality: Quality) -> str:
+    """The page. quality: as in quality.json; every part but `schema_version` may be absent or empty."""
+    environment = _environment()
+    present = [
+        (section, Markup(environment.get_template(f"{section.name}.html.j2").render(view)))
+        for section in SECTIONS
+        if quality.get(section.needs) and (view := section.view(quality))
+    ]
+    return environment.get_template("page.html.j2").render(
+        name=quality.get("bundle") or quality.get("run") or "a run",
+        origin=origin(quality),
+        sections=present,
+        of_protocol=quality.get("of_protocol", {}),
+    )
+
+
+def origin(quality: Quality) -> list[str]:
+    """Where the figures come from, as far as it is known: data, bundle, run, seed, machine."""
+    machine = quality.get("machine") or {}
+    named = {
+        "": quality.get("data", {}).get("source"),
+        "bundle ": quality.get("bundle"),
+        "run ": quality.get("run"),
+        "seed ": quality.get("seed"),
+        "measured on ": f"{machine['cpu']}, {machine['cores']} cores" if machine else None,
+    }
+    return [f"{what}{value}" for what, value in named.items() if value is not None]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("training.evaluation.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "day": tables.day,
+        "dollars": tables.dollars,
+        "metric": metric_words,
+        "model": model_words,
+        "number": tables.number,
+        "protocol": protocol_words,
+        "score": tables.score,
+        "seconds": tables.seconds,
+        "share": tables.share,
+        "signed": tables.signed,
+        "interval": tables.interval,
+        "size": tables.size,
+    }
+    return environment

@@ -1,0 +1,94 @@
+"""Views of the sections that let a reader judge and repeat: the data, the protocol, the settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from training.evaluation import plots
+from training.evaluation.page.tables import Column, seconds, size, table
+from training.evaluation.requirements import Quality
+
+View = dict[str, Any]
+LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
+
+
+def portrait(quality: Quality) -> View:
+    """The data's size, span, losses and shape."""
+    data = quality["data"]
+    drawn = []
+    if lengths := data.get("people_by_history_length"):
+        drawn.append(plots.columns(people_by_length(lengths), "events of a person", "people"))
+    if shares := data.get("event_share_of_top_items"):
+        named = {f"{float(top):.0%}": value for top, value in shares.items()}
+        drawn.append(plots.columns(named, "most popular items", "share of all events"))
+    return {"data": data, "plots": drawn}
+
+
+def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
+    """People in ranges of history length, from the shortest to the longest that anybody has."""
+    lengths = {int(length): n for length, n in counts.items()}
+    spans = [(low, high) for low, high in pairwise(LENGTH_EDGES) if low <= max(lengths)]
+    return {
+        (f"{low}–{high - 1}" if high - low > 1 else str(low))
+        if high < LENGTH_EDGES[-1]
+        else f"{low:,}+": sum(n for length, n in lengths.items() if low <= length < high)
+        for low, high in spans
+    }
+
+
+def protocol(quality: Quality) -> View:
+    """Which protocols were run, with how many questions each, and where time was cut."""
+    splits = {name: part.get("split") or {} for name, part in quality["protocols"].items()}
+    return {
+        "splits": splits,
+        "cuts": {name: split.get("cuts") for name, split in splits.items()},
+        "n_new_people": {
+            name: split["n_new_people"] for name, split in splits.items() if split.get("n_new_people")
+        },
+        "seed": quality.get("seed"),
+    }
+
+
+def again(quality: Quality) -> View:
+    """The command, the settings as a file that it takes, and where time and memory went."""
+    stages = quality.get("stages") or {}
+    took, peaks = stages.get("seconds", {}), stages.get("peak_memory_bytes", {})
+    rows = {name: {"seconds": took[name], "peak": peaks.get(name)} for name in took}
+    columns = [Column("seconds", "took", seconds), Column("peak", "peak memory so far", size)]
+    return {
+        "command": quality.get("command"),
+        "seed": quality.get("seed"),
+        "settings": as_toml(quality["settings"]) if quality.get("settings") else None,
+        "stages": table("stage", columns, rows) if rows else None,
+        "total_seconds": sum(took.values()),
+        "machine": quality.get("machine"),
+    }
+
+
+def as_toml(settings: Mapping[str, Any]) -> str:
+    """Settings as the TOML file that `--settings` reads: values of a table before the tables in it.
+
+    A setting without a value is left out, for TOML has no null.
+    """
+    return "\n".join(_toml_lines(settings, "")) + "\n"
+
+
+def _toml_lines(values: Mapping[str, Any], name: str) -> list[str]:
+    own = [f"{key} = {_toml_value(value)}" for key, value in values.items() if _is_plain(value)]
+    lines = ([f"\n[{name}]"] if name and own else []) + own
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += _toml_lines(value, f"{name}.{key}" if name else key)
+    return lines
+
+
+def _is_plain(value: Any) -> bool:
+    return value is not None and not isinstance(value, Mapping)
+
+
+def _toml_value(value: Any) -> str:
+    """JSON's strings, numbers, booleans and lists of them are TOML's too."""
+    return json.dumps(value)

@@ -1,0 +1,279 @@
+"""Views of the sections on the student: what it keeps, what made it so, what it costs, whom it serves, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from training.evaluation import plots
+from training.evaluation.page.tables import (
+    Column,
+    Table,
+    dollars_a_million,
+    milliseconds,
+    number,
+    score,
+    seconds,
+    share,
+    share_interval,
+    share_with_interval,
+    size,
+    table,
+    with_interval,
+    words,
+)
+from training.evaluation.requirements import Quality, figure_at, tables_of_models
+from training.evaluation.words import METRIC_TITLES, OURS, metric_words, model_words
+
+View = dict[str, Any]
+OUR_NAMES = frozenset(model_words(name) for name in OURS)
+GROUPS = {"known_people": "people in its training", "new_people": "people it never saw"}
+HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
+
+
+def retention(quality: Quality) -> View:
+    """Shares of the ensemble's quality, for known and for new people."""
+    return {
+        "protocols": {
+            name: table(
+                "people",
+                [Column("n_people", "n", number), *_retained_columns(part)],
+                {
+                    GROUPS.get(group, words(group)): {
+                        **row,
+                        "n_people": next(iter(row.values())).get("n_people"),
+                    }
+                    for group, row in part.items()
+                    if row
+                },
+            )
+            for name, part in quality["retention"].items()
+        }
+    }
+
+
+def distillation(quality: Quality) -> View:
+    """The ablation: variants of the student's training; empty where there is none."""
+    variants = quality["ablations"].get("distillation")
+    if not variants:
+        return {}
+    kept = "retention_catalogue_ndcg@20"
+    rows = {_variant(name): {**row, "interval": _span(row)} for name, row in variants.items()}
+    columns = [
+        Column("ndcg@10", "NDCG@10", score, "higher"),
+        Column("catalogue_ndcg@20", "NDCG@20, whole catalogue", score, "higher"),
+        Column("retention_ndcg@10", "kept of NDCG@10", share, "higher"),
+        Column(kept, "kept of NDCG@20", share, "higher"),
+        Column("interval", "95 % interval", share_interval),
+        Column("seconds", "training", seconds, "lower"),
+    ]
+    shares = {name: row for name, row in rows.items() if row.get(kept) is not None}
+    return {
+        "table": table("variant", columns, rows),
+        "plot": plots.bars(
+            {name: row[kept] for name, row in shares.items()},
+            "share of the ensemble's NDCG@20 kept, whole catalogue",
+            intervals={name: row["interval"] for name, row in shares.items() if row["interval"]},
+        ),
+    }
+
+
+def compression(quality: Quality) -> View:
+    """Every candidate before the gate, the decision, and the curve of pruning."""
+    part = quality["compression"]
+    candidates = part.get("candidates", {})
+    columns = [
+        Column("size_bytes", "size", size, "lower"),
+        Column("latency_p50_ms", "p50 ms", milliseconds, "lower"),
+        *(Column(metric, metric_words(metric), score, "higher") for metric in HEADLINES),
+        *(Column(f"{metric}_loss", f"loss of {METRIC_TITLES[metric]}", _loss) for metric in HEADLINES),
+        Column("holds", "holds", lambda holds: "yes" if holds else "no"),
+    ]
+    rows = {
+        name.replace("_", " "): {
+            **row,
+            **{f"{metric}_loss": _span(row, f"{metric}_loss_") for metric in HEADLINES},
+        }
+        for name, row in candidates.items()
+    }
+    chosen = str(part.get("chosen") or part.get("precision")).replace("_", " ")
+    return {
+        "part": part,
+        "chosen": chosen,
+        "table": table("candidate", columns, rows, ours={chosen}) if rows else None,
+        "curve": _pruning(part["pruning_curve"]) if len(part.get("pruning_curve", ())) > 1 else None,
+    }
+
+
+def serving(quality: Quality) -> View:
+    """What an answer takes of time, memory and money, beside what it is worth."""
+    columns = [
+        Column("latency_p50_ms", "p50", milliseconds, "lower", "one request, ms"),
+        Column("latency_p99_ms", "p99", milliseconds, "lower", "one request, ms"),
+        Column("latency_batch16_p50_ms", "p50", milliseconds, "lower", "16 together, ms"),
+        Column("latency_batch16_p99_ms", "p99", milliseconds, "lower", "16 together, ms"),
+        Column("throughput_per_second", "people/s", number, "higher", "16 together, ms"),
+        Column("size_bytes", "on disk", size, "lower", "bytes"),
+        Column("model_memory_bytes", "model", size, "lower", "bytes"),
+        Column("peak_memory_bytes", "peak", size, "lower", "bytes"),
+        Column("cost_per_request_usd", "a million", dollars_a_million, "lower", "cost"),
+    ]
+    rows = {model_words(name): row for name, row in quality["serving"].items()}
+    return {
+        "table": table("model", columns, rows, ours=OUR_NAMES),
+        "ratios": quality.get("ratios", {}),
+        "plots": [_trade_off(quality["serving"], name, models) for name, models in tables_of_models(quality)],
+    }
+
+
+def cold_start(quality: Quality) -> View:
+    """Quality by known events of new people, and of items known by their text alone."""
+    people, items = (quality["cold_start"].get(part) for part in ("people", "items"))
+    return {
+        "people": people,
+        "n_people": quality["cold_start"].get("n_people"),
+        "curves": [_cold_curve(people["models"], metric) for metric in HEADLINES] if people else [],
+        "table": _cold_table(people["models"]) if people else None,
+        "after_two": _after_two(quality),
+        "items": items,
+        "items_table": _held_out_items(items["models"]) if items else None,
+        "leads": _leads(items["differences"]) if items and items.get("differences") else None,
+    }
+
+
+def explanations(quality: Quality) -> View:
+    """The removal test, and how well estimates of what members contribute follow what they do contribute."""
+    part = quality["explanations"]
+    fidelity = {model_words(name): value for name, value in part.get("member_shares_fidelity", {}).items()}
+    label = "correlation of estimated and true contributions"
+    return {
+        "part": part,
+        "has_interval": part.get("low") is not None and part.get("high") is not None,
+        "plot": plots.bars(fidelity, label) if fidelity else None,
+    }
+
+
+def _loss(span: tuple[float, float]) -> str:
+    """Both ends of the interval of a relative loss; below zero nothing is lost."""
+    return f"{100 * span[0]:+.2f} to {100 * span[1]:+.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
+
+
+def _retained_columns(part: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+    metrics = dict.fromkeys(metric for row in part.values() for metric in row)
+    return [Column(metric, metric_words(metric), share_with_interval) for metric in metrics]
+
+
+def _variant(name: str) -> str:
+    return name.replace("_", " ").replace(" T", ", T = ")
+
+
+def _span(row: Mapping[str, Any], prefix: str = "") -> tuple[float, float] | None:
+    low, high = row.get(f"{prefix}low"), row.get(f"{prefix}high")
+    return None if low is None or high is None else (low, high)
+
+
+def _pruning(points: list[Mapping[str, float]]) -> View:
+    """Quality and cost at each sparsity, relative to the first point."""
+    rows = {share(point["sparsity"]): point for point in points}
+    columns = [
+        Column("n_heads", "heads", number),
+        Column("n_hidden", "hidden units", number),
+        Column("n_neighbours", "neighbours", number),
+        Column("size_bytes", "size", size, "lower"),
+        Column("latency_p50_ms", "p50 ms", milliseconds, "lower"),
+        Column("ndcg@10", "NDCG@10", score, "higher"),
+        Column("catalogue_ndcg@20", "NDCG@20, whole catalogue", score, "higher"),
+    ]
+    return {
+        "table": table("pruned away", columns, rows),
+        "plots": [
+            _relative_to_first(
+                rows, {"ndcg@10": "NDCG@10", "catalogue_ndcg@20": "NDCG@20, whole catalogue"}, "quality kept"
+            ),
+            _relative_to_first(rows, {"size_bytes": "size", "latency_p50_ms": "p50 latency"}, "cost kept"),
+        ],
+    }
+
+
+def _relative_to_first(
+    rows: Mapping[str, Mapping[str, float]], figures: Mapping[str, str], label: str
+) -> Markup:
+    first = next(iter(rows.values()))
+    return plots.curves(
+        {
+            title: {at: (row[figure] / first[figure], None) for at, row in rows.items() if figure in row}
+            for figure, title in figures.items()
+            if first.get(figure)
+        },
+        "share of units and heads pruned",
+        label,
+    )
+
+
+def _trade_off(
+    serving: Mapping[str, Mapping[str, float]], protocol: str, models: Mapping[str, Mapping[str, float]]
+) -> Markup:
+    metric = "catalogue_ndcg@20"
+    points = {
+        model_words(name): (figures["latency_p50_ms"], models[name][metric])
+        for name, figures in serving.items()
+        if name in models
+    }
+    label = f"NDCG@20, whole catalogue, {protocol.replace('_', ' ')}"
+    return plots.trade_off(points, "median latency of one request, ms", label, highlighted=OUR_NAMES)
+
+
+def _cold_curve(models: Mapping[str, Mapping[str, Mapping[str, float]]], metric: str) -> Markup:
+    ends = "" if metric == "ndcg@10" else "catalogue_"
+    return plots.curves(
+        {
+            model_words(name): {
+                n_events: (point[metric], _span(point, ends)) for n_events, point in line.items()
+            }
+            for name, line in models.items()
+        },
+        "known events of a new person",
+        metric_words(metric),
+    )
+
+
+def _cold_table(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    rows = {
+        model_words(name): {n_events: point["ndcg@10"] for n_events, point in line.items()}
+        for name, line in models.items()
+    }
+    counts = dict.fromkeys(n_events for row in rows.values() for n_events in row)
+    columns = [Column(count, count, score, "higher", "NDCG@10 with so many known events") for count in counts]
+    return table("model", columns, rows)
+
+
+def _after_two(quality: Quality) -> str | None:
+    """What the student reaches of its NDCG@10 with twenty events when it knows two, with the interval of that."""
+    for student in ("student_shipped", "student"):
+        kept = figure_at(quality, f"cold_start/people/models/{student}/2/of_longest/ndcg@10")
+        if kept is not None:
+            return share_with_interval(kept)
+    return None
+
+
+def _held_out_items(models: Mapping[str, Mapping[str, float]]) -> Table:
+    metrics = [
+        name
+        for name in dict.fromkeys(key for row in models.values() for key in row)
+        if name not in ("low", "high")
+    ]
+    columns = [
+        *(Column(metric, metric_words(metric), score, "higher") for metric in metrics),
+        Column("interval", "NDCG@10, 95 % interval", lambda span: f"{span[0]:.4f} to {span[1]:.4f}"),
+    ]
+    return table(
+        "model", columns, {model_words(name): {**row, "interval": _span(row)} for name, row in models.items()}
+    )
+
+
+def _leads(differences: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+    metrics = dict.fromkeys(metric for row in differences.values() for metric in row)
+    columns = [Column(metric, metric_words(metric), with_interval) for metric in metrics]
+    return table("difference", columns, {model_words(name): row for name, row in differences.items()})

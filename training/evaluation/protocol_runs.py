@@ -1,0 +1,160 @@
+"""Several protocols at once: each in a process of its own, with one thread, so that two cores do two protocols.
+
+Small models gain little from a second thread, and lose much where two processes want both cores.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from training.data.published import read_published
+from training.data.read import read_shop
+from training.data.sequences import read_sequences
+from training.data.shop import Shop
+from training.data.split import Split
+from training.data.tables import ColumnMapping
+from training.errors import SettingsInvalid
+from training.pipeline import evaluate, portrait, prepare, split_shop
+from training.progress import Stages
+from training.runs import Run
+from training.settings import TrainingSettings
+
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
+"""Studies that need only one protocol: what ships is of the headline, and the last asks the most people."""
+
+
+class ShopFiles(NamedTuple):
+    """Where a shop's events and items are, and what their columns are called."""
+
+    source: Path
+    mapping: ColumnMapping | None = None
+    items: Path | None = None
+
+    def read(self) -> Shop:
+        """Read them; see `read_shop`."""
+        return read_shop(self.source, mapping=self.mapping, items=self.items)
+
+
+class PublishedFiles(NamedTuple):
+    """Files as they came with a paper: train and test, perhaps candidates; or sequences."""
+
+    train: Path | None
+    test: Path | None
+    candidates: Path | None
+    sequences: Path | None
+    items: Path | None
+
+    @staticmethod
+    def of(
+        train: Path | None,
+        test: Path | None,
+        candidates: Path | None,
+        sequences: Path | None,
+        items: Path | None,
+    ) -> PublishedFiles | None:
+        """None where no published file is named. Raises SettingsInvalid where only half of them are."""
+        if train is None and test is None and candidates is None and sequences is None:
+            return None
+        if sequences is not None and (train or test or candidates):
+            raise SettingsInvalid(
+                "--sequences is a protocol of its own; leave --train, --test and --candidates out"
+            )
+        if sequences is None and (train is None or test is None):
+            raise SettingsInvalid("published files need both --train and --test (--candidates is optional)")
+        return PublishedFiles(train, test, candidates, sequences, items)
+
+    def read(self, *, seed: int) -> Split:
+        """Read them; see `read_published` and `read_sequences`."""
+        if self.sequences is not None:
+            return read_sequences(self.sequences, self.items, seed=seed)
+        assert self.train is not None
+        assert self.test is not None
+        return read_published(
+            train=self.train, test=self.test, candidates=self.candidates, items=self.items, seed=seed
+        )
+
+
+def evaluate_published(
+    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_searched: bool, console: Console
+) -> dict[str, Any]:
+    """Evaluate on published files, in this process."""
+    stages = Stages(console)
+    with stages.stage("read", "Reading published files"):
+        split = files.read(seed=settings.seed)
+    part = run.part("published")
+    evaluation = evaluate(
+        split, settings, part, stages, is_searched=is_searched, studies=frozenset({"distillation"})
+    )
+    part.write(evaluation)
+    layout = "sequences as published" if files.sequences else "train and test files as published"
+    return portrait(split.dataset, layout, [], settings) | joined([evaluation], ["published"])
+
+
+def evaluate_shop(
+    files: ShopFiles,
+    protocols: Sequence[str],
+    settings: TrainingSettings,
+    run: Run,
+    *,
+    is_searched: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Evaluate a shop under each protocol, and put the parts together."""
+    shop = files.read()
+    dataset = prepare(shop, Stages(console))
+    studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
+    studies[protocols[-1]] |= OF_LAST
+    arguments = [(files, name, settings, run, is_searched, studies[name]) for name in protocols]
+    if len(arguments) == 1:
+        parts = [_evaluate_one(*arguments[0], console)]
+    else:
+        for variable in ONE_THREAD:
+            os.environ[variable] = "1"
+        fresh = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(len(arguments), os.cpu_count() or 1), mp_context=fresh) as pool:
+            futures = [pool.submit(_evaluate_one, *each) for each in arguments]
+            parts = [future.result() for future in futures]
+    return portrait(dataset, shop.layout, shop.dropped.lines(), settings) | joined(parts, protocols)
+
+
+def joined(parts: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
+    """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
+    whole: dict[str, Any] = {"of_protocol": {}}
+    stages: dict[str, dict[str, Any]] = {"seconds": {}, "peak_memory_bytes": {}}
+    for part, protocol in zip(parts, protocols, strict=True):
+        for figure, rows in part["stages"].items():
+            stages[figure] |= {f"{protocol}: {name}": row for name, row in rows.items()}
+        for key, value in part.items():
+            if protocol in value:
+                whole[key] = whole.get(key, {}) | value
+            elif key not in whole and key != "stages":
+                whole[key] = value
+                whole["of_protocol"][key] = protocol
+    return whole | {"stages": stages}
+
+
+def _evaluate_one(
+    files: ShopFiles,
+    protocol: str,
+    settings: TrainingSettings,
+    run: Run,
+    is_searched: bool,
+    studies: frozenset[str],
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """In the process of one protocol: read, split, evaluate."""
+    stages = Stages(console or Console(width=118), prefix=f"{protocol}: ")
+    dataset = prepare(files.read(), stages)
+    part = run.part(protocol)
+    split = split_shop(dataset, protocol, settings)
+    evaluation = evaluate(split, settings, part, stages, is_searched=is_searched, studies=studies)
+    part.write(evaluation)
+    return evaluation

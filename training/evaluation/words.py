@@ -1,0 +1,87 @@
+"""What figures, models and protocols are called where people read them: the page, the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+OURS = frozenset({"ensemble", "student_shipped"})
+"""The two that a reader looks for in every table: the teacher, and what is served."""
+
+MODELS = {
+    "popular": "most popular",
+    "popular_withheld": "most popular, by withheld counts",
+    "popularity": "popular lately",
+    "content": "content (TF-IDF)",
+    "als": "ALS",
+    "knn": "item-kNN",
+    "ease": "EASE",
+    "visits": "EASE on visits",
+    "neural": "neural CF",
+    "sequential": "self-attention",
+    "student_pruned": "student, pruned",
+    "student_shipped": "student, as shipped",
+    "student_without_distillation": "student, not distilled",
+    "student_text": "student, by text alone",
+    "tree": "one decision tree",
+    "bagging": "bagged trees",
+    "adaboost": "AdaBoost",
+    "boosting": "gradient boosting",
+    "stacking": "logistic stacking",
+    "neural_stacking": "neural stacking",
+    "super_stacking": "stacking of all those",
+}
+PROTOCOLS = {
+    "next_basket": "next basket",
+    "leave_last_out": "leave last out",
+    "published": "as published",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a table of models. better: which way is up, None where neither end is good."""
+
+    name: str
+    title: str
+    group: str
+    better: Literal["higher"] | None = "higher"
+
+
+METRICS = (
+    Metric("accuracy", "accuracy", "balanced pairs"),
+    Metric("auc", "AUC", "balanced pairs"),
+    Metric("hr@10", "HR@10", "sampled candidates"),
+    Metric("ndcg@10", "NDCG@10", "sampled candidates"),
+    Metric("catalogue_recall@20", "Recall@20", "whole catalogue"),
+    Metric("catalogue_ndcg@20", "NDCG@20", "whole catalogue"),
+    Metric("catalogue_hr@10", "HR@10", "whole catalogue"),
+    Metric("catalogue_ndcg@10", "NDCG@10", "whole catalogue"),
+    Metric("coverage", "coverage", "lists of 20", None),
+    Metric("novelty", "novelty", "lists of 20", None),
+    Metric("popularity_bias", "pop. bias", "lists of 20", None),
+)
+METRIC_TITLES = {metric.name: metric.title for metric in METRICS}
+METRIC_WORDS = {"mrr": "MRR"} | {
+    metric.name: f"{metric.title}, whole catalogue" if metric.group == "whole catalogue" else metric.title
+    for metric in METRICS
+}
+
+
+def model_words(name: str) -> str:
+    """A model, or a difference or ratio of two, as it is called in a sentence."""
+    if "_minus_" in name:
+        return " − ".join(model_words(part) for part in name.split("_minus_"))
+    if name.endswith("_retention"):
+        return " / ".join(model_words(part) for part in name.removesuffix("_retention").split("_over_"))
+    return MODELS.get(name) or name.replace("_", " ")
+
+
+def metric_words(name: str) -> str:
+    """A metric as it is called in a sentence."""
+    return METRIC_WORDS.get(name) or name.replace("_", " ")
+
+
+def protocol_words(name: str) -> str:
+    """A protocol as it is called in a sentence."""
+    return PROTOCOLS.get(name) or name.replace("_", " ")

@@ -1,0 +1,77 @@
+"""Test candidates as meta-features: what a strategy is asked when columns of it are left out.
+
+All features of all people and items would be gigabytes, so a person has few candidates: those of the sampled metrics,
+and for the catalogue the ensemble's own top with the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import History
+from training.data.split import Questions
+from training.ensemble.strategy import Strategy
+from training.evaluation.metrics import Doubles
+from training.evaluation.protocols import Candidates
+from training.members.member import Floats
+
+CHUNK = 128
+"""People described together: 128 x 4,000 items x 40 features are 82 MB."""
+
+Describe = Callable[[Sequence[History]], Floats]
+"""Histories to the meta-features of every item, (n_people, n_items, n_features)."""
+Metric = Callable[[Floats, Floats], float]
+"""One person's true logits and other logits to a figure."""
+
+
+@dataclass(frozen=True)
+class CandidateFeatures:
+    """Candidates of several people, one below the other.
+
+    features: (n_candidates, n_features) float32. is_true: (n_candidates,), at least one a person.
+    n_of_person: (n_people,), their sum is n_candidates.
+    """
+
+    features: Floats
+    is_true: npt.NDArray[np.bool_]
+    n_of_person: npt.NDArray[np.int64]
+
+    @staticmethod
+    def from_list(people: Iterable[tuple[Floats, npt.NDArray[np.bool_]]]) -> CandidateFeatures:
+        """Of people given as features (n, n_features) and is_true (n,)."""
+        features, is_true = zip(*people, strict=True)
+        n_of_person = np.array([len(own) for own in is_true])
+        return CandidateFeatures(np.concatenate(features), np.concatenate(is_true), n_of_person)
+
+    def measure(self, logits: Floats, metric: Metric) -> Doubles:
+        """The metric of each person; (n_candidates,) to (n_people,)."""
+        ends = np.cumsum(self.n_of_person)[:-1]
+        people = zip(np.split(logits, ends), np.split(self.is_true, ends), strict=True)
+        return np.array([metric(own[is_true], own[~is_true]) for own, is_true in people])
+
+
+def describe_candidates(
+    describe: Describe, strategy: Strategy, questions: Questions, candidates: Candidates, *, n_top: int = 200
+) -> tuple[CandidateFeatures, CandidateFeatures]:
+    """Describe the sampled candidates, and the `n_top` best unseen items by the strategy together with the truth.
+
+    Where published negatives differ between a person's true items, those of the first stand for all.
+    """
+    sampled, catalogue = [], []
+    for start in range(0, len(questions), CHUNK):
+        described = describe(questions.histories[start : start + CHUNK])
+        logits = strategy.logit(described)
+        for offset, own in enumerate(described):
+            row = start + offset
+            asked, truth = candidates.asked[row], questions.truth[row]
+            items = np.concatenate([asked, candidates.negatives[row][0]])
+            sampled.append((own[items], np.arange(len(items)) < len(asked)))
+            logits[offset, questions.histories[row].item_indices] = -np.inf
+            best = np.argpartition(-logits[offset], min(n_top, len(own)) - 1)[:n_top]
+            items = np.union1d(best[np.isfinite(logits[offset, best])], truth)
+            catalogue.append((own[items], np.isin(items, truth)))
+    return CandidateFeatures.from_list(sampled), CandidateFeatures.from_list(catalogue)

@@ -1,0 +1,158 @@
+"""New items by their text alone: how well a student ranks items that it has never met.
+
+The items are held out of training entirely (held_out_items.py). Then their texts arrive, and people who took one of
+them in the test are asked which: the held-out items are ranked among themselves, since beside items with events
+any model tells new from old. The student answers as a service does, through the bundle's text encoder and its
+text-to-vector maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import History
+from models.student import Student
+from models.text import TextEncoder
+from training.data.split import Split
+from training.evaluation import metrics
+from training.evaluation.protocols import CHUNK, ScoreFunction, opinion_or_last
+from training.members.content import Content
+from training.members.member import Floats
+from training.studies.figures import mean_of_people
+from training.studies.held_out_items import HeldOut, hold_out_items
+
+K = 10
+OURS = "student_text"
+
+Teach = Callable[[Split], tuple[Student, TextEncoder]]
+"""Trains a student, and the text encoder that goes with it, on a split alone."""
+
+
+class OwnRanking(NamedTuple):
+    """How one model ranked the held-out items; (n_people,) each, means over a person's true ones.
+
+    ndcg: at `K`. reciprocal_rank. auc: the chance that a true item stands above another.
+    """
+
+    ndcg: metrics.Doubles
+    reciprocal_rank: metrics.Doubles
+    auc: metrics.Doubles
+
+    def of_people(self) -> dict[str, metrics.Doubles]:
+        """By their names in reports."""
+        return {"ndcg@10": self.ndcg, "mrr": self.reciprocal_rank, "auc": self.auc}
+
+
+def cold_items(
+    split: Split, teach: Teach, content: Content, *, share: float = 0.05, seed: int
+) -> dict[str, Any]:
+    """Hold items out, teach a student without them, and compare it with whatever else could rank them.
+
+    share: of the items. content: fitted here on all texts, the new ones too. popular knows no event of a new item, so
+    all are alike to it, as to random. popular_withheld ranks by the counts that were withheld: no shop has them of an
+    item added today. Returns what `compare` does; empty where nobody in the test took an item that was held out.
+    """
+    held_out = hold_out_items(split, share=share, seed=seed)
+    if not len(held_out):
+        return {}
+    student, encoder = teach(held_out.split)
+    all_alike = same_for_all(np.zeros(len(held_out.item_indices)))
+    scores = {
+        OURS: student_text_scores(student, encoder, held_out.texts),
+        "content": content_scores(content.fit(split.past_and_validation, seed=seed), held_out),
+        "popular_withheld": same_for_all(held_out.counts),
+        "popular": all_alike,
+        "random": all_alike,
+    }
+    return compare(scores, held_out, seed=seed)
+
+
+def compare(scores: Mapping[str, ScoreFunction], held_out: HeldOut, *, seed: int) -> dict[str, Any]:
+    """n_items, n_questions, and per model ndcg@10, mrr and auc; low, high: the 95 % interval of ndcg@10.
+
+    scores: to (n_people, n_held_out). differences: student_text minus each other model, metric to value, low, high,
+    paired over people.
+    """
+    found = {model: own_ranking(score, held_out).of_people() for model, score in scores.items()}
+    return {
+        "n_items": len(held_out.item_indices),
+        "n_questions": len(held_out),
+        "models": {
+            model: {name: float(values.mean()) for name, values in figures.items()}
+            | _interval(figures["ndcg@10"], seed)
+            for model, figures in found.items()
+        },
+        "differences": {
+            f"{OURS}_minus_{other}": {
+                name: mean_of_people(found[OURS][name] - values, seed=seed)
+                for name, values in figures.items()
+            }
+            for other, figures in found.items()
+            if other != OURS
+        },
+    }
+
+
+def own_ranking(score: ScoreFunction, held_out: HeldOut) -> OwnRanking:
+    """Rank each true item against the held-out items that its person never took.
+
+    Ties are broken at random, and what is told is the expectation of that: a model to which all items are alike gets
+    exactly what chance gives. No opinion ranks last.
+    """
+    rows = []
+    for start in range(0, len(held_out), CHUNK):
+        for offset, scores in enumerate(score(held_out.histories[start : start + CHUNK])):
+            person = start + offset
+            known = opinion_or_last(scores)
+            truth = held_out.truth[person]
+            others = np.delete(known, np.concatenate([truth, held_out.owned[person]]))
+            rows.append(_expected(known[truth], others))
+    return OwnRanking(*np.array(rows).T)
+
+
+def student_text_scores(student: Student, encoder: TextEncoder, texts: Sequence[str]) -> ScoreFunction:
+    """The way of a service: text to vector, vector to place, place to score."""
+    answers = student.new_item_vectors(encoder.encode(texts)).answers
+
+    def score(histories: Sequence[History]) -> Floats:
+        return student.score_new_items(student.user_vectors(histories), answers)
+
+    return score
+
+
+def content_scores(content: Content, held_out: HeldOut) -> ScoreFunction:
+    """The content member, fitted on the whole catalogue, asked about the held-out items."""
+
+    def score(histories: Sequence[History]) -> Floats:
+        in_whole = [replace(each, item_indices=held_out.kept[each.item_indices]) for each in histories]
+        return content.score(in_whole)[:, held_out.item_indices]
+
+    return score
+
+
+def same_for_all(values: npt.NDArray[Any]) -> ScoreFunction:
+    """One ranking for everybody; values (n_held_out,)."""
+    return lambda histories: np.tile(values.astype(np.float32), (len(histories), 1))
+
+
+def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]:
+    """Expected NDCG@K, reciprocal rank and AUC, means over the true items; (n_truth,), (n_others,)."""
+    ranks = np.arange(1, len(others) + 2, dtype=np.float64)
+    n_above = (others > true_scores[:, None]).sum(axis=1)
+    n_tied = (others == true_scores[:, None]).sum(axis=1)
+    means = []
+    for gains in (metrics.ndcg_of_one(ranks, K), 1.0 / ranks):
+        totals = np.concatenate([[0.0], np.cumsum(gains)])
+        means.append(((totals[n_above + n_tied + 1] - totals[n_above]) / (n_tied + 1)).mean())
+    auc = 1.0 - (n_above + n_tied / 2.0) / max(len(others), 1)
+    return means[0], means[1], auc.mean()
+
+
+def _interval(values: metrics.Doubles, seed: int) -> dict[str, float]:
+    low, high = metrics.bootstrap_interval(values, seed=seed)
+    return {"low": low, "high": high}

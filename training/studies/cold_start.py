@@ -1,0 +1,89 @@
+"""How fast a stranger is known: the same people, asked the same, with more and more of their history told.
+
+The people are new ones, in no fit, with at least as many distinct items as the longest history asked about. Each
+history is cut to its last n items. Truth, negatives and masks stay those of the whole history: what somebody
+already has is no candidate at any length, so no point of the curve is easier than another for its candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.history import History
+from training.data.split import Questions
+from training.evaluation.metrics import Doubles
+from training.evaluation.protocols import Candidates, ScoreFunction, measure
+from training.members.member import Floats
+from training.studies.figures import mean_of_people, ratio_of_means
+
+LENGTHS = (0, 1, 2, 5, 10, 20)
+METRICS = ("ndcg@10", "catalogue_ndcg@20")
+
+
+def people_curve(
+    scores: Mapping[str, ScoreFunction],
+    questions: Questions,
+    candidates: Candidates,
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    seed: int,
+) -> dict[str, Any]:
+    """Quality of each model by known items of a new person.
+
+    questions, candidates: of new people only, with their whole histories. Returns n_people and, under people.models,
+    model -> length -> `METRICS`; low, high: the 95 % interval of ndcg@10; catalogue_low, catalogue_high: of the
+    other; of_longest: metric -> value, low, high of the ratio to the longest history. Where nobody has a history
+    long enough the answer is empty.
+    """
+    n_known = np.array([len(history.distinct()) for history in questions.histories])
+    rows = np.flatnonzero(n_known >= max(lengths))
+    if not len(rows):
+        return {}
+    asked = questions.take(rows)
+    shared = Candidates([candidates.asked[row] for row in rows], [candidates.negatives[row] for row in rows])
+    curves = {
+        model: _curve(
+            {length: _of_people(told_the_last(score, length), asked, shared) for length in lengths}, seed
+        )
+        for model, score in scores.items()
+    }
+    return {"people": {"models": curves}, "n_people": len(rows)}
+
+
+def told_the_last(score: ScoreFunction, n_items: int) -> ScoreFunction:
+    """The same model, told of each person the last `n_items` distinct items alone."""
+
+    def score_cut(histories: Sequence[History]) -> Floats:
+        return score([history.distinct().last(n_items) for history in histories])
+
+    return score_cut
+
+
+def _of_people(score: ScoreFunction, questions: Questions, candidates: Candidates) -> dict[str, Doubles]:
+    measured = measure(score, questions, candidates).of_people()
+    return {metric: measured[metric] for metric in METRICS}
+
+
+def _curve(points: Mapping[int, dict[str, Doubles]], seed: int) -> dict[str, dict[str, Any]]:
+    longest = points[max(points)]
+    return {str(length): _cell(values, longest, seed) for length, values in points.items()}
+
+
+def _cell(values: dict[str, Doubles], longest: dict[str, Doubles], seed: int) -> dict[str, Any]:
+    ndcg, catalogue = (mean_of_people(values[metric], seed=seed) for metric in METRICS)
+    return {
+        "ndcg@10": ndcg["value"],
+        "catalogue_ndcg@20": catalogue["value"],
+        "low": ndcg["low"],
+        "high": ndcg["high"],
+        "catalogue_low": catalogue["low"],
+        "catalogue_high": catalogue["high"],
+        "of_longest": {
+            metric: ratio_of_means(values[metric], longest[metric], seed=seed)
+            for metric in METRICS
+            if longest[metric].any()
+        },
+    }

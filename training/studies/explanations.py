@@ -1,0 +1,152 @@
+"""Whether explanations are true: take the named item out of the history, and the recommendation must weaken.
+
+An item weakens when its share of the softmax over all that could be recommended falls:
+
+    log p(i) = score(i) - log sum over j of exp(score(j)),    j: every item that the person does not have
+
+A raw score is not enough: where the removal lowers all scores alike, nothing was said about this item. What was
+removed does not become a candidate, so both sides compare the same items. Explanations themselves are made of raw
+scores (`models.explanations`), so the test is not true by construction; the same test with another item of the
+person, drawn at random, says what a wrong explanation would get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from models.explanations import MAX_EXPLAINING_ITEMS, Indices, Reasons, explain
+from models.history import History
+from models.student import Student
+from training.evaluation import metrics
+from training.evaluation.protocols import ScoreFunction
+from training.members.member import Floats
+from training.studies.figures import mean_of_people
+
+ReasonsOf = Callable[[History, Indices], list[Reasons]]
+"""A person's history and items recommended to them, to the reasons of each item, strongest first."""
+
+NOBODY = -1
+
+
+def student_removal_test(
+    student: Student, histories: Sequence[History], *, k: int = 10, n_people: int = 300, seed: int
+) -> dict[str, Any]:
+    """`removal_test` of a student's own explanations, as a service gives them."""
+
+    def score(asked: Sequence[History]) -> Floats:
+        """Exact in any precision, as the scores are that a service ranks and explains by."""
+        every = np.arange(student.n_items, dtype=np.int32)
+        return student.score_items(student.user_vectors(asked), student.boosts(asked), every)
+
+    return removal_test(score, partial(explain, student), histories, k=k, n_people=n_people, seed=seed)
+
+
+def removal_test(
+    score: ScoreFunction,
+    reasons_of: ReasonsOf,
+    histories: Sequence[History],
+    *,
+    k: int = 10,
+    n_people: int = 300,
+    seed: int,
+) -> dict[str, Any]:
+    """Explain each person's top k, remove the item named first, and ask again.
+
+    histories: of the people to draw from; an empty one is passed over. Returns
+
+    removal_pass_rate, low, high: share of recommended items that weaken, mean over people, 95 % interval; an item
+        without a reason is no pass. n_people, n_explanations; n_unnamed: recommended items without a reason.
+    mean_drop: of log p, over explanations. score_falls, rank_falls_or_stays: shares of explanations by two weaker
+        readings of "weaken".
+    control_pass_rate: share that weakens when another of the person's last items is removed instead.
+
+    Empty where nobody has a history.
+    """
+    rng = np.random.default_rng(seed)
+    known = [history for history in histories if len(history)]
+    if not known:
+        return {}
+    rows = np.sort(rng.permutation(len(known))[:n_people])
+    people = [_remove_named(score, reasons_of, known[row], k, rng) for row in rows]
+    passes = mean_of_people(np.array([(person.drops > 0).mean() for person in people]), seed=seed)
+    every = _Removals(*(np.concatenate(parts) for parts in zip(*people, strict=True)))
+    is_named, has_control = every.named != NOBODY, every.control != NOBODY
+    return {
+        "removal_pass_rate": passes["value"],
+        "low": passes["low"],
+        "high": passes["high"],
+        "n_people": len(people),
+        "n_explanations": int(is_named.sum()),
+        "n_unnamed": int((~is_named).sum()),
+        "mean_drop": _mean(every.drops[is_named]),
+        "score_falls": _mean(every.score_drops[is_named] > 0),
+        "rank_falls_or_stays": _mean(every.ranks_lost[is_named] >= 0),
+        "control_pass_rate": _mean(every.control_drops[has_control] > 0),
+    }
+
+
+class _Removals(NamedTuple):
+    """What removals did to one person's recommended items, or to everybody's; (n_items,) each.
+
+    named: what was removed for each, or NOBODY, and then nothing changes. drops: fall of log p; score_drops: of the
+    score; ranks_lost: places further down. control, control_drops: the same of another item.
+    """
+
+    named: Indices
+    drops: metrics.Doubles
+    score_drops: metrics.Doubles
+    ranks_lost: metrics.Doubles
+    control: Indices
+    control_drops: metrics.Doubles
+
+
+def _remove_named(
+    score: ScoreFunction, reasons_of: ReasonsOf, history: History, k: int, rng: np.random.Generator
+) -> _Removals:
+    items = _recommended(score, history, k)
+    reasons = reasons_of(history, items)
+    named = np.array([each[0].item_index if each else NOBODY for each in reasons], np.int32)
+    control = np.array([_another(history, item, rng) for item in named], np.int32)
+    removed = np.setdiff1d([*named, *control], [NOBODY])
+    scores = score([history, *map(history.without_item, removed.tolist())]).astype(np.float64)
+    candidates = np.delete(scores, history.item_indices, axis=1)  # (1 + n_removed, n_candidates)
+    log_shares = scores[:, items] - logsumexp(candidates, axis=1, keepdims=True)  # (1 + n_removed, k)
+    ranks = (candidates[:, None, :] > scores[:, items, None]).sum(axis=2)
+    row_of = {NOBODY: 0} | {item: 1 + row for row, item in enumerate(removed.tolist())}
+    without_named = [row_of[item] for item in named.tolist()], np.arange(len(items))
+    without_control = [row_of[item] for item in control.tolist()], np.arange(len(items))
+    return _Removals(
+        named,
+        log_shares[0] - log_shares[without_named],
+        scores[0, items] - scores[:, items][without_named],
+        (ranks[without_named] - ranks[0]).astype(np.float64),
+        control,
+        log_shares[0] - log_shares[without_control],
+    )
+
+
+def _recommended(score: ScoreFunction, history: History, k: int) -> Indices:
+    """The k best items that the person does not have, best first."""
+    [scores] = score([history])
+    unseen = scores.astype(np.float32)
+    unseen[history.item_indices] = -np.inf
+    [top] = metrics.top_items(unseen[None], k)
+    return top[top >= 0]
+
+
+def _another(history: History, named: int, rng: np.random.Generator) -> int:
+    """Another item that might have been named, or NOBODY where there is none."""
+    recent = history.distinct().last(MAX_EXPLAINING_ITEMS).item_indices
+    others = recent[recent != named]
+    return int(rng.choice(others)) if len(others) else NOBODY
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    """The mean, 0 of nothing."""
+    return float(values.mean()) if len(values) else 0.0

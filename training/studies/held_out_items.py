@@ -1,0 +1,148 @@
+"""A shop that does not have some of its items yet: a split without them, and what can be asked once they arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models.histories import Histories
+from models.history import History
+from models.text import item_text
+from models.vocabulary import Vocabulary
+from training.data.dataset import Catalogue, Dataset, Interactions, kept_events, people_of_events
+from training.data.split import Questions, Split
+from training.evaluation.protocols import Items
+
+MIN_PEOPLE = 5
+"""People of an item that may be held out, at least: with fewer it is hardly ever asked about."""
+
+IsKept = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A split without some items, and the questions about these.
+
+    split: over the remaining items in rows of their own; published negatives are not kept.
+    kept, item_indices: the rows that the remaining and the held-out items have in the split as given; (n_kept,) and
+    (n_held_out,) int32. texts: of the held-out items, as a service reads them. counts: (n_held_out,), their events
+    before the test, withheld. histories: of the people asked, remaining items alone, not empty. truth, owned: per
+    person the held-out items taken in the test and before it, as positions among the held-out.
+    """
+
+    split: Split
+    kept: Items
+    item_indices: Items
+    texts: list[str]
+    counts: npt.NDArray[np.int64]
+    histories: list[History]
+    truth: list[Items]
+    owned: list[Items]
+
+    def __len__(self) -> int:
+        """How many people are asked."""
+        return len(self.histories)
+
+
+def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
+    """Take a share of the items that at least `MIN_PEOPLE` people touched out of everything, drawn by seed.
+
+    The questions are the split's own test questions whose truth was held out, so its rules about time still hold.
+    """
+    dataset = split.dataset
+    eligible = np.flatnonzero(people_of_items(dataset) >= MIN_PEOPLE)
+    drawn = np.random.default_rng(seed).permutation(eligible)[: round(share * len(eligible))]
+    is_kept = np.ones(len(dataset.items), np.bool_)
+    is_kept[drawn] = False
+    kept, item_indices = (np.flatnonzero(rows).astype(np.int32) for rows in (is_kept, ~is_kept))
+    histories = [_history(history, is_kept) for history in split.test.histories]
+    truth = [_rows(items, ~is_kept) for items in split.test.truth]
+    people = [row for row in range(len(truth)) if len(truth[row]) and len(histories[row])]
+    owned = [_rows(split.test.histories[row].item_indices, ~is_kept) for row in people]
+    catalogue = dataset.catalogue
+    return HeldOut(
+        only_items(split, is_kept),
+        kept,
+        item_indices,
+        [item_text(catalogue.titles[item], catalogue.texts[item]) for item in item_indices],
+        split.past_and_validation.item_counts()[item_indices],
+        [histories[row] for row in people],
+        [truth[row] for row in people],
+        [np.setdiff1d(items, truth[row]) for row, items in zip(people, owned, strict=True)],
+    )
+
+
+def only_items(split: Split, is_kept: IsKept) -> Split:
+    """The split of a shop that sells these items and no others, in the same order; is_kept (n_items,).
+
+    People keep their rows. Questions of which no truth or no history remains are not asked.
+    """
+    return replace(
+        split,
+        dataset=_dataset(split.dataset, is_kept),
+        past=_interactions(split.past, is_kept),
+        past_and_validation=_interactions(split.past_and_validation, is_kept),
+        validation=_questions(split.validation, is_kept),
+        test=_questions(split.test, is_kept),
+    )
+
+
+def people_of_items(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """How many people touched each item; (n_items,)."""
+    n_items = len(dataset.items)
+    pairs = np.unique(people_of_events(dataset.histories) * n_items + dataset.histories.item_indices)
+    return np.bincount(pairs % n_items, minlength=n_items)
+
+
+def _dataset(dataset: Dataset, is_kept: IsKept) -> Dataset:
+    ids = dataset.items.ids_of(np.flatnonzero(is_kept).tolist())
+    return replace(
+        dataset,
+        items=Vocabulary.from_ids(ids),
+        catalogue=_catalogue(dataset.catalogue, is_kept),
+        histories=_histories(dataset.histories, is_kept),
+    )
+
+
+def _interactions(interactions: Interactions, is_kept: IsKept) -> Interactions:
+    return replace(
+        interactions,
+        histories=_histories(interactions.histories, is_kept),
+        catalogue=_catalogue(interactions.catalogue, is_kept),
+    )
+
+
+def _catalogue(catalogue: Catalogue, is_kept: IsKept) -> Catalogue:
+    rows = np.flatnonzero(is_kept)
+    return Catalogue(
+        [catalogue.titles[row] for row in rows],
+        [catalogue.texts[row] for row in rows],
+        [catalogue.categories[row] for row in rows],
+        catalogue.prices[rows],
+        catalogue.first_seen[rows],
+    )
+
+
+def _histories(histories: Histories, is_kept: IsKept) -> Histories:
+    kept = kept_events(histories, is_kept[histories.item_indices])
+    return replace(kept, item_indices=_rows(kept.item_indices, is_kept))
+
+
+def _questions(questions: Questions, is_kept: IsKept) -> Questions:
+    histories = [_history(history, is_kept) for history in questions.histories]
+    truth = [_rows(items, is_kept) for items in questions.truth]
+    rows = np.flatnonzero([len(truth[row]) > 0 and len(histories[row]) > 0 for row in range(len(questions))])
+    return Questions(questions.user_indices, histories, truth).take(rows)
+
+
+def _history(history: History, is_kept: IsKept) -> History:
+    keep = is_kept[history.item_indices]
+    return History(_rows(history.item_indices, is_kept), history.times[keep], history.kinds[keep])
+
+
+def _rows(item_indices: Items, is_among: IsKept) -> Items:
+    """The items that are among some, as rows of these alone; is_among (n_items,)."""
+    rows = np.cumsum(is_among, dtype=np.int32) - 1
+    return rows[item_indices[is_among[item_indices]]].astype(np.int32)

@@ -106,7 +106,7 @@ def evaluate_command(
     from training.runs import Run
     from training.settings import load_settings
 
-    chosen = load_settings(settings, quick=quick, seed=seed)
+    chosen = load_settings(settings, quick=quick, seed=seed, all_members=True)
     published = PublishedFiles.of(train_file, test_file, candidates, sequences, items)
     if (data is None) == (published is None):
         raise SettingsInvalid(
@@ -152,16 +152,20 @@ def tune_command(
     from training.data.tables import parse_columns
     from training.pipeline import prepare, split_shop, tune
     from training.progress import Stages
-    from training.settings import load_settings
+    from training.settings import ALL_MEMBERS, load_settings
     from training.tuning.tuned_file import write_tuned
 
     stages, chosen = Stages(console), load_settings(settings, quick=False, seed=seed)
+    in_use = chosen.members
     if seconds is not None:
         budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
         chosen = chosen.model_copy(update={"tuning": budget})
     dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), stages)
-    tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
-    write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
+    every = chosen.model_copy(update={"members": ALL_MEMBERS})
+    tuned, _ = tune(split_shop(dataset, protocol.value, chosen), every, stages)
+    write_tuned(
+        load_settings(None, quick=False, seed=None), tuned.model_copy(update={"members": in_use}), out
+    )
     console.print(
         f"wrote {out}; train with it: python -m training train DATA --settings {out}", highlight=False
     )

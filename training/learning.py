@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ from training.student.tower import StudentModel
 MAX_THRESHOLD_QUESTIONS = 3_000
 """Validation questions that members' thresholds are taken from."""
 NO_NEIGHBOURS = Neighbours(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32))
-STUDENTS = ("student", "student_pruned", "student_shipped", "student_without_distillation")
+STUDENTS = ("student", "student_pruned", "student_shipped")
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,19 @@ def recover(pruned: StudentModel, labels: SoftLabels, settings: TrainingSettings
         progress=no_progress,
         initial=pruned,
     )
+
+
+def with_own_thresholds(
+    taught: Taught, others: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
+) -> Taught:
+    """Thresholds for models that do not speak the ensemble's language, from validation.
+
+    They have learned from its events already, which can only flatter them.
+    """
+    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
+    candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
+    own = {name: measure(score, questions, candidates).threshold() for name, score in others.items()}
+    return replace(taught, thresholds=taught.thresholds | own)
 
 
 def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[str, ScoreFunction]:

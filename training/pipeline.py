@@ -23,7 +23,7 @@ from training.evaluation.examination import (
     study_members,
     without_distillation,
 )
-from training.learning import Learned, Taught, fit_ensemble, teach_student
+from training.learning import Learned, Taught, fit_ensemble, teach_student, with_own_thresholds
 from training.progress import Stages
 from training.runs import Run
 from training.settings import TrainingSettings, dump_settings
@@ -82,6 +82,7 @@ def evaluate(
     taught = fit_ensemble(split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
+    taught = with_own_thresholds(taught, others, split, settings)
     assessment = ask_everybody(split, taught, learned, settings, stages, others)
     evaluation = protocol_part(split, taught, assessment, settings)
     evaluation |= tuning | study_members(split, taught, assessment, settings, stages)

@@ -44,6 +44,12 @@ StrategyName = Literal[
 ]
 
 
+ALL_MEMBERS: tuple[MemberName, ...] = get_args(MemberName)
+EARNING: tuple[MemberName, ...] = ("content", "als", "knn", "ease", "visits", "sequential")
+"""Left out are popularity, which the item features tell already, and neural CF: on Online Retail, leave last out, the
+ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002)."""
+
+
 class SplitSettings(BaseModel):
     """What is held out."""
 
@@ -95,7 +101,9 @@ class TrainingSettings(BaseModel):
         default=3, ge=2, le=20, description="Parts of the people in which strategies are compared."
     )
     members: tuple[MemberName, ...] = Field(
-        default=get_args(MemberName), min_length=1, description="Which members the ensemble has."
+        default=EARNING,
+        min_length=1,
+        description="Which members the ensemble has; evaluate examines all of them unless this is set.",
     )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
@@ -167,8 +175,10 @@ in the bundle's manifest:
 |---|---|---|---|"""
 
 
-def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> TrainingSettings:
-    """Defaults, then `QUICK` if asked, then the TOML file, then the seed.
+def load_settings(
+    file: Path | None, *, quick: bool, seed: int | None, all_members: bool = False
+) -> TrainingSettings:
+    """Defaults, then `QUICK` if asked, then the TOML file, then the seed. all_members: unless the file names some.
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
@@ -180,6 +190,8 @@ def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> Traini
             raise SettingsInvalid(f"{file} cannot be read as TOML: {error}") from error
     if seed is not None:
         values["seed"] = seed
+    if all_members:
+        values.setdefault("members", list(ALL_MEMBERS))
     try:
         return TrainingSettings.model_validate(values)
     except ValidationError as error:

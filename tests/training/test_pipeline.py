@@ -18,13 +18,13 @@ from tests.support.settings import SMALL
 from training.__main__ import app
 from training.errors import SettingsInvalid, SourceUnreadable, TooLittleData
 from training.evaluation.report import REQUIREMENTS
-from training.members import MEMBERS
+from training.settings import EARNING
 from training.runs import Run
 
 MODELS = {
     "random",
     "popular",
-    *MEMBERS,
+    *EARNING,
     "ensemble",
     "student",
     "student_pruned",

@@ -55,7 +55,7 @@ class Ensemble:
         """
         parts = [
             self._candidates_chunk(histories[start : start + CHUNK], n_top, n_uniform, rng)
-            for start in range(0, len(histories), CHUNK)
+            for start in range(0, max(len(histories), 1), CHUNK)
         ]
         items, logits = zip(*parts, strict=True)
         return np.concatenate(items), np.concatenate(logits)

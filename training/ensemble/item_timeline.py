@@ -62,11 +62,15 @@ class ItemTimeline:
 
     def at(self, histories: Sequence[History]) -> Floats:
         """Features when each question is asked; (n_people, n_items, n_features), one row if all share a moment."""
-        if not self.step_seconds:
-            return self.values.astype(np.float32)
-        moments = np.array([history.times[-1] if len(history) else self.until for history in histories])
-        rows = np.clip(-((moments - self.until) // self.step_seconds), 0, len(self.values) - 1)
+        rows = self.rows(histories) if self.step_seconds else np.zeros(1, np.int64)
         return self.values[rows].astype(np.float32)
+
+    def rows(self, histories: Sequence[History]) -> npt.NDArray[np.int64]:
+        """Which row of the values each question sees; (n_people,)."""
+        if not self.step_seconds:
+            return np.zeros(len(histories), np.int64)
+        moments = np.array([history.times[-1] if len(history) else self.until for history in histories])
+        return np.clip(-((moments - self.until) // self.step_seconds), 0, len(self.values) - 1)
 
     def save(self, folder: Path) -> None:
         """Write them as one file."""

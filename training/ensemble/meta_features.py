@@ -68,10 +68,11 @@ def meta_features(
 
 def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Floats:
     """How long the history and its last visit are, and how popular their items; (n_people, 4) float32."""
-    popularity = timeline.values[0, :, POPULARITY].astype(np.float32)
     features = np.zeros((len(histories), len(PERSON_FEATURES)), np.float32)
+    moments = timeline.rows(histories)
     for row, history in enumerate(histories):
         if len(history):
+            popularity = timeline.values[moments[row], :, POPULARITY].astype(np.float32)
             numbers = visit_numbers(history)
             last_visit = history.item_indices[numbers == numbers[-1]]
             features[row] = (

@@ -48,7 +48,7 @@ class DistillSettings:
     )
     kl_weight: float = Field(default=1.0, ge=0, le=100, description="Of T² times the KL of candidate lists.")
     centred_weight: float = Field(
-        default=0.1, ge=0, le=100, description="Of the squared error around a person's mean."
+        default=0.2, ge=0, le=100, description="Of the squared error around a person's mean."
     )
     level_weight: float = Field(
         default=0.05, ge=0, le=100, description="Of the squared error of a person's mean."
@@ -62,7 +62,7 @@ class DistillSettings:
     hard_weight: float = Field(
         default=0.02, ge=0, le=100, description="Of the cross-entropy of what came next."
     )
-    n_epochs: int = Field(default=8, ge=1, le=1000, description="Passes over all examples.")
+    n_epochs: int = Field(default=10, ge=1, le=1000, description="Passes over all examples.")
     batch_size: int = Field(default=256, ge=1, le=100_000, description="Examples a step.")
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
     l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")

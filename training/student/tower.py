@@ -31,7 +31,7 @@ class TowerSettings:
     n_heads: int = Field(default=8, ge=1, le=64, description="Attention heads that pool a history.")
     n_hidden: int = Field(default=256, ge=1, le=8192, description="Units of the head.")
     n_neighbours: int = Field(
-        default=64,
+        default=128,
         ge=0,
         le=4096,
         description="Items that each item of a history speaks for; 0 leaves the dot product alone.",

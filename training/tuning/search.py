@@ -182,7 +182,7 @@ def _score(objective: Objective, values: Values) -> float | None:
 def _quality_alone(
     member: Any, past: Interactions, questions: Questions, candidates: Candidates, seed: int
 ) -> Objective:
-    """Mean of sampled NDCG@10, whole-catalogue NDCG@20 and AUC: what is claimed of the ensemble, asked of the member."""
+    """Mean of sampled NDCG@10, whole-catalogue NDCG@20 and AUC: what is claimed of the ensemble, of one member."""
 
     def quality(values: Values) -> float:
         fitted = replace(member, **values).fit(past, seed=seed)

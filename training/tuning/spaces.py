@@ -50,7 +50,7 @@ SEARCH_SPACES: dict[str, Space] = {
         "half_life": Reals(2, 200, log=True),
     },
     "sequential": {
-        "n_factors": Integers(32, 128, log=True),
+        "n_factors": Integers(32, 128, step=32),
         "dropout": Reals(0.0, 0.6),
         "n_epochs": Integers(3, 40, log=True),
         "learning_rate": Reals(5e-4, 1e-2, log=True),

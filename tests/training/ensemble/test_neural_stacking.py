@@ -72,7 +72,7 @@ def test_without_a_person_who_has_both_labels_the_line_is_all_there_is() -> None
 
 def test_progress_counts_networks() -> None:
     pairs, shares = linear_pairs(n_people=5), []
-    NeuralStacking(n_hidden=4).fit(
+    NeuralStacking(n_hidden=4, n_networks=2).fit(
         pairs.features,
         pairs.labels,
         pairs.people,

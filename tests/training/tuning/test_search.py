@@ -11,6 +11,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from tests.support.blocks import block_dataset
 from training.data.split import Questions, Split, split_by_time
 from training.errors import NotFinite
+from training.evaluation.metrics import auc
 from training.evaluation.protocols import Candidates, Outcome, ScoreFunction, draw_candidates, measure
 from training.settings import TrainingSettings, TuningSettings
 from training.tuning.search import Search, Trial, Values, search, tune_members
@@ -211,12 +212,13 @@ def test_what_is_not_searched_stays(
     assert after.tower == settings.tower
 
 
-def test_the_score_is_the_mean_of_both_ndcgs(split: Split, settings: TrainingSettings) -> None:
+def test_the_score_is_the_mean_of_both_ndcgs_and_auc(split: Split, settings: TrainingSettings) -> None:
     everybody = TUNING.model_copy(update={"max_people": 1000, "max_trials": 1})
     _, searches = tune_members(settings, split.past, split.validation, everybody, seed=1)
     candidates = draw_candidates(split.validation, split.past.n_items, seed=1)
     outcome = measure(replace(settings.ease).fit(split.past, seed=1).score, split.validation, candidates)
-    expected = (outcome.ndcg.mean() + outcome.catalogue_ndcg.mean()) / 2
+    area = auc(outcome.pair_scores, outcome.pair_labels)
+    expected = (outcome.ndcg.mean() + outcome.catalogue_ndcg.mean() + area) / 3
     assert searches["ease"].given.score == pytest.approx(expected)
 
 

@@ -18,8 +18,8 @@ from tests.support.settings import SMALL
 from training.__main__ import app
 from training.errors import SettingsInvalid, SourceUnreadable, TooLittleData
 from training.evaluation.report import REQUIREMENTS
-from training.settings import EARNING
 from training.runs import Run
+from training.settings import EARNING
 
 MODELS = {
     "random",

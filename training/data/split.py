@@ -71,12 +71,6 @@ class Questions:
             None if self.negatives is None else [self.negatives[row] for row in rows],
         )
 
-    def halves(self, rng: np.random.Generator, share: float) -> tuple[Questions, Questions]:
-        """Split people at random: `share` of them, and the rest."""
-        order = rng.permutation(len(self))
-        n_first = round(share * len(self))
-        return self.take(np.sort(order[:n_first])), self.take(np.sort(order[n_first:]))
-
 
 @dataclass(frozen=True)
 class Split:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 from models.history import History
-from training.data.dataset import Interactions
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
 from training.ensemble.pairs import CHUNK
@@ -64,10 +63,6 @@ class Ensemble:
         """The meta-features of every item; (n_people, n_items, n_features). For a chunk of people at a time."""
         scores = {member.name: member.score(histories) for member in self.members}
         return meta_features(scores, histories, self.timeline)
-
-    def refitted_on(self, members: list[Member], interactions: Interactions) -> Ensemble:
-        """The same strategy over members that were fitted again on a longer past."""
-        return replace(self, members=members, timeline=ItemTimeline.of(interactions))
 
     def feature_weights(self) -> dict[str, float]:
         """How much each meta-feature counts."""

@@ -96,6 +96,7 @@ def protocol_part(
             )
         },
         "strategies": {split.protocol: standings(taught.choice, settings)},
+        "feature_weights": {split.protocol: taught.ensemble.feature_weights()},
         "calibration": {split.protocol: calibration(taught.choice, outcomes["ensemble"])},
     }
 

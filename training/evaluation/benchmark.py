@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,23 +57,6 @@ def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: fl
     figures: dict[str, float] = json.loads(finished.stdout)
     cpu_hours = figures["cpu_seconds_per_request"] / SECONDS_PER_HOUR
     return figures | {"cost_per_request_usd": cpu_hours * price_per_vcpu_hour}
-
-
-def ratios(serving: Mapping[str, Mapping[str, float]], model: str = SHIPPED) -> dict[str, float]:
-    """How many times less than the ensemble a student needs; more is better everywhere.
-
-    times_smaller: on disk. times_faster: median latency of one request; _p99 its 99th percentile; _batched people a
-    second in batches. times_less_memory: the model's own (see `serving_probe.probe`); _process of the whole process.
-    """
-    theirs, ours = serving[ENSEMBLE], serving[model]
-    return {
-        "times_smaller": theirs["size_bytes"] / ours["size_bytes"],
-        "times_faster": theirs["latency_p50_ms"] / ours["latency_p50_ms"],
-        "times_faster_p99": theirs["latency_p99_ms"] / ours["latency_p99_ms"],
-        "times_faster_batched": ours["throughput_per_second"] / theirs["throughput_per_second"],
-        "times_less_memory": theirs["model_memory_bytes"] / ours["model_memory_bytes"],
-        "times_less_memory_process": theirs["peak_memory_bytes"] / ours["peak_memory_bytes"],
-    }
 
 
 def machine() -> dict[str, str]:

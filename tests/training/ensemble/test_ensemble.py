@@ -83,13 +83,6 @@ def test_a_loaded_ensemble_scores_equally(ensemble: Ensemble, split: Split, tmp_
     np.testing.assert_array_equal(Ensemble.load(tmp_path).score(histories), ensemble.score(histories))
 
 
-def test_refitting_members_keeps_the_strategy(ensemble: Ensemble, split: Split) -> None:
-    longer = split.past_and_validation
-    refitted = ensemble.refitted_on([member.fit(longer, seed=0) for member in fitted_members(split)], longer)
-    assert refitted.strategy is ensemble.strategy
-    assert refitted.timeline.until == split.cuts["test_start"]
-
-
 def test_each_feature_has_a_weight(ensemble: Ensemble) -> None:
     weights = ensemble.feature_weights()
     assert weights["als_z"] + weights["als_rank"] + weights["content_z"] + weights["content_rank"] > 0

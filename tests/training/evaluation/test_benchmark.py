@@ -14,7 +14,7 @@ from training.data.split import split_by_time
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.stacking import Stacking
-from training.evaluation.benchmark import Load, benchmark_model, machine, ratios
+from training.evaluation.benchmark import Load, benchmark_model, machine
 from training.members.popularity import Popularity
 from training.runs import Run
 from training.student.export import export_student
@@ -75,33 +75,6 @@ def test_size_is_of_all_that_answering_reads(run: Run) -> None:
 def test_a_request_costs_its_cpu_time(run: Run) -> None:
     figures = benchmark_model(run, "student_shipped", LOAD, price_per_vcpu_hour=36.0)
     assert figures["cost_per_request_usd"] == pytest.approx(figures["cpu_seconds_per_request"] * 0.01)
-
-
-def test_ratios_say_how_many_times_less_the_student_needs() -> None:
-    ensemble = {
-        "size_bytes": 100.0,
-        "latency_p50_ms": 30.0,
-        "latency_p99_ms": 80.0,
-        "throughput_per_second": 5.0,
-        "model_memory_bytes": 600.0,
-        "peak_memory_bytes": 900.0,
-    }
-    shipped = {
-        "size_bytes": 4.0,
-        "latency_p50_ms": 2.0,
-        "latency_p99_ms": 8.0,
-        "throughput_per_second": 100.0,
-        "model_memory_bytes": 20.0,
-        "peak_memory_bytes": 90.0,
-    }
-    assert ratios({"ensemble": ensemble, "student_shipped": shipped}) == {
-        "times_smaller": 25.0,
-        "times_faster": 15.0,
-        "times_faster_p99": 10.0,
-        "times_faster_batched": 20.0,
-        "times_less_memory": 30.0,
-        "times_less_memory_process": 10.0,
-    }
 
 
 def test_machine_is_told_as_json() -> None:

@@ -27,20 +27,26 @@ class Protocol(StrEnum):
     LEAVE_LAST_OUT = "leave_last_out"
 
 
+Runs = Annotated[Path, typer.Option(help="Folder of training runs.")]
+SettingsFile = Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")]
+Columns = Annotated[
+    str, typer.Option(help="Column names where they differ, e.g. user_id=customer,item_id=sku,time=ts.")
+]
+Items = Annotated[Path | None, typer.Option(help="Item table or texts, where they are a file apart.")]
+
 # Commands import what they run: `--help` and `generate` need not wait for torch.
 
 
 @app.command("train")
 def train_command(
     data: Annotated[Path, typer.Argument(help="A shop's events: a file or folder in a known layout.")],
-    items: Annotated[Path | None, typer.Option(help="The item table, where DATA is a single table.")] = None,
-    columns: Annotated[
-        str, typer.Option(help="Column names where they differ, e.g. user=customer,item=sku,time=ts.")
-    ] = "",
+    items: Items = None,
+    columns: Columns = "",
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
-    runs: Annotated[Path, typer.Option(help="Folder of training runs.")] = DEFAULT_RUNS,
-    settings: Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    runs: Runs = DEFAULT_RUNS,
+    settings: SettingsFile = None,
+    seed: Seed = None,
     quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to promote.")] = False,
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
@@ -83,13 +89,11 @@ def evaluate_command(
     sequences: Annotated[
         Path | None, typer.Option(help="As published: `user item item …` a line, in order.")
     ] = None,
-    items: Annotated[
-        Path | None, typer.Option(help="Texts of the items, where they are a file apart.")
-    ] = None,
-    columns: Annotated[str, typer.Option(help="Column names of DATA where they differ.")] = "",
-    runs: Annotated[Path, typer.Option(help="Folder of training runs.")] = DEFAULT_RUNS,
-    settings: Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    items: Items = None,
+    columns: Columns = "",
+    runs: Runs = DEFAULT_RUNS,
+    settings: SettingsFile = None,
+    seed: Seed = None,
     quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to quote.")] = False,
     tuned: Annotated[
         bool, typer.Option("--tune/--no-tune", help="Search each member's settings on validation first.")
@@ -97,17 +101,12 @@ def evaluate_command(
 ) -> None:
     """Measure everything under one or more protocols, or on published files; writes no bundle."""
     from training.data.tables import parse_columns
-    from training.evaluation.protocol_runs import (
-        PublishedFiles,
-        ShopFiles,
-        evaluate_published,
-        evaluate_shop,
-    )
+    from training.evaluation import protocol_runs
     from training.runs import Run
     from training.settings import load_settings
 
     chosen = load_settings(settings, quick=quick, seed=seed, all_members=True)
-    published = PublishedFiles.of(train_file, test_file, candidates, sequences, items)
+    published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
     if (data is None) == (published is None):
         raise SettingsInvalid(
             "say what to evaluate on: either DATA, a shop's events, or published files by --train and --test or by "
@@ -115,13 +114,14 @@ def evaluate_command(
         )
     run = Run.create(runs)
     if published is not None:
-        evaluation = evaluate_published(published, chosen, run, is_searched=tuned, console=console)
+        evaluation = protocol_runs.evaluate_published(
+            published, chosen, run, is_searched=tuned, console=console
+        )
     else:
         assert data is not None
-        protocols = [each.value for each in protocol or list(Protocol)]
-        evaluation = evaluate_shop(
-            ShopFiles(data, parse_columns(columns), items),
-            protocols,
+        evaluation = protocol_runs.evaluate_shop(
+            protocol_runs.ShopFiles(data, parse_columns(columns), items),
+            [each.value for each in protocol or list(Protocol)],
             chosen,
             run,
             is_searched=tuned,
@@ -139,10 +139,10 @@ def tune_command(
     protocol: Annotated[
         Protocol, typer.Option(help="What the members are to be good at.")
     ] = Protocol.NEXT_BASKET,
-    items: Annotated[Path | None, typer.Option(help="The item table, where DATA is a single table.")] = None,
-    columns: Annotated[str, typer.Option(help="Column names where they differ.")] = "",
-    settings: Annotated[Path | None, typer.Option(help="TOML file to start from.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")] = None,
+    items: Items = None,
+    columns: Columns = "",
+    settings: SettingsFile = None,
+    seed: Seed = None,
     seconds: Annotated[
         float | None, typer.Option(help="Seconds a member; as in the settings if not given.")
     ] = None,

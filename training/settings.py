@@ -47,7 +47,8 @@ StrategyName = Literal[
 ALL_MEMBERS: tuple[MemberName, ...] = get_args(MemberName)
 EARNING: tuple[MemberName, ...] = ("content", "als", "knn", "ease", "visits", "sequential")
 """Left out are popularity, which the item features tell already, and neural CF: on Online Retail, leave last out, the
-ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002)."""
+ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002). This
+was measured on the test questions of seed 0, untuned."""
 
 
 class SplitSettings(BaseModel):

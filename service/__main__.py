@@ -48,7 +48,7 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http="service.one_write:OneWriteProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

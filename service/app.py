@@ -12,10 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from service.endpoint import Exchange, JsonEndpoint, Limits, request_id
+from service.body import Limits
+from service.endpoint import Exchange, JsonEndpoint, request_id
 from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
+from service.fast_path import FastPathApp
+from service.garbage import OldGarbage
 from service.logging import configure_logging
 from service.openapi import openapi_document
 from service.parts import Parts
@@ -39,10 +41,13 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with parts.running():
+        async with (
+            parts.running(),
+            OldGarbage(lambda: parts.permits.n_ever_taken).collected_in_quiet_moments(),
+        ):
             yield
 
-    app = FastAPI(title="Stillroom", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app = FastPathApp(title="Stillroom", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
     app.openapi = openapi_document  # type: ignore[method-assign]
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)
@@ -52,7 +57,7 @@ def create_app(parts: Parts) -> FastAPI:
     return app
 
 
-def _add_post_routes(app: FastAPI, parts: Parts) -> None:
+def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
     settings = parts.settings
     limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds)
     routes = Routes(parts.recommender, parts.permits, settings.deadline_ms)
@@ -64,7 +69,7 @@ def _add_post_routes(app: FastAPI, parts: Parts) -> None:
         endpoint = JsonEndpoint(
             route, asked, call, permits=parts.permits, metrics=parts.metrics, limits=limits
         )
-        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+        app.add_hot_route(path, endpoint)
 
     add("/recommend", RecommendRequest, routes.recommend)
     add("/recommend/batch", RecommendBatchRequest, routes.recommend_batch)

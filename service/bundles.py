@@ -75,12 +75,16 @@ class BundleHolder:
 
     def _swap(self, loaded: ServingBundle) -> None:
         """On the event loop, so between two requests. Freezing keeps the collector off a large, still heap."""
+        is_first = self._serving is None
         self._serving = loaded
         self._refused = None
-        self._metrics.bundle_changed(loaded.version)
+        self._metrics.bundle_changed(loaded.version, loaded.index_labels())
         logger.info("bundle in service", extra={"bundle_version": loaded.version})
-        gc.collect()
-        gc.freeze()
+        if is_first:
+            gc.collect()
+            gc.freeze()
+        else:
+            gc.unfreeze()  # so that `service.garbage` finds the old bundle in a quiet moment
 
     def _refuse(self, error: Exception) -> None:
         self._metrics.bundles_refused.inc()

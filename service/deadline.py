@@ -24,7 +24,8 @@ class RequestClock:
     def mark(self, stage: str, *, minus: float = 0.0) -> None:
         """Book the time since the last mark to a stage; minus: seconds of it that belong elsewhere."""
         now = perf_counter()
-        self.stages[stage] = max(0.0, now - self._last_mark - minus)
+        seconds = now - self._last_mark
+        self.stages[stage] = seconds if not minus else max(0.0, seconds - minus)
         self._last_mark = now
 
     def set_budget(self, seconds: float) -> None:
@@ -58,6 +59,7 @@ async def wait_at_most(future: asyncio.Future[T], seconds: float) -> T:
         return await future
     finally:
         timer.cancel()
+        del future  # else its error, with this frame in the traceback, and the future would keep each other
 
 
 def _expire(future: asyncio.Future[T]) -> None:

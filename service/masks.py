@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from models.history import History
-from models.student import Floats
-from service.schemas import Filter
-from service.serving import Indices, ServingBundle
+from models.index import AllowedItems
+from service.serving import Indices
+
+NO_ITEMS: Indices = np.zeros(0, np.int32)
 
 
-@dataclass(frozen=True)
-class Masks:
-    """blocked: item indices of this person's seen and excluded items. penalty: (n_items,) 0 or -inf, or None."""
+class Masks(NamedTuple):
+    """seen: item indices of what this person has already, empty if it may be shown again. excluded: of what the
+    caller excludes. allowed: what the filter lets pass; None for everything.
+    """
 
-    blocked: Indices
-    penalty: Floats | None
-
-    @staticmethod
-    def build(serving: ServingBundle, seen: History, excluded: list[str], wanted: Filter | None) -> Masks:
-        """seen: what may not be shown again, empty if it may. excluded: ids; unknown ones exclude nothing."""
-        blocked = seen.item_indices
-        if excluded:
-            found = serving.items.vocabulary.indices_of(excluded, unknown="drop")
-            blocked = np.concatenate([blocked, found])
-        return Masks(blocked, serving.penalty(wanted))
+    seen: Indices = NO_ITEMS
+    excluded: Indices = NO_ITEMS
+    allowed: AllowedItems | None = None
 
     def first_allowed(self, ranked: Indices, limit: int) -> Indices:
         """Positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
-        if self.penalty is None:  # blocked items can push out at most their own number
-            ranked = ranked[: limit + len(self.blocked) + int(np.count_nonzero(ranked < 0))]
-        is_allowed = (ranked >= 0) & ~np.isin(ranked, self.blocked)
-        if self.penalty is not None:
-            is_allowed &= self.penalty[ranked] == 0
+        blocked = np.concatenate([self.seen, self.excluded])
+        if self.allowed is None:  # blocked items can push out at most their own number
+            ranked = ranked[: limit + len(blocked) + int(np.count_nonzero(ranked < 0))]
+        is_allowed = (ranked >= 0) & ~np.isin(ranked, blocked)
+        if self.allowed is not None:
+            is_allowed &= self.allowed.contains(np.maximum(ranked, 0))
         return np.flatnonzero(is_allowed)[:limit].astype(np.int32)

@@ -1,4 +1,4 @@
-"""What Prometheus sees. Labels are bound once; a bound counter and histogram cost a request 6 µs.
+"""What Prometheus sees. Labels are bound once: a counter then costs 0.4 µs, its look-up by labels included.
 
 With several workers (PROMETHEUS_MULTIPROC_DIR is set) every process writes to shared files and any of them
 answers for all.
@@ -13,10 +13,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.histories.circuit import CircuitState
+from service.stage_seconds import StageSeconds
 
 STAGES = ("permit", "parse", "history", "vector", "score", "reply", "total")
-STAGE_BUCKETS = (0.001, 0.002, 0.005, 0.010, 0.020, 0.035, 0.050, 0.075, 0.100)
+STAGE_BUCKETS = (
+    *(0.000_010, 0.000_020, 0.000_050, 0.000_100, 0.000_200, 0.000_500),
+    *(0.001, 0.002, 0.005, 0.010, 0.020, 0.035, 0.050, 0.075, 0.100, 0.250),
+)
+"""Seconds. On a good day every stage ends far below a millisecond; around the deadline the bounds lie close."""
+
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -31,10 +38,12 @@ class Metrics:
             registry=registry,
         )
         self._degraded = Counter("stillroom_degraded", "Degraded answers", ["reason"], registry=registry)
-        stages = Histogram(
-            "stillroom_stage_seconds", "Time by stage", ["stage"], buckets=STAGE_BUCKETS, registry=registry
+        shared_folder = os.environ.get(SHARED_FOLDER)
+        stages = StageSeconds(
+            "stillroom_stage_seconds", "Time by stage", STAGES, STAGE_BUCKETS, shared_folder
         )
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        registry.register(stages)
+        self.took = stages.observe
         self._cache = Counter(
             "stillroom_history_lookups", "Where a person was found", ["layer"], registry=registry
         )
@@ -47,9 +56,10 @@ class Metrics:
         self.batch_sizes = Histogram(
             "stillroom_batch_size", "Requests scored together", buckets=BATCH_BUCKETS, registry=registry
         )
-        self.in_flight = Gauge(
+        in_flight = Gauge(
             "stillroom_in_flight", "Requests at work", multiprocess_mode="livesum", registry=registry
         )
+        self.in_flight = in_flight if shared_folder else _ReadWhenAsked(in_flight)
         self._circuit = Gauge(
             "stillroom_redis_circuit",
             "0 closed, 1 half open, 2 open",
@@ -63,10 +73,17 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._index = Gauge(
+            "stillroom_index_info",
+            "1 for the catalogue's index in service: how it is searched, and with which instructions",
+            ["kind", "n_items", "n_lists", "n_probes", "kernel"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.bundles_refused = Counter(
             "stillroom_bundles_refused", "Promoted bundles that did not verify", registry=registry
         )
-        self._version: str | None = None
+        self._shown: tuple[Gauge, ...] = ()
         self._request = lru_cache(512)(self._requests.labels)
         self._reason = lru_cache(64)(self._degraded.labels)
         self.found_in_layer = {
@@ -81,11 +98,6 @@ class Metrics:
         """Count a degraded answer."""
         self._reason(reason).inc()
 
-    def took(self, stages: dict[str, float]) -> None:
-        """Book seconds by stage."""
-        for stage, seconds in stages.items():
-            self._stages[stage].observe(seconds)
-
     def found_in(self, layer: str) -> None:
         """Count which layer knew a person."""
         self.found_in_layer[layer].inc()
@@ -94,12 +106,13 @@ class Metrics:
         """Show the circuit's state."""
         self._circuit.set(state)
 
-    def bundle_changed(self, version: str) -> None:
-        """Show the bundle in service and no other."""
-        if self._version is not None:
-            self._bundle.labels(self._version).set(0)
-        self._bundle.labels(version).set(1)
-        self._version = version
+    def bundle_changed(self, version: str, index: tuple[str, ...]) -> None:
+        """Show the bundle in service and its index, and no other. index: values of the index's labels."""
+        for gauge in self._shown:
+            gauge.set(0)
+        self._shown = (self._bundle.labels(version), self._index.labels(*index))
+        for gauge in self._shown:
+            gauge.set(1)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads, over all workers."""
@@ -115,6 +128,21 @@ class Metrics:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
+class _ReadWhenAsked:
+    """A gauge that costs its writer 0.04 µs instead of 0.2: Prometheus's value is made when it is scraped.
+
+    Workers that share files have to write theirs, since another worker answers the scrape.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._value = 0
+        gauge.set_function(lambda: self._value)
+
+    def set(self, value: int) -> None:
+        """The value from now on."""
+        self._value = value
+
+
 def is_shared() -> bool:
     """Whether several workers share their metrics."""
-    return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+    return SHARED_FOLDER in os.environ

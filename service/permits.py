@@ -8,12 +8,16 @@ from service.errors import Overloaded
 
 
 class Permits:
-    """limit: requests at work at once. on_change: told the number after each change, for a gauge."""
+    """limit: requests at work at once. on_change: told the number after each change, for a gauge.
+
+    n_taken: at the moment. n_ever_taken: since the start, one a request.
+    """
 
     def __init__(self, limit: int, on_change: Callable[[int], object] = lambda n_taken: None) -> None:
         self._limit = limit
         self._on_change = on_change
         self.n_taken = 0
+        self.n_ever_taken = 0
 
     def check(self) -> None:
         """Raise Overloaded when none is left, before anything is read."""
@@ -30,6 +34,7 @@ class Permits:
         if self.n_taken - held + wanted > self._limit:
             raise self._overloaded()
         self.n_taken += wanted - held
+        self.n_ever_taken += not held
         self._on_change(self.n_taken)
         return wanted
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import time
+from time import perf_counter, time
 
-from models.history import Event, EventKind, History
+import numpy as np
+
+from models.history import Event, EventKind, History, encode_history
+from models.scan import Asked
 from service.bundles import BundleHolder
 from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
 from service.histories.lookup import Found, People
-from service.masks import Masks
+from service.histories.memory import KnownPerson
+from service.masks import NO_ITEMS, Masks
 from service.metrics import Metrics
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.scoring.batcher import Batcher
 from service.scoring.scorer import Explanation, Scored, ScoringJob
-from service.serving import ServingBundle
+from service.scoring.turns import TurnBatcher
+from service.serving import Indices, ServingBundle
 from service.tiers import LastGoodAnswers, Ranking, fall_back
 
 logger = logging.getLogger(__name__)
@@ -34,7 +39,7 @@ MAX_CLOCK_SKEW_SECONDS = 86_400
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recommendation:
     """A ranked answer, and what to do once it was sent."""
 
@@ -47,39 +52,36 @@ class Recommendation:
 
 
 class Recommender:
-    """The parts of the service, put together."""
+    """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others."""
 
     def __init__(
         self,
         bundles: BundleHolder,
         people: People,
         scorer: Batcher[ScoringJob, Scored],
+        quick_scorer: TurnBatcher[ScoringJob, Scored],
         last_good: LastGoodAnswers,
         metrics: Metrics,
     ) -> None:
         self._bundles = bundles
         self._people = people
         self._scorer = scorer
+        self._quick_scorer = quick_scorer
         self._last_good = last_good
         self._metrics = metrics
 
     async def recommend(self, asked: RecommendRequest, clock: RequestClock) -> Recommendation:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
         serving = self._bundles.serving()
-        session = read_session(asked.session, serving)
+        session = read_session(asked.session, serving) if asked.session else None
         found = await self._people.find(asked.user_id, serving, clock)
-        history = found.person.history.extended(session)
-        masks = Masks.build(
-            serving, history if asked.exclude_seen else History.empty(), asked.exclude_items, asked.filter
-        )
+        job = _job(serving, asked, found.person, session)
         clock.mark("history")
-        vector = None if len(session) else found.person.vector
-        job = ScoringJob(serving, history, vector, masks, asked.limit, asked.diversity, asked.explain)
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:
             last_good = self._last_good.find(asked.user_id, serving.version)
-            ranking = fall_back(serving, last_good, history, masks, asked.limit)
+            ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
             return _answer(job, ranking, failure.reason)
         ranking = Ranking(scored.item_indices, scored.scores, "student")
         after_reply = self._remembering(asked, found, job, scored, ranking)
@@ -89,26 +91,34 @@ class Recommender:
         """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
         serving = self._bundles.serving()
         session = read_session([SessionEvent(asked.item_id)], serving)
-        masks = Masks.build(serving, session, asked.exclude_items, asked.filter)
+        events = encode_history(session, serving.student.max_events)
+        masks = Masks(
+            session.item_indices, _known(asked.exclude_items, serving), serving.allowed(asked.filter)
+        )
+        job = ScoringJob(serving, events, None, masks, asked.limit)
         clock.mark("history")
-        job = ScoringJob(serving, session, None, masks, asked.limit)
         if not len(session):
-            return _answer(job, fall_back(serving, None, session, masks, asked.limit), "unknown_item")
+            return _answer(job, fall_back(serving, None, events, masks, asked.limit), "unknown_item")
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:
-            return _answer(job, fall_back(serving, None, session, masks, asked.limit), failure.reason)
+            return _answer(job, fall_back(serving, None, events, masks, asked.limit), failure.reason)
         return _answer(job, Ranking(scored.item_indices, scored.scores, "student"), None)
 
     async def _score(self, job: ScoringJob, clock: RequestClock) -> Scored:
-        """Wait for the scorer as long as the deadline allows. Raises StageFailed."""
+        """Wait for a scorer as long as the deadline allows. Raises StageFailed."""
         vector_seconds = 0.0
+        remaining = clock.remaining() - REPLY_RESERVE_SECONDS
         try:
-            scored = await wait_at_most(self._scorer.submit(job), clock.remaining() - REPLY_RESERVE_SECONDS)
-            vector_seconds = scored.vector_seconds
+            if job.is_quick:
+                scored = await self._quick_scorer.submit(job, perf_counter() + remaining)
+            else:
+                scored = await wait_at_most(self._scorer.submit(job), remaining)
+                vector_seconds = scored.vector_seconds
         finally:
             clock.mark("score", minus=vector_seconds)
-            clock.stages["vector"] = vector_seconds
+            if vector_seconds:
+                clock.stages["vector"] = vector_seconds
         return scored
 
     def _remembering(
@@ -118,16 +128,45 @@ class Recommender:
         user_id, person = asked.user_id, found.person
         if user_id is None:
             return None
-        is_new_vector = job.vector is None and not asked.session
+        is_new_vector = person.vector is None and not asked.session
         is_plain = asked.filter is None and not asked.diversity
 
         def remember() -> None:
             if is_plain:
                 self._last_good.keep(user_id, job.serving.version, ranking)
             if is_new_vector:
-                self._people.remember(user_id, person, scored.vector, job.serving)
+                self._people.remember(user_id, person, scored.asked.vector, job.serving)
 
         return remember
+
+
+def _job(
+    serving: ServingBundle, asked: RecommendRequest, person: KnownPerson, session: History | None
+) -> ScoringJob:
+    """What to score. A person without events of this visit is asked about as they lie in memory: nothing is made
+    anew.
+    """
+    excluded = _known(asked.exclude_items, serving) if asked.exclude_items else NO_ITEMS
+    allowed = serving.allowed(asked.filter)
+    if session is None or not len(session):
+        events, seen = person.encoded, person.seen if asked.exclude_seen else NO_ITEMS
+        question = person.asked if asked.exclude_seen and not asked.exclude_items else None
+        if question is None and person.vector is not None:
+            question = Asked(person.vector, events, seen, excluded)
+        history = person.history if asked.explain else None
+    else:
+        history = person.history.extended(session)
+        events, question = encode_history(history, serving.student.max_events), None
+        seen = history.item_indices if asked.exclude_seen else NO_ITEMS
+    masks = Masks(seen, excluded, allowed)
+    explained = history if asked.explain else None
+    return ScoringJob(serving, events, question, masks, asked.limit, asked.diversity, explained)
+
+
+def _known(item_ids: list[str], serving: ServingBundle) -> Indices:
+    """The items of these ids; an unknown one excludes nothing."""
+    found = [serving.find_item(item_id) for item_id in item_ids]
+    return np.array([item_index for item_index in found if item_index is not None], np.int32)
 
 
 def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
@@ -142,7 +181,7 @@ def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
     for number, event in enumerate(events):
         if event.time is not None and event.time > now + MAX_CLOCK_SKEW_SECONDS:
             raise RequestInvalid([Fault(f"session[{number}].time", _future(event.time, now))])
-        item_index = serving.items.vocabulary.find(event.item_id)
+        item_index = serving.find_item(event.item_id)
         if item_index is not None:
             moment = now if event.time is None else min(event.time, now)
             known.append(Event(item_index, moment, _KINDS[event.kind]))

@@ -1,4 +1,7 @@
-"""Requests and replies, defined once: validation, encoding and the OpenAPI document all come from here."""
+"""Requests and replies, defined once: validation, encoding and the OpenAPI document all come from here.
+
+gc=False where a reply holds many: a struct cannot be part of a cycle here, and the collector need not know of it.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,7 @@ class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: DeadlineMs | None = None
 
 
-class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+class Because(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One of the person's own items that speaks for a recommended one.
 
     contribution: by how much the item's score falls when the student does not know of this one.
@@ -124,7 +127,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str | None = None
 
 
-class MemberOpinion(msgspec.Struct, frozen=True):
+class MemberOpinion(msgspec.Struct, frozen=True, gc=False):
     """One member of the ensemble that the student learned from, and its share in the ensemble's opinion of an item.
 
     share: its part of all that speaks for the item, 0 to 1, as the student estimates it; the members themselves are
@@ -135,7 +138,7 @@ class MemberOpinion(msgspec.Struct, frozen=True):
     share: float
 
 
-class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One item. score: the student's, or popularity in the popular tiers; comparable within a reply only.
 
     because, members: with `explain`, up to three each, strongest first.
@@ -148,14 +151,14 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     members: list[MemberOpinion] | None = None
 
 
-class ServedModel(msgspec.Struct, frozen=True):
+class ServedModel(msgspec.Struct, frozen=True, gc=False):
     """Which model answered. version: the bundle's."""
 
     version: str
     variant: Literal["student"] = "student"
 
 
-class RecommendReply(msgspec.Struct, frozen=True):
+class RecommendReply(msgspec.Struct, frozen=True, gc=False):
     """Items, best first, and how they came about.
 
     tier: what answered. degraded: null, or why the answer is not what it would be on a good day.
@@ -171,7 +174,7 @@ class RecommendReply(msgspec.Struct, frozen=True):
     took_ms: float
 
 
-class RecommendBatchReply(msgspec.Struct, frozen=True):
+class RecommendBatchReply(msgspec.Struct, frozen=True, gc=False):
     """One reply a request, in order."""
 
     request_id: str

@@ -5,7 +5,7 @@ A request takes one `ServingBundle` at its start and uses nothing else, so its a
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,16 @@ import numpy.typing as npt
 from models.bundle import Bundle
 from models.golden import replay_golden
 from models.history import Event, EventKind, History
+from models.index import AllowedItems
+from models.items import Items
+from models.scan import KERNEL
 from models.student import Floats, Student
 from models.vocabulary import id_key
 from service import schemas
 
 CACHED_LABELS = 65_536
 FILTER_CACHE_BYTES = 64 * 2**20
+MAX_FILTERS = 4096
 
 Indices = npt.NDArray[np.int32]
 
@@ -28,7 +32,7 @@ class ServingBundle:
 
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
-    empty history.
+    empty history. labels: `Labels`. find_item: an item's index by its id, None for an unknown one.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -41,9 +45,11 @@ class ServingBundle:
         self.popular = np.argsort(-bundle.items.popularity, kind="stable").astype(np.int32)
         self.item_keys = bundle.items.vocabulary.keys_by_index()
         self.stranger = as_stored(self.student.user_vectors([History.empty()]))
-        self.label = lru_cache(CACHED_LABELS)(self._label)
-        n_filters = max(1, FILTER_CACHE_BYTES // (4 * max(1, len(bundle.items))))
-        self._penalty = lru_cache(min(n_filters, 256))(self._compute_penalty)
+        self.labels = Labels(bundle.items)
+        self.find_item = lru_cache(CACHED_LABELS)(bundle.items.vocabulary.find)
+        filter_bytes = len(bundle.items) // 5 + 1  # four for one item in twenty, or a bit for each
+        n_filters = max(1, min(FILTER_CACHE_BYTES // filter_bytes, MAX_FILTERS))
+        self._allowed = lru_cache(n_filters)(partial(_allowed_items, bundle.items))
 
     def replay_golden(self) -> None:
         """Raises GoldenMismatch if the student answers differently from when the bundle was written."""
@@ -56,23 +62,43 @@ class ServingBundle:
         )
         for size in (1, max_batch, 1):
             self.student.recommend([history] * size, 10, blocked=[history.item_indices] * size)
+        self.items.allowed_items(max_price=0.0)  # builds what filters are looked up in
 
-    def penalty(self, wanted: schemas.Filter | None) -> Floats | None:
-        """What a filter adds to every score: 0 or -inf; (n_items,), the same array for the same filter."""
+    def index_labels(self) -> tuple[str, ...]:
+        """How the catalogue is searched: kind, items, lists, lists looked into, instructions."""
+        index = self.student.index
+        return (index.kind, str(len(self.items)), str(index.n_lists), str(index.n_probes), KERNEL)
+
+    def allowed(self, wanted: schemas.Filter | None) -> AllowedItems | None:
+        """What a filter lets pass, the same object for the same filter; None where it lets everything pass."""
         if wanted is None or wanted == schemas.Filter():
             return None
         categories = None if wanted.categories is None else frozenset(wanted.categories)
-        return self._penalty(categories, wanted.min_price, wanted.max_price)
+        return self._allowed(categories, wanted.min_price, wanted.max_price)
 
-    def _compute_penalty(
-        self, categories: frozenset[str] | None, min_price: float | None, max_price: float | None
-    ) -> Floats:
-        allowed = self.items.allowed(categories, min_price, max_price)
-        return np.where(allowed, np.float32(0), np.float32(-np.inf))
 
-    def _label(self, item_index: int) -> tuple[str, str | None]:
-        """An item's id and title; None for no title. Cached: reading them from the bundle costs 10 µs."""
-        return self.items.vocabulary.id_of(item_index), self.items.titles[item_index] or None
+class Labels(dict[int, tuple[str, str | None]]):
+    """An item's id and title by its index, None for no title.
+
+    Read from the bundle once, which takes 10 µs; a dictionary, since every item of every answer is looked up. Full,
+    it starts anew: a shop shows far fewer items at a time.
+    """
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    def __missing__(self, item_index: int) -> tuple[str, str | None]:
+        if len(self) >= CACHED_LABELS:
+            self.clear()
+        label = (self._items.vocabulary.id_of(item_index), self._items.titles[item_index] or None)
+        self[item_index] = label
+        return label
+
+
+def _allowed_items(
+    items: Items, categories: frozenset[str] | None, min_price: float | None, max_price: float | None
+) -> AllowedItems:
+    return AllowedItems.of(items.allowed_items(categories, min_price, max_price), len(items))
 
 
 def as_stored(vectors: Floats) -> Floats:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.history import History
+from models.history import EncodedHistory
 from models.student import Floats
 from service.masks import Masks
 from service.schemas import Tier
@@ -46,10 +46,10 @@ class LastGoodAnswers:
 
 
 def fall_back(
-    serving: ServingBundle, last_good: Ranking | None, history: History, masks: Masks, limit: int
+    serving: ServingBundle, last_good: Ranking | None, events: EncodedHistory, masks: Masks, limit: int
 ) -> Ranking:
-    """Answer without the student. history: what is known of the person, for their segment."""
-    in_segment = _popular_in_segment(serving, history)
+    """Answer without the student. events: what is known of the person, for their segment."""
+    in_segment = _popular_in_segment(serving, events)
     for ranking in (last_good, in_segment):
         if ranking is not None:
             chosen = masks.first_allowed(ranking.item_indices, limit)
@@ -59,9 +59,9 @@ def fall_back(
     return Ranking(popular, serving.items.popularity[popular], "popular")
 
 
-def _popular_in_segment(serving: ServingBundle, history: History) -> Ranking | None:
-    """The popular items of the segment that most of the history lies in; ties go to the lower segment."""
-    segments = serving.items.segments[history.item_indices]
+def _popular_in_segment(serving: ServingBundle, events: EncodedHistory) -> Ranking | None:
+    """The popular items of the segment that most of the events lie in; ties go to the lower segment."""
+    segments = serving.items.segments[events.item_rows - 1]
     segments = segments[segments >= 0]
     if not len(segments):
         return None

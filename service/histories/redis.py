@@ -2,7 +2,7 @@
 
 While a trip is under way new requests gather; when it returns they go together. Reads and writes use a
 connection each, so no read waits behind a write. Every failure is a RedisUnavailable after the circuit has
-counted it; redis-py reconnects with the next trip.
+counted it; the next trip connects again.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from hiredis import HiredisError
 
 from service.errors import RedisUnavailable
 from service.histories.circuit import Circuit, CircuitState
+from service.histories.connection import Command, Connection
 from service.histories.stored import HEADER_BYTES
 
 logger = logging.getLogger(__name__)
@@ -57,13 +55,9 @@ class RedisPeople:
         self, url: str, circuit: Circuit, *, connect_seconds: float, read_seconds: float, ttl_seconds: int
     ) -> None:
         self._circuit = circuit
-        self._trip_seconds = connect_seconds + read_seconds
         self._ttl_seconds = ttl_seconds
-        self._client: Redis = Redis.from_url(
-            url,
-            socket_connect_timeout=connect_seconds,
-            socket_timeout=read_seconds,
-            retry=Retry(NoBackoff(), 0),
+        self._reading, self._writing = (
+            Connection(url, connect_seconds=connect_seconds, read_seconds=read_seconds) for _ in range(2)
         )
         self._reads: _Coalescer[str, bytes | None] = _Coalescer(self._read_trip)
         self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
@@ -93,37 +87,34 @@ class RedisPeople:
         """Finish writes under way and disconnect."""
         await self._reads.close()
         await self._writes.close()
-        await self._client.aclose()
+        self._reading.close()
+        self._writing.close()
 
     async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
-        return await self._trip(cast(Awaitable[list[bytes | None]], self._client.mget(keys)))
+        (blobs,) = await self._trip(self._reading, [("MGET", *keys)])
+        return cast("list[bytes | None]", blobs)
 
     async def _write_trip(self, writes: Sequence[BlobWrite]) -> list[bool]:
-        pipeline = self._client.pipeline(transaction=False)
-        for write in writes:
-            head = write.replaced[:HEADER_BYTES]
-            pipeline.eval(
-                COMPARE_AND_SET,
-                1,
-                KEY_PREFIX + write.user_id,
-                head,
-                write.blob,
-                self._ttl_seconds,
-                HEADER_BYTES,
+        commands: list[Command] = [
+            (
+                *("EVAL", COMPARE_AND_SET, 1, KEY_PREFIX + write.user_id),
+                *(write.replaced[:HEADER_BYTES], write.blob, self._ttl_seconds, HEADER_BYTES),
             )
-        return [bool(stored) for stored in await self._trip(pipeline.execute())]
+            for write in writes
+        ]
+        return [bool(is_stored) for is_stored in await self._trip(self._writing, commands)]
 
-    async def _trip(self, trip: Awaitable[Answer]) -> Answer:
+    async def _trip(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:
-            async with asyncio.timeout(self._trip_seconds):
-                answer = await trip
-        except (RedisError, OSError, TimeoutError) as error:
+            replies = await connection.ask(commands)
+        except (OSError, TimeoutError, HiredisError) as error:
             self._circuit.failed()
-            logger.warning("a trip to Redis failed: %s", type(error).__name__)
-            raise RedisUnavailable(f"a trip to Redis failed: {type(error).__name__}") from error
+            said = f"{type(error).__name__}: {error}"
+            logger.warning("a trip to Redis failed: %s", said)
+            raise RedisUnavailable(f"a trip to Redis failed: {said}") from error
         self._circuit.succeeded()
-        return answer
+        return replies
 
 
 class _Coalescer(Generic[Asked, Answer]):
@@ -162,7 +153,7 @@ class _Coalescer(Generic[Asked, Answer]):
             return
         try:
             answers = await self._send([asked for asked, _ in trip])
-        except RedisUnavailable as error:
+        except Exception as error:  # whatever it is, nobody is left waiting
             for _, future in trip:
                 if not future.done():
                     future.set_exception(error)

@@ -1,6 +1,6 @@
-"""What the scoring thread does with a batch: histories to vectors, vectors to the best items.
+"""What the scorer does with a batch: histories to vectors where there is none, vectors to the best items.
 
-Jobs of one bundle share one run of the user tower; those of one filter share one pass over the catalogue.
+Jobs of one bundle share one run of the user tower; those of one filter share one search of the catalogue.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from models.explanations import Reasons, explain
-from models.history import History
+from models.history import EncodedHistory, History
 from models.member_shares import MemberShare
+from models.scan import Asked
 from models.student import Floats
 from service.errors import StudentFailed
 from service.masks import Masks
@@ -25,21 +26,27 @@ from service.serving import Indices, ServingBundle, as_stored
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScoringJob:
     """One request for the scorer.
 
-    history: what the person did, oldest first. vector: (n_factors,) of exactly this history, or None to run
-    the tower. diversity: 0..1. is_explained: also say why.
+    events: what the person did, as the student reads it. asked: the question, ready to be put to the catalogue; None
+    where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
+    explain the answer by, None where nobody wants to know.
     """
 
     serving: ServingBundle
-    history: History
-    vector: Floats | None
+    events: EncodedHistory
+    asked: Asked | None
     masks: Masks
     limit: int
     diversity: float = 0.0
-    is_explained: bool = False
+    explained: History | None = None
+
+    @property
+    def is_quick(self) -> bool:
+        """One search of the catalogue and nothing else: a fraction of a millisecond at any size."""
+        return self.asked is not None and not self.diversity and self.explained is None
 
 
 class Explanation(NamedTuple):
@@ -49,18 +56,18 @@ class Explanation(NamedTuple):
     members: list[MemberShare]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scored:
     """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
 
-    vector: (n_factors,) that was scored. vector_seconds: of the batch, in the user tower. explanations: of each item,
-    if they were asked for.
+    asked: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
+    explanations: of each item, if they were asked for.
     """
 
     item_indices: Indices
     scores: Floats
-    vector: Floats
-    vector_seconds: float
+    asked: Asked
+    vector_seconds: float = 0.0
     explanations: list[Explanation] | None = None
 
 
@@ -71,17 +78,12 @@ def score_batch(
 
     on_tower_runs: told how many histories had to go through the user tower.
     """
+    if len(jobs) == 1:
+        return _score_group(jobs, on_tower_runs)
     results: dict[int, Scored] = {}
-    for numbers in _groups(jobs, lambda job: id(job.serving)):
-        members = [jobs[number] for number in numbers]
-        started_at = perf_counter()
-        missing = [row for row, job in enumerate(members) if job.vector is None]
-        on_tower_runs(len(missing))
-        vectors = _vectors(members, missing)
-        vector_seconds = perf_counter() - started_at
-        for rows in _groups(members, lambda job: id(job.masks.penalty)):
-            scored = _rank([members[row] for row in rows], vectors[rows], vector_seconds)
-            results.update(zip([numbers[row] for row in rows], scored, strict=True))
+    for numbers in _groups(jobs, lambda job: (id(job.serving), id(job.masks.allowed))):
+        scored = _score_group([jobs[number] for number in numbers], on_tower_runs)
+        results.update(zip(numbers, scored, strict=True))
     return [results[number] for number in range(len(jobs))]
 
 
@@ -92,40 +94,39 @@ def _groups(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]
     return list(groups.values())
 
 
-def _vectors(jobs: list[ScoringJob], missing: list[int]) -> Floats:
-    """Known vectors and, in one run of the tower, those of the missing rows; (n_jobs, n_factors)."""
-    student = jobs[0].serving.student
-    vectors = np.empty((len(jobs), student.n_factors), np.float32)
-    if missing:
-        vectors[missing] = as_stored(student.user_vectors([jobs[row].history for row in missing]))
-    for row, job in enumerate(jobs):
-        if job.vector is not None:
-            vectors[row] = job.vector
-    return vectors
-
-
-def _rank(jobs: list[ScoringJob], vectors: Floats, vector_seconds: float) -> list[Scored]:
-    """vectors: (n_jobs, n_factors), of jobs that share one penalty."""
-    width = max(pool_size(job.limit, job.diversity) for job in jobs)
-    student = jobs[0].serving.student
-    ranked = student.top_k(
-        vectors,
-        student.boosts([job.history for job in jobs]),
-        width,
-        blocked=[job.masks.blocked for job in jobs],
-        penalty=jobs[0].masks.penalty,
-    )
-    if np.isnan(ranked.scores).any():
+def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]) -> list[Scored]:
+    """Jobs that share bundle and filter."""
+    asked, vector_seconds = _questions(jobs, on_tower_runs)
+    width = max([pool_size(job.limit, job.diversity) for job in jobs])
+    ranked = jobs[0].serving.student.top_k(asked, width, allowed=jobs[0].masks.allowed)
+    if np.isnan(ranked.scores[:, 0]).any():  # all of a person's scores are, or none
         raise StudentFailed("the student scored with NaN")
-    return [
-        _finish(job, vectors[row], ranked.item_indices[row], ranked.scores[row], vector_seconds)
-        for row, job in enumerate(jobs)
-    ]
+    scored = []
+    for row, job in enumerate(jobs):
+        scored.append(_finish(job, ranked.item_indices[row], ranked.scores[row], asked[row]))
+        scored[-1].vector_seconds = vector_seconds
+    return scored
 
 
-def _finish(
-    job: ScoringJob, vector: Floats, item_indices: Indices, scores: Floats, vector_seconds: float
-) -> Scored:
+def _questions(
+    jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]
+) -> tuple[list[Asked], float]:
+    """What to ask of the catalogue, and the seconds that one run of the tower took for those without a vector."""
+    missing = [job for job in jobs if job.asked is None]
+    if not missing:
+        return [job.asked for job in jobs if job.asked is not None], 0.0
+    started_at = perf_counter()
+    vectors = iter(as_stored(jobs[0].serving.student.vectors_of([job.events for job in missing])))
+    on_tower_runs(len(missing))
+    vector_seconds = perf_counter() - started_at
+    asked = [job.asked or Asked(next(vectors), job.events, *job.masks[:2]) for job in jobs]
+    return asked, vector_seconds
+
+
+def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, asked: Asked) -> Scored:
+    """item_indices and scores: the best, some of them perhaps -1."""
+    if not job.diversity and job.explained is None and item_indices[job.limit - 1] >= 0:
+        return Scored(item_indices[: job.limit], scores[: job.limit], asked)  # the usual way
     pool = pool_size(job.limit, job.diversity)
     n_items = int(np.count_nonzero(item_indices[:pool] >= 0))
     item_indices, scores = item_indices[:n_items], scores[:n_items]
@@ -133,12 +134,15 @@ def _finish(
         chosen = diversify(job.serving.student.item_vectors(item_indices), scores, job.limit, job.diversity)
         item_indices, scores = item_indices[chosen], scores[chosen]
     item_indices, scores = item_indices[: job.limit], scores[: job.limit]
-    explanations = _explain(job, vector, item_indices) if job.is_explained else None
-    return Scored(item_indices, scores, vector, vector_seconds, explanations)
+    explanations = None
+    if job.explained is not None:
+        explanations = _explain(job.serving, job.explained, asked.vector, item_indices)
+    return Scored(item_indices, scores, asked, explanations=explanations)
 
 
-def _explain(job: ScoringJob, vector: Floats, item_indices: Indices) -> list[Explanation]:
-    student, shares = job.serving.student, job.serving.bundle.member_shares
-    reasons = explain(student, job.history, item_indices)
-    members = shares.strongest(student, vector, job.history, item_indices)
+def _explain(
+    serving: ServingBundle, history: History, vector: Floats, item_indices: Indices
+) -> list[Explanation]:
+    reasons = explain(serving.student, history, item_indices)
+    members = serving.bundle.member_shares.strongest(serving.student, vector, history, item_indices)
     return [Explanation(*each) for each in zip(reasons, members, strict=True)]

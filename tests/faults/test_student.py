@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.student import Ranked
+from models.scan import Ranked
 from tests.support.service import Running, ids_of
 
 

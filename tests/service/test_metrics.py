@@ -33,14 +33,31 @@ async def test_answers_are_counted_by_route_tier_and_status(service: Running) ->
     assert service.metric("stillroom_requests_total", **{**counted, "route": "recommend_batch"}) == 2
 
 
+async def test_batch_that_fails_late_is_counted_as_one_failure(service: Running) -> None:
+    requests: list[object] = [{}] * 20
+    late = [*requests, {"session": [{"item_id": "item-1", "time": 2**40}]}]
+    response = await service.client.post("/recommend/batch", json={"requests": late})
+    assert response.status_code == 422
+    failed = {"route": "recommend_batch", "tier": "none", "status": "422"}
+    assert service.metric("stillroom_requests_total", **failed) == 1
+    assert service.metric("stillroom_requests_total", **{**failed, "tier": "student"}) == 0
+
+
 async def test_every_stage_is_timed_once_a_request(service: Running) -> None:
     await service.recommend(user_id="user-1")
     for stage in STAGES:
         assert service.metric("stillroom_stage_seconds_count", stage=stage) == 1, stage
 
 
-async def test_buckets_surround_the_deadline() -> None:
-    assert [1000 * bound for bound in STAGE_BUCKETS] == pytest.approx([1, 2, 5, 10, 20, 35, 50, 75, 100])
+def test_buckets_tell_good_days_apart_and_surround_the_deadline() -> None:
+    milliseconds = [1000 * bound for bound in STAGE_BUCKETS]
+    assert milliseconds[:7] == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
+    assert milliseconds[7:] == pytest.approx([2, 5, 10, 20, 35, 50, 75, 100, 250])
+
+
+async def test_requests_at_work_are_shown_while_they_are(service: Running) -> None:
+    service.parts.permits.take(3)
+    assert service.metric("stillroom_in_flight") == 3
 
 
 async def test_layers_that_knew_the_person_are_counted(service: Running) -> None:
@@ -80,4 +97,5 @@ def test_several_workers_answer_for_all(store: Path) -> None:
             text = httpx.get(f"{service.url}/metrics").text
             counted = samples(text, "stillroom_requests_total")
             assert counted[("recommend", "200", "student")] == n_requests
+            assert samples(text, "stillroom_stage_seconds_count")[("score",)] == n_requests
             assert list(samples(text, "stillroom_bundle_info").values()) == [1.0]

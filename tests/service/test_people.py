@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from redis.asyncio import Redis
@@ -182,11 +182,91 @@ async def test_person_in_memory_is_read_again_after_a_while(
     assert found.person.history.item_indices.tolist() == [2]
 
 
+async def test_what_was_made_of_a_person_is_kept_while_nobody_writes_to_redis(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        people = people_with(redis, max_age_seconds=-1.0)  # always too old
+        first = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert again.person is first.person
+    assert again.layer == "redis"
+
+
+async def test_person_holds_what_the_student_reads_and_what_they_saw(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        person = (await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
+    assert person.seen.tolist() == [2, 3]
+    assert person.encoded.item_rows.tolist() == [4, 3]
+    assert person.history.times.tolist() == [1_800_000_000, 1_800_000_001]
+    assert person.asked is not None
+    assert person.asked.vector.tolist() == [0.5] * 4
+
+
+async def test_person_without_a_vector_gets_one_that_is_no_row_of_a_batch(serving: ServingBundle) -> None:
+    people = people_with(None)
+    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.asked is None
+    batch = np.full((8, 4), 0.1, np.float32)
+    people.remember("user-1", found.person, batch[3], serving)
+    known = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
+    assert known.vector is not None
+    assert known.vector.base is None
+    assert known.vector.tolist() == np.full(4, 0.1, np.float16).tolist()
+    assert known.asked is not None
+    assert known.asked.vector is known.vector
+
+
+async def test_items_this_bundle_does_not_know_are_kept_for_the_next_one(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    person = stored_person(serving, 2, 3, 4)
+    keys = person.events.keys.copy()
+    keys[1] = 1 << 63
+    strange = StoredPerson(
+        StoredEvents(keys, person.events.times, person.events.kinds), person.vector, person.tag
+    )
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(strange))
+        found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.seen.tolist() == [2, 4]
+    assert found.person.history.times.tolist() == [1_800_000_000, 1_800_000_002]
+    assert found.person.events.keys.tolist() == keys.tolist()
+
+
+async def test_blob_of_another_version_of_the_code_is_a_quiet_miss(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with raw(redis_server) as client, connected(redis_server) as redis:
+        await client.set(KEY_PREFIX + "user-1", b"SRH\x01" + b"\0" * 300)
+        metrics = Metrics()
+        people = People(PeopleInMemory(2**20), redis, metrics, max_age_seconds=1000.0)
+        found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        people.remember("user-1", found.person, np.zeros(4, np.float32), serving)
+    assert found.layer == "bundle"
+    assert metrics.registry.get_sample_value("stillroom_corrupt_blobs_total") == 0
+    async with raw(redis_server) as client:
+        blob = await client.get(KEY_PREFIX + "user-1")
+    assert isinstance(blob, bytes)
+    assert len(decode_person(blob).events) == 3
+
+
+async def test_nobody_in_particular_is_the_same_object_each_time(serving: ServingBundle) -> None:
+    people = people_with(None)
+    first, again = [await people.find(None, serving, RequestClock(CLOCK_SECONDS)) for _ in range(2)]
+    assert first.person is again.person
+    assert first.person.asked is not None
+
+
 async def test_events_in_memory_outlive_the_bundle_they_were_read_under(serving: ServingBundle) -> None:
     people = people_with(None)
     found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
-    events = stored_person(serving, 2, 3).events
-    people._memory.put("nobody", replace(found.person, events=events, version="an older one"))
+    blob = encode_person(stored_person(serving, 2, 3))
+    people._memory.put("nobody", msgspec.structs.replace(found.person, blob=blob, version="an older one"))
     found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2, 3]
     assert found.person.vector is None

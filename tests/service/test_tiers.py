@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from models.bundle import read_bundle
-from models.history import Event, History
+from models.history import Event, History, encode_history
 from service.masks import Masks
 from service.schemas import Filter
 from service.serving import ServingBundle
 from service.tiers import LastGoodAnswers, Ranking, fall_back
 from tests.support.bundles import N_ITEMS, tiny_bundle
 
-NOTHING = History.empty()
+NOTHING = encode_history(History.empty())
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def serving(tmp_path: Path) -> ServingBundle:
 
 
 def masks(serving: ServingBundle, *excluded: int, wanted: Filter | None = None) -> Masks:
-    return Masks.build(serving, NOTHING, [f"item-{index}" for index in excluded], wanted)
+    return Masks(excluded=np.array(excluded, np.int32), allowed=serving.allowed(wanted))
 
 
 def last_good(*item_indices: int) -> Ranking:
     return Ranking(np.array(item_indices, np.int32), np.ones(len(item_indices), np.float32), "last_good")
 
 
-IN_BLOCK_3 = History.from_events([Event(3, 1), Event(7, 2), Event(0, 3)])
+IN_BLOCK_3 = encode_history(History.from_events([Event(3, 1), Event(7, 2), Event(0, 3)]))
 
 
 def test_last_good_answer_comes_first(serving: ServingBundle) -> None:

@@ -1,0 +1,44 @@
+"""FastAPI with a short way in for the POST routes.
+
+FastAPI's own way to a route (two middlewares, an exit stack, the router) costs a request 20 µs of CPU, where a bare
+uvicorn echo costs 30 in all. A hot route is an ASGI app of its own and uses nothing of that, so it is called at once.
+It stays in the routing table too: wrong methods, paths under a prefix and whatever a middleware wraps take the usual
+way and come to the same endpoint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class FastPathApp(FastAPI):
+    """A FastAPI app; `add_hot_route` is what it has more."""
+
+    def __init__(self, **options: Any) -> None:
+        """Raises TypeError for dependencies of the whole app, which a hot route would pass by."""
+        if options.get("dependencies"):
+            raise TypeError("hot routes resolve no dependencies; give them to the routes that need them")
+        super().__init__(**options)
+        self._hot: dict[str, ASGIApp] = {}
+
+    def add_hot_route(self, path: str, endpoint: ASGIApp) -> None:
+        """POST of exactly this path goes to the endpoint, an object that answers every error itself. (Starlette takes
+        a function for one of its handlers.)
+
+        Once the app has a middleware, hot routes take the usual way through it.
+        """
+        self.router.routes.append(Route(path, endpoint, methods=["POST"]))
+        self._hot[path] = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a hot route, or hand over to FastAPI."""
+        if scope["type"] == "http" and scope["method"] == "POST" and not self.user_middleware:
+            endpoint = self._hot.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)

@@ -1,0 +1,89 @@
+"""Quick jobs, scored on the event loop itself: all that came in during one turn of the loop together.
+
+A search takes a fraction of a millisecond, and handing it to a thread and back costs 31 to 47 µs of it, and up to 5
+ms of waiting for the interpreter. There is no timer: the batch is what has arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Generic, NamedTuple, TypeVar
+
+from service.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class _Waiter(NamedTuple, Generic[Job, Result]):
+    job: Job
+    expires_at: float
+    future: asyncio.Future[Result]
+
+
+class TurnBatcher(Generic[Job, Result]):
+    """run: jobs to results in the same order. max_batch: after so many the loop gets its turn."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Job]], Sequence[Result]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        on_batch: Callable[[int], object] = lambda size: None,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._on_batch = on_batch
+        self._waiting: list[_Waiter[Job, Result]] = []
+
+    def submit(self, job: Job, expires_at: float) -> asyncio.Future[Result]:
+        """Queue a job. A future that is done (cancelled) before its turn is dropped unscored.
+
+        expires_at: `perf_counter`; from then on it is not scored any more. Raises ScorerOverloaded. The future gets
+        what `run` returned, DeadlineExceeded or StudentFailed.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise ScorerOverloaded(f"{self._max_waiting} requests wait for the scorer already")
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._take_turn, loop)
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append(_Waiter(job, expires_at, future))
+        return future
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
+        if self._waiting:
+            loop.call_soon(self._take_turn, loop)
+        now = perf_counter()
+        batch = []
+        for waiter in turn:
+            if waiter.future.done():
+                continue
+            if waiter.expires_at < now:
+                waiter.future.set_exception(DeadlineExceeded("its turn came too late"))
+            else:
+                batch.append(waiter)
+        if batch:
+            self._serve(batch)
+
+    def _serve(self, batch: list[_Waiter[Job, Result]]) -> None:
+        self._on_batch(len(batch))
+        try:
+            results = self._run([waiter.job for waiter in batch])
+        except Exception as error:
+            logger.exception("a batch of %d could not be scored", len(batch))
+            failure = StudentFailed("the student could not score the batch")
+            failure.__cause__ = error
+            for waiter in batch:
+                waiter.future.set_exception(failure)
+        else:
+            for waiter, result in zip(batch, results, strict=True):
+                waiter.future.set_result(result)

@@ -20,6 +20,14 @@ RUN --mount=type=bind,source=deploy/wheels,target=/wheels \
     python requirements.py > service.txt \
     && python -m pip --python /opt/venv/bin/python install --find-links /wheels -c constraints.txt -r service.txt
 
+# The one compiled part: the search of the catalogue. No flag names a processor, so the image runs on any of its kind.
+FROM ${BASE} AS code
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY pyproject.toml deploy/build_extensions.py ./
+COPY models models
+RUN python build_extensions.py
+
 FROM builder AS training-builder
 RUN --mount=type=bind,source=deploy/wheels,target=/wheels \
     python requirements.py training > training.txt \
@@ -42,7 +50,7 @@ FROM runtime AS training
 # implicit's wheel links against the system's OpenMP, which slim images lack.
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 COPY --from=training-builder /opt/venv /opt/venv
-COPY models models
+COPY --from=code /build/models models
 COPY training training
 COPY deploy/fill-store.sh .
 USER 10001:10001
@@ -50,7 +58,7 @@ CMD ["python", "-m", "training", "--help"]
 
 FROM runtime AS service
 COPY --from=builder /opt/venv /opt/venv
-COPY models models
+COPY --from=code /build/models models
 COPY service service
 RUN python -m compileall -q models service
 ENV STILLROOM_HOST=0.0.0.0 STILLROOM_STORE=/store

@@ -1,7 +1,7 @@
 # One name for each thing one does here. `make` alone lists them; CI calls the same names.
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
-# RUN_FOLDER (runs/latest, for report), LOAD_ARGS (for load), TRAIN_ARGS (for train),
+# RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
 # EVALUATE_ARGS (for report with DATA),
 # DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
 # STILLROOM_* in the environment reach the service unchanged.
@@ -17,7 +17,9 @@ DATA ?=
 RUN_FOLDER ?= runs/latest
 TRAIN_ARGS ?=
 EVALUATE_ARGS ?=
+WARM_ARGS ?=
 LOAD_ARGS ?=
+BENCH_ARGS ?=
 TEST_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 # At once, since STILLROOM_STORE is set from it below.
@@ -27,7 +29,7 @@ endif
 
 export OMP_NUM_THREADS ?= 2
 export ORT_DISABLE_TELEMETRY ?= 1
-up serve load: export STILLROOM_STORE = $(STORE)
+up serve warm load: export STILLROOM_STORE = $(STORE)
 
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -35,7 +37,7 @@ RUN_ENV := $(VENV)/.installed-training
 FULL_ENV := $(VENV)/.installed-everything
 say = @printf '\033[1m%s\033[0m\n' $(1)
 
-.PHONY: help up test check train report serve load compose-test openapi clean
+.PHONY: help up test check train report serve warm load bench compose-test openapi clean
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
@@ -80,12 +82,19 @@ serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variabl
 	$(call say,'serve: the current bundle; settings from STILLROOM_*')
 	@exec $(PY) -m service
 
+warm: $(RUN_ENV) ## Fill Redis (STILLROOM_REDIS_URL) with the people of the current bundle; never overwrites what is newer
+	@exec $(PY) -m service.warm $(WARM_ARGS)
+
 load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its own; writes reports/load.json
 	@mkdir -p reports
 	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/load-people.txt
 	@$(PY) -m models ids --items --limit 20000 --store '$(STORE)' >reports/load-items.txt
 	$(call say,'load: Locust at a constant rate; result in reports/load.json')
 	@$(PY) -m loadtest --people reports/load-people.txt --items reports/load-items.txt $(LOAD_ARGS)
+
+bench: $(FULL_ENV) ## Speed and scale beside an echo and other stacks; half an hour, BENCH_ARGS=--quick; reports/bench.json
+	$(call say,'bench: keeps bundles in data/bench and peers in .venv-peers; result in reports/bench.json and bench.html')
+	@$(PY) -m loadtest.bench $(BENCH_ARGS)
 
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py
@@ -121,12 +130,12 @@ endef
 $(VENV)/bin/python:
 	@$(call find_python); echo "environment: $$($$python --version) in $(VENV)"; $$python -m venv '$(VENV)'
 
-$(RUN_ENV): pyproject.toml constraints.txt | $(VENV)/bin/python
+$(RUN_ENV): pyproject.toml constraints.txt models/scan.c | $(VENV)/bin/python
 	@echo 'environment: installing what serving and training need (minutes the first time)'
 	@$(PIP_INSTALL) -e '.[training]'
 	@touch $@
 
-$(FULL_ENV): pyproject.toml constraints.txt | $(VENV)/bin/python
+$(FULL_ENV): pyproject.toml constraints.txt models/scan.c | $(VENV)/bin/python
 	@echo 'environment: installing everything, tests and load generator included (minutes the first time)'
 	@$(PIP_INSTALL) -e '.[training,loadtest,dev]'
 	@touch $@ $(RUN_ENV)

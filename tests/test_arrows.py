@@ -18,6 +18,8 @@ FORBIDDEN = {
     "service": {*HEAVY, "training", "loadtest", "locust"},
     "training": {"service", "loadtest", "fastapi", "redis", "locust"},
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
+    # They serve the bundle's own student on other stacks, each in an environment of its own.
+    "loadtest/peers": {"torch", "service", "training", "locust"},
 }
 
 SERVE_ONE_REQUEST_AND_PLACE_ONE_NEW_ITEM = """
@@ -46,23 +48,46 @@ print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-def imports_of(file: Path) -> set[str]:
-    """The top-level packages a file imports, wherever in the file."""
+def modules_of(file: Path) -> set[str]:
+    """The full names of the modules a file imports."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
+            found.add(node.module)
     return found
+
+
+def imports_of(file: Path) -> set[str]:
+    """The top-level packages a file imports, wherever in the file."""
+    return {name.partition(".")[0] for name in modules_of(file)}
+
+
+def room_of(file: Path) -> str:
+    """The innermost room that a file lies in."""
+    return max((room for room in FORBIDDEN if file.is_relative_to(ROOT / room)), key=len)
 
 
 @pytest.mark.parametrize("room", sorted(FORBIDDEN))
 def test_imports_follow_the_arrows(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
+    files = [file for file in sorted((ROOT / room).rglob("*.py")) if room_of(file) == room]
     assert files
     wrong = {str(file.relative_to(ROOT)): imports_of(file) & FORBIDDEN[room] for file in files}
     assert not {file: names for file, names in wrong.items() if names}
+
+
+def test_peers_take_nothing_of_the_load_test_but_each_other() -> None:
+    for file in (ROOT / "loadtest/peers").rglob("*.py"):
+        ours = {name for name in modules_of(file) if name.startswith("loadtest")}
+        assert all(name.startswith("loadtest.peers") for name in ours), file
+
+
+def test_of_peers_the_load_test_reads_the_setting_alone() -> None:
+    for file in (ROOT / "loadtest").rglob("*.py"):
+        if room_of(file) == "loadtest":
+            theirs = {name for name in modules_of(file) if name.startswith("loadtest.peers")}
+            assert theirs <= {"loadtest.peers.setting"}, file
 
 
 def test_serving_loads_no_training_library(store: Path) -> None:

@@ -93,8 +93,12 @@ def test_images_run_as_a_fixed_user(name: str) -> None:
 
 
 def test_service_image_gets_no_training_code() -> None:
-    assert re.findall(r"^COPY (?!--from)(\S+)", stage("service"), re.MULTILINE) == ["models", "service"]
-    assert "--from=builder" in stage("service")
+    assert re.findall(r"^COPY (?!--from)(\S+)", stage("service"), re.MULTILINE) == ["service"]
+    assert re.findall(r"^COPY --from=(\S+ \S+)", stage("service"), re.MULTILINE) == [
+        "builder /opt/venv",
+        "code /build/models",
+    ]
+    assert "training" not in stage("code")
 
 
 def test_service_is_what_a_plain_build_makes() -> None:

@@ -1,0 +1,79 @@
+"""What an answer costs and how long it takes, beside an echo and beside peers. Writes reports/bench.json."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from loadtest.bench.bundles import parse_size
+from loadtest.bench.environments import PEERS
+from loadtest.bench.plan import Plan
+from loadtest.bench.report import summary_lines, write_report
+from loadtest.bench.run import Run
+from loadtest.errors import LoadTestError
+
+EXIT_MISSED, EXIT_FAILED = 1, 2
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+
+@app.command(help=__doc__)
+def main(
+    sizes: Annotated[str, typer.Option(help="Items in the catalogue.")] = "10k,100k,1m",
+    people: Annotated[str, typer.Option(help="People in each of these bundles.")] = "1m",
+    people_sweep: Annotated[str, typer.Option(help="People beside the largest; '' for none.")] = "10k,1m,10m",
+    store: Annotated[Path | None, typer.Option(help="Measure this store alone, no generated bundle.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Of which medians are taken.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure other stacks.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Short rounds, to see that it works.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bound is missed.")] = False,
+    out: Annotated[Path, typer.Option(help="The report; a page lies beside it.")] = Path(
+        "reports/bench.json"
+    ),
+) -> None:
+    """Run, write, print. Exits with 2 if a part failed to run."""
+    plan = Plan(
+        sizes=_sizes(sizes),
+        n_people=parse_size(people),
+        people_sweep=_sizes(people_sweep),
+        store=store,
+        n_rounds=rounds,
+        peers=PEERS if peers else (),
+        logs=out.parent / "bench-logs",
+    )
+    plan = plan.quick() if quick else plan
+    started_at = monotonic()
+    typer.echo(
+        f"bench: about {plan.estimated_minutes():.0f} minutes, and what bundles and environments still to be "
+        f"made take; server on core {plan.cores[0]}, generator on core {plan.cores[1]}"
+    )
+    report = Run(
+        plan, lambda line: typer.echo(f"bench: {(monotonic() - started_at) / 60:5.1f} min  {line}")
+    ).measure()
+    page = write_report(report, out)
+    for line in summary_lines(report):
+        typer.echo(line)
+    typer.echo(f"bench: {(monotonic() - started_at) / 60:.0f} minutes; all of it in {out}, a page in {page}")
+    if report["errors"]:
+        raise typer.Exit(EXIT_FAILED)
+    if check and not all(each["is_met"] for each in report["verdicts"]):
+        raise typer.Exit(EXIT_MISSED)
+
+
+def _sizes(words: str) -> tuple[int, ...]:
+    return tuple(parse_size(each) for each in words.split(",") if each)
+
+
+if __name__ == "__main__":
+    # Ends as an exception does, so that no server is left behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        app()
+    except LoadTestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,165 @@
+"""Rounds: what a server did for a second or two, and what it cost. Ratios are medians over interleaved rounds."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, TypeVar
+
+import uvloop
+
+from loadtest.bench.answers import STUDENT_MARK, look_at
+from loadtest.bench.closed_loop import run_closed_loop
+from loadtest.bench.errors import BenchFailed
+from loadtest.bench.questions import LIMIT, PLAIN
+from loadtest.bench.servers import HasCpu
+from loadtest.verdict import percentile
+
+N_CONNECTIONS = 64
+"""In the closed loop: enough that the server never waits for the client."""
+
+MAX_SIMPLER_SHARE = 0.001
+MAX_DEGRADED_SHARE = 0.1
+"""Of the sampled ones. Where a busy machine delays a read of Redis, an answer calls itself degraded and is the
+student's all the same.
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round as it goes into the report. n_answers: recommendations, sixteen in a reply of a batch.
+
+    per_second: answers within the time asked, a second of wall clock. n_short, n_degraded: of n_looked_at replies
+    that were parsed in full; n_unmarked: of all replies, those in which no answer is the student's. beside: the peer
+    that took turns with it, if one did. number: below 0 for what counts in no figure.
+    """
+
+    size: str
+    server: str
+    scenario: str
+    number: int
+    n_answers: int
+    n_failed: int
+    n_unmarked: int
+    n_looked_at: int
+    n_short: int
+    n_degraded: int
+    cpu_seconds: float
+    seconds: float
+    per_second: float
+    p50_ms: float
+    beside: str = ""
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Answers a second of the server's CPU."""
+        return self.n_answers / self.cpu_seconds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to run. is_marked: answers must come from the student, as only the service says they do."""
+
+    size: str
+    server_name: str
+    scenario: str
+    requests: Iterator[bytes]
+    n_answers: int = 1
+    is_marked: bool = False
+    n_connections: int = N_CONNECTIONS
+    n_items: int = LIMIT
+    beside: str = ""
+
+
+def run_round(server: HasCpu, asked: Asked, number: int, seconds: float) -> Round:
+    """One closed-loop round. Raises BenchFailed where nothing came or the CPU cannot be told."""
+    mark = STUDENT_MARK if asked.is_marked else b""
+    before = server.cpu_seconds()
+    with no_garbage_pauses():
+        result = run_on_uvloop(
+            run_closed_loop(server.port, asked.requests, seconds, asked.n_connections, mark)
+        )
+    cpu_seconds = server.cpu_seconds() - before
+    if not result.n_replies or cpu_seconds <= 0:
+        raise BenchFailed(
+            f"{asked.server_name}, {asked.scenario}: {result.n_replies} replies for {cpu_seconds:g} CPU seconds"
+        )
+    looked = look_at(result.samples, asked.n_items) if not result.n_failed else None
+    return Round(
+        asked.size,
+        asked.server_name,
+        asked.scenario,
+        number,
+        n_answers=result.n_replies * asked.n_answers,
+        n_failed=result.n_failed,
+        n_unmarked=result.n_unmarked,
+        n_looked_at=looked.n_replies if looked else 0,
+        n_short=looked.n_short if looked else 0,
+        n_degraded=looked.n_degraded if looked else 0,
+        cpu_seconds=round(cpu_seconds, 3),
+        seconds=round(result.seconds, 4),
+        per_second=round(result.n_in_time * asked.n_answers / seconds, 1),
+        p50_ms=round(1000 * percentile(sorted(result.latencies), 0.5), 4),
+        beside=asked.beside,
+    )
+
+
+def of(
+    rounds: Sequence[Round], size: str, server: str, scenario: str = PLAIN, beside: str = ""
+) -> list[Round]:
+    """The rounds of one thing that count, by number. Raises BenchFailed if there are none."""
+    wanted = (size, server, scenario, beside)
+    found = [
+        each
+        for each in rounds
+        if each.number >= 0 and (each.size, each.server, each.scenario, each.beside) == wanted
+    ]
+    if not found:
+        raise BenchFailed(f"no rounds of {server}, {scenario} at {size}")
+    return found
+
+
+def median_ratio(ours: Sequence[Round], theirs: Sequence[Round]) -> float:
+    """Median over rounds of answers a CPU second, ours over theirs, each pair measured one after the other."""
+    by_number = {each.number: each for each in theirs}
+    ratios = [each.per_cpu_second / by_number[each.number].per_cpu_second for each in ours]
+    return median(ratios)
+
+
+def check_sound(rounds: Sequence[Round]) -> None:
+    """Raises BenchFailed for rounds with failed requests, with more than a few answers from a simpler tier, or with
+    many that the service calls degraded: they cost less than what is being measured.
+    """
+    for each in rounds:
+        where = f"{each.server}, {each.scenario}, {each.size}, round {each.number}"
+        if each.n_failed:
+            raise BenchFailed(f"{where}: {each.n_failed} of {each.n_answers} requests failed")
+        if each.n_unmarked > MAX_SIMPLER_SHARE * each.n_answers:
+            raise BenchFailed(
+                f"{where}: {each.n_unmarked} of {each.n_answers} answers came from a simpler tier"
+            )
+        if each.n_degraded > MAX_DEGRADED_SHARE * each.n_looked_at:
+            raise BenchFailed(
+                f"{where}: {each.n_degraded} of {each.n_looked_at} sampled answers are degraded"
+            )
+
+
+def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the loop that the client is written for."""
+    return uvloop.run(work)
+
+
+@contextmanager
+def no_garbage_pauses() -> Iterator[None]:
+    """The client's own collector must not look like a slow server."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

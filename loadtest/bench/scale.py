@@ -1,0 +1,123 @@
+"""What grows with the shop and what does not: start, memory, disk, throughput, by items and by people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from statistics import median
+from time import monotonic, sleep
+from typing import Any
+
+from loadtest.bench.bundles import Shop
+from loadtest.bench.errors import BenchFailed
+from loadtest.bench.plan import Plan
+from loadtest.bench.processes import Memory, memory_of
+from loadtest.bench.questions import SCENARIOS
+from loadtest.bench.rounds import Round, check_sound, of
+from loadtest.bench.servers import CountedService
+from loadtest.bench.size import OURS, WARM_UP, SizeBench, open_bench
+from loadtest.servers import HOST, is_ready
+
+N_READY_IN_A_ROW = 40
+"""Fresh connections that must all find the service ready, before every worker counts as ready."""
+
+WAIT_SECONDS = 180.0
+
+
+def measure_start_and_memory(shop: Shop, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds from process start to ready, with the bundle's files out of the page cache and in it, on all cores;
+    and the memory of a worker that shares the bundle with another one.
+    """
+    say(f"{shop.n_items:,} items, {shop.n_people:,} people: start and memory")
+    log = plan.logs / shop.store.name / "start.log"
+    forget_pages(shop)
+    seconds = []
+    for _ in range(2):
+        with CountedService(log, None, shop.store, "") as service:
+            seconds.append(round(service.seconds_to_ready, 2))
+            [alone] = _workers(service, 1)
+    with CountedService(log, None, shop.store, "", n_workers=2) as service:
+        wait_until_all_ready(service)
+        workers = _workers(service, 2)
+    return {
+        "n_items": shop.n_items,
+        "n_people": shop.n_people,
+        "bundle_bytes": shop.bundle_bytes(),
+        "seconds_to_ready_cold": seconds[0],
+        "seconds_to_ready_warm": seconds[1],
+        "one_worker": asdict(alone),
+        "further_worker": asdict(max(workers, key=lambda each: each.private_bytes)),
+    }
+
+
+def measure_people_sweep(shops: list[Shop], plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Throughput and p50 of services that differ in the number of people alone, all running at once and asked in
+    turn; answers a CPU second relative to the first.
+    """
+    say(f"throughput beside {', '.join(f'{shop.n_people:,}' for shop in shops)} people")
+    with ExitStack() as stack:
+        benches = [open_bench(stack, shop, plan) for shop in shops]
+        for bench in benches:
+            bench.warm_up()
+        for number in range(plan.n_rounds):
+            for bench in benches:
+                check_sound([bench.ask(bench.ours, OURS, SCENARIOS[0], number, plan.round_seconds)])
+        alone = [
+            bench.ask(bench.ours, OURS, SCENARIOS[0], WARM_UP, plan.alone_seconds, n_connections=1)
+            for bench in benches
+        ]
+    first = _plain(benches[0])
+    return [
+        _sweep_row(bench, _plain(bench), first, each.p50_ms)
+        for bench, each in zip(benches, alone, strict=True)
+    ]
+
+
+def forget_pages(shop: Shop) -> None:
+    """Ask the kernel to drop a bundle's files from the page cache; pages that somebody has mapped stay."""
+    for file in (shop.store / str(shop.manifest["version"])).iterdir():
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+
+
+def wait_until_all_ready(service: CountedService) -> None:
+    """Workers share a socket, so only many connections tell. Raises BenchFailed after three minutes."""
+    give_up_at, in_a_row = monotonic() + WAIT_SECONDS, 0
+    while in_a_row < N_READY_IN_A_ROW:
+        if monotonic() > give_up_at:
+            raise BenchFailed(f"a worker was not ready within {WAIT_SECONDS:g} s")
+        is_one_ready = is_ready(f"{HOST}:{service.port}")
+        in_a_row = in_a_row + 1 if is_one_ready else 0
+        if not is_one_ready:
+            sleep(0.2)
+
+
+def _workers(service: CountedService, n_workers: int) -> list[Memory]:
+    """The workers: with several, the largest processes beside the one that watches them."""
+    first, *others = service.processes()
+    memories = [memory_of(pid) for pid in (others if n_workers > 1 else [first])]
+    memories.sort(key=lambda each: each.resident_bytes, reverse=True)
+    if len(memories) < n_workers:
+        raise BenchFailed(f"{len(memories)} workers run where {n_workers} should")
+    return memories[:n_workers]
+
+
+def _plain(bench: SizeBench) -> list[Round]:
+    return of(bench.rounds, bench.shop.size, OURS)
+
+
+def _sweep_row(bench: SizeBench, rounds: list[Round], first: list[Round], p50_ms: float) -> dict[str, Any]:
+    per_cpu_second = median(each.per_cpu_second for each in rounds)
+    return {
+        "n_items": bench.shop.n_items,
+        "n_people": bench.shop.n_people,
+        "answers_per_cpu_second": round(per_cpu_second, 1),
+        "relative_to_first": round(per_cpu_second / median(each.per_cpu_second for each in first), 4),
+        "p50_ms": p50_ms,
+        "rounds": [asdict(each) for each in rounds],
+    }

@@ -1,0 +1,168 @@
+"""The servers of the bench, each on the core it is given and counted with all of its processes."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+from loadtest.bench.answers import ask
+from loadtest.bench.echo import BODY_VARIABLE
+from loadtest.bench.errors import BenchFailed
+from loadtest.bench.processes import MARK_VARIABLE, cpu_seconds, end_family, family, running_on
+from loadtest.peers.setting import PeerSetting
+from loadtest.servers import HOST, Redis, Server, free_port, is_ready
+
+ROOT = Path(__file__).parents[2]
+
+SERVICE_VARIABLES = {
+    "STILLROOM_DEADLINE_MS": "1000",
+    "STILLROOM_MAX_IN_FLIGHT": "4096",
+    "STILLROOM_MAX_WAITING": "4096",
+    "STILLROOM_DRAIN_SECONDS": "0",
+    "STILLROOM_LOG_LEVEL": "warning",
+}
+"""All else is as shipped. A slow answer shall show as slow, not turn into a simpler one or into a 429, so the
+deadline and the limits of what may wait are out of the way. Nobody watches readiness, so draining gains nothing.
+"""
+
+
+class Counted(Server):
+    """A server whose processes carry a mark, run on one core and are all gone afterwards.
+
+    seconds_to_ready: from the start of the process until it said it was ready.
+    """
+
+    def __init__(self, port: int, log: Path, core: int | None) -> None:
+        super().__init__(port, log)
+        self.core = core
+        self.mark = secrets.token_hex(8)
+        self.seconds_to_ready = 0.0
+
+    def environment(self) -> Mapping[str, str]:
+        """The mark, beside what the server itself wants."""
+        return {**super().environment(), MARK_VARIABLE: self.mark, "PYTHONPATH": str(ROOT)}
+
+    def start(self) -> None:
+        """As `Server.start`, on its core."""
+        started_at = monotonic()
+        with running_on(self.core):
+            super().start()
+        self.seconds_to_ready = monotonic() - started_at
+
+    def stop(self) -> None:
+        """Also whoever detached themselves."""
+        super().stop()
+        end_family(self.mark)
+
+    def processes(self) -> list[int]:
+        """Ids of all processes, oldest first."""
+        return family(self.mark)
+
+    def cpu_seconds(self) -> float:
+        """Of all processes since their start."""
+        return cpu_seconds(self.processes())
+
+
+class CountedRedis(Counted, Redis):
+    """Redis; it stays beside the generator and costs the server's core nothing."""
+
+
+class CountedService(Counted):
+    """Our service on a store of its own. redis_url: empty runs without Redis."""
+
+    name = "the service"
+    ready_seconds = 180.0
+
+    def __init__(
+        self, log: Path, core: int | None, store: Path, redis_url: str, *, n_workers: int = 1
+    ) -> None:
+        super().__init__(free_port(), log, core)
+        self._where = {
+            "STILLROOM_HOST": HOST,
+            "STILLROOM_PORT": str(self.port),
+            "STILLROOM_REDIS_URL": redis_url,
+            "STILLROOM_STORE": str(store),
+            "STILLROOM_WORKERS": str(n_workers),
+        }
+
+    def command(self) -> list[str]:
+        """As an operator starts it."""
+        return [sys.executable, "-m", "service"]
+
+    def environment(self) -> Mapping[str, str]:
+        """The store and the settings of the bench."""
+        return {**super().environment(), **SERVICE_VARIABLES, **self._where}
+
+    def answers(self) -> bool:
+        """Ask /health/ready."""
+        return is_ready(f"{HOST}:{self.port}")
+
+
+class Echo(Counted):
+    """Bare uvicorn, tuned as the service's is, with a reply of the same size."""
+
+    name = "the echo"
+
+    def __init__(self, log: Path, core: int | None, body: Path) -> None:
+        super().__init__(free_port(), log, core)
+        self._body = body
+
+    def command(self) -> list[str]:
+        """uvicorn's own command line."""
+        tuned = "--factory --loop uvloop --http httptools --ws none --lifespan off --no-access-log --no-server-header"
+        where = ["--host", HOST, "--port", str(self.port), "--log-level", "warning"]
+        return [sys.executable, "-m", "uvicorn", "loadtest.bench.echo:create_echo", *tuned.split(), *where]
+
+    def environment(self) -> Mapping[str, str]:
+        """What to answer with."""
+        return {**super().environment(), BODY_VARIABLE: str(self._body)}
+
+    def answers(self) -> bool:
+        """It answers with a body that looks like an answer, since it is a copy of one."""
+        return bool(ask(self.port, "anybody", 1))
+
+
+class PeerServer(Counted):
+    """Somebody else's way to serve, from an environment of its own.
+
+    setting: what the peer reads from its environment. probe: a user id that it must know.
+    """
+
+    ready_seconds = 120.0
+
+    def __init__(
+        self, name: str, python: Path, log: Path, core: int | None, setting: PeerSetting, probe: str
+    ) -> None:
+        super().__init__(setting.port, log, core)
+        self.name = name
+        self._python = python
+        self._setting = setting
+        self._probe = probe
+
+    def command(self) -> list[str]:
+        """The peer's own module, under its own interpreter."""
+        return [str(self._python), "-m", f"loadtest.peers.{self.name}.server"]
+
+    def environment(self) -> Mapping[str, str]:
+        """One BLAS thread: there is one core."""
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        return {**super().environment(), **threads, **self._setting.environment()}
+
+    def answers(self) -> bool:
+        """Ready once it answers for somebody; what it answers is checked later."""
+        try:
+            return bool(ask(self.port, self._probe, 1))
+        except BenchFailed:  # a gateway's "not yet"
+            return False
+
+
+class HasCpu(Protocol):
+    """What a round needs of a server."""
+
+    port: int
+
+    def cpu_seconds(self) -> float: ...

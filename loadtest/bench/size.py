@@ -1,0 +1,211 @@
+"""One size of catalogue: our service beside an echo, all kinds of requests, the open loop, and where time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from loadtest.bench.answers import STUDENT_MARK, ask_for_body
+from loadtest.bench.bundles import Shop
+from loadtest.bench.errors import BenchFailed
+from loadtest.bench.open_loop import OpenResult, latency_figures, poisson_schedule, run_open_loop
+from loadtest.bench.plan import Plan
+from loadtest.bench.questions import COLD_HISTORY, LIMIT, PLAIN, SCENARIOS, Questions, Scenario
+from loadtest.bench.rounds import (
+    MAX_SIMPLER_SHARE,
+    N_CONNECTIONS,
+    Asked,
+    Round,
+    check_sound,
+    median_ratio,
+    no_garbage_pauses,
+    of,
+    run_on_uvloop,
+    run_round,
+)
+from loadtest.bench.servers import Counted, CountedRedis, CountedService, Echo
+from loadtest.bench.stages import mean_microseconds, read_stages
+from loadtest.servers import free_port
+
+OURS, ECHO = "stillroom", "echo"
+SATURATION_SHARE = 0.5
+WARM_UP = -1
+"""The number of rounds that are kept with the others and count in no figure."""
+
+
+@dataclass
+class SizeFigures:
+    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's."""
+
+    size: str
+    vs_bare: float = 0.0
+    open_loop: dict[str, Any] = field(default_factory=dict)
+    scenarios: dict[str, dict[str, float]] = field(default_factory=dict)
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass
+class SizeBench:
+    """Servers of one size, started together, and the rounds run so far."""
+
+    shop: Shop
+    plan: Plan
+    questions: Questions
+    redis: CountedRedis
+    ours: CountedService
+    rounds: list[Round] = field(default_factory=list)
+
+    def ask(
+        self,
+        server: Counted,
+        name: str,
+        scenario: Scenario,
+        number: int,
+        seconds: float,
+        *,
+        requests: Iterator[bytes] | None = None,
+        n_connections: int = N_CONNECTIONS,
+        beside: str = "",
+    ) -> Round:
+        """Run one round and keep it. requests: other than the scenario's usual ones."""
+        asked = Asked(
+            self.shop.size,
+            name,
+            scenario.name,
+            requests or self.questions.stream(scenario),
+            scenario.n_answers,
+            is_marked=name == OURS,
+            n_connections=n_connections,
+            n_items=0 if name == ECHO else LIMIT,
+            beside=beside,
+        )
+        done = run_round(server, asked, number, seconds)
+        self.rounds.append(done)
+        return done
+
+    def warm_up(self) -> None:
+        """Ask for every known person, twice: the first answer makes their vector, the second finds it."""
+        for _ in range(2):
+            everybody = self.questions.everybody_once()
+            self.ask(self.ours, OURS, SCENARIOS[0], WARM_UP, 120, requests=everybody, n_connections=16)
+
+
+def open_bench(stack: ExitStack, shop: Shop, plan: Plan) -> SizeBench:
+    """Start Redis and our service on a shop; they stop with the stack."""
+    server_core, client_core = plan.cores
+    log = plan.logs / shop.store.name
+    redis = stack.enter_context(CountedRedis(free_port(), log / "redis.log", client_core))
+    ours = stack.enter_context(CountedService(log / "service.log", server_core, shop.store, redis.url))
+    return SizeBench(shop, plan, Questions(shop.people(), shop.items(), plan.n_rounds + 1), redis, ours)
+
+
+def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
+    """All but the peers. Raises BenchFailed where a figure would not be what it says it is."""
+    figures = SizeFigures(bench.shop.size)
+    bench.warm_up()
+    with ExitStack() as stack:
+        log = bench.plan.logs / bench.shop.store.name
+        server_core, _ = bench.plan.cores
+        echo = stack.enter_context(Echo(log / "echo.log", server_core, _reply_file(bench, log)))
+        cold = stack.enter_context(
+            CountedService(log / "without-redis.log", server_core, bench.shop.store, "")
+        )
+        say(
+            f"{bench.shop.size}: {bench.plan.n_rounds} rounds of the echo and {len(SCENARIOS)} kinds of requests"
+        )
+        _closed_rounds(bench, echo, cold)
+        figures.scenarios, figures.stages["alone"] = _alone(bench, cold)
+        figures.vs_bare = vs_echo(bench)
+        _compare_scenarios(bench, figures.scenarios)
+        say(f"{bench.shop.size}: {figures.vs_bare:.3f} of the echo; open loop at half of saturation")
+        figures.open_loop, figures.stages["at_half_of_saturation"] = _open_loop(bench, echo)
+    return figures
+
+
+def vs_echo(bench: SizeBench) -> float:
+    """Our plain answers a CPU second over the echo's."""
+    ours, echo = (of(bench.rounds, bench.shop.size, name) for name in (OURS, ECHO))
+    return median_ratio(ours, echo)
+
+
+def _reply_file(bench: SizeBench, folder: Path) -> Path:
+    """A real answer of the service, for the echo to repeat: the one of median length among a few."""
+    bodies = [ask_for_body(bench.ours.port, user_id, LIMIT) for user_id in bench.questions.known[:25]]
+    file = folder / "reply.json"
+    file.write_bytes(sorted(bodies, key=len)[len(bodies) // 2])
+    return file
+
+
+def _closed_rounds(bench: SizeBench, echo: Echo, cold: CountedService) -> None:
+    """Everything in turn, round by round, so that a slow minute of the machine meets them all."""
+    seconds = bench.plan.round_seconds
+    for number in range(bench.plan.n_rounds):
+        bench.ask(echo, ECHO, SCENARIOS[0], number, seconds)
+        for scenario in SCENARIOS:
+            server = cold if scenario.name == COLD_HISTORY else bench.ours
+            check_sound([bench.ask(server, OURS, scenario, number, seconds)])
+
+
+def _alone(bench: SizeBench, cold: CountedService) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Each kind with one request at a time: its p50 without any queue; and the stages of the plain ones."""
+    figures: dict[str, dict[str, float]] = {}
+    stages: dict[str, float] = {}
+    for scenario in SCENARIOS:
+        server = cold if scenario.name == COLD_HISTORY else bench.ours
+        before = read_stages(server.port)
+        done = bench.ask(server, OURS, scenario, WARM_UP, bench.plan.alone_seconds, n_connections=1)
+        figures[scenario.name] = {"p50_ms": done.p50_ms, "share_of_day": scenario.share}
+        if scenario.name == PLAIN:
+            stages = mean_microseconds(before, read_stages(server.port))
+    return figures, stages
+
+
+def _compare_scenarios(bench: SizeBench, figures: dict[str, dict[str, float]]) -> None:
+    """Answers a CPU second of each kind, and its cost in plain answers."""
+    plain = of(bench.rounds, bench.shop.size, OURS)
+    for scenario in SCENARIOS:
+        rounds = of(bench.rounds, bench.shop.size, OURS, scenario.name)
+        n_looked_at = sum(each.n_looked_at for each in rounds)
+        figures[scenario.name] |= {
+            "answers_per_cpu_second": round(median(each.per_cpu_second for each in rounds), 1),
+            "relative_to_plain": round(median_ratio(rounds, plain), 4),
+            "cost_in_plain_answers": round(1 / median_ratio(rounds, plain), 3),
+            "full_share": round(1 - sum(each.n_short for each in rounds) / n_looked_at, 4),
+        }
+
+
+def blended_cost(scenarios: dict[str, dict[str, float]]) -> float:
+    """CPU of a mean answer of the assumed day, in plain answers."""
+    return sum(each["share_of_day"] * each["cost_in_plain_answers"] for each in scenarios.values())
+
+
+def _open_loop(bench: SizeBench, echo: Echo) -> tuple[dict[str, Any], dict[str, float]]:
+    """Stretches at half of our saturation; before each one of half the length to the echo at the same rate, which
+    shows what of the tail belongs to the machine.
+    """
+    saturation = median(each.per_second for each in of(bench.rounds, bench.shop.size, OURS))
+    rate = SATURATION_SHARE * saturation
+    results: dict[str, list[OpenResult]] = {OURS: [], ECHO: []}
+    before = read_stages(bench.ours.port)
+    for stretch in range(bench.plan.n_open_stretches):
+        for name, server, share in ((ECHO, echo, 0.5), (OURS, bench.ours, 1.0)):
+            due = poisson_schedule(rate, share * bench.plan.open_seconds, seed=stretch)
+            requests = bench.questions.stream(SCENARIOS[0])
+            mark = STUDENT_MARK if name == OURS else b""
+            with no_garbage_pauses():
+                results[name].append(run_on_uvloop(run_open_loop(server.port, due, requests, mark)))
+    stages = mean_microseconds(before, read_stages(bench.ours.port))
+    figures = {
+        "rate": round(rate, 1),
+        "saturation": round(saturation, 1),
+        **latency_figures(results[OURS]),
+        "stretches": [latency_figures([each]) for each in results[OURS]],
+        "echo": latency_figures(results[ECHO]),
+    }
+    if figures["degraded"] > MAX_SIMPLER_SHARE * figures["requests"]:
+        raise BenchFailed(f"open loop: {figures['degraded']} answers came from a simpler tier")
+    return figures, stages

@@ -1,0 +1,54 @@
+"""Where an answer's time goes, from the service's own histograms at /metrics: the difference over some rounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http.client import HTTPConnection
+
+from loadtest.bench.errors import BenchFailed
+from loadtest.servers import HOST
+
+_SAMPLE = re.compile(r'^stillroom_stage_seconds_(sum|count)\{stage="([^"]+)"\} (\S+)$', re.MULTILINE)
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class StageSums:
+    """Seconds and observations by stage since the service started."""
+
+    seconds: dict[str, float]
+    counts: dict[str, float]
+
+
+def parse_stages(exposition: str) -> StageSums:
+    """Raises BenchFailed for a text without stage histograms."""
+    found: dict[str, dict[str, float]] = {"sum": {}, "count": {}}
+    for kind, stage, value in _SAMPLE.findall(exposition):
+        found[kind][stage] = float(value)
+    if not found["sum"]:
+        raise BenchFailed("/metrics has no stillroom_stage_seconds")
+    return StageSums(found["sum"], found["count"])
+
+
+def read_stages(port: int) -> StageSums:
+    """Scrape a service of this machine."""
+    connection = HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.request("GET", "/metrics")
+        return parse_stages(connection.getresponse().read().decode())
+    finally:
+        connection.close()
+
+
+def mean_microseconds(before: StageSums, after: StageSums) -> dict[str, float]:
+    """Mean time a request by stage. Stages that not every request goes through count for all of them: together they
+    make the total. Raises BenchFailed where no request was booked in between.
+    """
+    n_requests = after.counts.get(TOTAL, 0.0) - before.counts.get(TOTAL, 0.0)
+    if n_requests <= 0:
+        raise BenchFailed("no request was booked between the two looks at /metrics")
+    return {
+        stage: round(1e6 * (seconds - before.seconds.get(stage, 0.0)) / n_requests, 2)
+        for stage, seconds in after.seconds.items()
+    }

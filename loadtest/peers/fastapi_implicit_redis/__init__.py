@@ -1,0 +1,1 @@
+"""What one writes first: FastAPI, pydantic, `implicit`'s own recommend, one awaited read of Redis."""

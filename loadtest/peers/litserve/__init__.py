@@ -1,0 +1,1 @@
+"""The same student under LitServe."""

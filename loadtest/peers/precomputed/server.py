@@ -1,0 +1,67 @@
+"""FastAPI + one Redis list a person, filled at the start: blind to this visit, to filters, to new events."""
+
+from __future__ import annotations
+
+import json
+
+import redis
+import redis.asyncio
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+
+from loadtest.peers.same_student import SameStudent
+from loadtest.peers.setting import PeerSetting
+
+N_KEPT = 20
+
+
+class RecommendRequest(BaseModel):
+    """Who asks, and for how many items."""
+
+    user_id: str = Field(min_length=1, max_length=256)
+    limit: int = Field(default=10, ge=1, le=N_KEPT)
+
+
+class Item(BaseModel):
+    """One recommended item."""
+
+    item_id: str
+    score: float
+    title: str | None
+
+
+class RecommendReply(BaseModel):
+    """Items, best first."""
+
+    items: list[Item]
+
+
+def fill(setting: PeerSetting) -> None:
+    """Everybody's list into Redis."""
+    student = SameStudent(setting)
+    pipeline = redis.Redis.from_url(setting.redis_url).pipeline(transaction=False)
+    for user_id in setting.read_people():
+        pipeline.delete(f"list:{user_id}")
+        if items := student.recommend(user_id, N_KEPT):
+            pipeline.rpush(f"list:{user_id}", *map(json.dumps, items))
+    pipeline.execute()
+
+
+def create_app(setting: PeerSetting) -> FastAPI:
+    """The app over lists that are there already."""
+    live = redis.asyncio.Redis.from_url(setting.redis_url)
+    app = FastAPI()
+
+    @app.post("/recommend")
+    async def recommend(asked: RecommendRequest) -> RecommendReply:
+        rows = await live.lrange(f"list:{asked.user_id}", 0, asked.limit - 1)
+        return RecommendReply(items=[Item.model_validate_json(row) for row in rows])
+
+    return app
+
+
+if __name__ == "__main__":
+    read = PeerSetting.read()
+    fill(read)
+    uvicorn.run(create_app(read), host="127.0.0.1", port=read.port, access_log=False, log_level="warning")

@@ -1,0 +1,50 @@
+"""The bundle's student behind one function, for peers that serve the same model on another stack.
+
+People's vectors are kept in memory after their first request, as the service keeps them: what differs between the
+peers and the service shall be the stack, not the diligence.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from loadtest.peers.setting import PeerSetting
+from models.bundle import read_bundle
+from models.history import History, encode_history
+from models.registry import Registry
+from models.scan import Asked
+
+N_CACHED_PEOPLE = 20_000
+N_CACHED_LABELS = 65_536
+
+
+class SameStudent:
+    """Reads and verifies the promoted bundle of a store. One thread."""
+
+    def __init__(self, setting: PeerSetting) -> None:
+        registry = Registry(setting.store)
+        self._bundle = read_bundle(registry.path(registry.current()))
+        self._student = self._bundle.load_student()
+        self._asked = lru_cache(N_CACHED_PEOPLE)(self._make_asked)
+        self._label = lru_cache(N_CACHED_LABELS)(self._read_label)
+
+    def recommend(self, user_id: str, limit: int) -> list[dict[str, Any]]:
+        """The best unseen items, best first, as the service words them: item_id, score, title."""
+        [items], [scores] = self._student.top_k([self._asked(user_id)], limit)
+        pairs = zip(items.tolist(), scores.tolist(), strict=True)
+        return [{**self._label(item), "score": score} for item, score in pairs if item >= 0]
+
+    def _make_asked(self, user_id: str) -> Asked:
+        history = self._bundle.people.find(user_id) or History.empty()
+        encoded = encode_history(history, self._student.max_events)
+        [vector] = self._student.vectors_of([encoded])
+        # A stored vector is float16; the service rounds before it scores, so that both ways score alike.
+        rounded = vector.astype(np.float16).astype(np.float32)
+        return Asked(rounded, encoded, history.item_indices)
+
+    def _read_label(self, item_index: int) -> dict[str, Any]:
+        items = self._bundle.items
+        return {"item_id": items.vocabulary.id_of(item_index), "title": items.titles[item_index] or None}

@@ -205,6 +205,25 @@ def generate(
     console.print(f"wrote {out}", highlight=False)
 
 
+@app.command("scale-bundle")
+def scale_bundle_command(
+    items: Annotated[int, typer.Option(help="Items, 200 to 1 million.")] = 10_000,
+    people: Annotated[int, typer.Option(help="People, up to 10 million.")] = 10_000,
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal bundles.")] = 0,
+    promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
+) -> None:
+    """Write a bundle of a shop of any size, its student not trained: to measure speed, not to promote for people."""
+    from training.scale.bundle import write_scale_bundle
+    from training.scale.shop import ScaleSettings
+
+    bundle = write_scale_bundle(ScaleSettings(items, people, seed), store, console)
+    console.print(f"bundle  {bundle}", highlight=False, soft_wrap=True)
+    if promote:
+        Registry(store).promote(bundle.name)
+        console.print(f"current is {bundle.name}", highlight=False)
+
+
 @app.command()
 def download(
     name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],

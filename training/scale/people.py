@@ -1,0 +1,150 @@
+"""What people of an invented shop touched: drawn a chunk of people at a time, straight into a bundle's arrays.
+
+A person has a few themes, clusters of the catalogue, the first ones dearest; an event is an item of a theme, or in
+one case of five of any cluster, by popularity within it. Each item once, as a bundle has it. There are no visits, and
+no purchases that follow from views: training/data/behaviour.py has them, and speed does not depend on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.histories import TIMES_DTYPE, Histories
+from models.history import SECONDS_PER_DAY, History
+from training.bundling import MAX_KEPT_EVENTS
+from training.data.catalogue import Ints
+from training.members.member import Progress
+from training.scale.appended import AppendedArrays
+from training.scale.shop import ScaleCatalogue, ScaleSettings
+
+PEOPLE_AT_ONCE = 100_000
+"""Some 2.4 million draws, 300 MB. Changing it changes the draw."""
+
+MEAN_DRAWN, SPREAD = 22.0, 1.0
+"""Of the log-normal number of draws a person; a few find an item again, which leaves 20 at a million items."""
+
+N_THEMES, THEME_DECAY = 16, 1.2
+"""Themes a person has, and how many make up 63 % of the draws."""
+STRAY_RATE = 0.2
+
+N_DAYS = 730
+UNTIL = 1_767_139_200
+"""The moment of the shop: nobody's latest event is later. Unix seconds, 2025-12-31."""
+
+KIND_SHARES = (0.50, 0.25, 0.10, 0.15)
+"""Of views, clicks, carts and purchases as an item's latest event."""
+
+HALF_LIFE_DAYS = 15.0
+"""Of popularity, as the popularity member has it by default."""
+
+PERSON_BITS, ITEM_BITS, TIME_BITS = 17, 20, 26
+"""100,000 people, a million items and two years of seconds fit; a person and one of the two sort as one integer."""
+
+REACH_POWER = 5
+"""Ranks are drawn with probability falling as rank ** -0.8, whose inverse is a fifth power: three products."""
+
+
+class Drawn(NamedTuple):
+    """Events of a chunk, person by person, oldest first; all but the first (n_events,).
+
+    n_events: (n_people,). item_indices: int64. times: int64, Unix seconds. kinds: uint8.
+    """
+
+    n_events: Ints
+    item_indices: Ints
+    times: Ints
+    kinds: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ScalePeople:
+    """Everybody, and what counting them gave.
+
+    histories: mapped from files. popularity: (n_items,) float32, decayed. n_touched: (n_items,) int64, its events.
+    """
+
+    histories: Histories
+    popularity: npt.NDArray[np.float32]
+    n_touched: Ints
+
+
+def invent_people(
+    catalogue: ScaleCatalogue, settings: ScaleSettings, folder: Path, progress: Progress
+) -> ScalePeople:
+    """Draw everybody's history into files of `folder`; memory holds one chunk of people."""
+    popularity, n_touched = np.zeros(len(catalogue)), np.zeros(len(catalogue), np.int64)
+    n_events = np.zeros(settings.n_people, np.int64)
+    arrays = AppendedArrays(folder, {"item_indices": np.int32, "times": TIMES_DTYPE, "kinds": np.uint8})
+    with arrays:
+        for part, first in enumerate(range(0, settings.n_people, PEOPLE_AT_ONCE)):
+            n_people = min(PEOPLE_AT_ONCE, settings.n_people - first)
+            drawn = draw_people(catalogue, n_people, settings.rng(1, part))
+            arrays.append(item_indices=drawn.item_indices, times=drawn.times, kinds=drawn.kinds)
+            n_events[first : first + n_people] = drawn.n_events
+            weights = np.exp2((drawn.times - UNTIL) / (HALF_LIFE_DAYS * SECONDS_PER_DAY))
+            popularity += np.bincount(drawn.item_indices, weights, len(catalogue))
+            n_touched += np.bincount(drawn.item_indices, minlength=len(catalogue))
+            progress((first + n_people) / settings.n_people, f"{first + n_people:,} people")
+    offsets = np.concatenate([[0], np.cumsum(n_events)])
+    histories = Histories(offsets, *(arrays.mapped(name) for name in ("item_indices", "times", "kinds")))
+    return ScalePeople(histories, popularity.astype(np.float32), n_touched)
+
+
+def hold_back(catalogue: ScaleCatalogue, settings: ScaleSettings, n_people: int) -> list[History]:
+    """Histories of people like the others who are in no bundle, to choose by."""
+    drawn = draw_people(catalogue, n_people, settings.rng(5))
+    offsets = np.concatenate([[0], np.cumsum(drawn.n_events)])
+    packed = Histories(offsets, drawn.item_indices.astype(np.int32), drawn.times, drawn.kinds)
+    return list(packed)
+
+
+def draw_people(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generator) -> Drawn:
+    """Draw some people's histories; each has 1 to `MAX_KEPT_EVENTS` distinct items."""
+    people, items = _draw_items(catalogue, n_people, rng)
+    n_events = np.bincount(people, minlength=n_people)
+    last_days = rng.random(n_people) ** 2 * N_DAYS  # most were here lately
+    ages = last_days[people] + (N_DAYS - last_days[people]) * rng.random(len(people)) ** 2
+    seconds = np.minimum((ages * SECONDS_PER_DAY).astype(np.int64), (1 << TIME_BITS) - 1)
+    order = np.argsort((people << TIME_BITS) - seconds)
+    kinds = np.searchsorted(np.cumsum(KIND_SHARES)[:-1], rng.random(len(people)), side="right")
+    return Drawn(n_events, items[order], UNTIL - seconds[order], kinds.astype(np.uint8))
+
+
+def _draw_items(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Pairs of person and item_index, each once, ordered by person: (n_events,) both."""
+    mu = np.log(MEAN_DRAWN) - SPREAD**2 / 2
+    n_drawn = np.clip(np.rint(rng.lognormal(mu, SPREAD, n_people)), 1, MAX_KEPT_EVENTS).astype(np.int64)
+    people = np.repeat(np.arange(n_people), n_drawn)
+    invented = catalogue.invented
+    clusters = _draw_clusters(catalogue, people, n_people, rng)
+    sizes = invented.cluster_sizes[clusters]
+    reach = (invented.cluster_sizes + 1.0) ** (1 / REACH_POWER)
+    places = (1 + rng.random(len(people)) * (reach[clusters] - 1)) ** REACH_POWER
+    rows = invented.cluster_starts[clusters] + np.minimum(places.astype(np.int64) - 1, sizes - 1)
+    pairs = np.sort((people << ITEM_BITS) | catalogue.item_indices[rows])
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    return pairs >> ITEM_BITS, pairs & ((1 << ITEM_BITS) - 1)
+
+
+def _draw_clusters(catalogue: ScaleCatalogue, people: Ints, n_people: int, rng: np.random.Generator) -> Ints:
+    """The cluster of each draw, (n_drawn,)."""
+    themes = _any_clusters(catalogue, n_people * N_THEMES, rng)
+    slots = np.minimum(rng.standard_exponential(len(people), np.float32) * THEME_DECAY, N_THEMES - 1)
+    clusters = themes[people * N_THEMES + slots.astype(np.int64)]
+    strays = np.flatnonzero(rng.random(len(people), np.float32) < STRAY_RATE)
+    clusters[strays] = _any_clusters(catalogue, len(strays), rng)
+    return clusters
+
+
+def _any_clusters(catalogue: ScaleCatalogue, count: int, rng: np.random.Generator) -> Ints:
+    """Clusters by their category's weight, (count,)."""
+    invented = catalogue.invented
+    below = np.cumsum(np.exp(invented.category_log_weights, dtype=np.float64))
+    categories = np.searchsorted(below[:-1] / below[-1], rng.random(count), side="right")
+    clusters: Ints = categories * invented.n_styles + rng.integers(0, invented.n_styles, count)
+    return clusters

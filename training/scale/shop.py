@@ -1,0 +1,144 @@
+"""How large an invented shop is, and its catalogue in the order of a bundle.
+
+The catalogue is the generator's (training/data/catalogue.py): categories, styles and ranks within them, attributes
+and titles. Its rows lie by cluster and rank; a bundle's items do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.items import Items, rank_segments
+from models.text import item_text
+from models.vocabulary import StringTable
+from training.data.catalogue import Ints, InventedCatalogue, build_catalogue, category_names, item_table
+from training.data.generator import GeneratorSettings
+from training.errors import SettingsInvalid
+from training.scale.ids import numbered_ids
+
+MAX_CATEGORIES = 200
+ITEMS_PER_CATEGORY = 20
+"""At least, on average: a small catalogue has fewer than `MAX_CATEGORIES`."""
+
+FILTER_CATEGORY = "one-percent"
+"""The category that holds one item in a hundred, for measuring filters."""
+
+BOUNDS: dict[str, tuple[int, int]] = {
+    "n_items": (200, 1_000_000),
+    "n_people": (1, 10_000_000),
+    "seed": (0, 2**63 - 1),
+}
+"""The lowest and highest value of each setting, both allowed."""
+
+
+@dataclass(frozen=True)
+class ScaleSettings:
+    """The size of a shop. Equal settings make equal bundles. Raises `SettingsInvalid` beyond `BOUNDS`."""
+
+    n_items: int
+    n_people: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (lowest, highest) in BOUNDS.items():
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise SettingsInvalid(f"{name} is {value:,}; it must be between {lowest:,} and {highest:,}.")
+
+    @property
+    def generator(self) -> GeneratorSettings:
+        """The generator's settings for a catalogue of this size."""
+        n_categories = min(MAX_CATEGORIES, self.n_items // ITEMS_PER_CATEGORY)
+        return GeneratorSettings(n_items=self.n_items, n_categories=n_categories, seed=self.seed)
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        """Random numbers of one part of the bundle, which no other part can move."""
+        return np.random.default_rng([self.seed, *stream])
+
+    def as_values(self) -> dict[str, Any]:
+        """For the manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ScaleCatalogue:
+    """An invented catalogue, its items in the order of a bundle.
+
+    invented: by its own rows. rows: (n_items,) int64, the row of each item_index; item_indices: the other way about.
+    titles and prices: by number, which is what an id is made of, and texts of text_numbers alone.
+    """
+
+    invented: InventedCatalogue
+    rows: Ints
+    item_indices: Ints
+    titles: pl.Series
+    prices: npt.NDArray[np.float32]
+    text_numbers: Ints
+    texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def in_order(self, order: npt.NDArray[np.integer[Any]]) -> ScaleCatalogue:
+        """The same with item order[i] as item i."""
+        rows = self.rows[order]
+        return replace(self, rows=rows, item_indices=np.argsort(rows))
+
+    def indices_of_texts(self) -> Ints:
+        """The item_index of each text."""
+        return np.argsort(self.invented.numbers[self.rows])[self.text_numbers]
+
+    def items(self, popularity: npt.NDArray[np.float32]) -> Items:
+        """The metadata of a bundle; popularity: (n_items,) by item_index. Segments are the categories."""
+        numbers = self.invented.numbers[self.rows]
+        codes, names = _categories(self.invented)
+        segments = codes[self.rows].astype(np.int32)
+        return Items(
+            vocabulary=numbered_ids("i", 7, numbers),
+            titles=StringTable.from_strings(self.titles[numbers]),
+            category_names=StringTable.from_strings(names),
+            category_codes=segments,
+            prices=self.prices[numbers],
+            segments=segments,
+            segment_popular=rank_segments(segments, popularity),
+            popularity=popularity,
+        )
+
+
+def invent_catalogue(settings: ScaleSettings, n_texts: int) -> ScaleCatalogue:
+    """Draw the catalogue, its items by id. n_texts: how many texts are kept, spread over all of them."""
+    invented = build_catalogue(settings.generator, settings.rng(0))
+    table = item_table(invented, settings.generator)  # by number
+    text_numbers = np.unique(np.linspace(0, len(invented) - 1, n_texts).astype(np.int64))
+    some = table[text_numbers]
+    return ScaleCatalogue(
+        invented=invented,
+        rows=np.argsort(invented.numbers),
+        item_indices=invented.numbers,
+        titles=table["title"],
+        prices=table["price"].to_numpy().astype(np.float32),
+        text_numbers=text_numbers,
+        texts=[item_text(title, text) for title, text in zip(some["title"], some["text"], strict=True)],
+    )
+
+
+def _categories(invented: InventedCatalogue) -> tuple[Ints, list[str]]:
+    """Codes by catalogue row, and names by code; the smallest category that is large enough becomes `one-percent`.
+
+    What it has beyond one percent, the least looked at of it, goes to the category that goes with it.
+    """
+    codes = invented.clusters // invented.n_styles
+    n_wanted = max(1, round(len(invented) / 100))
+    sizes = np.bincount(codes)
+    chosen = int(np.argmin(np.where(sizes >= n_wanted, sizes, len(invented) + 1)))
+    members = np.flatnonzero(codes == chosen)
+    ranks = members - invented.cluster_starts[invented.clusters[members]]
+    surplus = members[np.argsort(ranks, kind="stable")][n_wanted:]
+    codes[surplus] = invented.companion_categories[chosen]
+    names = category_names(len(sizes))
+    return codes, [*names[:chosen], FILTER_CATEGORY, *names[chosen + 1 :]]

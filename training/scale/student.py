@@ -1,0 +1,103 @@
+"""A student that nobody taught, in the sizes and the precision of one that is shipped.
+
+Its tower is the real one (training/student/tower.py) with weights set so that what a history pools to comes out as
+the user vector: heads attend at random, the hidden layer is random and says little. So people lie near what they
+touched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from models.cooccurrence import Cooccurrence
+from models.index import flat_index
+from models.member_shares import N_PAIR_TERMS, N_PERSON_TERMS, MemberShares
+from models.student import StudentFiles
+from models.text import TextEncoder
+from training.members.member import Floats
+from training.scale.shop import ScaleCatalogue, ScaleSettings
+from training.scale.vectors import ScaleVectors
+from training.student.export import export_tower, quantize_tower
+from training.student.member_shares import RANK
+from training.student.text_vectors import fit_text_encoder
+from training.student.tower import StudentModel, TowerSettings, UserTower
+
+TASTE_GAIN = 6.5
+"""From pooled history vectors to a user vector's taste: it moves products by about 1, as a trained one does."""
+LATEST_SHARE = 0.2
+"""Of the latest item in a taste; the heads' mean has the rest."""
+STRANGER_LEVEL = -5.5
+"""Along the shared direction: most items are unlikely for anybody."""
+CONTENT_GAIN = 8.0
+"""Makes heads attend unlike each other."""
+HIDDEN_GAIN = 0.3
+
+TEXT_L2 = 1.0
+
+
+def invent_tower(level: Floats, settings: ScaleSettings, tower_settings: TowerSettings) -> bytes:
+    """ONNX of the tower, its products in int8. level: (n_factors,), see `ScaleVectors`."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(settings.seed)
+        model = StudentModel(torch.zeros(1, 1), tower_settings).eval()
+        _set_weights(model.user_tower, torch.from_numpy(level))
+        return quantize_tower(export_tower(model))
+
+
+def _set_weights(tower: UserTower, level: torch.Tensor) -> None:
+    width = len(level)
+    share = (1 - LATEST_SHARE) / tower.n_heads
+    eye = TASTE_GAIN * torch.eye(width)
+    tower.residual.weight.copy_(torch.cat([share * eye] * tower.n_heads + [LATEST_SHARE * eye], dim=1))
+    tower.residual.bias.copy_(STRANGER_LEVEL * level)
+    tower.content.weight.mul_(CONTENT_GAIN)
+    tower.output.weight.mul_(HIDDEN_GAIN)
+
+
+def student_files(
+    tower: bytes,
+    vectors: ScaleVectors,
+    cooccurrence: Cooccurrence,
+    catalogue: ScaleCatalogue,
+    text_encoder: TextEncoder,
+) -> StudentFiles:
+    """The whole student, in int8. vectors: by item_index."""
+    text, sampled = text_encoder.encode(catalogue.texts), vectors.in_order(catalogue.indices_of_texts())
+    return StudentFiles(
+        user_tower=tower,
+        history_vectors=np.pad(vectors.history_vectors, ((1, 0), (0, 0))),
+        history_scales=np.pad(vectors.history_scales, (1, 0), constant_values=1),
+        item_vectors=vectors.item_vectors,
+        item_scales=vectors.item_scales,
+        answer_text_map=_text_map(text, sampled.item_vectors * sampled.item_scales[:, None]),
+        history_text_map=_text_map(text, sampled.history_vectors * sampled.history_scales[:, None]),
+        index=flat_index(vectors.item_vectors, vectors.item_scales),
+        cooccurrence=cooccurrence,
+        precision="int8",
+    )
+
+
+def encode_texts(catalogue: ScaleCatalogue, settings: ScaleSettings, n_components: int) -> TextEncoder:
+    """A text encoder of the sampled items' texts, as training fits it on all."""
+    return fit_text_encoder(
+        catalogue.texts, n_components, n_features=len(catalogue.texts), seed=settings.seed % 2**32
+    )
+
+
+def invent_member_shares(
+    members: tuple[str, ...], n_items: int, n_factors: int, settings: ScaleSettings
+) -> MemberShares:
+    """Shares that say nothing, in the sizes that fitted ones have."""
+    rng, rank = settings.rng(4), min(RANK, n_factors)
+    maps = rng.standard_normal((2, n_factors, rank), np.float32) * np.float32(n_factors**-0.5)
+    weights = rng.standard_normal((len(members), N_PERSON_TERMS + rank, N_PAIR_TERMS + rank), np.float32)
+    levels = rng.standard_normal((n_items, len(members)), np.float32)
+    return MemberShares(members, maps[0], maps[1], weights, levels.astype(np.float16))
+
+
+def _text_map(text: Floats, vectors: Floats) -> Floats:
+    """Ridge from text vectors (n, n_text) to item vectors (n, n_factors); weights above, bias below."""
+    known = np.concatenate([text, np.ones((len(text), 1), np.float32)], axis=1)
+    gram = known.T @ known + TEXT_L2 * np.eye(known.shape[1], dtype=np.float32)
+    return np.asarray(np.linalg.solve(gram, known.T @ vectors), np.float32)

@@ -1,9 +1,9 @@
 """The bundle: an immutable folder that training writes once and any number of services read.
 
     manifest.json       what is here, with a sha256 and size of each file
-    user_tower.onnx     events to user vectors          catalogue.onnx   user vectors to the top k items
-    *.npy               item metadata, student tables, members' shares, text encoder, everybody's recent history, all
-                        memory-mapped
+    user_tower.onnx     events to user vectors
+    *.npy               item metadata, student tables, the catalogue's index, members' shares, text encoder,
+                        everybody's recent history, all memory-mapped
     golden.json         requests with their answers     reference.json   histograms for drift
 
 Nothing in it is a pickle. Reading verifies everything before anything is used.
@@ -56,7 +56,7 @@ from models.vocabulary import Vocabulary
 WRITING_LOCK = ".writing.lock"
 """Shared by whoever writes bundles, so that nobody takes a folder being written for a left-over."""
 
-BLOBS = ("user_tower.onnx", "catalogue.onnx", "golden.json", "reference.json")
+BLOBS = ("user_tower.onnx", "golden.json", "reference.json")
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -157,6 +157,7 @@ def read_bundle(path: Path) -> Bundle:
     _check_vocabulary("people", people.people, manifest.people)
     golden = read_json(path / "golden.json", Golden)
     check_golden(golden, arrays)
+    people.expect_random_reads()
     return Bundle(
         path,
         manifest,
@@ -200,6 +201,12 @@ def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
         raise BundleInconsistent(
             f"the student is {contents.student.precision}, its entry says {contents.student_entry.precision}"
         )
+    index, entry = contents.student.index, contents.student_entry.index
+    if (index.kind, index.n_lists, index.n_probes) != (entry.kind, entry.n_lists, entry.n_probes):
+        raise BundleInconsistent(
+            f"the index is {index.kind} with {index.n_probes} of {index.n_lists} lists looked into, "
+            f"its entry says {entry.kind} with {entry.n_probes} of {entry.n_lists}"
+        )
     named, told = contents.member_shares.members, contents.student_entry.shares.members
     if named != told:
         raise BundleInconsistent(f"shares are of the members {list(named)}, their entry says {list(told)}")
@@ -211,7 +218,7 @@ def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
     return StudentFiles.from_arrays(
         arrays,
         user_tower=(path / "user_tower.onnx").read_bytes(),
-        catalogue=(path / "catalogue.onnx").read_bytes(),
+        n_probes=manifest.student.index.n_probes,
         precision=manifest.student.precision,
     )
 
@@ -219,7 +226,6 @@ def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest:
 def _write_files(folder: Path, contents: BundleContents, arrays: Arrays) -> dict[str, FileEntry]:
     blobs = (
         contents.student.user_tower,
-        contents.student.catalogue,
         msgspec.json.encode(contents.golden),
         msgspec.json.encode(contents.reference),
     )

@@ -16,8 +16,10 @@ import numpy.typing as npt
 from models.cooccurrence import N_DECAYS, index_dtype
 from models.errors import BundleInconsistent, FileMissing
 from models.golden import Golden, GoldenRequest, GoldenText
+from models.histories import TIMES_DTYPE
 from models.history import EventKind
-from models.manifest import SharesEntry, StudentEntry
+from models.index import LANES, MAX_FACTORS, PARTS, eight_bits, unpack_blocks
+from models.manifest import IndexEntry, SharesEntry, StudentEntry
 from models.member_shares import MEMBER_ARRAYS, N_PAIR_TERMS, N_PERSON_TERMS
 from models.vocabulary import Vocabulary
 
@@ -30,7 +32,12 @@ Arrays = Mapping[str, Array]
 
 _STRINGS = {"data": ("|u1", 1), "offsets": ("<i8", 1)}
 _VOCABULARY = {**_STRINGS, "keys": ("<u8", 1), "rows": ("<i4", 1)}
-_HISTORIES = {"offsets": ("<i8", 1), "item_indices": ("<i4", 1), "times": ("<i8", 1), "kinds": ("|u1", 1)}
+_HISTORIES = {
+    "offsets": ("<i8", 1),
+    "item_indices": ("<i4", 1),
+    "times": (TIMES_DTYPE.str, 1),
+    "kinds": ("|u1", 1),
+}
 _GROUPS = {
     "item_ids": _VOCABULARY,
     "item_titles": _STRINGS,
@@ -50,6 +57,11 @@ LAYOUT = {
     "item_scales": ("<f4", 1),
     "neighbour_scales": ("<f4", 1),
     "event_decays": ("<f4", 1),
+    "item_blocks": ("|u1", 4),
+    "block_scales": ("<f4", 1),
+    "list_offsets": ("<i4", 1),
+    "centroid_blocks": ("|u1", 4),
+    "centroid_scales": ("<f4", 1),
     "answer_text_map": ("<f4", 2),
     "history_text_map": ("<f4", 2),
     "text_projection": ("|i1", 2),
@@ -228,6 +240,9 @@ def _check_student(arrays: Arrays, student: StudentEntry) -> None:
         "item_vectors",
         f"{n_factors} factors, manifest.json says {student.n_factors}",
     )
+    _require(
+        1 <= n_factors <= MAX_FACTORS, "item_vectors", f"{n_factors} factors, must be 1 to {MAX_FACTORS}"
+    )
     if student.max_events < 1:
         raise BundleInconsistent(
             f"manifest.json: the student reads {student.max_events} events, at least 1 is needed"
@@ -235,6 +250,8 @@ def _check_student(arrays: Arrays, student: StudentEntry) -> None:
     for name in ("history_vectors", "history_scales", "item_vectors", "item_scales"):
         _check_finite(arrays, name)
     _check_cooccurrence(arrays)
+    _check_index(arrays, student.index)
+    _check_blocks(arrays)
 
 
 def _check_cooccurrence(arrays: Arrays) -> None:
@@ -244,6 +261,50 @@ def _check_cooccurrence(arrays: Arrays) -> None:
     _check_rows(arrays, N_DECAYS, "event_decays")
     for name in ("neighbour_weights", "neighbour_scales", "event_decays"):
         _check_finite(arrays, name)
+
+
+def _check_index(arrays: Arrays, index: IndexEntry) -> None:
+    n_items, n_factors = arrays["item_vectors"].shape
+    n_lists, offsets = len(arrays["list_offsets"]) - 1, arrays["list_offsets"]
+    if (index.kind, index.n_lists) != ("inverted" if n_lists > 0 else "flat", n_lists):
+        raise BundleInconsistent(
+            f"manifest.json: the index is {index.kind} with {index.n_lists} lists, list_offsets.npy has {n_lists}"
+        )
+    if n_lists:
+        _check_offsets("list_offsets", offsets, n_items)
+        if not 1 <= index.n_probes <= n_lists:
+            raise BundleInconsistent(
+                f"manifest.json: {index.n_probes} of {n_lists} lists are looked into, must be 1 to {n_lists}"
+            )
+    for blocks, scales, n_rows in (
+        ("item_blocks", "block_scales", n_items),
+        ("centroid_blocks", "centroid_scales", n_lists),
+    ):
+        n_blocks = -(-n_rows // LANES)
+        expected = (n_blocks, -(-n_factors // PARTS), LANES, PARTS)
+        _require(
+            arrays[blocks].shape == expected, blocks, f"it is {arrays[blocks].shape}, must be {expected}"
+        )
+        _check_rows(arrays, n_blocks * LANES, scales)
+        _check_finite(arrays, scales)
+
+
+def _check_blocks(arrays: Arrays) -> None:
+    """The blocks hold the item vectors: as they are where those are in 8 bits, else rounded to 8."""
+    vectors, scales = arrays["item_vectors"], arrays["item_scales"]
+    n_rows = max(1, CHUNK // vectors.shape[1] // LANES) * LANES
+    for start in range(0, len(vectors), n_rows):
+        rows = slice(start, min(start + n_rows, len(vectors)))
+        expected, expected_scales = eight_bits(vectors[rows], scales[rows])
+        found = unpack_blocks(
+            arrays["item_blocks"][start // LANES : -(-rows.stop // LANES)], vectors.shape[1]
+        )
+        found = found[: len(expected)]
+        _require(
+            np.array_equal(found, expected), "item_blocks", "it does not hold the vectors of item_vectors.npy"
+        )
+        is_same = np.array_equal(arrays["block_scales"][rows], expected_scales)
+        _require(is_same, "block_scales", "it does not hold the scales of item_vectors.npy")
 
 
 def _check_members(arrays: Arrays, shares: SharesEntry) -> None:

@@ -45,6 +45,16 @@ class Boosts(NamedTuple):
         """Nothing is added to anybody's scores."""
         return Boosts(np.zeros((n_people, 0), np.int64), np.zeros((n_people, 0), np.float32))
 
+    def of_items(self, item_indices: npt.NDArray[np.int32]) -> Floats:
+        """Summed up for chosen items (n_items,); (n_people, n_items). Costs nothing of the size of the catalogue."""
+        distinct, columns = np.unique(item_indices, return_inverse=True)
+        total = np.zeros((len(self.values), len(distinct)), np.float32)
+        if total.size:
+            places = np.minimum(np.searchsorted(distinct, self.item_indices), len(distinct) - 1)
+            rows, entries = np.nonzero(distinct[places] == self.item_indices)
+            np.add.at(total, (rows, places[rows, entries]), self.values[rows, entries])
+        return total[:, columns]
+
     def dense(self, n_items: int) -> Floats:
         """Summed up by item; (n_people, n_items)."""
         total = np.zeros((len(self.values), n_items), np.float32)

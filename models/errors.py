@@ -14,7 +14,8 @@ StillroomError
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
-└── UnknownId                   an id is not in the vocabulary and the caller asked to be told
+├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
+└── KernelMissing               the compiled search is not there; whoever installed this builds it
 """
 
 
@@ -79,3 +80,7 @@ class RegistryError(StillroomError):
 
 class UnknownId(StillroomError):
     """An id is not in the vocabulary, under the policy `unknown="raise"`."""
+
+
+class KernelMissing(StillroomError):
+    """The compiled search of the catalogue is not built. The message says how to build it."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from hashlib import file_digest
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import file_digest, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +22,13 @@ MANIFEST = "manifest.json"
 PLAIN_NAME = re.compile(r"[a-z0-9_]{1,64}(\.[a-z0-9_]{1,16}){1,2}")
 """What a bundle's files are called: no folder, no hidden file, nothing a file system reads otherwise."""
 
+HASHING_THREADS = 2
+"""Files hashed at once when a bundle is verified: a core hashes 1.7 GB/s, a disk reads faster than that."""
+
+CHUNK_BYTES = 1 << 20
+"""Written and hashed together, so that a chunk is hashed while the processor's cache has it, and a memory-mapped
+array of any size is written in this much memory."""
+
 T = TypeVar("T")
 
 
@@ -32,12 +42,24 @@ def write_file(file: Path, content: bytes) -> FileEntry:
 
 
 def write_array(file: Path, array: npt.NDArray[Any]) -> FileEntry:
-    """Write and sync a plain .npy; returns the file's entry. Raises ValueError for an array of objects."""
+    """Write and sync a plain .npy; returns the file's entry. Raises ValueError for an array of objects.
+
+    Any array in C order is read a chunk at a time and hashed on the way; another one is copied whole before.
+    """
+    if array.dtype.hasobject:
+        raise ValueError(f"{file.name}: Object arrays cannot be saved, they would need a pickle")
+    contiguous = np.asarray(array, order="C")
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(contiguous))
+    digest = sha256()
     with file.open("wb") as opened:
-        np.lib.format.write_array(opened, np.ascontiguousarray(array), allow_pickle=False)
+        for chunk in (memoryview(header.getvalue()), *_byte_chunks(contiguous)):
+            digest.update(chunk)
+            opened.write(chunk)
         opened.flush()
         os.fsync(opened.fileno())
-    return msgspec.structs.replace(file_entry(file), shape=array.shape, dtype=array.dtype.str)
+        size_bytes = opened.tell()
+    return FileEntry(digest.hexdigest(), size_bytes, array.shape, array.dtype.str)
 
 
 def sync_folder(folder: Path) -> None:
@@ -55,10 +77,11 @@ def file_entry(file: Path) -> FileEntry:
         return FileEntry(file_digest(opened, "sha256").hexdigest(), file.stat().st_size)
 
 
-def check_listing(folder: Path, manifest: Manifest) -> None:
+def check_listing(folder: Path, manifest: Manifest, *, n_threads: int = HASHING_THREADS) -> None:
     """Check that the folder holds exactly the listed files, each with its size and sha256.
 
-    Raises PathEscapes, FileMissing, FileCorrupt or FileUnlisted.
+    n_threads: files hashed at once. Raises PathEscapes, FileMissing, FileCorrupt or FileUnlisted; what can be seen
+    without reading a file comes first.
     """
     for name in manifest.files:
         if not PLAIN_NAME.fullmatch(name) or (folder / name).is_symlink():
@@ -66,10 +89,11 @@ def check_listing(folder: Path, manifest: Manifest) -> None:
                 f"the manifest lists {name!r}; a bundle's files lie directly in its folder, none is a link"
             )
     for name, entry in manifest.files.items():
-        _check_file(folder / name, entry)
+        _check_size(folder / name, entry)
     unlisted = {file.name for file in folder.iterdir()} - set(manifest.files) - {MANIFEST}
     if unlisted:
         raise FileUnlisted(f"{folder} holds files that the manifest does not list: {sorted(unlisted)}")
+    _check_hashes(folder, manifest.files, n_threads)
 
 
 def read_array(file: Path, entry: FileEntry) -> npt.NDArray[Any]:
@@ -100,7 +124,13 @@ def read_json(file: Path, shape: type[T]) -> T:
         raise FileCorrupt(f"{file.name} cannot be parsed: {error}") from error
 
 
-def _check_file(file: Path, entry: FileEntry) -> None:
+def _byte_chunks(array: npt.NDArray[Any]) -> Iterator[memoryview]:
+    """The bytes of an array in C order, `CHUNK_BYTES` at a time, not copied."""
+    raw = array.reshape(-1).view(np.uint8)
+    return (raw[start : start + CHUNK_BYTES].data for start in range(0, len(raw), CHUNK_BYTES))
+
+
+def _check_size(file: Path, entry: FileEntry) -> None:
     if not file.is_file():
         raise FileMissing(f"{file.name} is listed in the manifest but not in {file.parent}")
     size = file.stat().st_size
@@ -108,6 +138,17 @@ def _check_file(file: Path, entry: FileEntry) -> None:
         raise FileCorrupt(
             f"{file.name} has {size} bytes, the manifest says {entry.size_bytes}: truncated write?"
         )
-    found = file_entry(file).sha256
-    if found != entry.sha256:
-        raise FileCorrupt(f"{file.name} has sha256 {found[:12]}…, the manifest says {entry.sha256[:12]}…")
+
+
+def _check_hashes(folder: Path, files: Mapping[str, FileEntry], n_threads: int) -> None:
+    """The largest files first, so that no thread is left alone with one of them at the end."""
+    names = sorted(files, key=lambda name: -files[name].size_bytes)
+    with ThreadPoolExecutor(n_threads, "hashing") as threads:
+        found = dict(
+            zip(names, threads.map(lambda name: file_entry(folder / name).sha256, names), strict=True)
+        )
+    for name, entry in files.items():
+        if found[name] != entry.sha256:
+            raise FileCorrupt(
+                f"{name} has sha256 {found[name][:12]}…, the manifest says {entry.sha256[:12]}…"
+            )

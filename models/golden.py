@@ -149,7 +149,7 @@ def _check_item_vectors(
     beyond = np.abs(student.score_items(user_vectors, boosts, chosen)[0] - scores) - HALF_ROUNDING * lengths
     if not np.max(beyond) <= limit:
         raise GoldenMismatch(
-            f"golden request {number}: item_vectors.npy and catalogue.onnx score the same item differently, "
+            f"golden request {number}: item_vectors.npy and the index score the same item differently, "
             f"by {np.max(beyond):.3g} beyond rounding (limit {limit:.3g})"
         )
 

@@ -1,8 +1,8 @@
 """A person's recent events, and the one function that turns them into the student's input.
 
-Training and serving both call `encode_histories`, so what was measured offline is what is served.
-Events go in; padded arrays go out, most recent first. Nothing depends on the wall clock: ages are counted
-from the person's own latest event, so a user vector stays valid until the person's history changes.
+Training and serving both encode by `encode_history`, so what was measured offline is what is served.
+Events go in; arrays go out, most recent first, padded where people stand together. Nothing depends on the wall
+clock: ages are counted from the person's own latest event, so a user vector stays valid until the history changes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +46,7 @@ class Event(NamedTuple):
     kind: int = EventKind.PURCHASE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class History:
     """One person's events, oldest first.
 
@@ -113,6 +114,21 @@ class History:
 _EMPTY = History(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.uint8))
 
 
+class EncodedHistory(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One person's input to the student, in `FEATURE_ORDER`, most recent event first, without padding.
+
+    Processes hold tens of thousands; as one cannot be part of a cycle, the garbage collector does not look at it.
+
+    item_rows: (n_events,) int32; item_index + 1, never 0.
+    gap_log_days: (n_events,) float32; log(1 + days before the person's latest event).
+    event_kinds: (n_events,) uint8; `EventKind` codes.
+    """
+
+    item_rows: npt.NDArray[np.int32]
+    gap_log_days: npt.NDArray[np.float32]
+    event_kinds: npt.NDArray[np.uint8]
+
+
 class EncodedHistories(NamedTuple):
     """The student's input, in `FEATURE_ORDER`. Column 0 is the most recent event.
 
@@ -126,24 +142,37 @@ class EncodedHistories(NamedTuple):
     event_kinds: npt.NDArray[np.int64]
 
 
-def encode_histories(histories: Sequence[History], max_events: int = MAX_EVENTS) -> EncodedHistories:
-    """Turn histories into the student's input: each item once, at its latest event, and of those the last
+def encode_history(history: History, max_events: int = MAX_EVENTS) -> EncodedHistory:
+    """Turn one history into the student's input: each item once, at its latest event, and of those the last
     `max_events`.
+    """
+    recent = history.distinct().last(max_events)
+    newest_first = recent.times[::-1]
+    gaps = (newest_first[:1] - newest_first) / SECONDS_PER_DAY
+    return EncodedHistory(
+        recent.item_indices[::-1] + np.int32(1),
+        np.log1p(gaps).astype(np.float32),
+        recent.kinds[::-1].copy(),
+    )
+
+
+def encode_histories(histories: Sequence[History], max_events: int = MAX_EVENTS) -> EncodedHistories:
+    """`encode_history` of several people, padded to a common length."""
+    return pad_histories([encode_history(history, max_events) for history in histories])
+
+
+def pad_histories(people: Sequence[EncodedHistory]) -> EncodedHistories:
+    """Stack people in the order given.
 
     The common length is the longest history present (at least 1), so a batch of short ones stays cheap.
     """
-    recent = [history.distinct().last(max_events) for history in histories]
-    length = max([1, *map(len, recent)])
-    shape = (len(recent), length)
-    encoded = EncodedHistories(
+    shape = (len(people), max([1, *(len(person.item_rows) for person in people)]))
+    padded = EncodedHistories(
         np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int64)
     )
-    for row, history in enumerate(recent):
-        n_events = len(history)
-        if not n_events:
-            continue
-        encoded.item_rows[row, :n_events] = history.item_indices[::-1] + 1
-        gaps = (history.times[-1] - history.times[::-1]) / SECONDS_PER_DAY
-        encoded.gap_log_days[row, :n_events] = np.log1p(gaps)
-        encoded.event_kinds[row, :n_events] = history.kinds[::-1]
-    return encoded
+    for row, person in enumerate(people):
+        n_events = len(person.item_rows)
+        padded.item_rows[row, :n_events] = person.item_rows
+        padded.gap_log_days[row, :n_events] = person.gap_log_days
+        padded.event_kinds[row, :n_events] = person.event_kinds
+    return padded

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from models.item_filters import ItemFilters
 from models.vocabulary import StringTable, Vocabulary
 
 
@@ -69,18 +71,24 @@ class Items:
         max_price: float | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Which items pass a filter; shape (n_items,). An item of unknown price passes no price bound."""
-        allowed = np.ones(len(self), np.bool_)
-        if categories is not None:
-            codes = [
-                code for code in range(len(self.category_names)) if self.category_names[code] in categories
-            ]
-            allowed &= np.isin(self.category_codes, codes)
-        with np.errstate(over="ignore"):  # a bound beyond float32 is infinite, which compares as it should
-            if min_price is not None:
-                allowed &= self.prices >= min_price
-            if max_price is not None:
-                allowed &= self.prices <= max_price
-        return allowed
+        is_allowed = np.zeros(len(self), np.bool_)
+        is_allowed[self.allowed_items(categories, min_price, max_price)] = True
+        return is_allowed
+
+    def allowed_items(
+        self,
+        categories: Collection[str] | None = None,
+        min_price: float | None = None,
+        max_price: float | None = None,
+    ) -> npt.NDArray[np.int32]:
+        """The items that pass a filter, by rising item_index; (n_allowed,) int32. See `ItemFilters.allowed`."""
+        return self.filters.allowed(categories, min_price, max_price)
+
+    @cached_property
+    def filters(self) -> ItemFilters:
+        """Built when first asked for, which takes 0.1 s at 1 M items: ask once before anybody waits."""
+        names = [self.category_names[code] for code in range(len(self.category_names))]
+        return ItemFilters(names, self.category_codes, self.prices)
 
 
 def rank_segments(

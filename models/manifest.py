@@ -9,7 +9,7 @@ import msgspec
 
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,11 +41,26 @@ class SharesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     top_agreement: float
 
 
+class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the catalogue is searched, and what that costs in recall.
+
+    kind: "flat" looks at every item, "inverted" into n_probes of n_lists lists. recall: share of the exact best 100
+    items that a search finds, on histories that nothing was fitted on, with no event held back; 1 where nothing is
+    left out. curve: the same by number of lists looked into, as measured when n_probes was chosen.
+    """
+
+    kind: str = "flat"
+    n_lists: int = 0
+    n_probes: int = 0
+    recall: float = 1.0
+    curve: dict[str, float] = {}
+
+
 class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The student that was shipped, and why this version.
 
     candidates holds the evidence: per version, measured quality, latency and size. shares: what its explanations say
-    of the ensemble's members.
+    of the ensemble's members. index: how its catalogue is searched.
     """
 
     precision: str
@@ -54,6 +69,7 @@ class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     candidates: dict[str, dict[str, float]]
     shares: SharesEntry
+    index: IndexEntry = IndexEntry()
 
 
 class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

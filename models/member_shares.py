@@ -56,12 +56,15 @@ class StudentPairs(NamedTuple):
         student: Student, user_vectors: Floats, histories: Sequence[History], item_indices: Indices
     ) -> StudentPairs:
         """user_vectors are those of the histories: a service has them already."""
-        boosts = student.boosts(histories).dense(student.n_items)
+        boosts = [
+            student.boosts([history]).of_items(items)[0]
+            for history, items in zip(histories, item_indices, strict=True)
+        ]
         return StudentPairs(
             user_vectors,
             item_indices,
             student.item_vectors(item_indices),
-            np.take_along_axis(boosts, item_indices, axis=1),
+            np.stack(boosts) if boosts else np.zeros(item_indices.shape, np.float32),
         )
 
 

@@ -1,8 +1,8 @@
-"""The student as it runs: histories to user vectors and boosts to the best items of the catalogue.
+"""The student as it runs: histories to user vectors, and those to the best items of the catalogue.
 
     score of item i = user vector * item vector i + boost of item i (models/cooccurrence.py)
 
-A user vector costs a run of the tower and may be kept; boosts are cheap and made anew for each answer. Training
+A user vector costs a run of the tower (ONNX) and may be kept; the catalogue is searched by `models/scan.py`. Training
 measures with this class and the service answers with it, so a figure in the report is a figure of what is served.
 numpy and onnxruntime only; one thread unless asked.
 """
@@ -19,14 +19,21 @@ import numpy.typing as npt
 
 from models.cooccurrence import Boosts, Cooccurrence
 from models.errors import BundleInconsistent, FileCorrupt
-from models.history import MAX_EVENTS, EncodedHistories, History, encode_histories
+from models.history import (
+    MAX_EVENTS,
+    EncodedHistories,
+    EncodedHistory,
+    History,
+    encode_history,
+    pad_histories,
+)
+from models.index import AllowedItems, CatalogueIndex
+from models.scan import Asked, Ranked, Scan
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 TOWER_INPUTS = ("history_vectors", "is_event", "gap_log_days", "event_kinds")
-CATALOGUE_INPUTS = ("user_vectors", "penalty", "boosted_items", "boosts", "blocked", "k")
-CATALOGUE_OUTPUTS = ("scores", "item_indices", "products")
 STUDENT_ARRAYS = (
     "history_vectors",
     "history_scales",
@@ -35,14 +42,9 @@ STUDENT_ARRAYS = (
     "answer_text_map",
     "history_text_map",
 )
-"""The arrays of `StudentFiles` beside those of the co-occurrence: what they are called there, and in a bundle."""
-
-EXACT_PRODUCTS = "exact_products"
-"""In the metadata of a catalogue graph that stores its vectors in int8 and multiplies them in fp32: its scores are
-exact as they come."""
-
-RESCORE_MARGIN = 64
-"""Items beyond k that the int8 catalogue hands to exact rescoring, so that none is lost at the edge."""
+"""The arrays of `StudentFiles` beside those of its index and co-occurrence: what they are called there, and in a
+bundle.
+"""
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,55 +60,43 @@ class NewItemVectors(NamedTuple):
     histories: Floats
 
 
-class Ranked(NamedTuple):
-    """The best items of each person, best first; equal scores by rising item_index.
-
-    item_indices: (n_people, k) int32, -1 where fewer than k items were left. scores: (n_people, k) float32,
-    -inf there.
-    """
-
-    item_indices: npt.NDArray[np.int32]
-    scores: Floats
-
-
 @dataclass(frozen=True)
 class StudentFiles:
     """What a student is made of, in one precision.
 
     user_tower: ONNX, `TOWER_INPUTS` to user vectors (n_people, n_factors) float32.
-    catalogue: ONNX, `CATALOGUE_INPUTS` to `CATALOGUE_OUTPUTS`: the top k scores, item indices, and of each score the
-    product of vectors that is in it.
     history_vectors: (n_items + 1, n_inputs) float32, or int8 with history_scales; row 0 is padding.
     history_scales: (n_items + 1,) float32, all ones unless history_vectors is int8.
-    item_vectors: (n_items, n_factors) float16, or int8 with item_scales, the very numbers that the int8 catalogue
-    has; rescoring, diversity and explanations read them.
+    item_vectors: (n_items, n_factors) float16, or int8 with item_scales, the very numbers that the index has; final
+    scores, diversity and explanations read them.
     item_scales: (n_items,) float32, all ones unless item_vectors is int8.
     answer_text_map: (n_text + 1, n_factors) float32; a text vector times all rows but the last, plus the last, is the
     item vector of an item known by its text alone.
     history_text_map: (n_text + 1, n_inputs) float32; the same for its history vector.
+    index: item vectors laid out to be searched.
     cooccurrence: what a person's events add to the product of vectors.
     precision: "fp32" or "int8".
     """
 
     user_tower: bytes
-    catalogue: bytes
     history_vectors: npt.NDArray[np.float32] | npt.NDArray[np.int8]
     history_scales: Floats
     item_vectors: npt.NDArray[np.float16] | npt.NDArray[np.int8]
     item_scales: Floats
     answer_text_map: Floats
     history_text_map: Floats
+    index: CatalogueIndex
     cooccurrence: Cooccurrence
     precision: str
 
     @staticmethod
     def from_arrays(
-        arrays: Mapping[str, npt.NDArray[Any]], *, user_tower: bytes, catalogue: bytes, precision: str
+        arrays: Mapping[str, npt.NDArray[Any]], *, user_tower: bytes, n_probes: int, precision: str
     ) -> StudentFiles:
-        """Put together what `arrays()` gave and the graphs, without copying."""
+        """Put together what `arrays()` gave and the tower, without copying."""
         return StudentFiles(
             user_tower=user_tower,
-            catalogue=catalogue,
+            index=CatalogueIndex.from_arrays(arrays, n_probes),
             cooccurrence=Cooccurrence.from_arrays(arrays),
             precision=precision,
             **{name: arrays[name] for name in STUDENT_ARRAYS},
@@ -114,12 +104,12 @@ class StudentFiles:
 
     def size_bytes(self) -> int:
         """Bytes on disk of all of it."""
-        n_array_bytes = sum(array.nbytes for array in self.arrays().values())
-        return len(self.user_tower) + len(self.catalogue) + n_array_bytes
+        return len(self.user_tower) + sum(array.nbytes for array in self.arrays().values())
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """`STUDENT_ARRAYS` and those of the co-occurrence by name, ready for a bundle."""
-        return {name: getattr(self, name) for name in STUDENT_ARRAYS} | self.cooccurrence.arrays()
+        """`STUDENT_ARRAYS` and those of index and co-occurrence by name, ready for a bundle."""
+        own: dict[str, npt.NDArray[np.generic]] = {name: getattr(self, name) for name in STUDENT_ARRAYS}
+        return own | self.index.arrays() | self.cooccurrence.arrays()
 
 
 class Student:
@@ -140,22 +130,25 @@ class Student:
         self._answer_text_map = np.asarray(files.answer_text_map)
         self._history_text_map = np.asarray(files.history_text_map)
         self._cooccurrence = files.cooccurrence
+        self.index = files.index
         self._tower = _session("user_tower.onnx", files.user_tower, n_threads)
-        self._catalogue = _session("catalogue.onnx", files.catalogue, n_threads)
         _check_inputs("user_tower.onnx", self._tower, TOWER_INPUTS, (files.history_vectors.shape[1],))
-        _check_inputs("catalogue.onnx", self._catalogue, CATALOGUE_INPUTS, (self.n_factors, self.n_items))
-        _check_outputs("catalogue.onnx", self._catalogue, CATALOGUE_OUTPUTS)
-        self._no_penalty = np.zeros((1, self.n_items), np.float32)
-        is_exact = EXACT_PRODUCTS in self._catalogue.get_modelmeta().custom_metadata_map
-        self._is_rescored = files.precision == "int8" and not is_exact
+        is_int8 = files.precision == "int8"
+        vectors = self._item_vectors if is_int8 else self._item_vectors.astype(np.float32)
+        self._scan = Scan(files.index, vectors, files.cooccurrence)
 
     def user_vectors(self, histories: Sequence[History]) -> Floats:
         """Run the user tower; shape (n_people, n_factors). An empty history gives the stranger's vector."""
-        return self._run_tower(encode_histories(histories, self.max_events))
+        return self.vectors_of([encode_history(history, self.max_events) for history in histories])
+
+    def vectors_of(self, people: Sequence[EncodedHistory]) -> Floats:
+        """The same for histories that are encoded already."""
+        return self._run_tower(pad_histories(people))
 
     def boosts(self, histories: Sequence[History]) -> Boosts:
         """What the co-occurrence term adds to each person's scores. An empty history adds nothing."""
-        return self._cooccurrence.boosts(encode_histories(histories, self.max_events))
+        encoded = [encode_history(history, self.max_events) for history in histories]
+        return self._cooccurrence.boosts(pad_histories(encoded))
 
     def recommend(
         self,
@@ -163,57 +156,49 @@ class Student:
         k: int,
         *,
         blocked: Sequence[npt.NDArray[np.int32]] | None = None,
-        penalty: Floats | None = None,
+        allowed: AllowedItems | None = None,
+        n_probes: int | None = None,
     ) -> Ranked:
-        """The whole way from histories to the best k items of each person; masks as in `top_k`."""
-        encoded = encode_histories(histories, self.max_events)
-        vectors, boosts = self._run_tower(encoded), self._cooccurrence.boosts(encoded)
-        return self.top_k(vectors, boosts, k, blocked=blocked, penalty=penalty)
+        """The whole way from histories to the best k items of each person.
+
+        blocked: item indices that may not appear, one array a person. allowed, n_probes: as in `top_k`.
+        """
+        if blocked is not None and len(blocked) != len(histories):
+            raise ValueError(f"{len(blocked)} arrays of blocked items for {len(histories)} people")
+        encoded = [encode_history(history, self.max_events) for history in histories]
+        masks = [()] * len(encoded) if blocked is None else [(items,) for items in blocked]
+        asked = [
+            Asked(*each, *mask) for *each, mask in zip(self.vectors_of(encoded), encoded, masks, strict=True)
+        ]
+        return self.top_k(asked, k, allowed=allowed, n_probes=n_probes)
 
     def top_k(
         self,
-        user_vectors: Floats,
-        boosts: Boosts,
+        asked: Sequence[Asked],
         k: int,
         *,
-        blocked: Sequence[npt.NDArray[np.int32]] | None = None,
-        penalty: Floats | None = None,
+        allowed: AllowedItems | None = None,
+        n_probes: int | None = None,
     ) -> Ranked:
-        """Rank the whole catalogue for each person, with masks inside the top-k so that the answer is full.
+        """Rank the catalogue for each person, with masks inside the search so that the answer is full.
 
-        user_vectors: (n_people, n_factors), and boosts: of the same histories. blocked: item indices that may not
-        appear, one array a person. Every one is >= 0 and below n_items. penalty: (n_items,) added to every
-        person's scores; -inf hides an item.
+        allowed: what a filter lets pass, None for everything. n_probes: lists to look into, where there are lists;
+        the index's own number if None.
         """
-        if blocked is not None and len(blocked) != len(user_vectors):
-            raise ValueError(f"{len(blocked)} arrays of blocked items for {len(user_vectors)} people")
-        n_retrieved = min(k + RESCORE_MARGIN if self._is_rescored else k, self.n_items)
-        shared = self._no_penalty if penalty is None else penalty.reshape(1, -1)
-        values = (user_vectors, shared, *boosts, _pairs(blocked), np.array([n_retrieved], np.int64))
-        feed = dict(zip(CATALOGUE_INPUTS, values, strict=True))
-        scores, indices, products = self._catalogue.run(CATALOGUE_OUTPUTS, feed)
-        if self._is_rescored:
-            scores, indices = self._rescore(user_vectors, scores, indices, products)
-        return _filled(scores, indices, k)
+        return self._scan.top_k(asked, k, allowed, n_probes=n_probes)
 
     def score_items(
         self, user_vectors: Floats, boosts: Boosts, item_indices: npt.NDArray[np.int32]
     ) -> Floats:
         """Exact scores of chosen items: (n_people, n_factors) x (n_items,) gives (n_people, n_items)."""
         products = user_vectors @ self.item_vectors(item_indices).T
-        return np.asarray(products + boosts.dense(self.n_items)[:, item_indices], np.float32)
+        return np.asarray(products + boosts.of_items(item_indices), np.float32)
 
     def catalogue_scores(self, histories: Sequence[History]) -> Floats:
-        """What the served graph scores every item; (n_people, n_items). For offline measurement."""
-        k = np.array([self.n_items], np.int64)
-        user_vectors, boosts = self.user_vectors(histories), self.boosts(histories)
-        values = (user_vectors, self._no_penalty, *boosts, _pairs(None), k)
-        scores, indices, _ = self._catalogue.run(
-            CATALOGUE_OUTPUTS, dict(zip(CATALOGUE_INPUTS, values, strict=True))
-        )
-        in_item_order = np.empty_like(scores)
-        np.put_along_axis(in_item_order, indices, scores, axis=1)
-        return in_item_order
+        """Exact scores of every item; (n_people, n_items). For offline measurement."""
+        every_item = np.arange(self.n_items, dtype=np.int32)
+        products = self.user_vectors(histories) @ self.item_vectors(every_item).T
+        return np.asarray(products + self.boosts(histories).dense(self.n_items), np.float32)
 
     def item_vectors(self, item_indices: npt.NDArray[np.integer[Any]]) -> Floats:
         """Output vectors of chosen items, (..., n_factors) float32."""
@@ -243,15 +228,6 @@ class Student:
         output: Floats = self._tower.run(None, dict(zip(TOWER_INPUTS, values, strict=True)))[0]
         return output
 
-    def _rescore(
-        self, user_vectors: Floats, scores: Floats, indices: npt.NDArray[np.int64], products: Floats
-    ) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Replace the int8 products in the scores of the retrieved items by exact ones and order them again."""
-        vectors = self.item_vectors(indices)  # (n_people, n_retrieved, n_factors)
-        exact = scores - products + np.einsum("pd,pnd->pn", user_vectors, vectors)
-        order = np.lexsort((indices, -exact), axis=1)
-        return np.take_along_axis(exact, order, 1), np.take_along_axis(indices, order, 1)
-
 
 def _session(name: str, model: bytes, n_threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
@@ -278,30 +254,5 @@ def _check_inputs(
             )
 
 
-def _check_outputs(name: str, session: ort.InferenceSession, outputs: tuple[str, ...]) -> None:
-    found = [each.name for each in session.get_outputs()]
-    if found != list(outputs):
-        raise BundleInconsistent(f"{name} gives {found}, this code reads {list(outputs)}")
-
-
 def _mapped(text_vectors: Floats, text_map: Floats) -> Floats:
     return np.asarray(text_vectors @ text_map[:-1] + text_map[-1], np.float32)
-
-
-def _pairs(blocked: Sequence[npt.NDArray[np.int32]] | None) -> npt.NDArray[np.int64]:
-    """Blocked items as (row, item_index) pairs; (n_blocked, 2)."""
-    if not blocked:
-        return np.zeros((0, 2), np.int64)
-    rows = np.repeat(np.arange(len(blocked)), [len(items) for items in blocked])
-    return np.stack([rows, np.concatenate(blocked).astype(np.int64)], axis=1)
-
-
-def _filled(scores: Floats, indices: npt.NDArray[np.int64], k: int) -> Ranked:
-    """Cut to k columns, or pad to k, with -1 where an item was masked or does not exist."""
-    scores, items = scores[:, :k], indices[:, :k].astype(np.int32)
-    items[np.isneginf(scores)] = -1
-    missing = k - items.shape[1]
-    if missing > 0:
-        items = np.pad(items, ((0, 0), (0, missing)), constant_values=-1)
-        scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
-    return Ranked(items, scores)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from math import isqrt
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ from models.errors import StillroomError, UnknownId
 
 MAX_ID_CHARACTERS = 256
 """The longest id, in characters, that a shop may use for a person or an item."""
+
+INTERPOLATED_FROM = 1 << 16
+"""Ids from which `find` guesses where a key stands. A plain search of fewer touches half a megabyte at most."""
 
 
 def id_key(text: str) -> int:
@@ -127,11 +131,31 @@ class Vocabulary:
 
     def find(self, text: str) -> int | None:
         """The row of an id, or None where it is unknown."""
-        position = int(self._keys.searchsorted(np.uint64(id_key(text))))
+        key = id_key(text)
+        position = self._position(key)
         if position == len(self._keys):
             return None
         row = int(self._rows[position])
         return row if self._strings[row] == text else None
+
+    def _position(self, key: int) -> int:
+        """Where a key stands among the sorted ones, or would.
+
+        Keys are uniform, so the first guess is off by some √n rows, and one from there by some √√n. What is left
+        is searched in two or three pages of the file, where a plain binary search among ten million keys reads
+        fifteen: the difference counts while a bundle is not in the page cache.
+        """
+        keys, n_keys = self._keys, len(self._keys)
+        if n_keys > INTERPOLATED_FROM:
+            guess = min(key * n_keys >> 64, n_keys - 1)
+            guess += (key - int(keys[guess])) * n_keys >> 64
+            reach = 8 * isqrt(isqrt(n_keys))
+            low, high = guess - reach, guess + reach
+            if low >= 0 and high < n_keys:
+                position = low + int(keys[low:high].searchsorted(np.uint64(key)))
+                if low < position < high:
+                    return position
+        return int(keys.searchsorted(np.uint64(key)))
 
     def indices_of(
         self, ids: Iterable[str], *, unknown: Literal["raise", "drop", "mark"]
@@ -152,12 +176,19 @@ class Vocabulary:
             indices.append(index)
         return np.array(indices, np.int32)
 
-    def indices_of_keys(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        """The rows of 64-bit keys, -1 where no id of this vocabulary has the key. Shape (n,) to (n,)."""
+    def indices_of_keys(self, keys: npt.NDArray[np.uint64], *, n_bits: int = 64) -> npt.NDArray[np.int32]:
+        """The rows of 64-bit keys, -1 where no id of this vocabulary has the key. Shape (n,) to (n,).
+
+        n_bits: how many of the highest bits count; the others must be 0 in `keys`. Where two ids share these, it is
+        the first by key.
+        """
         if not len(self._keys):
             return np.full(len(keys), -1, np.int32)
         positions = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[positions] == keys, self._rows[positions], -1).astype(np.int32)
+        found = self._keys[positions]
+        if n_bits < 64:
+            found &= np.uint64(2**64 - 2 ** (64 - n_bits))
+        return np.where(found == keys, self._rows[positions], -1).astype(np.int32)
 
     def keys_by_index(self) -> npt.NDArray[np.uint64]:
         """The 64-bit key of every row; (n,) uint64. What is stored under keys outlives a bundle's row numbers."""

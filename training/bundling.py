@@ -23,6 +23,7 @@ from training.ensemble.choice import Choice
 from training.learning import Learned
 from training.members.popularity import decayed_popularity
 from training.settings import TrainingSettings, dump_settings
+from training.student.inverted_lists import with_lists
 
 MAX_KEPT_EVENTS = 1_000
 """Distinct items of a person's history that a bundle carries: what the student reads, and what was seen."""
@@ -37,15 +38,20 @@ def bundle_contents(
     choice: Choice,
     metrics: dict[str, dict[str, dict[str, float]]],
     settings: TrainingSettings,
+    is_new: npt.NDArray[np.bool_],
 ) -> BundleContents:
-    """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from."""
+    """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from.
+
+    is_new: (n_people,) people whom no fit has seen: on them a large catalogue's index is chosen, on everybody if
+    there are none.
+    """
     histories = Histories.from_list(
         [history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories]
     )
     compressed, text_encoder = learned.compressed, learned.text_encoder
     student = compressed.versions["student_shipped"]
     running, (shares, fidelity) = Student(student), learned.shares
-    return BundleContents(
+    contents = BundleContents(
         items=_items(dataset, text_encoder, settings),
         people=ColdHistories(dataset.people, histories),
         student=student,
@@ -77,6 +83,9 @@ def bundle_contents(
             ),
         ),
     )
+    rows = np.flatnonzero(is_new) if is_new.any() else np.arange(len(histories))
+    held_back = [histories[row] for row in rows[: settings.index.n_people]]
+    return with_lists(contents, held_back, settings.index, settings.seed)
 
 
 def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettings) -> Items:
@@ -127,12 +136,7 @@ def _reference(student: Student, histories: Histories, dataset: Dataset) -> dict
     lengths = np.diff(histories.offsets)
     rows = np.linspace(0, len(histories) - 1, min(500, len(histories))).astype(int)
     people = [histories[row] for row in rows]
-    top = student.top_k(
-        student.user_vectors(people),
-        student.boosts(people),
-        10,
-        blocked=[history.item_indices for history in people],
-    )
+    top = student.recommend(people, 10, blocked=[history.item_indices for history in people])
     best = top.scores[:, 0]
     counts = np.bincount(dataset.histories.item_indices, minlength=len(dataset.items))
     ranks = _ranks(counts)

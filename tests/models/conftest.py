@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.scan import KERNEL, choose_kernel
+from tests.models.catalogues import kernels
 from tests.support.bundles import tiny_bundle
 
 
@@ -20,3 +23,10 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(pristine: Path, tmp_path: Path) -> Path:
     """A tiny bundle of this test's own, in a store of its own."""
     return Path(shutil.copytree(pristine, tmp_path / "bundles" / pristine.name))
+
+
+@pytest.fixture(params=kernels())
+def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Searches use these instructions, in turn all that the processor has."""
+    yield choose_kernel(request.param)
+    choose_kernel(KERNEL)

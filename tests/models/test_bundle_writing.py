@@ -56,7 +56,9 @@ def test_what_was_written_is_read(tmp_path: Path, precision: str) -> None:
         np.testing.assert_array_equal(read[name], array, strict=True)
     assert bundle.golden == contents.golden
     assert bundle.reference == contents.reference
-    assert bundle.student_files.catalogue == contents.student.catalogue
+    assert bundle.student_files.user_tower == contents.student.user_tower
+    for name, array in contents.student.arrays().items():
+        np.testing.assert_array_equal(bundle.student_files.arrays()[name], array, strict=True)
     assert bundle.manifest.student == contents.student_entry
     assert bundle.manifest.training == contents.training_entry
 
@@ -173,8 +175,8 @@ def test_bundle_that_another_writer_finished_first_is_taken(
 
 def test_same_bundle_is_not_taken_as_written_where_it_is_broken(tmp_path: Path) -> None:
     first = tiny_bundle(tmp_path, promote=False)
-    (first / "catalogue.onnx").write_bytes(b"")
-    with pytest.raises(FileCorrupt, match=r"catalogue\.onnx"):
+    (first / "reference.json").write_bytes(b"")
+    with pytest.raises(FileCorrupt, match=r"reference\.json"):
         tiny_bundle(tmp_path, promote=False)
 
 

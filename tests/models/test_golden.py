@@ -85,10 +85,10 @@ def test_swapped_items_are_found_out(precision: str, order: list[int]) -> None:
 
 
 @pytest.mark.parametrize("order", [list(range(len(ITEMS)))[::-1], swapped(12, 24)], ids=["reversed", "two"])
-def test_item_vectors_that_are_not_the_catalogues_are_found_out(order: list[int]) -> None:
+def test_item_vectors_in_another_order_than_the_index_has_them_are_found_out(order: list[int]) -> None:
     files, golden = recorded()
     other = dataclasses.replace(files, item_vectors=files.item_vectors[order])
-    with pytest.raises(GoldenMismatch, match=r"item_vectors\.npy and catalogue\.onnx"):
+    with pytest.raises(GoldenMismatch, match=r"golden request 0: a score moved by"):
         replay_golden(Student(other), ENCODER, golden)
 
 
@@ -127,7 +127,7 @@ def test_scores_may_not_move_further(factor: float) -> None:
 
 def test_student_that_answers_nan_is_refused() -> None:
     files, golden = recorded()
-    with pytest.raises(GoldenMismatch, match="a score moved by nan"):
+    with pytest.raises(GoldenMismatch, match="golden request 0: 0 items instead of 10"):
         replay_golden(Student(scaled(np.nan)(files)), ENCODER, golden)
 
 

@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.history import MAX_EVENTS, EncodedHistories, Event, EventKind, History, encode_histories
+from models.history import (
+    MAX_EVENTS,
+    EncodedHistories,
+    Event,
+    EventKind,
+    History,
+    encode_histories,
+    encode_history,
+)
 
 DAY = 86_400
+PARTS = EncodedHistories._fields
 
 events_of_a_person = st.lists(
     st.builds(Event, st.integers(0, 9), st.integers(-(10**10), 10**10), st.sampled_from(EventKind)),
@@ -155,3 +164,32 @@ def test_gaps_are_finite_and_do_not_fall(events: list[Event]) -> None:
     gaps = encode_histories([history_]).gap_log_days[0, : len(history_.distinct())]
     assert np.isfinite(gaps).all()
     assert (np.diff(gaps) >= 0).all()
+
+
+def test_one_person_is_encoded_without_padding_and_in_small_types() -> None:
+    encoded = encode_history(
+        History.from_events([Event(4, 0, EventKind.VIEW), Event(2, DAY, EventKind.CART)])
+    )
+    np.testing.assert_array_equal(encoded.item_rows, np.array([3, 5], np.int32), strict=True)
+    np.testing.assert_array_equal(encoded.gap_log_days, np.log1p(np.array([0, 1], np.float32)), strict=True)
+    np.testing.assert_array_equal(encoded.event_kinds, np.array([2, 0], np.uint8), strict=True)
+
+
+def test_one_person_of_whom_nothing_is_known_has_no_events() -> None:
+    assert [len(getattr(encode_history(History.empty()), part)) for part in PARTS] == [0, 0, 0]
+
+
+@given(events_of_a_person, st.integers(1, 12))
+def test_person_alone_and_in_a_batch_have_the_same_numbers(events: list[Event], max_events: int) -> None:
+    history_ = History.from_events(events)
+    alone, batch = encode_history(history_, max_events), encode_histories([history_], max_events)
+    n_events = min(max_events, len(history_.distinct()))
+    assert len(alone.item_rows) == n_events
+    for part in PARTS:
+        np.testing.assert_array_equal(getattr(alone, part), getattr(batch, part)[0, :n_events])
+
+
+def test_encoded_person_does_not_hold_on_to_the_arrays_they_came_from() -> None:
+    touched = history(*range(50))
+    encoded = encode_history(touched, max_events=3)
+    assert all(getattr(encoded, part).base is None for part in PARTS)

@@ -46,6 +46,22 @@ def test_filter_allows_exactly_what_it_says(items: Items, asked: dict[str, Any],
     assert np.flatnonzero(items.allowed(**asked)).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("categories", "min_price"), [(None, None), (["block-0"], None), (["block-1", "block-0"], 1.0)]
+)
+def test_allowed_items_are_indices_by_rising_index(
+    items: Items, categories: list[str] | None, min_price: float | None
+) -> None:
+    found = items.allowed_items(categories, min_price)
+    assert found.dtype == np.int32
+    assert found.tolist() == np.flatnonzero(items.allowed(categories, min_price)).tolist()
+    assert (np.diff(found) > 0).all()
+
+
+def test_filters_are_built_once(items: Items) -> None:
+    assert items.filters is items.filters
+
+
 def test_metadata_comes_back_from_its_arrays(items: Items) -> None:
     again = Items.from_arrays(items.arrays())
     for name, array in again.arrays().items():

@@ -22,7 +22,7 @@ from models.files import MANIFEST
 from models.locks import lock, lock_if_free
 from models.registry import LOCK, MAX_PROMOTIONS_KEPT, Registry
 from tests.models.forging import reseal
-from tests.support.bundles import WRITTEN_AT, tiny_contents
+from tests.support.bundles import WRITTEN_AT, tiny_contents, tiny_items, tiny_student
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +141,8 @@ def test_broken_bundle_is_refused_and_current_stays(
 def test_whole_bundle_whose_graph_does_not_fit_is_refused_and_current_stays(registry: Registry) -> None:
     good, bad, *_ = registry.versions()
     registry.promote(good)
-    path = registry.store / bad
-    wrong = reseal(path, blobs={"user_tower.onnx": (path / "catalogue.onnx").read_bytes()})
+    of_other_width = tiny_student(tiny_items(), n_blocks=5).user_tower
+    wrong = reseal(registry.store / bad, blobs={"user_tower.onnx": of_other_width})
     with pytest.raises(BundleInconsistent, match=r"user_tower\.onnx takes"):
         registry.promote(wrong.name)
     assert registry.promotions() == [good]

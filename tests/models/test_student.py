@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from models.cooccurrence import Boosts
 from models.errors import BundleInconsistent, FileCorrupt
-from models.history import Event, History
-from models.student import RESCORE_MARGIN, Floats, Ranked, Student, StudentFiles
+from models.history import Event, History, encode_history
+from models.index import AllowedItems, flat_index, quantize_rows
+from models.scan import RESCORE_MARGIN, Asked, Ranked
+from models.student import Floats, Student, StudentFiles
 from tests.support.bundles import (
     NEW_ITEM_WEIGHT,
     tiny_cooccurrence,
@@ -24,11 +28,18 @@ from tests.support.bundles import (
     tiny_text_encoder,
     with_item_vectors,
 )
-from training.student.catalogue_graph import build_catalogue
+
+Indices = npt.NDArray[np.int32]
 
 PRECISIONS = ["fp32", "int8"]
 N_ITEMS, N_FACTORS = 500, 16
-LARGE = 1000.0
+HALF_ROUNDING = 2 * 2.0**-11
+"""Of a number up to 2 that lies in 16 bits; fp32 students keep item vectors so."""
+NO_EVENTS = encode_history(History.empty())
+
+
+def indices(*items: int) -> Indices:
+    return np.array(items, np.int32)
 
 
 def files_of(item_vectors: Floats, precision: str) -> StudentFiles:
@@ -37,9 +48,18 @@ def files_of(item_vectors: Floats, precision: str) -> StudentFiles:
     return with_item_vectors(tiny_student(tiny_items(n_items, n_factors), precision, n_factors), item_vectors)
 
 
-def top_k(student: Student, user_vectors: Floats, k: int, **masks: Any) -> Ranked:
-    """The best of people whose events add nothing."""
-    return student.top_k(user_vectors, Boosts.none(len(user_vectors)), k, **masks)
+def top_k(
+    student: Student,
+    user_vectors: Floats,
+    k: int,
+    *,
+    blocked: Sequence[Indices] | None = None,
+    allowed: AllowedItems | None = None,
+) -> Ranked:
+    """The best of people whose events add nothing. blocked: what each of them has seen."""
+    seen = [indices()] * len(user_vectors) if blocked is None else blocked
+    asked = [Asked(vector, NO_EVENTS, items) for vector, items in zip(user_vectors, seen, strict=True)]
+    return student.top_k(asked, k, allowed=allowed)
 
 
 def score_items(student: Student, user_vectors: Floats, item_indices: Any) -> Floats:
@@ -55,10 +75,6 @@ def random_vectors(n_rows: int, seed: int) -> Floats:
 ITEM_VECTORS = random_vectors(N_ITEMS, 0)
 STUDENTS = {precision: Student(files_of(ITEM_VECTORS, precision)) for precision in PRECISIONS}
 each_student = pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
-
-
-def indices(*items: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    return np.array(items, np.int32)
 
 
 @each_student
@@ -95,15 +111,16 @@ def test_blocking_an_item_twice_is_blocking_it(student: Student) -> None:
 
 
 @each_student
-def test_hidden_items_do_not_cost_places_and_others_are_shifted(student: Student) -> None:
-    users = random_vectors(1, 1)
-    penalty = np.zeros(N_ITEMS, np.float32)
-    best = top_k(student, users, 200).item_indices[0]
-    penalty[best[:150]] = -np.inf
-    penalty[best[160]] = LARGE
-    ranked = top_k(student, users, 5, penalty=penalty)
-    assert ranked.item_indices[0].tolist() == [best[160], *best[150:154]]
-    assert ranked.scores[0, 0] > LARGE / 2
+@pytest.mark.parametrize("n_allowed", [10, 350])
+def test_items_that_a_filter_hides_do_not_cost_places(student: Student, n_allowed: int) -> None:
+    users = random_vectors(2, 1)
+    every_item = top_k(student, users, N_ITEMS)
+    passing = np.sort(every_item.item_indices[0, -n_allowed:])
+    ranked = top_k(student, users, 5, allowed=AllowedItems.of(passing, N_ITEMS))
+    for row in range(2):
+        is_allowed = np.isin(every_item.item_indices[row], passing)
+        np.testing.assert_array_equal(ranked.item_indices[row], every_item.item_indices[row, is_allowed][:5])
+        np.testing.assert_array_equal(ranked.scores[row], every_item.scores[row, is_allowed][:5])
 
 
 @each_student
@@ -114,15 +131,6 @@ def test_places_without_an_item_are_marked(student: Student, n_left: int) -> Non
     assert sorted(ranked.item_indices[0, :n_left].tolist()) == list(range(n_left))
     assert ranked.item_indices[0, n_left:].tolist() == [-1] * (5 - n_left)
     assert np.isneginf(ranked.scores[0, n_left:]).all()
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("k", [3, 4, 9])
-def test_more_places_than_items_are_marked(precision: str, k: int) -> None:
-    ranked = top_k(Student(tiny_student(tiny_items(4), precision)), np.ones((2, 4), np.float32), k)
-    assert ranked.item_indices.shape == ranked.scores.shape == (2, k)
-    assert [(row >= 0).sum() for row in ranked.item_indices] == [min(k, 4)] * 2
-    assert np.isneginf(ranked.scores[:, 4:]).all()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -139,11 +147,12 @@ def test_nobody_and_no_places_are_answered_with_nothing(student: Student) -> Non
     assert top_k(student, random_vectors(2, 1), 0).item_indices.shape == (2, 0)
 
 
-@each_student
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("n_blocked", [0, 1, 3])
-def test_blocked_items_must_be_given_for_each_person(student: Student, n_blocked: int) -> None:
+def test_blocked_items_must_be_given_for_each_person(precision: str, n_blocked: int) -> None:
+    student = Student(tiny_student(tiny_items(), precision))
     with pytest.raises(ValueError, match=f"{n_blocked} arrays of blocked items for 2 people"):
-        top_k(student, random_vectors(2, 1), 5, blocked=[indices(1)] * n_blocked)
+        student.recommend([tiny_history(0), tiny_history(1)], 5, blocked=[indices(1)] * n_blocked)
 
 
 @settings(max_examples=30, deadline=None)
@@ -201,14 +210,12 @@ def test_int8_finds_nearly_what_fp32_finds() -> None:
 
 def test_int8_is_rescored_beyond_what_was_asked() -> None:
     """What seven bits of a user vector cannot tell apart, all of it can, and the best is found."""
-    item_vectors = np.zeros((RESCORE_MARGIN, N_FACTORS), np.float32)
+    item_vectors = np.zeros((RESCORE_MARGIN + 1, N_FACTORS), np.float32)
     item_vectors[:, :2] = 1.0, -1.0
     item_vectors[-1, 1] = -126 / 127
     user = np.zeros((1, N_FACTORS), np.float32)
     user[0, :3] = 0.5, 0.003, 1.0  # the second is less than half a step of the third
-    assert top_k(Student(files_of(item_vectors, "int8")), user, 1).item_indices.tolist() == [
-        [RESCORE_MARGIN - 1]
-    ]
+    assert top_k(Student(files_of(item_vectors, "int8")), user, 1).item_indices.tolist() == [[RESCORE_MARGIN]]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -219,15 +226,6 @@ def test_more_threads_give_equal_answers(precision: str) -> None:
 
 
 @each_student
-def test_callers_in_several_threads_get_their_own_answers(student: Student) -> None:
-    users = [random_vectors(1, seed) for seed in range(60)]
-    expected = [top_k(student, each, 10).item_indices for each in users]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda each: top_k(student, each, 10).item_indices, users))
-    np.testing.assert_array_equal(found, expected)
-
-
-@each_student
 def test_chosen_items_are_scored_as_the_answer_scores_them(student: Student) -> None:
     users, chosen = random_vectors(3, 1), indices(7, 0, 7, 499)
     ranked = top_k(student, users, N_ITEMS)
@@ -235,7 +233,7 @@ def test_chosen_items_are_scored_as_the_answer_scores_them(student: Student) -> 
     np.testing.assert_allclose(score_items(student, users, chosen), in_item_order[:, chosen], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 0.02)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", HALF_ROUNDING), ("int8", 0.02)])
 def test_catalogue_scores_are_in_item_order(precision: str, tolerance: float) -> None:
     files = boosting_student(precision)
     histories = [tiny_history(1), History.empty(), tiny_history(2)]
@@ -265,7 +263,7 @@ def expected_scores(histories: list[History]) -> Floats:
     return scores
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 0.02)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", HALF_ROUNDING), ("int8", 0.02)])
 def test_answer_has_what_a_persons_events_add(precision: str, tolerance: float) -> None:
     student, histories = Student(boosting_student(precision)), [tiny_history(1), tiny_history(2).last(1)]
     ranked = student.recommend(histories, 40)
@@ -289,9 +287,8 @@ def test_boosts_are_each_persons_own_whoever_else_is_in_the_batch(precision: str
 def test_boost_lifts_no_item_that_is_masked(precision: str) -> None:
     student, history = Student(boosting_student(precision)), tiny_history(1)
     boosted = (history.item_indices[:, None] + 1 + np.arange(3)).ravel().astype(np.int32)
-    penalty = np.zeros(40, np.float32)
-    penalty[boosted[:4]] = -np.inf
-    ranked = student.recommend([history], 40, blocked=[boosted[4:]], penalty=penalty)
+    allowed = AllowedItems.of(np.setdiff1d(np.arange(40), boosted[:4]).astype(np.int32), 40)
+    ranked = student.recommend([history], 40, blocked=[boosted[4:]], allowed=allowed)
     assert not np.isin(ranked.item_indices[0], boosted).any()
     assert np.isneginf(ranked.scores[0, -9:]).all()
 
@@ -348,24 +345,30 @@ def test_new_item_competes_with_the_catalogue_on_one_scale(precision: str) -> No
     assert np.count_nonzero(catalogue > scores[1]) == 5  # block 1 runs from 1.1 to 2, in tenths
 
 
-@pytest.mark.parametrize("graph", ["user_tower", "catalogue"])
 @pytest.mark.parametrize("content", [b"", b"no graph"])
-def test_graph_that_does_not_load_is_named(graph: str, content: bytes) -> None:
+def test_graph_that_does_not_load_is_named(content: bytes) -> None:
     files = tiny_student(tiny_items())
-    with pytest.raises(FileCorrupt, match=rf"^{graph}\.onnx does not load"):
-        Student(dataclasses.replace(files, **{graph: content}))  # type: ignore[arg-type]
+    with pytest.raises(FileCorrupt, match=r"^user_tower\.onnx does not load"):
+        Student(dataclasses.replace(files, user_tower=content))
+
+
+def identity_graph(name: str) -> bytes:
+    """A graph of one input, that gives it back."""
+    values = [helper.make_tensor_value_info(each, TensorProto.FLOAT, [1]) for each in (name, "same")]
+    node = helper.make_node("Identity", [name], ["same"])
+    graph = helper.make_graph([node], "identity", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"user_tower": tiny_student(tiny_items()).catalogue}, r"user_tower\.onnx takes"),
-        ({"catalogue": tiny_student(tiny_items()).user_tower}, r"catalogue\.onnx takes"),
         (
-            {"catalogue": tiny_student(tiny_items(20)).catalogue},
-            r"catalogue\.onnx takes penalty of \[1, 20\].* 40 ",
+            {"user_tower": tiny_student(tiny_items(), n_blocks=5).user_tower},
+            r"user_tower\.onnx takes history_vectors of .* 4 ",
         ),
-        ({"item_vectors": np.zeros((40, 5), np.float16)}, r"catalogue\.onnx takes user_vectors of .* 5 "),
+        ({"user_tower": identity_graph("anything")}, r"user_tower\.onnx takes \['anything'\]"),
         (
             {"history_vectors": np.zeros((41, 5), np.float32)},
             r"user_tower\.onnx takes history_vectors of .* 5 ",
@@ -382,16 +385,17 @@ def test_size_counts_graphs_and_arrays() -> None:
     files = tiny_student(tiny_items())
     arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2 + 40 * 4 + 2 * 5 * 4 * 4
     cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 3 * 4
-    assert files.size_bytes() == len(files.user_tower) + len(files.catalogue) + arrays + cooccurrence
+    index = 3 * 16 * 4 + 48 * 4 + 4
+    assert files.size_bytes() == len(files.user_tower) + arrays + cooccurrence + index
 
 
-def test_int8_ranks_exact_ties_by_index_though_int8_saw_a_difference() -> None:
+def test_exact_ties_are_ranked_by_index_though_8_bits_saw_a_difference() -> None:
     item_vectors = np.zeros((2, N_FACTORS), np.float32)
     item_vectors[:, :2] = [[1.0, 0.0], [0.0, 1.0]]
     user = np.zeros((1, N_FACTORS), np.float32)
     user[0, :3] = 0.5, 0.5, 1.0
-    files = files_of(item_vectors, "int8")
-    seen_otherwise = build_catalogue(item_vectors * np.array([[1.0], [1.01]], np.float32), precision="int8")
-    ranked = top_k(Student(dataclasses.replace(files, catalogue=seen_otherwise)), user, 2)
+    files = files_of(item_vectors, "fp32")
+    seen_otherwise = flat_index(*quantize_rows(item_vectors * np.array([[1.0], [1.01]], np.float32)))
+    ranked = top_k(Student(dataclasses.replace(files, index=seen_otherwise)), user, 2)
     assert ranked.item_indices.tolist() == [[0, 1]]
     assert ranked.scores.tolist() == [[0.5, 0.5]]

@@ -138,3 +138,45 @@ def test_arrays_are_shared_and_not_copied() -> None:
 def test_title_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(StillroomError, match="lone surrogate"):
         StringTable.from_strings(["a teapot", LONE_SURROGATE])
+
+
+def test_rows_are_found_by_the_highest_bits_of_keys_alone() -> None:
+    vocabulary = Vocabulary.from_ids(["a", "b", "c"])
+    kept = ~np.uint64(2**19 - 1)
+    keys = np.array([id_key("c"), 0, id_key("a"), 2**64 - 1], np.uint64) & kept
+    assert vocabulary.indices_of_keys(keys, n_bits=45).tolist() == [2, -1, 0, -1]
+    assert vocabulary.indices_of_keys(keys).tolist() == [-1, -1, -1, -1]
+
+
+def vocabulary_of_keys(keys: list[int], monkeypatch: pytest.MonkeyPatch) -> Vocabulary:
+    """Ids "0", "1", … under these keys, found by guessing however few there are."""
+    monkeypatch.setattr(
+        models.vocabulary, "id_key", lambda text: keys[int(text)] if int(text) >= 0 else -int(text)
+    )
+    monkeypatch.setattr(models.vocabulary, "INTERPOLATED_FROM", 0)
+    return Vocabulary.from_ids([str(number) for number in range(len(keys))])
+
+
+SKEWS = {
+    "even": lambda number: number * (2**64 // 5000),
+    "crowded at the start": lambda number: number,
+    "crowded at the end": lambda number: 2**64 - 1 - number,
+    "in two heaps": lambda number: number if number % 2 else 2**63 + number,
+    "bent": lambda number: number**4,
+}
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_guess_of_where_a_key_stands_never_misses_it(skew: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [SKEWS[skew](number) for number in range(5000)]
+    vocabulary = vocabulary_of_keys(keys, monkeypatch)
+    assert [vocabulary.find(str(number)) for number in range(0, 5000, 7)] == list(range(0, 5000, 7))
+    assert vocabulary.find(str(-(2**61))) is None
+
+
+def test_ids_are_found_among_many_by_guessing() -> None:
+    n_ids = models.vocabulary.INTERPOLATED_FROM + 1000
+    vocabulary = Vocabulary.from_ids([f"user-{number}" for number in range(n_ids)])
+    asked = range(0, n_ids, 97)
+    assert [vocabulary.find(f"user-{number}") for number in asked] == list(asked)
+    assert vocabulary.find("stranger") is None

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, checker, helper, numpy_helper
 
 from models.bundle import BundleContents, write_bundle
 from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
 from models.golden import record_golden
 from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, Event, History
+from models.index import flat_index, quantize_rows
 from models.items import Items, rank_segments
 from models.manifest import SharesEntry, StudentEntry, TrainingEntry
 from models.member_shares import MemberShares
@@ -28,7 +29,6 @@ from models.registry import Registry
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
 from models.vocabulary import StringTable, Vocabulary
-from training.student.catalogue_graph import build_catalogue, quantize_rows, serialise
 
 N_ITEMS = 40
 N_BLOCKS = 4
@@ -81,13 +81,13 @@ def tiny_student(items: Items, precision: str = "fp32", n_blocks: int = N_BLOCKS
     return with_item_vectors(
         StudentFiles(
             user_tower=_mean_tower(n_blocks),
-            catalogue=b"",
             history_vectors=history_vectors,
             history_scales=history_scales,
             item_vectors=np.zeros((0, n_blocks), np.float16),
             item_scales=np.zeros(0, np.float32),
             answer_text_map=_without_bias(np.eye(n_blocks) * NEW_ITEM_WEIGHT),
             history_text_map=_without_bias(np.eye(n_blocks)),
+            index=flat_index(np.zeros((0, n_blocks), np.int8), np.zeros(0, np.float32)),
             cooccurrence=tiny_cooccurrence(np.zeros((n_items, 2), np.float32), precision),
             precision=precision,
         ),
@@ -112,12 +112,13 @@ def tiny_cooccurrence(weights: Floats, precision: str = "fp32") -> Cooccurrence:
 
 
 def with_item_vectors(files: StudentFiles, item_vectors: Floats) -> StudentFiles:
-    """The same student with these answer vectors (n_items, n_factors), in its tables and in its catalogue."""
+    """The same student with these answer vectors (n_items, n_factors), in its tables and in its index."""
     stored, scales = stored_rows(item_vectors, files.precision)
+    stored = stored if files.precision == "int8" else stored.astype(np.float16)
     return dataclasses.replace(
         files,
-        catalogue=build_catalogue(item_vectors, precision=files.precision),
-        item_vectors=stored if files.precision == "int8" else stored.astype(np.float16),
+        index=flat_index(stored, scales),
+        item_vectors=stored,
         item_scales=scales,
     )
 
@@ -213,4 +214,6 @@ def _mean_tower(n_factors: int) -> bytes:
             numpy_helper.from_array(np.array([1.0], np.float32), "one"),
         ],
     )
-    return serialise(graph)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())

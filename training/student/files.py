@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from models.cooccurrence import COOCCURRENCE_ARRAYS
+from models.index import INDEX_ARRAYS
 from models.student import STUDENT_ARRAYS, StudentFiles
 
 
 def save_student(files: StudentFiles, folder: Path) -> None:
-    """Write graphs and tables as they would lie in a bundle."""
+    """Write tower and tables as they would lie in a bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "user_tower.onnx").write_bytes(files.user_tower)
-    (folder / "catalogue.onnx").write_bytes(files.catalogue)
+    (folder / "n_probes.txt").write_text(str(files.index.n_probes))
     (folder / "precision.txt").write_text(files.precision)
     for name, array in files.arrays().items():
         np.save(folder / f"{name}.npy", array)
@@ -24,11 +25,11 @@ def load_student(folder: Path) -> StudentFiles:
     """Read what `save_student` wrote, tables memory-mapped."""
     arrays = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")
-        for name in (*STUDENT_ARRAYS, *COOCCURRENCE_ARRAYS)
+        for name in (*STUDENT_ARRAYS, *INDEX_ARRAYS, *COOCCURRENCE_ARRAYS)
     }
     return StudentFiles.from_arrays(
         arrays,
         user_tower=(folder / "user_tower.onnx").read_bytes(),
-        catalogue=(folder / "catalogue.onnx").read_bytes(),
+        n_probes=int((folder / "n_probes.txt").read_text()),
         precision=(folder / "precision.txt").read_text(),
     )

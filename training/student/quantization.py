@@ -3,8 +3,6 @@
 int8_tables      nothing else: tables become numbers of 32 bits again when they are read
 int8_dynamic     the tower's products too, on integers, activations quantized as they come
 int8_static      the same with activations by ranges that real histories were seen to span
-int8_catalogue   int8_dynamic, and the product with the whole catalogue on integers, its best rescored: worth it
-                 where the catalogue is large
 int4_tables      int8_tables with item tables in 4 bits: measured, not served
 """
 
@@ -18,12 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnx.numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from models.history import History, encode_histories
-from models.student import EXACT_PRODUCTS, TOWER_INPUTS, StudentFiles
-from training.student.catalogue_graph import quantize_rows
+from models.index import flat_index, quantize_rows
+from models.student import TOWER_INPUTS, StudentFiles
 from training.student.certification import Version
 from training.student.export import quiet
 
@@ -35,41 +32,14 @@ def quantized_versions(
 ) -> list[Version]:
     """All quantized versions of one student. exports: what `export_student` made of it, fp32 and int8."""
     fp32, int8 = exports["fp32"], exports["int8"]
-    stored = replace(int8, catalogue=store_catalogue(fp32.catalogue, 8))
     return [
-        Version.of(f"{prefix}int8_tables", replace(stored, user_tower=fp32.user_tower)),
-        Version.of(f"{prefix}int8_dynamic", stored),
+        Version.of(f"{prefix}int8_tables", replace(int8, user_tower=fp32.user_tower)),
+        Version.of(f"{prefix}int8_dynamic", int8),
         Version.of(
-            f"{prefix}int8_static", replace(stored, user_tower=quantize_tower_static(fp32, calibrate_on))
+            f"{prefix}int8_static", replace(int8, user_tower=quantize_tower_static(fp32, calibrate_on))
         ),
-        Version.of(f"{prefix}int8_catalogue", int8),
         four_bit_tables(f"{prefix}int4_tables", exports),
     ]
-
-
-def store_catalogue(catalogue: bytes, n_bits: int) -> bytes:
-    """The fp32 catalogue with its item vectors stored in int8, on the grid of `n_bits`, one scale an item.
-
-    onnxruntime folds constants when it loads a graph, so it still multiplies in fp32: as fast as before, in a
-    quarter of the disk, and with products that need no rescoring, which the graph says of itself.
-    """
-    model = onnx.load_from_string(catalogue)
-    graph = model.graph
-    (vectors,) = (each for each in graph.initializer if each.name == "item_vectors")  # (n_factors, n_items)
-    quantized, scales = quantize_rows(onnx.numpy_helper.to_array(vectors).T, n_bits=n_bits)
-    graph.initializer.remove(vectors)
-    graph.initializer.extend(
-        [
-            onnx.numpy_helper.from_array(np.ascontiguousarray(quantized.T), "item_int8"),
-            onnx.numpy_helper.from_array(scales, "item_scales"),
-        ]
-    )
-    node = onnx.helper.make_node
-    graph.node.insert(0, node("Cast", ["item_int8"], ["item_float"], to=onnx.TensorProto.FLOAT))
-    graph.node.insert(1, node("Mul", ["item_float", "item_scales"], ["item_vectors"]))
-    onnx.helper.set_model_props(model, {EXACT_PRODUCTS: "true"})
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
 
 
 def quantize_tower_static(fp32: StudentFiles, calibrate_on: Sequence[History]) -> bytes:
@@ -106,13 +76,13 @@ def four_bit_tables(name: str, exports: dict[str, StudentFiles]) -> Version:
     files = replace(
         int8,
         user_tower=fp32.user_tower,
-        catalogue=store_catalogue(fp32.catalogue, 4),
+        index=flat_index(answers, answer_scales),
         history_vectors=history,
         history_scales=history_scales,
         item_vectors=answers,
         item_scales=answer_scales,
     )
-    in_eight_bits = history.nbytes + 2 * answers.nbytes  # answers lie in the catalogue too
+    in_eight_bits = history.nbytes + 2 * answers.nbytes  # answers lie in the index too
     return Version(name, files, files.size_bytes() - in_eight_bits // 2, is_served=False)
 
 

@@ -13,9 +13,9 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd
 
+from models.index import quantize_rows
 from models.text import TextEncoder, terms_of
 from models.vocabulary import Vocabulary
-from training.student.catalogue_graph import quantize_rows
 
 MIN_ITEMS = 2
 """Items that a term is in, at least: what one item alone says tells nothing about another. On Online Retail this

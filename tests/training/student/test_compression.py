@@ -15,7 +15,7 @@ from training.student.pruning import PruningSettings, Widths
 from training.student.tower import StudentModel
 
 CURVE = PruningSettings(n_points=2, max_sparsity=0.5, max_neighbour_sparsity=0.5, n_examples=50)
-EIGHT_BITS = ("int8_tables", "int8_dynamic", "int8_static", "int8_catalogue")
+EIGHT_BITS = ("int8_tables", "int8_dynamic", "int8_static")
 
 
 def student_with_idle_parts() -> StudentModel:

@@ -164,3 +164,17 @@ def test_divergence_is_named_with_its_remedy(labels: SoftLabels, text_vectors: F
     broken = Neighbours(np.zeros((N_ITEMS, 4), np.int32), np.full((N_ITEMS, 4), np.nan, np.float32))
     with pytest.raises(NotFinite, match="student: loss nan at step 0; lower learning_rate"):
         distil(labels, text_vectors, broken, TOWER, BRIEF, seed=0, progress=no_progress)
+
+
+def test_every_example_is_read_once_an_epoch_among_others_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 1_000)
+    settings = DistillSettings(n_epochs=2, batch_size=50)
+    batches = list(distill._shuffled(lengths, settings, np.random.default_rng(1)))
+    first, second = (np.concatenate(batches[start : start + 20]) for start in (0, 20))
+    assert len(batches) == 40
+    for epoch in (first, second):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(1_000))
+    assert first.tolist() != second.tolist()
+    assert np.mean([np.ptp(lengths[batch]) for batch in batches]) < 0.3 * np.ptp(lengths)
+    longest = [lengths[batch].max() for batch in batches[:20]]
+    assert longest != sorted(longest)

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from models.cooccurrence import Boosts, index_dtype
-from models.history import Event, History
+from models.history import Event, History, encode_history
+from models.index import unpack_blocks
+from models.scan import Asked
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
 from tests.support.teachers import BLOCKS, N_ITEMS, BlockTeacher
@@ -15,7 +17,6 @@ from tests.training.student.conftest import people
 from training.errors import ExportMismatch
 from training.members.member import Floats
 from training.student import export
-from training.student.catalogue_graph import build_catalogue
 from training.student.export import export_student, torch_scores
 from training.student.tower import StudentModel
 
@@ -85,27 +86,28 @@ def test_tables_take_few_bytes_in_int8(exports: dict[str, StudentFiles]) -> None
     assert [fp32.history_vectors.dtype, int8.history_vectors.dtype] == [np.float32, np.int8]
     assert int8.cooccurrence.neighbour_weights.dtype == np.int8
     assert int8.cooccurrence.neighbour_items.dtype == index_dtype(N_ITEMS) == np.uint16
-    assert len(int8.catalogue) < len(fp32.catalogue)
+    assert int8.index.item_blocks.nbytes == fp32.index.item_blocks.nbytes == 16 * -(-N_ITEMS // 16) * 8
 
 
-def test_item_vectors_of_int8_are_the_very_numbers_of_its_catalogue(exports: dict[str, StudentFiles]) -> None:
+def test_item_vectors_of_int8_are_the_very_numbers_of_its_index(exports: dict[str, StudentFiles]) -> None:
     int8 = exports["int8"]
-    user = np.zeros((1, 8), np.float32)
-    user[0, 3] = 1.0  # seven bits hold it exactly
-    student = Student(int8)
-    ranked = student.top_k(user, student.boosts([History.empty()]), N_ITEMS)
+    np.testing.assert_array_equal(unpack_blocks(int8.index.item_blocks, 8)[:N_ITEMS], int8.item_vectors)
+    np.testing.assert_array_equal(int8.index.block_scales[:N_ITEMS], int8.item_scales)
+    user = np.zeros(8, np.float32)
+    user[3] = 1.0
+    ranked = Student(int8).top_k([Asked(user, encode_history(History.empty()))], N_ITEMS)
     stored = int8.item_vectors[:, 3] * int8.item_scales
     np.testing.assert_allclose(ranked.scores[0], stored[ranked.item_indices[0]], rtol=1e-5, atol=1e-6)
 
 
-def shifted(item_vectors: Floats, precision: str) -> bytes:
-    return build_catalogue(np.roll(item_vectors, 1, axis=0), precision=precision)
+def shifted(matrix: Floats) -> tuple[Floats, Floats]:
+    return np.roll(matrix, 1, axis=0), np.ones(len(matrix), np.float32)
 
 
 def test_export_that_scores_otherwise_is_refused(
     model: StudentModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "build_catalogue", shifted)
+    monkeypatch.setattr(export, "_as_they_are", shifted)
     with pytest.raises(ExportMismatch, match="allowed"):
         export_student(model, STRANGERS[:3])
 

@@ -16,7 +16,7 @@ def test_files_survive_a_round_trip(precision: str, tmp_path: Path) -> None:
     files = tiny_student(tiny_items(), precision)
     save_student(files, tmp_path)
     loaded = load_student(tmp_path)
-    assert (loaded.user_tower, loaded.catalogue) == (files.user_tower, files.catalogue)
+    assert (loaded.user_tower, loaded.index.n_probes) == (files.user_tower, files.index.n_probes)
     assert (loaded.precision, loaded.size_bytes()) == (precision, files.size_bytes())
     for name, array in files.arrays().items():
         np.testing.assert_array_equal(loaded.arrays()[name], array, strict=True)

@@ -9,15 +9,14 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from models.index import quantize_rows
 from models.student import Student, StudentFiles
 from tests.support.students import N_ITEMS, random_histories, random_student
-from training.student.catalogue_graph import quantize_rows
 from training.student.certification import Version
 from training.student.export import export_student
 from training.student.quantization import (
     quantize_tower_static,
     quantized_versions,
-    store_catalogue,
 )
 
 HISTORIES = random_histories(100)
@@ -41,11 +40,11 @@ def agreement(one: StudentFiles, other: StudentFiles) -> float:
 
 def test_every_version_has_its_name(exports: dict[str, StudentFiles]) -> None:
     names = [version.name for version in quantized_versions(exports, HISTORIES[:8], prefix="pruned_50_")]
-    bits = ["int8_tables", "int8_dynamic", "int8_static", "int8_catalogue", "int4_tables"]
+    bits = ["int8_tables", "int8_dynamic", "int8_static", "int4_tables"]
     assert names == [f"pruned_50_{each}" for each in bits]
 
 
-@pytest.mark.parametrize("name", ["int8_tables", "int8_dynamic", "int8_static", "int8_catalogue"])
+@pytest.mark.parametrize("name", ["int8_tables", "int8_dynamic", "int8_static"])
 def test_eight_bits_are_smaller_and_score_alike(
     versions: dict[str, Version], exports: dict[str, StudentFiles], name: str
 ) -> None:
@@ -106,16 +105,17 @@ def test_a_row_of_zeros_stays_zero() -> None:
     assert (scales > 0).all()
 
 
-def test_a_stored_catalogue_is_smaller_and_multiplies_what_it_stores(
-    exports: dict[str, StudentFiles],
+@pytest.mark.parametrize("name", ["int8_tables", "int8_dynamic", "int8_static", "int4_tables"])
+def test_answers_hold_the_products_of_the_very_vectors_that_explanations_read(
+    versions: dict[str, Version], name: str
 ) -> None:
-    """Its scores are the products with the very int8 vectors that explanations read, to the last bits of fp32."""
-    int8 = exports["int8"]
-    files = replace(int8, catalogue=store_catalogue(exports["fp32"].catalogue, 8))
-    assert len(files.catalogue) < len(exports["fp32"].catalogue) - N_ITEMS * 8 * 2
-    student, every_item = Student(files), np.arange(N_ITEMS, dtype=np.int32)
+    student, every_item = Student(versions[name].files), np.arange(N_ITEMS, dtype=np.int32)
     expected = student.score_items(student.user_vectors(HISTORIES), student.boosts(HISTORIES), every_item)
-    np.testing.assert_allclose(student.catalogue_scores(HISTORIES), expected, rtol=1e-4, atol=1e-4)
+    ranked = student.recommend(HISTORIES, 10)
+    best = np.argsort(-expected, axis=1)[:, :10]
+    np.testing.assert_allclose(
+        ranked.scores, np.take_along_axis(expected, best, axis=1), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_four_bits_are_measured_and_not_served(
@@ -126,10 +126,3 @@ def test_four_bits_are_measured_and_not_served(
     assert np.abs(version.files.history_vectors).max() == 7
     assert version.size_bytes < eight_bits.size_bytes
     assert 0.9 < agreement(version.files, exports["fp32"]) < agreement(eight_bits.files, exports["fp32"])
-
-
-def test_a_stored_catalogue_is_not_rescored(
-    versions: dict[str, Version], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Student, "_rescore", lambda *_: pytest.fail("its products are exact"))
-    Student(versions["int8_dynamic"].files).recommend(HISTORIES[:2], 5)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.history import Event, History
+from models.index import quantize_rows
 from models.student import Student
 from models.text import TextEncoder
 from models.vocabulary import Vocabulary
@@ -18,7 +19,6 @@ from training.data.leave_last_out import leave_last_out
 from training.data.split import Split
 from training.members.content import Content
 from training.members.member import Floats
-from training.student.catalogue_graph import quantize_rows
 from training.studies.cold_items import (
     cold_items,
     compare,

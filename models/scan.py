@@ -1,0 +1,285 @@
+"""The search of a catalogue for its best items, by `scan.c`: what Python hands to it and gets back.
+
+    10,000 items      22 to 28 µs a person (20 events, one thread, the best 20 of 84 scored again)
+    100,000           about 100 µs; people who wait together share a pass
+    1,000,000         about 100 µs with 32 of 2,048 lists
+
+onnxruntime took 75 to 320 µs for the first two. There the product was the smaller part: masks, boosts and top-k were
+passes of their own over all scores, and each step a call. Here one pass does them while a block is in registers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sysconfig
+from collections.abc import Sequence
+from ctypes import c_char_p, c_int64, c_void_p
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence
+from models.errors import KernelMissing
+from models.history import EncodedHistory
+from models.index import MAX_FACTORS, AllowedItems, CatalogueIndex
+
+RESCORE_MARGIN = 64
+"""Candidates beyond k that are scored again in float, so that none is lost at the edge to 8 bits."""
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int32]
+
+_NOTHING = np.zeros(0, np.int32)
+_PERSON = struct.Struct("9q")  # `Person` in scan.c
+
+
+class Ranked(NamedTuple):
+    """The best items of each person, best first; equal scores by rising item_index.
+
+    item_indices: (n_people, k) int32, -1 where fewer than k items were left. scores: (n_people, k) float32,
+    -inf there.
+    """
+
+    item_indices: Indices
+    scores: Floats
+
+
+class Asked(msgspec.Struct, gc=False):
+    """One person's question to a catalogue, ready for the kernel; keep it and ask again for nothing.
+
+    vector: (n_factors,) float32. events: what was made into it, for the co-occurrence term. seen, excluded: item
+    indices that may not appear. Every index is >= 0 and below n_items. packed: where all that lies, made here.
+    Out of the garbage collector's sight, which would walk through all of a cache of people: nothing in it is a cycle.
+    """
+
+    vector: Floats
+    events: EncodedHistory
+    seen: Indices = _NOTHING
+    excluded: Indices = _NOTHING
+    packed: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.vector = np.ascontiguousarray(self.vector, np.float32)
+        rows = np.ascontiguousarray(self.events.item_rows, np.int32)
+        gaps = np.ascontiguousarray(self.events.gap_log_days, np.float32)
+        self.events = EncodedHistory(rows, gaps, self.events.event_kinds)
+        self.seen = np.ascontiguousarray(self.seen, np.int32)
+        self.excluded = np.ascontiguousarray(self.excluded, np.int32)
+        self.packed = _PERSON.pack(
+            _address(self.vector),
+            len(self.vector),
+            _address(rows),
+            _address(gaps),
+            len(rows),
+            _address(self.seen),
+            len(self.seen),
+            _address(self.excluded),
+            len(self.excluded),
+        )
+
+
+class _Catalogue(ctypes.Structure):
+    """`Catalogue` in scan.c."""
+
+    _fields_ = [
+        ("n_items", c_int64),
+        ("n_factors", c_int64),
+        ("blocks", c_void_p),
+        ("scales", c_void_p),
+        ("vectors", c_void_p),
+        ("are_vectors_float", c_int64),
+        ("n_neighbours", c_int64),
+        ("neighbour_items", c_void_p),
+        ("are_neighbours_wide", c_int64),
+        ("neighbour_weights", c_void_p),
+        ("neighbour_scales", c_void_p),
+        ("are_weights_float", c_int64),
+        ("event_decays", c_void_p),
+        ("n_lists", c_int64),
+        ("centroid_blocks", c_void_p),
+        ("centroid_scales", c_void_p),
+        ("list_offsets", c_void_p),
+    ]
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    """Memory of one search at a time."""
+
+    address: int
+
+    def __del__(self) -> None:
+        _kernel.free_workspace(self.address)
+
+
+class Scan:
+    """A catalogue ready to be searched. Safe to call from several threads: each call has memory of its own.
+
+    item_vectors: (n_items, n_factors) int8, multiplied by the index's scales, or float32. Raises ValueError for more
+    than `MAX_FACTORS` factors.
+    """
+
+    def __init__(
+        self,
+        index: CatalogueIndex,
+        item_vectors: npt.NDArray[Any],
+        cooccurrence: Cooccurrence,
+    ) -> None:
+        self.n_items, n_factors = item_vectors.shape
+        if n_factors > MAX_FACTORS:
+            raise ValueError(f"vectors have {n_factors} factors, the kernel takes at most {MAX_FACTORS}")
+        self._n_probes, self._n_lists, self._n_blocks = index.n_probes, index.n_lists, len(index.item_blocks)
+        decays = np.append(cooccurrence.event_decays, np.float32(LAST_VISIT_LOG_DAYS)).astype(np.float32)
+        arrays = [
+            index.item_blocks,
+            index.block_scales,
+            item_vectors,
+            cooccurrence.neighbour_items,
+            cooccurrence.neighbour_weights,
+            cooccurrence.neighbour_scales,
+            decays,
+            index.centroid_blocks,
+            index.centroid_scales,
+            index.list_offsets,
+        ]
+        self._arrays = [np.ascontiguousarray(array) for array in arrays]
+        blocks, scales, vectors, items, weights, weight_scales, decays, *lists = self._arrays
+        self._catalogue = _Catalogue(
+            self.n_items,
+            n_factors,
+            _address(blocks),
+            _address(scales),
+            _address(vectors),
+            vectors.dtype == np.float32,
+            items.shape[1],
+            _address(items),
+            items.dtype == np.int32,
+            _address(weights),
+            _address(weight_scales),
+            weights.dtype == np.float32,
+            _address(decays),
+            index.n_lists,
+            *map(_address, lists),
+        )
+        self._reference = ctypes.byref(self._catalogue)
+        self._workspaces: list[_Workspace] = []
+
+    def top_k(
+        self,
+        asked: Sequence[Asked],
+        k: int,
+        allowed: AllowedItems | None = None,
+        *,
+        n_probes: int | None = None,
+    ) -> Ranked:
+        """Find the best k items of each person among the allowed ones (None: all).
+
+        n_probes: lists to look into, the index's own number if None. With a filter as many more are looked into as
+        the filter leaves fewer items to find; and where masks leave too few in those, the next ones are, so that an
+        answer is full if there is enough in the catalogue. Scores of a person whose vector is not finite are NaN.
+        Raises IndexError for an item index that the catalogue does not have, ValueError for a vector of another
+        length, a filter of another catalogue, or an n_probes that is not 1 to n_lists.
+        """
+        n_people = len(asked)
+        items = np.empty((n_people, k), np.int32)
+        scores = np.empty((n_people, k), np.float32)
+        if not n_people or not k:
+            return Ranked(items, scores)
+        bits, listed = (None, None) if allowed is None else (allowed.bits, allowed.listed)
+        if bits is not None and len(bits) != self._n_blocks:
+            raise ValueError(
+                f"the filter is of another catalogue: {len(bits)} blocks instead of {self._n_blocks}"
+            )
+        n_probes = self._probes(allowed, n_probes) if self._n_lists else 0
+        try:
+            workspace = self._workspaces.pop()
+        except IndexError:  # asking first whether there is one would let another thread take it
+            workspace = self._new_workspace()
+        outcome = _kernel.search(
+            self._reference,
+            workspace.address,
+            b"".join([person.packed for person in asked]),
+            n_people,
+            k,
+            min(k + RESCORE_MARGIN, self.n_items),
+            None if bits is None else _address(bits),
+            None if listed is None else _address(listed),
+            -1 if listed is None else len(listed),
+            n_probes,
+            _address(items),
+            _address(scores),
+        )
+        self._workspaces.append(workspace)
+        if outcome:
+            _raise(outcome, self._catalogue.n_factors)
+        return Ranked(items, scores)
+
+    def _probes(self, allowed: AllowedItems | None, n_probes: int | None) -> int:
+        wanted = self._n_probes if n_probes is None else n_probes
+        if not 1 <= wanted <= self._n_lists:
+            raise ValueError(
+                f"{wanted} of {self._n_lists} lists cannot be looked into, must be 1 to {self._n_lists}"
+            )
+        if allowed is None:
+            return wanted
+        return min(self._n_lists, -(-wanted * self.n_items // max(1, allowed.n_allowed)))
+
+    def _new_workspace(self) -> _Workspace:
+        address = _kernel.new_workspace(self._reference)
+        if not address:
+            raise MemoryError("no memory is left to search the catalogue with")
+        return _Workspace(address)
+
+
+def choose_kernel(name: str) -> str:
+    """Search with "vnni", "avx2" or "plain" instructions, or the "best" this processor has; returns which.
+
+    For all searches of the process, between them. All give the same answers. Raises ValueError for instructions that
+    this processor lacks.
+    """
+    chosen = _kernel.choose_kernel(name.encode())
+    if chosen is None:
+        raise ValueError(f"this processor has no {name!r} instructions")
+    return str(chosen.decode())
+
+
+def _address(array: npt.NDArray[np.generic]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _raise(outcome: int, n_factors: int) -> None:
+    if outcome == 1:
+        raise IndexError("an item index is beyond the catalogue")
+    if outcome == 3:
+        raise ValueError(f"a user vector is not of the catalogue's {n_factors} factors")
+    raise MemoryError("no memory is left to search the catalogue with")
+
+
+def _load() -> ctypes.CDLL:
+    file = Path(__file__).with_name(f"_scan{sysconfig.get_config_var('EXT_SUFFIX')}")
+    if not file.exists():
+        raise KernelMissing(
+            f"{file.name} is not built; `pip install -e .` builds it and needs a C compiler (Debian: gcc, libc6-dev)"
+        )
+    kernel = ctypes.CDLL(str(file))
+    kernel.choose_kernel.restype = c_char_p
+    kernel.choose_kernel.argtypes = [c_char_p]
+    kernel.new_workspace.restype = c_void_p
+    kernel.new_workspace.argtypes = [c_void_p]
+    kernel.free_workspace.restype = None
+    kernel.free_workspace.argtypes = [c_void_p]
+    kernel.search.argtypes = [
+        *(c_void_p, c_void_p, c_char_p, c_int64, c_int64, c_int64),
+        *(c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    ]
+    return kernel
+
+
+_kernel = _load()
+KERNEL = choose_kernel("best")
+"""The instructions that searches use on this processor."""

@@ -1,0 +1,352 @@
+"""The kernel against numpy: what it finds, under which masks, on every processor, flat and by lists."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import models.scan
+from models.errors import KernelMissing
+from models.history import EncodedHistory
+from models.index import AllowedItems
+from models.scan import KERNEL, RESCORE_MARGIN, Asked, choose_kernel
+from tests.models.catalogues import (
+    NO_EVENTS,
+    assert_best,
+    assert_equal,
+    events_of,
+    expected_scores,
+    in_lists,
+    indices,
+    kernels,
+    normal,
+    random_catalogue,
+    random_people,
+    rows_of,
+    term_of,
+    with_vectors,
+)
+
+# -- what is found ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_factors", [1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 64, 100, 1024])
+@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
+def test_answer_is_the_best_of_the_catalogue_for_any_length_of_vector(
+    kernel: str, n_factors: int, is_float: bool
+) -> None:
+    catalogue = random_catalogue(n_factors, 300, n_factors, is_float=is_float)
+    asked = random_people(1, catalogue, 3)
+    assert_best(catalogue.scan().top_k(asked, 20), expected_scores(catalogue, asked), 20)
+
+
+@pytest.mark.parametrize("n_items", [1, 2, 15, 16, 17, 31, 32, 33, 255, 256, 257, 300, 1_000])
+def test_answer_is_the_best_of_a_catalogue_of_any_size(kernel: str, n_items: int) -> None:
+    catalogue = random_catalogue(n_items, n_items, 8)
+    asked = random_people(2, catalogue, 3)
+    for k in (1, 5, n_items, n_items + 3):
+        assert_best(catalogue.scan().top_k(asked, k), expected_scores(catalogue, asked), k)
+
+
+@pytest.mark.parametrize("n_neighbours", [0, 1, 5, 64])
+@pytest.mark.parametrize("is_wide", [False, True], ids=["uint16", "int32"])
+@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
+def test_events_add_what_their_neighbours_weigh(n_neighbours: int, is_wide: bool, is_float: bool) -> None:
+    catalogue = random_catalogue(3, 200, 8, n_neighbours, is_wide=is_wide, is_float=is_float)
+    asked = random_people(4, catalogue, 5)
+    assert catalogue.cooccurrence.neighbour_items.dtype == (np.int32 if is_wide else np.uint16)
+    assert_best(catalogue.scan().top_k(asked, 150), expected_scores(catalogue, asked), 150)
+
+
+@pytest.mark.parametrize("n_people", [1, 2, 7, 8, 9, 17])
+@pytest.mark.parametrize("n_lists", [0, 9])
+def test_person_in_a_batch_is_answered_as_alone(kernel: str, n_people: int, n_lists: int) -> None:
+    catalogue = random_catalogue(5, 700, n_lists=n_lists, n_probes=3)
+    asked, scan = random_people(6, catalogue, n_people), catalogue.scan()
+    together = scan.top_k(asked, 10)
+    for row, person in enumerate(asked):
+        assert_equal(rows_of(together, slice(row, row + 1)), scan.top_k([person], 10))
+
+
+@pytest.mark.parametrize("n_lists", [0, 12])
+@pytest.mark.parametrize("n_factors", [3, 16, 50])
+@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
+def test_every_processor_gives_the_same_bits(
+    kernel: str, n_lists: int, n_factors: int, is_float: bool
+) -> None:
+    catalogue = random_catalogue(7, 777, n_factors, n_lists=n_lists, n_probes=4, is_float=is_float)
+    asked, scan = random_people(8, catalogue, 10), catalogue.scan()
+    choose_kernel("plain")
+    plain = scan.top_k(asked, 30)
+    assert choose_kernel(kernel) == kernel
+    assert_equal(scan.top_k(asked, 30), plain)
+
+
+def test_best_kernel_is_the_first_that_the_processor_has() -> None:
+    assert choose_kernel("best") == KERNEL == kernels()[0]
+
+
+@pytest.mark.parametrize("name", ["", "neon", "VNNI"])
+def test_kernel_that_the_processor_lacks_is_refused_and_nothing_changes(name: str) -> None:
+    with pytest.raises(ValueError, match=f"no '{name}' instructions"):
+        choose_kernel(name)
+    catalogue = random_catalogue(9, 100)
+    asked = random_people(1, catalogue, 1)
+    assert_best(catalogue.scan().top_k(asked, 5), expected_scores(catalogue, asked), 5)
+
+
+def test_kernel_that_is_not_built_says_how_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.scan, "__file__", str(tmp_path / "scan.py"))
+    with pytest.raises(KernelMissing, match=r"^_scan.*is not built; `pip install -e \.` builds it"):
+        models.scan._load()
+
+
+def test_largest_numbers_fit_the_16_bits_in_which_some_processors_add_pairs(kernel: str) -> None:
+    """Candidates beyond the margin come from 8 bits alone, so an overflow would lose the best."""
+    n_items, n_factors = 4 * RESCORE_MARGIN, 64
+    item_vectors = np.where(np.random.default_rng(0).random((n_items, n_factors)) < 0.5, -1, 1)
+    item_vectors[7], item_vectors[100] = 1, -1
+    for user, best in ((np.ones(n_factors), 7), (-np.ones(n_factors), 100)):
+        catalogue = with_vectors(item_vectors.astype(np.float32))
+        ranked = catalogue.scan().top_k([Asked(user.astype(np.float32), NO_EVENTS)], 1)
+        assert ranked.item_indices.tolist() == [[best]]
+        np.testing.assert_allclose(ranked.scores, [[64.0]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [-20, 20, 60])
+@pytest.mark.parametrize("n_lists", [0, 5])
+def test_length_of_a_vector_scales_scores_and_nothing_else(exponent: int, n_lists: int) -> None:
+    catalogue = random_catalogue(10, 200, n_neighbours=0, n_lists=n_lists, n_probes=2)
+    scan, user = catalogue.scan(), normal(np.random.default_rng(1), 16)
+    factor = np.float32(2.0**exponent)
+    one, other = (scan.top_k([Asked(each, NO_EVENTS)], 10) for each in (user, user * factor))
+    np.testing.assert_array_equal(one.item_indices, other.item_indices)
+    np.testing.assert_array_equal(one.scores * factor, other.scores)
+
+
+@pytest.mark.parametrize("n_lists", [0, 7])
+def test_vector_of_zeros_scores_zero_and_ranks_by_index(kernel: str, n_lists: int) -> None:
+    catalogue = random_catalogue(11, 300, n_neighbours=0, n_lists=n_lists, n_probes=7)
+    ranked = catalogue.scan().top_k([Asked(np.zeros(16, np.float32), NO_EVENTS, indices(1))], 4)
+    assert ranked.item_indices.tolist() == [[0, 2, 3, 4]]
+    assert ranked.scores.tolist() == [[0.0] * 4]
+
+
+@pytest.mark.parametrize("n_items", [40, 500])
+def test_equal_scores_come_by_rising_index(kernel: str, n_items: int) -> None:
+    catalogue = with_vectors(np.ones((n_items, 4), np.float32))
+    asked = [Asked(np.ones(4, np.float32), NO_EVENTS, indices(0, 4))] * 9
+    ranked = catalogue.scan().top_k(asked, 6)
+    assert ranked.item_indices.tolist() == [[1, 2, 3, 5, 6, 7]] * 9
+
+
+@pytest.mark.parametrize("n_lists", [0, 5])
+def test_nobody_and_no_places_are_answered_with_nothing(n_lists: int) -> None:
+    catalogue = random_catalogue(12, n_lists=n_lists)
+    asked = random_people(1, catalogue, 2)
+    assert catalogue.scan().top_k([], 5).item_indices.shape == (0, 5)
+    assert catalogue.scan().top_k(asked, 0).scores.shape == (2, 0)
+
+
+def test_empty_catalogue_answers_with_empty_places() -> None:
+    catalogue = with_vectors(np.zeros((0, 4), np.float32))
+    ranked = catalogue.scan().top_k([Asked(np.ones(4, np.float32), NO_EVENTS)], 2)
+    assert ranked.item_indices.tolist() == [[-1, -1]]
+    assert np.isneginf(ranked.scores).all()
+
+
+# -- boosts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_lists", [0, 4])
+def test_weights_that_cancel_leave_the_product_and_one_place(kernel: str, n_lists: int) -> None:
+    """An item that came back to nothing and is touched again must not be found twice."""
+    rng = np.random.default_rng(13)
+    says = {0: {9: 2.0}, 1: {9: -2.0}, 2: {9: 2.0}, 3: {9: -2.0}}
+    catalogue = in_lists(with_vectors(normal(rng, 50, 4), term_of(50, says)), n_lists, n_lists)
+    scan = catalogue.scan()
+    for n_events in (2, 3, 4):
+        asked = [Asked(normal(rng, 4), events_of(*range(n_events)))]
+        assert_best(scan.top_k(asked, 50), expected_scores(catalogue, asked), 50)
+
+
+@pytest.mark.parametrize("n_lists", [0, 4])
+def test_boost_lifts_and_lowers_and_brings_no_masked_item_back(kernel: str, n_lists: int) -> None:
+    rng = np.random.default_rng(14)
+    says = {0: {30: 50.0, 31: 40.0, 32: 30.0, 33: 20.0, 34: -50.0}}
+    catalogue = in_lists(with_vectors(normal(rng, 60, 4), term_of(60, says)), n_lists, n_lists)
+    asked = [Asked(normal(rng, 4), events_of(0), indices(30), indices(31))]
+    passing = np.setdiff1d(np.arange(60), [32]).astype(np.int32)
+    ranked = catalogue.scan().top_k(asked, 60, AllowedItems.of(passing, 60))
+    assert (ranked.item_indices[0, 0], ranked.item_indices[0, 56]) == (33, 34)
+    assert_best(ranked, expected_scores(catalogue, asked, passing), 60)
+
+
+def test_boosted_items_are_found_in_lists_that_are_not_looked_into(kernel: str) -> None:
+    """Items 0 to 31 lie where the person is, 32 to 63 on the other side."""
+    item_vectors = np.repeat(np.array([[1, 0], [-1, 0]], np.float32), 32, axis=0)
+    term = term_of(64, {5: {40: 9.0, 50: 7.0, 60: 1.0}, 6: {41: 8.0, 42: 6.0}})
+    scan = in_lists(with_vectors(item_vectors, term), 2, 1).scan()
+    asked = [Asked(np.array([1, 0], np.float32), events_of(5, 6), seen=indices(40, 5), excluded=indices(41))]
+    allowed = AllowedItems.of(np.setdiff1d(np.arange(64), [42]).astype(np.int32), 64)
+    ranked = scan.top_k(asked, 4, allowed)
+    assert ranked.item_indices.tolist() == [[50, 0, 1, 2]]
+    np.testing.assert_allclose(ranked.scores, [[6, 1, 1, 1]], rtol=1e-6)
+
+
+# -- what cannot be asked -------------------------------------------------------------------------------------------
+
+
+WRONG_QUESTIONS = {
+    "event of row 0": {
+        "events": EncodedHistory(indices(5, 0), np.zeros(2, np.float32), np.zeros(2, np.uint8))
+    },
+    "event beyond": {"events": events_of(3, 300)},
+    "negative event": {"events": events_of(3, -7)},
+    "seen beyond": {"seen": indices(4, 300)},
+    "negative seen": {"seen": indices(-1)},
+    "excluded beyond": {"excluded": indices(2**31 - 1)},
+    "negative excluded": {"excluded": indices(4, -300)},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_QUESTIONS.values(), ids=WRONG_QUESTIONS)
+@pytest.mark.parametrize("n_lists", [0, 6])
+def test_item_that_does_not_exist_is_refused_and_the_next_answer_is_right(
+    wrong: dict[str, Any], n_lists: int
+) -> None:
+    catalogue = random_catalogue(23, n_lists=n_lists, n_probes=6)
+    scan, asked = catalogue.scan(), random_people(8, catalogue, 12)
+    question: dict[str, Any] = {"events": events_of(1, 2), "seen": indices(5), "excluded": indices(6)} | wrong
+    spoilt = Asked(asked[0].vector, **question)
+    for place in (0, 3, 10):
+        with pytest.raises(IndexError, match="an item index is beyond the catalogue"):
+            scan.top_k([*asked[:place], spoilt, *asked[place:]], 5)
+        assert_equal(scan.top_k(asked, 30), catalogue.scan().top_k(asked, 30))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n_lists", [0, 6])
+@pytest.mark.parametrize("is_filtered", [False, True])
+def test_vector_that_is_not_finite_is_answered_with_nan_and_others_as_ever(
+    value: float, n_lists: int, is_filtered: bool
+) -> None:
+    catalogue = random_catalogue(24, n_lists=n_lists, n_probes=2)
+    scan, asked = catalogue.scan(), random_people(9, catalogue, 10)
+    allowed = AllowedItems.of(np.arange(9, dtype=np.int32), 300) if is_filtered else None
+    expected = scan.top_k(asked, 5, allowed)
+    spoilt = asked[4].vector.copy()
+    spoilt[3] = value
+    ranked = scan.top_k([*asked[:4], Asked(spoilt, asked[4].events), *asked[4:]], 5, allowed)
+    assert ranked.item_indices[4].tolist() == [-1] * 5
+    assert np.isnan(ranked.scores[4]).all()
+    assert_equal(rows_of(ranked, slice(4)), rows_of(expected, slice(4)))
+    assert_equal(rows_of(ranked, slice(5, None)), rows_of(expected, slice(4, None)))
+
+
+@pytest.mark.parametrize("n_factors", [0, 15, 17, 64])
+def test_vector_of_another_length_is_refused(n_factors: int) -> None:
+    scan = random_catalogue(25).scan()
+    with pytest.raises(ValueError, match="a user vector is not of the catalogue's 16 factors"):
+        scan.top_k([Asked(np.ones(n_factors, np.float32), NO_EVENTS)], 3)
+
+
+@pytest.mark.parametrize("n_probes", [0, -1, 8])
+def test_number_of_lists_that_cannot_be_looked_into_is_refused(n_probes: int) -> None:
+    catalogue = random_catalogue(26, n_lists=7)
+    with pytest.raises(ValueError, match=f"{n_probes} of 7 lists cannot be looked into, must be 1 to 7"):
+        catalogue.scan().top_k(random_people(1, catalogue, 1), 3, n_probes=n_probes)
+
+
+def test_vectors_longer_than_the_kernel_has_room_for_are_refused() -> None:
+    with pytest.raises(ValueError, match="1025 factors, the kernel takes at most 1024"):
+        with_vectors(np.ones((3, 1025), np.float32)).scan()
+
+
+# -- from call to call ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_lists", [0, 15])
+@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
+def test_nothing_of_a_call_is_left_for_the_next(kernel: str, n_lists: int, is_float: bool) -> None:
+    catalogue = random_catalogue(27, 500, n_lists=n_lists, n_probes=3, is_float=is_float)
+    scan, rng = catalogue.scan(), np.random.default_rng(0)
+    for seed in range(60):
+        asked = random_people(seed, catalogue, int(rng.integers(1, 12)))
+        passing = np.flatnonzero(rng.random(500) < rng.choice([0.02, 0.3, 0.95])).astype(np.int32)
+        allowed = AllowedItems.of(passing, 500) if seed % 2 else None
+        k = int(rng.integers(1, 200))
+        if seed % 5 == 0:
+            with pytest.raises(IndexError):
+                scan.top_k([*asked, Asked(asked[0].vector, asked[0].events, indices(1, 500))], k)
+        assert_equal(scan.top_k(asked, k, allowed), catalogue.scan().top_k(asked, k, allowed))
+
+
+@pytest.fixture
+def hurried_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried_threads")
+@pytest.mark.parametrize("n_lists", [0, 20])
+def test_callers_in_several_threads_get_their_own_answers(n_lists: int) -> None:
+    catalogue = random_catalogue(28, 2_000, n_lists=n_lists, n_probes=5)
+    scan = catalogue.scan()
+    questions = [random_people(seed, catalogue, 1 + seed % 3) for seed in range(200)]
+    expected = [scan.top_k(asked, 10) for asked in questions]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda asked: scan.top_k(asked, 10), questions))
+    for one, other in zip(found, expected, strict=True):
+        assert_equal(one, other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_items=st.integers(1, 120),
+    n_factors=st.integers(1, 24),
+    n_neighbours=st.integers(0, 6),
+    n_lists=st.integers(0, 12),
+    n_people=st.integers(1, 10),
+    k=st.integers(1, 130),
+    share=st.none() | st.floats(0, 1),
+    is_float=st.booleans(),
+)
+def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_masked(
+    seed: int, n_items: int, n_factors: int, n_neighbours: int, n_lists: int, n_people: int, k: int,
+    share: float | None, is_float: bool,
+) -> None:  # fmt: skip
+    catalogue = random_catalogue(
+        seed,
+        n_items,
+        n_factors,
+        n_neighbours,
+        is_float=is_float,
+        n_lists=n_lists,
+        n_probes=max(1, n_lists // 2),
+    )
+    asked, rng = random_people(seed, catalogue, n_people), np.random.default_rng(seed)
+    passing = None if share is None else np.flatnonzero(rng.random(n_items) < share).astype(np.int32)
+    allowed = None if passing is None else AllowedItems.of(passing, n_items)
+    ranked = catalogue.scan().top_k(asked, k, allowed)
+    scores = expected_scores(catalogue, asked, passing)
+    if n_items <= k + RESCORE_MARGIN:  # then nothing is left out, whatever lists it lies in
+        assert_best(ranked, scores, k)
+    for row, items in enumerate(ranked.item_indices):
+        found = items[items >= 0]
+        assert len(found) == min(k, int(np.isfinite(scores[row]).sum()))
+        assert len(set(found.tolist())) == len(found)
+        assert np.isfinite(scores[row, found]).all()
+        assert (np.diff(ranked.scores[row, : len(found)]) <= 0).all()

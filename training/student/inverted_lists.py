@@ -1,0 +1,190 @@
+"""An index for a catalogue that is too large to look at every item: lists around centroids, and how many to look
+into.
+
+Item vectors are clustered by k-means (faiss); an item lies in the list of its nearest centroid, and a search looks
+into the lists whose centroids have the largest product with the user vector. Several numbers of lists are tried; for
+each the fewest lists are found that reach the wanted recall on people held back, and the cheapest of these is taken.
+What counts is the whole score, what events add included, with what a person has already masked as in an answer.
+
+faiss is used here and not where requests are answered: the search is `models/scan.py`, over the same lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.bundle import BundleContents
+from models.history import History
+from models.index import eight_bits, inverted_index
+from models.manifest import IndexEntry
+from models.student import Floats, Student, StudentFiles
+from training.student.item_order import contents_in_order, history_in_order, places_of, student_in_order
+
+K = 100
+"""Recall is of the exact best hundred."""
+SIZES = (1.0, 2.0)
+"""Numbers of lists that are tried, in square roots of the number of items."""
+N_ITERATIONS = 10
+ROWS_AT_ONCE = 65_536
+
+Indices = npt.NDArray[np.int32]
+
+
+class IndexSettings(BaseModel):
+    """When a catalogue gets lists, and how good a search in them must be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    exact_up_to: int = Field(
+        default=200_000,
+        ge=1,
+        le=10**9,
+        description="Items up to which every item is looked at; above, lists are.",
+    )
+    min_recall: float = Field(
+        default=0.98, gt=0, le=1, description="Recall@100 that looking into lists must reach."
+    )
+    n_people: int = Field(
+        default=500, ge=10, le=100_000, description="People held back on whom the number of lists is chosen."
+    )
+    sample_per_list: int = Field(
+        default=64,
+        ge=39,
+        le=1000,
+        description="Items a list that its centroids are fitted on; more are drawn by seed.",
+    )
+
+
+class Lists(NamedTuple):
+    """centroids: (n_lists, n_factors). list_of: (n_items,) int32, the list each item lies in."""
+
+    centroids: Floats
+    list_of: Indices
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """order: (n_items,) the item that comes to lie at each place. files: the student in that order, with its index.
+    entry: what the manifest says of it. tried: of each number of lists, the fewest looked into and the rows read.
+    """
+
+    order: Indices
+    files: StudentFiles
+    entry: IndexEntry
+    tried: dict[int, tuple[int, float]]
+
+
+def with_lists(
+    contents: BundleContents, histories: Sequence[History], settings: IndexSettings, seed: int
+) -> BundleContents:
+    """The bundle with an inverted index and its items in the order of the lists; as it is where the catalogue is
+    small.
+
+    histories: of people held back, to choose by.
+    """
+    if len(contents.items) <= settings.exact_up_to:
+        return contents
+    inverted = invert(contents.student, histories[: settings.n_people], settings, seed)
+    ordered = contents_in_order(contents, inverted.order, inverted.files)
+    entry = msgspec.structs.replace(contents.student_entry, index=inverted.entry)
+    return replace(ordered, student_entry=entry)
+
+
+def invert(files: StudentFiles, histories: Sequence[History], settings: IndexSettings, seed: int) -> Inverted:
+    """Cluster, choose how many lists to make and to look into, and lay the student out in their order.
+
+    histories: of people held back; their item indices are those of `files`.
+    """
+    n_items = len(files.item_vectors)
+    best: Inverted | None = None
+    tried: dict[int, tuple[int, float]] = {}
+    for size in SIZES:
+        n_lists = int(size * n_items**0.5)
+        candidate = _in_lists(files, cluster(_vectors(files), n_lists, settings.sample_per_list, seed))
+        curve = recall_curve(candidate.files, candidate.order, histories, settings.min_recall)
+        chosen = min(curve, key=lambda n_probes: (curve[n_probes] < settings.min_recall, n_probes))
+        tried[n_lists] = (chosen, n_lists + chosen * n_items / n_lists)
+        if best is None or tried[n_lists][1] < tried[best.entry.n_lists][1]:
+            best = _chosen(candidate, n_lists, chosen, curve)
+    assert best is not None, "some number of lists was tried"
+    return Inverted(best.order, best.files, best.entry, tried)
+
+
+def cluster(vectors: Floats, n_lists: int, sample_per_list: int, seed: int) -> Lists:
+    """k-means of item vectors (n_items, n_factors) by Euclidean distance."""
+    import faiss  # loads its own OpenMP, which only this needs
+
+    kmeans = faiss.Kmeans(
+        vectors.shape[1],
+        n_lists,
+        niter=N_ITERATIONS,
+        seed=seed,
+        max_points_per_centroid=sample_per_list,
+        min_points_per_centroid=1,
+    )
+    kmeans.train(np.ascontiguousarray(vectors))
+    nearest = [
+        kmeans.index.search(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]), 1)[1][:, 0]
+        for start in range(0, len(vectors), ROWS_AT_ONCE)
+    ]
+    return Lists(np.asarray(kmeans.centroids, np.float32), np.concatenate(nearest).astype(np.int32))
+
+
+def recall_curve(
+    files: StudentFiles, order: Indices, histories: Sequence[History], min_recall: float
+) -> dict[int, float]:
+    """Recall@100 by number of lists looked into: doubling until it is reached, then closing in on the fewest that do.
+
+    files: in the order of their lists. order: as in `Inverted`; histories are in the order before.
+    """
+    student, n_lists = Student(files), files.index.n_lists
+    places = places_of(order)
+    asked = [history_in_order(history, places) for history in histories]
+    seen = [each.item_indices for each in asked]
+    exact = student.recommend(asked, K, blocked=seen, n_probes=n_lists).item_indices
+
+    def recall(n_probes: int) -> float:
+        found = student.recommend(asked, K, blocked=seen, n_probes=n_probes).item_indices
+        hits = [np.isin(one, other[other >= 0]).sum() for one, other in zip(found, exact, strict=True)]
+        return float(np.sum(hits) / max(1, np.count_nonzero(exact >= 0)))
+
+    curve, reached = {}, 1
+    while True:
+        curve[reached] = recall(reached)
+        if curve[reached] >= min_recall or reached == n_lists:
+            break
+        reached = min(2 * reached, n_lists)
+    below = reached // 2
+    while reached - below > max(1, reached // 16):  # within a sixteenth is near enough
+        middle = (below + reached) // 2
+        curve[middle] = recall(middle)
+        below, reached = (below, middle) if curve[middle] >= min_recall else (middle, reached)
+    return dict(sorted(curve.items()))
+
+
+def _in_lists(files: StudentFiles, lists: Lists) -> Inverted:
+    n_lists = len(lists.centroids)
+    order = np.argsort(lists.list_of, kind="stable").astype(np.int32)
+    offsets = np.searchsorted(lists.list_of[order], np.arange(n_lists + 1)).astype(np.int32)
+    ordered = student_in_order(files, order)
+    index = inverted_index(
+        *eight_bits(ordered.item_vectors, ordered.item_scales), offsets, lists.centroids, n_probes=n_lists
+    )
+    return Inverted(order, replace(ordered, index=index), IndexEntry("inverted", n_lists, n_lists), {})
+
+
+def _chosen(candidate: Inverted, n_lists: int, n_probes: int, curve: dict[int, float]) -> Inverted:
+    named = {str(probes): round(recall, 4) for probes, recall in curve.items()}
+    entry = IndexEntry("inverted", n_lists, n_probes, named[str(n_probes)], named)
+    index = replace(candidate.files.index, n_probes=n_probes)
+    return Inverted(candidate.order, replace(candidate.files, index=index), entry, {})
+
+
+def _vectors(files: StudentFiles) -> Floats:
+    return np.asarray(files.item_vectors * files.item_scales[:, None], np.float32)

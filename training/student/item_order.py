@@ -1,0 +1,91 @@
+"""The same student and the same bundle with items in another order: a catalogue with lists lies list by list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import BundleContents
+from models.golden import record_golden
+from models.histories import ColdHistories
+from models.history import Event, History
+from models.index import flat_index
+from models.items import Items
+from models.student import Student, StudentFiles
+from models.vocabulary import StringTable, Vocabulary
+
+Indices = npt.NDArray[np.int32]
+
+
+def places_of(order: Indices) -> Indices:
+    """Where each item went; the inverse of an order (n_items,)."""
+    places = np.empty(len(order), np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return places
+
+
+def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
+    """The student whose item i was item order[i]; its index is flat."""
+    rows = np.concatenate([[0], order + 1])  # row 0 is padding
+    neighbours = files.cooccurrence
+    item_vectors, item_scales = files.item_vectors[order], files.item_scales[order]
+    return replace(
+        files,
+        history_vectors=files.history_vectors[rows],
+        history_scales=files.history_scales[rows],
+        item_vectors=item_vectors,
+        item_scales=item_scales,
+        index=flat_index(item_vectors, item_scales),
+        cooccurrence=replace(
+            neighbours,
+            neighbour_items=places_of(order).astype(neighbours.neighbour_items.dtype)[
+                neighbours.neighbour_items[rows]
+            ],
+            neighbour_weights=neighbours.neighbour_weights[rows],
+            neighbour_scales=neighbours.neighbour_scales[rows],
+        ),
+    )
+
+
+def contents_in_order(contents: BundleContents, order: Indices, student: StudentFiles) -> BundleContents:
+    """A bundle whose item i was item order[i]. student: in that order; it is asked the golden requests again."""
+    places = places_of(order)
+    histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
+    asked = [History.from_events(Event(*event) for event in request.events) for request in golden.requests]
+    texts = [text.text for text in golden.texts]
+    return replace(
+        contents,
+        items=_items(contents.items, order, places),
+        people=ColdHistories(
+            contents.people.people, replace(histories, item_indices=places[histories.item_indices])
+        ),
+        student=student,
+        member_shares=replace(shares, levels=shares.levels[order]),
+        golden=record_golden(
+            Student(student),
+            contents.text_encoder,
+            [history_in_order(history, places) for history in asked],
+            texts,
+        ),
+    )
+
+
+def history_in_order(history: History, places: Indices) -> History:
+    """The same events, with item indices as they are after the change. places: `places_of` the order."""
+    return History(places[history.item_indices], history.times, history.kinds)
+
+
+def _items(items: Items, order: Indices, places: Indices) -> Items:
+    popular = items.segment_popular
+    return replace(
+        items,
+        vocabulary=Vocabulary.from_ids(items.vocabulary.ids_of(order.tolist())),
+        titles=StringTable.from_strings(items.titles[row] for row in order.tolist()),
+        category_codes=items.category_codes[order],
+        prices=items.prices[order],
+        segments=items.segments[order],
+        segment_popular=np.where(popular >= 0, places[popular], -1).astype(np.int32),
+        popularity=items.popularity[order],
+    )

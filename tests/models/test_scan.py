@@ -350,3 +350,22 @@ def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_masked(
         assert len(set(found.tolist())) == len(found)
         assert np.isfinite(scores[row, found]).all()
         assert (np.diff(ranked.scores[row, : len(found)]) <= 0).all()
+
+
+@pytest.mark.parametrize(("n_items", "n_factors"), [(2_500, 64), (9_001, 64), (9_001, 20)])
+@pytest.mark.parametrize("k", [1, 20, 40])
+def test_large_catalogue_is_searched_in_two_levels_and_misses_nothing(
+    kernel: str, n_items: int, n_factors: int, k: int
+) -> None:
+    catalogue = random_catalogue(n_items, n_items, n_factors, 20)
+    asked = random_people(k, catalogue, 9)
+    assert_best(catalogue.scan().top_k(asked, k), expected_scores(catalogue, asked), k)
+
+
+def test_large_catalogue_of_which_a_filter_leaves_some_is_answered_with_those(kernel: str) -> None:
+    catalogue = random_catalogue(5, 6_000, 64)
+    asked = random_people(1, catalogue, 3)
+    items = np.arange(0, 6_000, 17, dtype=np.int32)
+    for allowed in (items, np.arange(100, 500, dtype=np.int32)):
+        ranked = catalogue.scan().top_k(asked, 30, AllowedItems.of(allowed, 6_000))
+        assert_best(ranked, expected_scores(catalogue, asked, allowed), 30)

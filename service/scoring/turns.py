@@ -42,6 +42,7 @@ class TurnBatcher(Generic[Job, Result]):
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._waiting: list[_Waiter[Job, Result]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, job: Job, expires_at: float) -> asyncio.Future[Result]:
         """Queue a job. A future that is done (cancelled) before its turn is dropped unscored.
@@ -51,7 +52,9 @@ class TurnBatcher(Generic[Job, Result]):
         """
         if len(self._waiting) >= self._max_waiting:
             raise ScorerOverloaded(f"{self._max_waiting} requests wait for the scorer already")
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # asked once: each time it is a system call
+            loop = self._loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._take_turn, loop)
         future: asyncio.Future[Result] = loop.create_future()

@@ -28,6 +28,7 @@ STORE := $(or $(STILLROOM_STORE),models/store)
 endif
 
 export OMP_NUM_THREADS ?= 2
+export OMP_WAIT_POLICY ?= passive
 export ORT_DISABLE_TELEMETRY ?= 1
 up serve warm load: export STILLROOM_STORE = $(STORE)
 

@@ -75,6 +75,19 @@ class Learned:
 
 def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
     """Members on the past, the strategy on validation, then members again on both: what is measured and teaches."""
+    choice, pairs, thresholds = _choose_on_validation(split, settings, stages)
+    longer = split.past_and_validation
+    before = dict(stages.seconds)
+    refitted = fit_members(settings, longer, stages, "past and validation")
+    seconds = {member.name: stages.seconds[member.name] - before[member.name] for member in refitted}
+    ensemble = Ensemble(refitted, ItemTimeline.of(longer), choice.strategy)
+    return Taught(ensemble, choice, pairs, thresholds, seconds)
+
+
+def _choose_on_validation(
+    split: Split, settings: TrainingSettings, stages: Stages
+) -> tuple[Choice, Pairs, dict[str, float]]:
+    """The strategy, the pairs it was chosen on, and thresholds. Members of the past are needed here alone."""
     members = fit_members(settings, split.past, stages, "past")
     with stages.stage("pairs", "Describing validation pairs") as progress:
         timeline = ItemTimeline.of(split.past)
@@ -99,12 +112,7 @@ def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Ta
     stages.note(describe_choice(choice))
     with stages.stage("thresholds", "Thresholds for accuracy"):
         thresholds = fit_thresholds(members, choice, pairs, split, settings)
-    longer = split.past_and_validation
-    before = dict(stages.seconds)
-    refitted = fit_members(settings, longer, stages, "past and validation")
-    seconds = {member.name: stages.seconds[member.name] - before[member.name] for member in refitted}
-    ensemble = Ensemble(refitted, ItemTimeline.of(longer), choice.strategy)
-    return Taught(ensemble, choice, pairs, thresholds, seconds)
+    return choice, pairs, thresholds
 
 
 def fit_members(

@@ -13,6 +13,7 @@ from models.bundle import write_bundle
 from training.bundling import bundle_contents
 from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
+from training.data.read import ShopFiles
 from training.data.shop import Shop, require_trainable
 from training.data.split import Split, split_by_time
 from training.evaluation.assessment import ask_everybody, protocol_part
@@ -24,7 +25,7 @@ from training.evaluation.examination import (
     without_distillation,
 )
 from training.learning import Learned, Taught, fit_ensemble, teach_student, with_own_thresholds
-from training.progress import Stages
+from training.progress import STAGES_FILE, Stages
 from training.runs import Run
 from training.settings import TrainingSettings, dump_settings
 from training.student.files import save_student
@@ -41,23 +42,28 @@ class Trained:
     bundle: Path
 
 
-def train(shop: Shop, settings: TrainingSettings, *, store: Path, runs: Path, console: Console) -> Trained:
-    """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong."""
+def train(
+    source: Shop | ShopFiles, settings: TrainingSettings, *, store: Path, runs: Path, console: Console
+) -> Trained:
+    """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong.
+
+    Of files nothing but the arrays stays in memory once they are read. What each stage took is in the run's folder.
+    """
     stages, run = Stages(console), Run.create(runs)
-    dataset = prepare(shop, stages)
-    split = split_shop(dataset, "next_basket", settings)
+    stages.keep_in(run.folder / STAGES_FILE)
+    dataset, portrayed = read_and_index(source, settings, stages)
+    with stages.stage("split", "Holding out validation and test"):
+        split = split_shop(dataset, "next_basket", settings)
     taught = fit_ensemble(split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     assessment = ask_everybody(split, taught, learned, settings, stages, {})
     evaluation = protocol_part(split, taught, assessment, settings)
     with stages.stage("bundle", "Writing the bundle"):
         models = {str(split.protocol): evaluation["protocols"][split.protocol]["models"]}
-        bundle = write_bundle(store, bundle_contents(dataset, learned, taught.choice, models, settings))
-    evaluation |= (
-        portrait(dataset, shop.layout, shop.dropped.lines(), settings)
-        | compression(learned, settings)
-        | timing(stages)
-    )
+        bundle = write_bundle(
+            store, bundle_contents(dataset, learned, taught.choice, models, settings, split.is_new)
+        )
+    evaluation |= portrayed | compression(learned, settings) | timing(stages)
     save(run, taught, learned, split)
     run.finish(evaluation | {"bundle": bundle.name})
     return Trained(run, bundle)
@@ -96,6 +102,19 @@ def evaluate(
     return evaluation | compression(learned, settings) | timing(stages)
 
 
+def read_and_index(
+    source: Shop | ShopFiles, settings: TrainingSettings, stages: Stages
+) -> tuple[Dataset, dict[str, Any]]:
+    """Read files, if files are given, and `prepare`; and the portrait of it all."""
+    if isinstance(source, ShopFiles):
+        with stages.stage("read", f"Reading {source.source.name}"):
+            source = source.read()
+        for line in (source.layout, *source.dropped.lines()):
+            stages.note(line)
+    dataset = prepare(source, stages)
+    return dataset, portrait(dataset, source.layout, source.dropped.lines(), settings)
+
+
 def prepare(shop: Shop, stages: Stages) -> Dataset:
     """Check that there is enough to train on, and turn ids into rows."""
     require_trainable(shop)
@@ -107,12 +126,15 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
     """Hold out what the protocol asks about: "next_basket" or "leave_last_out"."""
     asked = settings.split
     if protocol == "leave_last_out":
-        return leave_last_out(dataset, new_people_share=asked.new_people_share, seed=settings.seed)
+        return leave_last_out(
+            dataset, new_people_share=asked.new_people_share, most=asked.most_asked, seed=settings.seed
+        )
     return split_by_time(
         dataset,
         validation_share=asked.validation_share,
         test_share=asked.test_share,
         new_people_share=asked.new_people_share,
+        most=asked.most_asked,
         seed=settings.seed,
     )
 
@@ -168,7 +190,13 @@ def compression(learned: Learned, settings: TrainingSettings) -> dict[str, Any]:
 
 def timing(stages: Stages) -> dict[str, Any]:
     """Where the time went, and how much memory it took."""
-    return {"stages": {"seconds": stages.seconds, "peak_memory_bytes": stages.peak_memory_bytes}}
+    return {
+        "stages": {
+            "seconds": stages.seconds,
+            "cpu_seconds": stages.cpu_seconds,
+            "peak_memory_bytes": stages.peak_memory_bytes,
+        }
+    }
 
 
 def save(run: Run, taught: Taught, learned: Learned, split: Split) -> None:

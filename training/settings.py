@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from training.data.split import MostAsked
 from training.ensemble.adaboost import AdaBoost
 from training.ensemble.bagging import Bagging
 from training.ensemble.boosting import Boosting
@@ -33,6 +34,7 @@ from training.members.popularity import Popularity
 from training.members.sequential import Sequential
 from training.student.certification import CertificationSettings
 from training.student.distill import DistillSettings
+from training.student.inverted_lists import IndexSettings
 from training.student.pruning import PruningSettings
 from training.student.soft_labels import LabelSettings
 from training.student.tower import TowerSettings
@@ -66,6 +68,23 @@ class SplitSettings(BaseModel):
     new_people_share: float = Field(
         default=0.1, ge=0, le=0.5, description="Share of people whom no fit sees, to measure on strangers."
     )
+    max_validation_people: int = Field(
+        default=5_000,
+        ge=50,
+        le=10**7,
+        description="People whom validation asks, at most; more are drawn by seed. More take the ensemble longer.",
+    )
+    max_test_people: int = Field(
+        default=8_000,
+        ge=50,
+        le=10**7,
+        description="People whom the test asks, at most; more are drawn by seed. More narrow the intervals.",
+    )
+
+    @property
+    def most_asked(self) -> MostAsked:
+        """Both bounds."""
+        return MostAsked(self.max_validation_people, self.max_test_people)
 
 
 class TuningSettings(BaseModel):
@@ -126,6 +145,7 @@ class TrainingSettings(BaseModel):
     tower: TowerSettings = Field(default_factory=TowerSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
     pruning: PruningSettings = Field(default_factory=PruningSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
     certification: CertificationSettings = Field(default_factory=CertificationSettings)
     ablation: AblationSettings = Field(default_factory=AblationSettings)
     tuning: TuningSettings = TuningSettings()

@@ -73,6 +73,15 @@ def bundle(folder: Path) -> Bundle:
     return read_bundle(registry.path(registry.current()))
 
 
+def test_the_run_says_what_each_stage_took(folder: Path) -> None:
+    run_folder = Run.open(folder / "runs" / "latest").folder
+    rows = json.loads((run_folder / "stages.json").read_text())
+    names = [row["name"] for row in rows]
+    expected = ["index", "split", *EARNING, "pairs", "choice", "thresholds", *EARNING, "labels", "distil"]
+    assert [name for name in names if name in expected] == expected
+    assert all(row["seconds"] > 0 and row["peak_memory_bytes"] > 0 for row in rows)
+
+
 def test_the_new_bundle_is_promoted_and_answers_its_golden_requests(bundle: Bundle) -> None:
     assert len(bundle.golden.requests) > 1
     assert len(bundle.golden.texts) > 1

@@ -22,7 +22,9 @@ from training.data.dataset import (
     people_of_events,
 )
 from training.data.split import (
+    EVERYBODY,
     MIN_QUESTIONS,
+    MostAsked,
     Split,
     Stage,
     Stages,
@@ -41,12 +43,14 @@ def leave_last_out(
     min_item_people: int = 5,
     min_person_items: int = 5,
     n_validation_items: int = 3,
+    most: MostAsked = EVERYBODY,
 ) -> Split:
     """Hold out each person's last new item, and the last but one, each drawn at random within its basket.
 
     A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
     n_validation_items: up to so many of the basket before the test item are held out together and asked one by one,
-    each from a history that has the others: more to learn the ensemble from, each like a test question.
+    each from a history that has the others: more to learn the ensemble from, each like a test question. most: people
+    asked, at most.
     Raises TooLittleData where too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
@@ -64,6 +68,8 @@ def leave_last_out(
         until=(after_last, after_last),
         asked_at="last_event",
         asks_each=True,
+        most=most,
+        seed=seed,
     )
     require_questions(split, remedy="bring more people or lower the least number of items a person")
     return split

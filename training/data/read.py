@@ -6,6 +6,7 @@ The pipeline and the command line call `read_shop`; the answer's `layout` says w
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from training.data.cleaning import column_names
 from training.data.movielens import is_movielens, read_movielens
@@ -21,6 +22,18 @@ LAYOUTS = (
     "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.*)",
     "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
 )
+
+
+class ShopFiles(NamedTuple):
+    """Where a shop's events and items are, and what their columns are called."""
+
+    source: Path
+    mapping: ColumnMapping | None = None
+    items: Path | None = None
+
+    def read(self) -> Shop:
+        """Read them; see `read_shop`."""
+        return read_shop(self.source, mapping=self.mapping, items=self.items)
 
 
 def read_shop(source: Path, *, mapping: ColumnMapping | None = None, items: Path | None = None) -> Shop:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from models.histories import Histories
 from models.history import History
 from training.data.dataset import (
     AskedAt,
@@ -72,6 +73,16 @@ class Questions:
         )
 
 
+class MostAsked(NamedTuple):
+    """How many people a slice asks at most; None asks everybody who can be asked."""
+
+    validation: int | None = None
+    test: int | None = None
+
+
+EVERYBODY = MostAsked()
+
+
 @dataclass(frozen=True)
 class Split:
     """One data set under one protocol.
@@ -99,6 +110,7 @@ def split_by_time(
     validation_share: float,
     test_share: float,
     new_people_share: float = 0.0,
+    most: MostAsked = EVERYBODY,
     seed: int = 0,
 ) -> Split:
     """Cut time so that the last `test_share` of all events are test, `validation_share` before them validation.
@@ -122,6 +134,8 @@ def split_by_time(
         until=(validation_start, test_start),
         asked_at="now",
         cuts={"validation_start": validation_start, "test_start": test_start},
+        most=most,
+        seed=seed,
     )
     split = replace(split, validation=only_new_items(split.validation), test=only_new_items(split.test))
     require_questions(split, remedy="bring a longer period or enlarge the slice's share")
@@ -138,12 +152,20 @@ def split_by_stages(
     asked_at: AskedAt,
     cuts: dict[str, int] | None = None,
     asks_each: bool = False,
+    most: MostAsked = EVERYBODY,
+    seed: int = 0,
 ) -> Split:
     """Turn the stage of each event into what is learned and what is asked.
 
     stages: (n_events,) of `Stage`. is_new: (n_people,). until: of the past, and of past and validation, Unix seconds.
-    asks_each: validation asks about each of its events by itself, from a history that has the others.
+    asks_each: validation asks about each of its events by itself, from a history that has the others. Beyond `most`,
+    people are drawn by seed.
     """
+    asked_in_validation = drawn_people(
+        dataset.histories, stages, Stage.VALIDATION, ~is_new, most.validation, seed
+    )
+    everybody = np.ones(len(is_new), np.bool_)
+    asked_in_test = drawn_people(dataset.histories, stages, Stage.TEST, everybody, most.test, seed)
     is_learned = ~is_new[people_of_events(dataset.histories)]
     past, past_and_validation = (
         interactions_among(dataset, is_learned & (stages < stage), until=moment, asked_at=asked_at)
@@ -154,8 +176,8 @@ def split_by_stages(
         dataset,
         past,
         past_and_validation,
-        validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, ~is_new),
-        test=ask(dataset, stages, Stage.TEST),
+        validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, asked_in_validation),
+        test=ask(dataset, stages, Stage.TEST, asked_in_test),
         is_new=is_new,
         cuts=cuts or {},
     )
@@ -166,6 +188,26 @@ def draw_new_people(n_people: int, share: float, rng: np.random.Generator) -> np
     is_new = np.zeros(n_people, np.bool_)
     is_new[rng.permutation(n_people)[: round(share * n_people)]] = True
     return is_new
+
+
+def drawn_people(
+    histories: Histories,
+    stages: Stages,
+    stage: Stage,
+    may_be_asked: npt.NDArray[np.bool_],
+    n_most: int | None,
+    seed: int,
+) -> npt.NDArray[np.bool_]:
+    """Of those who may be asked about a stage and have events in it and before it, at most so many; (n_people,)."""
+    people = people_of_events(histories)
+    has_before, has_in = np.zeros(len(histories), np.bool_), np.zeros(len(histories), np.bool_)
+    has_before[people[stages < stage]] = has_in[people[stages == stage]] = True
+    is_asked = may_be_asked & has_before & has_in
+    if n_most is not None and is_asked.sum() > n_most:
+        drawn = np.random.default_rng([seed, stage]).choice(np.flatnonzero(is_asked), n_most, replace=False)
+        is_asked[:] = False
+        is_asked[drawn] = True
+    return is_asked
 
 
 def ask(

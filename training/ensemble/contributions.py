@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.history import History
 from training.ensemble.ensemble import Ensemble, Items
-from training.ensemble.meta_features import MEMBER_FEATURES, member_columns, seen_mask
+from training.ensemble.meta_features import MEMBER_FEATURES, member_columns, meta_features, seen_mask
 from training.members.member import Floats
 
 Z, RANK = (MEMBER_FEATURES.index(name) for name in ("z", "rank"))
@@ -25,16 +25,16 @@ def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_
     """Logits lost without each member; (n_people, n_items, n_members) float32, negative where it speaks against.
 
     item_indices: (n_people, n_items), some items of each person that were not seen. For a chunk of people at a time:
-    the whole catalogue is described, the strategy is asked 1 + n_members times about the chosen items.
+    members score the whole catalogue, the strategy is asked 1 + n_members times about the chosen items.
     """
     groups = member_columns([member.name for member in ensemble.members])
-    every = ensemble.describe(histories)
+    opinions = ensemble.opinions(histories)
+    asked = meta_features(opinions, histories, ensemble.timeline, item_indices)
     is_unseen = ~seen_mask(histories, ensemble.n_items)
-    asked = np.take_along_axis(every, item_indices[:, :, None], axis=1)
     whole = ensemble.strategy.logit(asked)
     without = [
-        ensemble.strategy.logit(_silenced(asked, columns, _means(every[:, :, columns[RANK]], is_unseen)))
-        for columns in groups.values()
+        ensemble.strategy.logit(_silenced(asked, columns, _means(-np.log1p(own.ranks()), is_unseen)))
+        for columns, own in zip(groups.values(), opinions, strict=True)
     ]
     return np.asarray(whole[:, :, None] - np.stack(without, axis=2), np.float32)
 

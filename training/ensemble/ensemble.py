@@ -13,7 +13,8 @@ from scipy import sparse
 from models.history import History
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
-from training.ensemble.pairs import CHUNK
+from training.ensemble.opinions import Indices, Opinions
+from training.ensemble.pairs import people_at_once
 from training.ensemble.strategies import STRATEGIES
 from training.ensemble.strategy import Strategy
 from training.members import MEMBERS
@@ -22,6 +23,9 @@ from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 
 Items = npt.NDArray[np.int32]
+PAIRS_AT_ONCE = 1_000_000
+"""(person, item) pairs described together where the whole catalogue is: 30 features of them and what a strategy makes
+of those are 400 MB."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ class Ensemble:
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        n_at_once = max(1, PAIRS_AT_ONCE // max(self.n_items, 1))
         chunks = [
-            self._score_chunk(histories[start : start + CHUNK]) for start in range(0, len(histories), CHUNK)
+            self._score_chunk(histories[start : start + n_at_once])
+            for start in range(0, len(histories), n_at_once)
         ]
         return np.concatenate([np.zeros((0, self.n_items), np.float32), *chunks])
 
@@ -50,19 +56,27 @@ class Ensemble:
         """Logits of the members' `n_top` favourites and of `n_uniform` items drawn uniformly, a person.
 
         Favourites are those of the members' consensus, so that the strategy, which may be slow, is asked about
-        candidates alone. Items and logits are (n_people, n_top + n_uniform); -inf where the item was seen.
+        candidates alone, and only candidates are described. Items and logits are (n_people, n_top + n_uniform); -inf
+        where the item was seen.
         """
+        n_at_once = people_at_once(self.n_items)
         parts = [
-            self._candidates_chunk(histories[start : start + CHUNK], n_top, n_uniform, rng)
-            for start in range(0, max(len(histories), 1), CHUNK)
+            self._candidates_chunk(histories[start : start + n_at_once], n_top, n_uniform, rng)
+            for start in range(0, max(len(histories), 1), n_at_once)
         ]
         items, logits = zip(*parts, strict=True)
         return np.concatenate(items), np.concatenate(logits)
 
-    def describe(self, histories: Sequence[History]) -> Floats:
-        """The meta-features of every item; (n_people, n_items, n_features). For a chunk of people at a time."""
-        scores = {member.name: member.score(histories) for member in self.members}
-        return meta_features(scores, histories, self.timeline)
+    def opinions(self, histories: Sequence[History]) -> list[Opinions]:
+        """What each member says of the whole catalogue, in the members' order. For a chunk of people at a time."""
+        return [Opinions.of(member.score(histories), histories) for member in self.members]
+
+    def describe(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
+        """The meta-features of every item, (n_people, n_items, n_features), or of items (n_people, n_asked) alone.
+
+        For a chunk of people at a time.
+        """
+        return meta_features(self.opinions(histories), histories, self.timeline, items)
 
     def feature_weights(self) -> dict[str, float]:
         """How much each meta-feature counts."""
@@ -110,13 +124,14 @@ class Ensemble:
     def _candidates_chunk(
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[Items, Floats]:
-        features = self.describe(histories)
+        opinions = self.opinions(histories)
         is_seen = seen_mask(histories, self.n_items)
-        opinion = np.where(is_seen, -np.inf, consensus(features, len(self.members)))
+        favour = consensus(opinions)
+        favour[is_seen] = -np.inf
         n_top = min(n_top, self.n_items)
-        top = np.argpartition(-opinion, max(n_top - 1, 0), axis=1)[:, :n_top]
+        top = np.argpartition(-favour, max(n_top - 1, 0), axis=1)[:, :n_top]
         uniform = rng.integers(0, self.n_items, (len(histories), min(n_uniform, self.n_items)))
         items = np.concatenate([top, uniform], axis=1)
-        logits = self.strategy.logit(np.take_along_axis(features, items[:, :, None], axis=1))
+        logits = self.strategy.logit(meta_features(opinions, histories, self.timeline, items))
         logits[np.take_along_axis(is_seen, items, axis=1)] = -np.inf
         return items.astype(np.int32), logits

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.history import SECONDS_PER_DAY, History
 from training.data.dataset import Interactions
+from training.ensemble.opinions import Indices
 from training.members.member import Floats
 
 ITEM_FEATURES = (
@@ -60,8 +61,13 @@ class ItemTimeline:
         """Size of the catalogue."""
         return self.values.shape[1]
 
-    def at(self, histories: Sequence[History]) -> Floats:
-        """Features when each question is asked; (n_people, n_items, n_features), one row if all share a moment."""
+    def at(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
+        """Features when each question is asked; (n_people, n_items, n_features), one row if all share a moment.
+
+        items: (n_people, n_asked), some items of each; then (n_people, n_asked, n_features).
+        """
+        if items is not None:
+            return self.values[self.rows(histories)[:, None], items].astype(np.float32)
         rows = self.rows(histories) if self.step_seconds else np.zeros(1, np.int64)
         return self.values[rows].astype(np.float32)
 

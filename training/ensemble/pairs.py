@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.history import History
 from training.data.split import Questions
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.meta_features import meta_features
+from training.ensemble.opinions import Indices, Opinions
 from training.ensemble.strategy import Labels, People
 from training.members.member import Floats, Member, Progress, no_progress
 
-CHUNK = 128
-"""People described together: 128 x 4,000 items x 40 features are 82 MB."""
+MOST_AT_ONCE = 128
+"""People described together."""
+SCORES_AT_ONCE = 4_000_000
+"""A member's scores of them, at most: beyond 31,250 items fewer people are together. With eight members 130 MB."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def people_at_once(n_items: int) -> int:
+    """How many people are described together in a catalogue of this size."""
+    return max(1, min(MOST_AT_ONCE, SCORES_AT_ONCE // max(n_items, 1)))
 
 
 def describe_pairs(
@@ -44,17 +53,33 @@ def describe_pairs(
     """
     rng = np.random.default_rng(seed)
     features, labels, people = [], [], []
-    for start in range(0, len(questions), CHUNK):
-        chunk = questions.take(np.arange(start, min(start + CHUNK, len(questions))))
-        scores = {member.name: member.score(chunk.histories) for member in members}
-        described = meta_features(scores, chunk.histories, timeline)
-        for row, (truth, history) in enumerate(zip(chunk.truth, chunk.histories, strict=True)):
-            is_other = np.ones(timeline.n_items, np.bool_)
-            is_other[truth] = is_other[history.item_indices] = False
-            others = np.flatnonzero(is_other)
-            drawn = rng.choice(others, min(n_negatives, len(others)), replace=False)
-            features.append(described[row, np.concatenate([truth, drawn])])
-            labels.append(np.arange(len(truth) + len(drawn)) < len(truth))
-            people.append(np.full(len(truth) + len(drawn), chunk.user_indices[row], np.int64))
-        progress(min(1.0, (start + CHUNK) / len(questions)), f"{start + len(chunk):,} questions")
+    n_at_once = people_at_once(timeline.n_items)
+    for start in range(0, len(questions), n_at_once):
+        chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
+        opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
+        drawn = [
+            _drawn_others(truth, history, timeline.n_items, n_negatives, rng)
+            for truth, history in zip(chunk.truth, chunk.histories, strict=True)
+        ]
+        n_asked = [len(truth) + len(others) for truth, others in zip(chunk.truth, drawn, strict=True)]
+        is_asked = np.arange(max(n_asked)) < np.array(n_asked)[:, None]
+        items = np.zeros(is_asked.shape, np.int32)  # (n_people, most that anybody is asked about)
+        items[is_asked] = np.concatenate(
+            [part for pair in zip(chunk.truth, drawn, strict=True) for part in pair]
+        )
+        features.append(meta_features(opinions, chunk.histories, timeline, items)[is_asked])
+        n_true = np.array([len(truth) for truth in chunk.truth])
+        labels.append((np.arange(is_asked.shape[1]) < n_true[:, None])[is_asked])
+        people.append(np.repeat(chunk.user_indices.astype(np.int64), n_asked))
+        progress(min(1.0, (start + n_at_once) / len(questions)), f"{start + len(chunk):,} questions")
     return Pairs(np.concatenate(features), np.concatenate(labels), np.concatenate(people))
+
+
+def _drawn_others(
+    truth: Indices, history: History, n_items: int, n_drawn: int, rng: np.random.Generator
+) -> Indices:
+    """At most `n_drawn` items that are neither true nor in the history, each once."""
+    is_other = np.ones(n_items, np.bool_)
+    is_other[truth] = is_other[history.item_indices] = False
+    others = np.flatnonzero(is_other)
+    return rng.choice(others, min(n_drawn, len(others)), replace=False)

@@ -15,32 +15,18 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from training.data.published import read_published
-from training.data.read import read_shop
+from training.data.read import ShopFiles
 from training.data.sequences import read_sequences
-from training.data.shop import Shop
 from training.data.split import Split
-from training.data.tables import ColumnMapping
 from training.errors import SettingsInvalid
-from training.pipeline import evaluate, portrait, prepare, split_shop
-from training.progress import Stages
+from training.pipeline import evaluate, portrait, read_and_index, split_shop
+from training.progress import STAGES_FILE, Stages
 from training.runs import Run
 from training.settings import TrainingSettings
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
 """Studies that need only one protocol: what ships is of the headline, and the last asks the most people."""
-
-
-class ShopFiles(NamedTuple):
-    """Where a shop's events and items are, and what their columns are called."""
-
-    source: Path
-    mapping: ColumnMapping | None = None
-    items: Path | None = None
-
-    def read(self) -> Shop:
-        """Read them; see `read_shop`."""
-        return read_shop(self.source, mapping=self.mapping, items=self.items)
 
 
 class PublishedFiles(NamedTuple):
@@ -86,10 +72,10 @@ def evaluate_published(
     files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_searched: bool, console: Console
 ) -> dict[str, Any]:
     """Evaluate on published files, in this process."""
-    stages = Stages(console)
+    stages, part = Stages(console), run.part("published")
+    stages.keep_in(part.folder / STAGES_FILE)
     with stages.stage("read", "Reading published files"):
         split = files.read(seed=settings.seed)
-    part = run.part("published")
     evaluation = evaluate(
         split, settings, part, stages, is_searched=is_searched, studies=frozenset({"distillation"})
     )
@@ -108,8 +94,9 @@ def evaluate_shop(
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a shop under each protocol, and put the parts together."""
-    shop = files.read()
-    dataset = prepare(shop, Stages(console))
+    _, portrayed = read_and_index(
+        files, settings, Stages(console)
+    )  # refused here, once, where it is too little
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
     arguments = [(files, name, settings, run, is_searched, studies[name]) for name in protocols]
@@ -122,16 +109,16 @@ def evaluate_shop(
         with ProcessPoolExecutor(min(len(arguments), os.cpu_count() or 1), mp_context=fresh) as pool:
             futures = [pool.submit(_evaluate_one, *each) for each in arguments]
             parts = [future.result() for future in futures]
-    return portrait(dataset, shop.layout, shop.dropped.lines(), settings) | joined(parts, protocols)
+    return portrayed | joined(parts, protocols)
 
 
 def joined(parts: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
     """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
     whole: dict[str, Any] = {"of_protocol": {}}
-    stages: dict[str, dict[str, Any]] = {"seconds": {}, "peak_memory_bytes": {}}
+    stages: dict[str, dict[str, Any]] = {}
     for part, protocol in zip(parts, protocols, strict=True):
         for figure, rows in part["stages"].items():
-            stages[figure] |= {f"{protocol}: {name}": row for name, row in rows.items()}
+            stages.setdefault(figure, {}).update({f"{protocol}: {name}": row for name, row in rows.items()})
         for key, value in part.items():
             if protocol in value:
                 whole[key] = whole.get(key, {}) | value
@@ -152,8 +139,9 @@ def _evaluate_one(
 ) -> dict[str, Any]:
     """In the process of one protocol: read, split, evaluate."""
     stages = Stages(console or Console(width=118), prefix=f"{protocol}: ")
-    dataset = prepare(files.read(), stages)
     part = run.part(protocol)
+    stages.keep_in(part.folder / STAGES_FILE)
+    dataset, _ = read_and_index(files, settings, stages)
     split = split_shop(dataset, protocol, settings)
     evaluation = evaluate(split, settings, part, stages, is_searched=is_searched, studies=studies)
     part.write(evaluation)

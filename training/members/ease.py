@@ -19,14 +19,18 @@ from pydantic.dataclasses import dataclass
 from scipy import sparse
 from scipy.linalg import lapack
 
+from models.histories import Histories
 from models.history import History
 from training.data.dataset import Interactions
 from training.errors import NotFinite
-from training.members.item_items import score_from_items, similar_items, visits_and_people
+from training.members.item_items import ROWS_AT_ONCE, score_from_items, similar_items, visits_and_people
 from training.members.member import Floats, Member, Progress, no_progress
 from training.members.recency import recency_matrix
 from training.strict import STRICT
 
+MAX_SINGLE_CONDITION = 1e5
+"""Of X'X + l2 I, up to which float32 will do: half the time and memory. On 8,000 items and a million events weights
+differ from those of float64 by 6e-7 of their size."""
 BLOCK_BYTES = 64 * 2**20
 """Of the small systems that are solved together, the sparse way; finding their entries takes five times that."""
 
@@ -54,7 +58,7 @@ class EASE(Member):
         default=8000,
         ge=1,
         le=50_000,
-        description="Catalogue up to which all items explain each; takes 17 bytes x its square (1.1 GB at 8,000).",
+        description="Catalogue up to which all items explain each; takes 13 bytes x its square (0.8 GB at 8,000).",
     )
     n_neighbours: int = Field(
         default=100, ge=1, le=2000, description="Items that explain each one in a catalogue beyond that."
@@ -63,7 +67,7 @@ class EASE(Member):
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Solve for the weights, densely or by neighbourhood; nothing random."""
-        user_items = self._taken_together(list(interactions.histories), interactions.n_items)
+        user_items = self._taken_together(interactions.histories, interactions.n_items)
         if interactions.n_items <= self.max_dense_items:
             self.item_items: Floats | sparse.csr_matrix = dense_weights(user_items, self.l2)
         else:
@@ -101,7 +105,7 @@ class EASE(Member):
             member.item_items = sparse.csr_matrix(sparse.load_npz(folder / f"{cls.name}_item_items.npz"))
         return member
 
-    def _taken_together(self, histories: Sequence[History], n_items: int) -> sparse.csr_matrix:
+    def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
         """The rows whose items explain each other; (n_rows, n_items)."""
         return recency_matrix(histories, n_items, self.fit_half_life)
 
@@ -130,7 +134,7 @@ class VisitEASE(EASE):
     )
     name: ClassVar[str] = "visits"
 
-    def _taken_together(self, histories: Sequence[History], n_items: int) -> sparse.csr_matrix:
+    def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
         return visits_and_people(
             histories, n_items, half_life=self.fit_half_life, person_weight=self.person_weight
         )
@@ -141,16 +145,22 @@ def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
 
     user_items: X, (n_people, n_items). Raises NotFinite where X'X + l2 I is not positive definite in float64.
     """
-    doubles = user_items.astype(np.float64)
-    gram = (doubles.T @ doubles).toarray(order="F")
+    gram = (user_items.T @ user_items).toarray(order="F")
+    is_single = np.linalg.norm(gram, np.inf) < MAX_SINGLE_CONDITION * l2
+    if not is_single:
+        doubles = user_items.astype(np.float64)
+        gram = (doubles.T @ doubles).toarray(order="F")
     gram[np.diag_indices_from(gram)] += l2
     # Cholesky, inverted in place: measured at 4,000 items, 0.4 of the time and half the memory of a general inverse.
-    factor, failed_at = lapack.dpotrf(gram, lower=1, overwrite_a=1, clean=0)
+    factorise, invert = (lapack.spotrf, lapack.spotri) if is_single else (lapack.dpotrf, lapack.dpotri)
+    factor, failed_at = factorise(gram, lower=1, overwrite_a=1, clean=0)
     if failed_at:
         raise NotFinite(f"{EASE.name}: the Gram matrix is singular; raise l2 (now {l2})")
-    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    inverse, _ = invert(factor, lower=1, overwrite_c=1)
     diagonal = inverse.diagonal().astype(np.float32)
-    lower = np.tril(inverse.astype(np.float32), -1)  # what lies above is left from the Gram matrix
+    lower = np.tril(
+        inverse.astype(np.float32, copy=False), -1
+    )  # what lies above is left from the Gram matrix
     lower += lower.T
     lower /= -diagonal
     return lower
@@ -162,19 +172,39 @@ def sparse_weights(
     """The same ridge, each item explained by its `n_neighbours` nearest by cosine alone.
 
     Equal to `dense_weights` where every two items were taken together and all are neighbours. Returns
-    (n_items, n_items) float32 with at most `n_neighbours` entries a column. Memory: 12 bytes for each two items that
-    somebody took together, and a few `BLOCK_BYTES`.
+    (n_items, n_items) float32 with at most `n_neighbours` entries a column. Memory: 16 bytes for each two items that
+    are neighbours of a third one, however many were taken together, and a few `BLOCK_BYTES`.
     """
-    doubles = user_items.astype(np.float64)
-    gram = (doubles.T @ doubles).tocsr()
-    gram.sort_indices()
     nearest = similar_items(user_items, n_neighbours, shrinkage=0.0, popularity_power=0.5)
+    gram = products_of_neighbours(user_items, nearest)
     columns = []
     n_items, n_at_once = gram.shape[0], max(1, BLOCK_BYTES // (8 * n_neighbours**2))
     for start in range(0, n_items, n_at_once):
         columns.append(_solve_neighbourhoods(gram, nearest[start : start + n_at_once], start, l2))
         progress(min(1.0, (start + n_at_once) / n_items), f"{min(start + n_at_once, n_items):,} items")
     return sparse.csr_matrix(sparse.vstack(columns).T)
+
+
+def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Entries of X'X at the pairs that some item's small system asks for: two of its neighbours, or it and one.
+
+    user_items: X. nearest: (n_items, n_items), each item's neighbours in its row. Returns (n_items, n_items) float32,
+    indices sorted. Rows of X'X are made `ROWS_AT_ONCE` at a time and thinned: at 40,000 items and 20 million events
+    all of it would be gigabytes.
+    """
+    n_items = nearest.shape[0]
+    asks = sparse.csr_matrix(
+        nearest.astype(np.bool_) + sparse.eye_array(n_items, dtype=np.bool_, format="csr")
+    )
+    asked_by, item_users = asks.T.tocsr(), user_items.T.tocsr()
+    parts = []
+    for start in range(0, n_items, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        is_asked = asked_by[rows] @ asks  # pairs of items that one item has in its system
+        parts.append(sparse.csr_matrix((item_users[rows] @ user_items).multiply(is_asked)))
+    gram = sparse.csr_matrix(sparse.vstack(parts))
+    gram.sort_indices()
+    return gram
 
 
 def _solve_neighbourhoods(
@@ -189,7 +219,13 @@ def _solve_neighbourhoods(
     # An empty place is cut off from the others, and what is solved for it is dropped.
     both_filled = is_filled[:, :, None] & is_filled[:, None, :]
     width = is_filled.shape[1]
-    blocks = _entries(gram, items[:, :, None], items[:, None, :]) * both_filled  # (n_explained, width, width)
+    blocks = np.empty((n_explained, width, width), gram.dtype)
+    upper, right = np.triu_indices(
+        width
+    )  # the Gram matrix is symmetric, and looking entries up takes most of the time
+    blocks[:, upper, right] = _entries(gram, items[:, upper], items[:, right])
+    blocks[:, right, upper] = blocks[:, upper, right]
+    blocks *= both_filled
     blocks[:, np.arange(width), np.arange(width)] += l2
     explained = first_item + np.arange(n_explained)
     targets = _entries(gram, items, explained[:, None])
@@ -199,7 +235,7 @@ def _solve_neighbourhoods(
 
 def _entries(
     matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.floating]:
     """Entries at broadcast positions of any shape; one look-up for all, for scipy checks the matrix at each."""
     rows, columns = np.broadcast_arrays(rows, columns)
     return np.asarray(matrix[rows.ravel(), columns.ravel()]).reshape(rows.shape)

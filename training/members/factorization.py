@@ -50,7 +50,7 @@ class Factorization(Member):
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Alternate `n_iterations` times over people and items."""
-        weights = recency_matrix(list(interactions.histories), interactions.n_items, self.fit_half_life)
+        weights = recency_matrix(interactions.histories, interactions.n_items, self.fit_half_life)
         with threadpool_limits(1, "blas"):  # implicit threads over people; BLAS threads below would fight it
             model = self._model(seed)
             model.fit(

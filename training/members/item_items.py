@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from models.histories import Histories
 from models.history import History
 from training.members.member import Floats
 from training.members.recency import recency_matrix, visit_matrix
@@ -25,7 +26,7 @@ NEGLIGIBLE = 1e-6
 
 
 def visits_and_people(
-    histories: Sequence[History], n_items: int, *, half_life: float, person_weight: float
+    histories: Histories | Sequence[History], n_items: int, *, half_life: float, person_weight: float
 ) -> sparse.csr_matrix:
     """What was taken together: a row a visit, and below them a row a person with `person_weight` times its recency.
 

@@ -62,7 +62,7 @@ class ItemKNN(Member):
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Count together, normalise, keep the strongest; nothing random."""
         user_items = visits_and_people(
-            list(interactions.histories),
+            interactions.histories,
             interactions.n_items,
             half_life=self.fit_half_life,
             person_weight=self.person_weight,

@@ -8,7 +8,7 @@ embedded beside the position; and events of one moment, a basket, are put in ano
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -22,16 +22,20 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.histories import Histories
 from models.history import SECONDS_PER_DAY, History
 from training.data.dataset import Interactions
 from training.errors import NotFinite
 from training.members.member import Floats, Member, Progress, no_progress
-from training.members.recency import recency_matrix
+from training.members.recency import distinct_histories, recency_matrix
+from training.members.softmax_loss import softmax_loss
 from training.strict import STRICT
 
 N_GAPS = 12
 """Buckets of days since the event before: none, up to 1, 2, 4, … and 1024 or more."""
 WARM_START_DEVIATION = 0.1
+MAX_WARM_START_PEOPLE = 100_000
+"""People whose items the SVD sees; its time and memory grow with them."""
 SORTED_BATCHES = 8
 """Sequences of this many batches are sorted by length together, so that little of a batch is padding."""
 
@@ -93,11 +97,9 @@ class SelfAttention(nn.Module):
         normed: Tensor = self.norm(states)
         return normed
 
-    def logits(self, states: Tensor, items: Tensor | None = None) -> Tensor:
-        """Logits of some items, or of all; (n, n_factors) to (n, n_items)."""
-        if items is None:
-            return states @ self.items.weight[1:].T + self.item_bias
-        return states @ self.items.weight[items + 1].T + self.item_bias[items]
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits of all items; (n, n_factors) to (n, n_items)."""
+        return states @ self.items.weight[1:].T + self.item_bias
 
 
 @dataclass(config=STRICT)
@@ -112,6 +114,12 @@ class Sequential(Member):
     max_events: int = Field(default=100, ge=2, le=1000, description="Most recent events that are read.")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="Higher for few people.")
     n_epochs: int = Field(default=12, ge=1, le=1000, description="Passes over everybody's sequence.")
+    max_sequences: int = Field(
+        default=300_000,
+        ge=1,
+        le=10**9,
+        description="Sequences read in all; where the epochs would be more, each person is read fewer times.",
+    )
     n_positions: int = Field(
         default=24, ge=1, le=1000, description="Positions of a sequence that predict, an epoch."
     )
@@ -132,16 +140,16 @@ class Sequential(Member):
         rng = np.random.default_rng(seed)
         self._known = interactions.item_counts() > 0
         self._model = self._new_model(interactions.n_items)
-        sequences = [history.distinct() for history in interactions.histories if len(history) > 1]
-        sequences = [history for history in sequences if len(history) > 1]
+        sequences = distinct_histories(interactions.histories)
         self._warm_start(sequences, rng)
-        n_steps = self.n_epochs * -(-len(sequences) // self.batch_size)
+        batches = self._batches(np.diff(sequences.offsets), rng)
+        n_steps = len(batches)
         optimizer = torch.optim.AdamW(self._model.parameters(), self.learning_rate, weight_decay=self.l2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=max(n_steps, 2), pct_start=0.15
         )
         self._model.train()
-        for step, rows in enumerate(self._batches(sequences, rng)):
+        for step, rows in enumerate(batches):
             loss = self._loss([sequences[row] for row in rows], rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -197,12 +205,15 @@ class Sequential(Member):
         )
 
     @torch.no_grad()
-    def _warm_start(self, sequences: Sequence[History], rng: np.random.Generator) -> None:
+    def _warm_start(self, sequences: Histories, rng: np.random.Generator) -> None:
         """Item embeddings from an SVD of who touched what, active people and popular items weighed down."""
-        touched = recency_matrix(sequences, len(self._known), np.inf)
-        n_of_person = np.maximum(touched.getnnz(axis=1), 1)
-        n_of_item = np.maximum(touched.getnnz(axis=0), 1)
-        scaled = sparse.diags_array(n_of_person**-0.5) @ touched @ sparse.diags_array(n_of_item**-0.25)
+        people = np.flatnonzero(np.diff(sequences.offsets) > 1)
+        if len(people) > MAX_WARM_START_PEOPLE:
+            people = np.sort(rng.choice(people, MAX_WARM_START_PEOPLE, replace=False))
+        touched = recency_matrix(sequences, len(self._known), np.inf)[people]
+        of_person = np.maximum(touched.getnnz(axis=1), 1).astype(np.float32) ** -0.5
+        of_item = np.maximum(touched.getnnz(axis=0), 1).astype(np.float32) ** -0.25
+        scaled = sparse.diags_array(of_person) @ touched @ sparse.diags_array(of_item)
         rank = min(self.n_factors, min(touched.shape) - 1)
         weight = self._model.items.weight
         weight.copy_(torch.from_numpy(rng.normal(0.0, 0.02, weight.shape).astype(np.float32)))
@@ -214,17 +225,26 @@ class Sequential(Member):
         weight[0] = 0.0
 
     def _batches(
-        self, sequences: Sequence[History], rng: np.random.Generator
-    ) -> Iterator[npt.NDArray[np.int64]]:
-        lengths = np.minimum([len(history) for history in sequences], self.max_events + 1)
+        self, n_events: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> list[npt.NDArray[np.int64]]:
+        """Rows of everybody who has something to predict, epoch by epoch, at most `max_sequences` in all.
+
+        n_events: (n_people,), distinct items of each.
+        """
+        people = np.flatnonzero(n_events > 1)
+        read = np.minimum(n_events, self.max_events + 1)
         span = SORTED_BATCHES * self.batch_size
+        batches: list[npt.NDArray[np.int64]] = []
+        n_left = self.max_sequences
         for _ in range(self.n_epochs):
-            order = rng.permutation(len(sequences))
+            order = rng.permutation(people)[:n_left]
+            n_left -= len(order)
             together = [order[start : start + span] for start in range(0, len(order), span)]
-            by_length = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in together])
-            starts = np.arange(0, len(by_length), self.batch_size)
-            for start in rng.permutation(starts):
-                yield by_length[start : start + self.batch_size]
+            by_length = [rows[np.argsort(read[rows], kind="stable")] for rows in together]
+            starts = np.arange(0, len(order), self.batch_size)
+            rows = np.concatenate([np.zeros(0, np.int64), *by_length])
+            batches += [rows[start : start + self.batch_size] for start in rng.permutation(starts)]
+        return batches
 
     def _loss(self, sequences: Sequence[History], rng: np.random.Generator) -> Tensor:
         """Cross-entropy of the next item at up to `n_positions` positions a sequence."""
@@ -236,11 +256,12 @@ class Sequential(Member):
         predicting = states.gather(1, positions.unsqueeze(2).expand(-1, -1, states.shape[2]))
         is_event = chosen > 0
         next_items, predicting = chosen[is_event] - 1, predicting[is_event]  # (n,), (n, n_factors)
+        vectors, bias = self._model.items.weight[1:], self._model.item_bias
         if len(self._known) <= self.max_softmax_items:
-            return F.cross_entropy(self._model.logits(predicting), next_items)
+            return softmax_loss(predicting, vectors, bias, next_items)
         drawn = torch.from_numpy(rng.choice(len(self._known), self.max_softmax_items, replace=False))
         items, position = torch.unique(torch.cat([next_items, drawn]), return_inverse=True)
-        return F.cross_entropy(self._model.logits(predicting, items), position[: len(next_items)])
+        return softmax_loss(predicting, vectors[items], bias[items], position[: len(next_items)])
 
     def _window(self, history: History, rng: np.random.Generator) -> History:
         """At most `max_events` + 1 events in a row, from anywhere; a basket's events in any order."""

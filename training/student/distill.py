@@ -35,6 +35,9 @@ from training.student.warm_start import starting_vectors
 MAX_FULL_SCORES = 20_000
 """Items up to which all are scored at each step. Beyond, only candidates are: the hard term is a sampled softmax."""
 
+SORTED_BATCHES = 8
+"""Examples of this many batches are sorted by length together, so that little of a batch is padding."""
+
 NEVER = -1e9
 """Logit of what cannot be taken. Finite, as a softmax over nothing else must not be NaN."""
 
@@ -125,7 +128,7 @@ def _minimise(
         optimizer, settings.learning_rate, total_steps=n_steps, pct_start=0.1
     )
     model.train()
-    for step, rows in enumerate(_shuffled(len(examples), settings, rng)):
+    for step, rows in enumerate(_shuffled(examples.lengths, settings, rng)):
         loss = _loss(model, examples.batch(rows), settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -206,9 +209,21 @@ def _pointwise(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
 
 
 def _shuffled(
-    n_examples: int, settings: DistillSettings, rng: np.random.Generator
+    lengths: npt.NDArray[np.int64], settings: DistillSettings, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows of all examples, epoch by epoch, a batch at a time; lengths (n_examples,), events of each.
+
+    A batch is as wide as its longest history, so histories of like length come together, in batches in any order.
+    """
+    span = SORTED_BATCHES * settings.batch_size
     for _ in range(settings.n_epochs):
-        order = rng.permutation(n_examples)
-        for start in range(0, n_examples, settings.batch_size):
-            yield order[start : start + settings.batch_size]
+        order = rng.permutation(len(lengths))
+        batches: list[npt.NDArray[np.int64]] = []
+        for start in range(0, len(order), span):
+            together = order[start : start + span]
+            together = together[np.argsort(lengths[together], kind="stable")]
+            batches += [
+                together[at : at + settings.batch_size] for at in range(0, len(together), settings.batch_size)
+            ]
+        for batch in rng.permutation(len(batches)):
+            yield batches[batch]

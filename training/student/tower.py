@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from models.cooccurrence import LAST_VISIT_LOG_DAYS
 from models.history import EventKind
 from training.strict import STRICT
+from training.student.chosen_sums import chosen_sums
 from training.student.neighbours import Neighbours
 
 STARTING_DECAYS = (0.2, 0.5, 0.3)
@@ -199,8 +200,8 @@ class StudentModel(nn.Module):
         if chosen is None:
             return (user_vectors @ item_vectors.T).scatter_add(1, *boosts)
         products = (F.embedding(chosen, item_vectors) @ user_vectors.unsqueeze(2)).squeeze(2)
-        boost_by_item = products.new_zeros(len(products), len(item_vectors)).scatter_add(1, *boosts)
-        return products + boost_by_item.gather(1, chosen)
+        entries, values = boosts
+        return products + chosen_sums(entries, values, chosen, len(item_vectors))
 
     def _knows_id(self, n_items: int) -> Tensor | None:
         if not self.training or not self.settings.id_dropout:

@@ -8,7 +8,16 @@ import pytest
 from tests.support.blocks import block_dataset
 from tests.support.shops import dataset_of
 from training.data.dataset import Dataset, kept_events
-from training.data.split import Questions, Split, Stage, Stages, ask_each, split_by_stages, split_by_time
+from training.data.split import (
+    MostAsked,
+    Questions,
+    Split,
+    Stage,
+    Stages,
+    ask_each,
+    split_by_stages,
+    split_by_time,
+)
 from training.errors import TooLittleData
 
 
@@ -210,3 +219,24 @@ def _only_last_event(dataset: Dataset, person: int) -> Dataset:
     times = kept.times.copy()
     times[kept.offsets[person]] = times.max() + 1
     return replace(dataset, histories=replace(kept, times=times))
+
+
+def test_beyond_the_bound_people_are_drawn_by_seed_and_the_fits_stay_as_they_are(split: Split) -> None:
+    def drawn(seed: int) -> Split:
+        most = MostAsked(validation=30, test=40)
+        return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, most=most, seed=seed)
+
+    one, again, other = drawn(1), drawn(1), drawn(2)
+    for some, every, most in ((one.validation, split.validation, 30), (one.test, split.test, 40)):
+        assert 0 < len(some) <= most < len(every)
+        assert set(some.user_indices.tolist()) <= set(every.user_indices.tolist())
+    np.testing.assert_array_equal(one.test.user_indices, again.test.user_indices)
+    assert one.test.user_indices.tolist() != other.test.user_indices.tolist()
+    np.testing.assert_array_equal(one.past.histories.offsets, split.past.histories.offsets)
+
+
+def test_a_bound_that_nobody_exceeds_changes_no_question(split: Split) -> None:
+    most = MostAsked(validation=10_000, test=10_000)
+    bounded = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, most=most)
+    np.testing.assert_array_equal(bounded.test.user_indices, split.test.user_indices)
+    np.testing.assert_array_equal(bounded.validation.user_indices, split.validation.user_indices)

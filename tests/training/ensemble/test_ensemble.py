@@ -93,7 +93,7 @@ def test_people_scored_in_parts_are_scored_alike(
 ) -> None:
     histories = split.test.histories[:7]
     whole = ensemble.score(histories)
-    monkeypatch.setattr(ensemble_module, "CHUNK", 3)
+    monkeypatch.setattr(ensemble_module, "PAIRS_AT_ONCE", 3 * N)
     np.testing.assert_allclose(ensemble.score(histories), whole, rtol=1e-4, atol=1e-4)
 
 
@@ -111,7 +111,7 @@ def test_the_first_candidates_are_the_unseen_favourites_of_the_members(
     histories = split.test.histories[:9]
     n_top = 50  # of some 55 unseen items, so that the least liked of them are not far
     items, logits = ensemble.score_candidates(histories, n_top, 20, np.random.default_rng(0))
-    opinion = consensus(ensemble.describe(histories), len(ensemble.members))
+    opinion = consensus(ensemble.opinions(histories))
     opinion[seen_mask(histories, N)] = -np.inf
     for row in range(len(histories)):
         assert set(items[row, :n_top]) == set(np.argsort(-opinion[row])[:n_top])

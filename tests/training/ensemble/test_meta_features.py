@@ -13,6 +13,7 @@ from training.ensemble.meta_features import (
     person_features,
     seen_mask,
 )
+from training.ensemble.opinions import Opinions
 from training.members.member import Floats
 
 ITEMS = ItemTimeline(np.arange(20, dtype=np.float16).reshape(1, 4, 5), until=100, step_seconds=0)
@@ -21,8 +22,13 @@ STRANGER = History.empty()
 DAY = int(SECONDS_PER_DAY)
 
 
+def opinions(*scores: list[float], history: History = STRANGER) -> list[Opinions]:
+    """Of several members, of one person."""
+    return [Opinions.of(np.array([own], np.float32), [history]) for own in scores]
+
+
 def features_of(scores: list[float], history: History = STRANGER) -> dict[str, Floats]:
-    described = meta_features({"one": np.array([scores], np.float32)}, [history], ITEMS)[0]
+    described = meta_features(opinions(scores, history=history), [history], ITEMS)[0]
     return dict(zip(feature_names(["one"]), described.T, strict=True))
 
 
@@ -44,7 +50,7 @@ def test_no_opinion_is_the_mean_and_says_so() -> None:
 
 
 def test_a_member_without_any_opinion_leaves_no_nan() -> None:
-    described = meta_features({"one": np.full((1, 4), np.nan, np.float32)}, [STRANGER], ITEMS)
+    described = meta_features(opinions([np.nan] * 4), [STRANGER], ITEMS)
     assert np.isfinite(described).all()
 
 
@@ -75,7 +81,7 @@ def test_items_are_described_as_they_stood_when_each_was_asked() -> None:
     values = np.stack([np.full((4, 5), moment, np.float16) for moment in (0, 1, 2)])
     timeline = ItemTimeline(values, until=100, step_seconds=10)
     people = [History.from_events([Event(0, time)]) for time in (100, 85)]
-    described = meta_features({"one": np.zeros((2, 4), np.float32)}, people, timeline)
+    described = meta_features([Opinions.of(np.zeros((2, 4), np.float32), people)], people, timeline)
     column = feature_names(["one"]).index("log_popularity_7d")
     np.testing.assert_array_equal(described[:, :, column], [[0] * 4, [2] * 4])
 
@@ -100,7 +106,18 @@ def test_nothing_is_said_of_a_person_without_a_history() -> None:
 
 
 def test_the_consensus_is_the_mean_of_the_members_standardised_scores() -> None:
-    one, two = np.array([[1, 2, 3, 6]], np.float32), np.array([[60, 20, 30, 10]], np.float32)
-    described = meta_features({"one": one, "two": two}, [STRANGER], ITEMS)
-    expected = sum((scores - scores.mean()) / scores.std() for scores in (one, two)) / 2
-    np.testing.assert_allclose(consensus(described, 2), expected, rtol=1e-5)
+    one, two = [1.0, 2.0, 3.0, 6.0], [60.0, 20.0, 30.0, 10.0]
+    expected = sum((np.array(scores) - np.mean(scores)) / np.std(scores) for scores in (one, two)) / 2
+    np.testing.assert_allclose(consensus(opinions(one, two))[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("step_seconds", [0, 10])
+def test_some_items_are_described_as_they_are_among_all(step_seconds: int) -> None:
+    timeline = ItemTimeline(np.arange(40, dtype=np.float16).reshape(2, 4, 5), 100, step_seconds)
+    people = [History.from_events([Event(0, time)]) for time in (100, 85)]
+    scores = np.array([[3, 1, np.nan, 2], [1, 1, 5, np.nan]], np.float32)
+    items = np.array([[2, 1, 3], [3, 1, 1]])
+    every, some = (
+        meta_features([Opinions.of(scores, people)], people, timeline, asked) for asked in (None, items)
+    )
+    np.testing.assert_array_equal(some, np.take_along_axis(every, items[:, :, None], axis=1))

@@ -98,7 +98,7 @@ def test_features_are_of_the_question_that_the_pair_belongs_to() -> None:
 
 def test_questions_described_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = described()
-    monkeypatch.setattr(pairs, "CHUNK", 2)
+    monkeypatch.setattr(pairs, "MOST_AT_ONCE", 2)
     np.testing.assert_array_equal(described().features, whole.features)
 
 
@@ -110,3 +110,9 @@ def test_progress_reaches_the_end() -> None:
     shares: list[float] = []
     described(progress=lambda share, words: shares.append(share))
     assert shares == [1.0]
+
+
+def test_fewer_people_are_described_together_the_larger_the_catalogue() -> None:
+    assert pairs.people_at_once(1) == pairs.people_at_once(30_000) == pairs.MOST_AT_ONCE
+    assert pairs.people_at_once(10 * pairs.SCORES_AT_ONCE) == 1
+    assert pairs.people_at_once(pairs.SCORES_AT_ONCE // 3) == 3

@@ -47,13 +47,13 @@ PARTS = (
         "protocols": {"next_basket": 1},
         "compression": "of the first",
         "explanations": "of the only one",
-        "stages": {"seconds": {"als": 1.0}, "peak_memory_bytes": {"als": 10}},
+        "stages": {"seconds": {"als": 1.0}, "cpu_seconds": {"als": 0.9}, "peak_memory_bytes": {"als": 10}},
     },
     {
         "protocols": {"leave_last_out": 2},
         "compression": "of the second",
         "cold_start": "of the last",
-        "stages": {"seconds": {"als": 2.0}, "peak_memory_bytes": {"als": 20}},
+        "stages": {"seconds": {"als": 2.0}, "cpu_seconds": {"als": 1.8}, "peak_memory_bytes": {"als": 20}},
     },
 )
 WHOLE = joined(PARTS, ("next_basket", "leave_last_out"))
@@ -75,6 +75,7 @@ def test_what_is_not_is_of_the_first_protocol_that_has_it_and_says_so() -> None:
 def test_stages_of_all_protocols_are_told_apart() -> None:
     assert WHOLE["stages"] == {
         "seconds": {"next_basket: als": 1.0, "leave_last_out: als": 2.0},
+        "cpu_seconds": {"next_basket: als": 0.9, "leave_last_out: als": 1.8},
         "peak_memory_bytes": {"next_basket: als": 10, "leave_last_out: als": 20},
     }
 

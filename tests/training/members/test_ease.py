@@ -14,7 +14,8 @@ from tests.support.shops import interactions_of
 from training.data.dataset import interactions_until_now
 from training.errors import NotFinite
 from training.members import ease
-from training.members.ease import EASE, VisitEASE, dense_weights, sparse_weights
+from training.members.ease import EASE, VisitEASE, dense_weights, products_of_neighbours, sparse_weights
+from training.members.item_items import similar_items
 
 L2 = 3.0
 Doubles = npt.NDArray[np.float64]
@@ -160,3 +161,30 @@ def test_both_kinds_lie_in_one_folder_side_by_side(tmp_path: Path) -> None:
     for member in kinds:
         loaded = type(member).load(tmp_path)
         np.testing.assert_array_equal(loaded.score([days((0,))]), member.score([days((0,))]))
+
+
+@pytest.mark.parametrize("rows_at_once", [5, 512])
+def test_products_are_made_where_a_small_system_asks_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr(ease, "ROWS_AT_ONCE", rows_at_once)
+    user_items = crowd()
+    nearest = similar_items(user_items, 2, shrinkage=0.0, popularity_power=0.5)
+    systems = (nearest.toarray() != 0) | np.eye(nearest.shape[0], dtype=np.bool_)  # a row an explained item
+    is_asked = (systems.T.astype(int) @ systems.astype(int)) > 0
+    assert not is_asked.all()
+    found = products_of_neighbours(user_items, nearest)
+    np.testing.assert_allclose(found.toarray(), np.where(is_asked, gram_of(user_items), 0.0), rtol=1e-6)
+    assert found.has_sorted_indices
+
+
+def test_both_precisions_agree_and_the_condition_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    user_items = crowd().astype(np.float32)
+    single = dense_weights(user_items, L2)
+    monkeypatch.setattr(ease, "MAX_SINGLE_CONDITION", 0.0)
+    double = dense_weights(user_items, L2)
+    np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-5)
+    assert np.abs(single - double).max() > 0
+    inverse = np.linalg.inv(gram_of(user_items.astype(np.float64)) + L2 * np.eye(double.shape[0]))
+    exact = np.eye(len(inverse)) - inverse / inverse.diagonal()
+    np.testing.assert_allclose(double, exact, atol=1e-7)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, Event, History
-from training.members.recency import recency_matrix, visit_matrix, visit_numbers
+from training.members import recency
+from training.members.recency import distinct_histories, recency_matrix, visit_matrix, visit_numbers
 
 
 def history(*items: int) -> History:
@@ -67,3 +70,31 @@ def test_a_visit_is_a_row_of_ones_below_those_of_earlier_people() -> None:
 
 def test_nobody_makes_no_visits() -> None:
     assert visit_matrix([History.empty()], 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("events_at_once", [1, 3, 1_000])
+def test_everybodys_distinct_items_are_those_of_each(
+    monkeypatch: pytest.MonkeyPatch, events_at_once: int
+) -> None:
+    monkeypatch.setattr(recency, "EVENTS_AT_ONCE", events_at_once)
+    people = [
+        history(7, 1, 7, 1, 2),
+        History.empty(),
+        history(3),
+        history(5, 5),
+        History.empty(),
+        history(1, 2),
+    ]
+    found = distinct_histories(Histories.from_list(people))
+    assert len(found) == len(people)
+    for ours, own in zip(found, people, strict=True):
+        np.testing.assert_array_equal(ours.item_indices, own.distinct().item_indices)
+        np.testing.assert_array_equal(ours.times, own.distinct().times)
+
+
+def test_packed_histories_weigh_as_lists_of_them_do() -> None:
+    people = [timed((0, 0), (1, 1), (0, 3)), History.empty(), timed((2, 0))]
+    together = Histories.from_list(people)
+    packed_weights, weights = (recency_matrix(each, 3, 2.0, visit_decay=0.5) for each in (together, people))
+    np.testing.assert_array_equal(packed_weights.toarray(), weights.toarray())
+    np.testing.assert_array_equal(visit_matrix(together, 3).toarray(), visit_matrix(people, 3).toarray())

@@ -12,6 +12,7 @@ from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.shops import interactions_of
 from training.data.dataset import Interactions
 from training.errors import NotFinite
+from training.members import sequential
 from training.members.sequential import Sequential
 
 N_ITEMS, N_STEPS, N_PEOPLE = 12, 8, 120
@@ -100,3 +101,24 @@ def test_training_that_diverged_names_the_setting_to_lower(monkeypatch: pytest.M
     monkeypatch.setattr(Sequential, "_loss", diverged)
     with pytest.raises(NotFinite, match=r"sequential: the loss is nan; lower learning_rate \(0\.01\)"):
         small(n_epochs=2).fit(walks(), seed=0)
+
+
+def test_everybody_who_has_a_next_item_is_read_once_an_epoch() -> None:
+    n_events = np.array([3, 1, 2, 0, 9, 2])
+    batches = small(n_epochs=2, batch_size=3)._batches(n_events, np.random.default_rng(0))
+    read = np.concatenate(batches)
+    np.testing.assert_array_equal(np.bincount(read, minlength=6), [2, 0, 2, 0, 2, 2])
+
+
+def test_no_more_sequences_are_read_than_the_bound_says() -> None:
+    n_events = np.full(100, 5)
+    batches = small(n_epochs=3, batch_size=8, max_sequences=130)._batches(n_events, np.random.default_rng(0))
+    read = np.concatenate(batches)
+    assert len(read) == 130
+    assert np.bincount(read, minlength=100).max() == 2
+    assert np.bincount(read, minlength=100).min() == 1
+
+
+def test_the_warm_start_of_many_people_is_that_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequential, "MAX_WARM_START_PEOPLE", 60)
+    assert share_of_next_items_found(small().fit(walks(), seed=0)) > 0.9

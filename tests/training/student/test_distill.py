@@ -176,5 +176,5 @@ def test_every_example_is_read_once_an_epoch_among_others_of_like_length() -> No
         np.testing.assert_array_equal(np.sort(epoch), np.arange(1_000))
     assert first.tolist() != second.tolist()
     assert np.mean([np.ptp(lengths[batch]) for batch in batches]) < 0.3 * np.ptp(lengths)
-    longest = [lengths[batch].max() for batch in batches[:20]]
+    longest = [lengths[batch].max() for batch in batches[: distill.SORTED_BATCHES]]
     assert longest != sorted(longest)

@@ -55,9 +55,14 @@ def protocol(quality: Quality) -> View:
 def again(quality: Quality) -> View:
     """The command, the settings as a file that it takes, and where time and memory went."""
     stages = quality.get("stages") or {}
-    took, peaks = stages.get("seconds", {}), stages.get("peak_memory_bytes", {})
-    rows = {name: {"seconds": took[name], "peak": peaks.get(name)} for name in took}
-    columns = [Column("seconds", "took", seconds), Column("peak", "peak memory so far", size)]
+    took, busy = stages.get("seconds", {}), stages.get("cpu_seconds", {})
+    peaks = stages.get("peak_memory_bytes", {})
+    rows = {name: {"seconds": took[name], "cpu": busy.get(name), "peak": peaks.get(name)} for name in took}
+    columns = [
+        Column("seconds", "took", seconds),
+        Column("cpu", "CPU time", seconds),
+        Column("peak", "peak memory", size),
+    ]
     return {
         "command": quality.get("command"),
         "seed": quality.get("seed"),

@@ -1,0 +1,111 @@
+"""One member's opinion of everybody's unseen items, on a scale that members share: standardised scores and ranks.
+
+A member's scores of the whole catalogue go in. What a strategy sees of them comes out, of the whole catalogue or of a
+few items of each person; means and ranks are over the catalogue either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import History
+from training.members.member import Floats
+
+Indices = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+SMALLEST_DEVIATION = 1e-6
+"""A member whose scores differ by less scores all alike."""
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """scores: (n_people, n_items) float32, NaN where the member has no opinion or the item was seen.
+
+    mean, deviation: (n_people, 1) float32, over what is not NaN. n_known, n_unseen: (n_people,), items with an
+    opinion, and items not seen.
+    """
+
+    scores: Floats
+    mean: Floats
+    deviation: Floats
+    n_known: npt.NDArray[np.int64]
+    n_unseen: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(scores: Floats, histories: Sequence[History]) -> Opinions:
+        """Of a member's scores, (n_people, n_items), which stay as they are."""
+        scores = scores.astype(np.float32)
+        for own, history in zip(scores, histories, strict=True):
+            own[history.item_indices] = np.nan
+        is_known = ~np.isnan(scores)
+        n_known = is_known.sum(axis=1)
+        n_counted = np.maximum(n_known, 1)[:, None].astype(np.float32)
+        mean = scores.sum(axis=1, keepdims=True, where=is_known) / n_counted
+        centred = scores - mean
+        np.square(centred, out=centred)
+        variance = centred.sum(axis=1, keepdims=True, where=is_known) / n_counted
+        deviation = np.maximum(np.sqrt(variance), np.float32(SMALLEST_DEVIATION))
+        n_unseen = scores.shape[1] - np.array(
+            [len(np.unique(each.item_indices)) for each in histories], np.int64
+        )
+        return Opinions(scores, mean, deviation, n_known, n_unseen)
+
+    def standardised(self, items: Indices | None = None) -> Floats:
+        """Scores of mean 0 and deviation 1 a person, 0 for NaN; (n_people, n_items), or of items (n_people, n)."""
+        found = (self._of(items) - self.mean) / self.deviation
+        found[np.isnan(found)] = 0
+        return found
+
+    def ranks(self, items: Indices | None = None) -> Floats:
+        """1 for a person's best unseen item; ties share their mean rank, NaN ranks behind all; as `standardised`."""
+        if items is None:
+            ranks = np.stack([_ranks(scores) for scores in self.scores])
+        else:
+            asked = np.take_along_axis(self.scores, items, axis=1)
+            ranks = np.stack([_ranks_of(own, scores) for own, scores in zip(asked, self.scores, strict=True)])
+        behind_all = (self.n_known + self.n_unseen + 1) / 2
+        return np.where(self.is_missing(items), behind_all[:, None].astype(np.float32), ranks)
+
+    def is_missing(self, items: Indices | None = None) -> npt.NDArray[np.bool_]:
+        """Where there is no opinion; as `standardised`."""
+        return np.isnan(self._of(items))
+
+    def _of(self, items: Indices | None) -> Floats:
+        return self.scores if items is None else np.take_along_axis(self.scores, items, axis=1)
+
+
+def _ranks(scores: Floats) -> Floats:
+    """Mean rank among ties of each score, 1 for the best; (n_items,), of NaN any number."""
+    falling = np.where(
+        np.isnan(scores), np.float32(np.inf), -scores
+    )  # with NaN, argsort takes five times as long
+    order = np.argsort(falling)
+    ordered = falling[order]
+    is_first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    ranks = np.empty(len(ordered), np.float32)
+    if is_first.all():
+        ranks[order] = np.arange(1, len(ordered) + 1, dtype=np.float32)
+        return ranks
+    firsts = np.flatnonzero(is_first)
+    n_tied = np.diff(firsts, append=len(ordered))
+    mean_ranks = (firsts + (n_tied + 1) / 2).astype(np.float32)
+    ranks[order] = mean_ranks[np.cumsum(is_first, dtype=np.int32) - 1]
+    return ranks
+
+
+def _ranks_of(asked: Floats, scores: Floats) -> Floats:
+    """The same for some of the scores, (n_asked,): all are sorted, which takes a fifth of the time of ranking all."""
+    ordered = np.sort(-scores)  # NaN last
+    order = np.argsort(-asked)  # neighbours are looked up one after the other, half as long as at random
+    keys = -asked[order]
+    above = np.searchsorted(ordered, keys, side="left")
+    not_below = above + 1
+    is_tied = ordered[np.minimum(not_below, len(ordered) - 1)] == keys
+    not_below[is_tied] = np.searchsorted(ordered, keys[is_tied], side="right")
+    ranks = np.empty(len(asked), np.float32)
+    ranks[order] = (above + not_below + 1) / 2
+    return ranks

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -17,6 +19,7 @@ from loadtest.peers.setting import PeerSetting
 from loadtest.servers import HOST, Redis, Server, free_port, is_ready
 
 ROOT = Path(__file__).parents[2]
+REDIS_PRIORITY = -10
 
 SERVICE_VARIABLES = {
     "STILLROOM_DEADLINE_MS": "1000",
@@ -68,7 +71,18 @@ class Counted(Server):
 
 
 class CountedRedis(Counted, Redis):
-    """Redis; it stays beside the generator and costs the server's core nothing."""
+    """Redis; it stays beside the generator and costs the server's core nothing.
+
+    The generator spins, so Redis goes before it where the system lets us say so: otherwise it waits for the end of a
+    time slice now and then, and requests are late that no server was slow for.
+    """
+
+    def start(self) -> None:
+        """As `Counted.start`, and first in line for its core."""
+        super().start()
+        for process in self.processes():
+            with suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, process, REDIS_PRIORITY)
 
 
 class CountedService(Counted):

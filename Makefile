@@ -131,12 +131,12 @@ endef
 $(VENV)/bin/python:
 	@$(call find_python); echo "environment: $$($$python --version) in $(VENV)"; $$python -m venv '$(VENV)'
 
-$(RUN_ENV): pyproject.toml constraints.txt models/scan.c | $(VENV)/bin/python
+$(RUN_ENV): pyproject.toml constraints.txt $(wildcard models/kernel/*) | $(VENV)/bin/python
 	@echo 'environment: installing what serving and training need (minutes the first time)'
 	@$(PIP_INSTALL) -e '.[training]'
 	@touch $@
 
-$(FULL_ENV): pyproject.toml constraints.txt models/scan.c | $(VENV)/bin/python
+$(FULL_ENV): pyproject.toml constraints.txt $(wildcard models/kernel/*) | $(VENV)/bin/python
 	@echo 'environment: installing everything, tests and load generator included (minutes the first time)'
 	@$(PIP_INSTALL) -e '.[training,loadtest,dev]'
 	@touch $@ $(RUN_ENV)

@@ -1,5 +1,4 @@
-"""Compile the extensions that pyproject.toml names, beside their sources: the images copy the code and install
-nothing.
+"""Compile the extensions that pyproject.toml names, in place: the images copy the code and install nothing.
 
 The same sources, flags and libraries as `pip install` takes. Needs a C compiler, `cc` or what the variable CC says.
 """

@@ -1,11 +1,12 @@
-"""The search of a catalogue for its best items, by `scan.c`: what Python hands to it and gets back.
+"""The search of a catalogue for its best items, by `kernel/scan.c`: what Python hands to it and gets back.
 
-    10,000 items      22 to 28 µs a person (20 events, one thread, the best 20 of 84 scored again)
-    100,000           about 100 µs; people who wait together share a pass
-    1,000,000         about 100 µs with 32 of 2,048 lists
+    10,000 items      16 µs a person where eight are asked for together, 22 alone (13 events, 128 neighbours each)
+    100,000           82 µs, eight together (19 events)
+    1,000,000         98 µs, with 40 of 2,000 lists (20 events)
 
-onnxruntime took 75 to 320 µs for the first two. There the product was the smaller part: masks, boosts and top-k were
-passes of their own over all scores, and each step a call. Here one pass does them while a block is in registers.
+One thread, the best 20. onnxruntime took 75 to 320 µs for the first two. There the product was the smaller part:
+masks, boosts and top-k were passes of their own over all scores, and each step a call. Here one pass does them while
+a block is in registers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
 
 _NOTHING = np.zeros(0, np.int32)
-_PERSON = struct.Struct("9q")  # `Person` in scan.c
+_PERSON = struct.Struct("9q")  # `Person` in kernel/layout.h
 
 
 class Ranked(NamedTuple):
@@ -84,7 +85,7 @@ class Asked(msgspec.Struct, gc=False):
 
 
 class _Catalogue(ctypes.Structure):
-    """`Catalogue` in scan.c."""
+    """`Catalogue` in kernel/layout.h."""
 
     _fields_ = [
         ("n_items", c_int64),

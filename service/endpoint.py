@@ -132,7 +132,7 @@ async def send_problem(error: ServiceError, request_id: str, send: Send) -> int:
 
 
 async def _send_reply(scope: Scope, send: Send, body: bytes, exchange: Exchange) -> int:
-    """In one piece where the server takes it so (`service.one_write`), which saves 6 µs; returns the status."""
+    """In one piece where the server takes it so (`service.one_write`), which saves 2.4 µs; returns the status."""
     identity, timing = exchange.request_id.encode(), _server_timing(exchange.clock)
     send_whole = scope.get("extensions", {}).get(WHOLE_REPLY)
     if send_whole is not None and send_whole(scope, _HEAD % (len(body), identity, timing), body):

@@ -1,10 +1,9 @@
-"""uvicorn's HTTP protocol, with the head and the body of a reply in one write, and one idle timer a connection.
+"""uvicorn's HTTP protocol, with the head and the body of a reply in one write.
 
 uvicorn writes them one after the other and uvloop sends each at once, so a reply takes two system calls, two segments
 and, at the other end, two reads. One write instead saves 5 of a bare echo's 29 µs. An endpoint that has its reply in
-one piece may hand it over so, through an ASGI extension: uvicorn's two messages, each header of which it searches for
-illegal characters, take another 6. And uvicorn arms a timer after each reply and cancels it with the next request,
-which is 1.5; here one timer a connection looks when it was last used.
+one piece may hand it over so, through an ASGI extension: that spares uvicorn's two messages and its search of each
+header for illegal characters, another 2.4 µs.
 """
 
 from __future__ import annotations
@@ -23,19 +22,10 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 class OneWriteProtocol(HttpToolsProtocol):
     """What uvicorn is to speak on each connection."""
 
-    _idle_timer: asyncio.TimerHandle | None = None
-    _last_reply_at = 0.0
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the joining of writes between uvicorn and the socket."""
         self._joining = JoiningTransport(transport)
         super().connection_made(self._joining)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody waits for this connection any more."""
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Offer the extension with each request."""
@@ -68,24 +58,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A reply without a body, as to HEAD, has nothing that its head could wait for."""
         self._joining.flush()
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.flow.resume_reading()
-        self._last_reply_at = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        """Close a connection without a request for uvicorn's keep-alive time, or look again when that may be over."""
-        is_busy = not self.cycle.response_complete
-        left = self.timeout_keep_alive - (self.loop.time() - self._last_reply_at)
-        if is_busy or left > 0:
-            wait = self.timeout_keep_alive if is_busy else left
-            self._idle_timer = self.loop.call_later(wait, self._close_if_idle)
-        else:
-            self.timeout_keep_alive_handler()
+        super().on_response_complete()
 
 
 class JoiningTransport(asyncio.Transport):

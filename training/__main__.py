@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -115,20 +115,14 @@ def evaluate_command(
             "--sequences"
         )
     run = Run.create(runs)
+    how: Any = {"is_searched": tuned, "console": console}
     if published is not None:
-        evaluation = protocol_runs.evaluate_published(
-            published, chosen, run, is_searched=tuned, console=console
-        )
+        evaluation = protocol_runs.evaluate_published(published, chosen, run, **how)
     else:
         assert data is not None
-        evaluation = protocol_runs.evaluate_shop(
-            ShopFiles(data, parse_columns(columns), items),
-            [each.value for each in protocol or list(Protocol)],
-            chosen,
-            run,
-            is_searched=tuned,
-            console=console,
-        )
+        asked = [each.value for each in protocol or list(Protocol)]
+        files = ShopFiles(data, parse_columns(columns), items)
+        evaluation = protocol_runs.evaluate_shop(files, asked, chosen, run, **how)
     run.finish(evaluation)
     _show_quality(evaluation)
     console.print(f"run     {run.folder}", highlight=False, soft_wrap=True)

@@ -392,8 +392,7 @@ def test_size_counts_graphs_and_arrays() -> None:
 def test_exact_ties_are_ranked_by_index_though_8_bits_saw_a_difference() -> None:
     item_vectors = np.zeros((2, N_FACTORS), np.float32)
     item_vectors[:, :2] = [[1.0, 0.0], [0.0, 1.0]]
-    user = np.zeros((1, N_FACTORS), np.float32)
-    user[0, :3] = 0.5, 0.5, 1.0
+    user = np.array([[0.5, 0.5, 1.0] + [0.0] * (N_FACTORS - 3)], np.float32)
     files = files_of(item_vectors, "fp32")
     seen_otherwise = flat_index(*quantize_rows(item_vectors * np.array([[1.0], [1.01]], np.float32)))
     ranked = top_k(Student(dataclasses.replace(files, index=seen_otherwise)), user, 2)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.scan import KERNEL
 from service.metrics import STAGE_BUCKETS, STAGES
 from tests.support.ports import wait_until
 from tests.support.service import Running, ServiceProcess
@@ -82,6 +83,12 @@ async def test_nothing_is_in_flight_when_all_is_answered(service: Running) -> No
 async def test_bundle_in_service_is_a_label(service: Running) -> None:
     text = (await service.client.get("/metrics")).text
     assert samples(text, "stillroom_bundle_info") == {(service.parts.bundles.serving().version,): 1.0}
+
+
+async def test_how_the_catalogue_is_searched_is_a_label(service: Running) -> None:
+    text = (await service.client.get("/metrics")).text
+    [(labels, value)] = samples(text, "stillroom_index_info").items()
+    assert (set(labels), value) == ({"flat", "40", "0", KERNEL}, 1.0)
 
 
 def test_several_workers_answer_for_all(store: Path) -> None:

@@ -103,14 +103,11 @@ class Connected:
 
     def __init__(self) -> None:
         self.wire, self.state, self.sent_whole = Wire(), ServerState(), list[bool]()
-        self.go_on = asyncio.Event()
-        self.go_on.set()
         config = Config(self._app, lifespan="off", access_log=False, log_config=None, interface="asgi3")
         self.protocol = OneWriteProtocol(config, self.state, {})
         self.protocol.connection_made(self.wire)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.go_on.wait()
         was_sent = scope["extensions"][WHOLE_REPLY](scope, WHOLE_HEAD, b"{}")
         self.sent_whole.append(was_sent)
         if not was_sent:
@@ -155,22 +152,3 @@ async def test_pipelined_requests_are_answered_once_each_and_in_order() -> None:
     assert b"".join(each for each in connected.wire.writes if each).count(b"HTTP/1.1 200 OK") == 3
     assert connected.sent_whole == [False, False, True]
     connected.protocol.connection_lost(None)
-
-
-async def test_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
-    connected = Connected()
-    await connected.ask()
-    protocol = connected.protocol
-    protocol._close_if_idle()
-    assert not connected.wire.is_closing()  # its last reply was just now
-    protocol._last_reply_at -= 10
-    connected.go_on.clear()
-    protocol.data_received(b"POST / HTTP/1.1\r\nhost: x\r\n\r\n")
-    protocol._close_if_idle()
-    assert not connected.wire.is_closing()  # a request is under way
-    connected.go_on.set()
-    await asyncio.gather(*connected.state.tasks)
-    protocol._last_reply_at -= 10
-    protocol._close_if_idle()
-    assert connected.wire.is_closing()
-    protocol.connection_lost(None)

@@ -60,8 +60,16 @@ def test_recall_that_was_asked_for_is_reached_and_in_the_manifest(listed: Bundle
     assert (entry.kind, entry.n_lists) == ("inverted", listed.student.index.n_lists)
     assert entry.recall >= SETTINGS.min_recall
     assert entry.curve[str(entry.n_probes)] == entry.recall
-    fewer = [recall for n_probes, recall in entry.curve.items() if int(n_probes) < entry.n_probes]
-    assert all(recall < SETTINGS.min_recall for recall in fewer)
+
+
+def test_no_more_lists_are_looked_into_than_the_recall_needs(contents: BundleContents) -> None:
+    wanted = 0.9995
+    settings = SETTINGS.model_copy(update={"min_recall": wanted})
+    entry = invert(contents.student, some_histories(), settings, seed=0).entry
+    fewer = {int(n): recall for n, recall in entry.curve.items() if int(n) < entry.n_probes}
+    assert entry.recall >= wanted
+    assert all(recall < wanted for recall in fewer.values())
+    assert 0 <= entry.n_probes - max(fewer) <= max(1, entry.n_probes // 16)
 
 
 def test_recall_in_the_manifest_is_what_a_search_finds(contents: BundleContents) -> None:

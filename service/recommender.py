@@ -18,8 +18,9 @@ from models.scan import Asked
 from service.bundles import BundleHolder
 from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
-from service.histories.lookup import Found, People
+from service.histories.lookup import People
 from service.histories.memory import KnownPerson
+from service.histories.resolving import Found
 from service.masks import NO_ITEMS, Masks
 from service.metrics import Metrics
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest

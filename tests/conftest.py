@@ -34,3 +34,12 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def old_redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """One that cannot tell of changes, as before version 6 and behind most proxies."""
+    server = RedisServer(tmp_path, "--rename-command", "HELLO", "")
+    server.start()
+    yield server
+    server.kill()

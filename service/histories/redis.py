@@ -19,12 +19,15 @@ from service.errors import RedisUnavailable
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.connection import Command, Connection
 from service.histories.stored import HEADER_BYTES
+from service.histories.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "stillroom:h:"
 MAX_TRIP = 256
 MAX_WAITING_WRITES = 10_000
+HEARTBEAT_SECONDS = 1.0
+"""Between two questions on a watched connection, so that one that broke without a word is found out."""
 
 COMPARE_AND_SET = """
 if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) == ARGV[1] then
@@ -56,9 +59,13 @@ class RedisPeople:
     ) -> None:
         self._circuit = circuit
         self._ttl_seconds = ttl_seconds
-        self._reading, self._writing = (
-            Connection(url, connect_seconds=connect_seconds, read_seconds=read_seconds) for _ in range(2)
+        self.watch = Watch()
+        self._told = _Told(self.watch, self._beat)
+        watched = (KEY_PREFIX, self._told)
+        self._reading = Connection(
+            url, connect_seconds=connect_seconds, read_seconds=read_seconds, watched=watched
         )
+        self._writing = Connection(url, connect_seconds=connect_seconds, read_seconds=read_seconds)
         self._reads: _Coalescer[str, bytes | None] = _Coalescer(self._read_trip)
         self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
 
@@ -90,6 +97,10 @@ class RedisPeople:
         self._reading.close()
         self._writing.close()
 
+    def _beat(self) -> None:
+        """Ask for nobody: a reply is all that is wanted, and a trip that fails ends the watch."""
+        self._reads.ask("").add_done_callback(lambda future: future.exception())  # the trip has logged it
+
     async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
         (blobs,) = await self._trip(self._reading, [("MGET", *keys)])
@@ -115,6 +126,37 @@ class RedisPeople:
             raise RedisUnavailable(f"a trip to Redis failed: {said}") from error
         self._circuit.succeeded()
         return replies
+
+
+class _Told:
+    """What the reading connection is told, by key, as people. beat: called each second of a watch."""
+
+    def __init__(self, watch: Watch, beat: Callable[[], None]) -> None:
+        self._watch = watch
+        self._beat = beat
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        self._watch.begin()
+        self._set_timer()
+
+    def changed(self, keys: list[bytes] | None) -> None:
+        if keys is None:
+            self._watch.changed_all()
+        else:
+            self._watch.changed(key[len(KEY_PREFIX) :].decode() for key in keys)
+
+    def end(self) -> None:
+        self._watch.end()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._on_time)
+
+    def _on_time(self) -> None:
+        self._beat()
+        self._set_timer()
 
 
 class _Coalescer(Generic[Asked, Answer]):

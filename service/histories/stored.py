@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.history import History
+from models.history import EventKind, History
 from models.student import Floats
 from service.serving import ServingBundle
 
@@ -27,10 +27,12 @@ MAGIC = b"SR"
 FORMAT = 2
 _HEADER = struct.Struct(
     "<2sBBIQIHH"
-)  # magic, format, gap bytes, crc32, vector tag, first time, n_events, n_factors
-_CHECKED_FROM = 8  # magic and format are compared, and gap bytes are in the length
+)  # magic, format, gap bytes and mark, crc32, vector tag, first time, n_events, n_factors
+_CHECKED_FROM = 8  # magic and format are compared, gap bytes are in the length
 HEADER_BYTES = _HEADER.size
 _TIME_LIMIT = 2**32 - 1
+_ERASED = 0x80
+"""In the byte of gap bytes: the bundle's history of this person is not to be used any more."""
 _CODE_BYTES = 6
 _KIND_SHIFT = np.uint64(16)
 _KIND_MASK = np.uint64(7)
@@ -82,6 +84,11 @@ class StoredEvents:
         keep = order[np.sort(len(order) - 1 - first_from_end)][-MAX_STORED_EVENTS:]
         return StoredEvents(keys[keep], times[keep], kinds[keep])
 
+    def without(self, keys: npt.NDArray[np.uint64], kind: EventKind) -> StoredEvents:
+        """Without the events of one kind with items of these keys, full or short."""
+        keep = ~((self.kinds == kind) & np.isin(self.keys, short_keys(keys)))
+        return StoredEvents(self.keys[keep], self.times[keep], self.kinds[keep])
+
     def item_indices(self, serving: ServingBundle) -> npt.NDArray[np.int32]:
         """Each event's item in this bundle; -1 where it knows none."""
         return serving.items.vocabulary.indices_of_keys(self.keys, n_bits=KEY_BITS)
@@ -103,11 +110,15 @@ _NO_EVENTS = StoredEvents(np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zer
 
 @dataclass(frozen=True, slots=True)
 class StoredPerson:
-    """events, and the vector (n_factors,) float16 that the bundle with this tag made of them, or None."""
+    """events, and the vector (n_factors,) float16 that the bundle with this tag made of them, or None.
+
+    is_erased: the person was to be forgotten, and these events came later; what bundles know of them does not count.
+    """
 
     events: StoredEvents
     vector: npt.NDArray[np.float16] | None = None
     tag: int = 0
+    is_erased: bool = False
 
     def vector_for(self, serving: ServingBundle) -> Floats | None:
         """The vector, if this bundle made it."""
@@ -129,37 +140,45 @@ def encode_person(person: StoredPerson) -> bytes:
     n_gap_bytes = max(1, (int(gaps.max(initial=0)).bit_length() + 7) // 8)
     body = _low_bytes(codes, 8, slice(8 - _CODE_BYTES, 8)) + _low_bytes(gaps, 4, slice(n_gap_bytes))
     first_time = int(events.times[0]) if len(events) else 0
-    return _pack(n_gap_bytes, first_time, len(events), body, person.vector, person.tag)
+    marked = n_gap_bytes | _ERASED if person.is_erased else n_gap_bytes
+    return _pack(marked, first_time, len(events), body, person.vector, person.tag)
 
 
 def with_vector(blob: bytes, vector: npt.NDArray[np.float16], tag: int) -> bytes:
     """The same events with another vector; blob: what `encode_person` wrote."""
-    _, _, n_gap_bytes, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
-    end = HEADER_BYTES + n_events * (_CODE_BYTES + n_gap_bytes)
-    return _pack(n_gap_bytes, first_time, n_events, blob[HEADER_BYTES:end], vector, tag)
+    _, _, marked, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
+    end = HEADER_BYTES + n_events * (_CODE_BYTES + (marked & ~_ERASED))
+    return _pack(marked, first_time, n_events, blob[HEADER_BYTES:end], vector, tag)
 
 
 def decode_person(blob: bytes) -> StoredPerson:
     """Read back what `encode_person` wrote. Raises BlobCorrupt, and BlobOutdated for another version's."""
     if len(blob) < HEADER_BYTES:
         raise BlobCorrupt(f"{len(blob)} bytes are fewer than a header's {HEADER_BYTES}")
-    magic, format_, n_gap_bytes, checksum, tag, _, n_events, n_factors = _HEADER.unpack_from(blob)
+    magic, format_, marked, checksum, tag, _, n_events, n_factors = _HEADER.unpack_from(blob)
     if magic != MAGIC:
         raise BlobCorrupt(f"it begins with {magic!r} instead of {MAGIC!r}")
     if format_ != FORMAT:
         raise BlobOutdated(f"format {format_} instead of {FORMAT}")
+    n_gap_bytes = marked & ~_ERASED
     expected = HEADER_BYTES + n_events * (_CODE_BYTES + n_gap_bytes) + n_factors * 2
     if len(blob) != expected or not 1 <= n_gap_bytes <= 4:
         raise BlobCorrupt(f"{len(blob)} bytes instead of {expected} for {n_events} events")
     if _checksum(blob) != checksum:
         raise BlobCorrupt("the checksum differs")
     vector = np.frombuffer(blob, "<f2", n_factors, len(blob) - 2 * n_factors) if n_factors else None
-    return StoredPerson(decode_events(blob), vector, tag)
+    return StoredPerson(decode_events(blob), vector, tag, is_erased(blob))
+
+
+def is_erased(blob: bytes) -> bool:
+    """Whether a blob that is known to be whole is of a person who was to be forgotten."""
+    return blob[3] >= _ERASED
 
 
 def decode_events(blob: bytes) -> StoredEvents:
     """The events of a blob that is known to be whole. 5 µs."""
-    _, _, n_gap_bytes, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
+    _, _, marked, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
+    n_gap_bytes = marked & ~_ERASED
     codes = np.zeros((n_events, 8), np.uint8)
     codes[:, 8 - _CODE_BYTES :] = _rows(blob, HEADER_BYTES, n_events, _CODE_BYTES)
     gaps = np.zeros((n_events, 4), np.uint8)
@@ -172,7 +191,7 @@ def decode_events(blob: bytes) -> StoredEvents:
 
 
 def _pack(
-    n_gap_bytes: int,
+    marked_gap_bytes: int,
     first_time: int,
     n_events: int,
     events: bytes,
@@ -180,7 +199,7 @@ def _pack(
     tag: int,
 ) -> bytes:
     n_factors = 0 if vector is None else len(vector)
-    blob = bytearray(_HEADER.pack(MAGIC, FORMAT, n_gap_bytes, 0, tag, first_time, n_events, n_factors))
+    blob = bytearray(_HEADER.pack(MAGIC, FORMAT, marked_gap_bytes, 0, tag, first_time, n_events, n_factors))
     blob += events
     if vector is not None:
         blob += vector.tobytes()

@@ -33,6 +33,11 @@ async def is_whole(service: Running) -> bool:
     return (await ask(service))["degraded"] is None
 
 
+async def is_degraded(service: Running) -> bool:
+    """Whether an answer says that Redis is away."""
+    return (await ask(service))["degraded"] == "redis_unavailable"
+
+
 async def test_redis_killed_and_restarted_under_traffic(store: Path, redis_server: RedisServer) -> None:
     async with running(
         store, redis_url=redis_server.url, circuit_failures=2, circuit_open_seconds=0.01, **GENEROUS
@@ -107,12 +112,10 @@ async def test_corrupt_blob_is_answered_from_the_bundle(store: Path, redis_serve
 
 
 async def test_person_in_memory_is_served_while_redis_is_away(store: Path, redis_server: RedisServer) -> None:
-    async with running(
-        store, redis_url=redis_server.url, redis_read_timeout_ms=5000, cache_max_age_seconds=0.000001
-    ) as service:
+    async with running(store, redis_url=redis_server.url, redis_read_timeout_ms=5000) as service:
         await ask(service)
         redis_server.kill()
-        assert (await ask(service))["degraded"] == "redis_unavailable"
+        await eventually(lambda: is_degraded(service))  # as soon as the broken connection is noticed
         assert service.metric("stillroom_tower_runs_total") == 1  # the vector in memory is still good
 
 

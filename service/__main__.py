@@ -48,7 +48,7 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="service.one_write:OneWriteProtocol",
+        http="service.whole_requests:WholeRequestProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

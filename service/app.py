@@ -36,7 +36,7 @@ def serve() -> FastAPI:
     return create_app(Parts(settings))
 
 
-def create_app(parts: Parts) -> FastAPI:
+def create_app(parts: Parts) -> FastPathApp:
     """The app around these parts, which start and stop with it."""
 
     @asynccontextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from starlette.types import Message, Receive
 
@@ -34,62 +32,23 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limits: Li
     """
     _check_media_type(headers.get(b"content-type", b""))
     _check_declared_length(headers.get(b"content-length", b"0"), limits)
-    first = _Begun(receive())
-    # Nearly every body comes along with its headers; only one that is waited for gets a timer, which costs 4 µs.
-    if first.message is not None and not first.message.get("more_body", False):
-        return _piece(first.message, 0, limits)
     try:
         async with asyncio.timeout(limits.body_timeout_seconds):
-            return await _pieces(first, receive, limits)
+            return await _pieces(receive, limits)
     except TimeoutError as error:
         raise BodyTooSlow(
             f"the body did not arrive within {limits.body_timeout_seconds:g} seconds"
         ) from error
 
 
-class _Begun:
-    """A call of `receive`, run at once as far as it goes without waiting; awaiting it does the rest.
-
-    message: what it gave, None if it has to wait.
-    """
-
-    __slots__ = ("_steps", "_waiting_for", "message")
-
-    def __init__(self, call: Awaitable[Message]) -> None:
-        self._steps = call.__await__()
-        self.message: Message | None = None
-        try:
-            self._waiting_for = next(self._steps)
-        except StopIteration as arrived:
-            self.message = arrived.value
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        if self.message is not None:
-            return self.message
-        waiting_for = self._waiting_for
-        while True:
-            try:
-                yield waiting_for
-            except BaseException as error:  # also a cancellation is for the call to see
-                step = partial(self._steps.throw, error)
-            else:
-                step = partial(next, self._steps)
-            try:
-                waiting_for = step()
-            except StopIteration as arrived:
-                message: Message = arrived.value
-                return message
-
-
-async def _pieces(first: Awaitable[Message], receive: Receive, limits: Limits) -> bytes:
-    """A body that is still on its way; it may come in pieces without a declared length."""
+async def _pieces(receive: Receive, limits: Limits) -> bytes:
+    """It may come in pieces without a declared length."""
     body = bytearray()
-    message = await first
     while True:
+        message = await receive()
         body += _piece(message, len(body), limits)
         if not message.get("more_body", False):
             return bytes(body)
-        message = await receive()
 
 
 def _piece(message: Message, n_before: int, limits: Limits) -> bytes:

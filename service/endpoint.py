@@ -1,18 +1,19 @@
-"""The hot path over HTTP: permit → body → decode → call → reply → what is owed after the reply.
+"""The hot path over HTTP: permit → decode → call → reply → what is owed after the reply.
 
-A raw ASGI endpoint, mounted in the FastAPI app for every POST route: a plain FastAPI handler costs three
-times as much.
+A raw ASGI endpoint, mounted in the FastAPI app for every POST route, which a plain FastAPI handler costs three times
+as much as; and for requests that are here in full, a call without ASGI (`service.whole_requests`).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from http import HTTPStatus
 from random import getrandbits
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -21,7 +22,6 @@ from service.body import JSON, ClientGone, Limits, read_body
 from service.deadline import RequestClock
 from service.errors import BodyMalformed, InternalFailure, ServiceError
 from service.metrics import Metrics
-from service.one_write import WHOLE_REPLY
 from service.permits import Permits
 from service.problems import PROBLEM_MEDIA_TYPE, explain_invalid, problem_document
 
@@ -29,8 +29,49 @@ logger = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked")
 
-_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nserver-timing: %b\r\n"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class Reply(NamedTuple):
+    """What goes back. headers: beside type, length and request id."""
+
+    status: int
+    media_type: bytes
+    body: bytes
+    request_id: str
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    def on_the_wire(self, usual_headers: bytes) -> bytes:
+        """The bytes of the whole reply. usual_headers: lines that every reply has."""
+        more = b"".join(b"%b: %b\r\n" % header for header in self.headers)
+        return _WHOLE % (
+            _status_line(self.status),
+            usual_headers,
+            self.media_type,
+            len(self.body),
+            self.request_id.encode(),
+            more,
+            self.body,
+        )
+
+    async def send(self, send: Send) -> None:
+        """As ASGI's two messages."""
+        headers = [
+            (b"content-type", self.media_type),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-request-id", self.request_id.encode()),
+            *self.headers,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+_WHOLE = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b"
+
+
+@lru_cache(64)
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
 
 @dataclass(slots=True)
@@ -65,35 +106,60 @@ class JsonEndpoint(Generic[Asked]):
         self._metrics = metrics
         self._limits = limits
 
+    def takes(self, n_bytes: int) -> bool:
+        """Whether a body of this length is read at all."""
+        return n_bytes <= self._limits.max_body_bytes
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and then do what was put off."""
+        """Answer one request over ASGI and then do what was put off."""
         headers = dict(scope["headers"])
         exchange = Exchange(request_id(headers), RequestClock())
         try:
-            body = await self._answer(headers, receive, exchange)
+            self._permits.check()
+            body = await read_body(headers, receive, self._limits)
         except ServiceError as error:
-            status = await send_problem(error, exchange.request_id, send)
+            reply = _problem(error, exchange)
         except ClientGone:
             return
-        except Exception:
-            logger.exception("a request failed", extra={"request_id": exchange.request_id})
-            status = await send_problem(InternalFailure(), exchange.request_id, send)
         else:
-            exchange.clock.mark("reply")
-            status = await _send_reply(scope, send, body, exchange)
+            reply = await self._reply(body, exchange)
+        try:
+            await reply.send(send)
         finally:
             self._permits.give_back(exchange.n_permits)
-        self._settle(exchange, status)
+        self._settle(exchange, reply.status)
 
-    async def _answer(self, headers: dict[bytes, bytes], receive: Receive, exchange: Exchange) -> bytes:
-        self._permits.check()
-        body = await read_body(headers, receive, self._limits)
-        exchange.n_permits = self._permits.take()
-        exchange.clock.mark("permit")
-        asked = self._decode(body)
-        exchange.clock.mark("parse")
-        reply = await self._call(asked, exchange)
-        return self._encoder.encode(reply)
+    async def answer_whole(
+        self, headers: Mapping[bytes, bytes], body: bytes, send: Callable[[Reply], object]
+    ) -> None:
+        """The same for a request that is here in full: JSON, of a length that this endpoint takes.
+
+        headers: by lower-case name.
+        """
+        exchange = Exchange(request_id(headers), RequestClock())
+        try:
+            reply = await self._reply(body, exchange)
+            send(reply)
+        finally:
+            self._permits.give_back(exchange.n_permits)
+        self._settle(exchange, reply.status)
+
+    async def _reply(self, body: bytes, exchange: Exchange) -> Reply:
+        """Whatever happens, there is a reply."""
+        clock = exchange.clock
+        try:
+            exchange.n_permits = self._permits.take()
+            clock.mark("permit")
+            asked = self._decode(body)
+            clock.mark("parse")
+            encoded = self._encoder.encode(await self._call(asked, exchange))
+        except ServiceError as error:
+            return _problem(error, exchange)
+        except Exception:
+            logger.exception("a request failed", extra={"request_id": exchange.request_id})
+            return _problem(InternalFailure(), exchange)
+        clock.mark("reply")
+        return Reply(200, JSON, encoded, exchange.request_id, ((b"server-timing", _server_timing(clock)),))
 
     def _decode(self, body: bytes) -> Asked:
         try:
@@ -117,7 +183,7 @@ class JsonEndpoint(Generic[Asked]):
             owed()
 
 
-def request_id(headers: dict[bytes, bytes]) -> str:
+def request_id(headers: Mapping[bytes, bytes]) -> str:
     """The caller's request id if it is a sane one, else a new one."""
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
@@ -125,34 +191,9 @@ def request_id(headers: dict[bytes, bytes]) -> str:
     return getrandbits(64).to_bytes(8).hex()  # os.urandom is a system call, up to 200 µs in a sandbox
 
 
-async def send_problem(error: ServiceError, request_id: str, send: Send) -> int:
-    """Send an error as a problem document; returns its status."""
-    status, headers, body = problem_document(error, request_id)
-    return await _send(send, status, PROBLEM_MEDIA_TYPE, body, request_id, *headers)
-
-
-async def _send_reply(scope: Scope, send: Send, body: bytes, exchange: Exchange) -> int:
-    """In one piece where the server takes it so (`service.one_write`), which saves 2.4 µs; returns the status."""
-    identity, timing = exchange.request_id.encode(), _server_timing(exchange.clock)
-    send_whole = scope.get("extensions", {}).get(WHOLE_REPLY)
-    if send_whole is not None and send_whole(scope, _HEAD % (len(body), identity, timing), body):
-        return 200
-    return await _send(send, 200, JSON, body, exchange.request_id, (b"server-timing", timing))
-
-
-async def _send(
-    send: Send, status: int, media_type: bytes, body: bytes, request_id: str, *more: tuple[bytes, bytes]
-) -> int:
-    """more: headers beside the usual ones. Returns the status."""
-    headers = [
-        (b"content-type", media_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id.encode()),
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-    return status
+def _problem(error: ServiceError, exchange: Exchange) -> Reply:
+    status, headers, body = problem_document(error, exchange.request_id)
+    return Reply(status, PROBLEM_MEDIA_TYPE, body, exchange.request_id, headers)
 
 
 def _server_timing(clock: RequestClock) -> bytes:

@@ -12,7 +12,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from service.endpoint import JsonEndpoint
 
 
 class FastPathApp(FastAPI):
@@ -23,9 +25,9 @@ class FastPathApp(FastAPI):
         if options.get("dependencies"):
             raise TypeError("hot routes resolve no dependencies; give them to the routes that need them")
         super().__init__(**options)
-        self._hot: dict[str, ASGIApp] = {}
+        self._hot: dict[str, JsonEndpoint[Any]] = {}
 
-    def add_hot_route(self, path: str, endpoint: ASGIApp) -> None:
+    def add_hot_route(self, path: str, endpoint: JsonEndpoint[Any]) -> None:
         """POST of exactly this path goes to the endpoint, an object that answers every error itself. (Starlette takes
         a function for one of its handlers.)
 
@@ -34,10 +36,14 @@ class FastPathApp(FastAPI):
         self.router.routes.append(Route(path, endpoint, methods=["POST"]))
         self._hot[path] = endpoint
 
+    def hot_endpoint(self, path: str) -> JsonEndpoint[Any] | None:
+        """Who answers a POST of exactly this path at once, if anybody does."""
+        return None if self.user_middleware else self._hot.get(path)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot route, or hand over to FastAPI."""
-        if scope["type"] == "http" and scope["method"] == "POST" and not self.user_middleware:
-            endpoint = self._hot.get(scope["path"])
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = self.hot_endpoint(scope["path"])
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return

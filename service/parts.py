@@ -67,6 +67,7 @@ class Parts:
         self.recommender = Recommender(
             self.bundles, self.people, self.scorer, quick_scorer, last_good, self.metrics
         )
+        self.people.on_learnt = self.recommender.make_vector
         self._started_at = monotonic()
 
     @asynccontextmanager

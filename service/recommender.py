@@ -7,8 +7,10 @@ where ranking fails. It never fails for want of time, Redis or a working student
 from __future__ import annotations
 
 import logging
+from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter, time
 
 import numpy as np
@@ -18,7 +20,7 @@ from models.scan import Asked
 from service.bundles import BundleHolder
 from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
-from service.histories.lookup import People
+from service.histories.lookup import People, session_key
 from service.histories.memory import KnownPerson
 from service.histories.resolving import Found
 from service.masks import NO_ITEMS, Masks
@@ -75,18 +77,31 @@ class Recommender:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
         serving = self._bundles.serving()
         session = read_session(asked.session, serving) if asked.session else None
-        found = await self._people.find(asked.user_id, serving, clock)
+        found = await self._people.find(_person_key(asked), serving, clock)
         job = _job(serving, asked, found.person, session)
         clock.mark("history")
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:
-            last_good = self._last_good.find(asked.user_id, serving.version)
+            last_good = self._last_good.find(_person_key(asked), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
             return _answer(job, ranking, failure.reason)
         ranking = Ranking(scored.item_indices, scored.scores, "student")
         after_reply = self._remembering(asked, found, job, scored, ranking)
         return _answer(job, ranking, found.degraded, scored.explanations, after_reply)
+
+    def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
+        """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
+        if self._scorer.n_waiting or person.vector is not None:
+            return
+        job = ScoringJob(serving, person.encoded, None, Masks(person.seen, NO_ITEMS, None), 1)
+        self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
+
+    def _keep_vector(
+        self, key: str, person: KnownPerson, serving: ServingBundle, scored: Future[Scored]
+    ) -> None:
+        if not scored.cancelled() and scored.exception() is None:  # else the next request makes it
+            self._people.remember(key, person, scored.result().asked.vector, serving)
 
     async def similar(self, asked: SimilarRequest, clock: RequestClock) -> Recommendation:
         """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
@@ -126,19 +141,26 @@ class Recommender:
         self, asked: RecommendRequest, found: Found, job: ScoringJob, scored: Scored, ranking: Ranking
     ) -> Callable[[], None] | None:
         """What to keep of an answer, to be done after the reply: the answer itself and a new user vector."""
-        user_id, person = asked.user_id, found.person
-        if user_id is None:
+        key, person = _person_key(asked), found.person
+        if key is None:
             return None
         is_new_vector = person.vector is None and not asked.session
         is_plain = asked.filter is None and not asked.diversity
 
         def remember() -> None:
             if is_plain:
-                self._last_good.keep(user_id, job.serving.version, ranking)
+                self._last_good.keep(key, job.serving.version, ranking)
             if is_new_vector:
-                self._people.remember(user_id, person, scored.asked.vector, job.serving)
+                self._people.remember(key, person, scored.asked.vector, job.serving)
 
         return remember
+
+
+def _person_key(asked: RecommendRequest) -> str | None:
+    """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
+    if asked.user_id is None and asked.session_id is not None:
+        return session_key(asked.session_id)
+    return asked.user_id
 
 
 def _job(

@@ -68,6 +68,12 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ask for items that suit a person now."""
 
     user_id: Id | None = None
+    session_id: Annotated[
+        Id | None,
+        Meta(
+            description="The shop's id of this visit, as in POST /events; who it is where there is no user_id."
+        ),
+    ] = None
     session: Annotated[
         list[SessionEvent],
         Meta(max_length=MAX_SESSION_EVENTS, description="Events of this visit, oldest first."),

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         default=30.0,
         gt=0,
         le=86_400,
-        description="Seconds before a person in memory is read from Redis again.",
+        description="Seconds before a person in memory is read from Redis again, where Redis cannot tell of changes.",
     )
     last_good_people: int = Field(
         default=20_000,

@@ -16,8 +16,8 @@ class EventRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something a person did, accepted once.
 
     event_id: unique for ever; the batch's idempotency key and the event's place in it. kind: of `EventKind`, or
-    "impression", or "removal" (out of the cart). time: Unix seconds, as the shop says. received_ms: Unix milliseconds,
-    when it was accepted. request_id: of the answer that it came from, "" if none.
+    "impression", or "removal" (out of the cart). time: Unix seconds, as the shop says. received_ms: when it was
+    accepted, Unix milliseconds. request_id: of the answer that it came from, "" if none.
     """
 
     event_id: str
@@ -40,7 +40,7 @@ class ErasureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SampledHistory(msgspec.Struct, frozen=True):
-    """What the student read, for a request that is watched. Oldest first: item ids, Unix seconds, `EventKind` codes."""
+    """What the student read, for a request that is watched; oldest first. times: Unix seconds. kinds: `EventKind`."""
 
     item_ids: list[str]
     times: list[int]

@@ -56,6 +56,11 @@ class Batcher(Generic[Job, Result]):
         """False once the thread has ended, for whatever reason."""
         return not self._is_stopped and self._thread.is_alive()
 
+    @property
+    def n_waiting(self) -> int:
+        """Jobs that the thread has not taken yet."""
+        return self._queue.qsize()
+
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Queue a job. A future that is done (cancelled, expired) before its turn is dropped unscored.
 

@@ -32,18 +32,6 @@ def server(*messages: Message, waits: bool = False) -> Receive:
     return receive
 
 
-def forbid_timers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_timer(seconds: float) -> None:
-        pytest.fail("a timer was set")
-
-    monkeypatch.setattr(asyncio, "timeout", no_timer)
-
-
-async def test_body_that_is_there_is_read_without_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    forbid_timers(monkeypatch)
-    assert await read_body(HEADERS, server(piece(b"{}")), LIMITS) == b"{}"
-
-
 async def test_body_in_pieces_is_put_together() -> None:
     pieces = piece(b"{", more=True), piece(b" ", more=True), piece(b"}")
     for waits in (False, True):
@@ -96,26 +84,6 @@ async def test_cancellation_reaches_the_server_that_is_waited_for() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert cancelled.is_set()
-
-
-async def test_server_may_wait_again_after_a_cancellation_it_did_not_want() -> None:
-    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.Event()
-
-    async def receive() -> Message:
-        waiting.set()
-        try:
-            await asyncio.Future()
-        except asyncio.CancelledError:
-            await gate
-        return piece(b"{}")
-
-    reading = asyncio.create_task(read_body(HEADERS, receive, LIMITS))
-    await waiting.wait()
-    reading.cancel()
-    await asyncio.sleep(0)
-    gate.set_result(None)
-    assert await reading == b"{}"
 
 
 @pytest.mark.parametrize("raises", [OSError, StopAsyncIteration])

@@ -20,7 +20,7 @@ from service.histories.connection import Connection
 from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
 
-UNHURRIED = {"connect_seconds": 5.0, "read_seconds": 5.0}
+UNHURRIED: dict[str, Any] = {"connect_seconds": 5.0, "read_seconds": 5.0}
 PONG = b"+PONG\r\n"
 
 

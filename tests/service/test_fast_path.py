@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import httpx
 import pytest
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.app import create_app
+from service.endpoint import JsonEndpoint
 from service.fast_path import FastPathApp
 from tests.support.service import make_parts
 
@@ -28,7 +29,7 @@ class EchoPath:
 
 def app_with_a_hot_route() -> FastPathApp:
     app = FastPathApp()
-    app.add_hot_route("/hot", EchoPath())
+    app.add_hot_route("/hot", cast(JsonEndpoint[Any], EchoPath()))
     return app
 
 

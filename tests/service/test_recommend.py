@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.history import Event, History
+from service.deadline import RequestClock
+from service.histories.lookup import session_key
+from service.histories.stored import StoredEvents
 from tests.support.bundles import N_ITEMS, tiny_bundle
+from tests.support.ports import eventually
 from tests.support.service import Running, ServiceProcess, ids_of, running
 
 
@@ -225,3 +231,29 @@ async def test_answers_are_sorted_unseen_without_duplicates_and_within_the_limit
     assert not set(ids) & {*seen, *session, *excluded}
     assert max_price is None or all(index + 1 <= max_price for _, index in ranks)
     assert (len(ids) < limit) == (answer["shortfall"] is not None)
+
+
+async def test_events_of_a_visit_count_where_there_is_no_person(service: Running) -> None:
+    serving = service.parts.bundles.serving()
+    history = History.from_events([Event(2, 1_800_000_000), Event(6, 1_800_000_001)])
+    events = StoredEvents.from_history(history, serving.item_keys)
+    await service.parts.people.learn(session_key("visit-1"), events, np.zeros(0, np.uint64), serving)
+    assert ids_of(await service.recommend(session_id="visit-1", limit=2)) == ["item-10", "item-14"]
+    stranger = ids_of(await service.recommend(limit=2))
+    assert ids_of(await service.recommend(session_id="visit-2", limit=2)) == stranger
+    assert ids_of(await service.recommend(user_id="nobody", session_id="visit-1", limit=2)) == stranger
+
+
+async def test_vector_of_somebody_whose_history_grew_is_made_before_they_ask(service: Running) -> None:
+    serving = service.parts.bundles.serving()
+    events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
+    await service.parts.people.learn("user-1", events, np.zeros(0, np.uint64), serving)
+
+    async def is_made() -> bool:
+        found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
+        return found.person.vector is not None
+
+    await eventually(is_made)
+    assert service.metric("stillroom_tower_runs_total") == 1
+    await service.recommend(user_id="user-1")
+    assert service.metric("stillroom_tower_runs_total") == 1

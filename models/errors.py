@@ -14,6 +14,7 @@ StillroomError
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
+├── ExperimentsInvalid          the declaration of experiments cannot be meant; whoever wrote it mends the named line
 ├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
 └── KernelMissing               the compiled search is not there; whoever installed this builds it
 """
@@ -76,6 +77,10 @@ class GoldenMismatch(BundleError):
 
 class RegistryError(StillroomError):
     """The registry cannot do what was asked; the message says what it holds instead."""
+
+
+class ExperimentsInvalid(StillroomError):
+    """The file that declares experiments contradicts itself or the store. One line a fault: file, line, what is wrong."""
 
 
 class UnknownId(StillroomError):

@@ -13,9 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.admin.routes import add_admin_routes
+from service.admin.server import serving_on
 from service.body import Limits
 from service.endpoint import Exchange, JsonEndpoint, request_id
 from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
+from service.events.endpoint import EventsEndpoint
 from service.fast_path import FastPathApp
 from service.garbage import OldGarbage
 from service.logging import configure_logging
@@ -23,7 +26,14 @@ from service.openapi import openapi_document
 from service.parts import Parts
 from service.problems import PROBLEM_MEDIA_TYPE, problem_document
 from service.routes import Routes
-from service.schemas import LiveReply, RecommendBatchRequest, RecommendRequest, SimilarRequest
+from service.schemas import (
+    EventBatch,
+    EventsReply,
+    LiveReply,
+    RecommendBatchRequest,
+    RecommendRequest,
+    SimilarRequest,
+)
 from service.settings import read_settings
 
 Asked = TypeVar("Asked")
@@ -39,11 +49,14 @@ def serve() -> FastAPI:
 def create_app(parts: Parts) -> FastPathApp:
     """The app around these parts, which start and stop with it."""
 
+    settings = parts.settings
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             parts.running(),
             OldGarbage(lambda: parts.permits.n_ever_taken).collected_in_quiet_moments(),
+            _operators_port(parts),
         ):
             yield
 
@@ -51,10 +64,36 @@ def create_app(parts: Parts) -> FastPathApp:
     app.openapi = openapi_document  # type: ignore[method-assign]
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)
+    if not settings.admin_port:
+        add_admin_routes(app, parts.actions, parts.admin_keys, parts.metrics)
+    _add_error_handlers(app)
+    return app
+
+
+def create_admin_app(parts: Parts) -> FastAPI:
+    """The operators' routes alone, with health and metrics beside them."""
+    app = FastAPI(title="Stillroom, for operators", redoc_url=None, docs_url=None, redirect_slashes=False)
+    app.openapi = openapi_document  # type: ignore[method-assign]
+    _add_get_routes(app, parts)
+    add_admin_routes(app, parts.actions, parts.admin_keys, parts.metrics)
+    _add_error_handlers(app)
+    return app
+
+
+@asynccontextmanager
+async def _operators_port(parts: Parts) -> AsyncIterator[None]:
+    settings = parts.settings
+    if not settings.admin_port:
+        yield
+        return
+    async with serving_on(settings.host, settings.admin_port, create_admin_app(parts)):
+        yield
+
+
+def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(Exception, _on_error)
-    return app
 
 
 def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
@@ -74,6 +113,19 @@ def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
     add("/recommend", RecommendRequest, routes.recommend)
     add("/recommend/batch", RecommendBatchRequest, routes.recommend_batch)
     add("/similar", SimilarRequest, routes.similar)
+    app.add_hot_route("/events", _events_endpoint(parts))
+
+
+def _events_endpoint(parts: Parts) -> EventsEndpoint:
+    settings, events = parts.settings, parts.events
+
+    async def accept(asked: EventBatch, exchange: Exchange) -> EventsReply:
+        return await events.accept(asked)
+
+    limits = Limits(settings.max_events_body_bytes, settings.body_timeout_seconds)
+    return EventsEndpoint(
+        "events", EventBatch, accept, permits=events.permits, metrics=parts.metrics, limits=limits
+    )
 
 
 def _add_get_routes(app: FastAPI, parts: Parts) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.bundle import read_bundle
 from models.errors import StillroomError
+from models.experiments.declaration import CURRENT
 from models.registry import Registry
 from service.errors import NotReady
 from service.metrics import Metrics
@@ -29,6 +30,9 @@ class BundleHolder:
         self._max_batch = max_batch
         self._poll_seconds = poll_seconds
         self._serving: ServingBundle | None = None
+        self._held: dict[str, ServingBundle] = {}
+        self._previous: ServingBundle | None = None
+        """What was in service before, kept loaded so that a roll back is one assignment."""
         self._refused: str | None = None
         self._following = asyncio.Lock()
 
@@ -43,6 +47,28 @@ class BundleHolder:
             raise NotReady("no bundle has been loaded and verified yet; see /health/ready")
         return self._serving
 
+    def holding(self, version: str) -> ServingBundle | None:
+        """A version that is loaded, "current" among them; None for any other."""
+        if version == CURRENT or (self._serving is not None and self._serving.version == version):
+            return self._serving
+        if self._previous is not None and self._previous.version == version:
+            return self._previous
+        return self._held.get(version)
+
+    async def hold(self, versions: frozenset[str]) -> None:
+        """Keep these in service beside the current one, and no others any more.
+
+        Raises BundleRefused for one that does not verify or is not there, and then nothing has changed.
+        """
+        async with self._following:
+            loaded: dict[str, ServingBundle] = {}
+            for version in sorted(versions):
+                kept = self.holding(version)
+                if kept is None:
+                    kept = await asyncio.to_thread(self._load_beside, version)
+                loaded[version] = kept
+            self._held = loaded
+
     async def watch(self) -> None:
         """Follow `current` until cancelled."""
         while True:
@@ -56,29 +82,38 @@ class BundleHolder:
                 version = await asyncio.to_thread(self._registry.current)
                 if version in (self._refused, self._serving and self._serving.version):
                     return
-                loaded = await asyncio.to_thread(self._load, version)
+                loaded = self.holding(version)
+                if loaded is None:
+                    loaded = await asyncio.to_thread(self._load, version)
             except (StillroomError, OSError, ValueError) as error:
                 self._refuse(error)
             else:
                 self._swap(loaded)
 
     def _load(self, version: str) -> ServingBundle:
+        try:
+            return self._load_beside(version)
+        except BundleRefused:
+            self._refused = version
+            raise
+
+    def _load_beside(self, version: str) -> ServingBundle:
         """Everything that can go wrong with a bundle goes wrong here, on a thread beside the requests."""
         try:
             loaded = ServingBundle(read_bundle(self._registry.path(version)))
             loaded.replay_golden()
             loaded.warm_up(self._max_batch)
         except Exception as error:
-            self._refused = version
             raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
         return loaded
 
     def _swap(self, loaded: ServingBundle) -> None:
         """On the event loop, so between two requests. Freezing keeps the collector off a large, still heap."""
         is_first = self._serving is None
-        self._serving = loaded
+        self._previous, self._serving = self._serving, loaded
         self._refused = None
-        self._metrics.bundle_changed(loaded.version, loaded.index_labels())
+        created_at = loaded.bundle.manifest.created_at
+        self._metrics.bundle_changed(loaded.version, loaded.index_labels(), created_at)
         logger.info("bundle in service", extra={"bundle_version": loaded.version})
         if is_first:
             gc.collect()

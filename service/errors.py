@@ -10,9 +10,16 @@ ServiceError
 │   ├── MediaTypeUnsupported        the body is not declared as JSON
 │   ├── RouteUnknown                there is nothing at this path
 │   ├── MethodNotAllowed            the path exists, with another method
+│   ├── KeyReused                   an idempotency key came again with another body
+│   ├── NotAuthorised               an operator's route, without a key that is known
+│   ├── TargetUnknown               no such bundle version, experiment or arm
+│   ├── ChangeRefused               what an operator asked cannot be done as things are
 │   └── Overloaded                  more requests at work than allowed; the client comes back later
 ├── Unavailable                     the operator looks at the service; a client may retry
 │   ├── NotReady                    no bundle is loaded and verified yet, or the service is draining
+│   ├── SpoolUnavailable            events cannot be written to disk; none of the batch was accepted
+│   ├── AdminClosed                 no admin key is configured
+│   ├── AuditUnavailable            a change cannot be written down, so it is not made
 │   └── NothingToServe              every tier failed
 ├── InternalFailure                 a fault of the code; a developer reads the log under the request id
 └── StageFailed                     a stage of one request failed: the next tier answers, no client sees it
@@ -88,10 +95,28 @@ class MethodNotAllowed(RequestError):
     """The route exists with another method."""
 
 
+class KeyReused(RequestError):
+    """The idempotency key of a batch was accepted with another body before; nothing of this one was accepted."""
+
+
 class Overloaded(RequestError):
     """STILLROOM_MAX_IN_FLIGHT requests are at work. Refused before any work was done."""
 
     headers = ((b"retry-after", b"1"),)
+
+
+class NotAuthorised(RequestError):
+    """No key, or one that is not known."""
+
+    headers = ((b"www-authenticate", b"Bearer"),)
+
+
+class TargetUnknown(RequestError):
+    """What is to be changed or shown is not there."""
+
+
+class ChangeRefused(RequestError):
+    """What was asked cannot be done as things are; the text says why. Nothing was changed."""
 
 
 class Unavailable(ServiceError):
@@ -102,6 +127,18 @@ class Unavailable(ServiceError):
 
 class NotReady(Unavailable):
     """The bundle is being loaded and verified, was refused, or the service is shutting down."""
+
+
+class SpoolUnavailable(Unavailable):
+    """The disk of the spool is full, fails, or the spool is at its bound. Nothing of the batch was accepted."""
+
+
+class AdminClosed(Unavailable):
+    """No admin key is known, so nobody may change anything."""
+
+
+class AuditUnavailable(Unavailable):
+    """A change cannot be written down, so it was not made."""
 
 
 class NothingToServe(Unavailable):
@@ -168,9 +205,16 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     MediaTypeUnsupported: Problem(415, "media-type-unsupported", "The body must be application/json"),
     RouteUnknown: Problem(404, "route-unknown", "There is nothing at this path"),
     MethodNotAllowed: Problem(405, "method-not-allowed", "The method is not allowed at this path"),
+    KeyReused: Problem(409, "key-reused", "The key was used for another batch"),
     Overloaded: Problem(429, "overloaded", "Too many requests at once"),
+    NotAuthorised: Problem(401, "not-authorised", "A key is needed"),
+    TargetUnknown: Problem(404, "target-unknown", "There is no such thing"),
+    ChangeRefused: Problem(409, "change-refused", "This cannot be changed now"),
+    AdminClosed: Problem(503, "admin-closed", "No admin key is configured"),
+    AuditUnavailable: Problem(503, "audit-unavailable", "A change cannot be written down"),
     Unavailable: _NOT_SERVED,
     NotReady: Problem(503, "not-ready", "The service is not ready"),
+    SpoolUnavailable: Problem(503, "spool-unavailable", "Events cannot be accepted at the moment"),
     NothingToServe: _NOT_SERVED,
     InternalFailure: _BROKEN,
     StageFailed: _NOT_SERVED,

@@ -7,6 +7,7 @@ answers for all.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -21,6 +22,9 @@ STAGE_BUCKETS = (
     *(0.001, 0.002, 0.005, 0.010, 0.020, 0.035, 0.050, 0.075, 0.100, 0.250),
 )
 """Seconds. On a good day every stage ends far below a millisecond; around the deadline the bounds lie close."""
+
+EVENT_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.010, 0.020, 0.050, 0.100, 0.250, 0.5, 1.0, 2.5, 5.0)
+"""Seconds. A disk's sync is most of it."""
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -73,6 +77,12 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._bundle_created = Gauge(
+            "stillroom_bundle_created_timestamp_seconds",
+            "When the bundle in service was made, the oldest of the workers' ones; 0 before there is one",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
         self._index = Gauge(
             "stillroom_index_info",
             "1 for the catalogue's index in service: how it is searched, and with which instructions",
@@ -83,9 +93,77 @@ class Metrics:
         self.bundles_refused = Counter(
             "stillroom_bundles_refused", "Promoted bundles that did not verify", registry=registry
         )
+        self.exposures = Counter(
+            "stillroom_exposures", "Answers that were told to the live log", registry=registry
+        )
+        self.exposures_dropped = Counter(
+            "stillroom_exposures_dropped", "Answers that the live log never got", registry=registry
+        )
+        self._arm_answers = Counter(
+            "stillroom_arm_answers",
+            "Answers by arm of an experiment and tier",
+            ["experiment", "arm", "tier"],
+            registry=registry,
+        )
+        self._arm_seconds = Histogram(
+            "stillroom_arm_seconds",
+            "Time of a whole answer by arm of an experiment",
+            ["experiment", "arm"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        self.experiments_file_refused = Counter(
+            "stillroom_experiments_file_refused",
+            "Declarations of experiments that contradict themselves or the store",
+            registry=registry,
+        )
+        self._events = Counter(
+            "stillroom_events", "Events that were accepted, by kind", ["kind"], registry=registry
+        )
+        self._events_rejected = Counter(
+            "stillroom_events_rejected", "Events that were not, by reason", ["reason"], registry=registry
+        )
+        self._events_unknown = Counter(
+            "stillroom_events_unknown",
+            "Accepted events of items, and people in a batch, that the bundle does not know",
+            ["what"],
+            registry=registry,
+        )
+        self.event_seconds = Histogram(
+            "stillroom_event_seconds",
+            "Time until a batch of events was durable and answered",
+            buckets=EVENT_BUCKETS,
+            registry=registry,
+        )
+        self.spool_bytes = Gauge(
+            "stillroom_spool_bytes",
+            "Bytes of accepted events that Redis does not have yet; without Redis, that no export has",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.spool_oldest_seconds = Gauge(
+            "stillroom_spool_oldest_seconds",
+            "Age of the oldest of them",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.spool_torn_bytes = Counter(
+            "stillroom_spool_torn_bytes",
+            "Half-written events that a crash left, never acknowledged, and that were cut off",
+            registry=registry,
+        )
+        self._admin_requests = Counter(
+            "stillroom_admin_requests",
+            "Requests of operators: done, refused for what they asked, or not authorised",
+            ["outcome"],
+            registry=registry,
+        )
         self._shown: tuple[Gauge, ...] = ()
         self._request = lru_cache(512)(self._requests.labels)
         self._reason = lru_cache(64)(self._degraded.labels)
+        self._event_kind = lru_cache(16)(self._events.labels)
+        self._arm_answer = lru_cache(512)(self._arm_answers.labels)
+        self._arm_time = lru_cache(128)(self._arm_seconds.labels)
         self.found_in_layer = {
             layer: self._cache.labels(layer) for layer in ("memory", "redis", "bundle", "none")
         }
@@ -98,16 +176,47 @@ class Metrics:
         """Count a degraded answer."""
         self._reason(reason).inc()
 
+    def event_accepted(self, kind: str) -> None:
+        """Count an event that was accepted."""
+        self._event_kind(kind).inc()
+
+    def event_rejected(self, reason: str) -> None:
+        """Count an event of a batch, or a whole batch, that was not."""
+        self._events_rejected.labels(reason).inc()
+
+    def events_unknown(self, n_items: int, n_people: int) -> None:
+        """Count accepted events of unknown items, and unknown people."""
+        if n_items:
+            self._events_unknown.labels("item").inc(n_items)
+        if n_people:
+            self._events_unknown.labels("person").inc(n_people)
+
+    def admin_asked(self, outcome: str) -> None:
+        """Count an operator's request."""
+        self._admin_requests.labels(outcome).inc()
+
     def found_in(self, layer: str) -> None:
         """Count which layer knew a person."""
         self.found_in_layer[layer].inc()
+
+    def arm_answered(self, experiment: str, arm: str, tier: str, n_answers: int) -> None:
+        """Count answers of an arm."""
+        self._arm_answer(experiment, arm, tier).inc(n_answers)
+
+    def arm_took(self, experiment: str, arm: str, seconds: float) -> None:
+        """Note how long an answer of an arm took."""
+        self._arm_time(experiment, arm).observe(seconds)
 
     def circuit_changed(self, state: CircuitState) -> None:
         """Show the circuit's state."""
         self._circuit.set(state)
 
-    def bundle_changed(self, version: str, index: tuple[str, ...]) -> None:
-        """Show the bundle in service and its index, and no other. index: values of the index's labels."""
+    def bundle_changed(self, version: str, index: tuple[str, ...], created_at: str) -> None:
+        """Show the bundle in service and its index, and no other.
+
+        index: values of the index's labels. created_at: ISO 8601, UTC.
+        """
+        self._bundle_created.set(datetime.fromisoformat(created_at).timestamp())
         for gauge in self._shown:
             gauge.set(0)
         self._shown = (self._bundle.labels(version), self._index.labels(*index))

@@ -6,13 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from models.registry import Registry
+from service.admin.actions import Actions
+from service.admin.audit import AuditLog
+from service.admin.keys import AdminKeys
 from service.bundles import BundleHolder
 from service.drain import Drain
 from service.errors import NotReady
+from service.events.parts import Events
+from service.experiments.exposures import ExposureLog
+from service.experiments.holder import ExperimentsHolder
+from service.experiments.known import known_variants
 from service.histories.circuit import Circuit
+from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
@@ -23,7 +33,7 @@ from service.schemas import ReadyReply
 from service.scoring.batcher import Batcher
 from service.scoring.scorer import score_batch
 from service.scoring.turns import TurnBatcher
-from service.settings import Settings
+from service.settings import Settings, audit_file
 from service.tiers import LastGoodAnswers
 
 TURN_BATCH = 16
@@ -39,8 +49,9 @@ class Parts:
         self.permits = Permits(settings.max_in_flight, self.metrics.in_flight.set)
         self.drain = Drain(settings.drain_seconds)
         self.redis = _redis(settings, self.metrics)
+        self.memory = memory = PeopleInMemory(settings.cache_bytes)
         self.people = People(
-            PeopleInMemory(settings.cache_bytes),
+            memory,
             self.redis,
             self.metrics,
             max_age_seconds=settings.cache_max_age_seconds,
@@ -51,6 +62,15 @@ class Parts:
             max_batch=settings.max_batch,
             poll_seconds=settings.bundle_poll_seconds,
         )
+        self.experiments = ExperimentsHolder(
+            Path(settings.experiments) if settings.experiments else None,
+            self.bundles,
+            known_variants(Registry(settings.store)),
+            _connection(settings),
+            self.metrics,
+            poll_seconds=settings.bundle_poll_seconds,
+        )
+        self.exposures = _exposures(settings, self.metrics)
         self.scorer = Batcher(
             partial(score_batch, on_tower_runs=self.metrics.tower_runs.inc),
             max_batch=settings.max_batch,
@@ -65,9 +85,21 @@ class Parts:
         )
         last_good = LastGoodAnswers(settings.last_good_people)
         self.recommender = Recommender(
-            self.bundles, self.people, self.scorer, quick_scorer, last_good, self.metrics
+            self.bundles,
+            self.people,
+            self.scorer,
+            quick_scorer,
+            last_good,
+            self.experiments,
+            self.exposures,
+            sampled_share=settings.sampled_share,
         )
+        keys_file = settings.admin_keys_file
+        self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
+        self._operators_redis = _connection(settings)
+        self.actions = Actions(self, AuditLog(audit_file(settings)), self._operators_redis)
         self.people.on_learnt = self.recommender.make_vector
+        self.events = Events(settings, self.people, memory, self.redis, last_good, self.bundles, self.metrics)
         self._started_at = monotonic()
 
     @asynccontextmanager
@@ -75,13 +107,23 @@ class Parts:
         """Serve inside. The first bundle loads beside it, so /health/live answers from the start."""
         self.scorer.start()
         watching = asyncio.create_task(self.bundles.watch())
+        following = asyncio.create_task(self.experiments.watch())
+        if self.exposures is not None:
+            self.exposures.start()
         try:
-            with self.drain.on_sigterm():
-                yield
+            async with self.events.running():
+                with self.drain.on_sigterm():
+                    yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            for task in (watching, following):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            if self.exposures is not None:
+                await self.exposures.close()
+            self.experiments.close()
+            if self._operators_redis is not None:
+                self._operators_redis.close()
             await self.scorer.close()
             if self.redis is not None:
                 await self.redis.close()
@@ -118,4 +160,28 @@ def _redis(settings: Settings, metrics: Metrics) -> RedisPeople | None:
         connect_seconds=settings.redis_connect_timeout_ms / 1000,
         read_seconds=settings.redis_read_timeout_ms / 1000,
         ttl_seconds=settings.redis_ttl_seconds,
+    )
+
+
+BACKGROUND_SECONDS = 1.0
+"""For connecting to Redis, and for a trip, where no request waits."""
+
+
+def _connection(settings: Settings) -> Connection | None:
+    """One for work beside the requests."""
+    if not settings.redis_url:
+        return None
+    return Connection(settings.redis_url, connect_seconds=BACKGROUND_SECONDS, read_seconds=BACKGROUND_SECONDS)
+
+
+def _exposures(settings: Settings, metrics: Metrics) -> ExposureLog | None:
+    connection = _connection(settings)
+    if connection is None:
+        return None
+    return ExposureLog(
+        connection,
+        metrics,
+        max_records=settings.exposure_max_records,
+        max_bytes=settings.exposure_max_bytes,
+        stream_length=settings.exposure_stream_length,
     )

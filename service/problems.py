@@ -8,10 +8,12 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from service.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
-from service.schemas import PRINTABLE, FaultReply, Kind, ProblemReply
+from service.schemas import PRINTABLE, EventKindName, FaultReply, Kind, ProblemReply
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60
+TOLD_KINDS = {"not-ready", "spool-unavailable", "admin-closed", "audit-unavailable"}
+"""Of what is the service's own fault, what a client is told in the error's own words."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -31,7 +33,7 @@ def problem_document(error: ServiceError, request_id: str) -> ProblemDocument:
     """Turn an error into its reply. A 5xx carries its class's title and nothing of the exception's cause."""
     problem = PROBLEMS[type(error)]
     faults = [FaultReply(*fault) for fault in error.faults] if isinstance(error, RequestInvalid) else None
-    is_ours = problem.status < 500 or problem.kind == "not-ready"
+    is_ours = problem.status < 500 or problem.kind in TOLD_KINDS
     reply = ProblemReply(
         type=f"urn:stillroom:problem:{problem.kind}",
         title=problem.title,
@@ -54,14 +56,15 @@ def explain_invalid(error: msgspec.ValidationError, body: bytes) -> RequestInval
         if field := pattern.match(what):
             name = field["field"][:MAX_QUOTED_CHARACTERS]
             return RequestInvalid([Fault(f"{path}.{name}".lstrip("."), message)])
-    return RequestInvalid([Fault(path, f"{_readable(what)}; got {_quoted(body, path)}")])
+    return RequestInvalid([Fault(path, f"{_readable(what, path)}; got {_quoted(body, path)}")])
 
 
-def _readable(what: str) -> str:
+def _readable(what: str, path: str) -> str:
     if "matching regex" in what and repr(PRINTABLE)[1:-1] in what:
         return "expected text without control characters"
     if what.startswith("Invalid enum value"):
-        return f"expected one of {', '.join(get_args(Kind))}"
+        kinds = EventKindName if path.startswith("events[") else Kind
+        return f"expected one of {', '.join(get_args(kinds))}"
     return what[:1].lower() + what[1:].replace("`", "")
 
 

@@ -11,23 +11,25 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from random import random
 from time import perf_counter, time
 
 import numpy as np
 
+from models.experiments.assignment import Assigned
 from models.history import Event, EventKind, History, encode_history
 from models.scan import Asked
 from service.bundles import BundleHolder
 from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
+from service.experiments.exposures import Exposure, ExposureLog
+from service.experiments.holder import ExperimentsHolder
 from service.histories.lookup import People, session_key
 from service.histories.memory import KnownPerson
-from service.histories.resolving import Found
 from service.masks import NO_ITEMS, Masks
-from service.metrics import Metrics
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.scoring.batcher import Batcher
-from service.scoring.scorer import Explanation, Scored, ScoringJob
+from service.scoring.scorer import STUDENT, Explanation, Scored, ScoringJob
 from service.scoring.turns import TurnBatcher
 from service.serving import Indices, ServingBundle
 from service.tiers import LastGoodAnswers, Ranking, fall_back
@@ -44,18 +46,23 @@ _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 @dataclass(slots=True)
 class Recommendation:
-    """A ranked answer, and what to do once it was sent."""
+    """A ranked answer, the arm of an experiment that it belongs to, and what to do once it was sent."""
 
     serving: ServingBundle
     ranking: Ranking
     degraded: str | None
     shortfall: str | None
-    explanations: list[Explanation] | None
+    explanations: list[Explanation] | None = None
+    assigned: Assigned | None = None
     after_reply: Callable[[], None] | None = None
 
 
 class Recommender:
-    """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others."""
+    """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others.
+
+    exposures: told of each answer, None where nobody listens. sampled_share: of the answers, what the monitor gets
+    with the history that they were made of.
+    """
 
     def __init__(
         self,
@@ -64,31 +71,76 @@ class Recommender:
         scorer: Batcher[ScoringJob, Scored],
         quick_scorer: TurnBatcher[ScoringJob, Scored],
         last_good: LastGoodAnswers,
-        metrics: Metrics,
+        experiments: ExperimentsHolder,
+        exposures: ExposureLog | None,
+        *,
+        sampled_share: float,
     ) -> None:
         self._bundles = bundles
         self._people = people
         self._scorer = scorer
         self._quick_scorer = quick_scorer
         self._last_good = last_good
-        self._metrics = metrics
+        self._experiments = experiments
+        self._exposures = exposures
+        self._sampled_share = sampled_share
 
-    async def recommend(self, asked: RecommendRequest, clock: RequestClock) -> Recommendation:
+    async def recommend(
+        self, asked: RecommendRequest, clock: RequestClock, request_id: str = ""
+    ) -> Recommendation:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
-        serving = self._bundles.serving()
+        serving, assigned = self._model(asked)
         session = read_session(asked.session, serving) if asked.session else None
         found = await self._people.find(_person_key(asked), serving, clock)
-        job = _job(serving, asked, found.person, session)
+        job = _job(serving, asked, found.person, session, assigned)
         clock.mark("history")
+        scored = None
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:
             last_good = self._last_good.find(_person_key(asked), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
-            return _answer(job, ranking, failure.reason)
-        ranking = Ranking(scored.item_indices, scored.scores, "student")
-        after_reply = self._remembering(asked, found, job, scored, ranking)
-        return _answer(job, ranking, found.degraded, scored.explanations, after_reply)
+            answer = _answer(job, ranking, failure.reason)
+        else:
+            ranking = Ranking(scored.item_indices, scored.scores, "student")
+            answer = _answer(job, ranking, found.degraded, scored.explanations)
+        answer.assigned = assigned
+
+        def settle() -> None:
+            self._remember(asked, found.person, job, scored, ranking)
+            if self._exposures is not None:
+                is_sampled = random() < self._sampled_share
+                self._exposures.record(
+                    _exposure(asked, found.person, session, job, answer, clock, request_id, is_sampled)
+                )
+
+        answer.after_reply = settle
+        return answer
+
+    def _model(self, asked: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
+        """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""
+        assigned = self._experiments.assign(asked.user_id, asked.session_id, asked.placement)
+        serving = None if assigned is None else self._bundles.holding(assigned.version)
+        if serving is None:  # nobody, or an arm whose version is just being let go
+            return self._bundles.serving(), None
+        return serving, assigned
+
+    def _remember(
+        self,
+        asked: RecommendRequest,
+        person: KnownPerson,
+        job: ScoringJob,
+        scored: Scored | None,
+        ranking: Ranking,
+    ) -> None:
+        """Keep an answer of the model, and a new user vector."""
+        key = _person_key(asked)
+        if key is None or scored is None:
+            return
+        if asked.filter is None and not asked.diversity:
+            self._last_good.keep(key, job.serving.version, ranking)
+        if person.vector is None and not asked.session and job.variant == STUDENT:
+            self._people.remember(key, person, scored.asked.vector, job.serving)
 
     def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
         """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
@@ -137,24 +189,6 @@ class Recommender:
                 clock.stages["vector"] = vector_seconds
         return scored
 
-    def _remembering(
-        self, asked: RecommendRequest, found: Found, job: ScoringJob, scored: Scored, ranking: Ranking
-    ) -> Callable[[], None] | None:
-        """What to keep of an answer, to be done after the reply: the answer itself and a new user vector."""
-        key, person = _person_key(asked), found.person
-        if key is None:
-            return None
-        is_new_vector = person.vector is None and not asked.session
-        is_plain = asked.filter is None and not asked.diversity
-
-        def remember() -> None:
-            if is_plain:
-                self._last_good.keep(key, job.serving.version, ranking)
-            if is_new_vector:
-                self._people.remember(key, person, scored.asked.vector, job.serving)
-
-        return remember
-
 
 def _person_key(asked: RecommendRequest) -> str | None:
     """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
@@ -163,8 +197,43 @@ def _person_key(asked: RecommendRequest) -> str | None:
     return asked.user_id
 
 
+def _exposure(
+    asked: RecommendRequest,
+    person: KnownPerson,
+    session: History | None,
+    job: ScoringJob,
+    answer: Recommendation,
+    clock: RequestClock,
+    request_id: str,
+    is_sampled: bool,
+) -> Exposure:
+    """What the live log is told of an answer. is_sampled: the monitor is to score it again."""
+    n_known = 0 if session is None else len(session)
+    return Exposure(
+        request_id,
+        int(1000 * time()),
+        job.serving,
+        answer.ranking,
+        job.variant,
+        int(1_000_000 * clock.elapsed()),
+        asked.user_id,
+        asked.session_id,
+        answer.assigned,
+        asked.placement,
+        answer.degraded,
+        len(person.seen),
+        len(asked.session),
+        len(asked.session) - n_known,
+        (person.history if session is None else person.history.extended(session)) if is_sampled else None,
+    )
+
+
 def _job(
-    serving: ServingBundle, asked: RecommendRequest, person: KnownPerson, session: History | None
+    serving: ServingBundle,
+    asked: RecommendRequest,
+    person: KnownPerson,
+    session: History | None,
+    assigned: Assigned | None,
 ) -> ScoringJob:
     """What to score. A person without events of this visit is asked about as they lie in memory: nothing is made
     anew.
@@ -183,7 +252,8 @@ def _job(
         seen = history.item_indices if asked.exclude_seen else NO_ITEMS
     masks = Masks(seen, excluded, allowed)
     explained = history if asked.explain else None
-    return ScoringJob(serving, events, question, masks, asked.limit, asked.diversity, explained)
+    variant = STUDENT if assigned is None else assigned.variant
+    return ScoringJob(serving, events, question, masks, asked.limit, asked.diversity, explained, variant)
 
 
 def _known(item_ids: list[str], serving: ServingBundle) -> Indices:
@@ -223,7 +293,6 @@ def _answer(
     ranking: Ranking,
     degraded: str | None,
     explanations: list[Explanation] | None = None,
-    after_reply: Callable[[], None] | None = None,
 ) -> Recommendation:
     shortfall = None
     if len(ranking.item_indices) < job.limit:
@@ -231,4 +300,4 @@ def _answer(
             f"{len(ranking.item_indices)} of {job.limit}: the filter, exclude_items and exclude_seen leave "
             f"no more of {len(job.serving.items):,} items"
         )
-    return Recommendation(job.serving, ranking, degraded, shortfall, explanations, after_reply)
+    return Recommendation(job.serving, ranking, degraded, shortfall, explanations)

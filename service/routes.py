@@ -23,9 +23,11 @@ from service.schemas import (
     RecommendedItem,
     RecommendReply,
     RecommendRequest,
+    ServedArm,
     ServedModel,
     SimilarRequest,
 )
+from service.scoring.scorer import STUDENT
 from service.serving import ServingBundle
 
 _ENCODER = msgspec.json.Encoder()
@@ -47,7 +49,7 @@ class Routes:
         """POST /recommend."""
         check_filter(asked.filter)
         exchange.clock.set_budget(self._seconds(asked.deadline_ms))
-        recommendation = await self._recommender.recommend(asked, exchange.clock)
+        recommendation = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
         return _reply(recommendation, exchange, exchange.clock)
 
     async def recommend_batch(self, asked: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
@@ -62,7 +64,9 @@ class Routes:
         replies: list[RecommendReply] = []
         for start in range(0, len(numbered), BATCH_SLICE):
             part = numbered[start : start + BATCH_SLICE]
-            recommendations = await asyncio.gather(*(self._one_of_batch(*each) for each in part))
+            recommendations = await asyncio.gather(
+                *(self._one_of_batch(*each, exchange.request_id) for each in part)
+            )
             for recommendation, (_, _, clock) in zip(recommendations, part, strict=True):
                 replies.append(_encoded(_reply(recommendation, exchange, clock)))
                 await asyncio.sleep(0)  # 100 explained items take 0.12 ms: others go first now
@@ -76,10 +80,10 @@ class Routes:
         return _reply(recommendation, exchange, exchange.clock)
 
     async def _one_of_batch(
-        self, number: int, asked: RecommendRequest, clock: RequestClock
+        self, number: int, asked: RecommendRequest, clock: RequestClock, request_id: str
     ) -> Recommendation:
         try:
-            return await self._recommender.recommend(asked, clock)
+            return await self._recommender.recommend(asked, clock, request_id)
         except RequestInvalid as error:
             faults = [Fault(f"requests[{number}].{path}", message) for path, message in error.faults]
             raise RequestInvalid(faults) from error
@@ -98,7 +102,7 @@ def check_filter(wanted: Filter | None, prefix: str = "") -> None:
 
 
 def _reply(recommendation: Recommendation, exchange: Exchange, clock: RequestClock) -> RecommendReply:
-    ranking = recommendation.ranking
+    ranking, assigned = recommendation.ranking, recommendation.assigned
     list_items = _items if recommendation.explanations is None else _explained_items
     exchange.answers.append((ranking.tier, recommendation.degraded))
     if recommendation.after_reply is not None:
@@ -106,7 +110,8 @@ def _reply(recommendation: Recommendation, exchange: Exchange, clock: RequestClo
     return RecommendReply(
         request_id=exchange.request_id,
         items=list_items(recommendation),
-        model=ServedModel(recommendation.serving.version),
+        model=ServedModel(recommendation.serving.version, STUDENT if assigned is None else assigned.variant),
+        experiment=None if assigned is None else ServedArm(assigned.experiment, assigned.arm),
         tier=ranking.tier,
         degraded=recommendation.degraded,
         shortfall=recommendation.shortfall,

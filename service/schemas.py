@@ -18,6 +18,7 @@ PRINTABLE = r"^[^\u0000-\u001f\u007f]+(?!\n)$"
 MAX_SESSION_EVENTS = 100
 MAX_EXCLUDED_ITEMS = 500
 MAX_BATCH_REQUESTS = 64
+MAX_BATCH_EVENTS = 10_000
 
 Id = Annotated[
     str,
@@ -38,6 +39,12 @@ DeadlineMs = Annotated[
 ]
 Price = Annotated[float, Meta(ge=0, description="In the shop's currency.")]
 Kind = Literal["view", "click", "cart", "purchase", "rating"]
+EventKindName = Literal["view", "click", "cart", "purchase", "rating", "impression", "removal"]
+RejectionReason = Literal[
+    "time_before_1990", "time_in_future", "nobody", "item_id_invalid", "user_id_invalid", "session_id_invalid",
+    "request_id_invalid",
+]  # fmt: skip
+ErasurePlace = Literal["memory", "last_good", "spool", "histories", "events", "exposures"]
 Tier = Literal["student", "last_good", "popular_segment", "popular"]
 
 
@@ -158,10 +165,19 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
 
 
 class ServedModel(msgspec.Struct, frozen=True, gc=False):
-    """Which model answered. version: the bundle's."""
+    """Which model answers where `tier` is student. version: the bundle's. variant: student, ensemble, or the name of
+    one of its members.
+    """
 
     version: str
-    variant: Literal["student"] = "student"
+    variant: str = "student"
+
+
+class ServedArm(msgspec.Struct, frozen=True, gc=False):
+    """The experiment that this answer is part of, and which of its arms."""
+
+    name: str
+    arm: str
 
 
 class RecommendReply(msgspec.Struct, frozen=True, gc=False):
@@ -174,6 +190,7 @@ class RecommendReply(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     items: list[RecommendedItem]
     model: ServedModel
+    experiment: ServedArm | None
     tier: Tier
     degraded: str | None
     shortfall: str | None
@@ -186,6 +203,71 @@ class RecommendBatchReply(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     replies: list[RecommendReply]
     took_ms: float
+
+
+class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something a person did, or was shown. An event that breaks a rule below is rejected by its index; the others of
+    its batch are accepted.
+    """
+
+    kind: Annotated[EventKindName, Meta(description="removal: out of the cart again.")]
+    item_id: Annotated[str, Meta(description="The shop's own id; an unknown item is kept.")]
+    time: (
+        Annotated[
+            int,
+            Meta(description="Unix seconds, from 1990 to five minutes ahead; left out, it is now."),
+        ]
+        | None
+    ) = None
+    user_id: Annotated[str | None, Meta(description="Needed where there is no session_id.")] = None
+    session_id: Annotated[str | None, Meta(description="The shop's own id of the visit.")] = None
+    request_id: Annotated[
+        str | None, Meta(description="Of the answer that this came from: what attributes it to a model.")
+    ] = None
+    value: Annotated[float | None, Meta(description="A rating, or an amount of money.")] = None
+
+
+class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened. Sent again under the same key it counts once."""
+
+    key: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=128,
+            pattern=PRINTABLE,
+            description="Idempotency key, the sender's own; another batch needs another one.",
+        ),
+    ]
+    events: Annotated[list[ShopEvent], Meta(min_length=1, max_length=MAX_BATCH_EVENTS)]
+
+
+class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event that was not accepted, and will not be however often it is sent."""
+
+    index: int
+    reason: RejectionReason
+    message: str
+
+
+class EventsReply(msgspec.Struct, frozen=True, gc=False):
+    """accepted: events that are kept, whatever happens now. replayed: this very batch was accepted before, and counts
+    once.
+    """
+
+    accepted: int
+    rejected: list[RejectedEvent]
+    replayed: bool
+
+
+class ErasureReply(msgspec.Struct, frozen=True):
+    """A person is forgotten. removed: how much of them there was, by place. pending: places that are away and will be
+    cleared once they are back; what is exported is cleared by the next export.
+    """
+
+    user_id: str
+    removed: dict[ErasurePlace, int]
+    pending: list[ErasurePlace]
 
 
 class FaultReply(msgspec.Struct, frozen=True):

@@ -128,6 +128,91 @@ class Settings(BaseSettings):
         default=1.0, gt=0, le=3600, description="Seconds without attempts before one trip tries Redis again."
     )
 
+    experiments: str = Field(
+        default="",
+        description="TOML file that declares experiments, followed while the service runs; empty for none.",
+    )
+    sampled_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of answers that the monitor scores again with every model; raising it costs the monitor.",
+    )
+    exposure_max_records: int = Field(
+        default=50_000,
+        ge=1,
+        le=10_000_000,
+        description="Answers kept for the live log while Redis is away; more are dropped and counted.",
+    )
+    exposure_max_bytes: int = Field(
+        default=33_554_432,
+        ge=65_536,
+        le=2**40,
+        description="Bytes of such answers; what goes beyond is dropped and counted.",
+    )
+    exposure_stream_length: int = Field(
+        default=500_000,
+        ge=1000,
+        le=10**9,
+        description="Answers that the live log in Redis keeps, about 400 bytes each; the oldest go first.",
+    )
+
+    spool: str = Field(
+        default="",
+        description="Folder where accepted events are written before anything else; empty: `spool` beside the store.",
+    )
+    spool_bytes: int = Field(
+        default=1_073_741_824,
+        ge=1_048_576,
+        le=2**50,
+        description="Bytes of events on disk, a process; beyond it POST /events answers 503.",
+    )
+    spool_keep_seconds: float = Field(
+        default=86_400.0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds that events stay on disk after Redis has them, unless exported before.",
+    )
+    max_events_body_bytes: int = Field(
+        default=16_777_216,
+        ge=1024,
+        le=104_857_600,
+        description="Bytes of the body of POST /events; a longer one gets 413.",
+    )
+    max_event_batches: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="Batches of events at work at once; one more is refused with 429.",
+    )
+    event_keys: int = Field(
+        default=200_000,
+        ge=1,
+        le=100_000_000,
+        description="Idempotency keys that a process knows without Redis, which knows all of the last day.",
+    )
+    events_stream_entries: int = Field(
+        default=1_000_000,
+        ge=1000,
+        le=10**10,
+        description="Events in Redis's stream, about 300 bytes each; beyond it the oldest leave, exported or not.",
+    )
+
+    admin_keys_file: str = Field(
+        default="",
+        description="File of operators' keys, a line `name:key` each, followed while the service runs; empty closes "
+        "/admin and DELETE /people.",
+    )
+    admin_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="TCP port of /admin and DELETE /people, on the same host; 0 has them on the main port.",
+    )
+    audit_log: str = Field(
+        default="", description="File of operators' changes; empty: `audit.jsonl` in the spool's folder."
+    )
+
     drain_seconds: float = Field(
         default=1.0,
         ge=0,
@@ -140,6 +225,16 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds that requests in flight get to finish when the service stops.",
     )
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where accepted events are written first."""
+    return Path(settings.spool) if settings.spool else settings.store.parent / "spool"
+
+
+def audit_file(settings: Settings) -> Path:
+    """Where operators' changes are written down."""
+    return Path(settings.audit_log) if settings.audit_log else spool_folder(settings) / "audit.jsonl"
 
 
 def read_settings() -> Settings:

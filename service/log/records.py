@@ -1,6 +1,10 @@
 """What a record of the live log holds. msgpack on the wire; fields are only ever added.
 
-Two Redis streams, one entry a record, the record in the entry's one field `r`.
+Three Redis streams, one entry a record, the record in the entry's one field `r`. The spool on a service's own disk
+holds batches of the same events.
+
+Entries of people who were to be forgotten are deleted from the streams; their ids are kept in a list, so that a
+reader can tell them from entries that were trimmed before it came. What was ever added to the events is counted.
 """
 
 from __future__ import annotations
@@ -9,13 +13,31 @@ import msgspec
 
 EVENTS_STREAM = "stillroom:log:events"
 EXPOSURES_STREAM = "stillroom:log:exposures"
+ERASURES_STREAM = "stillroom:log:erasures"
 RECORD_FIELD = b"r"
+
+ADDED_KEY = "stillroom:log:events:added"
+"""How many entries the stream of events ever got. Redis counts this itself from version 7 on."""
+
+GENERATION_KEY = "stillroom:log:generation"
+"""A random word that is made with the stream: another one means that Redis lost what it had."""
+
+EXPORTED_KEY = "stillroom:log:exported"
+"""A hash: for each export folder the last entry of the events that is safely in it."""
+
+BATCH_PREFIX = "stillroom:log:batch:"
+"""By idempotency key, for a day: which batch it was and how much of it is in the stream."""
+
+
+def deleted_key(stream: str) -> str:
+    """The list of entries that were deleted from a stream with a person."""
+    return f"{stream}:deleted"
 
 
 class EventRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something a person did, accepted once.
 
-    event_id: unique for ever; the batch's idempotency key and the event's place in it. kind: of `EventKind`, or
+    event_id: unique for ever; the batch's id and the event's place in it. kind: of `EventKind`, or
     "impression", or "removal" (out of the cart). time: Unix seconds, as the shop says. received_ms: when it was
     accepted, Unix milliseconds. request_id: of the answer that it came from, "" if none.
     """
@@ -29,6 +51,20 @@ class EventRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     session_id: str | None = None
     request_id: str = ""
     value: float | None = None
+
+
+class SpooledBatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A batch as it was accepted, which is how the spool holds it.
+
+    batch_id: 32 hexadecimal digits of the idempotency key and the body together. n_sent: events of the batch,
+    rejected ones included. events: those that were accepted, in order, unless their person was to be forgotten since.
+    """
+
+    batch_id: str
+    key: str
+    received_ms: int
+    n_sent: int
+    events: list[EventRecord]
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -25,6 +25,8 @@ from service.serving import Indices, ServingBundle, as_stored
 
 T = TypeVar("T")
 
+STUDENT = "student"
+
 
 @dataclass(slots=True)
 class ScoringJob:
@@ -32,7 +34,7 @@ class ScoringJob:
 
     events: what the person did, as the student reads it. asked: the question, ready to be put to the catalogue; None
     where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
-    explain the answer by, None where nobody wants to know.
+    explain the answer by, None where nobody wants to know. variant: the student, the ensemble, or one of its members.
     """
 
     serving: ServingBundle
@@ -42,11 +44,17 @@ class ScoringJob:
     limit: int
     diversity: float = 0.0
     explained: History | None = None
+    variant: str = STUDENT
 
     @property
     def is_quick(self) -> bool:
         """One search of the catalogue and nothing else: a fraction of a millisecond at any size."""
-        return self.asked is not None and not self.diversity and self.explained is None
+        return (
+            self.asked is not None
+            and not self.diversity
+            and self.explained is None
+            and self.variant == STUDENT
+        )
 
 
 class Explanation(NamedTuple):

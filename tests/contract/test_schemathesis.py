@@ -21,6 +21,7 @@ from tests.support.bundles import tiny_bundle
 from tests.support.service import ServiceProcess
 
 schema = schemathesis.openapi.from_dict(openapi_document())
+KEY = "a key of sixteen characters or more"
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -32,9 +33,11 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    store = tmp_path_factory.mktemp("schemathesis") / "store"
+    folder = tmp_path_factory.mktemp("schemathesis")
+    store, keys = folder / "store", folder / "keys"
     tiny_bundle(store)
-    with ServiceProcess(store) as started:
+    keys.write_text(f"tests:{KEY}\n")
+    with ServiceProcess(store, ADMIN_KEYS_FILE=str(keys)) as started:
         yield started
 
 
@@ -48,4 +51,5 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 def test_requests_made_from_the_document_are_answered_as_it_says(
     case: schemathesis.Case[Any], service: ServiceProcess
 ) -> None:
-    case.call_and_validate(base_url=service.url, checks=CHECKS)
+    headers = {"authorization": f"Bearer {KEY}"}
+    case.call_and_validate(base_url=service.url, checks=CHECKS, headers=headers)

@@ -26,7 +26,7 @@ class NumberedRecommender:
         self.n_at_work = self.most_at_work = 0
         self.answered: list[str] = []
 
-    async def recommend(self, asked: RecommendRequest, clock: RequestClock) -> Any:
+    async def recommend(self, asked: RecommendRequest, clock: RequestClock, request_id: str = "") -> Any:
         self.n_at_work += 1
         self.most_at_work = max(self.most_at_work, self.n_at_work)
         await asyncio.sleep(0)
@@ -40,6 +40,7 @@ class NumberedRecommender:
                 version="v1", labels=[(f"item-{item_index}", None) for item_index in range(100)]
             ),
             ranking=ranking,
+            assigned=None,
             degraded=None,
             shortfall=None,
             explanations=None,

@@ -1,0 +1,1 @@
+"""Experiments: the declaration file, who gets which arm, and the statistics that judge arms."""

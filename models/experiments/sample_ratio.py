@@ -1,0 +1,54 @@
+"""Sample ratio mismatch: whether arms get units in the ratio declared. If not, no comparison of them means anything.
+
+`always_valid` may be looked at after every unit: the multinomial test of Lindon and Malek, "Anytime-valid inference
+for multinomial count data" (2022). `chi_square` is the well-known test, right for one look and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import erfc, exp, lgamma, log, sqrt
+
+PRIOR_UNITS = 100.0
+"""How firmly the alternative believes in shares near the declared ones; more finds smaller mismatches, later."""
+
+
+def always_valid(counts: Sequence[int], weights: Sequence[float]) -> float:
+    """p-value of "units are dealt by these weights", valid at every look together. counts: units by arm.
+
+    The evidence is the likelihood under a Dirichlet prior around the weights over the one under the weights; under
+    the weights its mean is 1 at every look, so 1 over it is a p-value whenever it is read.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    if any(n and not share for n, share in zip(counts, shares, strict=True)):
+        return 0.0  # units in an arm that gets none
+    pairs = [(n, share) for n, share in zip(counts, shares, strict=True) if share]
+    evidence = lgamma(PRIOR_UNITS) - lgamma(PRIOR_UNITS + sum(counts))
+    for n, share in pairs:
+        prior = PRIOR_UNITS * share
+        evidence += lgamma(prior + n) - lgamma(prior) - n * log(share)
+    return min(1.0, exp(-evidence)) if evidence > -700 else 1.0
+
+
+def chi_square(counts: Sequence[int], weights: Sequence[float]) -> float:
+    """p-value of the same by Pearson's test, for a single look. 1 where there is no unit."""
+    n, total = sum(counts), sum(weights)
+    pairs = [(count, n * weight / total) for count, weight in zip(counts, weights, strict=True) if weight]
+    if n == 0 or len(pairs) < 2:
+        return 1.0
+    statistic = sum((count - expected) ** 2 / expected for count, expected in pairs)
+    return chi_square_survival(statistic, len(pairs) - 1)
+
+
+def chi_square_survival(statistic: float, degrees: int) -> float:
+    """The probability that a chi-square variable of so many degrees of freedom exceeds the statistic.
+
+    By the recurrence from one degree, or two, upwards (Abramowitz and Stegun, 26.4.4 and 26.4.5).
+    """
+    if statistic <= 0:
+        return 1.0
+    half = statistic / 2
+    survival, start = (erfc(sqrt(half)), 1) if degrees % 2 else (exp(-half), 2)
+    for lower in range(start, degrees, 2):
+        survival += exp(lower / 2 * log(half) - half - lgamma(lower / 2 + 1))
+    return min(survival, 1.0)

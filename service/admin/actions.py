@@ -1,0 +1,185 @@
+"""What each operators' route does. Every change is written down first; none is made twice."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any
+
+from hiredis import HiredisError
+
+from models.errors import RegistryError, StillroomError
+from models.experiments.declaration import Experiment
+from models.registry import Registry
+from service.admin.audit import AuditLog
+from service.admin.schemas import (
+    BundleLine,
+    BundlesReply,
+    ExperimentLine,
+    ExperimentsReply,
+    PromotedReply,
+    ResumeRequest,
+    StateReply,
+    StoppedReply,
+    StopRequest,
+)
+from service.errors import ChangeRefused, NothingToServe, TargetUnknown
+from service.experiments.report import ExperimentReport, read_command, read_report
+from service.experiments.stopped import EVERY_ARM, Stop, resume_command, stop_command, stopped_arms
+from service.histories.connection import Command, Connection
+from service.schemas import ErasureReply
+
+if TYPE_CHECKING:
+    from service.parts import Parts
+
+
+class Actions:
+    """key: the name of the operator's key; request_id: of the request. redis: None runs without."""
+
+    def __init__(self, parts: Parts, audit: AuditLog, redis: Connection | None) -> None:
+        self._parts = parts
+        self._audit = audit
+        self._redis = redis
+        self._registry = Registry(parts.settings.store)
+        self._redis_turn = asyncio.Lock()
+        self._store_turn = asyncio.Lock()
+
+    async def bundles(self) -> BundlesReply:
+        """GET /admin/bundles."""
+        versions, promotions = await asyncio.to_thread(
+            lambda: (self._registry.versions(), self._registry.promotions())
+        )
+        in_service = self._in_service()
+        lines = [
+            BundleLine(version, version in promotions[:1], version in promotions[1:2], version == in_service)
+            for version in versions
+        ]
+        return BundlesReply(lines)
+
+    async def promote(self, version: str, key: str, request_id: str) -> PromotedReply:
+        """POST /admin/promote. Raises TargetUnknown, and ChangeRefused for a bundle that cannot be served: then the
+        one in service goes on and `current` is what it was.
+        """
+        started_at, replaced = perf_counter(), self._in_service()
+        async with self._audit.change(key, "promote", version, request_id), self._store_turn:
+            if version not in await asyncio.to_thread(self._registry.versions):
+                raise TargetUnknown(f"there is no bundle {version!r}; GET /admin/bundles lists them")
+            await self._in_store(self._registry.promote, version)
+            await self._parts.bundles.follow()
+            if self._in_service() != version:
+                await self._in_store(self._registry.roll_back)
+                raise ChangeRefused(f"bundle {version} does not answer as recorded; the log has the cause")
+        return PromotedReply(version, replaced, _milliseconds(started_at))
+
+    async def roll_back(self, key: str, request_id: str) -> PromotedReply:
+        """POST /admin/rollback. The bundle before stays loaded, so this is a matter of milliseconds."""
+        started_at, replaced = perf_counter(), self._in_service()
+        async with self._audit.change(key, "rollback", replaced, request_id), self._store_turn:
+            promotions = await asyncio.to_thread(self._registry.promotions)
+            is_loaded = self._parts.bundles.holding(promotions[1]) is not None if promotions[1:] else False
+            version = await self._in_store(self._registry.roll_back, is_loaded)
+            await self._parts.bundles.follow()
+            if self._in_service() != version:
+                raise ChangeRefused(f"bundle {version} cannot be served any more; the log has the cause")
+        return PromotedReply(str(version), replaced, _milliseconds(started_at))
+
+    async def experiments(self) -> ExperimentsReply:
+        """GET /admin/experiments."""
+        holder = self._parts.experiments
+        lines = [
+            ExperimentLine(each.name, each.layer, [arm.name for arm in each.arms], self._stopped(each.name))
+            for each in holder.declaration.experiments
+        ]
+        return ExperimentsReply(lines, holder.refused)
+
+    async def experiment(self, name: str) -> ExperimentReport:
+        """GET /admin/experiments/{name}: what the monitor last made of it."""
+        self._declared(name)
+        report = read_report(await self._ask(read_command(name)))
+        if report is None:
+            raise TargetUnknown(f"no report of {name!r} yet; the monitor writes one a window")
+        return report
+
+    async def stop(self, name: str, asked: StopRequest, key: str, request_id: str) -> StoppedReply:
+        """POST /admin/experiments/{name}/stop."""
+        experiment = self._declared(name, asked.arm)
+        stop = Stop(name, asked.arm, experiment.seed, "operator", f"{key}: {asked.why}", int(1000 * time()))
+        async with self._audit.change(key, "stop", f"{name}/{asked.arm}", request_id):
+            await self._ask(stop_command(stop))
+        return await self._stopped_now(name)
+
+    async def resume(self, name: str, asked: ResumeRequest, key: str, request_id: str) -> StoppedReply:
+        """POST /admin/experiments/{name}/resume."""
+        self._declared(name, asked.arm)
+        async with self._audit.change(key, "resume", f"{name}/{asked.arm}", request_id):
+            await self._ask(resume_command(name, asked.arm))
+        return await self._stopped_now(name)
+
+    async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:
+        """DELETE /people/{user_id}. The audit names nobody: who is forgotten is not to be kept there."""
+        async with self._audit.change(key, "erase", "a person", request_id):
+            return await self._parts.events.eraser.erase(user_id)
+
+    async def state(self) -> StateReply:
+        """GET /admin/state. Raises NotReady."""
+        parts = self._parts
+        return StateReply(
+            parts.readiness(),
+            parts.permits.n_taken,
+            len(parts.memory),
+            parts.memory.held_bytes,
+            parts.redis is not None and bool(parts.redis.watch.number),
+            parts.events.spool.n_bytes,
+            [each.name for each in parts.experiments.declaration.experiments],
+            parts.experiments.refused,
+        )
+
+    def _in_service(self) -> str:
+        return self._parts.bundles.serving().version
+
+    async def _in_store(self, change: Any, *arguments: Any) -> Any:
+        """Raises ChangeRefused with what the store says."""
+        try:
+            return await asyncio.to_thread(change, *arguments)
+        except RegistryError as error:
+            raise ChangeRefused(str(error)) from error
+        except StillroomError as error:
+            raise ChangeRefused(f"it does not verify: {error}") from error
+        except OSError as error:
+            raise ChangeRefused(
+                f"the store cannot be written from here ({error.strerror}); run `python -m models` where it can"
+            ) from error
+
+    def _declared(self, name: str, arm: str = EVERY_ARM) -> Experiment:
+        experiment = self._parts.experiments.declaration.experiment(name)
+        if experiment is None:
+            names = ", ".join(each.name for each in self._parts.experiments.declaration.experiments)
+            raise TargetUnknown(f"no experiment {name[:64]!r} is in force, there is: {names or 'none'}")
+        arms = [each.name for each in experiment.arms]
+        if arm not in (*arms, EVERY_ARM):
+            raise TargetUnknown(f"{name!r} has no arm {arm[:64]!r}, it has: {', '.join(arms)}")
+        return experiment
+
+    def _stopped(self, name: str) -> list[str]:
+        holder = self._parts.experiments
+        stopped = stopped_arms(holder.stops, holder.declaration)
+        return sorted(arm for experiment, arm in stopped if experiment == name)
+
+    async def _stopped_now(self, name: str) -> StoppedReply:
+        await self._parts.experiments.follow()
+        return StoppedReply(name, self._stopped(name))
+
+    async def _ask(self, command: Command) -> Any:
+        """One command to Redis. Raises NothingToServe where there is none or it is away."""
+        if self._redis is None:
+            raise ChangeRefused("STILLROOM_REDIS_URL is empty; reports and stops are in Redis")
+        try:
+            async with self._redis_turn:  # a connection has one caller at a time
+                (reply,) = await self._redis.ask([command])
+        except (OSError, TimeoutError, HiredisError) as error:
+            raise NothingToServe(f"Redis: {error}") from error
+        return reply
+
+
+def _milliseconds(started_at: float) -> float:
+    return round(1000 * (perf_counter() - started_at), 3)

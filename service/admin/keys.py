@@ -1,0 +1,124 @@
+"""Who may change what the service does: keys in a file, followed while it runs.
+
+A line is `name:key`, or `name:sha256:` and the 64 hexadecimal digits of the key's SHA-256, so that the file need not
+hold the key itself. Empty lines and those that begin with # are passed over. To rotate: add the new key, move its
+users over, remove the old one; a restart is never needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from service.errors import AdminClosed, NotAuthorised
+
+logger = logging.getLogger(__name__)
+
+MIN_KEY_CHARACTERS = 16
+REFUSAL_SECONDS = 0.25
+"""How long a wrong key waits for its answer. Others wait for nothing."""
+
+MAX_REFUSALS_AT_ONCE = 16
+"""Wrong keys that wait; beyond it they are refused at once, so that they cannot pile up."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+Stamp = tuple[int, int, int]
+
+
+class KeysInvalid(ValueError):
+    """A line of the file is no key. The keys that were read before stay."""
+
+
+class AdminKeys:
+    """file: None closes everything that needs a key."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._stamp: Stamp | None = None
+        self._digests: dict[str, bytes] = {}
+        self._n_refusing = 0
+
+    async def require(self, headers: Mapping[bytes, bytes]) -> str:
+        """The name of the key that a request brings as `authorization: Bearer KEY`. headers: by lower-case name.
+
+        Raises AdminClosed where there are no keys at all, and NotAuthorised.
+        """
+        self._follow()
+        if not self._digests:
+            raise AdminClosed(
+                "no key is known here; put `name:key` into a file and name it in STILLROOM_ADMIN_KEYS_FILE"
+            )
+        scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+        name = self._name_of(key.strip()) if scheme.lower() == b"bearer" else None
+        if name is None:
+            await self._wait()
+            raise NotAuthorised("send a key that is known here as `authorization: Bearer KEY`")
+        return name
+
+    def _name_of(self, key: bytes) -> str | None:
+        """Every key is compared, and each in constant time, so that time tells nothing."""
+        digest, found = sha256(key).digest(), None
+        for name, known in self._digests.items():
+            if hmac.compare_digest(digest, known):
+                found = name
+        return found
+
+    async def _wait(self) -> None:
+        if self._n_refusing >= MAX_REFUSALS_AT_ONCE:
+            return
+        self._n_refusing += 1
+        try:
+            await asyncio.sleep(REFUSAL_SECONDS)
+        finally:
+            self._n_refusing -= 1
+
+    def _follow(self) -> None:
+        """Read the file again if it has changed. One that is gone leaves no key."""
+        stamp = None if self._file is None else _stamp(self._file)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if self._file is None or stamp is None:
+            self._digests = {}
+            return
+        try:
+            self._digests = read_keys(self._file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            logger.error("%s is not read, the keys of before stay: %s", self._file, error)
+        else:
+            logger.info("admin keys: %s", ", ".join(self._digests) or "none")
+
+
+def read_keys(text: str) -> dict[str, bytes]:
+    """SHA-256 of each key by its name. Raises KeysInvalid; what it says holds no key."""
+    digests: dict[str, bytes] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, key = line.strip().partition(":")
+        if not _NAME.fullmatch(name):
+            raise KeysInvalid(f"line {number}: a name has 1 to 64 letters, digits and . _ -, then a colon")
+        if name in digests:
+            raise KeysInvalid(f"line {number}: {name} is there already; a new key needs a name of its own")
+        digest = _DIGEST.fullmatch(key)
+        if key.startswith("sha256:") and digest is None:
+            raise KeysInvalid(f"line {number}: after sha256: come 64 digits, 0 to 9 and a to f")
+        if digest is None and len(key) < MIN_KEY_CHARACTERS:
+            raise KeysInvalid(f"line {number}: a key has at least {MIN_KEY_CHARACTERS} characters")
+        digests[name] = bytes.fromhex(digest[1]) if digest else sha256(key.encode()).digest()
+    return digests
+
+
+def _stamp(file: Path) -> Stamp | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,229 @@
+"""POST /events: validated → durable → learnt → answered. Read this page first.
+
+Batches that arrive while the disk is busy are written together and synced once. What Redis knows of their keys is
+asked in one trip; without Redis this process's own keys count, and readers of the log tell what was accepted twice
+by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+from hiredis import HiredisError
+
+from service.errors import KeyReused, NotReady, RedisUnavailable, ServiceError, SpoolUnavailable
+from service.events.clock import ReceivingClock
+from service.events.keys import BatchKeys
+from service.events.learning import Learner
+from service.events.stream import Claim, claim_command
+from service.events.thread import SpoolThread
+from service.events.validating import Validated, batch_id_of, validate
+from service.histories.circuit import Circuit
+from service.histories.connection import Connection
+from service.log.erasures import ErasedPeople
+from service.log.records import SpooledBatch
+from service.log.spool import Spool
+from service.metrics import Metrics
+from service.schemas import EventBatch, EventsReply
+
+logger = logging.getLogger(__name__)
+
+LEARNING_SECONDS = 0.25
+"""How long a reply waits until what it is about is in everybody's next answer; then it is learnt after the reply."""
+
+MAX_PEOPLE_WAITING = 10_000
+"""People whose events wait to be learnt; beyond that they are learnt when they are shipped."""
+
+RECOVERY_SECONDS = 5.0
+"""How long a batch waits for a service that still reads what the one before it left."""
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class _Waiting(NamedTuple):
+    """accepted: when the batch was received, once it is durable; another moment if it had been accepted before."""
+
+    batch: SpooledBatch
+    accepted: asyncio.Future[int]
+
+
+class Intake:
+    """claims: the connection to Redis, None runs without. on_durable: called with each new batch, and whether all of
+    it was learnt.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        thread: SpoolThread,
+        keys: BatchKeys,
+        clock: ReceivingClock,
+        learner: Learner,
+        erased: ErasedPeople,
+        claims: tuple[Connection, Circuit] | None,
+        metrics: Metrics,
+        on_durable: Callable[[SpooledBatch, bool], None],
+    ) -> None:
+        self._spool = spool
+        self._thread = thread
+        self._keys = keys
+        self._clock = clock
+        self._learner = learner
+        self._erased = erased
+        self._claims = claims
+        self._metrics = metrics
+        self._on_durable = on_durable
+        self._under_way: dict[str, tuple[str, asyncio.Task[EventsReply]]] = {}
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[bool]] = set()
+        self.is_recovered = asyncio.Event()
+
+    async def accept(self, batch: EventBatch) -> EventsReply:
+        """Raises KeyReused, and SpoolUnavailable where nothing can be accepted."""
+        await self._recovered()
+        batch_id = batch_id_of(batch)
+        known = self._keys.find(batch.key)
+        if known is not None:
+            return await self._again(batch, batch_id, *known)
+        under_way = self._under_way.get(batch.key)
+        if under_way is None:
+            task = asyncio.create_task(self._first_time(batch, batch_id))
+            self._under_way[batch.key] = (batch_id, task)
+            task.add_done_callback(lambda task: self._under_way.pop(batch.key, None))
+            return await asyncio.shield(task)
+        if under_way[0] != batch_id:
+            raise _reused(batch.key)
+        reply = await asyncio.shield(under_way[1])
+        return msgspec.structs.replace(reply, replayed=True)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        for task in [task for _, task in self._under_way.values()]:
+            await asyncio.wait([task])
+        for learning in list(self._background):
+            await asyncio.wait([learning])
+
+    async def _recovered(self) -> None:
+        try:
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                await self.is_recovered.wait()
+        except TimeoutError as error:
+            raise SpoolUnavailable(
+                "events of an earlier run are still being read, or the spool's folder cannot be used; the log says "
+                "which. Nothing of this batch was accepted: send it again under the same key"
+            ) from error
+
+    async def _first_time(self, batch: EventBatch, batch_id: str) -> EventsReply:
+        received_ms = self._clock.received_ms()
+        validated = await validate(batch, batch_id, received_ms)
+        spooled = SpooledBatch(batch_id, batch.key, received_ms, len(batch.events), validated.events)
+        accepted_ms = await self._write(spooled)
+        if accepted_ms != received_ms:
+            return await self._again(batch, batch_id, batch_id, accepted_ms)
+        self._learner.count(validated.events)
+        for rejected in validated.rejected:
+            self._metrics.event_rejected(rejected.reason)
+        self._on_durable(spooled, await self._learnt(spooled))
+        return _reply(validated, replayed=False)
+
+    async def _again(self, batch: EventBatch, batch_id: str, known_id: str, received_ms: int) -> EventsReply:
+        """The reply that this batch got when it was accepted, which its own content and that moment decide."""
+        if batch_id != known_id:
+            raise _reused(batch.key)
+        return _reply(await validate(batch, batch_id, received_ms), replayed=True)
+
+    async def _learnt(self, spooled: SpooledBatch) -> bool:
+        """Whether everybody's next answer knows of it."""
+        if self._learner.n_people_waiting > MAX_PEOPLE_WAITING:
+            return False
+        learning = asyncio.create_task(self._learn(spooled))
+        self._background.add(learning)
+        learning.add_done_callback(self._background.discard)
+        done, _ = await asyncio.wait([learning], timeout=LEARNING_SECONDS)
+        return bool(done) and learning.result()
+
+    async def _learn(self, spooled: SpooledBatch) -> bool:
+        try:
+            await self._learner.learn([event for event in spooled.events if not self._erased.covers(event)])
+        except (RedisUnavailable, NotReady):
+            return False
+        except ServiceError:
+            logger.exception("events could not be learnt; they are tried again when they are shipped")
+            return False
+        return True
+
+    async def _write(self, batch: SpooledBatch) -> int:
+        """Wait until the batch is durable; when it was received, or the same batch before it."""
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(batch, accepted))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return await accepted
+
+    async def _commit_all(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                try:
+                    await self._commit(group)
+                except Exception as error:  # whatever it is, nobody is left waiting
+                    for waiting in group:
+                        if not waiting.accepted.done():
+                            waiting.accepted.set_exception(error)
+        finally:
+            self._committing = None
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        new = []
+        for waiting, claim in zip(group, await self._claimed(group), strict=True):
+            if claim is None or (claim.batch_id == waiting.batch.batch_id and not claim.is_shipped):
+                new.append(waiting)  # another process may have died over it, so it is written here
+            elif claim.batch_id == waiting.batch.batch_id:
+                self._keys.add(waiting.batch.key, claim.batch_id, claim.received_ms)
+                waiting.accepted.set_result(claim.received_ms)
+            else:
+                waiting.accepted.set_exception(_reused(waiting.batch.key))
+        if not new:
+            return
+        payloads = [_ENCODER.encode(waiting.batch) for waiting in new]
+        await self._thread.run(partial(self._spool.append, payloads))
+        for waiting in new:
+            batch = waiting.batch
+            self._keys.add(batch.key, batch.batch_id, batch.received_ms)
+            waiting.accepted.set_result(batch.received_ms)
+
+    async def _claimed(self, group: Sequence[_Waiting]) -> list[Claim | None]:
+        """Who held each batch's key before; None for nobody, or where Redis is away."""
+        if self._claims is None:
+            return [None] * len(group)
+        connection, circuit = self._claims
+        commands = [
+            claim_command(batch.key, batch.batch_id, batch.received_ms, batch.n_sent) for batch, _ in group
+        ]
+        try:
+            circuit.check()
+            held = await connection.ask(commands)
+        except RedisUnavailable:
+            return [None] * len(group)
+        except (OSError, TimeoutError, HiredisError) as error:
+            circuit.failed()
+            logger.warning("keys of batches are checked without Redis: %s: %s", type(error).__name__, error)
+            return [None] * len(group)
+        circuit.succeeded()
+        return [None if one is None else Claim.read(one) for one in held]
+
+
+def _reply(validated: Validated, *, replayed: bool) -> EventsReply:
+    return EventsReply(len(validated.events), validated.rejected, replayed)
+
+
+def _reused(key: str) -> KeyReused:
+    return KeyReused(
+        f"the key {key!r} was accepted with another body before; send this batch under a key of its own"
+    )

@@ -1,0 +1,191 @@
+"""A person is forgotten: caches, histories, spool and log, here at once and everywhere as soon as it can be reached.
+
+What is to be forgotten is written down first, durably, and is carried out again by whoever reads it: other workers of
+this machine from a file, other machines from a stream of erasures, exports from both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from hiredis import HiredisError
+
+from service.errors import RedisUnavailable
+from service.events.clock import ReceivingClock
+from service.events.shipping import Look
+from service.events.stream import add_erasure_command, delete_command
+from service.events.thread import SpoolThread
+from service.histories.connection import Command, Connection
+from service.histories.lookup import People
+from service.histories.memory import PeopleInMemory
+from service.histories.redis import RedisPeople
+from service.histories.stored import BlobCorrupt, BlobOutdated, decode_person
+from service.log.erasures import ErasedPeople, ErasureFile
+from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, ErasureRecord
+from service.log.spool import Spool
+from service.schemas import ErasurePlace, ErasureReply
+from service.tiers import LastGoodAnswers
+
+logger = logging.getLogger(__name__)
+
+SCAN_ENTRIES = 1000
+
+
+class _Whose(msgspec.Struct, frozen=True):
+    """Of any record, whose it is. received_ms: 0 where it has none."""
+
+    user_id: str | None = None
+    received_ms: int = 0
+
+
+_WHOSE = msgspec.msgpack.Decoder(_Whose)
+
+
+class Eraser:
+    """redis: a connection for the streams and the people; None runs without."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        file: ErasureFile,
+        thread: SpoolThread,
+        clock: ReceivingClock,
+        erased: ErasedPeople,
+        people: People,
+        memory: PeopleInMemory,
+        last_good: LastGoodAnswers,
+        redis: tuple[Connection, RedisPeople] | None,
+    ) -> None:
+        self._spool = spool
+        self._file = file
+        self._thread = thread
+        self._clock = clock
+        self._erased = erased
+        self._people = people
+        self._memory = memory
+        self._last_good = last_good
+        self._redis = redis
+        self._one_at_a_time = asyncio.Lock()
+        self._told_ms: dict[str, int] = {}
+        self._incarnation = ""
+        self._is_known_to_people = False
+
+    async def erase(self, user_id: str) -> ErasureReply:
+        """Forget a person. Raises SpoolUnavailable, and then nothing was erased."""
+        moment = self._clock.after(self._clock.received_ms())
+        record = ErasureRecord(secrets.token_hex(16), user_id, moment)
+        await self._thread.run(partial(self._file.append, record))
+        async with self._one_at_a_time:
+            removed = await self._here(record)
+            try:
+                removed |= await self._in_redis(record)
+            except RedisUnavailable as error:
+                logger.warning("an erasure waits for Redis: %s", error)
+                return ErasureReply(user_id, removed, ["histories", "events", "exposures"])
+        return ErasureReply(user_id, removed, [])
+
+    async def recover(self) -> None:
+        """Know again who is to be forgotten, before anything else is read."""
+        await self._follow_file()
+
+    async def follow(self, look: Look | None) -> None:
+        """Carry out what others were asked to forget, and what Redis was not told of yet. Raises RedisUnavailable."""
+        async with self._one_at_a_time:
+            await self._follow_file()
+            if look is None:
+                return
+            if look.incarnation != self._incarnation:
+                self._told_ms.clear()
+                self._is_known_to_people = False
+            for record in look.erasures:
+                await self._follow_told(record)
+            for user_id, moment in list(self._erased.by_user_id.items()):
+                if self._told_ms.get(user_id, -1) < moment:
+                    await self._in_redis(ErasureRecord(secrets.token_hex(16), user_id, moment))
+            if not self._is_known_to_people:
+                await self._renew_tombstones()
+            self._incarnation, self._is_known_to_people = look.incarnation, True
+
+    async def _follow_told(self, record: ErasureRecord) -> None:
+        self._told_ms[record.user_id] = max(record.received_ms, self._told_ms.get(record.user_id, 0))
+        if self._erased.add(record):
+            await self._thread.run(partial(self._file.append, record))
+            await self._here(record)
+
+    async def _renew_tombstones(self) -> None:
+        """Those that Redis let go of in the meantime: without them the bundle would be asked again."""
+        assert self._redis is not None
+        for user_id in list(self._erased.by_user_id):
+            if await self._redis[1].read(user_id) is None:
+                await self._people.erase(user_id)
+
+    async def _follow_file(self) -> None:
+        for record in await self._thread.run(self._file.follow):
+            if self._erased.add(record):
+                await self._here(record)
+
+    async def _here(self, record: ErasureRecord) -> dict[ErasurePlace, int]:
+        """In this process and its spool."""
+        user_id = record.user_id
+        self._erased.add(record)
+        self._clock.not_before(record.received_ms)
+        removed: dict[ErasurePlace, int] = {
+            "memory": int(user_id in self._memory),
+            "last_good": int(self._last_good.forget(user_id)),
+            "spool": await self._thread.run(partial(self._spool.erase, user_id, record.received_ms)),
+        }
+        self._memory.forget(user_id)
+        if self._redis is None:
+            await self._people.erase(user_id)
+        return removed
+
+    async def _in_redis(self, record: ErasureRecord) -> dict[ErasurePlace, int]:
+        """In everybody's histories and streams. Raises RedisUnavailable; asked again it goes on."""
+        if self._redis is None:
+            return {}
+        connection, histories = self._redis
+        blob = await histories.read(record.user_id)
+        await self._people.erase(record.user_id)
+        removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob))}
+        places: list[tuple[ErasurePlace, str]] = [("events", EVENTS_STREAM), ("exposures", EXPOSURES_STREAM)]
+        for place, stream in places:
+            removed[place] = await self._delete(connection, stream, record)
+        await self._ask(connection, [add_erasure_command(record)])
+        self._told_ms[record.user_id] = record.received_ms
+        return removed
+
+    async def _delete(self, connection: Connection, stream: str, record: ErasureRecord) -> int:
+        """Walk a stream and delete what is of the person; how many entries there were."""
+        n_deleted, after = 0, "-"
+        while True:
+            (entries,) = await self._ask(connection, [("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES)])
+            theirs = [entry_id for entry_id, fields in entries if _is_theirs(fields, record)]
+            if theirs:
+                n_deleted += (await self._ask(connection, [delete_command(stream, theirs)]))[0]
+            if len(entries) < SCAN_ENTRIES:
+                return n_deleted
+            after = f"({entries[-1][0].decode()}"
+
+    async def _ask(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return await connection.ask(commands)
+        except (OSError, TimeoutError, HiredisError) as error:
+            raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _is_theirs(fields: Sequence[bytes], record: ErasureRecord) -> bool:
+    whose = _WHOSE.decode(fields[fields.index(RECORD_FIELD) + 1])
+    return whose.user_id == record.user_id and whose.received_ms < record.received_ms
+
+
+def _has_events(blob: bytes | None) -> bool:
+    try:
+        return blob is not None and len(decode_person(blob).events) > 0
+    except (BlobCorrupt, BlobOutdated):
+        return True  # whatever it held, it is gone

@@ -1,0 +1,137 @@
+"""The parts that take events in, put together once, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from service.bundles import BundleHolder
+from service.errors import SpoolUnavailable
+from service.events.accepting import Intake
+from service.events.clock import ReceivingClock
+from service.events.erasing import Eraser
+from service.events.keys import BatchKeys
+from service.events.learning import Learner
+from service.events.shipping import POLL_SECONDS, TRIP_SECONDS, Look, Shipper
+from service.events.thread import SpoolThread
+from service.histories.circuit import Circuit
+from service.histories.connection import Connection
+from service.histories.lookup import People
+from service.histories.memory import PeopleInMemory
+from service.histories.redis import RedisPeople
+from service.log.erasures import ErasedPeople, ErasureFile
+from service.log.spool import Spool
+from service.metrics import Metrics
+from service.permits import Permits
+from service.schemas import EventBatch, EventsReply
+from service.settings import Settings, spool_folder
+from service.tiers import LastGoodAnswers
+
+logger = logging.getLogger(__name__)
+
+
+class Events:
+    """permits: for batches, apart from those of requests for items, which a slow disk must not keep out."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        people: People,
+        memory: PeopleInMemory,
+        redis: RedisPeople | None,
+        last_good: LastGoodAnswers,
+        bundles: BundleHolder,
+        metrics: Metrics,
+    ) -> None:
+        root = spool_folder(settings)
+        self.permits = Permits(settings.max_event_batches)
+        self.thread = SpoolThread()
+        self.spool = Spool(root, max_bytes=settings.spool_bytes, with_redis=redis is not None)
+        self._keys = BatchKeys(settings.event_keys)
+        self._clock = ReceivingClock()
+        self._metrics = metrics
+        self._connections: list[Connection] = []
+        shipping = erasing = claiming = None
+        if redis is not None:
+            claim_seconds = settings.redis_read_timeout_ms / 1000
+            seconds = (TRIP_SECONDS, TRIP_SECONDS, claim_seconds)
+            self._connections = [_connection(settings, read_seconds) for read_seconds in seconds]
+            shipping, erasing, claiming = self._connections
+        erased = ErasedPeople()
+        learner = Learner(people, bundles, metrics)
+        self.eraser = Eraser(
+            *(self.spool, ErasureFile(root), self.thread, self._clock, erased, people, memory, last_good),
+            redis=(erasing, redis) if erasing is not None and redis is not None else None,
+        )
+        self._shipper = Shipper(
+            *(self.spool, self.thread, learner, erased, shipping, metrics),
+            keep_seconds=settings.spool_keep_seconds,
+            max_entries=settings.events_stream_entries,
+            on_look=self._on_look,
+        )
+        circuit = Circuit(settings.circuit_failures, settings.circuit_open_seconds)
+        self._intake = Intake(
+            *(self.spool, self.thread, self._keys, self._clock, learner, erased),
+            claims=(claiming, circuit) if claiming is not None else None,
+            metrics=metrics,
+            on_durable=self._shipper.durable,
+        )
+
+    async def accept(self, batch: EventBatch) -> EventsReply:
+        """See `Intake.accept`."""
+        return await self._intake.accept(batch)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take in and ship inside. What the worker before left is read beside it."""
+        working = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            await self._intake.close()
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+            await self.thread.run(self.spool.close)
+            self.thread.close()
+            for connection in self._connections:
+                connection.close()
+
+    async def _work(self) -> None:
+        while not await self._recover():  # noqa: ASYNC110 - a disk tells nobody that it is back
+            await asyncio.sleep(POLL_SECONDS)
+        self._intake.is_recovered.set()
+        await self._shipper.run()
+
+    async def _recover(self) -> bool:
+        """Know what was accepted before; False where the spool's folder cannot be used."""
+        try:
+            await self.thread.run(self.spool.open)
+            await self.thread.run(self.spool.adopt)
+            await self.eraser.recover()
+            await self.thread.run(self._recall)
+        except (SpoolUnavailable, OSError) as error:
+            logger.error("no events are accepted: %s", error)
+            return False
+        if self.spool.n_torn_bytes:
+            self._metrics.spool_torn_bytes.inc(self.spool.n_torn_bytes)
+        return True
+
+    def _recall(self) -> None:
+        """On the spool's thread; nobody else uses keys and clock yet."""
+        for batch in self.spool.batches():
+            self._keys.add(batch.key, batch.batch_id, batch.received_ms)
+            self._clock.not_before(batch.received_ms)
+
+    async def _on_look(self, look: Look | None) -> None:
+        await self.eraser.follow(look)
+
+
+def _connection(settings: Settings, read_seconds: float) -> Connection:
+    return Connection(
+        settings.redis_url,
+        connect_seconds=settings.redis_connect_timeout_ms / 1000,
+        read_seconds=read_seconds,
+    )

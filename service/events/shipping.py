@@ -1,0 +1,239 @@
+"""From the spool to everybody else: the stream of events in Redis, and people's histories.
+
+Batches go in the order in which they were accepted, as soon as Redis is there. What Redis had is sent again when it
+comes back as another one, or with less than it had; each batch says in Redis how much of it is in the stream, so
+nothing is added twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from time import monotonic, time
+from typing import Any, NamedTuple
+
+import msgspec
+from hiredis import HiredisError
+
+from service.errors import NotReady, RedisUnavailable, SpoolUnavailable
+from service.events.learning import Learner
+from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, look_command
+from service.events.thread import SpoolThread
+from service.histories.connection import Command, Connection
+from service.log.erasures import ErasedPeople
+from service.log.records import RECORD_FIELD, ErasureRecord, SpooledBatch
+from service.log.segments import ShippedNote
+from service.log.spool import Spool, Unshipped, stream_position
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+TRIP_BYTES = 2**19
+TRIP_SECONDS = 5.0
+"""For one trip of the shipper, which nobody waits for."""
+
+_ERASURES = msgspec.msgpack.Decoder(ErasureRecord)
+
+
+class Look(NamedTuple):
+    """How Redis stands. incarnation: another one means that it may have lost what it had. exported_to: the last entry
+    that every export has, "" for none. erasures: those that were added since the last look.
+    """
+
+    incarnation: str
+    exported_to: str
+    erasures: list[ErasureRecord]
+
+
+class Shipper:
+    """connection: None runs without Redis; then batches are only learnt. on_look: called each second with how Redis
+    stands, before anything is shipped; None for a look without Redis.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        thread: SpoolThread,
+        learner: Learner,
+        erased: ErasedPeople,
+        connection: Connection | None,
+        metrics: Metrics,
+        *,
+        keep_seconds: float,
+        max_entries: int,
+        on_look: Callable[[Look | None], Awaitable[None]],
+    ) -> None:
+        self._spool = spool
+        self._thread = thread
+        self._learner = learner
+        self._erased = erased
+        self._connection = connection
+        self._metrics = metrics
+        self._keep_seconds = keep_seconds
+        self._max_entries = max_entries
+        self._on_look = on_look
+        self._learnt: set[str] = set()
+        self._woken = asyncio.Event()
+        self._incarnation = "" if connection else f"without-redis-{secrets.token_hex(8)}"
+        self._last_id = ""
+        self._erasures_after = ""
+        self._look_due_at = 0.0
+        self._oldest_ms: int | None = None
+        self._trouble = ""
+
+    def durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
+        """A batch is in the spool."""
+        if is_learnt:
+            self._learnt.add(batch.batch_id)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Ship until cancelled."""
+        while True:
+            self._woken.clear()
+            is_well = await self._round()
+            if is_well:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _round(self) -> bool:
+        """Everything there is to do; whether it could be done."""
+        try:
+            await self._look_if_due()
+            while await self._ship_some():
+                await self._look_if_due()
+        except (RedisUnavailable, NotReady, SpoolUnavailable, OSError) as error:
+            self._say(f"{type(error).__name__}: {error}")
+            return False
+        except Exception:
+            logger.exception("events could not be shipped; they stay in the spool and are tried again")
+            return False
+        finally:
+            self._show()
+        self._say("")
+        return True
+
+    async def _look_if_due(self) -> None:
+        if monotonic() < self._look_due_at:
+            return
+        look = await self._look() if self._connection is not None else None
+        self._look_due_at = monotonic() + POLL_SECONDS
+        await self._on_look(look)
+        await self._thread.run(self._spool.adopt)
+        await self._ship_again()
+        exported_to = look.exported_to if look else ""
+        await self._thread.run(partial(self._spool.release, exported_to, self._keep_seconds))
+
+    async def _look(self) -> Look:
+        info, (generation, last_id, exported, erasures) = await self._ask(
+            [("INFO", "server"), look_command(self._erasures_after)]
+        )
+        incarnation = f"{_run_id(info)}:{generation.decode()}"
+        if incarnation != self._incarnation:
+            if self._erasures_after:  # all of them are to be seen again, in case some are gone
+                self._erasures_after = ""
+                self._incarnation = incarnation
+                return await self._look()
+        elif stream_position(last_id.decode()) < stream_position(self._last_id):
+            incarnation += ":went-back"
+        self._incarnation, self._last_id = incarnation, last_id.decode()
+        if erasures:
+            self._erasures_after = erasures[-1][0].decode()
+        exported_to = min((one.decode() for one in exported), key=stream_position, default="")
+        return Look(incarnation, exported_to, [_ERASURES.decode(_record(fields)) for _, fields in erasures])
+
+    async def _ship_some(self) -> bool:
+        """Ship the next batches; False where there are none."""
+        found: list[Unshipped] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
+        self._oldest_ms = found[0].batch.received_ms if found else None
+        if not found:
+            return False
+        missing = await self._missing([self._without_erased(one.batch) for one in found])
+        unlearnt = [batch for batch in missing if batch.batch_id not in self._learnt]
+        await self._learner.learn([event for batch in unlearnt for event in batch.events])
+        before = self._incarnation
+        last_id = await self._add(missing)
+        if self._incarnation != before and await self._ship_again():
+            return True  # from the beginning: what stands before these in their segment was lost
+        note = ShippedNote(self._incarnation, last_id, time())
+        await self._thread.run(partial(self._spool.mark_shipped, found[-1], note))
+        self._learnt.difference_update(one.batch.batch_id for one in found)
+        return True
+
+    async def _ship_again(self) -> bool:
+        """What another Redis than this one had is to be shipped again; whether there is any."""
+        n_again = await self._thread.run(partial(self._spool.unship_all_but, self._incarnation))
+        if n_again:
+            logger.info("Redis may have lost events; they are shipped again", extra={"n_segments": n_again})
+        return n_again > 0
+
+    async def _missing(self, batches: list[SpooledBatch]) -> list[SpooledBatch]:
+        """Without those that are in the stream already, as another process shipped them, or this one before."""
+        if self._connection is None:
+            return batches
+        (claims,) = await self._ask([claims_of(batches)])
+        return [
+            batch
+            for batch, held in zip(batches, claims, strict=True)
+            if held is None or not _is_shipped(batch, Claim.read(held))
+        ]
+
+    async def _add(self, batches: Sequence[SpooledBatch]) -> str:
+        """Add batches to the stream; the last entry that is of one of them, "" if they were all there."""
+        if self._connection is None or not batches:
+            return ""
+        key_seconds = KEY_SECONDS + int(self._keep_seconds)
+        commands = [one for batch in batches for one in add_commands(batch, key_seconds, self._max_entries)]
+        replies = await self._ask(commands)
+        run_id = self._incarnation.partition(":")[0]
+        self._incarnation = f"{run_id}:{replies[-1][0].decode()}"
+        last_ids = [last_id.decode() for _, last_id in replies if last_id]
+        return last_ids[-1] if last_ids else ""
+
+    def _without_erased(self, batch: SpooledBatch) -> SpooledBatch:
+        if not any(map(self._erased.covers, batch.events)):
+            return batch
+        kept = [event for event in batch.events if not self._erased.covers(event)]
+        return msgspec.structs.replace(batch, events=kept)
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        assert self._connection is not None
+        try:
+            return await self._connection.ask(commands)
+        except (OSError, TimeoutError, HiredisError) as error:
+            raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _show(self) -> None:
+        unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
+        self._metrics.spool_bytes.set(unshipped)
+        oldest_ms = self._oldest_ms if unshipped else None
+        self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))
+
+    def _say(self, trouble: str) -> None:
+        """Log a change for the worse or the better once."""
+        if trouble and not self._trouble:
+            logger.warning("events stay in the spool for now: %s", trouble)
+        elif self._trouble and not trouble:
+            logger.info("events are shipped again")
+        self._trouble = trouble
+
+
+def _is_shipped(batch: SpooledBatch, claim: Claim) -> bool:
+    return claim.batch_id == batch.batch_id and claim.is_shipped
+
+
+def _record(fields: Sequence[bytes]) -> bytes:
+    return fields[fields.index(RECORD_FIELD) + 1]
+
+
+def _run_id(info: bytes | str) -> str:
+    text = info.decode() if isinstance(info, bytes) else info
+    return next((line[7:].strip() for line in text.splitlines() if line.startswith("run_id:")), "unknown")

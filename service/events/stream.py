@@ -1,0 +1,161 @@
+"""What is said to Redis of events, each in one step that nobody else can halve.
+
+A batch is added in parts of at most PART_EVENTS, which Redis takes a millisecond for; which of them are in the stream
+stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_PARTS:N_SHIPPED.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+import msgspec
+
+from service.histories.connection import Command
+from service.log.records import (
+    ADDED_KEY,
+    BATCH_PREFIX,
+    ERASURES_STREAM,
+    EVENTS_STREAM,
+    EXPORTED_KEY,
+    GENERATION_KEY,
+    ErasureRecord,
+    SpooledBatch,
+    deleted_key,
+)
+
+PART_EVENTS = 500
+CLAIM_SECONDS = 60
+"""How long a batch is claimed by a process that may have died before it was durable."""
+
+KEY_SECONDS = 86_400
+MAX_DELETED_IDS = 100_000
+
+CLAIM = """
+local held = redis.call('GET', KEYS[1])
+if not held then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+return held
+"""
+
+ADD = """
+local generation = redis.call('GET', KEYS[3])
+if not generation then
+    generation = ARGV[6]
+    redis.call('SET', KEYS[3], generation)
+end
+local claim, held = KEYS[1], redis.call('GET', KEYS[1])
+if held and string.sub(held, 1, 32) ~= ARGV[1] then
+    claim = claim .. ':' .. ARGV[1]
+    held = redis.call('GET', claim)
+end
+local n_shipped, last_id = 0, ''
+if held then n_shipped = tonumber(string.match(held, ':(%d+)$')) end
+if n_shipped <= tonumber(ARGV[4]) then
+    for i = 8, #ARGV do
+        last_id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'r', ARGV[i])
+    end
+    if #ARGV > 7 then redis.call('INCRBY', KEYS[4], #ARGV - 7) end
+    local claimed = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4] + 1}, ':')
+    redis.call('SET', claim, claimed, 'EX', ARGV[5])
+end
+return {generation, last_id}
+"""
+"""KEYS: the batch's, the stream, generation, count. ARGV: batch id, received_ms, parts, this part from 0, seconds to
+keep the key, a word for a new generation, the stream's bound, records."""
+
+LOOK = """
+local last_id = ''
+if redis.call('EXISTS', KEYS[1]) == 1 then
+    local info = redis.call('XINFO', 'STREAM', KEYS[1])
+    for i = 1, #info, 2 do
+        if info[i] == 'last-generated-id' then last_id = info[i + 1] end
+    end
+end
+return {redis.call('GET', KEYS[2]) or '', last_id, redis.call('HVALS', KEYS[3]),
+        redis.call('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000)}
+"""
+
+DELETE = """
+local n_deleted = 0
+for i = 2, #ARGV do
+    if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
+        n_deleted = n_deleted + 1
+        redis.call('RPUSH', KEYS[2], ARGV[i])
+    end
+end
+redis.call('LTRIM', KEYS[2], -ARGV[1], -1)
+return n_deleted
+"""
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Claim(NamedTuple):
+    """What stands under an idempotency key. Ordered as it is written."""
+
+    batch_id: str
+    received_ms: int
+    n_parts: int
+    n_shipped: int
+
+    @property
+    def is_shipped(self) -> bool:
+        """All of the batch is in the stream."""
+        return self.n_shipped >= self.n_parts
+
+    @staticmethod
+    def read(held: bytes) -> Claim:
+        """As it is written."""
+        batch_id, *numbers = held.decode("ascii").split(":")
+        return Claim(batch_id, *map(int, numbers))
+
+    def written(self) -> str:
+        """As it is read."""
+        return f"{self.batch_id}:{self.received_ms}:{self.n_parts}:{self.n_shipped}"
+
+
+def n_parts(n_sent: int) -> int:
+    """Of a batch, at least one."""
+    return max(1, ceil(n_sent / PART_EVENTS))
+
+
+def claim_command(key: str, batch_id: str, received_ms: int, n_sent: int) -> Command:
+    """Claim a key for a batch; the reply is who holds it already, if anybody does."""
+    claim = Claim(batch_id, received_ms, n_parts(n_sent), 0)
+    return ("EVAL", CLAIM, 1, BATCH_PREFIX + key, claim.written(), CLAIM_SECONDS)
+
+
+def claims_of(batches: Sequence[SpooledBatch]) -> Command:
+    """Ask for the claims of batches."""
+    return ("MGET", *(BATCH_PREFIX + batch.key for batch in batches))
+
+
+def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> list[Command]:
+    """Add a batch, part by part; the reply of each is the generation and the last entry, "" if it was there."""
+    parts = n_parts(batch.n_sent)
+    records: list[list[bytes]] = [[] for _ in range(parts)]
+    for event in batch.events:  # by its place in the batch as sent, wherever events were erased
+        index = int(event.event_id.rpartition("-")[2])
+        records[index // PART_EVENTS].append(_ENCODER.encode(event))
+    keys: Command = (BATCH_PREFIX + batch.key, EVENTS_STREAM, GENERATION_KEY, ADDED_KEY)
+    call: Command = ("EVAL", ADD, len(keys), *keys, batch.batch_id, batch.received_ms, parts)
+    settings: Command = (key_seconds, secrets.token_hex(8), max_entries)
+    return [(*call, number, *settings, *records[number]) for number in range(parts)]
+
+
+def look_command(erasures_after: str) -> Command:
+    """Ask how Redis stands: generation, last entry, what exports have, erasures after an entry."""
+    after = f"({erasures_after}" if erasures_after else "-"
+    return ("EVAL", LOOK, 4, EVENTS_STREAM, GENERATION_KEY, EXPORTED_KEY, ERASURES_STREAM, after)
+
+
+def add_erasure_command(record: ErasureRecord) -> Command:
+    """Tell everybody of an erasure."""
+    return ("XADD", ERASURES_STREAM, "*", "r", _ENCODER.encode(record))
+
+
+def delete_command(stream: str, entry_ids: Sequence[bytes]) -> Command:
+    """Delete entries of a stream and remember that they were deleted; the reply is how many there were."""
+    return ("EVAL", DELETE, 2, stream, deleted_key(stream), MAX_DELETED_IDS, *entry_ids)

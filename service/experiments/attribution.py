@@ -1,0 +1,11 @@
+"""Attribution over records of the live log; `models.experiments.attribution` says how events find their answer."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from models.experiments import attribution
+from service.log.records import ExposureRecord
+
+Attributed: TypeAlias = attribution.Attributed[ExposureRecord]
+Attributor: TypeAlias = attribution.Attributor[ExposureRecord]

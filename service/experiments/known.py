@@ -1,0 +1,31 @@
+"""What the bundles of a store can serve, as their manifests say: read without loading anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from models.errors import StillroomError
+from models.experiments.declaration import CURRENT
+from models.experiments.reading import KnownVariants
+from models.files import MANIFEST
+from models.manifest import Manifest, parse_manifest
+from models.registry import Registry
+
+
+def known_variants(registry: Registry) -> KnownVariants:
+    """A declaration may name these: by version, or "current", what it can serve; None for one that is not there."""
+
+    def variants(version: str) -> Collection[str] | None:
+        try:
+            named = registry.current() if version == CURRENT else version
+            manifest = parse_manifest((registry.path(named) / MANIFEST).read_bytes())
+        except (StillroomError, OSError):
+            return None
+        return variants_of(manifest)
+
+    return variants
+
+
+def variants_of(manifest: Manifest) -> frozenset[str]:
+    """The student, and whatever else the bundle carries the parameters of."""
+    return frozenset({"student"})

@@ -1,0 +1,91 @@
+"""The live log as Parquet. It may be killed and run again at any time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import redis
+
+from service.errors import SettingsInvalid
+from service.log.export.errors import ExportFailed
+from service.log.export.run import Export, Exported, opened, tell_services
+from service.log.export.sources import LogStreams, SpoolFolder
+from service.settings import read_settings, spool_folder
+
+EXIT_PART, EXIT_MISUSE = 1, 2
+
+
+def main() -> None:
+    """Exit code 0 when all was read, 1 where Redis was away or had trimmed events, 2 for what must be corrected."""
+    asked = _arguments().parse_args()
+    try:
+        settings = read_settings()
+        url = asked.redis_url if asked.redis_url is not None else settings.redis_url
+        spool = SpoolFolder(asked.spool or spool_folder(settings))
+        with opened(asked.out) as export:
+            trouble = _read(export, spool, url, asked)
+            export.finish(asked.remember_days)
+            _tell(export.done, asked.out)
+    except (SettingsInvalid, ExportFailed, ValueError) as error:
+        _stop(str(error), EXIT_MISUSE)
+    if trouble:
+        _stop(trouble, EXIT_PART)
+
+
+def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespace) -> str:
+    """Read all there is; what went wrong, "" for nothing."""
+    export.read_spool(spool)
+    if not url:
+        return ""
+    client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=60)
+    try:
+        export.read_streams(LogStreams(client))
+        tell_services(client, export, asked.keep_hours)
+    except redis.RedisError as error:
+        return f"Redis is away ({type(error).__name__}: {error}); only this machine's spool was read. Run it again"
+    if export.done.trimmed:
+        return (
+            f"{export.done.trimmed:,} events had left Redis's stream before they were read; export more often, or "
+            "raise STILLROOM_EVENTS_STREAM_ENTRIES. What a service still has on disk comes from there"
+        )
+    return ""
+
+
+def _tell(done: Exported, folder: Path) -> None:
+    (folder / "export.json.tmp").write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
+    (folder / "export.json.tmp").rename(folder / "export.json")
+    print(
+        f"export-events: {done.events:,} events and {done.exposures:,} exposures in {done.parts} new parts under "
+        f"{folder}; {done.already_there:,} were there, {done.of_erased:,} are of erased people, {done.erased_rows:,} "
+        f"older rows of theirs are gone, {done.trimmed:,} were trimmed before they were read"
+    )
+    if done.is_stream_new:
+        print(
+            "export-events: Redis lost its log since the last export; services ship what they still have again"
+        )
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service.log.export", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the export; always the same one")
+    parser.add_argument("--redis-url", help="STILLROOM_REDIS_URL if left out; empty reads the spool alone")
+    parser.add_argument("--spool", type=Path, help="STILLROOM_SPOOL if left out")
+    parser.add_argument(
+        "--keep-hours",
+        type=float,
+        default=24.0,
+        help="of exported events in Redis, for who watches them live",
+    )
+    parser.add_argument(
+        "--remember-days", type=int, default=7, help="that an event may come again after it was exported"
+    )
+    return parser
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"export-events: {message}", file=sys.stderr)
+    sys.exit(code)

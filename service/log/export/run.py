@@ -1,0 +1,255 @@
+"""One export, from beginning to end. Read this page first.
+
+Erasures come first, so that no part is written with somebody who is to be forgotten; then what services have on this
+machine's disk, then the streams. Whatever comes from both counts once, by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import time
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from models.locks import lock_if_free
+from service.log.export.errors import ExportFailed
+from service.log.export.parts import Parts
+from service.log.export.sources import Entry, LogStreams, ReadSegment, SpoolFolder, StreamLook
+from service.log.export.state import State
+from service.log.export.tables import Record, as_table, table_of
+from service.log.records import (
+    ERASURES_STREAM,
+    EVENTS_STREAM,
+    EXPORTED_KEY,
+    EXPOSURES_STREAM,
+    ErasureRecord,
+    EventRecord,
+    ExposureRecord,
+)
+from service.log.spool import stream_position
+
+PART_ROWS = 200_000
+
+_EVENTS = msgspec.msgpack.Decoder(EventRecord)
+_EXPOSURES = msgspec.msgpack.Decoder(ExposureRecord)
+_ERASURES = msgspec.msgpack.Decoder(ErasureRecord)
+
+
+class Exported(msgspec.Struct):
+    """Of one run, in events, unless it says otherwise.
+
+    already_there: read again, and not written again. of_erased: left out, since their person is to be forgotten.
+    erased_rows: rows taken out of older parts. trimmed: that left the stream before they were read; they are lost
+    unless a service still has them on disk. is_stream_new: Redis lost its log since the last run. exposures: rows.
+    """
+
+    events: int = 0
+    already_there: int = 0
+    of_erased: int = 0
+    erased_rows: int = 0
+    trimmed: int = 0
+    is_stream_new: bool = False
+    exposures: int = 0
+    exposures_trimmed: bool = False
+    parts: int = 0
+
+
+class Export:
+    """folder: where parts go. Use as `with opened(folder) as export`."""
+
+    def __init__(self, folder: Path, state: State) -> None:
+        self._state = state
+        self._parts = Parts(folder, state)
+        self.done = Exported()
+        self._parts.publish()
+
+    def read_spool(self, spool: SpoolFolder) -> None:
+        """Take in what services of this machine have on disk."""
+        self._take_erasures([_ERASURES.decode(payload) for payload in spool.erasures()])
+        waiting: list[ReadSegment] = []
+        n_waiting = 0
+        for segment in spool.segments(self._state):
+            waiting.append(segment)
+            n_waiting += len(segment.events)
+            if n_waiting >= PART_ROWS:
+                self._take_segments(waiting)
+                waiting, n_waiting = [], 0
+        self._take_segments(waiting)
+        self._state.keep_segments(spool.names())
+
+    def read_streams(self, streams: LogStreams) -> None:
+        """Take in what Redis has."""
+        erasures = [entry for page in streams.entries(ERASURES_STREAM, "", "+") for entry in page]
+        self._take_erasures([_ERASURES.decode(entry.payload) for entry in erasures])
+        self._read_events(streams)
+        self._read_exposures(streams)
+
+    def finish(self, remember_days: int) -> None:
+        """Once all is read. remember_days: how long events are known that may come again."""
+        with self._state.transaction():
+            self._state.forget_ids(remember_days)
+            for name in ("events", "already_there", "of_erased", "trimmed", "exposures"):
+                self._state.count(f"total_{name}", getattr(self.done, name))
+
+    def cursor(self) -> str:
+        """The last entry of the events' stream that is safely in a part, "" for none."""
+        return self._state.note("events_cursor")
+
+    def folder_id(self) -> str:
+        """What stands for this folder in Redis."""
+        return self._state.folder_id()
+
+    def _read_events(self, streams: LogStreams) -> None:
+        look = streams.look(EVENTS_STREAM)
+        self._meet(look)
+        cursor = self.cursor()
+        is_same_run = self._state.note("run_id") == look.run_id
+        after = cursor if is_same_run else ""  # who may have lost its end may have given its ids out again
+        for entries in _in_parts(streams.entries(EVENTS_STREAM, after, look.last_id)):
+            self._take_entries(entries, streams, look)
+        with self._state.transaction():
+            self._state.set_note("run_id", look.run_id)
+            n_deleted = streams.n_deleted(EVENTS_STREAM, self.cursor(), look.last_id)
+            n_accounted = int(self._state.note("n_accounted", "0")) + n_deleted
+            self.done.trimmed += max(0, look.n_added - n_accounted)
+            self._state.set_note("n_accounted", str(look.n_added))
+            self._move_cursor(look.last_id)
+
+    def _meet(self, look: StreamLook) -> None:
+        """Begin anew where Redis has another log than the last time."""
+        known = self._state.note("generation")
+        if known == look.generation:
+            return
+        self.done.is_stream_new = bool(known)
+        with self._state.transaction():
+            for name, value in (("events_cursor", ""), ("exposures_cursor", ""), ("n_accounted", "0")):
+                self._state.set_note(name, value)
+            self._state.set_note("generation", look.generation)
+
+    def _take_entries(self, entries: Sequence[Entry], streams: LogStreams, look: StreamLook) -> None:
+        cursor, last_id = self.cursor(), entries[-1].entry_id
+        events = [_EVENTS.decode(entry.payload) for entry in entries]
+        with self._state.transaction():
+            n_new = self._take_events(events)
+            n_behind = sum(stream_position(entry.entry_id) > stream_position(cursor) for entry in entries)
+            if n_behind:
+                n_deleted = streams.n_deleted(EVENTS_STREAM, cursor, last_id)
+                self._state.count("n_accounted", n_behind + n_deleted)
+                self._move_cursor(last_id)
+            elif n_new:
+                self._state.count("n_accounted", n_new)
+        self.done.parts += self._parts.publish()
+
+    def _move_cursor(self, last_id: str) -> None:
+        if stream_position(last_id) > stream_position(self.cursor()):
+            self._state.set_note("events_cursor", last_id)
+
+    def _take_segments(self, segments: Sequence[ReadSegment]) -> None:
+        with self._state.transaction():
+            self._take_events([event for segment in segments for event in segment.events])
+            for segment in segments:
+                self._state.set_segment(segment.path.stem, segment.inode, segment.read_to)
+        self.done.parts += self._parts.publish()
+        for segment in segments:
+            segment.mark_exported()
+
+    def _take_events(self, events: Sequence[EventRecord]) -> int:
+        """Stage what is new of these; how many that are. Call within a transaction."""
+        by_id = {event.event_id: event for event in events}
+        known = self._state.known(list(by_id))
+        new = [event for event_id, event in by_id.items() if event_id not in known]
+        self.done.already_there += len(events) - len(new)
+        erased_at_ms = self._state.erasures()
+        kept = [event for event in new if event.received_ms >= erased_at_ms.get(event.user_id or "", 0)]
+        self.done.of_erased += len(new) - len(kept)
+        self.done.events += len(kept)
+        self._state.remember(event.event_id for event in new)
+        self._stage(kept)
+        return len(new)
+
+    def _read_exposures(self, streams: LogStreams) -> None:
+        look = streams.look(EXPOSURES_STREAM)
+        cursor, first_id = self._state.note("exposures_cursor"), streams.first_id(EXPOSURES_STREAM)
+        was_trimmed = stream_position(first_id) > stream_position(cursor) > (0, 0)
+        self.done.exposures_trimmed = was_trimmed and stream_position(look.last_id) > stream_position(cursor)
+        erased_at_ms = self._state.erasures()
+        for entries in _in_parts(streams.entries(EXPOSURES_STREAM, cursor, look.last_id)):
+            records = [_EXPOSURES.decode(entry.payload) for entry in entries]
+            kept = [one for one in records if one.sent_ms >= erased_at_ms.get(one.user_id or "", 0)]
+            with self._state.transaction():
+                self._stage(kept)
+                self._state.set_note("exposures_cursor", entries[-1].entry_id)
+            self.done.exposures += len(kept)
+            self.done.parts += self._parts.publish()
+
+    def _take_erasures(self, records: Iterable[ErasureRecord]) -> None:
+        known = self._state.erasures()
+        latest: dict[str, ErasureRecord] = {}
+        for record in records:
+            if record.received_ms > max(known.get(record.user_id, 0), 0):
+                held = latest.get(record.user_id)
+                if held is None or held.received_ms < record.received_ms:
+                    latest[record.user_id] = record
+        with self._state.transaction():
+            for record in latest.values():
+                self._state.add_erasure(record.user_id, record.received_ms)
+            self._stage(list(latest.values()))
+        self.done.parts += self._parts.publish()
+        waiting = self._state.erasures(only_new=True)
+        if waiting:
+            self.done.erased_rows += self._parts.erase(waiting)
+            self._state.erasures_applied()
+
+    def _stage(self, records: Sequence[Record]) -> None:
+        tables: dict[str, list[Record]] = {}
+        for record in records:
+            tables.setdefault(table_of(record), []).append(record)
+        for name, rows in tables.items():
+            self._parts.stage(name, as_table(name, rows))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Export]:
+    """The folder, alone. Raises ExportFailed where another export is at work, or it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock_if_free(folder / ".lock") as is_free:
+            if not is_free:
+                raise ExportFailed(
+                    f"another export is at work on {folder}; wait for it, or name another folder"
+                )
+            state = State(folder / "state.sqlite")
+            try:
+                yield Export(folder, state)
+            finally:
+                state.close()
+    except OSError as error:
+        raise ExportFailed(f"{folder} cannot be written: {error}") from error
+
+
+def tell_services(client: redis.Redis, export: Export, keep_hours: float) -> None:
+    """What is safely in Parquet: services may drop it from disk, and Redis what is older than keep_hours."""
+    cursor = export.cursor()
+    if not cursor:
+        return
+    client.hset(EXPORTED_KEY, export.folder_id(), cursor)
+    exported = [one.decode() for one in cast(Any, client.hvals(EXPORTED_KEY))]
+    oldest_kept = (int(1000 * (time() - 3600 * keep_hours)), 0)
+    least = min(*map(stream_position, exported), oldest_kept)
+    client.xtrim(EVENTS_STREAM, minid=f"{least[0]}-{least[1]}", approximate=True)
+
+
+def _in_parts(pages: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
+    """Pages put together until they fill a part."""
+    waiting: list[Entry] = []
+    for page in pages:
+        waiting += page
+        if len(waiting) >= PART_ROWS:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting

@@ -1,0 +1,136 @@
+"""Where an export reads from: the streams in Redis, and the spool of this machine's services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import redis
+
+from service.log.export.state import State
+from service.log.frames import read_frames
+from service.log.records import ADDED_KEY, GENERATION_KEY, RECORD_FIELD, EventRecord, deleted_key
+from service.log.segments import EXPORTED, OPEN, SEALED, decode_batches
+from service.log.spool import stream_position
+
+PAGE_ENTRIES = 5000
+
+LOOK = """
+local last_id = '0-0'
+if redis.call('EXISTS', KEYS[1]) == 1 then
+    local info = redis.call('XINFO', 'STREAM', KEYS[1])
+    for i = 1, #info, 2 do
+        if info[i] == 'last-generated-id' then last_id = info[i + 1] end
+    end
+end
+return {redis.call('GET', KEYS[2]) or '', last_id, redis.call('GET', KEYS[3]) or '0'}
+"""
+
+
+class Entry(NamedTuple):
+    """One entry of a stream: its id and the record's bytes."""
+
+    entry_id: str
+    payload: bytes
+
+
+class StreamLook(NamedTuple):
+    """How a stream stands. run_id: of the Redis. generation: of its log. n_added: entries it ever got."""
+
+    run_id: str
+    generation: str
+    last_id: str
+    n_added: int
+
+
+class LogStreams:
+    """client: of Redis, replies as bytes."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def look(self, stream: str) -> StreamLook:
+        """At one moment. n_added: of the events' stream; no other is counted."""
+        generation, last_id, n_added = self._client.eval(LOOK, 3, stream, GENERATION_KEY, ADDED_KEY)
+        run_id = str(cast(Any, self._client.info("server")).get("run_id", ""))
+        return StreamLook(run_id, generation.decode(), last_id.decode(), int(n_added))
+
+    def entries(self, stream: str, after: str, last_id: str) -> Iterator[list[Entry]]:
+        """Pages of what lies behind `after`, "" for the very first, up to last_id."""
+        while True:
+            start = f"({after}" if after else "-"
+            found = cast(Any, self._client.xrange(stream, start, last_id, count=PAGE_ENTRIES))
+            if found:
+                yield [Entry(entry_id.decode(), fields[RECORD_FIELD]) for entry_id, fields in found]
+            if len(found) < PAGE_ENTRIES:
+                return
+            after = found[-1][0].decode()
+
+    def first_id(self, stream: str) -> str:
+        """Of the oldest entry; "" for none."""
+        found = cast(Any, self._client.xrange(stream, count=1))
+        return found[0][0].decode() if found else ""
+
+    def n_deleted(self, stream: str, after: str, until: str) -> int:
+        """Entries of erased people between two ids, the later one included."""
+        ids = cast(Any, self._client.lrange(deleted_key(stream), 0, -1))
+        low, high = stream_position(after), stream_position(until)
+        return sum(low < stream_position(one.decode()) <= high for one in ids)
+
+
+class ReadSegment(NamedTuple):
+    """What is new of one segment. read_to: where its last whole batch ends. is_sealed: nothing comes behind it."""
+
+    path: Path
+    inode: int
+    read_to: int
+    is_sealed: bool
+    events: list[EventRecord]
+
+    def mark_exported(self) -> None:
+        """Tell its service that it may go."""
+        if self.is_sealed:
+            with suppress(OSError):  # it may be gone, or be somebody else's; then it goes by its age
+                self.path.with_suffix(EXPORTED).touch()
+
+
+class SpoolFolder:
+    """root: as STILLROOM_SPOOL has it; services may be writing to it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def segments(self, state: State) -> Iterator[ReadSegment]:
+        """What no export has read yet, segment by segment."""
+        for path in self._paths():
+            with suppress(
+                FileNotFoundError
+            ):  # released, or adopted by another worker, where it is found next time
+                yield self._read(path, state)
+
+    def names(self) -> Iterator[str]:
+        """Of all segments that are there."""
+        return (path.stem for path in self._paths())
+
+    def erasures(self) -> Sequence[bytes]:
+        """The records of people who are to be forgotten."""
+        try:
+            data = (self._root / "erasures.log").read_bytes()
+        except FileNotFoundError:
+            return []
+        return [payload for payload, _ in read_frames(data)]
+
+    def _paths(self) -> list[Path]:
+        return sorted([*self._root.glob(f"worker-*/*{SEALED}"), *self._root.glob(f"worker-*/*{OPEN}")])
+
+    def _read(self, path: Path, state: State) -> ReadSegment:
+        inode, read_to = state.segment(path.stem)
+        with path.open("rb") as file:
+            now = path.stat().st_ino
+            start = read_to if inode == now else 0  # it was written anew, without somebody who was erased
+            file.seek(start)
+            found = list(decode_batches(file.read(), start))
+        events = [event for batch, _ in found for event in batch.events]
+        return ReadSegment(path, now, found[-1].end if found else start, path.suffix == SEALED, events)

@@ -1,0 +1,141 @@
+"""What an export folder knows of itself, in one SQLite file: how far it is, what it has, what it is about to publish.
+
+A part becomes valid in the very transaction that moves the cursor and notes its events: before it the part is only a
+file in `staging`, after it the next run publishes it if this one cannot.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from time import time
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, inode INTEGER NOT NULL, read_to INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS staged (part TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (user_id TEXT PRIMARY KEY, received_ms INTEGER NOT NULL,
+                                     is_applied INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_SECONDS_PER_DAY = 86_400
+_PARAMETERS = 500
+
+
+class State:
+    """file: of SQLite, made where it is not there."""
+
+    def __init__(self, file: Path) -> None:
+        self._database = sqlite3.connect(file, isolation_level=None)
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_TABLES)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it lasts, or nothing of it."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+        self._database.close()
+
+    def note(self, name: str, default: str = "") -> str:
+        """A note of an earlier run."""
+        row = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else default
+
+    def set_note(self, name: str, value: str) -> None:
+        """Write a note."""
+        self._database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def count(self, name: str, n_more: int) -> int:
+        """Raise a count that is kept for good; what it is now."""
+        total = int(self.note(name, "0")) + n_more
+        self.set_note(name, str(total))
+        return total
+
+    def folder_id(self) -> str:
+        """A word that stands for this folder, the same for ever."""
+        if not self.note("folder_id"):
+            self.set_note("folder_id", secrets.token_hex(8))
+        return self.note("folder_id")
+
+    def known(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these events are in a part already."""
+        by_id = {short_id(event_id): event_id for event_id in event_ids}
+        ids = list(by_id)
+        found: set[str] = set()
+        for start in range(0, len(ids), _PARAMETERS):
+            some = ids[start : start + _PARAMETERS]
+            marks = ",".join("?" * len(some))
+            rows = self._database.execute(f"SELECT id FROM ids WHERE id IN ({marks})", some)
+            found.update(by_id[row[0]] for row in rows)
+        return found
+
+    def remember(self, event_ids: Iterable[str]) -> None:
+        """These events are in a part now."""
+        day = int(time()) // _SECONDS_PER_DAY
+        rows = ((short_id(event_id), day) for event_id in event_ids)
+        self._database.executemany("INSERT INTO ids VALUES (?, ?)", rows)
+
+    def forget_ids(self, n_days: int) -> None:
+        """Of events that were exported more than so many days ago."""
+        oldest = int(time()) // _SECONDS_PER_DAY - n_days
+        self._database.execute("DELETE FROM ids WHERE day < ?", (oldest,))
+
+    def segment(self, name: str) -> tuple[int, int]:
+        """Inode of a segment of the spool, and up to where it was read; (0, 0) for a new one."""
+        row = self._database.execute("SELECT inode, read_to FROM segments WHERE name = ?", (name,)).fetchone()
+        return row or (0, 0)
+
+    def set_segment(self, name: str, inode: int, read_to: int) -> None:
+        """A segment was read so far."""
+        self._database.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, inode, read_to))
+
+    def keep_segments(self, names: Iterable[str]) -> None:
+        """All others are gone from the spool."""
+        kept = set(names)
+        gone = [
+            (row[0],) for row in self._database.execute("SELECT name FROM segments") if row[0] not in kept
+        ]
+        self._database.executemany("DELETE FROM segments WHERE name = ?", gone)
+
+    def stage(self, part: str) -> None:
+        """A part is to be published."""
+        self._database.execute("INSERT INTO staged VALUES (?)", (part,))
+
+    def staged(self) -> list[str]:
+        """Parts that are valid and not published yet."""
+        return [row[0] for row in self._database.execute("SELECT part FROM staged ORDER BY part")]
+
+    def published(self, part: str) -> None:
+        """A part is where it belongs."""
+        self._database.execute("DELETE FROM staged WHERE part = ?", (part,))
+
+    def add_erasure(self, user_id: str, received_ms: int) -> None:
+        """Somebody is to be forgotten."""
+        self._database.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, 0)", (user_id, received_ms))
+
+    def erasures(self, *, only_new: bool = False) -> dict[str, int]:
+        """When people were erased, Unix milliseconds by user id. only_new: those that older parts may still hold."""
+        where = " WHERE NOT is_applied" if only_new else ""
+        return dict(self._database.execute(f"SELECT user_id, received_ms FROM erasures{where}"))
+
+    def erasures_applied(self) -> None:
+        """No part holds any of them."""
+        self._database.execute("UPDATE erasures SET is_applied = 1")
+
+
+def short_id(event_id: str) -> bytes:
+    """16 bytes that stand for an event."""
+    return blake2b(event_id.encode(), digest_size=16).digest()

@@ -1,0 +1,90 @@
+"""The tables of an export and their columns. One folder a table, with parts as `make train DATA=` reads them.
+
+Only what a person did of themselves is an interaction. Visits of nobody in particular, what was merely shown and what
+was taken out of the cart again stand in tables of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from service.log.records import ErasureRecord, EventRecord, ExposureRecord
+
+EVENTS = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("user_id", pa.string()),
+        ("session_id", pa.string()),
+        ("item_id", pa.string()),
+        ("kind", pa.string()),
+        ("time", pa.int64()),
+        ("value", pa.float64()),
+        ("request_id", pa.string()),
+        ("received_ms", pa.int64()),
+    ]
+)
+EXPOSURES = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("sent_ms", pa.int64()),
+        ("user_id", pa.string()),
+        ("session_id", pa.string()),
+        ("unit", pa.string()),
+        ("item_ids", pa.list_(pa.string())),
+        ("scores", pa.list_(pa.float64())),
+        ("version", pa.string()),
+        ("variant", pa.string()),
+        ("tier", pa.string()),
+        ("degraded", pa.string()),
+        ("placement", pa.string()),
+        ("experiment", pa.string()),
+        ("arm", pa.string()),
+        ("propensity", pa.float64()),
+        ("took_us", pa.int64()),
+        ("n_history", pa.int64()),
+        ("n_session", pa.int64()),
+        ("n_unknown_items", pa.int64()),
+    ]
+)
+ERASURES = pa.schema([("event_id", pa.string()), ("user_id", pa.string()), ("received_ms", pa.int64())])
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "interactions": EVENTS,
+    "visits": EVENTS,
+    "impressions": EVENTS,
+    "removals": EVENTS,
+    "exposures": EXPOSURES,
+    "erasures": ERASURES,
+}
+MOMENT_COLUMNS = {
+    "interactions": "received_ms",
+    "visits": "received_ms",
+    "impressions": "received_ms",
+    "removals": "received_ms",
+    "exposures": "sent_ms",
+}
+"""Of the tables that hold people: what an erasure's moment is compared with."""
+
+_OF_KIND = {"impression": "impressions", "removal": "removals"}
+
+Record = EventRecord | ExposureRecord | ErasureRecord
+
+
+def table_of(record: Record) -> str:
+    """Which table a record belongs into."""
+    if isinstance(record, ExposureRecord):
+        return "exposures"
+    if isinstance(record, ErasureRecord):
+        return "erasures"
+    return _OF_KIND.get(record.kind, "interactions" if record.user_id is not None else "visits")
+
+
+def as_table(name: str, records: Iterable[Record]) -> pa.Table:
+    """Records of one table as Arrow has them."""
+    schema = SCHEMAS[name]
+    rows: list[dict[str, Any]] = [msgspec.structs.asdict(record) for record in records]
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -1,0 +1,116 @@
+"""Keys are known by their digests, compared all alike, and followed while the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from service.admin.keys import MAX_REFUSALS_AT_ONCE, AdminKeys, KeysInvalid, read_keys
+from service.errors import AdminClosed, NotAuthorised
+
+KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
+
+
+def bearing(key: str) -> dict[bytes, bytes]:
+    return {b"authorization": f"Bearer {key}".encode()}
+
+
+def rewrite(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "keys"
+    file.write_text(f"# of the shop\n\nanna:{KEY}\nci:sha256:{sha256(OTHER.encode()).hexdigest()}\n")
+    return file
+
+
+@pytest.mark.parametrize(("key", "name"), [(KEY, "anna"), (OTHER, "ci")])
+async def test_key_is_known_by_its_name_as_it_is_or_by_its_digest(file: Path, key: str, name: str) -> None:
+    assert await AdminKeys(file).require(bearing(key)) == name
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearing("not a key of this file"),
+        bearing(KEY[:-1]),
+        bearing(""),
+        {b"authorization": KEY.encode()},
+        {b"authorization": f"Basic {KEY}".encode()},
+        bearing(sha256(OTHER.encode()).hexdigest()),
+    ],
+)
+async def test_anything_else_is_not_authorised(
+    file: Path, headers: dict[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.admin.keys.REFUSAL_SECONDS", 0)
+    with pytest.raises(NotAuthorised):
+        await AdminKeys(file).require(headers)
+
+
+async def test_keys_are_rotated_without_a_restart(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.admin.keys.REFUSAL_SECONDS", 0)
+    keys = AdminKeys(file)
+    await keys.require(bearing(KEY))
+    rewrite(file, f"anna2:{OTHER}-new\n")
+    assert await keys.require(bearing(f"{OTHER}-new")) == "anna2"
+    with pytest.raises(NotAuthorised):
+        await keys.require(bearing(KEY))
+
+
+async def test_file_that_makes_no_sense_changes_nothing_and_one_that_is_gone_closes(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = AdminKeys(file)
+    await keys.require(bearing(KEY))
+    rewrite(file, "anna:short\n")
+    assert await keys.require(bearing(KEY)) == "anna"
+    assert "line 1: a key has at least 16 characters" in caplog.text
+    assert "short" not in caplog.text
+    remove(file)
+    with pytest.raises(AdminClosed):
+        await keys.require(bearing(KEY))
+
+
+async def test_without_a_file_nothing_is_open() -> None:
+    with pytest.raises(AdminClosed, match="STILLROOM_ADMIN_KEYS_FILE"):
+        await AdminKeys(None).require(bearing(KEY))
+
+
+async def test_wrong_keys_wait_but_only_so_many_and_nobody_waits_for_them(file: Path) -> None:
+    keys = AdminKeys(file)
+    waiting = [asyncio.create_task(keys.require(bearing("a wrong key"))) for _ in range(MAX_REFUSALS_AT_ONCE)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    assert await keys.require(bearing(KEY)) == "anna"
+    with pytest.raises(NotAuthorised):
+        async with asyncio.timeout(0):  # refused at once
+            await keys.require(bearing("a wrong key"))
+    assert all(
+        isinstance(each, NotAuthorised) for each in await asyncio.gather(*waiting, return_exceptions=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("anna", "at least 16"),
+        (f":{KEY}", "a name has"),
+        (f"an na:{KEY}", "a name has"),
+        ("anna:sha256:123", "64 digits"),
+        (f"anna:{KEY}\nanna:{OTHER}", "line 2: anna is there already"),
+    ],
+)
+def test_line_that_is_no_key_is_named(text: str, said: str) -> None:
+    with pytest.raises(KeysInvalid, match=said):
+        read_keys(text)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import redis
+
+from models.experiments.assignment import Assigned
+from models.experiments.declaration import Unit
+from models.history import Event, EventKind, History
+from service.experiments.exposures import Exposure, ExposureLog
+from service.histories.connection import Connection
+from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory
+from service.metrics import Metrics
+from service.tiers import Ranking
+from tests.support.redis import RedisServer
+from tests.support.service import Running
+
+ASSIGNED = Assigned("vases", "ensemble", "current", "ensemble", 0.25, "person")
+
+
+class Logging:
+    """A log of its own on a real Redis, never flushed but by the test."""
+
+    def __init__(self, server: RedisServer, service: Running, **bounds: int) -> None:
+        self.server = server
+        self.metrics = Metrics()
+        self._serving = service.parts.bundles.serving()
+        connection = Connection(server.url, connect_seconds=5, read_seconds=5)
+        chosen = {"max_records": 1000, "max_bytes": 1_000_000, "stream_length": 1000, **bounds}
+        self.log = ExposureLog(connection, self.metrics, **chosen)
+
+    def show(self, number: int = 0, **changes: Any) -> None:
+        fields = {
+            "request_id": f"r{number}",
+            "sent_ms": 1000,
+            "serving": self._serving,
+            "ranking": Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student"),
+            "variant": "ensemble",
+            "took_us": 1500,
+            "user_id": "user-1",
+            "session_id": "s",
+            "assigned": ASSIGNED,
+            "placement": None,
+            "degraded": None,
+            "n_history": 3,
+            "n_session": 2,
+            "n_unknown_items": 1,
+            "history": None,
+        }
+        self.log.record(Exposure(**{**fields, **changes}))
+
+    def stored(self) -> list[ExposureRecord]:
+        with redis.Redis.from_url(self.server.url) as client:
+            entries: Any = client.xrange(EXPOSURES_STREAM)
+        return [msgspec.msgpack.decode(fields[RECORD_FIELD], type=ExposureRecord) for _, fields in entries]
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"stillroom_{name}_total", labels) or 0.0
+
+
+@pytest.fixture
+async def logging(redis_server: RedisServer, service: Running) -> AsyncIterator[Logging]:
+    made = Logging(redis_server, service)
+    yield made
+    await made.log.close()
+
+
+async def test_a_record_says_what_was_shown_to_whom_and_why(logging: Logging) -> None:
+    logging.show(placement="cart", degraded="redis_unavailable")
+    await logging.log.flush()
+    assert logging.stored() == [
+        ExposureRecord(
+            "r0",
+            1000,
+            ["item-3", "item-1"],
+            [0.5, 0.25],
+            logging._serving.version,
+            "ensemble",
+            "student",
+            1500,
+            "user-1",
+            "user-1",
+            "s",
+            "vases",
+            "ensemble",
+            0.25,
+            "cart",
+            "redis_unavailable",
+            3,
+            2,
+            1,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("user_id", "session_id", "rule", "unit"),
+    [
+        ("u", "s", "person", "u"),
+        (None, "s", "person", "\0s"),
+        ("u", "s", "session", "\0s"),
+        (None, None, "person", ""),
+    ],
+)
+async def test_a_record_names_its_unit(
+    logging: Logging, user_id: str | None, session_id: str | None, rule: Unit, unit: str
+) -> None:
+    logging.show(user_id=user_id, session_id=session_id, assigned=ASSIGNED._replace(unit_rule=rule))
+    await logging.log.flush()
+    assert logging.stored()[0].unit == unit
+
+
+async def test_an_answer_outside_of_experiments_was_certain(logging: Logging) -> None:
+    logging.show(assigned=None)
+    await logging.log.flush()
+    [record] = logging.stored()
+    assert (record.experiment, record.arm, record.propensity, record.unit) == ("", "", 1.0, "user-1")
+
+
+async def test_a_sampled_record_has_the_history(logging: Logging) -> None:
+    logging.show(history=History.from_events([Event(5, 10, EventKind.VIEW), Event(7, 20, EventKind.CART)]))
+    await logging.log.flush()
+    assert logging.stored()[0].sampled == SampledHistory(
+        ["item-5", "item-7"], [10, 20], [EventKind.VIEW, EventKind.CART]
+    )
+
+
+async def test_records_are_in_order_over_many_trips(logging: Logging) -> None:
+    for number in range(500):
+        logging.show(number)
+    await logging.log.flush()
+    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(500)]
+    assert logging.count("exposures") == 500
+    assert logging.count("exposures_dropped") == 0
+
+
+async def test_answers_and_their_time_are_counted_by_arm(logging: Logging) -> None:
+    for number in range(20):
+        logging.show(number)
+    logging.show(assigned=None)
+    await logging.log.flush()
+    assert logging.count("arm_answers", experiment="vases", arm="ensemble", tier="student") == 20
+    labels = {"experiment": "vases", "arm": "ensemble"}
+    assert logging.metrics.registry.get_sample_value("stillroom_arm_seconds_count", labels) == 20
+    assert logging.metrics.registry.get_sample_value("stillroom_arm_seconds_sum", labels) == pytest.approx(
+        0.03
+    )
+
+
+async def test_records_wait_for_a_redis_that_is_away(logging: Logging) -> None:
+    logging.server.kill()
+    for number in range(300):
+        logging.show(number)
+        await logging.log.flush()
+    logging.server.start()
+    await logging.log.flush()
+    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(300)]
+    assert logging.count("exposures_dropped") == 0
+
+
+async def test_records_beyond_the_number_bound_are_dropped_and_counted(
+    redis_server: RedisServer, service: Running
+) -> None:
+    logging = Logging(redis_server, service, max_records=10)
+    redis_server.kill()
+    for number in range(25):
+        logging.show(number)
+    await logging.log.flush()
+    assert logging.count("exposures_dropped") == 15
+    redis_server.start()
+    await logging.log.flush()
+    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(10)]
+    logging.show(99)
+    await logging.log.close()
+    assert logging.stored()[-1].request_id == "r99"
+
+
+async def test_records_beyond_the_byte_bound_are_dropped_and_counted(
+    redis_server: RedisServer, service: Running
+) -> None:
+    logging = Logging(redis_server, service, max_bytes=2000)
+    redis_server.kill()
+    for number in range(100):
+        logging.show(number)
+    await logging.log.flush()
+    n_dropped = logging.count("exposures_dropped")
+    assert 80 < n_dropped < 100
+    redis_server.start()
+    await logging.log.flush()
+    assert len(logging.stored()) == 100 - n_dropped
+    await logging.log.close()
+
+
+async def test_what_redis_never_took_is_counted_as_dropped_at_the_end(logging: Logging) -> None:
+    logging.server.kill()
+    logging.show()
+    await logging.log.close()
+    assert logging.count("exposures_dropped") == 1
+
+
+async def test_the_stream_keeps_no_more_than_its_length(redis_server: RedisServer, service: Running) -> None:
+    logging = Logging(redis_server, service, stream_length=100)
+    for number in range(1000):
+        logging.show(number)
+    await logging.log.close()
+    assert 100 <= len(logging.stored()) < 300  # Redis trims whole nodes of a hundred
+
+
+async def test_the_task_sends_by_itself(store: Path, redis_server: RedisServer, service: Running) -> None:
+    logging = Logging(redis_server, service)
+    logging.show()
+    logging.log.start()
+    await logging.log.close()
+    assert len(logging.stored()) == 1

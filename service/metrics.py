@@ -161,6 +161,7 @@ class Metrics:
         self._shown: tuple[Gauge, ...] = ()
         self._request = lru_cache(512)(self._requests.labels)
         self._reason = lru_cache(64)(self._degraded.labels)
+        self._event_unknown = lru_cache(4)(self._events_unknown.labels)
         self._event_kind = lru_cache(16)(self._events.labels)
         self._arm_answer = lru_cache(512)(self._arm_answers.labels)
         self._arm_time = lru_cache(128)(self._arm_seconds.labels)
@@ -184,12 +185,9 @@ class Metrics:
         """Count an event of a batch, or a whole batch, that was not."""
         self._events_rejected.labels(reason).inc()
 
-    def events_unknown(self, n_items: int, n_people: int) -> None:
-        """Count accepted events of unknown items, and unknown people."""
-        if n_items:
-            self._events_unknown.labels("item").inc(n_items)
-        if n_people:
-            self._events_unknown.labels("person").inc(n_people)
+    def event_unknown(self, what: str) -> None:
+        """Count an accepted event of an unknown item, or an unknown person."""
+        self._event_unknown(what).inc()
 
     def admin_asked(self, outcome: str) -> None:
         """Count an operator's request."""

@@ -39,6 +39,10 @@ class LastGoodAnswers:
         if len(self._answers) > self._max_people:
             self._answers.popitem(last=False)
 
+    def forget(self, user_id: str) -> bool:
+        """Keep nothing of a person; whether anything was kept."""
+        return self._answers.pop(user_id, None) is not None
+
     def find(self, user_id: str | None, version: str) -> Ranking | None:
         """The last answer under this bundle version, if there is one."""
         kept = self._answers.get(user_id) if user_id is not None else None

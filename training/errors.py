@@ -3,6 +3,7 @@
 TrainingError
 ├── NotFinite                   a model's parameters or loss left the real numbers; change the setting it names
 ├── ExportMismatch              the exported student does not score as the trained one; a developer mends it
+├── ArmNotEstimable             the log says nothing of an arm; the message says what is missing
 ├── RunMissing                  a report was asked for and there is no finished training run
 └── DataError                   the shop's data cannot be used; the ML engineer mends the files or the call
     ├── SourceUnreadable        no such path, a damaged file, or a layout nobody here knows
@@ -28,6 +29,10 @@ class ExportMismatch(TrainingError):
 
 class RunMissing(TrainingError):
     """There is no finished run where one was asked for; train first."""
+
+
+class ArmNotEstimable(TrainingError):
+    """No logged answer can be used to estimate an arm; the message names what stands in the way and the remedy."""
 
 
 class DataError(TrainingError):

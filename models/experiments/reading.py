@@ -88,9 +88,9 @@ def _duplicates(declaration: Declaration) -> Iterator[Fault]:
     experiments, layers = declaration.experiments, declaration.layers
     yield from _twice([layer.name for layer in layers], ("layer",), "layers are", "name")
     yield from _twice([each.name for each in experiments], ("experiment",), "experiments are", "name")
-    yield from _twice(
-        [each.seed for each in experiments], ("experiment",), "experiments have the salt", "salt"
-    )
+    if len({each.name for each in experiments}) == len(experiments):  # else their salts are alike as well
+        seeds = [each.seed for each in experiments]
+        yield from _twice(seeds, ("experiment",), "experiments have the salt", "salt")
     for number, experiment in enumerate(experiments):
         names = [arm.name for arm in experiment.arms]
         yield from _twice(names, ("experiment", number, "arm"), "arms of one experiment are", "name")

@@ -9,25 +9,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, exp, lgamma, log, sqrt
 
-PRIOR_UNITS = 100.0
-"""How firmly the alternative believes in shares near the declared ones; more finds smaller mismatches, later."""
+from models.experiments.sequential import log_mean_exp
+
+PRIOR_UNITS = (30.0, 300.0, 3000.0)
+"""How firmly the alternative believes in shares near the declared ones, all alike: the firmest finds the smallest
+mismatches, the loosest a broken arm within fifty units.
+"""
 
 
 def always_valid(counts: Sequence[int], weights: Sequence[float]) -> float:
     """p-value of "units are dealt by these weights", valid at every look together. counts: units by arm.
 
-    The evidence is the likelihood under a Dirichlet prior around the weights over the one under the weights; under
+    The evidence is the likelihood under Dirichlet priors around the weights over the one under the weights; under
     the weights its mean is 1 at every look, so 1 over it is a p-value whenever it is read.
     """
     shares = [weight / sum(weights) for weight in weights]
     if any(n and not share for n, share in zip(counts, shares, strict=True)):
         return 0.0  # units in an arm that gets none
     pairs = [(n, share) for n, share in zip(counts, shares, strict=True) if share]
-    evidence = lgamma(PRIOR_UNITS) - lgamma(PRIOR_UNITS + sum(counts))
+    evidence = log_mean_exp([_log_evidence(pairs, prior_units) for prior_units in PRIOR_UNITS])
+    return exp(-max(evidence, 0.0))
+
+
+def _log_evidence(pairs: Sequence[tuple[int, float]], prior_units: float) -> float:
+    evidence = lgamma(prior_units) - lgamma(prior_units + sum(n for n, _ in pairs))
     for n, share in pairs:
-        prior = PRIOR_UNITS * share
-        evidence += lgamma(prior + n) - lgamma(prior) - n * log(share)
-    return min(1.0, exp(-evidence)) if evidence > -700 else 1.0
+        evidence += lgamma(prior_units * share + n) - lgamma(prior_units * share) - n * log(share)
+    return evidence
 
 
 def chi_square(counts: Sequence[int], weights: Sequence[float]) -> float:

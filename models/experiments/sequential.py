@@ -88,7 +88,8 @@ def compare(arm: Sample, control: Sample, *, alpha: float, planned_units: int) -
         return Difference(difference, (-inf, inf), 1.0)
     half = error * sqrt(2 * (scale + 1) / scale * log(sqrt(scale + 1) / alpha))
     log_evidence = (difference / error) ** 2 * scale / (2 * (scale + 1)) - log1p(scale) / 2
-    return Difference(difference, (difference - half, difference + half), min(1.0, exp(-log_evidence)))
+    p_value = exp(-max(log_evidence, 0.0))
+    return Difference(difference, (difference - half, difference + half), p_value)
 
 
 def _best_scale(alpha: float) -> float:
@@ -106,7 +107,7 @@ def excess_p_value(n: int, n_bad: int, limit: float) -> float:
     if not rates:
         rates = [(1 + limit) / 2]
     ratios = [n_bad * log(rate / limit) + (n - n_bad) * (log1p(-rate) - log1p(-limit)) for rate in rates]
-    return min(1.0, exp(-log_mean_exp(ratios)))
+    return exp(-max(log_mean_exp(ratios), 0.0))
 
 
 def log_mean_exp(values: Sequence[float]) -> float:

@@ -126,7 +126,7 @@ class Intake:
         accepted_ms = await self._write(spooled)
         if accepted_ms != received_ms:
             return await self._again(batch, batch_id, batch_id, accepted_ms)
-        self._learner.count(validated.events)
+        await self._learner.count(validated.events)
         for rejected in validated.rejected:
             self._metrics.event_rejected(rejected.reason)
         self._on_durable(spooled, await self._learnt(spooled))

@@ -150,8 +150,10 @@ class Eraser:
         if self._redis is None:
             return {}
         connection, histories = self._redis
-        blob = await histories.read(record.user_id)
-        await self._people.erase(record.user_id)
+        try:
+            blob = await histories.read(record.user_id)
+        finally:
+            await self._people.erase(record.user_id)  # here even where Redis is away
         removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob))}
         places: list[tuple[ErasurePlace, str]] = [("events", EVENTS_STREAM), ("exposures", EXPOSURES_STREAM)]
         for place, stream in places:

@@ -18,7 +18,11 @@ from service.histories.stored import StoredEvents, short_keys
 from service.log.records import EventRecord
 from service.metrics import Metrics
 
-MAX_PEOPLE_AT_ONCE = 64
+MAX_PEOPLE_AT_ONCE = 16
+"""Of one batch; requests get their turn in between."""
+
+SLICE = 200
+"""Events that are counted before others get a turn: about a millisecond where many people are unknown."""
 
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
@@ -31,19 +35,14 @@ class Lesson(NamedTuple):
 
 
 class Learner:
-    """Each person is learnt by one task at a time: what comes in the meantime goes with its next round."""
+    """Each person is learnt by one task at a time: what comes in the meantime waits for its turn."""
 
     def __init__(self, people: People, bundles: BundleHolder, metrics: Metrics) -> None:
         self._people = people
         self._bundles = bundles
         self._metrics = metrics
-        self._places = asyncio.Semaphore(MAX_PEOPLE_AT_ONCE)
         self._turns: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def n_people_waiting(self) -> int:
-        """People whose events are being learnt, or wait for it."""
-        return len(self._turns)
+        self.n_people_waiting = 0
 
     async def learn(self, events: Sequence[EventRecord]) -> None:
         """Learn what people did. Again it adds nothing.
@@ -51,15 +50,21 @@ class Learner:
         Raises RedisUnavailable where only this process knows it now, NotReady where there is no bundle yet.
         """
         self._bundles.serving()
-        lessons = lessons_of(events)
-        outcomes = await asyncio.gather(
-            *(self._in_turn(key, lesson) for key, lesson in lessons.items()), return_exceptions=True
-        )
+        people = list(by_person(events).items())
+        self.n_people_waiting += len(people)
+        try:
+            outcomes: list[BaseException | None] = []
+            for start in range(0, len(people), MAX_PEOPLE_AT_ONCE):
+                some = people[start : start + MAX_PEOPLE_AT_ONCE]
+                turns = (self._in_turn(key, own) for key, own in some)
+                outcomes += await asyncio.gather(*turns, return_exceptions=True)
+        finally:
+            self.n_people_waiting -= len(people)
         for outcome in outcomes:
-            if isinstance(outcome, BaseException):
+            if outcome is not None:
                 raise outcome
 
-    def count(self, events: Sequence[EventRecord]) -> None:
+    async def count(self, events: Sequence[EventRecord]) -> None:
         """Count what was accepted, and whom and what of it the bundle does not know."""
         for event in events:
             self._metrics.event_accepted(event.kind)
@@ -67,14 +72,20 @@ class Learner:
             serving = self._bundles.serving()
         except NotReady:
             return
-        n_unknown_items = sum(serving.find_item(event.item_id) is None for event in events)
-        user_ids = {event.user_id for event in events if event.user_id is not None}
-        n_unknown_people = sum(serving.people.find(user_id) is None for user_id in user_ids)
-        self._metrics.events_unknown(n_unknown_items, n_unknown_people)
+        user_ids: set[str] = set()
+        for number, event in enumerate(events):
+            if number and not number % SLICE:
+                await asyncio.sleep(0)
+            if serving.find_item(event.item_id) is None:
+                self._metrics.event_unknown("item")
+            if event.user_id is not None and event.user_id not in user_ids:
+                user_ids.add(event.user_id)
+                if serving.people.find(event.user_id) is None:
+                    self._metrics.event_unknown("person")
 
-    async def _in_turn(self, key: str, lesson: Lesson) -> None:
+    async def _in_turn(self, key: str, events: list[EventRecord]) -> None:
         before = self._turns.get(key)
-        task = asyncio.create_task(self._learn_one(key, lesson, before))
+        task = asyncio.create_task(self._learn_one(key, events, before))
         self._turns[key] = task
         try:
             await task
@@ -82,20 +93,21 @@ class Learner:
             if self._turns.get(key) is task:
                 del self._turns[key]
 
-    async def _learn_one(self, key: str, lesson: Lesson, before: asyncio.Task[None] | None) -> None:
+    async def _learn_one(
+        self, key: str, events: list[EventRecord], before: asyncio.Task[None] | None
+    ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        async with self._places:
-            await self._people.learn(key, *lesson, self._bundles.serving())
+        await self._people.learn(key, *lesson_of(events), self._bundles.serving())
 
 
-def lessons_of(events: Sequence[EventRecord]) -> dict[str, Lesson]:
-    """By person, else by visit, what is to be learnt; impressions are not."""
-    by_person: dict[str, list[EventRecord]] = {}
+def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
+    """What each person, or each visit of nobody in particular, did; what was only shown to them is left out."""
+    people: dict[str, list[EventRecord]] = {}
     for event in events:
-        if event.kind in _KINDS or event.kind == "removal":
-            by_person.setdefault(person_key(event), []).append(event)
-    return {key: _lesson(own) for key, own in by_person.items()}
+        if event.kind != "impression":
+            people.setdefault(person_key(event), []).append(event)
+    return people
 
 
 def person_key(event: EventRecord) -> str:
@@ -106,7 +118,7 @@ def person_key(event: EventRecord) -> str:
     return session_key(event.session_id)
 
 
-def _lesson(events: list[EventRecord]) -> Lesson:
+def lesson_of(events: Sequence[EventRecord]) -> Lesson:
     """One person's events in the order they happened: a removal undoes what was put into the cart before it."""
     kept: list[tuple[int, int, int]] = []
     removed: list[int] = []

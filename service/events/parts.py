@@ -94,6 +94,7 @@ class Events:
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
+            await self._shipper.finish()
             await self.thread.run(self.spool.close)
             self.thread.close()
             for connection in self._connections:

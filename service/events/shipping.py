@@ -33,6 +33,9 @@ from service.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+FINISH_SECONDS = 3.0
+"""How long a service that stops goes on shipping; what is left stays on disk."""
+
 TRIP_BYTES = 2**19
 TRIP_SECONDS = 5.0
 """For one trip of the shipper, which nobody waits for."""
@@ -83,7 +86,6 @@ class Shipper:
         self._last_id = ""
         self._erasures_after = ""
         self._look_due_at = 0.0
-        self._oldest_ms: int | None = None
         self._trouble = ""
 
     def durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
@@ -104,6 +106,12 @@ class Shipper:
             else:
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def finish(self) -> None:
+        """Once no more comes: this may be the last that anybody sees of this disk."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._round()
+
     async def _round(self) -> bool:
         """Everything there is to do; whether it could be done."""
         try:
@@ -117,7 +125,7 @@ class Shipper:
             logger.exception("events could not be shipped; they stay in the spool and are tried again")
             return False
         finally:
-            self._show()
+            await self._show()
         self._say("")
         return True
 
@@ -153,7 +161,6 @@ class Shipper:
     async def _ship_some(self) -> bool:
         """Ship the next batches; False where there are none."""
         found: list[Unshipped] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
-        self._oldest_ms = found[0].batch.received_ms if found else None
         if not found:
             return False
         missing = await self._missing([self._without_erased(one.batch) for one in found])
@@ -211,10 +218,10 @@ class Shipper:
         except (OSError, TimeoutError, HiredisError) as error:
             raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
-    def _show(self) -> None:
+    async def _show(self) -> None:
         unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
         self._metrics.spool_bytes.set(unshipped)
-        oldest_ms = self._oldest_ms if unshipped else None
+        oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
         self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))
 
     def _say(self, trouble: str) -> None:

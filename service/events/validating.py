@@ -25,7 +25,7 @@ SLICE = 500
 """Events that are judged before others get a turn: about a millisecond."""
 
 _IS_PRINTABLE = re.compile(PRINTABLE)
-_ENCODER = msgspec.msgpack.Encoder()
+_ENCODER = msgspec.json.Encoder()  # of numbers of any size, which only then are judged
 
 
 class Validated(NamedTuple):

@@ -12,12 +12,13 @@ import logging
 from collections import Counter, deque
 from contextlib import suppress
 
+import hiredis
 import msgspec
 from hiredis import HiredisError
 
 from models.experiments.assignment import Assigned, unit_of
 from models.history import History
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection
 from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory
 from service.metrics import Metrics
 from service.serving import ServingBundle
@@ -71,7 +72,9 @@ class ExposureLog:
         self._metrics = metrics
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._append: Command = ("XADD", EXPOSURES_STREAM, "MAXLEN", "~", stream_length, "*", RECORD_FIELD)
+        append = ("XADD", EXPOSURES_STREAM, "MAXLEN", "~", str(stream_length), "*", RECORD_FIELD, b"")
+        self._append = hiredis.pack_command(append)[: -len(b"$0\r\n\r\n")]  # type: ignore[arg-type]
+        """The command without its last word, the record: to put it together costs 0.2 µs, to pack all of it 0.8."""
         self._waiting: deque[Exposure] = deque()
         self._encoded: deque[bytes] = deque()
         self._encoded_bytes = 0
@@ -161,7 +164,8 @@ class ExposureLog:
         self._encoded_bytes -= sum(map(len, trip))
         is_sent = False
         try:
-            await self._redis.ask([(*self._append, raw) for raw in trip])
+            commands = b"".join([b"%b$%d\r\n%b\r\n" % (self._append, len(raw), raw) for raw in trip])
+            await self._redis.ask_packed(commands, len(trip))
             is_sent = True
         except (OSError, TimeoutError, HiredisError) as error:
             logger.warning("%d exposures were lost on their way to Redis: %s", len(trip), error)

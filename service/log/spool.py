@@ -130,6 +130,17 @@ class Spool:
                 segment.shipped_to = segment.end  # nothing of it can be read
         return []
 
+    def oldest_ms(self) -> int | None:
+        """When the oldest batch was received that Redis does not have; without Redis, that no export has. None for
+        none.
+        """
+        for segment in self._segments:
+            is_elsewhere = segment.is_shipped if self._with_redis else segment.is_exported
+            found = [] if is_elsewhere else segment.read(segment.shipped_to if self._with_redis else 0, 1)
+            if found:
+                return found[0].batch.received_ms
+        return None
+
     def mark_shipped(self, last: Unshipped, note: ShippedNote) -> None:
         """Redis has everything up to this batch of its segment."""
         segment = last.segment

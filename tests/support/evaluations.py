@@ -354,3 +354,16 @@ def _around(ndcg: float) -> dict[str, float]:
         "catalogue_low": ndcg / 3 - 0.01,
         "catalogue_high": ndcg / 3 + 0.01,
     }
+
+
+def example_study() -> dict[str, Any]:
+    """Simulated experiments as `training.experiments.study` sums them up."""
+    by_units = {"1000": 0.0, "2000": 0.5}
+    stops = {"stated": 0.05, "n_stopped": 3, "share": 0.03, "interval": (0.006, 0.085), "by_units": by_units}
+    found = {"n_runs": 20, "n_found": 10, "median_units": 2000.0, "p90_units": 2000.0, "by_units": by_units}
+    return {
+        "aa": {"n_runs": 100, "n_units": 2000, "n_looks": 10}
+        | {name: dict(stops) for name in ("decided", "mismatched", "guarded", "one_look")},
+        "lift": {"lift": 0.05, "base_rate": 0.3, "n_covered": 19, "fixed_units": 1500, **found},
+        "srm": {"lost": 0.05, **found},
+    }

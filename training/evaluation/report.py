@@ -28,6 +28,9 @@ from training.runs import Run
 __all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
 
 SCHEMA_VERSION = 1
+SIMULATED = ("experiments",)
+"""Files of the report's folder that other commands write and the page draws."""
+
 RATIOS = {
     "size": "size_bytes",
     "latency": "latency_p50_ms",
@@ -48,12 +51,19 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
         "run": run.folder.name,
         "price_per_vcpu_hour_usd": price_per_vcpu_hour,
         "machine": machine(),
+        **simulated(out),
     }
     out.mkdir(parents=True, exist_ok=True)
     json_path, html_path = out / "quality.json", out / "quality.html"
     json_path.write_text(json.dumps(quality, indent=1) + "\n")
     html_path.write_text(render(quality))
     return [json_path, html_path]
+
+
+def simulated(out: Path) -> dict[str, Any]:
+    """What was simulated beside the run and lies in the report's folder, by its part of the report."""
+    files = {name: out / f"{name}.json" for name in SIMULATED}
+    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
 def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -> Quality:

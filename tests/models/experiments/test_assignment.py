@@ -115,6 +115,16 @@ def test_a_stopped_arm_gets_nobody_and_moves_nobody() -> None:
     assert pairs == {("vases/control", "control"), ("vases/ensemble", None)}
 
 
+def test_a_layer_inside_a_stopped_arm_gets_nobody() -> None:
+    assignment = Assignment(declared(NESTED), {("first", "b")})
+    found = {
+        each and each.experiment
+        for unit in UNITS[:500]
+        for each in [assignment.assign(unit, None, None, 0.0)]
+    }
+    assert found == {"first", "second", None}
+
+
 def test_what_is_assigned_says_what_to_serve_and_how_likely_it_was() -> None:
     found = Assignment(two_arms(0.999999)).assign("user-1", None, None, 0.0)
     assert found == Assigned("vases", "ensemble", "current", "ensemble", 0.999999, "person")

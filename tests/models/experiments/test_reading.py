@@ -146,3 +146,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ExperimentsInvalid, match="is not UTF-8"):
         read_declaration(file, VARIANTS.get)
+
+
+def test_two_experiments_of_one_name_are_one_fault() -> None:
+    assert len(faults_of(LAYERED.replace('"second"', '"first"', 1))) == 1

@@ -49,3 +49,7 @@ def test_units_in_an_arm_without_weight_are_a_mismatch() -> None:
 def test_nothing_is_said_of_no_units() -> None:
     assert always_valid([0, 0], [0.5, 0.5]) == 1.0
     assert chi_square([0, 0], [0.5, 0.5]) == 1.0
+
+
+def test_an_arm_that_gets_nobody_is_found_within_fifty_units() -> None:
+    assert always_valid([50, 0], [0.5, 0.5]) < 0.001

@@ -193,6 +193,9 @@ async def test_records_beyond_the_byte_bound_are_dropped_and_counted(
     redis_server.start()
     await logging.log.flush()
     assert len(logging.stored()) == 100 - n_dropped
+    logging.show(100)  # what was sent takes no room any more
+    await logging.log.flush()
+    assert logging.stored()[-1].request_id == "r100"
     await logging.log.close()
 
 

@@ -212,3 +212,12 @@ async def test_nobody_is_in_an_experiment_before_redis_told_which_arms_are_stopp
         redis_server.kill()
         await service.parts.experiments.follow()
         assert arms(service) == {"control", "ensemble"}
+
+
+async def test_an_answer_is_of_the_version_that_its_arm_names_and_says_so(store: Path, file: Path) -> None:
+    current, other = Registry(store).current(), another_version(store)
+    write(file, STUDENTS.replace('name = "ensemble"', f'name = "ensemble"\nversion = "{other}"'))
+    async with with_experiments(store, file) as service:
+        answers = [await service.recommend(user_id=f"user-{number}") for number in range(40)]
+    found = {(answer["experiment"]["arm"], answer["model"]["version"]) for answer in answers}
+    assert found == {("control", current), ("ensemble", other)}

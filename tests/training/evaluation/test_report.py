@@ -11,7 +11,7 @@ from tests.support.evaluations import example_evaluation, example_serving
 from training.errors import RunMissing
 from training.evaluation import report
 from training.evaluation.page.render import render
-from training.evaluation.report import assemble, ratios, summarised, write_report
+from training.evaluation.report import assemble, ratios, simulated, summarised, write_report
 from training.runs import Run
 
 
@@ -88,3 +88,9 @@ def test_long_lists_of_the_data_become_distributions() -> None:
         "people_by_history_length": {"1": 1, "3": 2, "20": 1},
         "event_share_of_top_items": {"0.01": 0.8, "0.05": 0.8, "0.1": 0.8, "0.2": 0.8, "0.5": 0.9},
     }
+
+
+def test_what_was_simulated_beside_the_run_is_part_of_the_report(tmp_path: Path) -> None:
+    assert simulated(tmp_path) == {}
+    (tmp_path / "experiments.json").write_text('{"aa": 1}')
+    assert simulated(tmp_path) == {"experiments": {"aa": 1}}

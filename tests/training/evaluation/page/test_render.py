@@ -6,13 +6,15 @@ from importlib.resources import files
 
 import pytest
 
-from tests.support.evaluations import example_evaluation, example_serving
+from tests.support.evaluations import example_evaluation, example_serving, example_study
 from training.evaluation.page.render import SECTIONS, render
 from training.evaluation.report import assemble
 from training.evaluation.requirements import Quality
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-PARTS = sorted(set(example_evaluation()) | {"serving", "ratios", "requirements", "targets", "seed"})
+PARTS = sorted(
+    set(example_evaluation()) | {"serving", "ratios", "requirements", "targets", "seed", "experiments"}
+)
 
 
 class Nesting(HTMLParser):
@@ -45,7 +47,7 @@ class Nesting(HTMLParser):
 
 
 def example() -> Quality:
-    return assemble(example_evaluation(), example_serving())
+    return assemble(example_evaluation(), example_serving()) | {"experiments": example_study()}
 
 
 def parsed(page: str) -> Nesting:

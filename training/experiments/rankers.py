@@ -1,0 +1,101 @@
+"""What a bundle would have answered: the same masks, rounding and search as in the service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle import Bundle, read_bundle
+from models.history import Event, EventKind, History, encode_history
+from models.registry import Registry
+from models.scan import Asked
+from training.errors import ArmNotEstimable
+from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
+
+BATCH = 256
+STUDENT = "student"
+
+
+class Ranker:
+    """One version and variant. Raises ArmNotEstimable for a variant that the bundle cannot be asked for."""
+
+    def __init__(self, bundle: Bundle, variant: str) -> None:
+        if variant != STUDENT:
+            raise ArmNotEstimable(
+                f"bundle {bundle.version} can be asked for its student only, not for {variant!r}"
+            )
+        self._bundle = bundle
+        self._student = bundle.load_student()
+
+    def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
+        """The best items that each history does not hold yet, as item ids; so many of them."""
+        answers: list[list[str]] = []
+        for start in range(0, len(histories), BATCH):
+            part = [self._known(history) for history in histories[start : start + BATCH]]
+            encoded = [encode_history(history, self._student.max_events) for history in part]
+            vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
+            asked = [
+                Asked(vector, events, history.item_indices)
+                for vector, events, history in zip(vectors, encoded, part, strict=True)
+            ]
+            ranked = self._student.top_k(asked, max(limits[start : start + BATCH]))
+            for row, limit in zip(ranked.item_indices.tolist(), limits[start : start + BATCH], strict=True):
+                answers.append([self._id_of(item_index) for item_index in row[:limit] if item_index >= 0])
+        return answers
+
+    def _known(self, history: LoggedHistory) -> History:
+        find = self._bundle.items.vocabulary.find
+        events = [
+            Event(item_index, time, EventKind(kind))
+            for item_id, time, kind in zip(history.item_ids, history.times, history.kinds, strict=True)
+            if (item_index := find(item_id)) is not None
+        ]
+        return History.from_events(events)
+
+    def _id_of(self, item_index: int) -> str:
+        return self._bundle.items.vocabulary.id_of(item_index)
+
+
+class Rankers:
+    """The versions of a store, each loaded once."""
+
+    def __init__(self, store: Path) -> None:
+        self._registry = Registry(store)
+        self._bundles: dict[str, Bundle] = {}
+        self._rankers: dict[tuple[str, str], Ranker] = {}
+
+    def ranker(self, version: str, variant: str) -> Ranker:
+        """Raises RegistryError for a version that is not in the store, and what Ranker raises."""
+        key = (version, variant)
+        if key not in self._rankers:
+            self._rankers[key] = Ranker(self._bundle(version), variant)
+        return self._rankers[key]
+
+    def history(self, answer: LoggedAnswer, events: Sequence[PastEvent]) -> LoggedHistory | None:
+        """What an answer was made of: as it was sampled, else what its bundle and the log know of the person.
+
+        events: the person's, in the order in which they were accepted. None where the answer had events of the visit
+        with it that nobody wrote down.
+        """
+        if answer.history is not None or answer.n_session or answer.user_id is None:
+            return answer.history
+        bundle = self._bundle(answer.version)
+        cold = bundle.people.find(answer.user_id)
+        past = [event for event in events if event.received_ms <= answer.sent_ms]
+        history = LoggedHistory([], [], [])
+        if cold is not None:
+            id_of = bundle.items.vocabulary.id_of
+            history.item_ids.extend(id_of(item_index) for item_index in cold.item_indices.tolist())
+            history.times.extend(cold.times.tolist())
+            history.kinds.extend(cold.kinds.tolist())
+        history.item_ids.extend(event.item_id for event in past)
+        history.times.extend(event.time for event in past)
+        history.kinds.extend(EventKind[event.kind.upper()] for event in past)
+        return history
+
+    def _bundle(self, version: str) -> Bundle:
+        if version not in self._bundles:
+            self._bundles[version] = read_bundle(self._registry.path(version))
+        return self._bundles[version]

@@ -29,6 +29,13 @@ def example_evaluation() -> dict[str, Any]:
     """What a run leaves, every part present; a new one each time."""
     return {
         "bundle": "20260301T101500Z-3f9a2c",
+        "index": {
+            "kind": "inverted",
+            "n_lists": 2_000,
+            "n_probes": 40,
+            "recall": 0.981,
+            "curve": {"8": 0.871, "20": 0.949, "40": 0.981, "80": 0.993},
+        },
         "settings": {"seed": 7, "split": {"test_share": 0.1}, "als": {"n_factors": 128, "l2": 50.0}},
         "stages": {
             "seconds": {"index": 1.2, "als": 31.0, "distil": 912.5},

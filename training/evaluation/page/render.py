@@ -43,6 +43,7 @@ SECTIONS = (
     Section("retention", "What the student keeps", "retention", students.retention),
     Section("distillation", "What in distillation helps", "ablations", students.distillation),
     Section("compression", "Pruning and quantization", "compression", students.compression),
+    Section("index", "How the catalogue is searched", "index", students.index),
     Section("serving", "What an answer costs", "serving", students.serving),
     Section("cold_start", "Cold start", "cold_start", students.cold_start),
     Section("explanations", "Whether explanations are true", "explanations", students.explanations),

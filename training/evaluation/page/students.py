@@ -54,6 +54,27 @@ def retention(quality: Quality) -> View:
     }
 
 
+def index(quality: Quality) -> View:
+    """Recall of a large catalogue's search by number of lists looked into; empty where every item is looked at."""
+    entry = quality["index"]
+    if entry["kind"] != "inverted":
+        return {}
+    by_probes = dict(sorted(entry["curve"].items(), key=lambda point: int(point[0])))
+    line: dict[str, plots.Point] = {n_probes: (recall, None) for n_probes, recall in by_probes.items()}
+    return {
+        "index": entry,
+        "plots_drawn": [
+            plots.curves({"recall@100": line}, "lists looked into", "share of the exact best 100")
+        ],
+        "table": table(
+            "lists looked into",
+            [Column("recall", "recall@100", share)],
+            {n_probes: {"recall": recall} for n_probes, recall in by_probes.items()},
+            ours=[str(entry["n_probes"])],
+        ),
+    }
+
+
 def distillation(quality: Quality) -> View:
     """The ablation: variants of the student's training; empty where there is none."""
     variants = quality["ablations"].get("distillation")

@@ -173,3 +173,10 @@ def test_sentences_are_parted_by_a_space(page: str) -> None:
     prose = re.sub(r"<(style|svg|pre|code)\b.*?</\1>", "", page, flags=re.DOTALL)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", prose))
     assert not re.findall(r"\w[.;][A-Z]\w*|\w ;", text)
+
+
+def test_index_of_a_large_catalogue_is_drawn_with_its_curve_and_a_flat_one_is_not() -> None:
+    page = render(example())
+    assert 'id="index"' in page
+    assert all(f">{recall}" in page for recall in ("87.1", "94.9", "98.1", "99.3"))
+    assert 'id="index"' not in render(example() | {"index": {"kind": "flat"}})

@@ -42,7 +42,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 # A fixed uid: volumes keep their owner between the two images and between their versions.
 RUN groupadd --gid 10001 stillroom \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin stillroom \
-    && install --directory --owner 10001 --group 10001 /store
+    && install --directory --owner 10001 --group 10001 /store /spool
 WORKDIR /app
 STOPSIGNAL SIGTERM
 
@@ -52,6 +52,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm 
 COPY --from=training-builder /opt/venv /opt/venv
 COPY --from=code /build/models models
 COPY training training
+# The monitor and the export of the log run beside the service, with what training has.
+COPY service service
 COPY deploy/fill-store.sh .
 USER 10001:10001
 CMD ["python", "-m", "training", "--help"]

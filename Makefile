@@ -2,7 +2,7 @@
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
 # RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
-# EVALUATE_ARGS (for report with DATA),
+# EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events and drill-alerts), EVALUATE_ARGS (for report with DATA),
 # DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
 # STILLROOM_* in the environment reach the service unchanged.
 
@@ -20,6 +20,10 @@ EVALUATE_ARGS ?=
 WARM_ARGS ?=
 LOAD_ARGS ?=
 BENCH_ARGS ?=
+EVENTS ?= data/events
+EXPORT_ARGS ?=
+DRILL_ARGS ?=
+PROMOTION_ARGS ?=
 TEST_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 # At once, since STILLROOM_STORE is set from it below.
@@ -30,7 +34,7 @@ endif
 export OMP_NUM_THREADS ?= 2
 export OMP_WAIT_POLICY ?= passive
 export ORT_DISABLE_TELEMETRY ?= 1
-up serve warm load: export STILLROOM_STORE = $(STORE)
+up serve warm load export-events: export STILLROOM_STORE = $(STORE)
 
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -38,7 +42,7 @@ RUN_ENV := $(VENV)/.installed-training
 FULL_ENV := $(VENV)/.installed-everything
 say = @printf '\033[1m%s\033[0m\n' $(1)
 
-.PHONY: help up test check train report serve warm load bench compose-test openapi clean
+.PHONY: help up test check train retrain report serve warm load bench export-events drill-events drill-promotion drill-alerts compose-test openapi clean
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
@@ -72,11 +76,18 @@ train: $(RUN_ENV) ## Train on DATA=file-or-folder, write a bundle and promote it
 	$(call say,'train: $(DATA) -> $(STORE); figures under runs/latest')
 	@$(PY) -m training train '$(DATA)' --store '$(STORE)' $(TRAIN_ARGS)
 
+retrain: $(RUN_ENV) ## Train on DATA and the exported EVENTS, compare with the current bundle, promote if not worse
+	@if [ -z '$(DATA)' ]; then \
+		echo 'error: say what the history is: make retrain DATA=path/to/events.csv (EVENTS=data/events is added)' >&2; exit 2; fi
+	$(call say,'retrain: $(DATA) and $(EVENTS) -> $(STORE); the comparison is in runs/latest/promotion.json')
+	@$(PY) -m training retrain '$(DATA)' --events '$(EVENTS)' --store '$(STORE)' $(TRAIN_ARGS)
+
 report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take the latest run, and write reports/
 	@if [ -n '$(DATA)' ]; then \
 		printf '\033[1m%s\033[0m\n' 'report: measuring on $(DATA); an hour at most on two cores, minutes with EVALUATE_ARGS=--quick'; \
 		$(PY) -m training evaluate '$(DATA)' $(EVALUATE_ARGS); fi
 	$(call say,'report: $(RUN_FOLDER) -> reports/')
+	@$(PY) -m training simulate-experiments --out reports
 	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
 serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variables
@@ -96,6 +107,23 @@ load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its o
 bench: $(FULL_ENV) ## Speed and scale beside an echo and other stacks; half an hour, BENCH_ARGS=--quick; reports/bench.json
 	$(call say,'bench: keeps bundles in data/bench and peers in .venv-peers; result in reports/bench.json and bench.html')
 	@$(PY) -m loadtest.bench $(BENCH_ARGS)
+
+export-events: $(RUN_ENV) ## The live log to Parquet under EVENTS (data/events), each event once; DATA= of train reads it
+	@$(PY) -m service.log.export --out '$(EVENTS)' $(EXPORT_ARGS)
+
+drill-events: $(FULL_ENV) ## Kill Redis, workers and the service under events; none may be lost; writes reports/events.json
+	$(call say,'drill-events: a minute of 500 events a second; result in reports/events.json')
+	@$(PY) -m loadtest.events --store '$(STORE)' $(DRILL_ARGS)
+
+drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmanager; Slack, email and SMS; reports/alerts.json
+	@mkdir -p reports
+	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/alerts-people.txt
+	$(call say,'drill-alerts: Debian packages prometheus and prometheus-alertmanager; result in reports/alerts.json')
+	@$(PY) -m loadtest.alerts --store '$(STORE)' --people reports/alerts-people.txt $(DRILL_ARGS)
+
+drill-promotion: $(FULL_ENV) ## Promote, refuse and roll back bundles under load; writes reports/promotion.json
+	$(call say,'drill-promotion: ten promotions at 200 requests a second; keeps bundles in data/promotion')
+	@$(PY) -m loadtest.promotion $(PROMOTION_ARGS)
 
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py

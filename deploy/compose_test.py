@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from time import monotonic, sleep
@@ -70,7 +71,7 @@ class Compose:
     """The compose project of this test, under ports that are free on this machine."""
 
     def __init__(self) -> None:
-        self.service_port, self.prometheus_port = free_ports(2)
+        self.service_port, self.prometheus_port, self.alertmanager_port, self.grafana_port = free_ports(4)
         self._command = [*compose_command(), "-p", PROJECT, "-f", str(ROOT / "docker-compose.yml")]
         self._environment = {
             "DOCKER_BUILDKIT": "1",
@@ -78,6 +79,8 @@ class Compose:
             **os.environ,
             "SERVICE_PORT": str(self.service_port),
             "PROMETHEUS_PORT": str(self.prometheus_port),
+            "ALERTMANAGER_PORT": str(self.alertmanager_port),
+            "GRAFANA_PORT": str(self.grafana_port),
         }
 
     def run(self, *words: str, timeout: float = WAIT_SECONDS) -> str:
@@ -120,6 +123,7 @@ def main() -> int:
                 check_lockdown,
                 check_answers,
                 check_prometheus,
+                check_alerting,
                 check_without_redis,
             ):
                 check(compose, findings)
@@ -201,15 +205,38 @@ def check_answers(compose: Compose, findings: Findings) -> None:
 
 
 def check_prometheus(compose: Compose, findings: Findings) -> None:
-    """Prometheus reads the service's metrics."""
-    targets = f"http://127.0.0.1:{compose.prometheus_port}/api/v1/targets?state=active"
+    """Prometheus reads the service and the monitor, and has its rules."""
+    api = f"http://127.0.0.1:{compose.prometheus_port}/api/v1"
 
-    def healths() -> list[str]:
-        active = ask(targets)[1].get("data", {}).get("activeTargets", [])
-        return [target["health"] for target in active if target["labels"]["job"] == "stillroom"]
+    def healths(job: str) -> list[str]:
+        active = ask(f"{api}/targets?state=active")[1].get("data", {}).get("activeTargets", [])
+        return [target["health"] for target in active if target["labels"]["job"] == job]
 
-    is_up = wait_for(lambda: healths() == ["up"])
-    findings.add("Prometheus has the service as a target that is up", is_up, healths())
+    def is_up(job: str) -> bool:
+        return healths(job) == ["up"]
+
+    for job, name in (("stillroom", "the service"), ("stillroom-monitor", "the monitor")):
+        came_up = wait_for(partial(is_up, job))
+        findings.add(f"Prometheus has {name} as a target that is up", came_up, healths(job))
+    groups = ask(f"{api}/rules?type=alert")[1].get("data", {}).get("groups", [])
+    n_rules = sum(len(group["rules"]) for group in groups)
+    findings.add("Prometheus has the alert rules", n_rules > 0, f"{n_rules} rules")
+    listed = ask(f"{api}/alertmanagers")[1].get("data", {}).get("activeAlertmanagers", [])
+    findings.add("Prometheus tells Alertmanager", len(listed) == 1, [known["url"] for known in listed])
+
+
+def check_alerting(compose: Compose, findings: Findings) -> None:
+    """Alertmanager took its configuration, and Grafana its dashboard."""
+
+    def is_found(address: str) -> bool:
+        return ask(address)[0] == 200
+
+    for name, port, path in (
+        ("Alertmanager is there", compose.alertmanager_port, "/api/v2/status"),
+        ("Grafana has the dashboard", compose.grafana_port, "/api/dashboards/uid/stillroom"),
+    ):
+        address = f"http://127.0.0.1:{port}{path}"
+        findings.add(name, wait_for(partial(is_found, address)), address)
 
 
 def check_without_redis(compose: Compose, findings: Findings) -> None:

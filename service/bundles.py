@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from models.bundle import read_bundle
@@ -33,6 +35,7 @@ class BundleHolder:
         self._held: dict[str, ServingBundle] = {}
         self._previous: ServingBundle | None = None
         """What was in service before, kept loaded so that a roll back is one assignment."""
+        self._prepared: ServingBundle | None = None
         self._refused: str | None = None
         self._following = asyncio.Lock()
 
@@ -49,11 +52,25 @@ class BundleHolder:
 
     def holding(self, version: str) -> ServingBundle | None:
         """A version that is loaded, "current" among them; None for any other."""
-        if version == CURRENT or (self._serving is not None and self._serving.version == version):
+        if version == CURRENT:
             return self._serving
-        if self._previous is not None and self._previous.version == version:
-            return self._previous
+        for loaded in (self._serving, self._previous, self._prepared):
+            if loaded is not None and loaded.version == version:
+                return loaded
         return self._held.get(version)
+
+    @asynccontextmanager
+    async def prepared(self, version: str) -> AsyncIterator[None]:
+        """Have a version loaded and verified inside, so that to promote it is one assignment, and a bad one is never
+        current. Raises BundleRefused.
+        """
+        async with self._following:
+            if self.holding(version) is None:
+                self._prepared = await asyncio.to_thread(self._load_beside, version)
+        try:
+            yield
+        finally:
+            self._prepared = None
 
     async def hold(self, versions: frozenset[str]) -> None:
         """Keep these in service beside the current one, and no others any more.
@@ -88,7 +105,9 @@ class BundleHolder:
             except (StillroomError, OSError, ValueError) as error:
                 self._refuse(error)
             else:
+                retired = [self._previous]
                 self._swap(loaded)
+                await asyncio.to_thread(retired.clear)  # 14 ms for a large one, which nobody is to wait for
 
     def _load(self, version: str) -> ServingBundle:
         try:
@@ -100,7 +119,8 @@ class BundleHolder:
     def _load_beside(self, version: str) -> ServingBundle:
         """Everything that can go wrong with a bundle goes wrong here, on a thread beside the requests."""
         try:
-            loaded = ServingBundle(read_bundle(self._registry.path(version)))
+            is_gentle = self._serving is not None
+            loaded = ServingBundle(read_bundle(self._registry.path(version), is_gentle=is_gentle))
             loaded.replay_golden()
             loaded.warm_up(self._max_batch)
         except Exception as error:

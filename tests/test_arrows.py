@@ -16,8 +16,12 @@ ROOMS = {"service", "models", "training", "loadtest"}
 FORBIDDEN = {
     "models": {*HEAVY, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
     "service": {*HEAVY, "training", "loadtest", "locust"},
+    # A command of its own beside the service, which never loads it.
+    "service/log/export": {*HEAVY - {"pyarrow"}, "training", "loadtest", "locust"},
     "training": {"service", "loadtest", "fastapi", "redis", "locust"},
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
+    # It reads what was exported.
+    "loadtest/events": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
     # They serve the bundle's own student on other stacks, each in an environment of its own.
     "loadtest/peers": {"torch", "service", "training", "locust"},
 }

@@ -23,6 +23,7 @@ from service.admin.schemas import (
     StoppedReply,
     StopRequest,
 )
+from service.bundles import BundleRefused
 from service.errors import ChangeRefused, NothingToServe, TargetUnknown
 from service.experiments.report import ExperimentReport, read_command, read_report
 from service.experiments.stopped import EVERY_ARM, Stop, resume_command, stop_command, stopped_arms
@@ -64,11 +65,16 @@ class Actions:
         async with self._audit.change(key, "promote", version, request_id), self._store_turn:
             if version not in await asyncio.to_thread(self._registry.versions):
                 raise TargetUnknown(f"there is no bundle {version!r}; GET /admin/bundles lists them")
-            await self._in_store(self._registry.promote, version)
-            await self._parts.bundles.follow()
+            try:
+                async with self._parts.bundles.prepared(version):
+                    await self._in_store(self._registry.promote, version, True)
+                    await self._parts.bundles.follow()
+            except BundleRefused as error:
+                raise ChangeRefused(str(error)) from error
             if self._in_service() != version:
-                await self._in_store(self._registry.roll_back)
-                raise ChangeRefused(f"bundle {version} does not answer as recorded; the log has the cause")
+                raise ChangeRefused(
+                    f"{version} was promoted, and at once another; GET /admin/bundles tells which"
+                )
         return PromotedReply(version, replaced, _milliseconds(started_at))
 
     async def roll_back(self, key: str, request_id: str) -> PromotedReply:

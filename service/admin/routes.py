@@ -70,7 +70,7 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
             request, ResumeRequest, lambda asked, key, id: actions.resume(name, asked, key, id)
         )
 
-    @app.delete("/people/{user_id}")
+    @app.delete("/people/{user_id:path}")
     async def erase(request: Request, user_id: str) -> Response:
         return await guard.answer(request, lambda key, id: actions.erase(_checked(user_id), key, id))
 

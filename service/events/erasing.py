@@ -74,7 +74,6 @@ class Eraser:
         self._one_at_a_time = asyncio.Lock()
         self._told_ms: dict[str, int] = {}
         self._incarnation = ""
-        self._is_known_to_people = False
 
     async def erase(self, user_id: str) -> ErasureReply:
         """Forget a person. Raises SpoolUnavailable, and then nothing was erased."""
@@ -102,28 +101,18 @@ class Eraser:
                 return
             if look.incarnation != self._incarnation:
                 self._told_ms.clear()
-                self._is_known_to_people = False
             for record in look.erasures:
                 await self._follow_told(record)
             for user_id, moment in list(self._erased.by_user_id.items()):
                 if self._told_ms.get(user_id, -1) < moment:
                     await self._in_redis(ErasureRecord(secrets.token_hex(16), user_id, moment))
-            if not self._is_known_to_people:
-                await self._renew_tombstones()
-            self._incarnation, self._is_known_to_people = look.incarnation, True
+            self._incarnation = look.incarnation
 
     async def _follow_told(self, record: ErasureRecord) -> None:
         self._told_ms[record.user_id] = max(record.received_ms, self._told_ms.get(record.user_id, 0))
         if self._erased.add(record):
             await self._thread.run(partial(self._file.append, record))
             await self._here(record)
-
-    async def _renew_tombstones(self) -> None:
-        """Those that Redis let go of in the meantime: without them the bundle would be asked again."""
-        assert self._redis is not None
-        for user_id in list(self._erased.by_user_id):
-            if await self._redis[1].read(user_id) is None:
-                await self._people.erase(user_id)
 
     async def _follow_file(self) -> None:
         for record in await self._thread.run(self._file.follow):
@@ -140,7 +129,7 @@ class Eraser:
             "last_good": int(self._last_good.forget(user_id)),
             "spool": await self._thread.run(partial(self._spool.erase, user_id, record.received_ms)),
         }
-        self._memory.forget(user_id)
+        self._people.mark_erased(user_id)
         if self._redis is None:
             await self._people.erase(user_id)
         return removed

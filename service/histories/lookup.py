@@ -116,12 +116,16 @@ class People:
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
+    def mark_erased(self, user_id: str) -> None:
+        """What bundles know of a person does not count any more, also while Redis cannot say so."""
+        self._erased.add(user_id)
+        self._memory.forget(user_id)
+
     async def erase(self, user_id: str) -> None:
         """Forget a person, here, in Redis and as far as any bundle knows them. Raises RedisUnavailable, and then only
         this process has.
         """
-        self._erased.add(user_id)
-        self._memory.forget(user_id)
+        self.mark_erased(user_id)
         tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True))
         for _ in range(MAX_ATTEMPTS if self._redis is not None else 0):
             assert self._redis is not None

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.settings import PREFIX, Settings
-
-ROOT = Path(__file__).parents[2]
-
-
-def read_yaml(name: str) -> dict[str, Any]:
-    """Read with the PyYAML that schemathesis brings."""
-    content: dict[str, Any] = import_module("yaml").safe_load((ROOT / name).read_text())
-    return content
-
+from tests.support.repository import ROOT, read_yaml
 
 COMPOSE = read_yaml("docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -32,7 +22,7 @@ def stage(name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("name", ["service", "trainer", "redis"])
+@pytest.mark.parametrize("name", ["service", "trainer", "redis", "monitor", "alertmanager", "grafana"])
 def test_containers_are_locked_down(name: str) -> None:
     container = SERVICES[name]
     assert container["read_only"] is True
@@ -65,7 +55,7 @@ def test_service_waits_for_redis_and_a_full_store() -> None:
 
 def test_service_reads_the_store_that_the_trainer_fills() -> None:
     assert SERVICES["trainer"]["volumes"] == ["store:/store"]
-    assert SERVICES["service"]["volumes"] == ["store:/store:ro"]
+    assert SERVICES["service"]["volumes"] == ["store:/store:ro", "spool:/spool"]
     assert SERVICES["service"]["environment"]["STILLROOM_STORE"] == "/store"
     assert "/store" in SERVICES["trainer"]["command"]
 
@@ -73,14 +63,39 @@ def test_service_reads_the_store_that_the_trainer_fills() -> None:
 def test_every_variable_of_the_service_is_a_setting() -> None:
     settings = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     assert set(SERVICES["service"]["environment"]) <= settings
+    assert {name for name in SERVICES["monitor"]["environment"] if name.startswith(PREFIX)} <= settings
     assert set(re.findall(rf"\b{PREFIX}\w+(?==)", DOCKERFILE)) <= settings
 
 
-def test_prometheus_reads_the_service_where_it_listens() -> None:
-    port = SERVICES["service"]["environment"]["STILLROOM_PORT"]
+def targets(job: str) -> list[str]:
+    """Where Prometheus looks for a job."""
     jobs = read_yaml("deploy/prometheus/prometheus.yml")["scrape_configs"]
-    [stillroom] = [job for job in jobs if job["job_name"] == "stillroom"]
-    assert stillroom["static_configs"] == [{"targets": [f"service:{port}"]}]
+    [found] = [described for described in jobs if described["job_name"] == job]
+    return [target for group in found["static_configs"] for target in group["targets"]]
+
+
+def test_prometheus_reads_service_and_monitor_where_they_listen() -> None:
+    port = SERVICES["service"]["environment"]["STILLROOM_PORT"]
+    assert targets("stillroom") == [f"service:{port}"]
+    port = SERVICES["monitor"]["environment"]["STILLROOM_MONITOR_PORT"]
+    assert targets("stillroom-monitor") == [f"monitor:{port}"]
+
+
+def test_monitor_sees_the_redis_and_the_store_of_the_service() -> None:
+    monitor, service = SERVICES["monitor"], SERVICES["service"]
+    assert monitor["environment"]["STILLROOM_REDIS_URL"] == service["environment"]["STILLROOM_REDIS_URL"]
+    assert "store:/store:ro" in monitor["volumes"]
+
+
+def test_prometheus_gets_its_rules_and_alertmanager_its_messages() -> None:
+    assert "./deploy/prometheus:/etc/prometheus:ro" in SERVICES["prometheus"]["volumes"]
+    assert "./deploy/alertmanager:/etc/alertmanager:ro" in SERVICES["alertmanager"]["volumes"]
+
+
+def test_prometheus_tells_alertmanager_where_it_listens() -> None:
+    [told] = read_yaml("deploy/prometheus/prometheus.yml")["alerting"]["alertmanagers"]
+    [listens] = [word for word in SERVICES["alertmanager"]["command"] if "web.listen-address" in word]
+    assert told["static_configs"] == [{"targets": [f"alertmanager:{listens.rpartition(':')[2]}"]}]
 
 
 def test_dockerfile_needs_no_registry_for_its_syntax() -> None:

@@ -29,7 +29,7 @@ from training.progress import Stages
 from training.scale.ids import numbered_ids
 from training.scale.neighbours import invent_neighbours
 from training.scale.people import ScalePeople, hold_back, invent_people
-from training.scale.reference import reference_histograms
+from training.scale.reference import invent_reference
 from training.scale.shop import ScaleCatalogue, ScaleSettings, invent_catalogue
 from training.scale.student import encode_texts, invent_member_shares, invent_tower, student_files
 from training.scale.vectors import invent_vectors
@@ -69,9 +69,11 @@ def invent_contents(settings: ScaleSettings, folder: Path, stages: Stages) -> Bu
         catalogue = invent_catalogue(settings, N_TEXTS)
         vectors = invent_vectors(catalogue.invented, settings, TOWER.n_factors)
     with stages.stage("neighbours", "Inventing who goes with whom") as progress:
-        cooccurrence = invent_neighbours(catalogue, settings, TOWER.n_neighbours, folder, progress)
+        cooccurrence = invent_neighbours(
+            catalogue, settings.of_the_student, TOWER.n_neighbours, folder, progress
+        )
     with stages.stage("student", "Setting up the student"):
-        tower = invent_tower(vectors.level, settings, TOWER)
+        tower = invent_tower(vectors.level, settings.of_the_student, TOWER)
         text_encoder = encode_texts(catalogue, settings, N_TEXT_COMPONENTS)
         student = student_files(
             tower, vectors.in_order(catalogue.rows), cooccurrence, catalogue, text_encoder
@@ -106,14 +108,15 @@ def _contents(
     running = Student(student)
     shares = invent_member_shares(EARNING, settings.n_items, TOWER.n_factors, settings)
     texts = [catalogue.texts[row] for row in _spread(len(catalogue.texts), N_GOLDEN_TEXTS)]
+    items = catalogue.items(people.popularity)
     return BundleContents(
-        items=catalogue.items(people.popularity),
+        items=items,
         people=ColdHistories(numbered_ids("u", 8, np.arange(settings.n_people)), people.histories),
         student=student,
         member_shares=shares,
         text_encoder=text_encoder,
         golden=record_golden(running, text_encoder, _golden_histories(people.histories), texts),
-        reference=reference_histograms(running, people),
+        reference=invent_reference(running, items, people, settings.seed % 2**31),
         student_entry=StudentEntry(
             "int8", TOWER.n_factors, MAX_EVENTS, REASON, {}, SharesEntry(shares.members, {}, 0.0), index
         ),

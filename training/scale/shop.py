@@ -38,17 +38,26 @@ BOUNDS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class ScaleSettings:
-    """The size of a shop. Equal settings make equal bundles. Raises `SettingsInvalid` beyond `BOUNDS`."""
+    """The size of a shop. Equal settings make equal bundles. Raises `SettingsInvalid` beyond `BOUNDS`.
+
+    student_seed: for another student of the very same shop; None takes the shop's.
+    """
 
     n_items: int
     n_people: int
     seed: int = 0
+    student_seed: int | None = None
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in BOUNDS.items():
             value = getattr(self, name)
             if not lowest <= value <= highest:
                 raise SettingsInvalid(f"{name} is {value:,}; it must be between {lowest:,} and {highest:,}.")
+
+    @property
+    def of_the_student(self) -> ScaleSettings:
+        """These, with the student's seed."""
+        return self if self.student_seed is None else replace(self, seed=self.student_seed)
 
     @property
     def generator(self) -> GeneratorSettings:
@@ -62,7 +71,7 @@ class ScaleSettings:
 
     def as_values(self) -> dict[str, Any]:
         """For the manifest."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ class Export:
             self._state.set_note("events_cursor", last_id)
 
     def _take_segments(self, segments: Sequence[ReadSegment]) -> None:
+        if not segments:
+            return
         with self._state.transaction():
             self._take_events([event for segment in segments for event in segment.events])
             for segment in segments:
@@ -194,11 +196,12 @@ class Export:
                 held = latest.get(record.user_id)
                 if held is None or held.received_ms < record.received_ms:
                     latest[record.user_id] = record
-        with self._state.transaction():
-            for record in latest.values():
-                self._state.add_erasure(record.user_id, record.received_ms)
-            self._stage(list(latest.values()))
-        self.done.parts += self._parts.publish()
+        if latest:
+            with self._state.transaction():
+                for record in latest.values():
+                    self._state.add_erasure(record.user_id, record.received_ms)
+                self._stage(list(latest.values()))
+            self.done.parts += self._parts.publish()
         waiting = self._state.erasures(only_new=True)
         if waiting:
             self.done.erased_rows += self._parts.erase(waiting)

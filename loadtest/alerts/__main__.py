@@ -1,0 +1,40 @@
+"""Makes faults and waits for Slack, email and SMS. Exits 0 if all were told, 1 if not, 2 if nothing was shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.alerts.drill import Plan, run
+from loadtest.errors import LoadTestError
+from loadtest.people import read_ids
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+
+@app.command(help=__doc__)
+def main(
+    store: Annotated[Path, typer.Option(help="Folder of bundles; its current one is served.")],
+    people: Annotated[str, typer.Option(help="File of user ids, one a line, or 'user-{}:500'.")],
+    speed_up: Annotated[float, typer.Option(min=1, help="What every duration is divided by.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 40.0,
+    out: Annotated[Path, typer.Option(help="The report; logs go beside it.")] = Path("reports/alerts.json"),
+) -> None:
+    """Run, report, decide."""
+    plan = Plan(store.resolve(), read_ids(people), speed_up=speed_up, rate=rate)
+    report = run(plan, out.parent, typer.echo)
+    out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    typer.echo(f"drill-alerts: {'met' if report['met'] else 'NOT met'}; all of it in {out}")
+    raise typer.Exit(0 if report["met"] else 1)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except LoadTestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

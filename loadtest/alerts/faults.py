@@ -1,0 +1,88 @@
+"""What is done to the service on purpose, which alert has to speak of it, and how it is repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.alerts.replay import as_it_was, of_another_season
+from loadtest.alerts.servers import SlowLine, run_python
+from loadtest.alerts.traffic import Traffic
+from loadtest.servers import Redis
+
+CRITICAL = ("slack", "email", "sms")
+WARNING = ("slack", "email")
+SLOW_SECONDS = 0.08
+"""What each answer of a slow Redis takes: more than an answer's budget of 50 ms, less than its patience here."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """ways: those that the alert has to come by."""
+
+    name: str
+    how: str
+    alert: str
+    ways: tuple[str, ...]
+    inject: Callable[[], object]
+    repair: Callable[[], object]
+
+
+def slowness(line: SlowLine) -> Fault:
+    """Redis answers, but late."""
+
+    def delay(seconds: float) -> None:
+        line.delay_seconds = seconds
+
+    return Fault(
+        name="slowness",
+        how=f"each answer of Redis is held back for {1000 * SLOW_SECONDS:.0f} ms",
+        alert="StillroomLatencyAboveBudget",
+        ways=CRITICAL,
+        inject=lambda: delay(SLOW_SECONDS),
+        repair=lambda: delay(0.0),
+    )
+
+
+def redis_away(redis: Redis) -> Fault:
+    """Redis is killed, and started again empty."""
+    return Fault(
+        name="Redis away",
+        how="Redis is killed",
+        alert="StillroomRedisAway",
+        ways=CRITICAL,
+        inject=redis.kill,
+        repair=redis.start,
+    )
+
+
+def drift(traffic: Traffic) -> Fault:
+    """People come for another season's items, and are strangers."""
+
+    def inject() -> None:
+        traffic.disguise = of_another_season
+
+    def repair() -> None:
+        traffic.disguise = as_it_was
+
+    return Fault(
+        name="drift",
+        how="half of the events are purchases of unknown items, and nobody has more than one event of history",
+        alert="StillroomDrift",
+        ways=WARNING,
+        inject=inject,
+        repair=repair,
+    )
+
+
+def disagreement(store: Path) -> Fault:
+    """A bundle whose student was damaged is promoted, and rolled back."""
+    return Fault(
+        name="disagreement",
+        how="a bundle is promoted whose student reads every item of a history as another one",
+        alert="StillroomStudentDisagrees",
+        ways=CRITICAL,
+        inject=lambda: run_python("-m", "loadtest.alerts.damage", str(store)),
+        repair=lambda: run_python("-m", "models", "rollback", "--store", str(store)),
+    )

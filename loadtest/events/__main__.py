@@ -1,0 +1,53 @@
+"""Kill Redis, workers and the whole service under events; every accepted one must be exported exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from random import randrange
+from typing import Annotated
+
+import typer
+
+from loadtest.errors import LoadTestError
+from loadtest.events.plan import Plan
+from loadtest.events.run import Drill, report, write_report
+from loadtest.events.servers import DrilledService, DurableRedis
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+
+@app.command(help=__doc__)
+def main(
+    store: Annotated[Path, typer.Option(help="Folder of bundles, one of them promoted.")],
+    seconds: Annotated[float, typer.Option(min=5, help="How long events are sent.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=10, help="Events a second.")] = 500.0,
+    seed: Annotated[int | None, typer.Option(help="Of what is sent and broken; left out, a new one.")] = None,
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/events.json"),
+) -> None:
+    """Run, report, decide."""
+    plan = Plan(randrange(10**6) if seed is None else seed, seconds, rate)
+    typer.echo(f"drill-events: seed {plan.seed}, {rate:g} events a second for {seconds:g} s")
+    with tempfile.TemporaryDirectory(prefix="stillroom-drill-") as name:
+        folder = Path(name)
+        with (
+            DurableRedis(folder / "redis", folder / "redis.log") as redis,
+            DrilledService(store.resolve(), folder / "spool", redis.url, folder / "service.log") as service,
+        ):
+            drill = Drill(plan, redis, service, folder / "export")
+            sent = asyncio.run(drill.run())
+        found = report(plan, sent, drill.out, drill.happened)
+    write_report(found, out)
+    figures = ", ".join(f"{name} {found[name]:,}" for name in ("accepted", "exported", "lost", "duplicated"))
+    typer.echo(f"drill-events: {figures}; all of it in {out}")
+    sys.exit(0 if found["met"] else 1)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except LoadTestError as error:
+        typer.echo(f"drill-events: {error}", err=True)
+        sys.exit(2)

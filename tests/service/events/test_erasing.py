@@ -1,0 +1,138 @@
+"""A person is forgotten: in memory, histories, spool, log and export, and on every replica."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord
+from service.tiers import LastGoodAnswers
+from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
+from tests.support.events import body, did, streamed
+from tests.support.ports import eventually
+from tests.support.redis import RedisServer
+from tests.support.service import Running, running
+
+KEY = "a key of sixteen characters or more"
+POPULAR = ["item-0", "item-1", "item-2"]
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> str:
+    """A file with one operator's key."""
+    file = tmp_path / "keys"
+    file.write_text(f"operator:{KEY}\n")
+    return str(file)
+
+
+async def erase(service: Running, user_id: str) -> dict[str, Any]:
+    """DELETE /people/{user_id}; the decoded answer, which must be a 200."""
+    response = await service.client.delete(f"/people/{user_id}", headers={"authorization": f"Bearer {KEY}"})
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def is_recommended(service: Running, wanted: list[str], **asked: Any) -> bool:
+    """Whether that is the next answer."""
+    return await recommended(service, **asked) == wanted
+
+
+async def spooled_bytes(store: Path) -> bytes:
+    """All that lies in the spool's segments."""
+    return b"".join(path.read_bytes() for path in (store.parent / "spool").glob("worker-*/*"))
+
+
+async def test_erased_person_is_gone_from_everywhere_and_it_is_shown(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        sent = body("a", did("purchase", "item-13"), did("view", "item-2"), did("view", "item-3", "user-2"))
+        await post(one, sent)
+        for service in (one, other):
+            assert await recommended(service, user_id="user-1") != POPULAR
+        await eventually(partial(has_streamed, redis_server, 3))
+        await eventually(partial(has_exposed, redis_server, ["user-1", "user-1"]))
+        answer = await erase(one, "user-1")
+        assert answer["pending"] == []
+        in_redis = {"histories": 1, "events": 2, "exposures": 2}
+        assert answer["removed"] == {"memory": 1, "last_good": 1, "spool": 2, **in_redis}
+        assert await has_exposed(redis_server, [])
+        version = one.parts.bundles.serving().version
+        for service in (one, other):
+            last_good = service.parts.events.eraser._last_good
+            await eventually(partial(is_none_left, last_good, "user-1", version))
+        assert [event.user_id for event in await streamed(redis_server.url)] == ["user-2"]
+        assert b"user-1" not in await spooled_bytes(store)
+        for service in (one, other):
+            assert await recommended(service, user_id="user-1") == POPULAR
+        assert (await post(other, sent))["replayed"] is True  # the key counts on, and nothing comes back
+        assert await recommended(other, user_id="user-1") == POPULAR
+        await post(one, body("b", did("view", "item-2")))  # who comes again is somebody new
+        assert await recommended(other, user_id="user-1") == ["item-6", "item-10", "item-14"]
+        await eventually(partial(has_streamed, redis_server, 2))
+
+
+async def is_none_left(last_good: LastGoodAnswers, user_id: str, version: str) -> bool:
+    """Whether no answer of a person is kept for a bad moment."""
+    return last_good.find(user_id, version) is None
+
+
+async def has_exposed(redis: RedisServer, user_ids: list[str]) -> bool:
+    """Whether these people's exposures stand in the stream, one a time."""
+    client: Redis = Redis.from_url(redis.url)
+    entries: Any = await client.xrange(EXPOSURES_STREAM)
+    await client.aclose()
+    records = [msgspec.msgpack.decode(fields[RECORD_FIELD], type=ExposureRecord) for _, fields in entries]
+    return [record.user_id for record in records] == user_ids
+
+
+async def test_erasure_while_redis_is_away_is_carried_out_once_it_is_back(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        await post(one, body("a", did("purchase", "item-13")))
+        await eventually(partial(has_streamed, redis_server, 1))
+        redis_server.kill()
+        answer = await erase(one, "user-1")
+        assert answer["pending"] == ["histories", "events", "exposures"]
+        assert answer["removed"]["spool"] == 1
+        assert await recommended(one, user_id="user-1") == POPULAR
+        redis_server.start()
+        await eventually(partial(is_recommended, other, POPULAR, user_id="user-1"))
+        await eventually(partial(has_streamed, redis_server, 0))
+
+
+async def test_erasure_outlives_the_service_and_reaches_other_workers_without_redis(
+    store: Path, keys_file: str
+) -> None:
+    async with running(store, admin_keys_file=keys_file) as one, running(store) as other:
+        assert await recommended(one, user_id="user-1") == RIGHT
+        assert (await erase(one, "user-1"))["removed"] == {"memory": 1, "last_good": 1, "spool": 0}
+        await eventually(partial(is_recommended, other, POPULAR, user_id="user-1"))
+    async with running(store) as again:
+        await eventually(partial(is_recommended, again, POPULAR, user_id="user-1"))
+
+
+async def test_erasure_survives_a_redis_that_lost_its_tombstone(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await erase(one, "user-1")
+    redis_server.kill()
+    redis_server.start()
+    async with running(store, **shared(redis_server)) as another:
+        await eventually(partial(is_recommended, another, POPULAR, user_id="user-1"))
+
+
+async def test_nobody_is_erased_without_a_key(service: Running, keys_file: str) -> None:
+    response = await service.client.delete("/people/user-1")
+    assert response.status_code in (401, 404, 503)
+    assert await recommended(service, user_id="user-1") == RIGHT

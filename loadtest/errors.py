@@ -5,7 +5,8 @@ LoadTestError               the person who started the test can mend it; the mes
 ├── PortTaken               something else listens where a server was to be started
 ├── ServerMissing           a program that the test starts is not installed
 ├── ServerFailed            a server that the test started went away or never became ready
-└── GeneratorFailed         Locust ended without having measured anything
+├── GeneratorFailed         Locust ended without having measured anything
+└── FaultUnknown            a drill was asked for a fault that it cannot make
 """
 
 
@@ -31,3 +32,7 @@ class ServerFailed(LoadTestError):
 
 class GeneratorFailed(LoadTestError):
     """The load generator did not run to its end."""
+
+
+class FaultUnknown(LoadTestError):
+    """A drill has no such fault."""

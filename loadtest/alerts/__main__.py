@@ -9,23 +9,24 @@ from typing import Annotated
 
 import typer
 
-from loadtest.alerts.drill import Plan, run
+from loadtest.alerts.drill import run
+from loadtest.alerts.stage import Plan
 from loadtest.errors import LoadTestError
-from loadtest.people import read_ids
 
 app = typer.Typer(help=__doc__, add_completion=False)
 
 
 @app.command(help=__doc__)
 def main(
-    store: Annotated[Path, typer.Option(help="Folder of bundles; its current one is served.")],
-    people: Annotated[str, typer.Option(help="File of user ids, one a line, or 'user-{}:500'.")],
+    store: Annotated[Path, typer.Option(help="Folder of bundles; its current one is served, from a copy.")],
+    shop: Annotated[Path, typer.Option(help="The generated shop that it was trained on.")],
+    fault: Annotated[list[str] | None, typer.Option(help="Make this one only; may be given twice.")] = None,
     speed_up: Annotated[float, typer.Option(min=1, help="What every duration is divided by.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=1, help="Questions a second.")] = 50.0,
     out: Annotated[Path, typer.Option(help="The report; logs go beside it.")] = Path("reports/alerts.json"),
 ) -> None:
     """Run, report, decide."""
-    plan = Plan(store.resolve(), read_ids(people), speed_up=speed_up, rate=rate)
+    plan = Plan(store, shop, faults=tuple(fault or ()), speed_up=speed_up, rate=rate)
     report = run(plan, out.parent, typer.echo)
     out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     typer.echo(f"drill-alerts: {'met' if report['met'] else 'NOT met'}; all of it in {out}")

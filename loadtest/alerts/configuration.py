@@ -35,7 +35,7 @@ class Addresses:
     """Where everything is, as "host:port"; slack_url and sms_url are whole."""
 
     service: str
-    monitor: str | None
+    monitor: str
     alertmanager: str
     smtp: str
     slack_url: str
@@ -90,7 +90,7 @@ def write_prometheus(shipped: Path, folder: Path, addresses: Addresses, speed_up
     configuration["alerting"]["alertmanagers"] = [_at(addresses.alertmanager)]
     at = {"stillroom": addresses.service, "stillroom-monitor": addresses.monitor}
     configuration["scrape_configs"] = [
-        {"job_name": job["job_name"], **_scraped(at[job["job_name"]])}
+        {"job_name": job["job_name"], **_at(at[job["job_name"]])}
         for job in configuration["scrape_configs"]
         if job["job_name"] in at
     ]
@@ -130,10 +130,6 @@ def _hurried_route(route: Mapping[str, Any], speed_up: float) -> dict[str, Any]:
 
 def _at(address: str) -> dict[str, Any]:
     return {"static_configs": [{"targets": [address]}]}
-
-
-def _scraped(address: str | None) -> dict[str, Any]:
-    return _at(address) if address is not None else {"static_configs": []}
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> Path:

@@ -10,16 +10,17 @@ own. Only whoever asks the other models finds out.
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from models.bundle import Bundle, BundleContents, read_bundle, write_bundle
+from models.bundle import Bundle, BundleContents, VariantsContents, read_bundle, write_bundle
+from models.files import read_json
 from models.golden import record_golden
 from models.registry import Registry
 from models.student import Student, StudentFiles
+from models.variants import GOLDEN_FILE, VariantsGolden
 
 N_GOLDEN_PEOPLE = 8
 GOLDEN_TEXTS = ("a blue lantern of steel",)
@@ -40,14 +41,27 @@ def contents_of(bundle: Bundle, student: StudentFiles) -> BundleContents:
     running = Student(student, n_threads=1, max_events=bundle.manifest.student.max_events)
     people = bundle.people.histories
     histories = [people[row] for row in range(min(N_GOLDEN_PEOPLE, len(people)))]
-    changed: dict[str, Any] = {
-        "student": student,
-        "student_entry": bundle.manifest.student,
-        "training_entry": bundle.manifest.training,
-        "golden": record_golden(running, bundle.text_encoder, histories, GOLDEN_TEXTS),
-    }
-    kept = {field.name for field in fields(BundleContents)} - set(changed)
-    return BundleContents(**changed, **{name: getattr(bundle, name) for name in kept})
+    return BundleContents(
+        items=bundle.items,
+        people=bundle.people,
+        student=student,
+        member_shares=bundle.member_shares,
+        text_encoder=bundle.text_encoder,
+        golden=record_golden(running, bundle.text_encoder, histories, GOLDEN_TEXTS),
+        reference=bundle.reference,
+        student_entry=bundle.manifest.student,
+        training_entry=bundle.manifest.training,
+        variants=variants_of(bundle),
+    )
+
+
+def variants_of(bundle: Bundle) -> VariantsContents | None:
+    """The ensemble and its members as they are; None in a bundle of the student alone."""
+    entry = bundle.manifest.variants
+    if entry is None:
+        return None
+    golden = read_json(bundle.path / GOLDEN_FILE, VariantsGolden)
+    return VariantsContents(bundle.load_variants(), golden, entry)
 
 
 def main() -> None:

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from loadtest.alerts.configuration import Addresses, Secrets, write_alertmanager, write_prometheus
-from loadtest.alerts.faults import Fault, disagreement, drift, redis_away, slowness
-from loadtest.alerts.messages import SLACK_PATH, SMS_PATH, Inbox, email, slack_and_sms
-from loadtest.alerts.replay import last_steps
-from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus, SlowLine, WatchedService, installed
-from loadtest.alerts.traffic import Traffic
+from loadtest.alerts.faults import Fault
+from loadtest.alerts.messages import Inbox
+from loadtest.alerts.servers import installed
+from loadtest.alerts.stage import Plan, staged
 from loadtest.errors import ServerFailed
-from loadtest.servers import HOST, Redis, free_port
+from loadtest.servers import HOST
 
 SCHEMA_VERSION = 1
-DEPLOY = Path("deploy")
 POLL_SECONDS = 0.2
-SECRETS = Secrets(smtp_password="drill-password", sms_token="drill-token")
-SETTINGS = {
-    # The service has more patience than its budget, so that a slow Redis makes answers slow instead of degraded.
-    "STILLROOM_DEADLINE_MS": "500",
-    "STILLROOM_REDIS_READ_TIMEOUT_MS": "400",
-    "STILLROOM_BUNDLE_POLL_SECONDS": "0.5",
-    # Every answer is scored again, in windows of seconds instead of an hour.
-    "STILLROOM_SAMPLED_SHARE": "1",
-    "STILLROOM_MONITOR_WINDOW_SECONDS": "4",
-    "STILLROOM_MONITOR_MIN_RECORDS": "125",
-    "STILLROOM_MONITOR_MIN_SCORED": "125",
-}
 METHOD = (
     "The real Prometheus and Alertmanager read the shipped rules, routes and messages with every duration divided by "
     "speed_up; no expression, threshold or receiver is otherwise changed, save addresses, secrets and TLS to the "
@@ -44,22 +28,6 @@ METHOD = (
     "server that asks for the password. Seconds count from the fault to the message, and from the repair to the "
     "message that it is resolved."
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to drill. shop: what the current bundle of the store was trained on. rate: questions a second.
-
-    limit_seconds: for each message to come.
-    """
-
-    store: Path
-    shop: Path
-    speed_up: float = 60.0
-    rate: float = 40.0
-    settling_seconds: float = 3.0
-    quiet_seconds: float = 5.0
-    limit_seconds: float = 90.0
 
 
 @dataclass
@@ -78,16 +46,6 @@ class Outcome:
     def met(self) -> bool:
         """All ways told of both."""
         return set(self.fired_seconds) == set(self.resolved_seconds) == set(self.ways)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Everything that runs during a drill."""
-
-    inbox: Inbox
-    traffic: Traffic
-    prometheus_port: int
-    faults: list[Fault]
 
 
 def run(plan: Plan, logs: Path, say: Callable[[str], object]) -> dict[str, Any]:
@@ -148,48 +106,9 @@ def await_message(
         lambda message: (
             (message.way, message.alert, message.status) == (way, fault.alert, status) and message.at >= since
         ),
-        limit_seconds,
+        max(0.0, since + limit_seconds - monotonic()),
     )
     return None if found is None else (round(found.at - since, 2), found.text)
-
-
-@contextmanager
-def staged(plan: Plan, logs: Path) -> Iterator[Stage]:
-    """Start everything, each part listening before the next one needs it. Logs go to the folder."""
-    ports = {
-        name: free_port()
-        for name in ("service", "line", "smtp", "http", "prometheus", "alertmanager", "monitor")
-    }
-    addresses = Addresses(
-        service=f"{HOST}:{ports['service']}",
-        monitor=f"{HOST}:{ports['monitor']}",
-        alertmanager=f"{HOST}:{ports['alertmanager']}",
-        smtp=f"{HOST}:{ports['smtp']}",
-        slack_url=f"http://{HOST}:{ports['http']}{SLACK_PATH}",
-        sms_url=f"http://{HOST}:{ports['http']}{SMS_PATH}",
-    )
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="stillroom-drill-")))
-        inbox = Inbox()
-        stack.enter_context(slack_and_sms(inbox, ports["http"], SECRETS.sms_token))
-        stack.enter_context(email(inbox, ports["smtp"], SECRETS.smtp_password))
-        redis = stack.enter_context(Redis(free_port(), logs / "alerts-redis.log"))
-        line = SlowLine(ports["line"], redis.port)
-        stack.enter_context(line.open())
-        settings = {**SETTINGS, "STILLROOM_STORE": str(plan.store), "STILLROOM_SPOOL": str(folder / "spool")}
-        service = WatchedService(ports["service"], logs / "alerts-service.log", line.url, settings)
-        stack.enter_context(service)
-        traffic = Traffic(service.port, known_people(plan.user_ids), plan.rate)
-        stack.enter_context(traffic.flowing())
-        routes = write_alertmanager(DEPLOY / "alertmanager", folder / "am", addresses, SECRETS, plan.speed_up)
-        stack.enter_context(
-            Alertmanager(ports["alertmanager"], logs / "alerts-alertmanager.log", routes, folder / "told")
-        )
-        rules = write_prometheus(DEPLOY / "prometheus", folder / "prometheus", addresses, plan.speed_up)
-        stack.enter_context(
-            Prometheus(ports["prometheus"], logs / "alerts-prometheus.log", rules, folder / "measured")
-        )
-        yield Stage(inbox, traffic, ports["prometheus"], [slowness(line), redis_away(redis)])
 
 
 def wait_until_read(prometheus_port: int, limit_seconds: float) -> None:
@@ -209,8 +128,8 @@ def firing(prometheus_port: int) -> list[str]:
 
 def query(prometheus_port: int, expression: str) -> list[Mapping[str, Any]]:
     """What Prometheus says of an expression now."""
-    asked = expression.replace("{", "%7B").replace("}", "%7D").replace('"', "%22").replace(" ", "%20")
-    with urlopen(f"http://{HOST}:{prometheus_port}/api/v1/query?query={asked}", timeout=5) as reply:
+    asked = urlencode({"query": expression})
+    with urlopen(f"http://{HOST}:{prometheus_port}/api/v1/query?{asked}", timeout=5) as reply:
         found: list[Mapping[str, Any]] = json.load(reply)["data"]["result"]
         return found
 

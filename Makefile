@@ -2,7 +2,9 @@
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
 # RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
-# EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events and drill-alerts), EVALUATE_ARGS (for report with DATA),
+# EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events and drill-alerts),
+# PROMOTION_ARGS (for drill-promotion), EVALUATE_ARGS (for report with DATA),
+# EXPERIMENTS_ARGS and MONITORING_ARGS (of the simulations in report),
 # DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
 # STILLROOM_* in the environment reach the service unchanged.
 
@@ -17,6 +19,8 @@ DATA ?=
 RUN_FOLDER ?= runs/latest
 TRAIN_ARGS ?=
 EVALUATE_ARGS ?=
+EXPERIMENTS_ARGS ?=
+MONITORING_ARGS ?=
 WARM_ARGS ?=
 LOAD_ARGS ?=
 BENCH_ARGS ?=
@@ -80,14 +84,15 @@ retrain: $(RUN_ENV) ## Train on DATA and the exported EVENTS, compare with the c
 	@if [ -z '$(DATA)' ]; then \
 		echo 'error: say what the history is: make retrain DATA=path/to/events.csv (EVENTS=data/events is added)' >&2; exit 2; fi
 	$(call say,'retrain: $(DATA) and $(EVENTS) -> $(STORE); the comparison is in runs/latest/promotion.json')
-	@$(PY) -m training retrain '$(DATA)' --events '$(EVENTS)' --store '$(STORE)' $(TRAIN_ARGS)
+	@$(PY) -m training retrain '$(DATA)' $(if $(EVENTS),--events '$(EVENTS)') --store '$(STORE)' $(TRAIN_ARGS)
 
 report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take the latest run, and write reports/
 	@if [ -n '$(DATA)' ]; then \
 		printf '\033[1m%s\033[0m\n' 'report: measuring on $(DATA); an hour at most on two cores, minutes with EVALUATE_ARGS=--quick'; \
 		$(PY) -m training evaluate '$(DATA)' $(EVALUATE_ARGS); fi
 	$(call say,'report: $(RUN_FOLDER) -> reports/')
-	@$(PY) -m training simulate-experiments --out reports
+	@$(PY) -m training simulate-experiments --out reports $(EXPERIMENTS_ARGS)
+	@$(PY) -m training simulate-monitoring --out reports $(MONITORING_ARGS)
 	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
 serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variables
@@ -117,9 +122,10 @@ drill-events: $(FULL_ENV) ## Kill Redis, workers and the service under events; n
 
 drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmanager; Slack, email and SMS; reports/alerts.json
 	@mkdir -p reports
-	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/alerts-people.txt
+	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh data/drill/store data/drill data/drill/runs \
+		--people 600 --items 300 --seed 0
 	$(call say,'drill-alerts: Debian packages prometheus and prometheus-alertmanager; result in reports/alerts.json')
-	@$(PY) -m loadtest.alerts --store '$(STORE)' --people reports/alerts-people.txt $(DRILL_ARGS)
+	@$(PY) -m loadtest.alerts --store data/drill/store --shop data/drill/demo-shop $(DRILL_ARGS)
 
 drill-promotion: $(FULL_ENV) ## Promote, refuse and roll back bundles under load; writes reports/promotion.json
 	$(call say,'drill-promotion: ten promotions at 200 requests a second; keeps bundles in data/promotion')

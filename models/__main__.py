@@ -46,10 +46,15 @@ def show(version: Version, store: Store = DEFAULT_STORE) -> None:
 
 @app.command()
 def verify(version: Version, store: Store = DEFAULT_STORE) -> None:
-    """Verify every file and replay the golden requests."""
+    """Verify every file and replay the golden requests, those of the ensemble and its members too."""
     bundle = _replay(store, version)
+    variants = bundle.manifest.variants
+    beside = (
+        "" if variants is None else f", also those of the ensemble and its {len(variants.members)} members"
+    )
     typer.echo(
         f"{version}: {len(bundle.manifest.files)} files and {len(bundle.golden.requests)} golden requests hold"
+        f"{beside}"
     )
 
 
@@ -97,6 +102,8 @@ def prune(
 def _replay(store: Path, version: str) -> Bundle:
     bundle = read_bundle(Registry(store).path(version))
     replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden)
+    if bundle.manifest.variants is not None:
+        bundle.load_variants()
     return bundle
 
 

@@ -5,8 +5,10 @@
     *.npy               item metadata, student tables, the catalogue's index, members' shares, text encoder,
                         everybody's recent history, all memory-mapped
     golden.json         requests with their answers     reference.json   histograms for drift
+    variant_*           the ensemble and its members, where the bundle carries them (`models/variants.py`)
 
-Nothing in it is a pickle. Reading verifies everything before anything is used.
+Nothing in it is a pickle. Everything is verified before it is used: variants when they are asked for, all else when
+the bundle is read.
 """
 
 from __future__ import annotations
@@ -31,9 +33,19 @@ from models.errors import (
     FileMissing,
     ManifestInvalid,
     PathEscapes,
+    VariantUnknown,
     VocabularyMismatch,
 )
-from models.files import MANIFEST, check_listing, read_array, read_json, sync_folder, write_array, write_file
+from models.files import (
+    MANIFEST,
+    check_hashes,
+    check_listing,
+    read_array,
+    read_json,
+    sync_folder,
+    write_array,
+    write_file,
+)
 from models.golden import Golden
 from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
@@ -45,12 +57,14 @@ from models.manifest import (
     Manifest,
     StudentEntry,
     TrainingEntry,
+    VariantsEntry,
     VocabularyEntry,
     parse_manifest,
 )
 from models.member_shares import MemberShares
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
+from models.variants import GOLDEN_FILE, PREFIX, Variants, VariantsGolden, replay_variants
 from models.vocabulary import Vocabulary
 
 WRITING_LOCK = ".writing.lock"
@@ -62,8 +76,19 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
+class VariantsContents:
+    """What goes into a bundle beside the student, and what the manifest says of it."""
+
+    variants: Variants
+    golden: VariantsGolden
+    entry: VariantsEntry
+
+
+@dataclass(frozen=True)
 class BundleContents:
-    """Everything that goes into a bundle. reference: histograms for drift, JSON-serialisable."""
+    """Everything that goes into a bundle. reference: histograms for drift, JSON-serialisable. variants: None for a
+    bundle of the student alone.
+    """
 
     items: Items
     people: ColdHistories
@@ -74,6 +99,7 @@ class BundleContents:
     reference: dict[str, Any]
     student_entry: StudentEntry
     training_entry: TrainingEntry
+    variants: VariantsContents | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +124,26 @@ class Bundle:
     def load_student(self, *, n_threads: int = 1) -> Student:
         """Start the student of this bundle."""
         return Student(self.student_files, n_threads=n_threads, max_events=self.manifest.student.max_events)
+
+    def load_variants(self, *, is_gentle: bool = False) -> Variants:
+        """Verify and map the ensemble and its members, and replay their golden requests.
+
+        is_gentle: as in `read_bundle`. Raises VariantUnknown for a bundle of the student alone, and a BundleError
+        that names what is wrong.
+        """
+        entry = self.manifest.variants
+        if entry is None:
+            raise VariantUnknown(
+                f"bundle {self.version} carries its student alone; to have its ensemble too, train again with "
+                f"max_variant_items at or above the {len(self.items):,} items there are"
+            )
+        files = {name: each for name, each in self.manifest.files.items() if name.startswith(PREFIX)}
+        if GOLDEN_FILE not in files:
+            raise FileMissing(f"the manifest lists no {GOLDEN_FILE}; this bundle is incomplete")
+        check_hashes(self.path, files, is_gentle=is_gentle)
+        variants = Variants.from_arrays(_read_arrays(self.path, files), entry, len(self.items))
+        replay_variants(variants, read_json(self.path / GOLDEN_FILE, VariantsGolden))
+        return variants
 
 
 def write_bundle(store: Path, contents: BundleContents, *, now: datetime | None = None) -> Path:
@@ -127,15 +173,15 @@ def write_bundle(store: Path, contents: BundleContents, *, now: datetime | None 
     return final
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Read and fully verify a bundle.
+def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
+    """Read a bundle and verify all but its variants. is_gentle: let others go first while its files are hashed.
 
     Raises a BundleError that names what is wrong: a missing, extra, truncated or altered file, a path that
     leaves the folder, another schema version, reordered features, ids that hash to another value, files that
     do not fit together.
     """
     manifest = read_manifest(path)
-    check_listing(path, manifest)
+    check_listing(path, manifest, is_gentle=is_gentle, unhashed=(PREFIX,))
     for name in BLOBS:
         if name not in manifest.files:
             raise FileMissing(f"the manifest lists no {name}; this bundle is incomplete")
@@ -143,11 +189,9 @@ def read_bundle(path: Path) -> Bundle:
         raise FeaturesReordered(
             f"the student reads {list(manifest.feature_order)}, this code feeds {list(FEATURE_ORDER)}"
         )
-    arrays = {
-        name.removesuffix(".npy"): read_array(path / name, entry)
-        for name, entry in manifest.files.items()
-        if name.endswith(".npy")
-    }
+    arrays = _read_arrays(
+        path, {name: each for name, each in manifest.files.items() if not name.startswith(PREFIX)}
+    )
     check_arrays(arrays, manifest.student)
     items = Items.from_arrays(arrays)
     people = ColdHistories(
@@ -185,6 +229,14 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+def _read_arrays(path: Path, files: Mapping[str, FileEntry]) -> dict[str, npt.NDArray[Any]]:
+    return {
+        name.removesuffix(".npy"): read_array(path / name, entry)
+        for name, entry in files.items()
+        if name.endswith(".npy")
+    }
+
+
 def _bundle_arrays(contents: BundleContents) -> Arrays:
     return {
         **contents.items.arrays(),
@@ -193,6 +245,7 @@ def _bundle_arrays(contents: BundleContents) -> Arrays:
         **contents.text_encoder.arrays(),
         **contents.student.arrays(),
         **contents.member_shares.arrays(),
+        **({} if contents.variants is None else contents.variants.variants.arrays()),
     }
 
 
@@ -212,6 +265,9 @@ def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
         raise BundleInconsistent(f"shares are of the members {list(named)}, their entry says {list(told)}")
     check_arrays(arrays, contents.student_entry)
     check_golden(contents.golden, arrays)
+    if contents.variants is not None:
+        variants = Variants.from_arrays(arrays, contents.variants.entry, len(contents.items))
+        replay_variants(variants, contents.variants.golden)
 
 
 def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Manifest) -> StudentFiles:
@@ -230,6 +286,9 @@ def _write_files(folder: Path, contents: BundleContents, arrays: Arrays) -> dict
         msgspec.json.encode(contents.reference),
     )
     entries = {name: write_file(folder / name, blob) for name, blob in zip(BLOBS, blobs, strict=True)}
+    if contents.variants is not None:
+        golden = msgspec.json.encode(contents.variants.golden)
+        entries[GOLDEN_FILE] = write_file(folder / GOLDEN_FILE, golden)
     for name, array in arrays.items():
         entries[f"{name}.npy"] = write_array(folder / f"{name}.npy", array)
     return entries
@@ -247,6 +306,7 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
         student=contents.student_entry,
         training=contents.training_entry,
         files=files,
+        variants=None if contents.variants is None else contents.variants.entry,
     )
     manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
     return parse_manifest(manifest.to_json())  # a metric that is NaN, for one, cannot be read back

@@ -15,6 +15,7 @@ StillroomError
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
 ├── ExperimentsInvalid          the declaration of experiments cannot be meant; whoever wrote it mends the named line
+├── VariantUnknown              a bundle is asked for a variant that it does not carry; whoever asked names another
 ├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
 └── KernelMissing               the compiled search is not there; whoever installed this builds it
 """
@@ -80,7 +81,11 @@ class RegistryError(StillroomError):
 
 
 class ExperimentsInvalid(StillroomError):
-    """The file that declares experiments contradicts itself or the store. One line a fault: file, line, what is wrong."""
+    """The file that declares experiments contradicts itself or the store. A line a fault: file, line, what."""
+
+
+class VariantUnknown(StillroomError):
+    """A bundle does not carry this variant. The message says which ones it has."""
 
 
 class UnknownId(StillroomError):

@@ -35,6 +35,10 @@ class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item_indices: list[int]
     scores: list[float]
 
+    def history(self) -> History:
+        """What was asked."""
+        return History.from_events(Event(*event) for event in self.events)
+
 
 class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A new item's text, its text vector, and where the student puts it as an answer and in histories."""
@@ -74,10 +78,14 @@ def replay_golden(student: Student, text_encoder: TextEncoder, golden: Golden) -
 def _record_requests(student: Student, histories: Sequence[History]) -> list[GoldenRequest]:
     recorded = []
     for history in histories:
-        item_indices, scores = _answer(student, history)
-        columns = (history.item_indices.tolist(), history.times.tolist(), history.kinds.tolist())
-        recorded.append(GoldenRequest(list(zip(*columns, strict=True)), item_indices, scores))
+        recorded.append(golden_request(history, *_answer(student, history)))
     return recorded
+
+
+def golden_request(history: History, item_indices: list[int], scores: list[float]) -> GoldenRequest:
+    """A history and the answer that it got."""
+    columns = (history.item_indices.tolist(), history.times.tolist(), history.kinds.tolist())
+    return GoldenRequest(list(zip(*columns, strict=True)), item_indices, scores)
 
 
 def _record_texts(student: Student, text_encoder: TextEncoder, texts: Sequence[str]) -> list[GoldenText]:
@@ -105,24 +113,31 @@ def _replay_texts(student: Student, text_encoder: TextEncoder, golden: Sequence[
 
 def _replay_requests(student: Student, requests: Sequence[GoldenRequest]) -> None:
     for number, request in enumerate(requests):
-        history = History.from_events(Event(*event) for event in request.events)
+        history = request.history()
         item_indices, scores = _answer(student, history)
-        if len(scores) != len(request.scores):
-            raise GoldenMismatch(
-                f"golden request {number}: {len(scores)} items instead of {len(request.scores)}"
-            )
-        if not scores:
-            continue
-        expected = np.array(request.scores)
-        limit = SCORE_TOLERANCE * float(np.ptp(expected)) + ROUNDING * float(np.abs(expected).max())
-        moved = _largest_move(request, dict(zip(item_indices, scores, strict=True)))
-        if not moved <= limit:  # so that NaN is refused
-            n_others = len(set(item_indices) - set(request.item_indices))
-            raise GoldenMismatch(
-                f"golden request {number}: a score moved by {moved:.3g} (limit {limit:.3g}), "
-                f"{n_others} of {len(scores)} items are others"
-            )
-        _check_item_vectors(student, number, history, item_indices, np.array(scores), limit)
+        limit = check_answer(f"golden request {number}", request, item_indices, scores)
+        if scores:
+            _check_item_vectors(student, number, history, item_indices, np.array(scores), limit)
+
+
+def check_answer(
+    name: str, request: GoldenRequest, item_indices: Sequence[int], scores: Sequence[float]
+) -> float:
+    """Compare an answer with the recorded one; returns how far a score may move. Raises GoldenMismatch, naming it."""
+    if len(scores) != len(request.scores):
+        raise GoldenMismatch(f"{name}: {len(scores)} items instead of {len(request.scores)}")
+    if not scores:
+        return 0.0
+    expected = np.array(request.scores)
+    limit = SCORE_TOLERANCE * float(np.ptp(expected)) + ROUNDING * float(np.abs(expected).max())
+    moved = _largest_move(request, dict(zip(item_indices, scores, strict=True)))
+    if not moved <= limit:  # so that NaN is refused
+        n_others = len(set(item_indices) - set(request.item_indices))
+        raise GoldenMismatch(
+            f"{name}: a score moved by {moved:.3g} (limit {limit:.3g}), "
+            f"{n_others} of {len(scores)} items are others"
+        )
+    return limit
 
 
 def _largest_move(request: GoldenRequest, found: dict[int, float]) -> float:

@@ -9,7 +9,10 @@ import msgspec
 
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+SCHEMA_VERSIONS = (3, SCHEMA_VERSION)
+"""Read here. A bundle of version 3 carries its student alone; 4 may carry the ensemble that taught it too."""
+_READ = " and ".join(map(str, SCHEMA_VERSIONS))
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +88,19 @@ class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ndcg: dict[str, float]
 
 
+class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What can answer beside the student: the ensemble and each of its members (`models/variants.py`).
+
+    members: in the order in which the ensemble sees them. strategies: what combines them; where that is a combination
+    of others, it comes first and what it combines after it. milliseconds: of one person's answer over the whole
+    catalogue, by variant, one thread, on the machine that wrote the bundle.
+    """
+
+    members: tuple[str, ...]
+    strategies: tuple[str, ...]
+    milliseconds: dict[str, float]
+
+
 class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the bundle came from: data, seed, settings, library versions, and metrics per model."""
 
@@ -96,8 +112,11 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ensemble: EnsembleEntry | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole manifest. version is the bundle's folder name: creation time and content hash."""
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The whole manifest. version is the bundle's folder name: creation time and content hash.
+
+    variants: None for a bundle of the student alone; it is left out then, so that version 3 hashes as it did.
+    """
 
     schema_version: int
     version: str
@@ -108,6 +127,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     student: StudentEntry
     training: TrainingEntry
     files: dict[str, FileEntry]
+    variants: VariantsEntry | None = None
 
     def content_hash(self) -> str:
         """sha256 over everything but the version, which carries its first 12 digits."""
@@ -134,9 +154,9 @@ def parse_manifest(raw: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
     found = head.get("schema_version") if isinstance(head, dict) else None
-    if type(found) is int and found != SCHEMA_VERSION:  # JSON's true is an int to isinstance
+    if type(found) is int and found not in SCHEMA_VERSIONS:  # JSON's true is an int to isinstance
         raise SchemaUnsupported(
-            f"manifest.json has schema version {found}, this code reads {SCHEMA_VERSION}; "
+            f"manifest.json has schema version {found}, this code reads {_READ}; "
             "use the Stillroom release that wrote it, or train again"
         )
     try:

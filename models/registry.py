@@ -65,11 +65,15 @@ class Registry:
             raise RegistryError(f"no version {version!r} in {self.store}; it holds: {held}")
         return self.store / version
 
-    def promote(self, version: str) -> None:
-        """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing moved."""
+    def promote(self, version: str, is_verified: bool = False) -> None:
+        """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing moved.
+
+        is_verified: somebody has it loaded, and need not wait for it to be read once more.
+        """
         with self._changing():
-            self._verify(version)
-            self._write_promotions([version, *self.promotions()])
+            if not is_verified:
+                self._verify(version)
+            self._write_promotions([self.path(version).name, *self.promotions()])
 
     def roll_back(self, is_verified: bool = False) -> str:
         """Make the previously promoted version current again and return it.
@@ -109,7 +113,10 @@ class Registry:
 
     def _verify(self, version: str) -> None:
         """Every file, and that the graphs load and fit. Answers are for `replay_golden`, where they are served."""
-        read_bundle(self.path(version)).load_student()
+        bundle = read_bundle(self.path(version))
+        bundle.load_student()
+        if bundle.manifest.variants is not None:
+            bundle.load_variants()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

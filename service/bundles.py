@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from models.bundle import read_bundle
-from models.errors import StillroomError
+from models.errors import StillroomError, VariantUnknown
 from models.experiments.declaration import CURRENT
 from models.registry import Registry
 from service.errors import NotReady
@@ -33,6 +33,7 @@ class BundleHolder:
         self._poll_seconds = poll_seconds
         self._serving: ServingBundle | None = None
         self._held: dict[str, ServingBundle] = {}
+        self._with_variants: frozenset[str] = frozenset()
         self._previous: ServingBundle | None = None
         """What was in service before, kept loaded so that a roll back is one assignment."""
         self._prepared: ServingBundle | None = None
@@ -72,10 +73,11 @@ class BundleHolder:
         finally:
             self._prepared = None
 
-    async def hold(self, versions: frozenset[str]) -> None:
+    async def hold(self, versions: frozenset[str], with_variants: frozenset[str] = frozenset()) -> None:
         """Keep these in service beside the current one, and no others any more.
 
-        Raises BundleRefused for one that does not verify or is not there, and then nothing has changed.
+        with_variants: those that answer as their ensemble or a member too, "current" among them. Raises BundleRefused
+        for one that does not verify or is not there, and then nothing has changed.
         """
         async with self._following:
             loaded: dict[str, ServingBundle] = {}
@@ -84,7 +86,12 @@ class BundleHolder:
                 if kept is None:
                     kept = await asyncio.to_thread(self._load_beside, version)
                 loaded[version] = kept
-            self._held = loaded
+            for version in sorted(with_variants):
+                serving = self._serving if version == CURRENT else loaded[version]
+                if serving is not None:  # before the first one is loaded, `_load_beside` sees to it
+                    await asyncio.to_thread(_load_variants, serving)
+            self._held, self._with_variants = loaded, with_variants
+            self._let_go_of_variants()
 
     async def watch(self) -> None:
         """Follow `current` until cancelled."""
@@ -102,6 +109,8 @@ class BundleHolder:
                 loaded = self.holding(version)
                 if loaded is None:
                     loaded = await asyncio.to_thread(self._load, version)
+                elif CURRENT in self._with_variants:
+                    await asyncio.to_thread(_load_variants_if_any, loaded)
             except (StillroomError, OSError, ValueError) as error:
                 self._refuse(error)
             else:
@@ -123,9 +132,20 @@ class BundleHolder:
             loaded = ServingBundle(read_bundle(self._registry.path(version), is_gentle=is_gentle))
             loaded.replay_golden()
             loaded.warm_up(self._max_batch)
+            if CURRENT in self._with_variants:
+                _load_variants_if_any(loaded)
         except Exception as error:
             raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
         return loaded
+
+    def _let_go_of_variants(self) -> None:
+        """Free what no experiment asks any more."""
+        current_asks = CURRENT in self._with_variants
+        for serving in {self._serving, self._previous, self._prepared, *self._held.values()} - {None}:
+            assert serving is not None
+            is_current = serving in (self._serving, self._previous, self._prepared)
+            if serving.version not in self._with_variants and not (is_current and current_asks):
+                serving.variants = None
 
     def _swap(self, loaded: ServingBundle) -> None:
         """On the event loop, so between two requests. Freezing keeps the collector off a large, still heap."""
@@ -145,6 +165,23 @@ class BundleHolder:
         self._metrics.bundles_refused.inc()
         in_service = self._serving.version if self._serving else "none"
         logger.error("%s", error, extra={"bundle_version": in_service})
+
+
+def _load_variants(serving: ServingBundle) -> None:
+    try:
+        serving.load_variants(is_gentle=True)
+    except Exception as error:
+        raise BundleRefused(
+            f"the ensemble of bundle {serving.version} is refused: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _load_variants_if_any(serving: ServingBundle) -> None:
+    """A bundle of the student alone may be promoted; arms that ask for more are answered by a lower tier then."""
+    try:
+        serving.load_variants(is_gentle=True)
+    except VariantUnknown as error:
+        logger.error("arms of an experiment cannot be answered any more: %s", error)
 
 
 class BundleRefused(StillroomError):

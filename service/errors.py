@@ -27,6 +27,8 @@ ServiceError
     ├── StudentFailed               the student raised or returned NaN
     ├── ScorerStopped               the scoring thread is gone
     ├── ScorerOverloaded            more requests wait for the scorer than allowed
+    ├── VariantFailed               the ensemble or a member that an arm names is not loaded or raised
+    ├── NoOpinion                   a member that an arm names scores nothing for this person
     └── RedisUnavailable            Redis is away, slow, or its circuit is open
 
 `PROBLEMS` is the only place that knows HTTP status; a class missing from it fails a test.
@@ -177,6 +179,18 @@ class ScorerOverloaded(StageFailed):
     reason = "overloaded"
 
 
+class VariantFailed(StageFailed):
+    """The ensemble or a member, which an arm of an experiment names, is not loaded or raised."""
+
+    reason = "variant_failed"
+
+
+class NoOpinion(StageFailed):
+    """A member, which an arm of an experiment names, has no score of any item for this person."""
+
+    reason = "no_opinion"
+
+
 class RedisUnavailable(StageFailed):
     """Redis refused, timed out, or is not asked at the moment."""
 
@@ -222,5 +236,7 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     StudentFailed: _NOT_SERVED,
     ScorerStopped: _NOT_SERVED,
     ScorerOverloaded: _NOT_SERVED,
+    VariantFailed: _NOT_SERVED,
+    NoOpinion: _NOT_SERVED,
     RedisUnavailable: _NOT_SERVED,
 }

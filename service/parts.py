@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from models.experiments.known import known_variants
 from models.registry import Registry
 from service.admin.actions import Actions
 from service.admin.audit import AuditLog
@@ -20,7 +21,6 @@ from service.errors import NotReady
 from service.events.parts import Events
 from service.experiments.exposures import ExposureLog
 from service.experiments.holder import ExperimentsHolder
-from service.experiments.known import known_variants
 from service.histories.circuit import Circuit
 from service.histories.connection import Connection
 from service.histories.lookup import People

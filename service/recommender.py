@@ -187,6 +187,8 @@ class Recommender:
             clock.mark("score", minus=vector_seconds)
             if vector_seconds:
                 clock.stages["vector"] = vector_seconds
+        if scored.failure is not None:
+            raise scored.failure
         return scored
 
 
@@ -225,6 +227,7 @@ def _exposure(
         len(asked.session),
         len(asked.session) - n_known,
         (person.history if session is None else person.history.extended(session)) if is_sampled else None,
+        asked.filter is not None or bool(asked.exclude_items or asked.diversity) or not asked.exclude_seen,
     )
 
 
@@ -240,20 +243,23 @@ def _job(
     """
     excluded = _known(asked.exclude_items, serving) if asked.exclude_items else NO_ITEMS
     allowed = serving.allowed(asked.filter)
+    variant = STUDENT if assigned is None else assigned.variant
     if session is None or not len(session):
         events, seen = person.encoded, person.seen if asked.exclude_seen else NO_ITEMS
         question = person.asked if asked.exclude_seen and not asked.exclude_items else None
         if question is None and person.vector is not None:
             question = Asked(person.vector, events, seen, excluded)
-        history = person.history if asked.explain else None
+        history = person.history if asked.explain or variant != STUDENT else None
     else:
         history = person.history.extended(session)
         events, question = encode_history(history, serving.student.max_events), None
         seen = history.item_indices if asked.exclude_seen else NO_ITEMS
     masks = Masks(seen, excluded, allowed)
     explained = history if asked.explain else None
-    variant = STUDENT if assigned is None else assigned.variant
-    return ScoringJob(serving, events, question, masks, asked.limit, asked.diversity, explained, variant)
+    whole = None if variant == STUDENT else history
+    return ScoringJob(
+        serving, events, question, masks, asked.limit, asked.diversity, explained, variant, whole
+    )
 
 
 def _known(item_ids: list[str], serving: ServingBundle) -> Indices:

@@ -17,6 +17,7 @@ from models.index import AllowedItems
 from models.items import Items
 from models.scan import KERNEL
 from models.student import Floats, Student
+from models.variants import Variants
 from models.vocabulary import id_key
 from service import schemas
 
@@ -32,7 +33,8 @@ class ServingBundle:
 
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
-    empty history. labels: `Labels`. find_item: an item's index by its id, None for an unknown one.
+    empty history. labels: `Labels`. find_item: an item's index by its id, None for an unknown one. variants: the
+    ensemble and its members, None until an experiment wants them.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -49,6 +51,7 @@ class ServingBundle:
         self.find_item = lru_cache(CACHED_LABELS)(bundle.items.vocabulary.find)
         filter_bytes = len(bundle.items) // 5 + 1  # four for one item in twenty, or a bit for each
         n_filters = max(1, min(FILTER_CACHE_BYTES // filter_bytes, MAX_FILTERS))
+        self.variants: Variants | None = None
         self._allowed = lru_cache(n_filters)(partial(_allowed_items, bundle.items))
 
     def replay_golden(self) -> None:
@@ -63,6 +66,14 @@ class ServingBundle:
         for size in (1, max_batch, 1):
             self.student.recommend([history] * size, 10, blocked=[history.item_indices] * size)
         self.items.allowed_items(max_price=0.0)  # builds what filters are looked up in
+
+    def load_variants(self, *, is_gentle: bool = False) -> None:
+        """Verify the ensemble and its members, and keep them for the scorer. Takes a second; not on the event loop.
+
+        Raises VariantUnknown for a bundle of the student alone, a BundleError for one that does not verify.
+        """
+        if self.variants is None:
+            self.variants = self.bundle.load_variants(is_gentle=is_gentle)
 
     def index_labels(self) -> tuple[str, ...]:
         """How the catalogue is searched: kind, items, lists, lists looked into, instructions."""

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from models.bundle import write_bundle
+from models.registry import Registry
+from tests.support.variants import contents_with_variants
+
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "sklearn", "implicit", "polars", "pandas", "scipy", "pyarrow", "onnx", "matplotlib"}
 ROOMS = {"service", "models", "training", "loadtest"}
@@ -22,11 +26,13 @@ FORBIDDEN = {
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
     # It reads what was exported.
     "loadtest/events": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
+    # It replays a shop's events, and damages a bundle in a process of its own.
+    "loadtest/alerts": {*HEAVY - {"pyarrow"}, "service", "training", "fastapi"},
     # They serve the bundle's own student on other stacks, each in an environment of its own.
     "loadtest/peers": {"torch", "service", "training", "locust"},
 }
 
-SERVE_ONE_REQUEST_AND_PLACE_ONE_NEW_ITEM = """
+SERVE_EACH_MODEL_AND_PLACE_ONE_NEW_ITEM = """
 import asyncio, sys
 from pathlib import Path
 import httpx
@@ -46,6 +52,9 @@ async def main():
         serving = parts.bundles.serving()
         text_vectors = serving.bundle.text_encoder.encode(["a lantern of block1"])
         assert serving.student.new_item_vectors(text_vectors).answers.any()
+        serving.load_variants()
+        for variant in serving.variants.names:
+            assert len(serving.variants.score(variant, [serving.people.histories[0]])) == 1
 
 asyncio.run(main())
 print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
@@ -94,9 +103,11 @@ def test_of_peers_the_load_test_reads_the_setting_alone() -> None:
             assert theirs <= {"loadtest.peers.setting"}, file
 
 
-def test_serving_loads_no_training_library(store: Path) -> None:
+def test_serving_loads_no_training_library(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    Registry(store).promote(write_bundle(store, contents_with_variants()).name)
     served = subprocess.run(
-        [sys.executable, "-c", SERVE_ONE_REQUEST_AND_PLACE_ONE_NEW_ITEM, str(store)],
+        [sys.executable, "-c", SERVE_EACH_MODEL_AND_PLACE_ONE_NEW_ITEM, str(store)],
         capture_output=True,
         text=True,
         cwd=ROOT,

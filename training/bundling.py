@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +14,25 @@ from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
 from models.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
+from models.monitoring.scored_requests import scoring_models
 from models.student import Student
 from models.text import TextEncoder
 from models.vocabulary import StringTable
+from training.bundled_variants import bundled_variants
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
 from training.ensemble.choice import Choice
+from training.ensemble.ensemble import Ensemble
 from training.learning import Learned
 from training.members.popularity import decayed_popularity
+from training.reference import build_reference
 from training.settings import TrainingSettings, dump_settings
 from training.student.inverted_lists import with_lists
 
 MAX_KEPT_EVENTS = 1_000
 """Distinct items of a person's history that a bundle carries: what the student reads, and what was seen."""
 N_GOLDEN = 16
+N_GOLDEN_VARIANTS = 4
+"""Of the same people: each is asked of the ensemble and of every member, which takes a hundred times as long."""
 N_GOLDEN_TEXTS = 8
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "implicit", "torch", "onnx", "onnxruntime", "polars")
 
@@ -35,6 +40,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "implicit", "torch", "onnx", "onn
 def bundle_contents(
     dataset: Dataset,
     learned: Learned,
+    ensemble: Ensemble,
     choice: Choice,
     metrics: dict[str, dict[str, dict[str, float]]],
     settings: TrainingSettings,
@@ -51,16 +57,29 @@ def bundle_contents(
     compressed, text_encoder = learned.compressed, learned.text_encoder
     student = compressed.versions["student_shipped"]
     running, (shares, fidelity) = Student(student), learned.shares
+    items = _items(dataset, text_encoder, settings)
+    golden_histories = _golden_histories(histories, N_GOLDEN)
+    variants = None
+    if len(items) <= min(
+        settings.max_variant_items, settings.index.exact_up_to
+    ):  # lists put items in another order
+        variants = bundled_variants(ensemble, _golden_histories(histories, N_GOLDEN_VARIANTS))
     contents = BundleContents(
-        items=_items(dataset, text_encoder, settings),
+        items=items,
         people=ColdHistories(dataset.people, histories),
         student=student,
         member_shares=shares,
         text_encoder=text_encoder,
-        golden=record_golden(
-            running, text_encoder, _golden_histories(histories), _golden_texts(dataset.catalogue)
+        golden=record_golden(running, text_encoder, golden_histories, _golden_texts(dataset.catalogue)),
+        reference=build_reference(
+            dataset.histories,
+            items,
+            running,
+            scoring_models(ensemble, running),
+            first_seen=dataset.catalogue.first_seen,
+            test_share=settings.split.test_share,
+            seed=settings.seed,
         ),
-        reference=_reference(running, histories, dataset),
         student_entry=StudentEntry(
             compressed.precision,
             running.n_factors,
@@ -82,6 +101,7 @@ def bundle_contents(
                 {name: standing.ndcg for name, standing in choice.standings.items()},
             ),
         ),
+        variants=variants,
     )
     rows = np.flatnonzero(is_new) if is_new.any() else np.arange(len(histories))
     held_back = [histories[row] for row in rows[: settings.index.n_people]]
@@ -118,9 +138,9 @@ def _segments(
     return np.asarray(clusters.fit_predict(text_encoder.encode(texts)), np.int32)
 
 
-def _golden_histories(histories: Histories) -> list[History]:
+def _golden_histories(histories: Histories, n_kept: int) -> list[History]:
     """A stranger, and people spread over the vocabulary, with their most recent events."""
-    rows = np.linspace(0, len(histories) - 1, min(N_GOLDEN - 1, len(histories))).astype(int)
+    rows = np.linspace(0, len(histories) - 1, min(n_kept - 1, len(histories))).astype(int)
     return [History.empty(), *(histories[row].last(MAX_EVENTS) for row in rows)]
 
 
@@ -129,36 +149,3 @@ def _golden_texts(catalogue: Catalogue) -> list[str]:
     texts = [text for text in catalogue.texts if text] or catalogue.titles
     rows = np.linspace(0, len(texts) - 1, min(N_GOLDEN_TEXTS, len(texts))).astype(int)
     return [texts[row] for row in rows]
-
-
-def _reference(student: Student, histories: Histories, dataset: Dataset) -> dict[str, Any]:
-    """Histograms of inputs and scores that drift detection compares live traffic with."""
-    lengths = np.diff(histories.offsets)
-    rows = np.linspace(0, len(histories) - 1, min(500, len(histories))).astype(int)
-    people = [histories[row] for row in rows]
-    top = student.recommend(people, 10, blocked=[history.item_indices for history in people])
-    best = top.scores[:, 0]
-    counts = np.bincount(dataset.histories.item_indices, minlength=len(dataset.items))
-    ranks = _ranks(counts)
-    return {
-        "history_length": _histogram(lengths, [0, 1, 2, 3, 5, 10, 20, 50, 100, 1_000]),
-        "event_kind": _histogram(dataset.histories.kinds, list(range(6))),
-        "item_popularity_rank": _histogram(ranks[dataset.histories.item_indices], _log_edges(len(counts))),
-        "top_score": _histogram(best, np.quantile(best, np.linspace(0, 1, 11)).tolist()),
-    }
-
-
-def _histogram(values: npt.NDArray[Any], edges: list[float]) -> dict[str, list[float]]:
-    edges = sorted(set(edges))
-    counts, _ = np.histogram(values, edges if len(edges) > 1 else [edges[0], edges[0] + 1.0])
-    return {"edges": [float(edge) for edge in edges], "counts": counts.tolist()}
-
-
-def _ranks(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    ranks = np.empty(len(counts), np.int64)
-    ranks[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    return ranks
-
-
-def _log_edges(n_items: int) -> list[float]:
-    return [0.0, *np.geomspace(1, max(n_items, 2), 12).round().tolist()]

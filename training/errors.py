@@ -4,6 +4,9 @@ TrainingError
 ├── NotFinite                   a model's parameters or loss left the real numbers; change the setting it names
 ├── ExportMismatch              the exported student does not score as the trained one; a developer mends it
 ├── ArmNotEstimable             the log says nothing of an arm; the message says what is missing
+├── NothingFresh                too little has happened since the bundle in service for a comparison; wait, or export
+├── NothingToReplay             a shadow run has no request to ask; name a log or a bundle that knows people
+├── CanaryRefused               a canary makes no sense as asked; the message says why
 ├── RunMissing                  a report was asked for and there is no finished training run
 └── DataError                   the shop's data cannot be used; the ML engineer mends the files or the call
     ├── SourceUnreadable        no such path, a damaged file, or a layout nobody here knows
@@ -33,6 +36,18 @@ class RunMissing(TrainingError):
 
 class ArmNotEstimable(TrainingError):
     """No logged answer can be used to estimate an arm; the message names what stands in the way and the remedy."""
+
+
+class NothingFresh(TrainingError):
+    """The bundle in service has seen all there is, or nearly; the message says what is missing."""
+
+
+class NothingToReplay(TrainingError):
+    """A shadow run found nobody to ask for."""
+
+
+class CanaryRefused(TrainingError):
+    """A canary cannot be declared, moved or ended as asked; the message says why. Nothing was written."""
 
 
 class DataError(TrainingError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -60,10 +61,12 @@ def train(
     evaluation = protocol_part(split, taught, assessment, settings)
     with stages.stage("bundle", "Writing the bundle"):
         models = {str(split.protocol): evaluation["protocols"][split.protocol]["models"]}
-        bundle = write_bundle(
-            store, bundle_contents(dataset, learned, taught.choice, models, settings, split.is_new)
+        contents = bundle_contents(
+            dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
         )
+        bundle = write_bundle(store, contents)
     evaluation |= portrayed | compression(learned, settings) | timing(stages)
+    evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
     save(run, taught, learned, split)
     run.finish(evaluation | {"bundle": bundle.name})
     return Trained(run, bundle)

@@ -32,6 +32,7 @@ from training.members.member import Member
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
 from training.members.sequential import Sequential
+from training.promotion.settings import PromotionSettings
 from training.student.certification import CertificationSettings
 from training.student.distill import DistillSettings
 from training.student.inverted_lists import IndexSettings
@@ -125,6 +126,12 @@ class TrainingSettings(BaseModel):
         min_length=1,
         description="Which members the ensemble has; evaluate examines all of them unless this is set.",
     )
+    max_variant_items: int = Field(
+        default=20_000,
+        ge=0,
+        le=200_000,
+        description="Catalogue up to which a bundle carries its ensemble, to be served and watched; 0: never.",
+    )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
     content: Content = Field(default_factory=Content)
@@ -148,6 +155,7 @@ class TrainingSettings(BaseModel):
     index: IndexSettings = Field(default_factory=IndexSettings)
     certification: CertificationSettings = Field(default_factory=CertificationSettings)
     ablation: AblationSettings = Field(default_factory=AblationSettings)
+    promotion: PromotionSettings = Field(default_factory=PromotionSettings)
     tuning: TuningSettings = TuningSettings()
 
     def fresh_members(self) -> list[Member]:

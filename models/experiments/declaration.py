@@ -16,6 +16,9 @@ from msgspec import Meta
 CURRENT = "current"
 """As an arm's version: whatever is promoted."""
 
+STUDENT = "student"
+"""As an arm's variant: what every bundle can answer as."""
+
 NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 
 Name = Annotated[str, Meta(pattern=NAME)]
@@ -45,7 +48,7 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     weight: Share
     version: str = CURRENT
-    variant: str = "student"
+    variant: str = STUDENT
 
 
 class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +126,11 @@ class Declaration(
         """The bundle versions that arms name, beside the current one."""
         named = {arm.version for experiment in self.experiments for arm in experiment.arms}
         return frozenset(named - {CURRENT})
+
+    def versions_with_variants(self) -> frozenset[str]:
+        """The versions, "current" among them, of which an arm asks another variant than the student."""
+        arms = [arm for experiment in self.experiments for arm in experiment.arms]
+        return frozenset(arm.version for arm in arms if arm.variant != STUDENT)
 
     def experiment(self, name: str) -> Experiment | None:
         """The experiment of this name."""

@@ -10,6 +10,7 @@ from models.experiments.reading import KnownVariants
 from models.files import MANIFEST
 from models.manifest import Manifest, parse_manifest
 from models.registry import Registry
+from models.variants import ENSEMBLE, STUDENT
 
 
 def known_variants(registry: Registry) -> KnownVariants:
@@ -28,4 +29,6 @@ def known_variants(registry: Registry) -> KnownVariants:
 
 def variants_of(manifest: Manifest) -> frozenset[str]:
     """The student, and whatever else the bundle carries the parameters of."""
-    return frozenset({"student"})
+    if manifest.variants is None:
+        return frozenset({STUDENT})
+    return frozenset({STUDENT, ENSEMBLE, *manifest.variants.members})

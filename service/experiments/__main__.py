@@ -16,10 +16,10 @@ import redis
 
 from models.errors import ExperimentsInvalid
 from models.experiments.declaration import Declaration
+from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
 from models.registry import Registry
 from service.errors import SettingsInvalid
-from service.experiments.known import known_variants
 from service.experiments.report import read_command, read_report, report_lines
 from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, resume_command, stop_command
 from service.settings import Settings, read_settings

@@ -42,7 +42,8 @@ class Exposure(msgspec.Struct, gc=False):
     """One answer that was sent. sent_ms: Unix milliseconds. took_us: inside the service.
 
     variant: what was to answer. ranking: what did. n_unknown_items: items of this visit that the bundle does not
-    know. history: what the student read, for a request that is sampled.
+    know. history: what the student read, for a request that is sampled. is_narrowed: a filter, exclusions or
+    diversity shaped the answer.
     """
 
     request_id: str
@@ -60,6 +61,7 @@ class Exposure(msgspec.Struct, gc=False):
     n_session: int
     n_unknown_items: int
     history: History | None
+    is_narrowed: bool
 
 
 class ExposureLog:
@@ -205,11 +207,13 @@ def encode_exposure(exposure: Exposure) -> bytes:
         exposure.n_history,
         exposure.n_session,
         exposure.n_unknown_items,
-        None if exposure.history is None else _sampled(exposure.history, exposure.serving),
+        None if exposure.history is None else _sampled(exposure),
     )
     return _ENCODER.encode(record)
 
 
-def _sampled(history: History, serving: ServingBundle) -> SampledHistory:
-    item_ids = [serving.labels[item_index][0] for item_index in history.item_indices.tolist()]
-    return SampledHistory(item_ids, history.times.tolist(), history.kinds.tolist())
+def _sampled(exposure: Exposure) -> SampledHistory:
+    history, labels = exposure.history, exposure.serving.labels
+    assert history is not None
+    item_ids = [labels[item_index][0] for item_index in history.item_indices.tolist()]
+    return SampledHistory(item_ids, history.times.tolist(), history.kinds.tolist(), exposure.is_narrowed)

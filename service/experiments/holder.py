@@ -103,7 +103,7 @@ class ExperimentsHolder:
             return
         try:
             read = await asyncio.to_thread(read_declaration, self._file, self._known_variants)
-            await self._bundles.hold(read.versions())
+            await self._bundles.hold(read.versions(), read.versions_with_variants())
         except StillroomError as error:
             self._refuse(str(error))
         else:

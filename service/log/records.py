@@ -78,7 +78,7 @@ class ErasureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class SampledHistory(msgspec.Struct, frozen=True):
     """What the student read, for a request that is watched; oldest first. times: Unix seconds. kinds: `EventKind`.
 
-    is_narrowed: a filter, exclusions or diversity shaped the answer, so that it is not the student's own first choice.
+    is_narrowed: a filter, exclusions or diversity shaped the answer, so it is not the student's own first choice.
     """
 
     item_ids: list[str]

@@ -1,6 +1,7 @@
 """What the scorer does with a batch: histories to vectors where there is none, vectors to the best items.
 
-Jobs of one bundle share one run of the user tower; those of one filter share one search of the catalogue.
+Jobs of one bundle share one run of the user tower; those of one filter share one search of the catalogue. Other
+variants than the student have neither (`service/scoring/variants.py`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from models.history import EncodedHistory, History
 from models.member_shares import MemberShare
 from models.scan import Asked
 from models.student import Floats
-from service.errors import StudentFailed
-from service.masks import Masks
+from service.errors import StageFailed, StudentFailed
+from service.masks import NO_ITEMS, Masks
 from service.scoring.ranking import diversify, pool_size
+from service.scoring.variants import rank_by_variant
 from service.serving import Indices, ServingBundle, as_stored
 
 T = TypeVar("T")
 
 STUDENT = "student"
+NO_VECTOR, NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.float32)
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class ScoringJob:
     events: what the person did, as the student reads it. asked: the question, ready to be put to the catalogue; None
     where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
     explain the answer by, None where nobody wants to know. variant: the student, the ensemble, or one of its members.
+    history: what a variant other than the student reads, all of it; the student reads the latest events alone.
     """
 
     serving: ServingBundle
@@ -45,6 +49,7 @@ class ScoringJob:
     diversity: float = 0.0
     explained: History | None = None
     variant: str = STUDENT
+    history: History | None = None
 
     @property
     def is_quick(self) -> bool:
@@ -69,7 +74,7 @@ class Scored:
     """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
 
     asked: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
-    explanations: of each item, if they were asked for.
+    explanations: of each item, if they were asked for. failure: why a variant other than the student has no answer.
     """
 
     item_indices: Indices
@@ -77,6 +82,7 @@ class Scored:
     asked: Asked
     vector_seconds: float = 0.0
     explanations: list[Explanation] | None = None
+    failure: StageFailed | None = None
 
 
 def score_batch(
@@ -89,7 +95,7 @@ def score_batch(
     if len(jobs) == 1:
         return _score_group(jobs, on_tower_runs)
     results: dict[int, Scored] = {}
-    for numbers in _groups(jobs, lambda job: (id(job.serving), id(job.masks.allowed))):
+    for numbers in _groups(jobs, lambda job: (id(job.serving), job.variant, id(job.masks.allowed))):
         scored = _score_group([jobs[number] for number in numbers], on_tower_runs)
         results.update(zip(numbers, scored, strict=True))
     return [results[number] for number in range(len(jobs))]
@@ -103,7 +109,9 @@ def _groups(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]
 
 
 def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]) -> list[Scored]:
-    """Jobs that share bundle and filter."""
+    """Jobs that share bundle, variant and filter."""
+    if jobs[0].variant != STUDENT:
+        return _score_variant(jobs)
     asked, vector_seconds = _questions(jobs, on_tower_runs)
     width = max([pool_size(job.limit, job.diversity) for job in jobs])
     ranked = jobs[0].serving.student.top_k(asked, width, allowed=jobs[0].masks.allowed)
@@ -114,6 +122,25 @@ def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], obje
         scored.append(_finish(job, ranked.item_indices[row], ranked.scores[row], asked[row]))
         scored[-1].vector_seconds = vector_seconds
     return scored
+
+
+def _score_variant(jobs: Sequence[ScoringJob]) -> list[Scored]:
+    """Jobs that share bundle and variant. Nobody needs a user vector: answers are not explained."""
+    serving, variant = jobs[0].serving, jobs[0].variant
+    questions = [(_history_of(job), job.masks, pool_size(job.limit, job.diversity)) for job in jobs]
+    scored = []
+    for job, ranked in zip(jobs, rank_by_variant(serving, variant, questions), strict=True):
+        asked = Asked(NO_VECTOR, job.events, *job.masks[:2])
+        if isinstance(ranked, StageFailed):
+            scored.append(Scored(NO_ITEMS, NO_SCORES, asked, failure=ranked))
+        else:
+            scored.append(_finish(job, ranked.item_indices[0], ranked.scores[0], asked))
+    return scored
+
+
+def _history_of(job: ScoringJob) -> History:
+    assert job.history is not None, "whoever asks a variant other than the student gives the history"
+    return job.history
 
 
 def _questions(
@@ -143,7 +170,7 @@ def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, asked: Asked
         item_indices, scores = item_indices[chosen], scores[chosen]
     item_indices, scores = item_indices[: job.limit], scores[: job.limit]
     explanations = None
-    if job.explained is not None:
+    if job.explained is not None and job.variant == STUDENT:  # the student cannot speak for another one
         explanations = _explain(job.serving, job.explained, asked.vector, item_indices)
     return Scored(item_indices, scores, asked, explanations=explanations)
 

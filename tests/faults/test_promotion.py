@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.bundle import write_bundle
+from models.bundle import Bundle, read_bundle, write_bundle
 from models.golden import Golden
 from models.registry import Registry
 from tests.support.bundles import tiny_bundle, tiny_contents
@@ -160,3 +161,46 @@ async def test_vector_of_the_old_bundle_is_not_used_under_the_new_one(store: Pat
         await service.recommend(user_id="user-1")
         assert service.metric("stillroom_tower_runs_total") == 2
         assert np.isfinite(service.parts.bundles.serving().stranger).all()
+
+
+async def test_only_the_bundle_in_service_and_the_one_before_stay_loaded(store: Path) -> None:
+    first, second = Registry(store).current(), other_bundle(store)
+    third = write_bundle(store, tiny_contents(n_items=24)).name
+    async with running(store) as service:
+        bundles = service.parts.bundles
+        oldest = weakref.ref(bundles.serving())
+        for version in (second, third):
+            Registry(store).promote(version)
+            await bundles.follow()
+        assert [bundles.holding(version) is not None for version in (first, second, third)] == [
+            False,
+            True,
+            True,
+        ]
+        assert oldest() is None
+
+
+async def test_bundle_that_is_loaded_beside_requests_is_read_gently_and_the_first_one_is_not(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    are_gentle: list[bool] = []
+
+    def read(path: Path, *, is_gentle: bool) -> Bundle:
+        are_gentle.append(is_gentle)
+        return read_bundle(path, is_gentle=is_gentle)
+
+    monkeypatch.setattr("service.bundles.read_bundle", read)
+    async with running(store) as service:
+        Registry(store).promote(other_bundle(store))
+        await service.parts.bundles.follow()
+    assert are_gentle == [False, True]
+
+
+async def test_prepared_bundle_is_let_go_where_it_is_not_promoted_after_all(store: Path) -> None:
+    new = other_bundle(store)
+    async with running(store) as service:
+        bundles = service.parts.bundles
+        async with bundles.prepared(new):
+            assert bundles.holding(new) is not None
+            assert await version_in_service(service) == Registry(store).current()
+        assert bundles.holding(new) is None

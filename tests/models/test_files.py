@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
+import threading
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 import models.files
 from models.bundle import read_bundle, read_manifest
 from models.errors import BundleError, FileCorrupt, FileMissing, FileUnlisted, PathEscapes
-from models.files import check_listing, file_entry, write_array
+from models.files import GENTLE_NICENESS, check_listing, file_entry, write_array
 from models.manifest import FileEntry
 from tests.models.forging import FILES, reseal
 
@@ -202,14 +205,29 @@ def test_array_larger_than_memory_is_written_from_its_file(tmp_path: Path) -> No
     assert peak_bytes < 1 << 20
 
 
-@pytest.mark.parametrize("n_threads", [1, 2, 7])
-def test_every_file_is_hashed_on_any_number_of_threads(bundle: Path, n_threads: int) -> None:
+@pytest.mark.parametrize("is_gentle", [False, True])
+def test_every_file_is_hashed_gently_or_not(bundle: Path, is_gentle: bool) -> None:
     manifest = read_manifest(bundle)
-    check_listing(bundle, manifest, n_threads=n_threads)
+    check_listing(bundle, manifest, is_gentle=is_gentle)
     for name in FILES:
         entries = manifest.files | {name: msgspec.structs.replace(manifest.files[name], sha256="0" * 64)}
         with pytest.raises(FileCorrupt, match=f"^{name} has sha256"):
-            check_listing(bundle, msgspec.structs.replace(manifest, files=entries), n_threads=n_threads)
+            check_listing(bundle, msgspec.structs.replace(manifest, files=entries), is_gentle=is_gentle)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_threads_that_hash_gently_let_others_go_first(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    niceness: list[int] = []
+
+    def entry_of(file: Path) -> FileEntry:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return file_entry(file)
+
+    monkeypatch.setattr("models.files.file_entry", entry_of)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    check_listing(bundle, read_manifest(bundle), is_gentle=True)
+    assert set(niceness) == {max(own, GENTLE_NICENESS)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 def test_what_is_seen_without_reading_is_said_first(bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -85,6 +86,12 @@ async def test_bundle_in_service_is_a_label(service: Running) -> None:
     assert samples(text, "stillroom_bundle_info") == {(service.parts.bundles.serving().version,): 1.0}
 
 
+async def test_age_of_the_bundle_can_be_told(service: Running) -> None:
+    created_at = service.parts.bundles.serving().bundle.manifest.created_at
+    seconds = service.metric("stillroom_bundle_created_timestamp_seconds")
+    assert datetime.fromtimestamp(seconds, UTC) == datetime.fromisoformat(created_at)
+
+
 async def test_how_the_catalogue_is_searched_is_a_label(service: Running) -> None:
     text = (await service.client.get("/metrics")).text
     [(labels, value)] = samples(text, "stillroom_index_info").items()
@@ -106,3 +113,9 @@ def test_several_workers_answer_for_all(store: Path) -> None:
             assert counted[("recommend", "200", "student")] == n_requests
             assert samples(text, "stillroom_stage_seconds_count")[("score",)] == n_requests
             assert list(samples(text, "stillroom_bundle_info").values()) == [1.0]
+
+        def all_have_a_bundle() -> bool:
+            text = httpx.get(f"{service.url}/metrics").text
+            return samples(text, "stillroom_bundle_created_timestamp_seconds")[()] > 0
+
+        wait_until(all_have_a_bundle, "a bundle in every worker")

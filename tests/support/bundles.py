@@ -25,6 +25,9 @@ from models.index import flat_index, quantize_rows
 from models.items import Items, rank_segments
 from models.manifest import SharesEntry, StudentEntry, TrainingEntry
 from models.member_shares import MemberShares
+from models.monitoring import inputs
+from models.monitoring.histogram import Histogram
+from models.monitoring.reference import Reference
 from models.registry import Registry
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
@@ -166,11 +169,26 @@ def tiny_contents(
         member_shares=tiny_member_shares(items),
         text_encoder=text_encoder,
         golden=record_golden(Student(student), text_encoder, histories, TEXTS),
-        reference={"history_length": {"edges": [0, 1, 5], "counts": [0, 12]}},
+        reference=tiny_reference().to_json(),
         student_entry=StudentEntry(
             precision, N_BLOCKS, MAX_EVENTS, "made for a test", {}, SharesEntry(MEMBERS, {}, 0.0)
         ),
         training_entry=TrainingEntry("tiny", 0, {}, {}, {}),
+    )
+
+
+def tiny_reference() -> Reference:
+    """Half of the people know three items and half know none; half of the events are clicks and half are views, of
+    every block alike, and every tenth is of an item that nobody knows.
+    """
+    return Reference(
+        {
+            inputs.HISTORY_LENGTH: Histogram.of(np.repeat([0, 3], 5_000), inputs.HISTORY_LENGTH_EDGES),
+            inputs.EVENT_KIND: Histogram.of(np.repeat([0, 1], 5_000), inputs.KIND_EDGES),
+            inputs.UNKNOWN_ITEM: Histogram.of(np.arange(10_000) % 10 == 0, inputs.UNKNOWN_EDGES),
+            inputs.CATEGORY: Histogram.of(np.arange(10_000) % N_BLOCKS, range(N_BLOCKS + 1)),
+        },
+        categories=list(range(N_BLOCKS)),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from models.history import History
+from models.members.member import FittedMember
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
 from tests.support.pairs import linear_pairs
 from tests.support.settings import FEW_MEMBERS
@@ -46,6 +47,9 @@ class Oracle(Member):
     def score(self, histories: Sequence[History]) -> Floats:
         own = np.array([block_of_item(int(history.item_indices[0])) for history in histories])
         return np.where(own[:, None] == BLOCKS, np.float32(8.0), np.float32(2.0))
+
+    def fitted(self) -> FittedMember:
+        raise NotImplementedError
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError

@@ -88,6 +88,15 @@ def test_the_new_bundle_is_promoted_and_answers_its_golden_requests(bundle: Bund
     replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden)
 
 
+def test_the_new_bundle_carries_the_ensemble_that_was_measured(bundle: Bundle) -> None:
+    variants, training = bundle.load_variants(), bundle.manifest.training
+    assert variants.names[-1] == "ensemble"
+    assert set(variants.names) <= set(training.metrics["next_basket"])
+    assert training.ensemble is not None
+    assert bundle.manifest.variants is not None
+    assert bundle.manifest.variants.strategies[0] == training.ensemble.strategy
+
+
 def test_the_bundle_recommends_the_persons_block(bundle: Bundle) -> None:
     student = bundle.load_student()
     histories = [bundle.people.histories[row] for row in range(40)]

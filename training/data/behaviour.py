@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind
-from training.data.catalogue import SECONDS_PER_DAY, TASTE_DIMENSIONS, Floats, Ints, InventedCatalogue
+from training.data.catalogue import (
+    SECONDS_PER_DAY,
+    TASTE_DIMENSIONS,
+    Floats,
+    Ints,
+    InventedCatalogue,
+    change_time,
+)
 
 if TYPE_CHECKING:
     from training.data.generator import GeneratorSettings
@@ -98,6 +105,7 @@ def _draw_sessions(
     strength = np.float32(settings.taste_strength)
     # A theme is a matter of taste too, but people know more than one category.
     category_logits = catalogue.category_log_weights + strength * (tastes @ catalogue.category_vectors.T)
+    category_logits[times >= change_time(settings)] += catalogue.season_log_weights
     style_logits = strength * (tastes @ catalogue.style_vectors.T)
     keeps_theme = (rng.random(len(people)) < _KEEP_THEME_RATE) & (np.diff(people, prepend=-1) == 0)
     theme_session = np.maximum.accumulate(np.where(keeps_theme, 0, np.arange(len(people))))
@@ -115,9 +123,14 @@ def _draw_sessions(
 def _session_times(
     settings: GeneratorSettings, people: Ints, n_people: int, rng: np.random.Generator
 ) -> Ints:
-    """Days between a person's first one and the end, at an hour around seven in the evening."""
-    first_days = rng.random(n_people) * 0.7 * settings.n_days
-    spans = settings.n_days - first_days
+    """Days between a person's first one and their last, at an hour around seven in the evening."""
+    if settings.stay_days:
+        starts = rng.random(n_people) * (settings.n_days + settings.stay_days) - settings.stay_days
+        first_days = np.maximum(starts, 0)
+        spans = np.minimum(starts + settings.stay_days, settings.n_days) - first_days
+    else:
+        first_days = rng.random(n_people) * 0.7 * settings.n_days
+        spans = settings.n_days - first_days
     days = (first_days[people] + rng.random(len(people)) * spans[people]).astype(np.int64)
     seconds = np.clip(rng.normal(19 * 3600, 3 * 3600, len(people)), 0, SECONDS_PER_DAY - 1)
     times = days * SECONDS_PER_DAY + seconds.astype(np.int64)
@@ -134,6 +147,11 @@ def _drifted_tastes(
     share = times / (settings.n_days * SECONDS_PER_DAY)
     angles = (settings.taste_drift * np.pi / 2 * share).astype(np.float32)[:, None]
     tastes: Floats = np.cos(angles) * before[people] + np.sin(angles) * after[people]
+    if settings.change_day and settings.taste_shift:
+        new = rng.standard_normal((n_people, TASTE_DIMENSIONS), dtype=np.float32)[people]
+        angle = np.float32(settings.taste_shift * np.pi / 2)
+        is_after = (times >= change_time(settings))[:, None]
+        tastes = np.where(is_after, np.cos(angle) * tastes + np.sin(angle) * new, tastes)
     return tastes
 
 
@@ -154,7 +172,7 @@ def _pick_items(
         rng.random((len(clusters), _CANDIDATES), dtype=np.float32), sizes, settings.popularity_exponent
     )
     candidates = catalogue.cluster_starts[clusters, None] + ranks  # (n_visits, candidates)
-    is_there = catalogue.arrival_times[candidates] <= sessions.times[visit_sessions, None]
+    is_there = catalogue.is_there(candidates, sessions.times[visit_sessions, None])
     # A cluster's first item is there from the first day; it stands in where all candidates are yet to come.
     none_there = ~is_there.any(axis=1)
     candidates[none_there, 0] = catalogue.cluster_starts[clusters[none_there]]
@@ -198,7 +216,7 @@ def _follow_companions(
     for place in range(1, int(place_in_run.max(initial=0)) + 1):
         here = np.flatnonzero(place_in_run == place)
         companions = catalogue.companions[followed[here - 1]]
-        is_there = catalogue.arrival_times[companions] <= times[here]
+        is_there = catalogue.is_there(companions, times[here])
         followed[here] = np.where(is_there, companions, followed[here])
     return followed
 

@@ -33,7 +33,9 @@ class InventedCatalogue:
     cluster = category x n_styles + style. Arrays of items are (n_items,), of clusters (n_clusters,).
     numbers: what the item's id is made of, unrelated to cluster and rank.
     vectors: (n_items, TASTE_DIMENSIONS); its product with a taste of unit variance has about unit variance.
-    arrival_times: seconds after the shop's first day; the first item of each cluster is there from the start.
+    arrival_times, departure_times: seconds after the shop's first day; an item is there from the one until before the
+        other. The first item of each cluster is always there.
+    season_log_weights: (n_categories,) what a new season adds to the categories' log weights.
     companions: the row of the item that is often looked at next.
     """
 
@@ -51,11 +53,17 @@ class InventedCatalogue:
     brands: Ints
     vectors: Floats
     arrival_times: Ints
+    departure_times: Ints
+    season_log_weights: Floats
     companions: Ints
     prices: Floats
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def is_there(self, items: Ints, times: Ints) -> npt.NDArray[np.bool_]:
+        """Whether rows of items can be seen at these times, both of one shape."""
+        return (self.arrival_times[items] <= times) & (times < self.departure_times[items])
 
 
 def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> InventedCatalogue:
@@ -71,6 +79,9 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
     colours, materials, brands = (
         rng.integers(0, len(words), n_items) for words in (COLOURS, MATERIALS, BRANDS)
     )
+    changes = np.random.default_rng([settings.seed, 2])  # so that a shop with changes is else the same one
+    departures, replaced = _draw_turnover(settings, starts, changes)
+    season = np.float32(settings.new_season) * changes.standard_normal(n_categories, dtype=np.float32)
     return InventedCatalogue(
         n_styles=n_styles,
         cluster_starts=starts,
@@ -85,7 +96,9 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
         materials=materials,
         brands=brands,
         vectors=_item_vectors(colours, materials, brands, rng),
-        arrival_times=_draw_arrivals(settings, starts, rng),
+        arrival_times=np.where(replaced, change_time(settings), _draw_arrivals(settings, starts, rng)),
+        departure_times=departures,
+        season_log_weights=season,
         companions=_companions(clusters, starts, sizes, companion_categories, n_styles),
         prices=np.exp(rng.normal(2.5, 0.8, n_items)).round(2).astype(np.float32),
     )
@@ -167,6 +180,23 @@ def _draw_arrivals(settings: GeneratorSettings, cluster_starts: Ints, rng: np.ra
     is_new[cluster_starts] = False
     days = rng.integers(0, settings.n_days, settings.n_items)
     return np.where(is_new, days, 0) * SECONDS_PER_DAY
+
+
+def change_time(settings: GeneratorSettings) -> int:
+    """Seconds after the shop's first day at which everything changes; after all time where nothing does."""
+    return settings.change_day * SECONDS_PER_DAY if settings.change_day else int(np.iinfo(np.int64).max)
+
+
+def _draw_turnover(
+    settings: GeneratorSettings, cluster_starts: Ints, rng: np.random.Generator
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """When each item leaves, and which items arrive on the day of the change instead of when they else would."""
+    dice = rng.random(settings.n_items)
+    dice[cluster_starts] = 0.5  # neither
+    share = settings.turnover if settings.change_day else 0.0
+    never = np.iinfo(np.int64).max
+    departures: Ints = np.where(dice < share, change_time(settings), never)
+    return departures, dice > 1 - share
 
 
 def _companions(clusters: Ints, starts: Ints, sizes: Ints, companion_categories: Ints, n_styles: int) -> Ints:

@@ -52,6 +52,17 @@ class GeneratorSettings:
     """Share of items that arrive during the period; nobody touches one before its day."""
     start_time: int = 1_704_067_200
     """Unix seconds of the first day, 2024-01-01."""
+    stay_days: int = 0
+    """Days from a person's first event to their last; 0 keeps everybody to the end, so that there are more and more
+    people. With it the shop is the same at all times, but for its first and last stay_days."""
+    change_day: int = 0
+    """The day on which what follows happens, all at once; 0 for never."""
+    taste_shift: float = 0.0
+    """How far everybody's taste turns on that day: 1 to something unrelated."""
+    new_season: float = 0.0
+    """How much attention moves between categories on that day: the spread of the logarithm of their weights."""
+    turnover: float = 0.0
+    """Share of items that leave on that day; as many others arrive on it."""
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in BOUNDS.items():
@@ -77,6 +88,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "popularity_exponent": (0, 2),
     "new_item_share": (0, 0.9),
     "start_time": (631_152_000, 3_700_000_000),
+    "stay_days": (0, 3_650),
+    "change_day": (0, 3_650),
+    "taste_shift": (0, 1),
+    "new_season": (0, 5),
+    "turnover": (0, 0.5),
 }
 """The lowest and highest value of each setting, both allowed."""
 

@@ -15,6 +15,7 @@ from scipy.special import logit as log_odds
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from models.ensemble.trees import FittedAdaBoost, FittedTrees
 from training.ensemble.flattening import LeafValue, flatten_classifiers
 from training.ensemble.sampling import thinned
 from training.ensemble.strategy import Labels, People
@@ -39,6 +40,7 @@ class AdaBoost(TreeStrategy):
         description="Pairs it learns from; beyond, negatives are thinned.",
     )
     name: ClassVar[str] = "adaboost"
+    runs_as: ClassVar[type[FittedTrees]] = FittedAdaBoost
 
     def fit(
         self,

@@ -11,18 +11,15 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from scipy.special import logit as log_odds
 from sklearn.tree import DecisionTreeClassifier
 
+from models.ensemble.trees import FittedBagging, FittedTrees
 from training.ensemble.flattening import flatten_classifiers
 from training.ensemble.sampling import bootstrap_by_person, thinned
 from training.ensemble.strategy import Labels, People
 from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
 from training.members.member import Floats, Progress, no_progress
 from training.strict import STRICT
-
-CERTAINTY = 1e-6
-"""The mean probability is kept this far from 0 and 1, which float32 could not tell from them."""
 
 
 @dataclass(config=STRICT)
@@ -45,6 +42,7 @@ class Bagging(TreeStrategy):
         description="Pairs a tree grows on; beyond, negatives are thinned.",
     )
     name: ClassVar[str] = "bagging"
+    runs_as: ClassVar[type[FittedTrees]] = FittedBagging
 
     def fit(
         self,
@@ -66,11 +64,6 @@ class Bagging(TreeStrategy):
             trees, [lambda share, n_pairs: smoothed_share(share, n_pairs, rate) / self.n_trees] * self.n_trees
         )
         return self
-
-    def logit(self, features: Floats) -> Floats:
-        """The trees average probabilities; the log-odds are taken of the mean."""
-        probability = np.clip(self._trees.sum(features), CERTAINTY, 1 - CERTAINTY)
-        return np.asarray(log_odds(probability), np.float32)
 
     def _grow(
         self, features: Floats, labels: Labels, people: People, rng: np.random.Generator

@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from models.ensemble.trees import FittedBoosting, FittedTrees
 from training.ensemble.flattening import flatten_boosting
 from training.ensemble.sampling import folds_by_person
 from training.ensemble.strategy import Labels, People
@@ -35,6 +36,7 @@ class Boosting(TreeStrategy):
         default=10, ge=1, le=1000, description="Trees without a gain on held-out people before it stops."
     )
     name: ClassVar[str] = "boosting"
+    runs_as: ClassVar[type[FittedTrees]] = FittedBoosting
 
     def fit(
         self,

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.meta_features import MEMBER_FEATURES, member_columns, meta_features, seen_mask
 from models.history import History
 from training.ensemble.ensemble import Ensemble, Items
-from training.ensemble.meta_features import MEMBER_FEATURES, member_columns, meta_features, seen_mask
 from training.members.member import Floats
 
 Z, RANK = (MEMBER_FEATURES.index(name) for name in ("z", "rank"))

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import logit as log_odds
 from sklearn.tree import DecisionTreeClassifier
 
+from models.ensemble.trees import FittedTree, FittedTrees
 from training.ensemble.flattening import flatten_classifiers
 from training.ensemble.sampling import thinned
 from training.ensemble.strategy import Labels, People
@@ -30,6 +31,7 @@ class DecisionTree(TreeStrategy):
         default=60_000, ge=100, le=10_000_000, description="Pairs it grows on; beyond, negatives are thinned."
     )
     name: ClassVar[str] = "tree"
+    runs_as: ClassVar[type[FittedTrees]] = FittedTree
 
     def fit(
         self,

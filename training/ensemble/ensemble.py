@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from models.ensemble.ensemble import FittedEnsemble
+from models.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
+from models.ensemble.opinions import Indices, Opinions
 from models.history import History
 from training.ensemble.item_timeline import ItemTimeline
-from training.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
-from training.ensemble.opinions import Indices, Opinions
 from training.ensemble.pairs import people_at_once
 from training.ensemble.strategies import STRATEGIES
 from training.ensemble.strategy import Strategy
@@ -23,9 +24,6 @@ from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 
 Items = npt.NDArray[np.int32]
-PAIRS_AT_ONCE = 1_000_000
-"""(person, item) pairs described together where the whole catalogue is: 30 features of them and what a strategy makes
-of those are 400 MB."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,14 @@ class Ensemble:
         """Size of the catalogue."""
         return self.timeline.n_items
 
+    def fitted(self) -> FittedEnsemble:
+        """As it runs, nothing large copied."""
+        members = [member.fitted() for member in self.members]
+        return FittedEnsemble(members, self.timeline, self.strategy.fitted())
+
     def score(self, histories: Sequence[History]) -> Floats:
         """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
-        n_at_once = max(1, PAIRS_AT_ONCE // max(self.n_items, 1))
-        chunks = [
-            self._score_chunk(histories[start : start + n_at_once])
-            for start in range(0, len(histories), n_at_once)
-        ]
-        return np.concatenate([np.zeros((0, self.n_items), np.float32), *chunks])
+        return self.fitted().score(histories)
 
     def score_candidates(
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
@@ -115,11 +113,6 @@ class Ensemble:
             ItemTimeline.load(folder),
             STRATEGIES[strategy].load(folder),
         )
-
-    def _score_chunk(self, histories: Sequence[History]) -> Floats:
-        logits = self.strategy.logit(self.describe(histories))
-        logits[seen_mask(histories, self.n_items)] = -np.inf
-        return logits
 
     def _candidates_chunk(
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator

@@ -1,31 +1,17 @@
-"""Plain features of items as they stood at a moment: how popular, how fresh, how long unseen.
-
-Where a protocol asks everybody at one moment (`asked_at` "now"), that moment is all there is. Where it asks at each
-person's last event, features are kept on a grid of moments, and a question sees the latest one not after its own:
-only events strictly before count, so a question never learns from its own answer or from what came later.
-"""
+"""Walk through all events and write down what items were like at each moment (models/ensemble/item_timeline.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from models.history import SECONDS_PER_DAY, History
+from models.ensemble.item_timeline import ITEM_FEATURES
+from models.ensemble.item_timeline import ItemTimeline as FittedTimeline
+from models.history import SECONDS_PER_DAY
 from training.data.dataset import Interactions
-from training.ensemble.opinions import Indices
-from training.members.member import Floats
 
-ITEM_FEATURES = (
-    "log_popularity_7d",
-    "log_popularity_30d",
-    "log_popularity_all",
-    "item_idle_log_days",
-    "item_age_log_days",
-)
 HALF_LIVES_DAYS = (7.0, 30.0, np.inf)
 MAX_MOMENTS = 400
 """400 moments x 4,000 items x 5 features in float16 are 16 MB."""
@@ -33,16 +19,8 @@ LONGEST_DAYS = 3650.0
 """How long an item without events counts as idle."""
 
 
-@dataclass(frozen=True)
-class ItemTimeline:
-    """values: (n_moments, n_items, n_features) float16, `ITEM_FEATURES`; row k is `until` minus k steps.
-
-    until: Unix seconds. step_seconds: between two moments; 0 where there is only one.
-    """
-
-    values: npt.NDArray[np.float16]
-    until: int
-    step_seconds: int
+class ItemTimeline(FittedTimeline):
+    """Made of events, written beside the members, read again."""
 
     @staticmethod
     def of(interactions: Interactions) -> ItemTimeline:
@@ -55,28 +33,6 @@ class ItemTimeline:
             step_seconds = max(int(SECONDS_PER_DAY), -(-span // (MAX_MOMENTS - 1)))
             moments = until - step_seconds * np.arange(-(-span // step_seconds), -1, -1)  # oldest first
         return ItemTimeline(_walk(interactions, moments)[::-1], until, step_seconds)
-
-    @property
-    def n_items(self) -> int:
-        """Size of the catalogue."""
-        return self.values.shape[1]
-
-    def at(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
-        """Features when each question is asked; (n_people, n_items, n_features), one row if all share a moment.
-
-        items: (n_people, n_asked), some items of each; then (n_people, n_asked, n_features).
-        """
-        if items is not None:
-            return self.values[self.rows(histories)[:, None], items].astype(np.float32)
-        rows = self.rows(histories) if self.step_seconds else np.zeros(1, np.int64)
-        return self.values[rows].astype(np.float32)
-
-    def rows(self, histories: Sequence[History]) -> npt.NDArray[np.int64]:
-        """Which row of the values each question sees; (n_people,)."""
-        if not self.step_seconds:
-            return np.zeros(len(histories), np.int64)
-        moments = np.array([history.times[-1] if len(history) else self.until for history in histories])
-        return np.clip(-((moments - self.until) // self.step_seconds), 0, len(self.values) - 1)
 
     def save(self, folder: Path) -> None:
         """Write them as one file."""

@@ -23,13 +23,13 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.ensemble.stacking import LAYERS, FittedNeuralStacking
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Labels, People, Strategy
 from training.errors import NotFinite
 from training.members.member import Floats, Progress, no_progress
 from training.strict import STRICT
 
-LAYERS = ("first", "second", "output")
 MIN_STEPS = 150
 """A network that was corrected fewer times has not left its start."""
 N_WEIGHED = 20_000
@@ -93,19 +93,9 @@ class NeuralStacking(Strategy):
         self._weights = self._linear.weights() + slopes
         return self
 
-    def logit(self, features: Floats) -> Floats:
-        """The linear part, and two ReLU layers and a sum in numpy; networks are averaged."""
-        flat = (features.reshape(-1, features.shape[-1]) - self._shift) * self._scale
-        total = np.zeros(len(flat), np.float32)
-        for network in range(len(self._layers[0][0])):
-            states = flat
-            for depth, (weights, biases) in enumerate(self._layers):
-                states = states @ weights[network] + biases[network]
-                if depth < len(LAYERS) - 1:
-                    np.maximum(states, 0.0, out=states)
-            total += states[:, 0]
-        logits: Floats = (total / np.float32(len(self._layers[0][0]))).reshape(features.shape[:-1])
-        return self._linear.logit(features) + logits
+    def fitted(self) -> FittedNeuralStacking:
+        """The linear part, standardisation and layers."""
+        return FittedNeuralStacking(self._linear.fitted(), self._shift, self._scale, self._layers)
 
     def weights(self) -> npt.NDArray[np.float64]:
         """Mean slope of the logit along each standardised feature."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.ensemble.meta_features import meta_features
+from models.ensemble.opinions import Indices, Opinions
 from models.history import History
 from training.data.split import Questions
 from training.ensemble.item_timeline import ItemTimeline
-from training.ensemble.meta_features import meta_features
-from training.ensemble.opinions import Indices, Opinions
 from training.ensemble.strategy import Labels, People
 from training.members.member import Floats, Member, Progress, no_progress
 

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from models.ensemble.stacking import FittedStacking
 from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats, Progress, no_progress
 from training.strict import STRICT
@@ -43,9 +44,9 @@ class Stacking(Strategy):
         self._intercept = np.float32(model.intercept_[0] - coefficients @ scaler.mean_)
         return self
 
-    def logit(self, features: Floats) -> Floats:
-        """One product with the coefficients."""
-        return np.asarray(features @ self._coefficients + self._intercept, np.float32)
+    def fitted(self) -> FittedStacking:
+        """Coefficients and intercept."""
+        return FittedStacking(self._coefficients, np.asarray(self._intercept))
 
     def weights(self) -> npt.NDArray[np.float64]:
         """Coefficients of the standardised features, comparable with each other."""

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.strategy import FittedStrategy
 from training.members.member import Floats, Progress, no_progress
 
 Labels = npt.NDArray[np.bool_]
@@ -39,8 +40,12 @@ class Strategy(ABC):
         """Learn from pairs, from scratch: features (n_pairs, n_features) without NaN, both labels present."""
 
     @abstractmethod
+    def fitted(self) -> FittedStrategy:
+        """What was learned, as it runs, without copying: what a bundle carries."""
+
     def logit(self, features: Floats) -> Floats:
         """Log-odds of each pair at the rate of the fitted pairs; (..., n_features) to (...,) float32."""
+        return self.fitted().logit(features)
 
     @abstractmethod
     def weights(self) -> npt.NDArray[np.float64]:

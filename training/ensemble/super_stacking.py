@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from models.ensemble.strategies import FittedSuperStacking
 from training.ensemble.adaboost import AdaBoost
 from training.ensemble.bagging import Bagging
 from training.ensemble.boosting import Boosting
@@ -80,9 +81,9 @@ class SuperStacking(Combination):
         self._fitted = [fits.without(name, *held_out).strategy for name in self.bases]
         return self
 
-    def logit(self, features: Floats) -> Floats:
-        """Ask every base, then weigh."""
-        return self._combination.logit(np.stack([base.logit(features) for base in self._fitted], axis=-1))
+    def fitted(self) -> FittedSuperStacking:
+        """The bases, and how they are weighed."""
+        return FittedSuperStacking(self._combination.fitted(), [base.fitted() for base in self._fitted])
 
     def weights(self) -> npt.NDArray[np.float64]:
         """Each base's weights, scaled to absolute sum 1, times the weight of that base."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.trees import FittedTrees
 from training.ensemble.strategy import Strategy
 from training.ensemble.trees import Trees
-from training.members.member import Floats
 
 PRIOR_PAIRS = 2.0
 """Imagined pairs at the overall rate in every leaf: a pure one is less than certain, the purer the larger."""
@@ -19,11 +19,12 @@ PRIOR_PAIRS = 2.0
 class TreeStrategy(Strategy):
     """A strategy whose logit is a sum of trees."""
 
+    runs_as: ClassVar[type[FittedTrees]]
     _trees: Trees
 
-    def logit(self, features: Floats) -> Floats:
-        """The sum of the leaves."""
-        return self._trees.sum(features)
+    def fitted(self) -> FittedTrees:
+        """The trees as a graph."""
+        return self._trees.fitted(self.runs_as)
 
     def weights(self) -> npt.NDArray[np.float64]:
         """Each feature's share of the impurity, or loss, that all splits took away; sums to 1."""

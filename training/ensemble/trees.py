@@ -1,12 +1,11 @@
 """Decision trees as flat arrays, whichever way they were grown: a tree strategy's whole memory.
 
-The arrays are saved as they are and summed by onnxruntime, over the millions of pairs that a catalogue makes.
-`flattening` makes them of what scikit-learn grew.
+The arrays are saved as they are and summed by onnxruntime (`models/ensemble/trees.py`), over the millions of pairs
+that a catalogue makes. `flattening` makes them of what scikit-learn grew.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, checker, helper
 
+from models.ensemble.trees import FittedTrees
 from training.members.member import Floats
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime as ort
 
 IR_VERSION, OPSET, ML_OPSET = 9, 17, 3
 LEAF = -1
@@ -55,14 +52,15 @@ class Trees:
         """How many features a pair must have."""
         return len(self.importance)
 
-    def sum(self, features: Floats) -> Floats:
-        """Add up the leaves that each pair reaches; (..., n_features) to (...,) float32.
+    def fitted(self, runs_as: type[FittedTrees]) -> FittedTrees:
+        """As they run, made once: to start onnxruntime takes longer than to score somebody."""
+        if runs_as not in self._running:
+            self._running[runs_as] = runs_as(np.frombuffer(tree_graph(self), np.uint8))
+        return self._running[runs_as]
 
-        10 to 25 ns a pair and tree of up to 61 nodes, 70 ns for one of 1,000; half of what scikit-learn takes.
-        """
-        pairs = np.ascontiguousarray(features, np.float32).reshape(-1, self.n_features)
-        sums: Floats = self._session.run(None, {"pairs": pairs})[0]
-        return sums.reshape(features.shape[:-1])
+    def sum(self, features: Floats) -> Floats:
+        """Add up the leaves that each pair reaches; (..., n_features) to (...,) float32."""
+        return self.fitted(FittedTrees).sum(features)
 
     def save(self, file: Path) -> None:
         """Write all arrays into one npz."""
@@ -75,12 +73,8 @@ class Trees:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     @cached_property
-    def _session(self) -> ort.InferenceSession:
-        """As many threads as OMP_NUM_THREADS says, one where it says nothing."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
-        options.inter_op_num_threads = 1
-        return ort.InferenceSession(tree_graph(self), options, providers=["CPUExecutionProvider"])
+    def _running(self) -> dict[type[FittedTrees], FittedTrees]:
+        return {}
 
 
 def tree_graph(trees: Trees) -> bytes:

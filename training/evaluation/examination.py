@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from models.ensemble.meta_features import member_columns
 from models.student import Student
 from models.text import TextEncoder
 from training.data.split import Split
 from training.ensemble.importance import member_importance
-from training.ensemble.meta_features import member_columns
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.super_stacking import SuperStacking

@@ -28,7 +28,7 @@ from training.runs import Run
 __all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
 
 SCHEMA_VERSION = 1
-SIMULATED = ("experiments",)
+SIMULATED = ("experiments", "monitoring")
 """Files of the report's folder that other commands write and the page draws."""
 
 RATIOS = {

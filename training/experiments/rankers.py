@@ -8,42 +8,56 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import Bundle, read_bundle
+from models.experiments.known import variants_of
 from models.history import Event, EventKind, History, encode_history
 from models.registry import Registry
 from models.scan import Asked
+from models.variants import STUDENT, best_items
 from training.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
 
 BATCH = 256
-STUDENT = "student"
 
 
 class Ranker:
     """One version and variant. Raises ArmNotEstimable for a variant that the bundle cannot be asked for."""
 
     def __init__(self, bundle: Bundle, variant: str) -> None:
-        if variant != STUDENT:
+        carried = variants_of(bundle.manifest)
+        if variant not in carried:
             raise ArmNotEstimable(
-                f"bundle {bundle.version} can be asked for its student only, not for {variant!r}"
+                f"bundle {bundle.version} cannot be asked for {variant!r}, only for {', '.join(sorted(carried))}"
             )
-        self._bundle = bundle
+        self._bundle, self._variant = bundle, variant
         self._student = bundle.load_student()
+        self._variants = None if variant == STUDENT else bundle.load_variants()
 
     def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
         """The best items that each history does not hold yet, as item ids; so many of them."""
         answers: list[list[str]] = []
         for start in range(0, len(histories), BATCH):
             part = [self._known(history) for history in histories[start : start + BATCH]]
-            encoded = [encode_history(history, self._student.max_events) for history in part]
-            vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
-            asked = [
-                Asked(vector, events, history.item_indices)
-                for vector, events, history in zip(vectors, encoded, part, strict=True)
-            ]
-            ranked = self._student.top_k(asked, max(limits[start : start + BATCH]))
-            for row, limit in zip(ranked.item_indices.tolist(), limits[start : start + BATCH], strict=True):
+            part_limits = limits[start : start + BATCH]
+            for row, limit in zip(self._best(part, max(part_limits)), part_limits, strict=True):
                 answers.append([self._id_of(item_index) for item_index in row[:limit] if item_index >= 0])
         return answers
+
+    def _best(self, histories: Sequence[History], limit: int) -> list[list[int]]:
+        """Item indices of each history, best first, -1 where there are no more."""
+        if self._variants is not None:
+            scores = self._variants.score(self._variant, histories)
+            return [
+                best_items(own, limit, [history.item_indices]).item_indices[0].tolist()
+                for own, history in zip(scores, histories, strict=True)
+            ]
+        encoded = [encode_history(history, self._student.max_events) for history in histories]
+        vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
+        asked = [
+            Asked(vector, events, history.item_indices)
+            for vector, events, history in zip(vectors, encoded, histories, strict=True)
+        ]
+        ranked: list[list[int]] = self._student.top_k(asked, limit).item_indices.tolist()
+        return ranked
 
     def _known(self, history: LoggedHistory) -> History:
         find = self._bundle.items.vocabulary.find

@@ -15,10 +15,10 @@ from pydantic.dataclasses import dataclass
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from models.history import History
+from models.members.content import FittedContent
 from training.data.dataset import Interactions
-from training.members.member import Floats, Member, Progress, no_progress
-from training.members.recency import recency_matrix
+from training.members.member import Member, Progress, no_progress
+from training.members.recency import sparse_rows
 from training.strict import STRICT
 
 
@@ -54,15 +54,9 @@ class Content(Member):
         self._items = text_matrix(interactions.catalogue.texts, self.n_features)
         return self
 
-    def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without text and for people none of whose items has any."""
-        weights = recency_matrix(histories, self._items.shape[0], self.half_life)
-        profiles = weights @ self._items
-        lengths = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1))).reshape(-1, 1)
-        scores: Floats = (profiles @ self._items.T).toarray() / np.maximum(lengths, 1e-9)
-        scores[:, self._items.getnnz(axis=1) == 0] = np.nan
-        scores[profiles.getnnz(axis=1) == 0] = np.nan
-        return scores
+    def fitted(self) -> FittedContent:
+        """The catalogue's texts by item."""
+        return FittedContent(sparse_rows(self._items), self.half_life)
 
     def save(self, folder: Path) -> None:
         """Write the text matrix."""

@@ -8,7 +8,6 @@ is the same model of what belongs into one visit rather than to one person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -20,10 +19,10 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from models.histories import Histories
-from models.history import History
+from models.members.item_items import FittedEASE, FittedItemItems, FittedVisitEASE
 from training.data.dataset import Interactions
 from training.errors import NotFinite
-from training.members.item_items import ROWS_AT_ONCE, score_from_items, similar_items, visits_and_people
+from training.members.item_items import ROWS_AT_ONCE, run_time_matrix, similar_items, visits_and_people
 from training.members.member import Floats, Member, Progress, no_progress
 from training.members.recency import recency_matrix
 from training.strict import STRICT
@@ -64,6 +63,7 @@ class EASE(Member):
         default=100, ge=1, le=2000, description="Items that explain each one in a catalogue beyond that."
     )
     name: ClassVar[str] = "ease"
+    runs_as: ClassVar[type[FittedItemItems]] = FittedEASE
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Solve for the weights, densely or by neighbourhood; nothing random."""
@@ -76,11 +76,10 @@ class EASE(Member):
         progress(1.0, "solved")
         return self
 
-    def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people none of whose items has any."""
-        return score_from_items(
-            histories, self.item_items, self._known, self.fold_half_life, self.visit_decay
-        )
+    def fitted(self) -> FittedItemItems:
+        """The weights as they are."""
+        matrix = run_time_matrix(self.item_items)
+        return self.runs_as(matrix, self._known, self.fold_half_life, self.visit_decay)
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are, a dense array or a sparse matrix."""
@@ -133,6 +132,7 @@ class VisitEASE(EASE):
         default=0.4, ge=0, le=100, description="Of a person's row beside a visit's; 0 fits visits alone."
     )
     name: ClassVar[str] = "visits"
+    runs_as: ClassVar[type[FittedItemItems]] = FittedVisitEASE
 
     def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
         return visits_and_people(

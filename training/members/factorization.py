@@ -6,7 +6,6 @@ solved from their history at scoring time, so strangers and every prefix of a hi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -14,13 +13,12 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from models.history import History
+from models.members.factorization import FittedFactorization
 from training.data.dataset import Interactions
 from training.errors import NotFinite
-from training.members.member import Floats, Member, Progress, no_progress
+from training.members.member import Member, Progress, no_progress
 from training.members.recency import recency_matrix
 from training.strict import STRICT
 
@@ -62,22 +60,12 @@ class Factorization(Member):
             raise NotFinite(f"{self.name}: item factors are not finite; raise l2 (now {self.l2})")
         self._item_factors = np.asarray(model.item_factors, np.float32)
         self._known = interactions.item_counts() > 0
-        self._fold = self._folding_model()
+        self._fitted = self._as_it_runs()
         return self
 
-    def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
-        weights = recency_matrix(histories, len(self._item_factors), self.fold_half_life)
-        return self.score_weights(weights)
-
-    def score_weights(self, weights: sparse.csr_matrix) -> Floats:
-        """Fold in people given as (n_people, n_items) weights and score the catalogue."""
-        with threadpool_limits(1, "blas"):
-            user_factors = self._fold.recalculate_user(np.arange(weights.shape[0]), self.alpha * weights)
-        scores: Floats = user_factors @ self._item_factors.T
-        scores[:, ~self._known] = np.nan
-        scores[weights.getnnz(axis=1) == 0] = np.nan
-        return scores
+    def fitted(self) -> FittedFactorization:
+        """Item factors, and how a person is folded in."""
+        return self._fitted
 
     def save(self, folder: Path) -> None:
         """Write item factors and what folding in needs."""
@@ -92,7 +80,7 @@ class Factorization(Member):
             n_factors = arrays["item_factors"].shape[1]
             member = cls(n_factors=n_factors, l2=l2, alpha=alpha, fold_half_life=fold_half_life)
             member._item_factors, member._known = arrays["item_factors"], arrays["known"]
-        member._fold = member._folding_model()
+        member._fitted = member._as_it_runs()
         return member
 
     def _model(self, seed: int) -> AlternatingLeastSquares:
@@ -104,9 +92,5 @@ class Factorization(Member):
             random_state=seed,
         )
 
-    def _folding_model(self) -> AlternatingLeastSquares:
-        """A model that knows item factors only; enough to solve for people."""
-        with threadpool_limits(1, "blas"):
-            model = self._model(seed=0)
-        model.item_factors = self._item_factors
-        return model
+    def _as_it_runs(self) -> FittedFactorization:
+        return FittedFactorization(self._item_factors, self._known, self.l2, self.alpha, self.fold_half_life)

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from models.histories import Histories
 from models.history import History
+from models.members.rows import SparseRows
 from training.members.member import Floats
-from training.members.recency import recency_matrix, visit_matrix
+from training.members.recency import recency_matrix, sparse_rows, visit_matrix
 
 ROWS_AT_ONCE = 512
 """History items whose co-occurrence is in memory together: at most 512 x n_items entries of 8 bytes."""
@@ -76,20 +76,6 @@ def strongest_of_rows(matrix: sparse.csr_matrix, n_kept: int) -> sparse.csr_matr
     return sparse.csr_matrix((matrix.data[entries], matrix.indices[entries], offsets), shape=matrix.shape)
 
 
-def score_from_items(
-    histories: Sequence[History],
-    item_items: Floats | sparse.csr_matrix,
-    known: npt.NDArray[np.bool_],
-    half_life: float,
-    visit_decay: float = 1.0,
-) -> Floats:
-    """Sum what a person's items say, weighted by recency; (n_people, n_items) float32.
-
-    known: (n_items,), items with events. NaN for the others, and for people none of whose items is known.
-    """
-    user_items = recency_matrix(histories, len(known), half_life, visit_decay=visit_decay)
-    scores = user_items @ item_items
-    dense: Floats = scores.toarray() if sparse.issparse(scores) else scores
-    dense[:, ~known] = np.nan
-    dense[user_items @ known.astype(np.float32) == 0] = np.nan
-    return dense
+def run_time_matrix(item_items: Floats | sparse.csr_matrix) -> Floats | SparseRows:
+    """What items say of each other as members run with it, not copied."""
+    return sparse_rows(item_items) if sparse.issparse(item_items) else item_items

@@ -7,7 +7,6 @@ full in one visit, and with `person_weight` squared in one person's history.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,10 +15,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy import sparse
 
-from models.history import History
+from models.members.item_items import FittedItemKNN
 from training.data.dataset import Interactions
-from training.members.item_items import score_from_items, similar_items, visits_and_people
-from training.members.member import Floats, Member, Progress, no_progress
+from training.members.item_items import similar_items, visits_and_people
+from training.members.member import Member, Progress, no_progress
+from training.members.recency import sparse_rows
 from training.strict import STRICT
 
 
@@ -77,11 +77,9 @@ class ItemKNN(Member):
         progress(1.0, f"{self.item_items.nnz:,} similarities")
         return self
 
-    def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people none of whose items has any; 0 where nothing is similar."""
-        return score_from_items(
-            histories, self.item_items, self._known, self.fold_half_life, self.visit_decay
-        )
+    def fitted(self) -> FittedItemKNN:
+        """The similarities by item."""
+        return FittedItemKNN(sparse_rows(self.item_items), self._known, self.fold_half_life, self.visit_decay)
 
     def save(self, folder: Path) -> None:
         """Write the similarities as a sparse matrix."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
+from models.members.member import FittedMember
 from training.data.dataset import Interactions
 
 Floats = npt.NDArray[np.float32]
@@ -43,11 +44,15 @@ class Member(ABC):
         """Learn from scratch; a second call forgets the first. Raises NotFinite where training diverged."""
 
     @abstractmethod
+    def fitted(self) -> FittedMember:
+        """What was learned, as a bundle carries it and a service runs it. Nothing large is copied."""
+
     def score(self, histories: Sequence[History]) -> Floats:
         """Score every item for every history; (n_people, n_items) float32, NaN where the member has no opinion.
 
         Higher is better. The scale is the member's own; items of the history are scored like any other.
         """
+        return self.fitted().score(histories)
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.history import History
+from models.members.neural import FittedNeuralCF
 from training.data.dataset import Interactions
 from training.errors import NotFinite
 from training.members.member import Floats, Member, Progress, no_progress
@@ -112,9 +113,34 @@ class NeuralCF(Member):
                 )
         return self
 
+    def fitted(self) -> FittedNeuralCF:
+        """Tables and layers, the item side worked out: what does not depend on the person."""
+        model, n_factors = self._model, self.n_factors
+        with torch.inference_mode():
+            of_product, of_states = model.output_layer.weight[0].split(
+                [n_factors, len(model.output_layer.weight[0]) - n_factors]
+            )
+            return FittedNeuralCF(
+                history_product=model.history_product.weight[1:].numpy(),
+                history_mlp=model.history_mlp.weight[1:].numpy(),
+                item_product=(model.item_product.weight * of_product).numpy(),
+                item_hidden=model.item_layer(model.item_mlp.weight).numpy(),
+                item_bias=(model.item_bias.weight[:, 0] + model.output_layer.bias).numpy(),
+                person_weights=model.person_layer.weight.T.numpy(),
+                person_bias=model.person_layer.bias.numpy(),
+                hidden_weights=model.hidden_layer.weight.T.numpy(),
+                hidden_bias=model.hidden_layer.bias.numpy(),
+                output=of_states.numpy(),
+                pooling=np.array([self.half_life, self.max_events], np.float64),
+                known=self._known,
+            )
+
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
+        """NaN for items without events and for people with an empty history.
+
+        In torch, for many people together; a test holds what `fitted` says against it.
+        """
         prefixes = [history.distinct() for history in histories]
         n_items = len(self._known)
         scores = np.full((len(prefixes), n_items), np.nan, np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,7 +9,8 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from models.history import SECONDS_PER_DAY, History
+from models.history import SECONDS_PER_DAY
+from models.members.popularity import FittedPopularity
 from training.data.dataset import Interactions
 from training.members.member import Floats, Member, Progress, no_progress
 from training.strict import STRICT
@@ -44,9 +44,9 @@ class Popularity(Member):
         self._scores = np.log1p(decayed_popularity(interactions, self.half_life_days))
         return self
 
-    def score(self, histories: Sequence[History]) -> Floats:
-        """The same row for everybody."""
-        return np.tile(self._scores, (len(histories), 1))
+    def fitted(self) -> FittedPopularity:
+        """One row of scores."""
+        return FittedPopularity(self._scores)
 
     def save(self, folder: Path) -> None:
         """Write one array."""

@@ -1,22 +1,16 @@
-"""Recency: the newest item of a history counts 1, less the more items and visits came after it.
-
-Everything here works on all events at once, packed as `Histories` are: 25,000 people with a million events, one by
-one, took 10 times as long and a Python object each.
-"""
+"""Recency as sparse matrices: what the fits of members work on (models/members/recency.py weighs)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from models.histories import Histories
-from models.history import VISIT_GAP_SECONDS, History
-
-EVENTS_AT_ONCE = 1_000_000
-"""Events that are sorted together; a million take 60 MB while they are."""
+from models.history import History
+from models.members.recency import packed, recency_weights, visit_numbers_of_all
+from models.members.rows import SparseRows
 
 
 def recency_matrix(
@@ -28,17 +22,13 @@ def recency_matrix(
     visit_decay: in [0, 1]; 0 keeps the last visit alone. Returns (n_people, n_items) float32 with rows in the order
     of `histories`.
     """
-    distinct = distinct_histories(packed(histories))
-    lengths, ends = np.diff(distinct.offsets), distinct.offsets[1:]
-    ages = np.repeat(ends, lengths) - 1 - np.arange(ends[-1] if len(ends) else 0)
-    weights = np.exp2(ages.astype(np.float32) / np.float32(-half_life))
-    if visit_decay < 1.0:
-        numbers = visit_numbers_of_all(distinct)
-        last_numbers = numbers[ends[lengths > 0] - 1]
-        weights *= np.float32(visit_decay) ** (np.repeat(last_numbers, lengths[lengths > 0]) - numbers)
-    return sparse.csr_matrix(
-        (weights, distinct.item_indices, distinct.offsets), shape=(len(distinct), n_items)
-    )
+    own = recency_weights(histories, half_life, visit_decay=visit_decay)
+    return sparse.csr_matrix((own.weights, own.item_indices, own.offsets), shape=(len(own), n_items))
+
+
+def sparse_rows(matrix: sparse.csr_matrix) -> SparseRows:
+    """The same matrix as members run with it, its entries not copied."""
+    return SparseRows(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1])
 
 
 def visit_matrix(histories: Histories | Sequence[History], n_items: int) -> sparse.csr_matrix:
@@ -50,57 +40,3 @@ def visit_matrix(histories: Histories | Sequence[History], n_items: int) -> spar
     counted = sparse.csr_matrix((ones, (row, events.item_indices)), shape=(n_visits, n_items))
     counted.data[:] = 1.0
     return counted
-
-
-def visit_numbers(history: History) -> npt.NDArray[np.int64]:
-    """Which visit each event belongs to, from 0; (n_events,)."""
-    return np.cumsum(np.diff(history.times, prepend=history.times[:1]) > VISIT_GAP_SECONDS)
-
-
-def visit_numbers_of_all(histories: Histories) -> npt.NDArray[np.int64]:
-    """The same over everybody's visits, one person's after the other's; (n_events,) rising from 0."""
-    begins = np.diff(histories.times, prepend=histories.times[:1]) > VISIT_GAP_SECONDS
-    first_events = histories.offsets[:-1][np.diff(histories.offsets) > 0]
-    begins[first_events] = True
-    return np.cumsum(begins) - 1
-
-
-def distinct_histories(histories: Histories) -> Histories:
-    """`History.distinct` of everybody: each item once, at its latest event."""
-    n_events = len(histories.item_indices)
-    keep = np.zeros(n_events, np.bool_)
-    first_person = 0
-    while first_person < len(histories):
-        begin = histories.offsets[first_person]
-        after = int(np.searchsorted(histories.offsets, begin + EVENTS_AT_ONCE, side="right")) - 1
-        after = max(after, first_person + 1)  # one person with more events is taken whole
-        keep[begin : histories.offsets[after]] = _is_latest(histories, first_person, after)
-        first_person = after
-    if keep.all():
-        return histories
-    n_kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Histories(
-        n_kept_before[histories.offsets],
-        histories.item_indices[keep],
-        histories.times[keep],
-        histories.kinds[keep],
-    )
-
-
-def packed(histories: Histories | Sequence[History]) -> Histories:
-    """Histories as one set of arrays."""
-    return histories if isinstance(histories, Histories) else Histories.from_list(histories)
-
-
-def _is_latest(histories: Histories, first: int, after: int) -> npt.NDArray[np.bool_]:
-    """Whether each event of the people from `first` to before `after` is the last with its item; (n_events,)."""
-    offsets = histories.offsets[first : after + 1]
-    items = histories.item_indices[offsets[0] : offsets[-1]]
-    people = np.repeat(np.arange(after - first, dtype=np.int64), np.diff(offsets))
-    keys = people * (int(items.max(initial=0)) + 1) + items
-    order = np.argsort(keys, kind="stable")  # events of one person and item side by side, the latest last
-    is_last = np.ones(len(keys), np.bool_)
-    is_last[:-1] = keys[order[1:]] != keys[order[:-1]]
-    is_latest = np.empty(len(keys), np.bool_)
-    is_latest[order] = is_last
-    return is_latest

@@ -23,16 +23,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.histories import Histories
-from models.history import SECONDS_PER_DAY, History
+from models.history import History
+from models.members.recency import distinct_histories
+from models.members.sequential import N_GAPS, FittedSequential, gap_buckets
 from training.data.dataset import Interactions
 from training.errors import NotFinite
 from training.members.member import Floats, Member, Progress, no_progress
-from training.members.recency import distinct_histories, recency_matrix
+from training.members.recency import recency_matrix
 from training.members.softmax_loss import softmax_loss
 from training.strict import STRICT
 
-N_GAPS = 12
-"""Buckets of days since the event before: none, up to 1, 2, 4, … and 1024 or more."""
 WARM_START_DEVIATION = 0.1
 MAX_WARM_START_PEOPLE = 100_000
 """People whose items the SVD sees; its time and memory grow with them."""
@@ -165,9 +165,32 @@ class Sequential(Member):
         self._model.eval()
         return self
 
+    def fitted(self) -> FittedSequential:
+        """Tables and layers."""
+        model = self._model
+        blocks = [block for block in model.blocks if isinstance(block, Block)]
+        with torch.inference_mode():
+            return FittedSequential(
+                items=model.items.weight.numpy(),
+                positions=model.positions.weight.numpy(),
+                gaps=model.gaps.weight.numpy(),
+                item_bias=model.item_bias.numpy(),
+                norms=np.stack([_norms(block.attention_norm, block.feed_forward[0]) for block in blocks]),
+                last_norm=_norms(model.norm),
+                attention_in=np.stack([_layer(block.projections) for block in blocks]),
+                attention_out=np.stack([_layer(block.attention_output) for block in blocks]),
+                forward_in=np.stack([_layer(block.feed_forward[1]) for block in blocks]),
+                forward_out=np.stack([_layer(block.feed_forward[4]) for block in blocks]),
+                n_heads=np.array(self.n_heads, np.int64),
+                known=self._known,
+            )
+
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
+        """NaN for items without events and for people with an empty history.
+
+        In torch, for many people together; a test holds what `fitted` says against it.
+        """
         recent = [history.distinct().last(self.max_events) for history in histories]
         scores = np.full((len(recent), len(self._known)), np.nan, np.float32)
         for start in range(0, len(recent), 256):
@@ -280,7 +303,16 @@ def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor]:
         if not len(history):
             continue
         item_rows[row, : len(history)] = history.item_indices + 1
-        days = np.diff(history.times, prepend=history.times[0]) / SECONDS_PER_DAY
-        buckets = np.where(days > 0, 1 + np.ceil(np.log2(np.maximum(days, 1.0))), 0)
-        gaps[row, : len(history)] = np.minimum(buckets, N_GAPS - 1)
+        gaps[row, : len(history)] = gap_buckets(history.times)
     return torch.from_numpy(item_rows), torch.from_numpy(gaps)
+
+
+def _norms(*norms: nn.Module) -> Floats:
+    """Scale and shift of each, one below the other."""
+    return np.stack([part.detach().numpy() for norm in norms for part in norm.parameters()])
+
+
+def _layer(layer: nn.Module) -> Floats:
+    """Weights as (n_in, n_out), and the bias below them."""
+    weights, bias = (part.detach().numpy() for part in layer.parameters())
+    return np.concatenate([weights.T, bias[None]])

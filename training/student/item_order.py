@@ -51,6 +51,7 @@ def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
 
 def contents_in_order(contents: BundleContents, order: Indices, student: StudentFiles) -> BundleContents:
     """A bundle whose item i was item order[i]. student: in that order; it is asked the golden requests again."""
+    assert contents.variants is None, "a catalogue with lists is too large for its ensemble to be served"
     places = places_of(order)
     histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
     asked = [History.from_events(Event(*event) for event in request.events) for request in golden.requests]

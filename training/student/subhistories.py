@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models.histories import Histories
 from models.history import History
-from training.members.recency import visit_numbers
+from models.members.recency import visit_numbers
 
 N_NEXT = 5
 """Items at most that an example knows to have come next."""

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from models.bundle import write_bundle
+from models.bundle import Bundle, read_bundle, write_bundle
 from models.registry import Registry
 from service.app import create_admin_app
 from tests.support.bundles import tiny_contents
@@ -101,6 +101,22 @@ async def test_bundle_is_promoted_and_rolled_back_and_both_are_written_down(stor
         ("anna", "rollback", "begun"),
         ("anna", "rollback", "done"),
     ]
+
+
+async def test_promotion_reads_the_bundle_once_and_before_it_is_current(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, read_while_current = Registry(store).current(), []
+
+    def read(path: Path, *, is_gentle: bool = False) -> Bundle:
+        read_while_current.append(Registry(store).current())
+        return read_bundle(path, is_gentle=is_gentle)
+
+    async with guarded(store) as service:
+        monkeypatch.setattr("service.bundles.read_bundle", read)
+        monkeypatch.setattr("models.registry.read_bundle", read)
+        await service.post("/admin/promote", {"version": other_bundle(store)})
+    assert read_while_current == [old]
 
 
 async def test_roll_back_loads_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

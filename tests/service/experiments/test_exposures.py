@@ -51,6 +51,7 @@ class Logging:
             "n_session": 2,
             "n_unknown_items": 1,
             "history": None,
+            "is_narrowed": False,
         }
         self.log.record(Exposure(**{**fields, **changes}))
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from models.ensemble.meta_features import PLAIN_FEATURES, seen_mask
 from models.history import Event, History
 from tests.support.blocks import N_ITEMS, block_dataset
 from training.data.split import Split, split_by_time
 from training.ensemble.contributions import member_contributions
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
-from training.ensemble.meta_features import PLAIN_FEATURES, seen_mask
 from training.ensemble.stacking import Stacking
 from training.members.content import Content
 from training.members.factorization import Factorization

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.strategy import FittedStrategy
+from models.members.member import Arrays
 from tests.support.pairs import linear_pairs
 from training.ensemble.cross_fits import CrossFits
 from training.ensemble.strategy import Strategy
@@ -15,6 +19,23 @@ from training.ensemble.super_stacking import SuperStacking
 from training.members.member import Floats
 
 PAIRS = linear_pairs(n_people=20, n_per_person=10)
+
+
+@dataclass(frozen=True)
+class Remembered(FittedStrategy):
+    known: npt.NDArray[np.float32]
+    name: ClassVar[str] = "remembering"
+    n_features: ClassVar[int] = 4
+
+    def logit(self, features: Floats) -> Floats:
+        return np.isin(features[..., 3], self.known).astype(np.float32)
+
+    def arrays(self) -> Arrays:
+        return {"known": self.known}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        return cls(arrays["known"])
 
 
 class Remembering(Strategy):
@@ -28,8 +49,8 @@ class Remembering(Strategy):
         self._known = np.unique(features[:, 3])
         return self
 
-    def logit(self, features: Floats) -> Floats:
-        return np.isin(features[..., 3], self._known).astype(np.float32)
+    def fitted(self) -> Remembered:
+        return Remembered(self._known)
 
     def weights(self) -> npt.NDArray[np.float64]:
         return np.ones(4)

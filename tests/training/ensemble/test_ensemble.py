@@ -10,14 +10,14 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from models.ensemble import ensemble as ensemble_module
+from models.ensemble.meta_features import consensus, seen_mask
 from models.history import History
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
 from tests.support.pairs import linear_pairs
 from training.data.split import Split, split_by_time
-from training.ensemble import ensemble as ensemble_module
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
-from training.ensemble.meta_features import consensus, seen_mask
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.stacking import Stacking
 from training.members.content import Content

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.ensemble.item_timeline import ITEM_FEATURES
 from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.blocks import block_dataset
 from tests.support.shops import interactions_of
 from training.data.dataset import AskedAt, Interactions, interactions_among
-from training.ensemble.item_timeline import ITEM_FEATURES, LONGEST_DAYS, MAX_MOMENTS, ItemTimeline
+from training.ensemble.item_timeline import LONGEST_DAYS, MAX_MOMENTS, ItemTimeline
 from training.members.popularity import decayed_popularity
 
 DAY = int(SECONDS_PER_DAY)

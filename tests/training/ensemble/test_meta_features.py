@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.history import SECONDS_PER_DAY, Event, History
-from training.ensemble.item_timeline import ItemTimeline
-from training.ensemble.meta_features import (
+from models.ensemble.meta_features import (
     consensus,
     feature_names,
     member_columns,
@@ -13,7 +11,9 @@ from training.ensemble.meta_features import (
     person_features,
     seen_mask,
 )
-from training.ensemble.opinions import Opinions
+from models.ensemble.opinions import Opinions
+from models.history import SECONDS_PER_DAY, Event, History
+from training.ensemble.item_timeline import ItemTimeline
 from training.members.member import Floats
 
 ITEMS = ItemTimeline(np.arange(20, dtype=np.float16).reshape(1, 4, 5), until=100, step_seconds=0)

@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
+from models.ensemble.item_timeline import ITEM_FEATURES
+from models.ensemble.meta_features import MEMBER_FEATURES, feature_names
 from models.history import Event, History
+from models.members.member import FittedMember
 from training.data.split import Questions
 from training.ensemble import pairs
-from training.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
-from training.ensemble.meta_features import MEMBER_FEATURES, feature_names
+from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs, describe_pairs
 from training.members.member import Floats, Member
 
@@ -32,6 +34,9 @@ class Rising(Member):
 
     def score(self, histories: Sequence[History]) -> Floats:
         return np.tile(np.arange(N_ITEMS, dtype=np.float32), (len(histories), 1))
+
+    def fitted(self) -> FittedMember:
+        raise NotImplementedError
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError

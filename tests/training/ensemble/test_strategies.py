@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from models.ensemble.strategies import from_parts, parts_of
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
 from training.ensemble.adaboost import AdaBoost
 from training.ensemble.bagging import Bagging
@@ -85,6 +86,15 @@ def test_a_loaded_strategy_scores_equally(strategy: Strategy, tmp_path: Path) ->
     strategy.save(tmp_path)
     features = linear_pairs(seed=1).features
     np.testing.assert_array_equal(type(strategy).load(tmp_path).logit(features), strategy.logit(features))
+
+
+def test_what_a_bundle_carries_scores_as_the_strategy_does(strategy: Strategy) -> None:
+    parts = parts_of(strategy.fitted())
+    assert all(len(name) <= 16 for part in parts for name in part.arrays())
+    running = from_parts([part.name for part in parts], [part.arrays() for part in parts])
+    features = linear_pairs(seed=1).features
+    assert (running.name, running.n_features) == (strategy.name, 4)
+    np.testing.assert_allclose(running.logit(features), strategy.logit(features), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MAKERS)

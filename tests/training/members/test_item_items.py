@@ -7,7 +7,6 @@ from scipy import sparse
 from models.history import SECONDS_PER_DAY, Event, History
 from training.members import item_items
 from training.members.item_items import (
-    score_from_items,
     similar_items,
     strongest_of_rows,
     visits_and_people,
@@ -65,28 +64,6 @@ def test_only_the_strongest_of_a_row_stay_and_ties_go_to_the_lower_column() -> N
     matrix = sparse.csr_matrix(np.array([[1.0, 3.0, 3.0, 3.0], [0.0, 0.0, 2.0, 0.0]]))
     np.testing.assert_array_equal(strongest_of_rows(matrix, 2).toarray(), [[0, 3, 3, 0], [0, 0, 2, 0]])
     assert matrix.nnz == 5, "the matrix given is as it was"
-
-
-def test_a_score_is_the_recency_weighted_sum_over_the_history() -> None:
-    matrix = np.array([[0, 10, 1], [100, 0, 5], [0, 0, 0]], np.float32)
-    known = np.ones(3, np.bool_)
-    scores = score_from_items([history(0, 1)], matrix, known, half_life=1.0)
-    np.testing.assert_allclose(scores, [[100, 5, 0.5 * 1 + 5]])
-
-
-def test_a_sparse_matrix_scores_like_the_dense_one() -> None:
-    matrix = np.array([[0, 10, 1], [100, 0, 5], [0, 2, 0]], np.float32)
-    histories, known = [history(0, 1), History.empty(), history(2)], np.array([True, True, False])
-    dense = score_from_items(histories, matrix, known, half_life=2.0)
-    np.testing.assert_array_equal(
-        score_from_items(histories, sparse.csr_matrix(matrix), known, half_life=2.0), dense
-    )
-
-
-def test_unknown_items_and_people_of_whom_nothing_is_known_are_nan() -> None:
-    matrix, known = np.ones((3, 3), np.float32), np.array([True, True, False])
-    scores = score_from_items([history(2), History.empty(), history(0, 2)], matrix, known, half_life=9.0)
-    np.testing.assert_array_equal(np.isnan(scores), [[1, 1, 1], [1, 1, 1], [0, 0, 1]])
 
 
 def test_visits_of_ones_stand_above_people_of_the_weight_given() -> None:

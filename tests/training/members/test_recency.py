@@ -5,8 +5,9 @@ import pytest
 
 from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, Event, History
-from training.members import recency
-from training.members.recency import distinct_histories, recency_matrix, visit_matrix, visit_numbers
+from models.members import recency
+from models.members.recency import distinct_histories, visit_numbers
+from training.members.recency import recency_matrix, visit_matrix
 
 
 def history(*items: int) -> History:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from training.evaluation.page import experiments, members, setting, students, tables, verdicts
+from training.evaluation.page import experiments, members, monitoring, setting, students, tables, verdicts
 from training.evaluation.requirements import Quality
 from training.evaluation.words import metric_words, model_words, protocol_words
 
@@ -48,6 +48,7 @@ SECTIONS = (
     Section("cold_start", "Cold start", "cold_start", students.cold_start),
     Section("explanations", "Whether explanations are true", "explanations", students.explanations),
     Section("experiments", "Whether experiments decide rightly", "experiments", experiments.experiments),
+    Section("monitoring", "What the monitor finds, and when", "monitoring", monitoring.monitoring),
     Section("data", "The data", "data", setting.portrait),
     Section("protocol", "The protocol, in plain words", "protocols", setting.protocol),
     Section("again", "Run it again", "schema_version", setting.again),

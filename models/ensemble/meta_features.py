@@ -1,7 +1,7 @@
 """What a combining strategy sees of each (person, item) pair.
 
 Per member: the score standardised over the person's unseen items, minus log(1 + rank) among them, and whether
-the member had no opinion (training/ensemble/opinions.py). Beside them a few plain features of the item and the
+the member had no opinion (models/ensemble/opinions.py). Beside them a few plain features of the item and the
 person. Everything is computed from the past alone, so it is the same while the ensemble is fitted, while it teaches
 and while it is measured.
 """
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
+from models.ensemble.opinions import Indices, Opinions
 from models.history import History
-from training.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
-from training.ensemble.opinions import Indices, Opinions
-from training.members.member import Floats
-from training.members.recency import visit_numbers
+from models.members.member import Floats
+from models.members.recency import visit_numbers
 
 MEMBER_FEATURES = ("z", "rank", "missing")
 PERSON_FEATURES = (
@@ -70,10 +70,13 @@ def meta_features(
 
 
 def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Floats:
-    """How long the history and its last visit are, and how popular their items; (n_people, 4) float32."""
+    """How long the history and its last visit are, and how popular their items; (n_people, 4) float32.
+
+    An item counts once, at its latest event: bundles and caches keep no more of a history.
+    """
     features = np.zeros((len(histories), len(PERSON_FEATURES)), np.float32)
     moments = timeline.rows(histories)
-    for row, history in enumerate(histories):
+    for row, history in enumerate(each.distinct() for each in histories):
         if len(history):
             popularity = timeline.values[moments[row], :, POPULARITY].astype(np.float32)
             numbers = visit_numbers(history)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
-from training.members.member import Floats
+from models.members.member import Floats
 
 Indices = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 SMALLEST_DEVIATION = 1e-6

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import rankdata
 
+from models.ensemble.opinions import Opinions
 from models.history import Event, History
-from training.ensemble.opinions import Opinions
 
 STRANGER = History.empty()
 SEEN_BY_ONE = [History.from_events([Event(2, 1), Event(2, 5)]), STRANGER]

@@ -1,0 +1,82 @@
+"""What is asked during the drill: every way of asking whose answer depends on nothing but the bundle.
+
+Times stand in each event, so that an answer is the same whenever it is given. Nobody asks for diversity: one item
+that changes places with its neighbour would change all that follow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+DEADLINE_MS = 1000
+"""Nobody is to get a fallback answer for want of time: it would say nothing of the bundle."""
+
+VISIT_BEGAN = 1_750_000_000
+MIX = (
+    ("plain",) * 10
+    + ("visit",) * 3
+    + ("narrowed",) * 2
+    + ("explained", "explained", "stranger", "batch", "similar")
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """body: of a POST to this path."""
+
+    path: str
+    body: dict[str, Any]
+
+    @property
+    def request(self) -> bytes:
+        """As it is sent on a connection that stays open."""
+        body = json.dumps(self.body).encode()
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nhost: drill\r\ncontent-type: application/json\r\ncontent-length: "
+        )
+        return f"{head}{len(body)}\r\n\r\n".encode() + body
+
+
+def heavy_question(people: Sequence[str]) -> Question:
+    """One that keeps a worker busy for 10 ms or more, whose answer nobody looks at."""
+    asked = {"user_id": people[0], "limit": 100, "diversity": 0.5, "deadline_ms": DEADLINE_MS}
+    return Question("/recommend/batch", {"requests": [asked] * 64})
+
+
+def draw_questions(
+    people: Sequence[str], items: Sequence[str], n_questions: int, seed: int
+) -> list[Question]:
+    """In proportion to `MIX`."""
+    random = Random(seed)
+    return [_question(MIX[number % len(MIX)], people, items, random) for number in range(n_questions)]
+
+
+def _question(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> Question:
+    if kind == "similar":
+        return Question("/similar", {"item_id": random.choice(items), "deadline_ms": DEADLINE_MS})
+    if kind == "batch":
+        kinds = ("plain", "visit", "narrowed", "explained")
+        return Question(
+            "/recommend/batch", {"requests": [_asked(each, people, items, random) for each in kinds]}
+        )
+    return Question("/recommend", _asked(kind, people, items, random))
+
+
+def _asked(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> dict[str, Any]:
+    body: dict[str, Any] = {"limit": random.choice((5, 10, 20)), "deadline_ms": DEADLINE_MS}
+    if kind != "stranger":
+        body["user_id"] = random.choice(people)
+    if kind in ("visit", "stranger"):
+        body["session"] = [
+            {"item_id": random.choice(items), "kind": "click", "time": VISIT_BEGAN + minute * 60}
+            for minute in range(random.randint(1, 5))
+        ]
+    if kind == "narrowed":
+        body |= {"exclude_items": random.sample(items, 5), "filter": {"max_price": random.choice((10, 50))}}
+    if kind == "explained":
+        body["explain"] = True
+    return body

@@ -1,0 +1,51 @@
+"""The ensemble as it runs: fitted members, items as they stood, and the strategy that weighs them.
+
+Training and a service build the same thing: training of what it fitted, a service of a bundle's arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.ensemble.item_timeline import ItemTimeline
+from models.ensemble.meta_features import meta_features, seen_mask
+from models.ensemble.opinions import Opinions
+from models.ensemble.strategy import FittedStrategy
+from models.history import History
+from models.members.member import FittedMember, Floats
+
+PAIRS_AT_ONCE = 1_000_000
+"""(person, item) pairs described together where the whole catalogue is: 30 features of them and what a strategy makes
+of those are 400 MB."""
+
+
+@dataclass(frozen=True)
+class FittedEnsemble:
+    """members: in the order of meta-features. timeline: of one moment in a bundle, of many in training."""
+
+    members: Sequence[FittedMember]
+    timeline: ItemTimeline
+    strategy: FittedStrategy
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return self.timeline.n_items
+
+    def score(self, histories: Sequence[History]) -> Floats:
+        """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        n_at_once = max(1, PAIRS_AT_ONCE // max(self.n_items, 1))
+        chunks = [
+            self._score_chunk(histories[start : start + n_at_once])
+            for start in range(0, len(histories), n_at_once)
+        ]
+        return np.concatenate([np.zeros((0, self.n_items), np.float32), *chunks])
+
+    def _score_chunk(self, histories: Sequence[History]) -> Floats:
+        opinions = [Opinions.of(member.score(histories), histories) for member in self.members]
+        logits = self.strategy.logit(meta_features(opinions, histories, self.timeline))
+        logits[seen_mask(histories, self.n_items)] = -np.inf
+        return logits

@@ -1,0 +1,67 @@
+"""A fitted member as it runs: arrays, and how they score a history. numpy alone, so that a service can have it.
+
+Training fits members and delegates their scores to these, so what was measured is what is served.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import BundleInconsistent
+from models.history import History
+
+Floats = npt.NDArray[np.float32]
+Arrays = dict[str, npt.NDArray[np.generic]]
+Known = npt.NDArray[np.bool_]
+"""(n_items,), whether an item had events when the member was fitted."""
+
+
+class FittedMember(ABC):
+    """One model of the ensemble, ready to score.
+
+    name: its key in reports and manifests, and the variant it is asked for by.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+
+    @abstractmethod
+    def score(self, histories: Sequence[History]) -> Floats:
+        """Score every item for every history; (n_people, n_items) float32, NaN where the member has no opinion.
+
+        Higher is better. The scale is the member's own; items of the history are scored like any other.
+        """
+
+    @abstractmethod
+    def arrays(self) -> Arrays:
+        """Everything that scoring needs, by names of at most 16 letters."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Read back what `arrays` gave, without copying what is large.
+
+        Raises BundleInconsistent for arrays that do not fit together, KeyError for one that is not there.
+        """
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise BundleInconsistent unless it holds."""
+    if not holds:
+        raise BundleInconsistent(message)
+
+
+def with_gaps(scores: Floats, known: Known, is_empty: npt.NDArray[np.bool_] | Sequence[bool]) -> Floats:
+    """The same scores, in place, NaN for items without events and for people of whom nothing is known."""
+    scores[:, ~known] = np.nan
+    scores[np.asarray(is_empty, np.bool_)] = np.nan
+    return scores

@@ -1,0 +1,82 @@
+"""How alike models rank: Spearman's correlation on the same candidates, and how much of their top ten they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+MEASURES = ("rank_correlation", "top10_overlap")
+STUDENT, ENSEMBLE = "student", "ensemble"
+TOP = 10
+N_CANDIDATES = 100
+
+
+def draw_candidates(seen: Sequence[Indices], n_items: int, seeds: Sequence[int]) -> npt.NDArray[np.int64]:
+    """N_CANDIDATES items of the catalogue for each request, drawn uniformly, the seen ones of its person left out;
+    (n_requests, N_CANDIDATES). Where fewer are unseen, some stand twice.
+
+    Not one of them was chosen by a model, so that no model's damage changes what the others are asked about.
+    """
+    drawn = np.empty((len(seen), N_CANDIDATES), np.int64)
+    for row, own, seed in zip(drawn, seen, seeds, strict=True):
+        is_unseen = np.ones(n_items, np.bool_)
+        is_unseen[own] = False
+        unseen = np.flatnonzero(is_unseen)
+        if not len(unseen):
+            unseen = np.arange(n_items)
+        rng = np.random.default_rng(seed)
+        row[:] = rng.choice(unseen, N_CANDIDATES, replace=len(unseen) < N_CANDIDATES)
+    return drawn
+
+
+def rank_correlations(scores: Floats) -> Doubles:
+    """Of every two models: (n_models, n_requests, n_candidates) gives (n_requests, n_models, n_models).
+
+    NaN, no opinion, ranks behind all; ties share their mean rank. A model that ranks nothing agrees with nobody: 0.
+    """
+    ranks = np.stack([_mean_ranks(row) for row in scores.reshape(-1, scores.shape[-1])]).reshape(scores.shape)
+    ranks -= ranks.mean(axis=-1, keepdims=True)
+    length = np.sqrt((ranks**2).sum(axis=-1, keepdims=True))
+    units = np.divide(ranks, length, out=np.zeros_like(ranks), where=length > 0)
+    return np.einsum("mrc,nrc->rmn", units, units)
+
+
+def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
+    """Share of one model's top TOP that another has too: (n_models, n_requests, TOP) item indices, -1 where there are
+    fewer, give (n_requests, n_models, n_models).
+    """
+    n_models, n_requests, _ = tops.shape
+    overlaps = np.eye(n_models)[None].repeat(n_requests, axis=0)
+    for one in range(n_models):
+        for other in range(one):
+            is_shared = (tops[one][:, :, None] == tops[other][:, None, :]) & (tops[one][:, :, None] >= 0)
+            overlaps[:, one, other] = overlaps[:, other, one] = is_shared.sum(axis=(1, 2)) / TOP
+    return overlaps
+
+
+def top_items(scores: Floats, seen: Sequence[Indices]) -> npt.NDArray[np.int64]:
+    """The best TOP unseen items of each request by a model: (n_requests, n_items) gives (n_requests, TOP), -1 after
+    the last one that the model has an opinion of.
+    """
+    masked = np.where(np.isnan(scores), -np.inf, scores)
+    for row, own in zip(masked, seen, strict=True):
+        row[own] = -np.inf
+    n_best = min(TOP, masked.shape[1])
+    best = np.argpartition(-masked, n_best - 1, axis=1)[:, :n_best]
+    is_scored = np.take_along_axis(masked, best, axis=1) > -np.inf
+    tops = np.full((len(masked), TOP), -1, np.int64)
+    tops[:, :n_best] = np.where(is_scored, best, -1)
+    return tops
+
+
+def _mean_ranks(scores: Floats) -> Doubles:
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    _, places, n_tied = np.unique(known, return_inverse=True, return_counts=True)
+    ends = np.cumsum(n_tied)
+    return (ends - (n_tied - 1) / 2)[places]

@@ -1,0 +1,89 @@
+"""Windows of live traffic against the reference in the bundle: how far each input is away, and whether by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+
+from models.monitoring.histogram import Histogram, Numbers
+from models.monitoring.inputs import UNKNOWN_ITEM
+from models.monitoring.two_sample import Counts, chi_square_p_value, population_stability_index
+
+FALSE_ALARM_RATE = 0.001
+"""Probability that a window of traffic like the reference raises an alarm, of whatever input."""
+
+NOTICEABLE_PSI = 0.1
+"""Smaller shifts are no alarm, however sure: with enough traffic every shift is."""
+
+
+class InputDrift(NamedTuple):
+    """What one window says of one input. n: numbers in the window."""
+
+    name: str
+    n: int
+    psi: float
+    p_value: float
+    is_alarm: bool
+
+
+def compare(
+    name: str, reference: Histogram, live: Counts, n_inputs: int, false_alarm_rate: float = FALSE_ALARM_RATE
+) -> InputDrift:
+    """Compare a window with the reference. n_inputs: tested together, which divide the false alarm rate."""
+    expected, n = reference.counted(), int(live.sum())
+    psi = population_stability_index(expected, live)
+    tail_degrees = inf if reference.tail_degrees is None else reference.tail_degrees
+    p_value = chi_square_p_value(expected, live, reference.design_effect(n), tail_degrees)
+    is_alarm = p_value < false_alarm_rate / n_inputs and psi >= NOTICEABLE_PSI
+    if name == UNKNOWN_ITEM:  # a bundle of today knows more than the reference, which is no fault
+        is_alarm &= _mean_bin(live) > _mean_bin(expected)
+    return InputDrift(name, n, psi, p_value, is_alarm)
+
+
+def _mean_bin(counts: Counts) -> float:
+    return float(np.arange(len(counts)) @ counts / max(counts.sum(), 1))
+
+
+class DriftWindows:
+    """Counts each input until its window is full, then compares it and begins the next one.
+
+    reference: by input's name. minimum: numbers that a window has at least; one that has fewer when its time is over
+    stays open. seconds: that a window lasts at least.
+    """
+
+    def __init__(self, reference: Mapping[str, Histogram], *, minimum: int, seconds: float) -> None:
+        self._reference = dict(reference)
+        self._minimum = minimum
+        self._seconds = seconds
+        self._live = {name: np.zeros(len(each.counts), np.int64) for name, each in self._reference.items()}
+        self._since: dict[str, float] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs watched."""
+        return list(self._reference)
+
+    def add(self, name: str, numbers: Numbers, moment: float) -> None:
+        """Count (n,) numbers of an input; one without a reference is ignored. moment: Unix seconds of the traffic."""
+        reference = self._reference.get(name)
+        if reference is not None and len(numbers):
+            self._since.setdefault(name, moment)
+            self._live[name] += reference.count(numbers)
+
+    def n_waiting(self, name: str) -> int:
+        """Numbers in the open window of an input."""
+        return int(self._live[name].sum())
+
+    def close(self, moment: float) -> list[InputDrift]:
+        """Compare the windows that are full and begin new ones."""
+        found = []
+        for name, reference in self._reference.items():
+            is_over = name in self._since and moment - self._since[name] >= self._seconds
+            if is_over and self.n_waiting(name) >= self._minimum:
+                found.append(compare(name, reference, self._live[name], len(self._reference)))
+                self._live[name] = np.zeros(len(reference.counts), np.int64)
+                del self._since[name]
+        return found

@@ -1,0 +1,72 @@
+"""Numbers counted in bins, as a bundle holds what it expects and the monitor counts what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.monitoring.two_sample import Counts
+
+Numbers = (
+    npt.NDArray[np.float64]
+    | npt.NDArray[np.float32]
+    | npt.NDArray[np.int64]
+    | npt.NDArray[np.int32]
+    | npt.NDArray[np.bool_]
+)
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """edges: rising, one more than bins; a bin has its lower edge in it. What lies outside counts in the outer bins.
+
+    design_effects, tail_degrees: of the two-sample test, as measured on reference traffic, the former by the size of
+    the window; no tail_degrees where there was too little of it.
+    """
+
+    edges: list[float]
+    counts: list[int]
+    design_effects: dict[str, float] = {}
+    tail_degrees: float | None = None
+
+    @staticmethod
+    def of(numbers: Numbers, edges: Sequence[float]) -> Histogram:
+        """Count (n,) numbers."""
+        rising = sorted({float(edge) for edge in edges})
+        if len(rising) < 2:
+            rising = [rising[0], rising[0] + 1.0]
+        return Histogram(rising, count(numbers, rising).tolist())
+
+    def counted(self) -> Counts:
+        """(n_bins,) as an array."""
+        return np.array(self.counts, np.int64)
+
+    def count(self, numbers: Numbers) -> Counts:
+        """Count (n,) numbers in these bins."""
+        return count(numbers, self.edges)
+
+    def design_effect(self, n: int) -> float:
+        """For a window of n numbers: between the sizes measured by straight lines, beyond the largest as n grows.
+
+        What time does to traffic makes the statistic grow with n; so the straight line on is the careful one.
+        """
+        if not self.design_effects:
+            return 1.0
+        sizes = np.array([float(size) for size in self.design_effects])
+        effects = np.array(list(self.design_effects.values()))
+        if n <= sizes[-1]:
+            return float(np.interp(n, sizes, effects))
+        return float(1 + (effects[-1] - 1) * n / sizes[-1])
+
+
+def count(numbers: Numbers, edges: Sequence[float]) -> Counts:
+    """Count (n,) numbers in bins between rising edges, as `Histogram` says; (n_bins,) int64. NaN is not counted."""
+    known = numbers[~np.isnan(numbers)]
+    return np.bincount(bins(known, edges), minlength=len(edges) - 1)
+
+
+def bins(numbers: Numbers, edges: Sequence[float]) -> npt.NDArray[np.int64]:
+    """The bin of each number, (n,)."""
+    return np.searchsorted(np.asarray(edges[1:-1], np.float64), numbers, side="right")

@@ -1,0 +1,104 @@
+"""Judges the experiments that are declared: publishes their reports, and stops arms that a guardrail stops."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from models.errors import StillroomError
+from models.experiments.declaration import Declaration
+from models.experiments.known import known_variants
+from models.experiments.reading import read_declaration
+from models.registry import Registry
+from service.experiments.attribution import Attributed
+from service.experiments.judge import Judge
+from service.experiments.report import ExperimentReport, publish_command
+from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, stop_command
+from service.log.records import ExposureRecord
+from service.monitor.metrics import MonitorMetrics
+
+logger = logging.getLogger(__name__)
+
+
+class ExperimentsWatch:
+    """file: the declaration, None for no experiments. store: the registry's folder.
+
+    A declaration that is refused changes nothing here, as in the services.
+    """
+
+    def __init__(self, file: Path | None, store: Path, metrics: MonitorMetrics) -> None:
+        self._file = file
+        self._registry = Registry(store)
+        self._metrics = metrics
+        self._judge = Judge(Declaration())
+        self._accepted: tuple[int, int, int] | None = None
+        self._refused = ""
+
+    def follow(self) -> None:
+        """Look at the declaration, and take it where it is a new one."""
+        if self._file is None:
+            return
+        try:
+            found = self._file.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == self._accepted:
+                return
+            self._judge.follow(read_declaration(self._file, known_variants(self._registry)))
+        except (StillroomError, OSError) as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                logger.error("the experiments file is refused, what was judged stays: %s", error)
+            return
+        self._accepted, self._refused = stamp, ""
+        for gauge in (self._metrics.srm_p_value, self._metrics.srm_alarm, self._metrics.arm_stopped):
+            gauge.clear()
+
+    def exposed(self, record: ExposureRecord) -> None:
+        """An answer was sent."""
+        if record.experiment:
+            self._judge.exposed(record)
+
+    def attributed(self, found: Attributed) -> None:
+        """An answer had an outcome."""
+        if found.exposure.experiment:
+            self._judge.attributed(found)
+            labels = (found.exposure.experiment, found.exposure.arm, found.outcome)
+            self._metrics.arm_outcomes.labels(*labels).inc()
+
+    def decide(self, client: redis.Redis, now_ms: int) -> None:
+        """Publish every report; stop what is to be stopped. Raises redis.RedisError."""
+        if not self._judge.declaration.experiments:
+            return
+        stops = read_stops(cast(Any, client.execute_command(*READ_STOPS)))  # type: ignore[no-untyped-call]
+        decision = self._judge.decide(now_ms, stops)
+        for stop in decision.stops:
+            logger.warning("arm %s of %s is stopped: %s", stop.arm, stop.experiment, stop.detail)
+            client.execute_command(*stop_command(stop))  # type: ignore[no-untyped-call]
+        for report in decision.reports:
+            client.execute_command(*publish_command(report))  # type: ignore[no-untyped-call]
+            self._show(report, [*stops, *decision.stops])
+
+    def to_bytes(self) -> bytes:
+        """What was counted."""
+        return self._judge.to_bytes()
+
+    def restore(self, raw: bytes) -> None:
+        """Go on from what an earlier monitor counted; what another release wrote is begun anew, and said."""
+        try:
+            self._judge.restore(raw)
+        except msgspec.MsgspecError as error:
+            logger.error("what was counted of experiments cannot be read and begins anew: %s", error)
+
+    def _show(self, report: ExperimentReport, stops: list[Stop]) -> None:
+        self._metrics.srm_p_value.labels(report.name).set(report.srm_p_value)
+        self._metrics.srm_alarm.labels(report.name).set(report.is_mismatched)
+        experiment = self._judge.declaration.experiment(report.name)
+        for stop in stops:
+            if experiment is not None and (stop.experiment, stop.salt) == (report.name, experiment.seed):
+                arms = [arm.name for arm in experiment.arms if stop.arm in (arm.name, EVERY_ARM)]
+                for arm in arms:
+                    self._metrics.arm_stopped.labels(report.name, arm, stop.cause).set(1)

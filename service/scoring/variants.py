@@ -1,0 +1,53 @@
+"""Answers of the ensemble or of one member, for arms of an experiment: the whole catalogue is scored, then masked.
+
+The student searches an index; these have none, so an answer takes milliseconds and grows with the catalogue. A bundle
+carries them only up to a number of items (`max_variant_items` of training's settings).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.history import History
+from models.scan import Ranked
+from models.student import Floats
+from models.variants import best_items
+from service.errors import NoOpinion, StageFailed, VariantFailed
+from service.masks import Masks
+from service.serving import ServingBundle
+
+logger = logging.getLogger(__name__)
+
+
+def rank_by_variant(
+    serving: ServingBundle, variant: str, asked: Sequence[tuple[History, Masks, int]]
+) -> list[Ranked | StageFailed]:
+    """The best items of each (history, masks, limit), (1, limit) both, or why there are none.
+
+    A failure is each question's own: others of the batch are answered. NaN of a variant is no opinion, and an item
+    without one is never answered.
+    """
+    variants = serving.variants
+    if variants is None:
+        failure = VariantFailed(f"the ensemble of bundle {serving.version} is not loaded; see the log")
+        return [failure] * len(asked)
+    try:
+        scores = variants.score(variant, [history for history, _, _ in asked])
+    except Exception as error:  # onnxruntime has no root of its own for errors
+        logger.exception("bundle %s could not answer as %s", serving.version, variant)
+        failure = VariantFailed(f"{variant} of bundle {serving.version} could not score")
+        failure.__cause__ = error
+        return [failure] * len(asked)
+    return [_best(variant, own, masks, limit) for own, (_, masks, limit) in zip(scores, asked, strict=True)]
+
+
+def _best(variant: str, scores: Floats, masks: Masks, limit: int) -> Ranked | StageFailed:
+    if not np.isfinite(scores).any():
+        return NoOpinion(f"{variant} has no opinion for this person")
+    if masks.allowed is not None:
+        is_allowed = masks.allowed.contains(np.arange(len(scores), dtype=np.int32))
+        scores = np.where(is_allowed, scores, np.float32(-np.inf))
+    return best_items(scores, limit, (masks.seen, masks.excluded))

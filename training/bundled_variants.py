@@ -1,0 +1,46 @@
+"""The ensemble and its members as a bundle carries them beside the student they taught.
+
+Item-item matrices are halved to float16; and of items only the last moment is kept: that is what today's questions
+see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
+
+from models.bundle import VariantsContents
+from models.ensemble.ensemble import FittedEnsemble
+from models.history import History
+from models.members.item_items import FittedItemItems
+from models.members.member import FittedMember
+from models.variants import Variants, record_variants
+from training.ensemble.ensemble import Ensemble
+
+N_TIMED = 5
+"""Answers a variant, after a first one that pays for first times; their median is told."""
+
+
+def bundled_variants(ensemble: Ensemble, histories: Sequence[History]) -> VariantsContents:
+    """Everything that a bundle has of the variants. histories: what golden requests ask; the longest is timed."""
+    fitted = ensemble.fitted()
+    members = [_compact(member) for member in fitted.members]
+    variants = Variants(FittedEnsemble(members, fitted.timeline.latest(), fitted.strategy))
+    longest = max(histories, key=len)
+    milliseconds = {name: round(_milliseconds(variants, name, longest), 3) for name in variants.names}
+    return VariantsContents(variants, record_variants(variants, histories), variants.entry(milliseconds))
+
+
+def _compact(member: FittedMember) -> FittedMember:
+    return member.in_half_precision() if isinstance(member, FittedItemItems) else member
+
+
+def _milliseconds(variants: Variants, name: str, history: History) -> float:
+    variants.score(name, [history])
+    seconds = []
+    for _ in range(N_TIMED):
+        started_at = perf_counter()
+        variants.score(name, [history])
+        seconds.append(perf_counter() - started_at)
+    return 1000 * median(seconds)

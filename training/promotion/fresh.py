@@ -1,0 +1,77 @@
+"""The history of a shop and what its live log has exported since, as one shop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from training.data.read import ShopFiles, read_shop
+from training.data.shop import Shop, assemble_shop
+from training.errors import SourceUnreadable
+
+SAME_EVENT = ["user_id", "item_id", "time", "kind"]
+
+
+def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
+    """Both together; an event that stands in both counts once. export: folder that `make export-events` wrote, None
+    for the history alone.
+
+    What people did before they were to be forgotten is left out of the history too; of the export it is gone already.
+    Raises SourceUnreadable where the export holds no interactions, and what the loaders raise.
+    """
+    shop = history.read()
+    if export is None:
+        return shop
+    if not any((export / "interactions").glob("part-*.parquet")):
+        raise SourceUnreadable(
+            f"there is no interactions/part-*.parquet in {export}; `make export-events` writes it from the live log, "
+            "and without --events (EVENTS= for make) the history is taken alone"
+        )
+    return merged(without_forgotten(shop, read_erasures(export)), read_shop(export))
+
+
+def merged(history: Shop, exported: Shop) -> Shop:
+    """One shop of two. Items are the history's; one that only the export knows has no text."""
+    new = exported.events.join(history.events, on=SAME_EVENT, how="anti", maintain_order="left")
+    n_known = exported.events.height - new.height
+    dropped = history.dropped.merged(
+        replace(
+            exported.dropped,
+            n_kept=exported.dropped.n_kept - n_known,
+            dropped={**exported.dropped.dropped, "exported event that the history has already": n_known},
+        )
+    )
+    return assemble_shop(
+        history.name,
+        pl.concat([history.events, new]),
+        history.items,
+        dropped,
+        f"{history.layout}, and an export of the live log",
+    )
+
+
+def without_forgotten(shop: Shop, erasures: pl.DataFrame) -> Shop:
+    """Leave out what people did up to the moment at which they were to be forgotten.
+
+    erasures: user_id and until, Unix seconds; one row a person.
+    """
+    marked = shop.events.join(erasures, on="user_id", how="left", maintain_order="left")
+    kept = marked.filter(pl.col("until").is_null() | (pl.col("time") > pl.col("until"))).drop("until")
+    n_forgotten = shop.events.height - kept.height
+    dropped = replace(
+        shop.dropped,
+        n_kept=shop.dropped.n_kept - n_forgotten,
+        dropped={**shop.dropped.dropped, "event of a person who was to be forgotten": n_forgotten},
+    )
+    return replace(shop, events=kept, dropped=dropped)
+
+
+def read_erasures(export: Path) -> pl.DataFrame:
+    """user_id and until (Unix seconds, the latest request's), one row a person; empty where nobody asked."""
+    parts = sorted((export / "erasures").glob("part-*.parquet"))
+    none = pl.DataFrame(schema={"user_id": pl.String, "until": pl.Int64})
+    read = [pl.read_parquet(part, columns=["user_id", "received_ms"]) for part in parts]
+    found = [each.select("user_id", until=pl.col("received_ms") // 1000) for each in read]
+    return pl.concat([none, *found]).group_by("user_id").agg(pl.col("until").max())

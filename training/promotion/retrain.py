@@ -1,0 +1,155 @@
+"""`python -m training retrain`: train on everything there is, compare on what is new, promote if not worse.
+
+The candidate's student has not seen the newest events, which its own test asks about; the slice begins after the last
+event that the bundle in service has seen, so that neither was taught by it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from models.bundle import Bundle, read_bundle
+from models.registry import Registry
+from training.data.dataset import Dataset
+from training.data.read import ShopFiles
+from training.data.split import MIN_QUESTIONS, Split
+from training.errors import NothingFresh, TooLittleData
+from training.pipeline import Trained, prepare, split_shop, train
+from training.progress import Stages
+from training.promotion.comparison import Comparison, compare
+from training.promotion.fresh import read_history_and_export
+from training.settings import TrainingSettings
+
+DECISION_FILE = "promotion.json"
+PROTOCOL = "next_basket"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """comparison: None where nothing was in service before. reason: why, in a sentence."""
+
+    trained: Trained
+    comparison: Comparison | None
+    is_promoted: bool
+    reason: str
+
+
+def retrain(
+    history: ShopFiles,
+    export: Path | None,
+    settings: TrainingSettings,
+    *,
+    store: Path,
+    runs: Path,
+    console: Console,
+    may_promote: bool = True,
+) -> Decision:
+    """Train a candidate, compare it and promote it if it is not worse; else it stays in the store, unpromoted.
+
+    may_promote: False only compares. Raises NothingFresh before anything is trained where too little has happened
+    since the bundle in service, BundleError where that one cannot be read, and what training raises.
+    """
+    stages, registry = Stages(console), Registry(store)
+    in_service = _in_service(registry)
+    with stages.stage("merge", "Reading the history and the export"):
+        shop = read_history_and_export(history, export)
+    for line in shop.dropped.lines():
+        stages.note(line)
+    dataset = prepare(shop, stages)
+    split = None
+    if in_service is not None:
+        settings = asking_about_fresh(settings, dataset, in_service)
+        split = split_fresh(dataset, settings, in_service)
+    trained = train(shop, settings, store=store, runs=runs, console=console)
+    comparison = None
+    if in_service is not None and split is not None:
+        with stages.stage("compare", f"Comparing with {in_service.version}"):
+            comparison = compare(
+                read_bundle(trained.bundle),
+                in_service,
+                dataset,
+                split.test,
+                max_loss=settings.promotion.max_loss,
+                seed=settings.seed,
+            )
+    decision = _decide(trained, comparison, registry, in_service, may_promote)
+    _write(decision, in_service, split)
+    return decision
+
+
+def asking_about_fresh(settings: TrainingSettings, dataset: Dataset, in_service: Bundle) -> TrainingSettings:
+    """The same settings with a test that begins after the last event which the bundle in service has seen.
+
+    Raises NothingFresh where there are no later events.
+    """
+    times = np.sort(dataset.histories.times)
+    last_seen = int(in_service.people.histories.times.max(initial=0))
+    n_fresh = len(times) - int(np.searchsorted(times, last_seen, side="right"))
+    if n_fresh == 0:
+        raise NothingFresh(
+            f"no event is later than {_moment(last_seen)}, the last one that {in_service.version} has seen; "
+            "export what came since: make export-events"
+        )
+    # Half an event less, so that rounding cannot let in what was seen.
+    share = min(settings.split.test_share, (n_fresh - 0.5) / len(times))
+    return settings.model_copy(update={"split": settings.split.model_copy(update={"test_share": share})})
+
+
+def split_fresh(dataset: Dataset, settings: TrainingSettings, in_service: Bundle) -> Split:
+    """The split that training will make. Raises NothingFresh where it asks too few people for a comparison."""
+    try:
+        return split_shop(dataset, PROTOCOL, settings)
+    except TooLittleData as error:
+        raise NothingFresh(
+            f"too little has happened since {in_service.version}: at least {MIN_QUESTIONS} people must have come "
+            f"back for a new item ({error}); retrain later, or train and promote by hand"
+        ) from error
+
+
+def _in_service(registry: Registry) -> Bundle | None:
+    promotions = registry.promotions()
+    return read_bundle(registry.path(promotions[0])) if promotions else None
+
+
+def _decide(
+    trained: Trained,
+    comparison: Comparison | None,
+    registry: Registry,
+    in_service: Bundle | None,
+    may_promote: bool,
+) -> Decision:
+    reason = "nothing was in service before" if comparison is None else comparison.verdict()
+    is_good = comparison is None or comparison.is_not_worse
+    if is_good and not may_promote:
+        reason += "; not promoted, as asked"
+    elif is_good and registry.promotions()[:1] != ([in_service.version] if in_service is not None else []):
+        is_good = False
+        reason += (
+            "; not promoted, since another bundle was promoted meanwhile, which it was not compared with"
+        )
+    if is_good and may_promote:
+        registry.promote(trained.bundle.name)
+    return Decision(trained, comparison, is_good and may_promote, reason)
+
+
+def _write(decision: Decision, in_service: Bundle | None, split: Split | None) -> None:
+    record: dict[str, Any] = {
+        "candidate": decision.trained.bundle.name,
+        "in_service": None if in_service is None else in_service.version,
+        "is_promoted": decision.is_promoted,
+        "reason": decision.reason,
+        "fresh_since": None if split is None else _moment(split.cuts["test_start"]),
+        "comparison": None if decision.comparison is None else decision.comparison.record(),
+    }
+    (decision.trained.run.folder / DECISION_FILE).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _moment(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,232 @@
+"""What a bundle expects of live traffic: inputs, scores, and how far its models agree.
+
+Reference traffic is made of the last events, those of the test slice, which the student has not seen: each event was
+asked about just before it happened, by somebody with the history that a service would have had then. The services'
+own inputs (`models.monitoring.inputs`) are taken from it, in the same bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.histories import Histories
+from models.history import History
+from models.items import Items
+from models.monitoring import inputs
+from models.monitoring.disagreement import DisagreementReference, reference_of
+from models.monitoring.histogram import Histogram, Numbers, bins
+from models.monitoring.reference import CatalogueBins, Reference
+from models.monitoring.scored_requests import ScoringModel, WatchedRequest, model_names, score_requests
+from models.monitoring.slices import popularity_bounds
+from models.monitoring.two_sample import chi_square
+from models.student import Student
+
+MAX_EVENTS = 40_000
+MAX_ANSWERS = 10_000
+"""The latest ones, without a gap, since windows of them are to be as alike as live ones."""
+
+MAX_SCORED = 1_000
+"""Requests that all models score, one a person."""
+
+MAX_SCORES = 200_000_000
+"""Of one model; fewer requests where the catalogue is large."""
+
+WINDOW = 200
+"""Requests of the windows that the threshold of disagreement is made for; larger ones only lie closer together."""
+
+WINDOW_SIZES = (125, 250, 500, 1_000, 2_000, 4_000, 8_000)
+"""Of windows of reference traffic that are compared with the rest of it."""
+
+MIN_WINDOWS, MIN_TAIL_WINDOWS = 4, 16
+"""Of a size, to measure the mean of the statistic, and how it varies."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Events in the order of time, and what was known of the person just before each.
+
+    people: (n,) rows. item_indices, times, kinds: (n,). places: (n,) events of the person before this one.
+    """
+
+    histories: Histories
+    people: npt.NDArray[np.int64]
+    item_indices: npt.NDArray[np.int32]
+    times: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.uint8]
+    places: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def history_before(self, row: int) -> History:
+        """What a service had known of the person when the event was still to come."""
+        history = self.histories[int(self.people[row])]
+        place = int(self.places[row])
+        known = History(history.item_indices[:place], history.times[:place], history.kinds[:place])
+        return known.distinct()
+
+    @staticmethod
+    def since(histories: Histories, start: int, *, at_most: int = MAX_EVENTS) -> Traffic:
+        """The last events that are not older than `start`, Unix seconds."""
+        n_events = np.diff(histories.offsets)
+        people = np.repeat(np.arange(len(histories)), n_events)
+        places = np.arange(len(people)) - histories.offsets[people]
+        times = histories.times.astype(np.int64)
+        order = np.argsort(times, kind="stable")
+        order = order[times[order] >= start][-at_most:]
+        return Traffic(
+            histories,
+            people[order],
+            histories.item_indices[order],
+            times[order],
+            histories.kinds[order],
+            places[order],
+        )
+
+
+def reference_start(histories: Histories, share: float) -> int:
+    """Unix seconds since which this share of the events happened."""
+    return int(np.quantile(histories.times, 1 - share))
+
+
+def build_reference(
+    histories: Histories,
+    items: Items,
+    student: Student,
+    models: Mapping[str, ScoringModel] | None,
+    *,
+    first_seen: npt.NDArray[np.int64],
+    test_share: float,
+    seed: int,
+) -> dict[str, Any]:
+    """`reference.json`. histories: everybody's events, repeated ones too. models: members, student and ensemble by
+    name, None to expect nothing of their agreement. first_seen: (n_items,) Unix seconds of each item's first event.
+    test_share: of the events, that the student has not seen.
+    """
+    start = reference_start(histories, test_share)
+    traffic = Traffic.since(histories, start)
+    categories = falling_categories(items, traffic.item_indices)
+    catalogue = CatalogueBins(items, categories)
+    found = input_histograms(
+        traffic, catalogue, student, is_unknown=first_seen[traffic.item_indices] >= start
+    )
+    agreement = None if models is None else _disagreement(traffic, catalogue, student, models, seed)
+    return Reference(found, categories, agreement).to_json()
+
+
+def falling_categories(items: Items, item_indices: npt.NDArray[np.int32]) -> list[int]:
+    """Codes of segments by how many of these events are theirs."""
+    counts = np.bincount(items.segments[item_indices], minlength=int(items.segments.max(initial=0)) + 1)
+    return np.argsort(-counts, kind="stable")[: inputs.MAX_CATEGORIES].tolist()
+
+
+def input_histograms(
+    traffic: Traffic, catalogue: CatalogueBins, student: Student, *, is_unknown: npt.NDArray[np.bool_]
+) -> dict[str, Histogram]:
+    """By input. is_unknown: (n,) events of items that a service with a bundle of that time would not have known."""
+    lengths, recencies = _person_inputs(traffic)
+    answered = range(max(len(traffic) - MAX_ANSWERS, 0), len(traffic))
+    top, spread = _answers(student, [traffic.history_before(row) for row in answered])
+    of_items = catalogue.numbers(traffic.item_indices[~is_unknown])
+    category_edges = range(inputs.MAX_CATEGORIES + 1)
+    return {
+        inputs.HISTORY_LENGTH: with_effects(lengths, inputs.HISTORY_LENGTH_EDGES),
+        inputs.RECENCY_DAYS: with_effects(recencies[~np.isnan(recencies)], inputs.RECENCY_EDGES),
+        inputs.ITEM_POPULARITY: with_effects(
+            of_items[inputs.ITEM_POPULARITY], inputs.popularity_edges(len(catalogue.ranks))
+        ),
+        inputs.EVENT_KIND: with_effects(traffic.kinds.astype(np.int64), inputs.KIND_EDGES),
+        inputs.UNKNOWN_ITEM: with_effects(is_unknown.astype(np.int64), inputs.UNKNOWN_EDGES),
+        inputs.CATEGORY: with_effects(of_items[inputs.CATEGORY], category_edges),
+        inputs.TOP_SCORE: with_effects(top, inputs.score_edges(top)),
+        inputs.SCORE_SPREAD: with_effects(spread, inputs.score_edges(spread)),
+    }
+
+
+def with_effects(numbers: Numbers, edges: Sequence[float]) -> Histogram:
+    """Count (n,) numbers, in the order of time, and measure what the two-sample test makes of windows of them beside
+    the rest: by size of the window, as far as MIN_WINDOWS of it fit.
+
+    The design effect is at least 1 and does not fall with the size. Tail degrees are the fewest of any size.
+    """
+    plain = Histogram.of(numbers, edges)
+    placed, degrees = bins(numbers, plain.edges), list[float]()
+    effects: dict[str, float] = {}
+    for size in WINDOW_SIZES:
+        ratios = _window_ratios(placed, len(plain.counts), size)
+        if len(ratios) < MIN_WINDOWS:
+            break
+        mean, variance = float(ratios.mean()), float(ratios.var(ddof=1))
+        effects[str(size)] = max(mean, *effects.values(), 1.0)
+        if len(ratios) >= MIN_TAIL_WINDOWS and variance > 0:
+            degrees.append(2 * mean**2 / variance)
+    return Histogram(plain.edges, plain.counts, effects, min(degrees, default=None))
+
+
+def _window_ratios(placed: npt.NDArray[np.int64], n_bins: int, size: int) -> npt.NDArray[np.float64]:
+    """The statistic of each window over its degrees of freedom; placed: (n,) bins."""
+    n_windows = len(placed) // size
+    if n_windows < MIN_WINDOWS:
+        return np.zeros(0)
+    total = np.bincount(placed, minlength=n_bins)
+    windows = [np.bincount(own, minlength=n_bins) for own in np.split(placed[: n_windows * size], n_windows)]
+    statistics = [chi_square(total - window, window) for window in windows]
+    return np.array([statistic / degrees for statistic, degrees in statistics if degrees])
+
+
+def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Distinct items that were known before each event, and days since the last one, NaN where there was none."""
+    lengths = np.empty(len(traffic), np.int64)
+    recencies = np.full(len(traffic), np.nan)
+    for row in range(len(traffic)):
+        history = traffic.history_before(row)
+        lengths[row] = len(history)
+        if len(history):
+            recencies[row] = inputs.recency_days(traffic.times[row], history.times[-1])
+    return lengths, recencies
+
+
+def _answers(
+    student: Student, histories: Sequence[History]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
+    found = []
+    for start in range(0, len(histories), 256):
+        asked = histories[start : start + 256]
+        ranked = student.recommend(asked, inputs.TOP, blocked=[history.item_indices for history in asked])
+        found += [inputs.answer_scores(scores) for scores in ranked.scores if scores[-1] > -np.inf]
+    known = np.array([each for each in found if each is not None], np.float64).reshape(-1, 2)
+    return known[:, 0], known[:, 1]
+
+
+def _disagreement(
+    traffic: Traffic,
+    catalogue: CatalogueBins,
+    student: Student,
+    models: Mapping[str, ScoringModel],
+    seed: int,
+) -> DisagreementReference | None:
+    """Of one request a person, so that requests are independent."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(traffic))
+    _, first = np.unique(traffic.people[rows], return_index=True)
+    n_scored = min(MAX_SCORED, MAX_SCORES // len(catalogue.ranks))
+    histories = [traffic.history_before(int(row)) for row in rows[np.sort(first)][:n_scored]]
+    bounds = popularity_bounds(histories, catalogue.ranks)
+    requests = watched(student, histories)
+    scored = score_requests(models, requests, catalogue.ranks, bounds)
+    return reference_of(model_names(models), scored, bounds, n_window=WINDOW, seed=seed)
+
+
+def watched(student: Student, histories: Sequence[History]) -> list[WatchedRequest]:
+    """Requests as a service would have answered them; candidates drawn by their place."""
+    ranked = student.recommend(histories, inputs.TOP, blocked=[history.item_indices for history in histories])
+    return [
+        WatchedRequest(history, served.astype(np.int64), seed)
+        for seed, (history, served) in enumerate(zip(histories, ranked.item_indices, strict=True))
+    ]

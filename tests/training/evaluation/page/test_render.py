@@ -6,14 +6,20 @@ from importlib.resources import files
 
 import pytest
 
-from tests.support.evaluations import example_evaluation, example_serving, example_study
+from tests.support.evaluations import (
+    example_evaluation,
+    example_monitoring,
+    example_serving,
+    example_study,
+)
 from training.evaluation.page.render import SECTIONS, render
 from training.evaluation.report import assemble
 from training.evaluation.requirements import Quality
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 PARTS = sorted(
-    set(example_evaluation()) | {"serving", "ratios", "requirements", "targets", "seed", "experiments"}
+    set(example_evaluation())
+    | {"serving", "ratios", "requirements", "targets", "seed", "experiments", "monitoring"}
 )
 
 
@@ -47,7 +53,10 @@ class Nesting(HTMLParser):
 
 
 def example() -> Quality:
-    return assemble(example_evaluation(), example_serving()) | {"experiments": example_study()}
+    return assemble(example_evaluation(), example_serving()) | {
+        "experiments": example_study(),
+        "monitoring": example_monitoring(),
+    }
 
 
 def parsed(page: str) -> Nesting:

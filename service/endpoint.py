@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -86,7 +86,9 @@ class Exchange:
 
 
 class JsonEndpoint(Generic[Asked]):
-    """One POST route. call: the validated request to the reply struct."""
+    """One POST route. call: the validated request to the reply struct. good_status: of a reply that is no problem."""
+
+    good_status: ClassVar[int] = 200
 
     def __init__(
         self,
@@ -159,7 +161,9 @@ class JsonEndpoint(Generic[Asked]):
             logger.exception("a request failed", extra={"request_id": exchange.request_id})
             return _problem(InternalFailure(), exchange)
         clock.mark("reply")
-        return Reply(200, JSON, encoded, exchange.request_id, ((b"server-timing", _server_timing(clock)),))
+        return Reply(
+            self.good_status, JSON, encoded, exchange.request_id, ((b"server-timing", _server_timing(clock)),)
+        )
 
     def _decode(self, body: bytes) -> Asked:
         try:
@@ -173,7 +177,7 @@ class JsonEndpoint(Generic[Asked]):
     def _settle(self, exchange: Exchange, status: int) -> None:
         """Metrics and write-backs, after the reply was sent."""
         # A batch may fail after some of its answers were made: nobody got them.
-        for tier, degraded in exchange.answers if status == 200 else [("none", None)]:
+        for tier, degraded in exchange.answers if status == self.good_status else [("none", None)]:
             self._metrics.answered(self._route, tier, status)
             if degraded is not None:
                 self._metrics.degraded(degraded)

@@ -34,7 +34,19 @@ class Metrics:
     """One instance an app, on its own registry."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._count_requests(self.registry)
+        self._show_bundles(self.registry)
+        self._count_experiments(self.registry)
+        self._count_events(self.registry)
+        self._admin_requests = Counter(
+            "stillroom_admin_requests",
+            "Requests of operators: done, refused for what they asked, or not authorised",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "stillroom_requests",
             "Answers by route, tier and status",
@@ -70,6 +82,13 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._request = lru_cache(512)(self._requests.labels)
+        self._reason = lru_cache(64)(self._degraded.labels)
+        self.found_in_layer = {
+            layer: self._cache.labels(layer) for layer in ("memory", "redis", "bundle", "none")
+        }
+
+    def _show_bundles(self, registry: CollectorRegistry) -> None:
         self._bundle = Gauge(
             "stillroom_bundle_info",
             "1 for the bundle in service",
@@ -93,6 +112,9 @@ class Metrics:
         self.bundles_refused = Counter(
             "stillroom_bundles_refused", "Promoted bundles that did not verify", registry=registry
         )
+        self._shown: tuple[Gauge, ...] = ()
+
+    def _count_experiments(self, registry: CollectorRegistry) -> None:
         self.exposures = Counter(
             "stillroom_exposures", "Answers that were told to the live log", registry=registry
         )
@@ -117,6 +139,10 @@ class Metrics:
             "Declarations of experiments that contradict themselves or the store",
             registry=registry,
         )
+        self._arm_answer = lru_cache(512)(self._arm_answers.labels)
+        self._arm_time = lru_cache(128)(self._arm_seconds.labels)
+
+    def _count_events(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "stillroom_events", "Events that were accepted, by kind", ["kind"], registry=registry
         )
@@ -152,22 +178,8 @@ class Metrics:
             "Half-written events that a crash left, never acknowledged, and that were cut off",
             registry=registry,
         )
-        self._admin_requests = Counter(
-            "stillroom_admin_requests",
-            "Requests of operators: done, refused for what they asked, or not authorised",
-            ["outcome"],
-            registry=registry,
-        )
-        self._shown: tuple[Gauge, ...] = ()
-        self._request = lru_cache(512)(self._requests.labels)
-        self._reason = lru_cache(64)(self._degraded.labels)
         self._event_unknown = lru_cache(4)(self._events_unknown.labels)
         self._event_kind = lru_cache(16)(self._events.labels)
-        self._arm_answer = lru_cache(512)(self._arm_answers.labels)
-        self._arm_time = lru_cache(128)(self._arm_seconds.labels)
-        self.found_in_layer = {
-            layer: self._cache.labels(layer) for layer in ("memory", "redis", "bundle", "none")
-        }
 
     def answered(self, route: str, tier: str, status: int) -> None:
         """Count an answer. tier: "none" where there are no items in it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from asyncio import Future
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import random
@@ -147,7 +148,8 @@ class Recommender:
         if self._scorer.n_waiting or person.vector is not None:
             return
         job = ScoringJob(serving, person.encoded, None, Masks(person.seen, NO_ITEMS, None), 1)
-        self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
+        with suppress(StageFailed):  # the next request makes it, or says what is wrong
+            self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
 
     def _keep_vector(
         self, key: str, person: KnownPerson, serving: ServingBundle, scored: Future[Scored]

@@ -54,15 +54,13 @@ def bundle_contents(
     histories = Histories.from_list(
         [history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories]
     )
-    compressed, text_encoder = learned.compressed, learned.text_encoder
-    student = compressed.versions["student_shipped"]
-    running, (shares, fidelity) = Student(student), learned.shares
+    text_encoder, student = learned.text_encoder, learned.compressed.versions["student_shipped"]
+    running, (shares, _) = Student(student), learned.shares
     items = _items(dataset, text_encoder, settings)
     golden_histories = _golden_histories(histories, N_GOLDEN)
     variants = None
-    if len(items) <= min(
-        settings.max_variant_items, settings.index.exact_up_to
-    ):  # lists put items in another order
+    # An index puts items in another order, which members would not know.
+    if len(items) <= min(settings.max_variant_items, settings.index.exact_up_to):
         variants = bundled_variants(ensemble, _golden_histories(histories, N_GOLDEN_VARIANTS))
     contents = BundleContents(
         items=items,
@@ -80,32 +78,46 @@ def bundle_contents(
             test_share=settings.split.test_share,
             seed=settings.seed,
         ),
-        student_entry=StudentEntry(
-            compressed.precision,
-            running.n_factors,
-            MAX_EVENTS,
-            compressed.reason,
-            compressed.evidence,
-            SharesEntry(shares.members, fidelity.correlations, fidelity.top_agreement),
-        ),
-        training_entry=TrainingEntry(
-            source=dataset.name,
-            seed=settings.seed,
-            settings=dump_settings(settings),
-            libraries={name: version(name) for name in LIBRARIES},
-            metrics=metrics,
-            ensemble=EnsembleEntry(
-                choice.name,
-                choice.margin,
-                choice.margin_interval,
-                {name: standing.ndcg for name, standing in choice.standings.items()},
-            ),
-        ),
+        student_entry=_student_entry(learned, running),
+        training_entry=_training_entry(dataset, choice, metrics, settings),
         variants=variants,
     )
     rows = np.flatnonzero(is_new) if is_new.any() else np.arange(len(histories))
     held_back = [histories[row] for row in rows[: settings.index.n_people]]
     return with_lists(contents, held_back, settings.index, settings.seed)
+
+
+def _student_entry(learned: Learned, running: Student) -> StudentEntry:
+    compressed, (shares, fidelity) = learned.compressed, learned.shares
+    return StudentEntry(
+        compressed.precision,
+        running.n_factors,
+        MAX_EVENTS,
+        compressed.reason,
+        compressed.evidence,
+        SharesEntry(shares.members, fidelity.correlations, fidelity.top_agreement),
+    )
+
+
+def _training_entry(
+    dataset: Dataset,
+    choice: Choice,
+    metrics: dict[str, dict[str, dict[str, float]]],
+    settings: TrainingSettings,
+) -> TrainingEntry:
+    return TrainingEntry(
+        source=dataset.name,
+        seed=settings.seed,
+        settings=dump_settings(settings),
+        libraries={name: version(name) for name in LIBRARIES},
+        metrics=metrics,
+        ensemble=EnsembleEntry(
+            choice.name,
+            choice.margin,
+            choice.margin_interval,
+            {name: standing.ndcg for name, standing in choice.standings.items()},
+        ),
+    )
 
 
 def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettings) -> Items:

@@ -79,8 +79,10 @@ class Eraser:
         """Forget a person. Raises SpoolUnavailable, and then nothing was erased."""
         moment = self._clock.after(self._clock.received_ms())
         record = ErasureRecord(secrets.token_hex(16), user_id, moment)
-        await self._thread.run(partial(self._file.append, record))
-        async with self._one_at_a_time:
+        async with (
+            self._one_at_a_time
+        ):  # else a look at the file might be faster, and nothing be left to tell of
+            await self._thread.run(partial(self._file.append, record))
             removed = await self._here(record)
             try:
                 removed |= await self._in_redis(record)

@@ -14,7 +14,14 @@ class MonitorMetrics:
     """One instance a monitor, on its own registry."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._show_reading(self.registry)
+        self._show_models(self.registry)
+        self._show_experiments(self.registry)
+        self._alarmed: set[tuple[str, str]] = set()
+        self.last_window.set(time())
+
+    def _show_reading(self, registry: CollectorRegistry) -> None:
         self.lag_seconds = Gauge(
             "stillroom_monitor_lag_seconds",
             "Age of the last record read, 0 where nothing is left to read",
@@ -41,6 +48,8 @@ class MonitorMetrics:
         self.unscored = Counter(
             "stillroom_monitor_unscored", "Sampled requests that no time was left to score", registry=registry
         )
+
+    def _show_models(self, registry: CollectorRegistry) -> None:
         self.disagreement = Gauge(
             "stillroom_disagreement",
             "Mean agreement with the ensemble in the last window: 1 is full agreement",
@@ -87,6 +96,8 @@ class MonitorMetrics:
             buckets=MODEL_BUCKETS,
             registry=registry,
         )
+
+    def _show_experiments(self, registry: CollectorRegistry) -> None:
         self.srm_p_value = Gauge(
             "stillroom_experiment_srm_p_value",
             "Of units being dealt to arms as declared",
@@ -111,8 +122,6 @@ class MonitorMetrics:
             ["experiment", "arm", "outcome"],
             registry=registry,
         )
-        self._alarmed: set[tuple[str, str]] = set()
-        self.last_window.set(time())
 
     def window_closed(self) -> None:
         """Note that one was, now."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from redis.asyncio import Redis
 
 from models.bundle import read_bundle
-from models.history import Event, EventKind, History
 from service.deadline import RequestClock
-from service.errors import RedisUnavailable
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
@@ -26,51 +21,22 @@ from service.histories.watch import NOT_WATCHED
 from service.metrics import Metrics
 from service.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
+from tests.support.people import (
+    CLOCK_SECONDS,
+    connected,
+    has_changed,
+    people_with,
+    raw,
+    stored_person,
+)
 from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import ids_of, running
-
-CLOCK_SECONDS = 10.0
-NO_KEYS = np.zeros(0, np.uint64)
 
 
 @pytest.fixture
 def serving(tmp_path: Path) -> ServingBundle:
     return ServingBundle(read_bundle(tiny_bundle(tmp_path / "store")))
-
-
-@asynccontextmanager
-async def connected(server: RedisServer) -> AsyncIterator[RedisPeople]:
-    redis = RedisPeople(server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
-    yield redis
-    await redis.close()
-
-
-@asynccontextmanager
-async def raw(server: RedisServer) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(server.url, protocol=2)  # also one that is old
-    yield client
-    await client.aclose()
-
-
-def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = None) -> StoredPerson:
-    """A person with views of these items, latest last and later than anything in the bundle."""
-    history = History.from_events(
-        Event(index, 1_800_000_000 + step) for step, index in enumerate(item_indices)
-    )
-    vector = np.full(serving.student.n_factors, 0.5, np.float16)
-    return StoredPerson(
-        StoredEvents.from_history(history, serving.item_keys), vector, serving.tag if tag is None else tag
-    )
-
-
-def people_with(redis: RedisPeople | None, max_age_seconds: float = 1000.0) -> People:
-    return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds)
-
-
-async def has_changed(redis: RedisPeople, number: int) -> bool:
-    """Whether the watch is another one than this."""
-    return redis.watch.number != number
 
 
 async def test_person_of_the_bundle_is_found_without_redis(serving: ServingBundle) -> None:
@@ -274,105 +240,6 @@ async def test_quiet_connection_is_asked_for_a_sign_of_life(
         redis_server.thaw()
     await redis.close()
     await asyncio.sleep(0)  # a transport closes in the loop's next turn
-
-
-async def test_what_a_person_did_is_learnt_by_every_replica(
-    serving: ServingBundle, redis_server: RedisServer
-) -> None:
-    async with connected(redis_server) as one, connected(redis_server) as other:
-        here, there = people_with(one), people_with(other)
-        for people in (here, there):
-            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        learnt: list[str] = []
-        here.on_learnt = lambda key, person, bundle: learnt.append(key)
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
-        await other.read("")
-        for people in (here, there):
-            person = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-            assert person.history.item_indices.tolist() == [1, 5, 9, 2, 3]
-            assert person.vector is None
-        again = (await people_with(one).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
-        assert (await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person.blob == again.blob
-    assert learnt == ["user-1"] * 2
-
-
-async def test_two_who_learn_of_the_same_person_at_once_both_count(
-    serving: ServingBundle, redis_server: RedisServer
-) -> None:
-    async with connected(redis_server) as one, connected(redis_server) as other:
-        here, there = people_with(one), people_with(other)
-        await asyncio.gather(
-            here.learn("new", stored_person(serving, 2).events, NO_KEYS, serving),
-            there.learn("new", stored_person(serving, 3).events, NO_KEYS, serving),
-        )
-        found = await people_with(one).find("new", serving, RequestClock(CLOCK_SECONDS))
-    assert sorted(found.person.history.item_indices.tolist()) == [2, 3]
-
-
-async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
-    serving: ServingBundle,
-) -> None:
-    history = History.from_events(
-        [Event(2, 1_800_000_000, EventKind.CART), Event(3, 1_800_000_001, EventKind.PURCHASE)]
-    )
-    people = people_with(None)
-    await people.learn("new", StoredEvents.from_history(history, serving.item_keys), NO_KEYS, serving)
-    await people.learn("new", StoredEvents.empty(), serving.item_keys[[2, 3]], serving)
-    found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.history.item_indices.tolist() == [3]
-
-
-async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
-    serving: ServingBundle, redis_server: RedisServer
-) -> None:
-    redis_server.kill()
-    async with connected(redis_server) as redis:
-        people = people_with(redis)
-        with pytest.raises(RedisUnavailable):
-            await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
-        found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.history.item_indices.tolist() == [1, 5, 9, 2]
-    assert found.degraded == "redis_unavailable"
-
-
-async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
-    serving: ServingBundle, redis_server: RedisServer
-) -> None:
-    async with (
-        connected(redis_server) as one,
-        connected(redis_server) as other,
-        connected(redis_server) as third,
-    ):
-        here, there, new = people_with(one), people_with(other), people_with(third)
-        for people in (here, there):
-            await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        await here.erase("user-1")
-        await other.read("")
-        for people in (here, there, new):
-            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-            assert len(found.person.events) == 0
-            assert found.person.asked is not None
-        await there.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
-        await one.read("")
-        for people in (here, there, new):
-            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-            assert found.person.history.item_indices.tolist() == [2]
-        here.remember("user-1", found.person, np.zeros(4, np.float32), serving)
-        blob = await one.read("user-1")
-    assert blob is not None
-    assert decode_person(blob).is_erased
-
-
-async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle) -> None:
-    people = people_with(None)
-    await people.erase("user-1")
-    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert len(found.person.events) == 0
-    await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
-    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.history.item_indices.tolist() == [2]
-    assert found.layer == "memory"
 
 
 async def test_person_holds_what_the_student_reads_and_what_they_saw(

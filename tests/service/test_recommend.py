@@ -257,3 +257,12 @@ async def test_vector_of_somebody_whose_history_grew_is_made_before_they_ask(ser
     assert service.metric("stillroom_tower_runs_total") == 1
     await service.recommend(user_id="user-1")
     assert service.metric("stillroom_tower_runs_total") == 1
+
+
+async def test_history_grows_also_where_no_vector_can_be_made_ahead(service: Running) -> None:
+    serving = service.parts.bundles.serving()
+    events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
+    await service.parts.scorer.close()
+    await service.parts.people.learn("user-1", events, np.zeros(0, np.uint64), serving)
+    found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
+    assert found.person.history.item_indices[-1] == 2

@@ -18,7 +18,8 @@ from tests.support.bundles import LATEST, N_BLOCKS
 from tests.support.settings import FEW_MEMBERS
 from tests.training.promotion.bundles import block_bundle
 from tests.training.promotion.exports import event, write_part
-from training.__main__ import NOT_PROMOTED, app
+from training.__main__ import app
+from training.commands.promotion import NOT_PROMOTED
 from training.data.read import ShopFiles
 from training.errors import NothingFresh
 from training.pipeline import Trained

@@ -1,0 +1,56 @@
+"""People found through a real Redis, for tests of what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+from redis.asyncio import Redis
+
+from models.history import Event, History
+from service.histories.circuit import Circuit
+from service.histories.lookup import People
+from service.histories.memory import PeopleInMemory
+from service.histories.redis import RedisPeople
+from service.histories.stored import StoredEvents, StoredPerson
+from service.metrics import Metrics
+from service.serving import ServingBundle
+from tests.support.redis import RedisServer
+
+CLOCK_SECONDS = 10.0
+NO_KEYS = np.zeros(0, np.uint64)
+
+
+@asynccontextmanager
+async def connected(server: RedisServer) -> AsyncIterator[RedisPeople]:
+    redis = RedisPeople(server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
+    yield redis
+    await redis.close()
+
+
+@asynccontextmanager
+async def raw(server: RedisServer) -> AsyncIterator[Redis]:
+    client: Redis = Redis.from_url(server.url, protocol=2)  # also one that is old
+    yield client
+    await client.aclose()
+
+
+def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = None) -> StoredPerson:
+    """A person with views of these items, latest last and later than anything in the bundle."""
+    history = History.from_events(
+        Event(index, 1_800_000_000 + step) for step, index in enumerate(item_indices)
+    )
+    vector = np.full(serving.student.n_factors, 0.5, np.float16)
+    return StoredPerson(
+        StoredEvents.from_history(history, serving.item_keys), vector, serving.tag if tag is None else tag
+    )
+
+
+def people_with(redis: RedisPeople | None, max_age_seconds: float = 1000.0) -> People:
+    return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds)
+
+
+async def has_changed(redis: RedisPeople, number: int) -> bool:
+    """Whether the watch is another one than this."""
+    return redis.watch.number != number

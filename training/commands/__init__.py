@@ -1,0 +1,1 @@
+"""Commands by subject, put together in `training.__main__`."""

@@ -1,0 +1,27 @@
+"""The app that commands are added to, where they print, and the options that several of them share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+# Threads that spin while they wait took 4 to 6 times as long beside another process; read when OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+ABOUT = "The training side from the command line: `python -m training train | evaluate | tune | report | …`."
+
+app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console() if sys.stdout.isatty() else Console(width=118)
+
+Runs = Annotated[Path, typer.Option(help="Folder of training runs.")]
+SettingsFile = Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")]
+Columns = Annotated[
+    str, typer.Option(help="Column names where they differ, e.g. user_id=customer,item_id=sku,time=ts.")
+]
+Items = Annotated[Path | None, typer.Option(help="Item table or texts, where they are a file apart.")]

@@ -1,0 +1,113 @@
+"""From what happened to the next bundle: retrain, try out beside the one in service, give it to a few."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from models.registry import DEFAULT_STORE
+from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
+from training.errors import SettingsInvalid
+from training.runs import DEFAULT_RUNS
+
+NOT_PROMOTED = 3
+"""Exit code of `retrain` where the candidate stays in the store."""
+
+
+@app.command("retrain")
+def retrain_command(
+    data: Annotated[Path, typer.Argument(help="The history: a shop's events, as for `train`.")],
+    events: Annotated[Path | None, typer.Option(help="Folder that `make export-events` wrote.")] = None,
+    items: Items = None,
+    columns: Columns = "",
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+    runs: Runs = DEFAULT_RUNS,
+    settings: SettingsFile = None,
+    seed: Seed = None,
+    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to promote.")] = False,
+    max_loss: Annotated[
+        float | None, typer.Option(help="Instead of promotion.max_loss in the settings.", min=0, max=1)
+    ] = None,
+    promote: Annotated[bool, typer.Option(help="Put it into service if it is not worse.")] = True,
+) -> None:
+    """Train on history and exported events; promote unless it may be worse. Exit code 3: not promoted."""
+    from training.data.read import ShopFiles
+    from training.data.tables import parse_columns
+    from training.promotion.retrain import retrain
+    from training.promotion.settings import PromotionSettings
+    from training.settings import load_settings
+
+    chosen = load_settings(settings, quick=quick, seed=seed)
+    if max_loss is not None:
+        chosen = chosen.model_copy(update={"promotion": PromotionSettings(max_loss=max_loss)})
+    files = ShopFiles(data, parse_columns(columns), items)
+    decision = retrain(files, events, chosen, store=store, runs=runs, console=console, may_promote=promote)
+    name = decision.trained.bundle.name
+    console.print(f"{name}: {decision.reason}", highlight=False, soft_wrap=True)
+    if not decision.is_promoted:
+        by_hand = f"python -m models promote {name}"
+        said = f"{name} stays in the store; to promote it all the same: {by_hand}"
+        console.print(said, highlight=False, soft_wrap=True)
+        raise typer.Exit(NOT_PROMOTED)
+    console.print(f"current is {name}", highlight=False)
+
+
+@app.command("shadow")
+def shadow_command(
+    version: Annotated[str, typer.Argument(help="Bundle to ask beside the one in service.")],
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `make export-events` wrote; people of the bundle if not given."),
+    ] = None,
+    requests: Annotated[int, typer.Option(help="Requests at most, the newest of the log.", min=1)] = 2000,
+    limit: Annotated[int, typer.Option(help="Items an answer.", min=1, max=100)] = 10,
+    seed: Annotated[int, typer.Option(help="Of which people are drawn.")] = 0,
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write as well.")] = None,
+) -> None:
+    """Put the same requests to the bundle in service and to another; promotes nothing."""
+    import json
+
+    from training.promotion.shadow import shadow_run
+
+    found = shadow_run(version, store=store, log=log, n_requests=requests, limit=limit, seed=seed)
+    table = Table("", "in service", "shadow")
+    for name in ("version", "empty", "short", "unknown_items", "p50_ms", "p95_ms", "p99_ms"):
+        cells = [getattr(side, name) for side in (found.in_service, found.shadow)]
+        table.add_row(name, *(cell if isinstance(cell, str) else f"{cell:.4g}" for cell in cells))
+    console.print(table)
+    console.print(
+        f"{found.n_requests:,} requests of {found.source}: {found.overlap:.1%} of the items are in both lists, "
+        f"{found.same_first:.1%} begin alike, {found.same_list:.1%} are alike",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if out is not None:
+        out.write_text(json.dumps(found.record(), indent=1) + "\n")
+
+
+@app.command("canary")
+def canary_command(
+    version: Annotated[str, typer.Argument(help="Bundle to try out.")],
+    share: Annotated[
+        float, typer.Option(help="Percent of people who get it; 0 ends it.", min=0, max=50)
+    ] = 5.0,
+    file: Annotated[
+        Path | None, typer.Option(help="Declaration of experiments; STILLROOM_EXPERIMENTS if not given.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+) -> None:
+    """Give a share of people another bundle, as an arm of an experiment with guardrails."""
+    from training.promotion.canary import set_canary
+
+    named = os.environ.get("STILLROOM_EXPERIMENTS", "")
+    if file is None and not named:
+        raise SettingsInvalid(
+            "no declaration of experiments is named; set STILLROOM_EXPERIMENTS or give --file"
+        )
+    said = set_canary(version, share, file=file or Path(named), store=store)
+    console.print(said, highlight=False, soft_wrap=True)

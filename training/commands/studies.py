@@ -1,0 +1,95 @@
+"""What experiments and the monitor can be believed, by simulation; and what an arm would bring, from the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.registry import DEFAULT_STORE
+from training.commands.options import app, console
+
+
+class Outcome(StrEnum):
+    """What can come of an answer."""
+
+    CLICK = "click"
+    PURCHASE = "purchase"
+
+
+@app.command("simulate-experiments")
+def simulate_experiments_command(
+    out: Annotated[Path, typer.Option(help="Where experiments.json goes.")] = Path("reports"),
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal figures.")] = 0,
+    runs: Annotated[
+        int, typer.Option(help="Experiments without a difference; a fifth of each other kind.", min=5)
+    ] = 1000,
+) -> None:
+    """Simulate experiments whose truth is known: false stops, a lift that is found, a bug that is caught."""
+    import json
+
+    from training.experiments.study import StudySettings, study
+    from training.progress import Stages
+
+    chosen = StudySettings(n_aa_runs=runs, n_lift_runs=runs // 5, n_srm_runs=runs // 5, seed=seed)
+    with Stages(console).stage("simulate", f"Simulating {runs:,} experiments, and more") as progress:
+        figures = study(chosen, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "experiments.json").write_text(json.dumps(figures, indent=1) + "\n")
+    console.print(f"wrote {out / 'experiments.json'}", highlight=False)
+
+
+@app.command("simulate-monitoring")
+def simulate_monitoring_command(
+    out: Annotated[Path, typer.Option(help="Where monitoring.json goes.")] = Path("reports"),
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal figures.")] = 0,
+    futures: Annotated[
+        int, typer.Option(help="Quiet futures of the shop; half as many of each change.", min=2)
+    ] = 20,
+) -> None:
+    """Change a shop and damage models on purpose: how soon the monitor says so, how often wrongly. Minutes."""
+    import json
+    import tempfile
+
+    from training.monitoring.study import StudySettings, study
+    from training.monitoring.world import World, WorldSettings, quick_training
+    from training.progress import Stages
+
+    chosen = StudySettings(n_quiet=futures, n_changed=futures // 2)
+    with tempfile.TemporaryDirectory(prefix="stillroom-monitoring-") as folder:
+        world = World(WorldSettings(seed=seed), quick_training(seed), Path(folder), console)
+        figures = study(chosen, world, Stages(console))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "monitoring.json").write_text(json.dumps(figures, indent=1) + "\n")
+    console.print(f"wrote {out / 'monitoring.json'}", highlight=False)
+
+
+@app.command("estimate-arm")
+def estimate_arm_command(
+    log: Annotated[Path, typer.Option(help="Folder that `make export-events` wrote.")],
+    bundle: Annotated[str, typer.Option(help="Version of the arm.")],
+    variant: Annotated[str, typer.Option(help="student, ensemble or a member's name.")] = "student",
+    outcome: Annotated[Outcome, typer.Option(help="What is counted.")] = Outcome.CLICK,
+    window: Annotated[int, typer.Option(help="Seconds after an answer in which it counts.", min=1)] = 1800,
+    since: Annotated[datetime | None, typer.Option(help="Answers from then on, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Answers before then, UTC.")] = None,
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
+) -> None:
+    """Estimate what an arm would bring, from logged answers of other arms, before anybody sees it."""
+    from training.experiments.estimate import estimate_arm, estimate_lines
+
+    between = tuple(None if at is None else at.replace(tzinfo=UTC) for at in (since, until))
+    found = estimate_arm(
+        log,
+        store,
+        (bundle, variant),
+        outcome=outcome.value,
+        window_seconds=window,
+        since=between[0],
+        until=between[1],
+    )
+    for line in estimate_lines(found):
+        console.print(line, highlight=False, soft_wrap=True)

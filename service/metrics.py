@@ -209,12 +209,9 @@ class Metrics:
         """Count which layer knew a person."""
         self.found_in_layer[layer].inc()
 
-    def arm_answered(self, experiment: str, arm: str, tier: str, n_answers: int) -> None:
-        """Count answers of an arm."""
-        self._arm_answer(experiment, arm, tier).inc(n_answers)
-
-    def arm_took(self, experiment: str, arm: str, seconds: float) -> None:
-        """Note how long an answer of an arm took."""
+    def arm_answered(self, experiment: str, arm: str, tier: str, seconds: float) -> None:
+        """Count an answer of an arm, and the time it took."""
+        self._arm_answer(experiment, arm, tier).inc()
         self._arm_time(experiment, arm).observe(seconds)
 
     def circuit_changed(self, state: CircuitState) -> None:

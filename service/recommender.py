@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import Future
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from random import random
 from time import perf_counter, time
@@ -23,14 +21,15 @@ from models.scan import Asked
 from service.bundles import BundleHolder
 from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
-from service.experiments.exposures import Exposure, ExposureLog
+from service.experiments.exposures import ExposureLog
 from service.experiments.holder import ExperimentsHolder
 from service.histories.lookup import People, session_key
 from service.histories.memory import KnownPerson
 from service.masks import NO_ITEMS, Masks
+from service.recommendation import PersonalRecommendation, Recommendation
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.scoring.batcher import Batcher
-from service.scoring.scorer import STUDENT, Explanation, Scored, ScoringJob
+from service.scoring.scorer import STUDENT, Scored, ScoringJob
 from service.scoring.turns import TurnBatcher
 from service.serving import Indices, ServingBundle
 from service.tiers import LastGoodAnswers, Ranking, fall_back
@@ -43,19 +42,6 @@ REPLY_RESERVE_SECONDS = 0.002
 MAX_CLOCK_SKEW_SECONDS = 86_400
 
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
-
-
-@dataclass(slots=True)
-class Recommendation:
-    """A ranked answer, the arm of an experiment that it belongs to, and what to do once it was sent."""
-
-    serving: ServingBundle
-    ranking: Ranking
-    degraded: str | None
-    shortfall: str | None
-    explanations: list[Explanation] | None = None
-    assigned: Assigned | None = None
-    after_reply: Callable[[], None] | None = None
 
 
 class Recommender:
@@ -88,35 +74,44 @@ class Recommender:
 
     async def recommend(
         self, asked: RecommendRequest, clock: RequestClock, request_id: str = ""
-    ) -> Recommendation:
+    ) -> PersonalRecommendation:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
         serving, assigned = self._model(asked)
         session = read_session(asked.session, serving) if asked.session else None
         found = await self._people.find(_person_key(asked), serving, clock)
         job = _job(serving, asked, found.person, session, assigned)
         clock.mark("history")
-        scored = None
+        scored, degraded = None, found.degraded
         try:
             scored = await self._score(job, clock)
+            ranking = Ranking(scored.item_indices, scored.scores, "student")
         except StageFailed as failure:
+            degraded = failure.reason
             last_good = self._last_good.find(_person_key(asked), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
-            answer = _answer(job, ranking, failure.reason)
-        else:
-            ranking = Ranking(scored.item_indices, scored.scores, "student")
-            answer = _answer(job, ranking, found.degraded, scored.explanations)
-        answer.assigned = assigned
+        return PersonalRecommendation(
+            job,
+            ranking,
+            serving.labels.of(ranking.item_indices),
+            ranking.scores.tolist(),
+            degraded,
+            asked,
+            request_id,
+            clock,
+            found.person,
+            session,
+            scored,
+            assigned,
+        )
 
-        def settle() -> None:
-            self._remember(asked, found.person, job, scored, ranking)
-            if self._exposures is not None:
-                is_sampled = random() < self._sampled_share
-                self._exposures.record(
-                    _exposure(asked, found.person, session, job, answer, clock, request_id, is_sampled)
-                )
-
-        answer.after_reply = settle
-        return answer
+    def settle(self, recommendation: PersonalRecommendation) -> None:
+        """What is owed after the reply: keep the answer and a new user vector, and tell the live log."""
+        self._remember(recommendation)
+        if self._exposures is not None:
+            recommendation.sent_ms = int(1000 * time())
+            recommendation.took_us = int(1_000_000 * recommendation.clock.elapsed())
+            recommendation.is_sampled = random() < self._sampled_share
+            self._exposures.record(recommendation)
 
     def _model(self, asked: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
         """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""
@@ -126,22 +121,15 @@ class Recommender:
             return self._bundles.serving(), None
         return serving, assigned
 
-    def _remember(
-        self,
-        asked: RecommendRequest,
-        person: KnownPerson,
-        job: ScoringJob,
-        scored: Scored | None,
-        ranking: Ranking,
-    ) -> None:
-        """Keep an answer of the model, and a new user vector."""
+    def _remember(self, answer: PersonalRecommendation) -> None:
+        asked, scored, job = answer.asked, answer.scored, answer.job
         key = _person_key(asked)
         if key is None or scored is None:
             return
         if asked.filter is None and not asked.diversity:
-            self._last_good.keep(key, job.serving.version, ranking)
-        if person.vector is None and not asked.session and job.variant == STUDENT:
-            self._people.remember(key, person, scored.asked.vector, job.serving)
+            self._last_good.keep(key, job.serving.version, answer.ranking)
+        if answer.person.vector is None and not asked.session and job.variant == STUDENT:
+            self._people.remember(key, answer.person, scored.asked.vector, job.serving)
 
     def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
         """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
@@ -199,38 +187,6 @@ def _person_key(asked: RecommendRequest) -> str | None:
     if asked.user_id is None and asked.session_id is not None:
         return session_key(asked.session_id)
     return asked.user_id
-
-
-def _exposure(
-    asked: RecommendRequest,
-    person: KnownPerson,
-    session: History | None,
-    job: ScoringJob,
-    answer: Recommendation,
-    clock: RequestClock,
-    request_id: str,
-    is_sampled: bool,
-) -> Exposure:
-    """What the live log is told of an answer. is_sampled: the monitor is to score it again."""
-    n_known = 0 if session is None else len(session)
-    return Exposure(
-        request_id,
-        int(1000 * time()),
-        job.serving,
-        answer.ranking,
-        job.variant,
-        int(1_000_000 * clock.elapsed()),
-        asked.user_id,
-        asked.session_id,
-        answer.assigned,
-        asked.placement,
-        answer.degraded,
-        len(person.seen),
-        len(asked.session),
-        len(asked.session) - n_known,
-        (person.history if session is None else person.history.extended(session)) if is_sampled else None,
-        asked.filter is not None or bool(asked.exclude_items or asked.diversity) or not asked.exclude_seen,
-    )
 
 
 def _job(
@@ -296,16 +252,6 @@ def _future(moment: int, now: int) -> str:
     )
 
 
-def _answer(
-    job: ScoringJob,
-    ranking: Ranking,
-    degraded: str | None,
-    explanations: list[Explanation] | None = None,
-) -> Recommendation:
-    shortfall = None
-    if len(ranking.item_indices) < job.limit:
-        shortfall = (
-            f"{len(ranking.item_indices)} of {job.limit}: the filter, exclude_items and exclude_seen leave "
-            f"no more of {len(job.serving.items):,} items"
-        )
-    return Recommendation(job.serving, ranking, degraded, shortfall, explanations)
+def _answer(job: ScoringJob, ranking: Ranking, degraded: str | None) -> Recommendation:
+    labels = job.serving.labels.of(ranking.item_indices)
+    return Recommendation(job, ranking, labels, ranking.scores.tolist(), degraded)

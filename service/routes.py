@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import cast
 
 import msgspec
 
+from models.experiments.assignment import Assigned
 from models.explanations import Reasons
 from models.member_shares import MemberShare
 from service.deadline import RequestClock
 from service.endpoint import Exchange
 from service.errors import Fault, RequestInvalid
 from service.permits import Permits
-from service.recommender import Recommendation, Recommender
+from service.recommendation import PersonalRecommendation, Recommendation
+from service.recommender import Recommender
 from service.schemas import (
     Because,
     Filter,
@@ -27,7 +30,7 @@ from service.schemas import (
     ServedModel,
     SimilarRequest,
 )
-from service.scoring.scorer import STUDENT
+from service.scoring.scorer import STUDENT, Explanation
 from service.serving import ServingBundle
 
 _ENCODER = msgspec.json.Encoder()
@@ -50,7 +53,7 @@ class Routes:
         check_filter(asked.filter)
         exchange.clock.set_budget(self._seconds(asked.deadline_ms))
         recommendation = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
-        return _reply(recommendation, exchange, exchange.clock)
+        return self._reply_to_person(recommendation, exchange, exchange.clock)
 
     async def recommend_batch(self, asked: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
         """POST /recommend/batch. BATCH_SLICE requests at a time are submitted before any is awaited, so these are
@@ -68,7 +71,8 @@ class Routes:
                 *(self._one_of_batch(*each, exchange.request_id) for each in part)
             )
             for recommendation, (_, _, clock) in zip(recommendations, part, strict=True):
-                replies.append(_encoded(_reply(recommendation, exchange, clock)))
+                reply = self._reply_to_person(recommendation, exchange, clock)
+                replies.append(_encoded(reply))
                 await asyncio.sleep(0)  # 100 explained items take 0.12 ms: others go first now
         return RecommendBatchReply(exchange.request_id, replies, _milliseconds(exchange.clock))
 
@@ -77,16 +81,22 @@ class Routes:
         check_filter(asked.filter)
         exchange.clock.set_budget(self._seconds(asked.deadline_ms))
         recommendation = await self._recommender.similar(asked, exchange.clock)
-        return _reply(recommendation, exchange, exchange.clock)
+        return _reply(recommendation, None, exchange, exchange.clock)
 
     async def _one_of_batch(
         self, number: int, asked: RecommendRequest, clock: RequestClock, request_id: str
-    ) -> Recommendation:
+    ) -> PersonalRecommendation:
         try:
             return await self._recommender.recommend(asked, clock, request_id)
         except RequestInvalid as error:
             faults = [Fault(f"requests[{number}].{path}", message) for path, message in error.faults]
             raise RequestInvalid(faults) from error
+
+    def _reply_to_person(
+        self, answer: PersonalRecommendation, exchange: Exchange, clock: RequestClock
+    ) -> RecommendReply:
+        exchange.after_reply.append(partial(self._recommender.settle, answer))
+        return _reply(answer, answer.assigned, exchange, clock)
 
     def _seconds(self, deadline_ms: int | None) -> float:
         return (self._deadline_ms if deadline_ms is None else deadline_ms) / 1000
@@ -101,20 +111,20 @@ def check_filter(wanted: Filter | None, prefix: str = "") -> None:
         raise RequestInvalid([Fault(f"{prefix}filter.min_price", message)])
 
 
-def _reply(recommendation: Recommendation, exchange: Exchange, clock: RequestClock) -> RecommendReply:
-    ranking, assigned = recommendation.ranking, recommendation.assigned
-    list_items = _items if recommendation.explanations is None else _explained_items
-    exchange.answers.append((ranking.tier, recommendation.degraded))
-    if recommendation.after_reply is not None:
-        exchange.after_reply.append(recommendation.after_reply)
+def _reply(
+    answer: Recommendation, assigned: Assigned | None, exchange: Exchange, clock: RequestClock
+) -> RecommendReply:
+    exchange.answers.append((answer.ranking.tier, answer.degraded))
     return RecommendReply(
         request_id=exchange.request_id,
-        items=list_items(recommendation),
-        model=ServedModel(recommendation.serving.version, STUDENT if assigned is None else assigned.variant),
+        items=_items(answer)
+        if answer.explanations is None
+        else _explained_items(answer, answer.explanations),
+        model=ServedModel(answer.serving.version, STUDENT if assigned is None else assigned.variant),
         experiment=None if assigned is None else ServedArm(assigned.experiment, assigned.arm),
-        tier=ranking.tier,
-        degraded=recommendation.degraded,
-        shortfall=recommendation.shortfall,
+        tier=answer.ranking.tier,
+        degraded=answer.degraded,
+        shortfall=answer.shortfall,
         took_ms=_milliseconds(clock),
     )
 
@@ -124,20 +134,18 @@ def _encoded(reply: RecommendReply) -> RecommendReply:
     return cast(RecommendReply, msgspec.Raw(_ENCODER.encode(reply)))
 
 
-def _items(recommendation: Recommendation) -> list[RecommendedItem]:
+def _items(answer: Recommendation) -> list[RecommendedItem]:
     """Twenty items in 2 µs: this loop runs once for each item of each reply."""
-    ranking, labels = recommendation.ranking, recommendation.serving.labels
     items = []
-    for item_index, score in zip(ranking.item_indices.tolist(), ranking.scores.tolist(), strict=True):
-        item_id, title = labels[item_index]
+    for (item_id, title), score in zip(answer.labels, answer.scores, strict=True):
         items.append(RecommendedItem(item_id, score, title))
     return items
 
 
-def _explained_items(recommendation: Recommendation) -> list[RecommendedItem]:
-    serving, items = recommendation.serving, []
-    for item, explanation in zip(_items(recommendation), recommendation.explanations or (), strict=True):
-        because, members = _because(explanation.reasons, serving), _members(explanation.members)
+def _explained_items(answer: Recommendation, explanations: list[Explanation]) -> list[RecommendedItem]:
+    items = []
+    for item, explanation in zip(_items(answer), explanations, strict=True):
+        because, members = _because(explanation.reasons, answer.serving), _members(explanation.members)
         items.append(RecommendedItem(item.item_id, item.score, item.title, because, members))
     return items
 

@@ -6,6 +6,7 @@ A request takes one `ServingBundle` at its start and uses nothing else, so its a
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ FILTER_CACHE_BYTES = 64 * 2**20
 MAX_FILTERS = 4096
 
 Indices = npt.NDArray[np.int32]
+
+Label: TypeAlias = "tuple[str, str | None]"
+"""An item's id and title, None for no title."""
 
 
 class ServingBundle:
@@ -88,8 +92,8 @@ class ServingBundle:
         return self._allowed(categories, wanted.min_price, wanted.max_price)
 
 
-class Labels(dict[int, tuple[str, str | None]]):
-    """An item's id and title by its index, None for no title.
+class Labels(dict[int, Label]):
+    """Labels by item index.
 
     Read from the bundle once, which takes 10 µs; a dictionary, since every item of every answer is looked up. Full,
     it starts anew: a shop shows far fewer items at a time.
@@ -98,7 +102,11 @@ class Labels(dict[int, tuple[str, str | None]]):
     def __init__(self, items: Items) -> None:
         self._items = items
 
-    def __missing__(self, item_index: int) -> tuple[str, str | None]:
+    def of(self, item_indices: Indices) -> list[Label]:
+        """Of each of (n,) items."""
+        return list(map(self.__getitem__, item_indices.tolist()))
+
+    def __missing__(self, item_index: int) -> Label:
         if len(self) >= CACHED_LABELS:
             self.clear()
         label = (self._items.vocabulary.id_of(item_index), self._items.titles[item_index] or None)

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from time import monotonic
 from typing import Any, NamedTuple
 
 from uvicorn.config import Config
@@ -79,6 +80,8 @@ class WholeRequestProtocol(OneWriteProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._hot_endpoint = self.app.hot_endpoint if isinstance(self.app, FastPathApp) else _nothing_is_hot
         self._answering: asyncio.Task[None] | None = None
+        self._answered_at = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._held_back = b""
         self._is_within_message = False
         self._is_to_close = False
@@ -127,7 +130,8 @@ class WholeRequestProtocol(OneWriteProtocol):
         endpoint = self._hot_endpoint(head.path)
         if endpoint is None or not endpoint.takes(head.n_body_bytes):
             return False
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not self._idle_timer:  # uvicorn's own would close at once
+            self._unset_keepalive_if_required()
         self._answering = self.loop.create_task(
             endpoint.answer_whole(head.headers, data[end + 4 :], self._send)
         )
@@ -142,11 +146,25 @@ class WholeRequestProtocol(OneWriteProtocol):
         if self._is_to_close:
             self._socket.close()
             return
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._answered_at = monotonic()
+        if self.timeout_keep_alive_task is None:
+            self._close_when_idle_for(self.timeout_keep_alive)
         if self._held_back:
             self._go_on()
+
+    def _close_when_idle_for(self, seconds: float) -> None:
+        """One timer for many requests: to set one and cancel one for each costs 1 µs."""
+        self._idle_timer = self.timeout_keep_alive_task = self.loop.call_later(seconds, self._look_if_idle)
+
+    def _look_if_idle(self) -> None:
+        self._idle_timer = self.timeout_keep_alive_task = None
+        if self._answering is not None:
+            return  # its reply sets the timer
+        left = self._answered_at + self.timeout_keep_alive - monotonic()
+        if left > 0:
+            self._close_when_idle_for(left)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _usual_headers(self) -> bytes:
         """The lines that uvicorn puts into every reply; it makes a new list of them each second."""

@@ -27,7 +27,14 @@ from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.histories.stored import BlobCorrupt, BlobOutdated, decode_person
 from service.log.erasures import ErasedPeople, ErasureFile
-from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, ErasureRecord
+from service.log.records import (
+    EVENTS_STREAM,
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    ErasureRecord,
+    EventRecord,
+    ExposureRecord,
+)
 from service.log.spool import Spool
 from service.schemas import ErasurePlace, ErasureReply
 from service.tiers import LastGoodAnswers
@@ -37,14 +44,8 @@ logger = logging.getLogger(__name__)
 SCAN_ENTRIES = 1000
 
 
-class _Whose(msgspec.Struct, frozen=True):
-    """Of any record, whose it is. received_ms: 0 where it has none."""
-
-    user_id: str | None = None
-    received_ms: int = 0
-
-
-_WHOSE = msgspec.msgpack.Decoder(_Whose)
+_EVENT = msgspec.msgpack.Decoder(EventRecord)
+_EXPOSURE = msgspec.msgpack.Decoder(ExposureRecord)
 
 
 class Eraser:
@@ -158,7 +159,7 @@ class Eraser:
         n_deleted, after = 0, "-"
         while True:
             (entries,) = await self._ask(connection, [("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES)])
-            theirs = [entry_id for entry_id, fields in entries if _is_theirs(fields, record)]
+            theirs = [entry_id for entry_id, fields in entries if _is_theirs(stream, fields, record)]
             if theirs:
                 n_deleted += (await self._ask(connection, [delete_command(stream, theirs)]))[0]
             if len(entries) < SCAN_ENTRIES:
@@ -172,9 +173,12 @@ class Eraser:
             raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-def _is_theirs(fields: Sequence[bytes], record: ErasureRecord) -> bool:
-    whose = _WHOSE.decode(fields[fields.index(RECORD_FIELD) + 1])
-    return whose.user_id == record.user_id and whose.received_ms < record.received_ms
+def _is_theirs(stream: str, fields: Sequence[bytes], record: ErasureRecord) -> bool:
+    raw = fields[fields.index(RECORD_FIELD) + 1]
+    if stream == EXPOSURES_STREAM:
+        return _EXPOSURE.decode(raw).user_id == record.user_id
+    event = _EVENT.decode(raw)
+    return event.user_id == record.user_id and event.received_ms < record.received_ms
 
 
 def _has_events(blob: bytes | None) -> bool:

@@ -10,6 +10,8 @@ reader can tell them from entries that were trimmed before it came. What was eve
 from __future__ import annotations
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 EVENTS_STREAM = "stillroom:log:events"
 EXPOSURES_STREAM = "stillroom:log:exposures"
@@ -87,9 +89,10 @@ class SampledHistory(msgspec.Struct, frozen=True):
     is_narrowed: bool = False
 
 
-class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One answer that was sent.
+class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """One answer that was sent: the fields in order, without their names, since every answer writes one.
 
+    scores: of each item, as `pack_scores` has them.
     unit: what an experiment is assigned by, the person, else the session, else "". version, variant: what made the
     answer ("student", "ensemble" or a member's name). propensity: of this arm for this unit, 1.0 outside experiments.
     sent_ms: Unix milliseconds. sampled: for the share of requests that the monitor scores again.
@@ -98,7 +101,7 @@ class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str
     sent_ms: int
     item_ids: list[str]
-    scores: list[float]
+    scores: bytes
     version: str
     variant: str
     tier: str
@@ -115,3 +118,15 @@ class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     n_session: int = 0
     n_unknown_items: int = 0
     sampled: SampledHistory | None = None
+
+    def unpacked_scores(self) -> list[float]:
+        """Of each item, best first."""
+        return np.frombuffer(self.scores, SCORE_TYPE).tolist()
+
+
+SCORE_TYPE = np.dtype("<f4")
+
+
+def pack_scores(scores: npt.ArrayLike) -> bytes:
+    """float32, little-endian: 4 bytes an item, where msgpack's own numbers have 9."""
+    return np.asarray(scores, SCORE_TYPE).tobytes()

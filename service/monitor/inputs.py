@@ -36,7 +36,7 @@ class InputWatch:
         self._numbers[inputs.HISTORY_LENGTH].append(record.n_history + record.n_session)
         is_students = record.variant == "student" and record.tier == "student" and not record.degraded
         if is_students and record.version == self._watched.version:
-            scores = inputs.answer_scores(record.scores)
+            scores = inputs.answer_scores(record.unpacked_scores())
             if scores is not None:
                 self._numbers[inputs.TOP_SCORE].append(scores[0])
                 self._numbers[inputs.SCORE_SPREAD].append(scores[1])

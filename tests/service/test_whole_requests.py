@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from service import whole_requests
 from service.app import create_app
 from service.body import Limits
 from service.endpoint import Exchange, JsonEndpoint
@@ -328,3 +329,80 @@ async def test_answer_after_a_middleware_came_goes_through_it(store: Path) -> No
 
 async def pass_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
+
+
+class Alarms:
+    """In place of the event loop's timers and of `time.monotonic`: a moment comes when the test says so."""
+
+    def __init__(self, connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.set: list[tuple[float, Callable[[], None], asyncio.TimerHandle]] = []
+        loop = asyncio.get_running_loop()
+
+        class Loop:
+            create_task = loop.create_task
+
+            def call_later(_, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:  # noqa: N805
+                handle = asyncio.TimerHandle(0, call, (), loop)
+                self.set.append((self.now + seconds, call, handle))
+                return handle
+
+        monkeypatch.setattr(connected.protocol, "loop", Loop())
+        monkeypatch.setattr(whole_requests, "monotonic", lambda: self.now)
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by, and what was due in it happen."""
+        self.now += seconds
+        for due in [each for each in self.set if each[0] <= self.now]:
+            self.set.remove(due)
+            if not due[2].cancelled():
+                due[1]()
+
+
+async def test_connection_is_closed_when_it_was_idle_for_as_long_as_uvicorn_allows(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms = Alarms(connected, monkeypatch)
+    connected.may_answer.set()
+    for number in range(3):
+        connected.protocol.data_received(request(number))
+        await connected.settled()
+        alarms.advance(4)  # uvicorn allows 5
+    assert len(alarms.set) == 1
+    assert not connected.wire.is_closing()
+    alarms.advance(1.5)
+    assert connected.wire.is_closing()
+
+
+async def test_connection_is_not_closed_while_an_answer_is_made(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms = Alarms(connected, monkeypatch)
+    connected.may_answer.set()
+    connected.protocol.data_received(request(1))
+    await connected.settled()
+    connected.may_answer.clear()
+    connected.protocol.data_received(request(2))
+    alarms.advance(60)
+    connected.may_answer.set()
+    await connected.settled()
+    assert connected.replies == [b'{"number":1}', b'{"number":2}']
+    alarms.advance(4)
+    assert not connected.wire.is_closing()
+    alarms.advance(2)
+    assert connected.wire.is_closing()
+
+
+async def test_uvicorns_own_timer_does_not_close_a_connection_that_went_on(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms = Alarms(connected, monkeypatch)
+    connected.may_answer.set()
+    connected.protocol.data_received(request(1, "x-long: " + "a" * 4000))
+    await connected.settled()
+    alarms.advance(3)
+    connected.protocol.data_received(request(2))
+    await connected.settled()
+    alarms.advance(3)
+    assert connected.ways == ["asgi", "whole"]
+    assert not connected.wire.is_closing()

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.experiments.declaration import Declaration
 from models.experiments.reading import parse_declaration
-from service.log.records import EventRecord, ExposureRecord
+from service.log.records import EventRecord, ExposureRecord, pack_scores
 
 VARIANTS = {"current": {"student", "ensemble"}, "20240101T000000Z-0123456789ab": {"student"}}
 
@@ -44,7 +44,7 @@ def exposure(unit: str, arm: str = "control", **changes: Any) -> ExposureRecord:
         "request_id": f"request-{unit}",
         "sent_ms": 1000,
         "item_ids": ["item-1", "item-2"],
-        "scores": [0.5, 0.25],
+        "scores": pack_scores([0.5, 0.25]),
         "version": "a",
         "variant": "student",
         "tier": "student",

@@ -14,7 +14,14 @@ import msgspec
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, EventRecord, ExposureRecord
+from service.log.records import (
+    EVENTS_STREAM,
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    EventRecord,
+    ExposureRecord,
+    pack_scores,
+)
 from tests.support.ports import free_port, wait_until
 
 NOON_MS = 1_700_000_000_000
@@ -27,7 +34,7 @@ def shown(number: int, **changes: Any) -> ExposureRecord:
         "request_id": f"request-{number}",
         "sent_ms": NOON_MS + 100 * number,
         "item_ids": ["item-1", "item-2"],
-        "scores": [0.5, 0.25],
+        "scores": pack_scores([0.5, 0.25]),
         "version": "20240101T000000Z-0123456789ab",
         "variant": "student",
         "tier": "student",

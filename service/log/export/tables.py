@@ -86,5 +86,11 @@ def table_of(record: Record) -> str:
 def as_table(name: str, records: Iterable[Record]) -> pa.Table:
     """Records of one table as Arrow has them."""
     schema = SCHEMAS[name]
-    rows: list[dict[str, Any]] = [msgspec.structs.asdict(record) for record in records]
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist([_row(record) for record in records], schema=schema)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = msgspec.structs.asdict(record)
+    if isinstance(record, ExposureRecord):
+        row["scores"] = record.unpacked_scores()
+    return row

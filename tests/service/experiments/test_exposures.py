@@ -12,14 +12,25 @@ import redis
 from models.experiments.assignment import Assigned
 from models.experiments.declaration import Unit
 from models.history import Event, EventKind, History
-from service.experiments.exposures import Exposure, ExposureLog
+from service.deadline import RequestClock
+from service.experiments.exposures import ExposureLog
 from service.histories.connection import Connection
-from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory
+from service.histories.resolving import resolve
+from service.histories.stored import StoredEvents, StoredPerson
+from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory, pack_scores
+from service.masks import NO_ITEMS, Masks
 from service.metrics import Metrics
+from service.recommendation import PersonalRecommendation
+from service.schemas import Filter, RecommendRequest, SessionEvent
+from service.scoring.scorer import ScoringJob
 from service.tiers import Ranking
 from tests.support.redis import RedisServer
 from tests.support.service import Running
 
+HISTORY = History.from_events(
+    [Event(5, 10, EventKind.VIEW), Event(7, 20, EventKind.CART), Event(9, 30, EventKind.VIEW)]
+)
+VISIT = [SessionEvent("item-7", "cart"), SessionEvent("nowhere")]
 ASSIGNED = Assigned("vases", "ensemble", "current", "ensemble", 0.25, "person")
 
 
@@ -35,25 +46,31 @@ class Logging:
         self.log = ExposureLog(connection, self.metrics, **chosen)
 
     def show(self, number: int = 0, **changes: Any) -> None:
+        """changes: of the request or the answer."""
+        asked: dict[str, Any] = {"user_id": "user-1", "session_id": "s", "session": VISIT}
+        asked |= {name: changes.pop(name) for name in RecommendRequest.__struct_fields__ if name in changes}
+        serving = self._serving
+        events = StoredEvents.from_history(HISTORY, serving.item_keys)
+        person = resolve(serving, StoredPerson(events), replaced=b"")
+        masks = Masks(person.seen, NO_ITEMS, None)
+        ranking = Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student")
         fields = {
-            "request_id": f"r{number}",
-            "sent_ms": 1000,
-            "serving": self._serving,
-            "ranking": Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student"),
-            "variant": "ensemble",
-            "took_us": 1500,
-            "user_id": "user-1",
-            "session_id": "s",
-            "assigned": ASSIGNED,
-            "placement": None,
+            "job": ScoringJob(serving, person.encoded, None, masks, 2, variant="ensemble"),
+            "ranking": ranking,
+            "labels": serving.labels.of(ranking.item_indices),
+            "scores": ranking.scores.tolist(),
             "degraded": None,
-            "n_history": 3,
-            "n_session": 2,
-            "n_unknown_items": 1,
-            "history": None,
-            "is_narrowed": False,
+            "asked": RecommendRequest(**asked),
+            "request_id": f"r{number}",
+            "clock": RequestClock(),
+            "person": person,
+            "session": History.from_events([Event(7, 40, EventKind.CART)]),
+            "scored": None,
+            "assigned": ASSIGNED,
+            "sent_ms": 1000,
+            "took_us": 1500,
         }
-        self.log.record(Exposure(**{**fields, **changes}))
+        self.log.record(PersonalRecommendation(**{**fields, **changes}))
 
     def stored(self) -> list[ExposureRecord]:
         with redis.Redis.from_url(self.server.url) as client:
@@ -79,7 +96,7 @@ async def test_a_record_says_what_was_shown_to_whom_and_why(logging: Logging) ->
             "r0",
             1000,
             ["item-3", "item-1"],
-            [0.5, 0.25],
+            pack_scores([0.5, 0.25]),
             logging._serving.version,
             "ensemble",
             "student",
@@ -123,12 +140,27 @@ async def test_an_answer_outside_of_experiments_was_certain(logging: Logging) ->
     assert (record.experiment, record.arm, record.propensity, record.unit) == ("", "", 1.0, "user-1")
 
 
-async def test_a_sampled_record_has_the_history(logging: Logging) -> None:
-    logging.show(history=History.from_events([Event(5, 10, EventKind.VIEW), Event(7, 20, EventKind.CART)]))
+async def test_a_sampled_record_has_the_history_and_the_visit(logging: Logging) -> None:
+    logging.show(is_sampled=True)
     await logging.log.flush()
+    kinds = [int(kind) for kind in (EventKind.VIEW, EventKind.CART, EventKind.VIEW, EventKind.CART)]
     assert logging.stored()[0].sampled == SampledHistory(
-        ["item-5", "item-7"], [10, 20], [EventKind.VIEW, EventKind.CART]
+        ["item-5", "item-7", "item-9", "item-7"], [10, 20, 30, 40], kinds
     )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"filter": Filter(max_price=5)}, {"exclude_items": ["x"]}, {"diversity": 0.5}, {"exclude_seen": False}],
+)
+async def test_a_sampled_record_says_that_the_answer_was_narrowed(
+    logging: Logging, asked: dict[str, Any]
+) -> None:
+    logging.show(is_sampled=True, **asked)
+    await logging.log.flush()
+    sampled = logging.stored()[0].sampled
+    assert sampled is not None
+    assert sampled.is_narrowed
 
 
 async def test_records_are_in_order_over_many_trips(logging: Logging) -> None:

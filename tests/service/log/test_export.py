@@ -29,6 +29,7 @@ from service.log.records import (
     EventRecord,
     ExposureRecord,
     SpooledBatch,
+    pack_scores,
 )
 from service.log.segments import EXPORTED
 from tests.service.log.test_spool import opened as opened_spool
@@ -245,7 +246,9 @@ def test_tables_are_as_training_reads_them(tmp_path: Path, client: redis.Redis) 
 
 
 def test_exposures_are_exported_once_with_their_propensity(tmp_path: Path, client: redis.Redis) -> None:
-    exposure = ExposureRecord("r", 5, ["x", "y"], [2.0, 1.0], "v", "student", "student", 900, propensity=0.25)
+    exposure = ExposureRecord(
+        "r", 5, ["x", "y"], pack_scores([2.0, 1.0]), "v", "student", "student", 900, propensity=0.25
+    )
     client.xadd(EXPOSURES_STREAM, {b"r": msgspec.msgpack.encode(exposure)})
     assert [export(tmp_path / "out", client).exposures for _ in range(2)] == [1, 0]
     [part] = (tmp_path / "out" / "exposures").iterdir()

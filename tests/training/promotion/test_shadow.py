@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from models.errors import RegistryError
 from models.registry import Registry
-from service.log.records import ExposureRecord
+from service.log.records import ExposureRecord, pack_scores
 from tests.support.bundles import LATEST
 from tests.training.promotion.bundles import block_bundle
 from tests.training.promotion.exports import event, write_part
@@ -54,7 +54,16 @@ def test_bundle_of_another_opinion_and_fewer_items_is_seen_to_differ(tmp_path: P
 def exposure(number: int, user_id: str, version: str) -> ExposureRecord:
     sent_ms = 1000 * (LATEST + 10 * 86_400) + number
     return ExposureRecord(
-        f"request-{number}", sent_ms, ["item-0"], [1.0], version, "student", "student", 900, user_id, user_id
+        f"request-{number}",
+        sent_ms,
+        ["item-0"],
+        pack_scores([1.0]),
+        version,
+        "student",
+        "student",
+        900,
+        user_id,
+        user_id,
     )
 
 

@@ -71,6 +71,7 @@ class ExposureLog:
         self._n_waiting_bytes = 0
         self._n_dropped_full = 0
         self._is_trip_full = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._answered_at = -RECENT_SECONDS
         self._sending: asyncio.Task[None] | None = None
 
@@ -99,9 +100,10 @@ class ExposureLog:
     async def flush(self) -> None:
         """Send everything. What Redis does not take stays, within the bounds."""
         self._pack()
-        n_left = self._n_waiting  # not what comes meanwhile: that would be many small trips
-        while n_left > 0 and await self._is_redis_there():
-            n_left -= await self._send_a_trip()
+        async with self._one_at_a_time:
+            n_left = self._n_waiting  # not what comes meanwhile: that would be many small trips
+            while n_left > 0 and await self._is_redis_there():
+                n_left -= await self._send_a_trip()
         if self._n_dropped_full:
             self._drop(self._n_dropped_full)
             self._n_dropped_full = 0

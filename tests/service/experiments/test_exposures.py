@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,13 @@ async def test_records_are_in_order_over_many_trips(logging: Logging) -> None:
     assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(500)]
     assert logging.count("exposures") == 500
     assert logging.count("exposures_dropped") == 0
+
+
+async def test_two_may_flush_at_once(logging: Logging) -> None:
+    for number in range(500):
+        logging.show(number)
+    await asyncio.gather(logging.log.flush(), logging.log.flush())
+    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(500)]
 
 
 async def test_answers_and_their_time_are_counted_by_arm(logging: Logging) -> None:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
-import numpy as np
 
 from service.deadline import RequestClock
 from service.endpoint import Exchange
@@ -32,20 +31,19 @@ class NumberedRecommender:
         await asyncio.sleep(0)
         self.n_at_work -= 1
         self.answered.append(asked.user_id or "somebody in the batch")
-        ranking = SimpleNamespace(
-            item_indices=np.array([asked.limit], np.int32), scores=np.array([0.1], np.float32), tier="student"
-        )
         return SimpleNamespace(
-            serving=SimpleNamespace(
-                version="v1", labels=[(f"item-{item_index}", None) for item_index in range(100)]
-            ),
-            ranking=ranking,
+            serving=SimpleNamespace(version="v1"),
+            ranking=SimpleNamespace(tier="student"),
+            labels=[(f"item-{asked.limit}", None)],
+            scores=[0.1],
             assigned=None,
             degraded=None,
             shortfall=None,
             explanations=None,
-            after_reply=None,
         )
+
+    def settle(self, recommendation: Any) -> None:
+        """Owes nothing."""
 
 
 def routes_around(recommender: NumberedRecommender) -> Routes:

@@ -65,7 +65,7 @@ class Connection:
             self._wire = await self._connect()
         return await self._wire.ask(commands, self._read_seconds)
 
-    async def ask_packed(self, commands: bytes | memoryview, n_commands: int) -> list[Any]:
+    async def ask_packed(self, commands: bytes, n_commands: int) -> list[Any]:
         """The same for commands that are bytes of Redis's protocol already."""
         if self._wire is None or self._wire.is_closed:
             self._wire = await self._connect()
@@ -135,7 +135,7 @@ class _Wire(asyncio.Protocol):
         packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type] # its stub takes 1-tuples
         return await self.ask_packed(b"".join(packed), len(commands), seconds)
 
-    async def ask_packed(self, commands: bytes | memoryview, n_commands: int, seconds: float) -> list[Any]:
+    async def ask_packed(self, commands: bytes, n_commands: int, seconds: float) -> list[Any]:
         """The same for commands as bytes."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()

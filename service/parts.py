@@ -26,6 +26,7 @@ from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
+from service.log.erasures import ErasedPeople
 from service.metrics import Metrics
 from service.permits import Permits
 from service.recommender import Recommender
@@ -70,7 +71,8 @@ class Parts:
             self.metrics,
             poll_seconds=settings.bundle_poll_seconds,
         )
-        self.exposures = _exposures(settings, self.metrics)
+        erased = ErasedPeople()
+        self.exposures = _exposures(settings, erased, self.metrics)
         self.scorer = Batcher(
             partial(score_batch, on_tower_runs=self.metrics.tower_runs.inc),
             max_batch=settings.max_batch,
@@ -99,7 +101,17 @@ class Parts:
         self._operators_redis = _connection(settings)
         self.actions = Actions(self, AuditLog(audit_file(settings)), self._operators_redis)
         self.people.on_learnt = self.recommender.make_vector
-        self.events = Events(settings, self.people, memory, self.redis, last_good, self.bundles, self.metrics)
+        self.events = Events(
+            settings,
+            self.people,
+            memory,
+            self.redis,
+            last_good,
+            self.bundles,
+            erased,
+            self.exposures,
+            self.metrics,
+        )
         self._started_at = monotonic()
 
     @asynccontextmanager
@@ -174,12 +186,13 @@ def _connection(settings: Settings) -> Connection | None:
     return Connection(settings.redis_url, connect_seconds=BACKGROUND_SECONDS, read_seconds=BACKGROUND_SECONDS)
 
 
-def _exposures(settings: Settings, metrics: Metrics) -> ExposureLog | None:
+def _exposures(settings: Settings, erased: ErasedPeople, metrics: Metrics) -> ExposureLog | None:
     connection = _connection(settings)
     if connection is None:
         return None
     return ExposureLog(
         connection,
+        erased,
         metrics,
         max_records=settings.exposure_max_records,
         max_bytes=settings.exposure_max_bytes,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 import msgspec
 from hiredis import HiredisError
@@ -21,6 +23,7 @@ from service.events.clock import ReceivingClock
 from service.events.shipping import Look
 from service.events.stream import add_erasure_command, delete_command
 from service.events.thread import SpoolThread
+from service.experiments.exposures import ExposureLog
 from service.histories.connection import Command, Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
@@ -43,13 +46,28 @@ logger = logging.getLogger(__name__)
 
 SCAN_ENTRIES = 1000
 
+LATE_SECONDS = 5.0
+"""After an erasure, by when every worker knows of it. What one of them sent before that is looked for once more."""
+
 
 _EVENT = msgspec.msgpack.Decoder(EventRecord)
 _EXPOSURE = msgspec.msgpack.Decoder(ExposureRecord)
 
 
+SKEW_MS = 1000
+"""Between the replica that answered and the one that was asked to forget."""
+
+
+class _Late(NamedTuple):
+    """Exposures behind this entry are to be looked through again. due_at: seconds of `monotonic`."""
+
+    due_at: float
+    after: str
+    record: ErasureRecord
+
+
 class Eraser:
-    """redis: a connection for the streams and the people; None runs without."""
+    """redis: a connection for the streams and the people, exposures: those that wait; None runs without."""
 
     def __init__(
         self,
@@ -62,6 +80,7 @@ class Eraser:
         memory: PeopleInMemory,
         last_good: LastGoodAnswers,
         redis: tuple[Connection, RedisPeople] | None,
+        exposures: ExposureLog | None,
     ) -> None:
         self._spool = spool
         self._file = file
@@ -72,8 +91,10 @@ class Eraser:
         self._memory = memory
         self._last_good = last_good
         self._redis = redis
+        self._exposures = exposures
         self._one_at_a_time = asyncio.Lock()
         self._told_ms: dict[str, int] = {}
+        self._late: list[_Late] = []
         self._incarnation = ""
 
     async def erase(self, user_id: str) -> ErasureReply:
@@ -84,13 +105,13 @@ class Eraser:
             self._one_at_a_time
         ):  # else a look at the file might be faster, and nothing be left to tell of
             await self._thread.run(partial(self._file.append, record))
-            removed = await self._here(record)
+            removed = Counter(await self._here(record))
             try:
-                removed |= await self._in_redis(record)
+                removed.update(await self._in_redis(record))
             except RedisUnavailable as error:
                 logger.warning("an erasure waits for Redis: %s", error)
-                return ErasureReply(user_id, removed, ["histories", "events", "exposures"])
-        return ErasureReply(user_id, removed, [])
+                return ErasureReply(user_id, dict(removed), ["histories", "events", "exposures"])
+        return ErasureReply(user_id, dict(removed), [])
 
     async def recover(self) -> None:
         """Know again who is to be forgotten, before anything else is read."""
@@ -110,6 +131,7 @@ class Eraser:
                 if self._told_ms.get(user_id, -1) < moment:
                     await self._in_redis(ErasureRecord(secrets.token_hex(16), user_id, moment))
             self._incarnation = look.incarnation
+            await self._look_again()
 
     async def _follow_told(self, record: ErasureRecord) -> None:
         self._told_ms[record.user_id] = max(record.received_ms, self._told_ms.get(record.user_id, 0))
@@ -132,6 +154,8 @@ class Eraser:
             "last_good": int(self._last_good.forget(user_id)),
             "spool": await self._thread.run(partial(self._spool.erase, user_id, record.received_ms)),
         }
+        if self._exposures is not None:
+            removed["exposures"] = await self._exposures.forget(user_id)
         self._people.mark_erased(user_id)
         if self._redis is None:
             await self._people.erase(user_id)
@@ -147,24 +171,34 @@ class Eraser:
         finally:
             await self._people.erase(record.user_id)  # here even where Redis is away
         removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob))}
-        places: list[tuple[ErasurePlace, str]] = [("events", EVENTS_STREAM), ("exposures", EXPOSURES_STREAM)]
-        for place, stream in places:
-            removed[place] = await self._delete(connection, stream, record)
+        removed["events"], _ = await self._delete(connection, EVENTS_STREAM, record)
+        removed["exposures"], end = await self._delete(connection, EXPOSURES_STREAM, record)
         await self._ask(connection, [add_erasure_command(record)])
         self._told_ms[record.user_id] = record.received_ms
+        self._late.append(_Late(monotonic() + LATE_SECONDS, end, record))
         return removed
 
-    async def _delete(self, connection: Connection, stream: str, record: ErasureRecord) -> int:
-        """Walk a stream and delete what is of the person; how many entries there were."""
-        n_deleted, after = 0, "-"
+    async def _look_again(self) -> None:
+        """Delete what others sent of a person before they knew. Raises RedisUnavailable; asked again it goes on."""
+        while self._redis is not None and self._late and self._late[0].due_at <= monotonic():
+            _, after, record = self._late[0]
+            await self._delete(self._redis[0], EXPOSURES_STREAM, record, after)
+            del self._late[0]
+
+    async def _delete(
+        self, connection: Connection, stream: str, record: ErasureRecord, after: str = "-"
+    ) -> tuple[int, str]:
+        """Walk a stream and delete what is of the person; how many entries there were, and where it ended."""
+        n_deleted = 0
         while True:
             (entries,) = await self._ask(connection, [("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES)])
             theirs = [entry_id for entry_id, fields in entries if _is_theirs(stream, fields, record)]
             if theirs:
                 n_deleted += (await self._ask(connection, [delete_command(stream, theirs)]))[0]
+            if entries:
+                after = f"({entries[-1][0].decode()}"
             if len(entries) < SCAN_ENTRIES:
-                return n_deleted
-            after = f"({entries[-1][0].decode()}"
+                return n_deleted, after
 
     async def _ask(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -174,10 +208,15 @@ class Eraser:
 
 
 def _is_theirs(stream: str, fields: Sequence[bytes], record: ErasureRecord) -> bool:
+    """One that cannot be read is theirs if their id stands in it, whoever wrote it."""
     raw = fields[fields.index(RECORD_FIELD) + 1]
-    if stream == EXPOSURES_STREAM:
-        return _EXPOSURE.decode(raw).user_id == record.user_id
-    event = _EVENT.decode(raw)
+    try:
+        if stream == EXPOSURES_STREAM:
+            exposure = _EXPOSURE.decode(raw)
+            return exposure.user_id == record.user_id and exposure.asked_ms < record.received_ms + SKEW_MS
+        event = _EVENT.decode(raw)
+    except msgspec.MsgspecError:
+        return record.user_id.encode() in raw
     return event.user_id == record.user_id and event.received_ms < record.received_ms
 
 

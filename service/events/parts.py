@@ -16,6 +16,7 @@ from service.events.keys import BatchKeys
 from service.events.learning import Learner
 from service.events.shipping import POLL_SECONDS, TRIP_SECONDS, Look, Shipper
 from service.events.thread import SpoolThread
+from service.experiments.exposures import ExposureLog
 from service.histories.circuit import Circuit
 from service.histories.connection import Connection
 from service.histories.lookup import People
@@ -43,6 +44,8 @@ class Events:
         redis: RedisPeople | None,
         last_good: LastGoodAnswers,
         bundles: BundleHolder,
+        erased: ErasedPeople,
+        exposures: ExposureLog | None,
         metrics: Metrics,
     ) -> None:
         root = spool_folder(settings)
@@ -59,11 +62,11 @@ class Events:
             seconds = (TRIP_SECONDS, TRIP_SECONDS, claim_seconds)
             self._connections = [_connection(settings, read_seconds) for read_seconds in seconds]
             shipping, erasing, claiming = self._connections
-        erased = ErasedPeople()
         learner = Learner(people, bundles, metrics)
         self.eraser = Eraser(
             *(self.spool, ErasureFile(root), self.thread, self._clock, erased, people, memory, last_good),
             redis=(erasing, redis) if erasing is not None and redis is not None else None,
+            exposures=exposures,
         )
         self._shipper = Shipper(
             *(self.spool, self.thread, learner, erased, shipping, metrics),

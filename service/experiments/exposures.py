@@ -22,6 +22,7 @@ from hiredis import HiredisError
 
 from models.experiments.assignment import unit_of
 from service.histories.connection import Connection
+from service.log.erasures import ErasedPeople
 from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory, pack_scores
 from service.metrics import Metrics
 from service.recommendation import PersonalRecommendation
@@ -44,20 +45,40 @@ CLOSING_SECONDS = 1.0
 
 
 class Packed(NamedTuple):
-    """Commands for Redis, ready to be written. n_bytes: of the records alone."""
+    """Commands for Redis, ready to be written, one a record. user_ids: whose each record is."""
 
-    commands: bytes
-    n_records: int
-    n_bytes: int
+    commands: list[bytes]
+    user_ids: list[str | None]
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all commands."""
+        return sum(map(len, self.commands))
+
+    def without(self, user_id: str) -> Packed:
+        """Those of everybody else."""
+        kept = [pair for pair in zip(self.commands, self.user_ids, strict=True) if pair[1] != user_id]
+        return Packed([command for command, _ in kept], [whose for _, whose in kept])
 
 
 class ExposureLog:
-    """max_records, max_bytes: kept while Redis is away. stream_length: records that the stream keeps, about."""
+    """erased: who is to be forgotten; no answer to what they asked before is sent any more.
+
+    max_records, max_bytes: kept while Redis is away. stream_length: records that the stream keeps, about.
+    """
 
     def __init__(
-        self, redis: Connection, metrics: Metrics, *, max_records: int, max_bytes: int, stream_length: int
+        self,
+        redis: Connection,
+        erased: ErasedPeople,
+        metrics: Metrics,
+        *,
+        max_records: int,
+        max_bytes: int,
+        stream_length: int,
     ) -> None:
         self._redis = redis
+        self._erased = erased
         self._metrics = metrics
         self._max_records = max_records
         self._max_bytes = max_bytes
@@ -102,11 +123,24 @@ class ExposureLog:
         self._pack()
         async with self._one_at_a_time:
             n_left = self._n_waiting  # not what comes meanwhile: that would be many small trips
-            while n_left > 0 and await self._is_redis_there():
+            while n_left > 0 and await self._is_redis_there() and self._packed:  # or forgotten meanwhile
                 n_left -= await self._send_a_trip()
         if self._n_dropped_full:
             self._drop(self._n_dropped_full)
             self._n_dropped_full = 0
+
+    async def forget(self, user_id: str) -> int:
+        """Drop what waits of a person whom `erased` has; how many records. Afterwards none is under way either."""
+        others = [answer for answer in self._shown if answer.asked.user_id != user_id]
+        n_before = len(self._shown) + self._n_waiting
+        self._shown = others
+        kept = (packed.without(user_id) for packed in self._packed)
+        self._packed = deque(packed for packed in kept if packed.commands)
+        self._n_waiting = sum(len(packed.commands) for packed in self._packed)
+        self._n_waiting_bytes = sum(packed.n_bytes for packed in self._packed)
+        n_dropped = n_before - len(self._shown) - self._n_waiting
+        async with self._one_at_a_time:
+            return n_dropped
 
     async def _send_again_and_again(self) -> None:
         while True:
@@ -122,23 +156,26 @@ class ExposureLog:
     def _pack(self) -> None:
         """Encode what was shown; a record is dropped where as many are kept as may be."""
         shown, self._shown = self._shown, []
-        commands: list[bytes] = []
-        n_records = n_bytes = 0
+        packed, n_bytes = Packed([], []), 0
         for answer in shown:
             record = _record_of(answer)
+            if self._erased.covers_moment(record.user_id, record.asked_ms):
+                continue
             if record.experiment:
                 took = record.took_us / 1e6
                 self._metrics.arm_answered(record.experiment, record.arm, record.tier, took)
             raw = _ENCODER.encode(record)
-            is_room = self._n_waiting + n_records < self._max_records
-            if is_room and self._n_waiting_bytes + n_bytes + len(raw) <= self._max_bytes:
-                commands.append(b"%b$%d\r\n%b\r\n" % (self._append, len(raw), raw))
-                n_records += 1
-                n_bytes += len(raw)
-        self._n_dropped_full += len(shown) - n_records
-        if n_records:
-            self._packed.append(Packed(b"".join(commands), n_records, n_bytes))
-            self._n_waiting += n_records
+            command = b"%b$%d\r\n%b\r\n" % (self._append, len(raw), raw)
+            is_room = self._n_waiting + len(packed.commands) < self._max_records
+            if is_room and self._n_waiting_bytes + n_bytes + len(command) <= self._max_bytes:
+                packed.commands.append(command)
+                packed.user_ids.append(record.user_id)
+                n_bytes += len(command)
+            else:
+                self._n_dropped_full += 1
+        if packed.commands:
+            self._packed.append(packed)
+            self._n_waiting += len(packed.commands)
             self._n_waiting_bytes += n_bytes
             if len(self._packed) == TRIP // SLICE:
                 self._is_trip_full.set()
@@ -157,12 +194,13 @@ class ExposureLog:
     async def _send_a_trip(self) -> int:
         """Send the oldest records; how many there were."""
         trip = [self._packed.popleft() for _ in range(min(TRIP // SLICE, len(self._packed)))]
-        n_records = sum([packed.n_records for packed in trip])
+        commands = [command for packed in trip for command in packed.commands]
+        n_records = len(commands)
         self._n_waiting -= n_records
-        self._n_waiting_bytes -= sum([packed.n_bytes for packed in trip])
+        self._n_waiting_bytes -= sum(map(len, commands))
         is_sent = False
         try:
-            await self._redis.ask_packed(b"".join([packed.commands for packed in trip]), n_records)
+            await self._redis.ask_packed(b"".join(commands), n_records)
             is_sent = True
         except (OSError, TimeoutError, HiredisError) as error:
             logger.warning("%d exposures were lost on their way to Redis: %s", n_records, error)

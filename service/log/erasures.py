@@ -41,7 +41,11 @@ class ErasedPeople:
 
     def covers(self, event: EventRecord) -> bool:
         """Whether the event is to be forgotten."""
-        return event.user_id is not None and event.received_ms < self._erased_at_ms.get(event.user_id, 0)
+        return self.covers_moment(event.user_id, event.received_ms)
+
+    def covers_moment(self, user_id: str | None, received_ms: int) -> bool:
+        """Whether what came of a person at this moment is to be forgotten. received_ms: Unix milliseconds."""
+        return user_id is not None and received_ms < self._erased_at_ms.get(user_id, 0)
 
 
 class ErasureFile:

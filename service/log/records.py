@@ -119,6 +119,11 @@ class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like
     n_unknown_items: int = 0
     sampled: SampledHistory | None = None
 
+    @property
+    def asked_ms(self) -> int:
+        """When the request came; Unix milliseconds."""
+        return self.sent_ms - self.took_us // 1000
+
     def unpacked_scores(self) -> list[float]:
         """Of each item, best first."""
         return np.frombuffer(self.scores, SCORE_TYPE).tolist()

@@ -181,7 +181,7 @@ class Export:
         erased_at_ms = self._state.erasures()
         for entries in _in_parts(streams.entries(EXPOSURES_STREAM, cursor, look.last_id)):
             records = [_EXPOSURES.decode(entry.payload) for entry in entries]
-            kept = [one for one in records if one.sent_ms >= erased_at_ms.get(one.user_id or "", 0)]
+            kept = [one for one in records if one.asked_ms >= erased_at_ms.get(one.user_id or "", 0)]
             with self._state.transaction():
                 self._stage(kept)
                 self._state.set_note("exposures_cursor", entries[-1].entry_id)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from time import time
 from typing import Any
 
 import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord
+from service.events import erasing
+from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, pack_scores
 from service.tiers import LastGoodAnswers
 from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
 from tests.support.events import body, did, streamed
@@ -108,6 +110,57 @@ async def test_erasure_while_redis_is_away_is_carried_out_once_it_is_back(
         redis_server.start()
         await eventually(partial(is_recommended, other, POPULAR, user_id="user-1"))
         await eventually(partial(has_streamed, redis_server, 0))
+
+
+async def test_exposures_that_wait_for_redis_are_forgotten_too(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await recommended(one, user_id="user-2")
+        await eventually(partial(has_exposed, redis_server, ["user-2"]))
+        redis_server.kill()
+        await recommended(one, user_id="user-1")
+        await recommended(one, user_id="user-2")
+        assert (await erase(one, "user-1"))["removed"]["exposures"] == 1
+        redis_server.start()
+        await eventually(partial(has_exposed, redis_server, ["user-2"]))
+
+
+async def test_what_another_worker_sent_before_it_knew_is_deleted_later(
+    store: Path, redis_server: RedisServer, keys_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "LATE_SECONDS", 0.0)
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await erase(one, "user-1")
+        now_ms = int(1000 * time())
+        client: Redis = Redis.from_url(redis_server.url)
+        raw = [
+            _exposure("user-1", now_ms - 2000),
+            _exposure("user-2", now_ms - 2000),
+            _exposure("user-1", now_ms + 5000),
+        ]
+        for record in raw:
+            await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(record)})
+        await client.aclose()
+        await eventually(partial(has_exposed, redis_server, ["user-2", "user-1"]))
+
+
+async def test_an_exposure_that_cannot_be_read_goes_with_the_person_it_names(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    client: Redis = Redis.from_url(redis_server.url)
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        for user_id in ("user-1", "user-2"):
+            await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode({"user_id": user_id})})
+        assert (await erase(one, "user-1"))["removed"]["exposures"] == 1
+        assert await client.xlen(EXPOSURES_STREAM) == 1
+    await client.aclose()
+
+
+def _exposure(user_id: str, sent_ms: int) -> ExposureRecord:
+    return ExposureRecord(
+        "r", sent_ms, ["item-1"], pack_scores([0.5]), "v", "student", "student", 900, user_id=user_id
+    )
 
 
 async def test_erasure_outlives_the_service_and_reaches_other_workers_without_redis(

@@ -18,7 +18,15 @@ from service.experiments.exposures import ExposureLog
 from service.histories.connection import Connection
 from service.histories.resolving import resolve
 from service.histories.stored import StoredEvents, StoredPerson
-from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, SampledHistory, pack_scores
+from service.log.erasures import ErasedPeople
+from service.log.records import (
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    ErasureRecord,
+    ExposureRecord,
+    SampledHistory,
+    pack_scores,
+)
 from service.masks import NO_ITEMS, Masks
 from service.metrics import Metrics
 from service.recommendation import PersonalRecommendation
@@ -44,7 +52,8 @@ class Logging:
         self._serving = service.parts.bundles.serving()
         connection = Connection(server.url, connect_seconds=5, read_seconds=5)
         chosen = {"max_records": 1000, "max_bytes": 1_000_000, "stream_length": 1000, **bounds}
-        self.log = ExposureLog(connection, self.metrics, **chosen)
+        self.erased = ErasedPeople()
+        self.log = ExposureLog(connection, self.erased, self.metrics, **chosen)
 
     def show(self, number: int = 0, **changes: Any) -> None:
         """changes: of the request or the answer."""
@@ -202,6 +211,49 @@ async def test_records_wait_for_a_redis_that_is_away(logging: Logging) -> None:
     await logging.log.flush()
     assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(300)]
     assert logging.count("exposures_dropped") == 0
+
+
+async def test_nothing_of_who_is_to_be_forgotten_is_sent_any_more(logging: Logging) -> None:
+    for number in range(20):  # sixteen are encoded, four are not
+        logging.show(number, user_id=f"user-{number % 2}")
+    logging.erased.add(ErasureRecord("e", "user-1", 1001))
+    assert await logging.log.forget("user-1") == 10
+    logging.show(20, user_id="user-1", sent_ms=1002, took_us=2500)  # asked before, answered afterwards
+    logging.show(21, user_id="user-1", sent_ms=1003, took_us=1500)  # who comes again is somebody new
+    await logging.log.flush()
+    assert [int(record.request_id[1:]) for record in logging.stored()] == [*range(0, 20, 2), 21]
+    assert (logging.count("exposures"), logging.count("exposures_dropped")) == (11, 0)
+
+
+async def test_forgetting_waits_for_the_trip_under_way(logging: Logging) -> None:
+    logging.show(0)
+    await logging.log.flush()  # so that the next one need not ask whether Redis is there
+    logging.show(1)
+    under_way = asyncio.create_task(logging.log.flush())
+    await asyncio.sleep(0)
+    assert await logging.log.forget("user-1") == 0
+    assert len(logging.stored()) == 2  # where the eraser finds it
+    await under_way
+
+
+async def test_forgetting_all_that_a_flush_was_about_to_send_ends_it(logging: Logging) -> None:
+    logging.show()
+    under_way = asyncio.create_task(logging.log.flush())
+    await asyncio.sleep(0)  # it asks whether Redis is there
+    assert await logging.log.forget("user-1") == 1
+    await under_way
+    assert logging.stored() == []
+
+
+async def test_the_bounds_hold_again_after_forgetting(redis_server: RedisServer, service: Running) -> None:
+    logging = Logging(redis_server, service, max_records=16)
+    for number in range(16):
+        logging.show(number, user_id="user-1")
+    await logging.log.forget("user-1")
+    for number in range(16, 32):
+        logging.show(number)
+    await logging.log.close()
+    assert len(logging.stored()) == 16
 
 
 async def test_records_beyond_the_number_bound_are_dropped_and_counted(

@@ -129,6 +129,18 @@ class Attributor(Generic[ShownT]):
             self._early_by_key[key].append(event.event_id)
         return []
 
+    def forget(self, user_id: str, before_ms: int) -> list[ShownT]:
+        """Drop a person's answers and events of before a moment; returns the answers, the oldest first."""
+        theirs = [held for held in self._by_key.get(user_id, ()) if held.record.sent_ms < before_ms]
+        for held in theirs:
+            self._held.remove(held)
+            self._forget(held)
+        for event_id in list(self._early_by_key.get(user_id, ())):
+            event = self._early[event_id]
+            if event.received_ms < before_ms:
+                self._forget_early(event)
+        return [held.record for held in theirs]
+
     def _count(self, held: _Held[ShownT], event: Happened) -> list[Attributed[ShownT]]:
         self.n_attributed += 1
         outcome = OUTCOMES[event.kind]

@@ -6,7 +6,7 @@ that a monitor that starts again goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
@@ -107,6 +107,12 @@ class Judge:
             if attributed.outcome == wanted and record.unit:
                 is_rate = experiment.outcome != "value"
                 state.units.add_outcome(record.unit, attributed.at_ms, attributed.value, is_rate=is_rate)
+
+    def forget(self, units: Iterable[str], before_ms: int) -> None:
+        """Drop what is known of units that first came before a moment."""
+        for unit in units:
+            for state in self._states.values():
+                state.units.forget(unit, before_ms)
 
     def decide(self, now_ms: int, stops: list[Stop]) -> Decision:
         """Look at every experiment. now_ms: of the records read so far; stops: those known."""

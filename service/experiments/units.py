@@ -58,6 +58,14 @@ class Units(msgspec.Struct):
         if known is not None and at_ms - known.first_ms <= self.window_ms:
             known.outcome = 1.0 if is_rate else known.outcome + outcome
 
+    def forget(self, unit: str, before_ms: int) -> None:
+        """Drop what is known of a unit that first came before a moment. Sums that it is in already stay."""
+        known = self.open.get(unit)
+        if known is None:
+            self.seen.discard(id_key(unit))
+        elif known.first_ms < before_ms:
+            del self.open[unit]
+
     def mature(self, now_ms: int) -> None:
         """Count the units whose window is over, in the order in which they came."""
         for unit in list(self._over(now_ms)):

@@ -53,6 +53,16 @@ class AccuracyWatch:
         if outcomes is not None and found.at_ms - found.exposure.sent_ms <= self._outcome_ms:
             outcomes.add(found.outcome)
 
+    def forget(self, user_id: str, before_ms: int) -> None:
+        """A person is forgotten: their answers of before a moment are not counted."""
+        kept: deque[_Pending] = deque()
+        for pending in self._pending:
+            if pending.record.user_id == user_id and pending.record.sent_ms < before_ms:
+                del self._outcomes_of[id(pending.record)]
+            else:
+                kept.append(pending)
+        self._pending = kept
+
     def close(self, moment: float) -> None:
         """Count answers whose time is over, and close the window if it is full. moment: Unix seconds."""
         while self._pending and 1000 * moment - self._pending[0].record.sent_ms > self._outcome_ms:

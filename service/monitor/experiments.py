@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,6 +69,10 @@ class ExperimentsWatch:
             self._judge.attributed(found)
             labels = (found.exposure.experiment, found.exposure.arm, found.outcome)
             self._metrics.arm_outcomes.labels(*labels).inc()
+
+    def forget(self, units: Iterable[str], before_ms: int) -> None:
+        """A person is forgotten, with these units."""
+        self._judge.forget(units, before_ms)
 
     def decide(self, client: redis.Redis, now_ms: int) -> None:
         """Publish every report; stop what is to be stopped. Raises redis.RedisError."""

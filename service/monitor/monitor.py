@@ -14,7 +14,7 @@ from time import monotonic, sleep, time
 import redis
 
 from models.experiments.attribution import Attributor
-from service.log.records import EventRecord, ExposureRecord
+from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.accuracy import AccuracyWatch
 from service.monitor.disagreement import DisagreementWatch
 from service.monitor.experiments import ExperimentsWatch
@@ -109,8 +109,10 @@ class Monitor:
         for record in records:
             if isinstance(record, EventRecord):
                 self._happened(record)
-            else:
+            elif isinstance(record, ExposureRecord):
                 self._exposed(record)
+            else:
+                self._forget(record)
 
     def _exposed(self, record: ExposureRecord) -> None:
         self._now_ms = max(self._now_ms, record.sent_ms)
@@ -131,6 +133,13 @@ class Monitor:
         for found in self._attributor.happened(event):
             self._experiments.attributed(found)
             self._accuracy.attributed(found)
+
+    def _forget(self, erased: ErasureRecord) -> None:
+        """Of one person and what is not summed up yet; said again by others it changes nothing."""
+        user_id, moment = erased.user_id, erased.received_ms
+        units = {user_id} | {answer.unit for answer in self._attributor.forget(user_id, moment)}
+        self._accuracy.forget(user_id, moment)
+        self._experiments.forget(units, moment)
 
     def _score(self) -> None:
         until = monotonic() + SCORING_SECONDS
@@ -181,7 +190,7 @@ class Monitor:
             if isinstance(record, EventRecord):
                 for found in self._attributor.happened(record):
                     self._accuracy.attributed(found)
-            else:
+            elif isinstance(record, ExposureRecord):
                 self._accuracy.exposed(record)
                 for found in self._attributor.exposed(record):
                     self._accuracy.attributed(found)

@@ -11,9 +11,11 @@ import msgspec
 import redis
 
 from service.log.records import (
+    ERASURES_STREAM,
     EVENTS_STREAM,
     EXPOSURES_STREAM,
     RECORD_FIELD,
+    ErasureRecord,
     EventRecord,
     ExposureRecord,
     deleted_key,
@@ -22,12 +24,12 @@ from service.monitor.metrics import MonitorMetrics
 
 logger = logging.getLogger(__name__)
 
-Record: TypeAlias = EventRecord | ExposureRecord
+Record: TypeAlias = EventRecord | ExposureRecord | ErasureRecord
 
 STATE_KEY = "stillroom:monitor:state"
 """A hash: a cursor by stream, and what else is to outlive a monitor."""
 
-STREAMS = {"events": EVENTS_STREAM, "exposures": EXPOSURES_STREAM}
+STREAMS = {"events": EVENTS_STREAM, "exposures": EXPOSURES_STREAM, "erasures": ERASURES_STREAM}
 BEGINNING = b"0-0"
 PAGE_RECORDS = 1_000
 BLOCK_MS = 500
@@ -35,6 +37,7 @@ BLOCK_MS = 500
 _DECODERS: dict[str, Callable[[bytes], Record]] = {
     "events": msgspec.msgpack.Decoder(EventRecord).decode,
     "exposures": msgspec.msgpack.Decoder(ExposureRecord).decode,
+    "erasures": msgspec.msgpack.Decoder(ErasureRecord).decode,
 }
 
 
@@ -84,7 +87,7 @@ class LogTail:
         return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
     def read(self) -> list[Record]:
-        """The next records of both streams, by the time they came to Redis; waits BLOCK_MS for the first one."""
+        """The next records of all streams, by the time they came to Redis; waits BLOCK_MS for the first one."""
         self._look_for_gaps()
         asked = {STREAMS[name]: cursor for name, cursor in self._cursors.items()}
         pages = cast(Any, self._client.xread(cast(Any, asked), count=PAGE_RECORDS, block=BLOCK_MS)) or []

@@ -15,9 +15,11 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.log.records import (
+    ERASURES_STREAM,
     EVENTS_STREAM,
     EXPOSURES_STREAM,
     RECORD_FIELD,
+    ErasureRecord,
     EventRecord,
     ExposureRecord,
     pack_scores,
@@ -25,7 +27,11 @@ from service.log.records import (
 from tests.support.ports import free_port, wait_until
 
 NOON_MS = 1_700_000_000_000
-STREAMS = {EventRecord: EVENTS_STREAM, ExposureRecord: EXPOSURES_STREAM}
+STREAMS = {
+    EventRecord: EVENTS_STREAM,
+    ExposureRecord: EXPOSURES_STREAM,
+    ErasureRecord: ERASURES_STREAM,
+}
 
 
 def shown(number: int, **changes: Any) -> ExposureRecord:
@@ -60,7 +66,7 @@ def click(number: int, **changes: Any) -> EventRecord:
     return EventRecord(**{**fields, **changes})
 
 
-def push(url: str, records: Sequence[EventRecord | ExposureRecord]) -> list[bytes]:
+def push(url: str, records: Sequence[EventRecord | ExposureRecord | ErasureRecord]) -> list[bytes]:
     """Put records into their streams, in this order; returns the ids of the entries."""
     with redis.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipeline:
         for record in records:

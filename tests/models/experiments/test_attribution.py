@@ -134,3 +134,16 @@ def test_a_clock_that_steps_back_forgets_nothing(attributor: Joining) -> None:
     attributor.exposed(exposure("b", sent_ms=490_000))
     assert len(attributor.happened(event("a", received_ms=501_000))) == 1
     assert len(attributor.happened(event("b", received_ms=491_000))) == 1
+
+
+def test_a_forgotten_person_has_no_answers_and_no_events_of_before(attributor: Joining) -> None:
+    for unit, sent_ms in (("a", 1000), ("b", 1000), ("a", 3000)):
+        attributor.exposed(exposure(unit, sent_ms=sent_ms, request_id=f"{unit}{sent_ms}"))
+    attributor.happened(event("a", event_id="early", item_id="item-9", received_ms=1500))
+    assert [record.request_id for record in attributor.forget("a", 2000)] == ["a1000"]
+    assert attributor.forget("a", 2000) == []
+    assert outcomes(attributor.exposed(exposure("a", item_ids=["item-9"], sent_ms=1400))) == []
+    assert outcomes(attributor.happened(event("a", received_ms=2500, request_id="a1000"))) == [
+        ("a3000", "click")
+    ]
+    assert outcomes(attributor.happened(event("b"))) == [("b1000", "click")]

@@ -247,6 +247,20 @@ def test_a_judge_goes_on_from_its_bytes() -> None:
     assert other.decide(LATER_MS, []) == Decision([shop.report()], [])
 
 
+def test_who_is_forgotten_counts_as_somebody_new_and_sums_stay() -> None:
+    judge = Judge(two_arms(0.5))
+    judge.exposed(exposure("early"))
+    judge.decide(LATER_MS, [])
+    judge.exposed(exposure("late", sent_ms=LATER_MS))
+    judge.forget(["early", "late", "never seen"], LATER_MS + 1)
+    assert b"late" not in judge.to_bytes()
+    for unit in ("early", "late"):
+        judge.exposed(exposure(unit, sent_ms=LATER_MS + 1))
+    judge.forget(["early"], LATER_MS + 1)  # said again by another service; what came since stays
+    [report] = judge.decide(2 * LATER_MS, []).reports
+    assert (report.arms[0].n_counted, report.arms[0].n_answers) == (3, 4)
+
+
 def test_an_experiment_inside_an_arm_counts_for_that_arm_too() -> None:
     judge = Judge(declared(NESTED))
     judge.exposed(exposure("a", experiment="third", arm="a"))

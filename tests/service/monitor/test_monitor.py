@@ -11,7 +11,7 @@ import redis
 
 from service.experiments.report import read_command, read_report
 from service.experiments.stopped import READ_STOPS, read_stops
-from service.log.records import EventRecord, ExposureRecord
+from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 from service.settings import Settings
@@ -31,7 +31,7 @@ class Watching:
         given = {"bundle_poll_seconds": 0.001, **WINDOW, **settings}
         self.monitor = Monitor(Settings(store=store, redis_url=url, **given), self.client, self.metrics)
 
-    def see(self, records: Sequence[EventRecord | ExposureRecord]) -> None:
+    def see(self, records: Sequence[EventRecord | ExposureRecord | ErasureRecord]) -> None:
         """Push records, and read until nothing is left."""
         push(self.url, records)
         for _ in range(2 + len(records) // 1_000 * 2):
@@ -181,3 +181,23 @@ def test_what_an_experiment_counted_outlives_the_monitor(
     report = read_report(second.ask(*read_command("vases")))
     assert report is not None
     assert report.arms[0].n_answers == 60
+
+
+def test_a_forgotten_person_is_in_nothing_that_the_monitor_keeps(
+    store: Path, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "experiments.toml"
+    file.write_text(EXPERIMENT)
+    watching = Watching(store, redis_server.url, experiments=str(file))
+    of_control = {"experiment": "vases", "arm": "control"}
+    watching.see([shown(number, **of_control, unit=f"user-{number}") for number in range(20)])
+    moment = shown(20).sent_ms
+    watching.see([ErasureRecord("e", shown(3).user_id or "", moment)])
+    watching.monitor.is_stopping = True
+    watching.monitor.run()
+    kept = watching.client.hgetall("stillroom:monitor:state")[b"experiments"]
+    assert b"user-4" in kept
+    assert b"user-3" not in kept
+    report = read_report(watching.ask(*read_command("vases")))
+    assert report is not None
+    assert report.arms[0].n_answers == 20  # which names nobody

@@ -9,7 +9,13 @@ import pytest
 import redis
 
 from service.events.stream import delete_command
-from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD
+from service.log.records import (
+    EVENTS_STREAM,
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    ErasureRecord,
+    ExposureRecord,
+)
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.tail import PAGE_RECORDS, LogTail, Record
 from tests.support.monitoring import click, push, shown
@@ -35,13 +41,16 @@ def n_trimmed(metrics: MonitorMetrics, stream: str) -> float:
 
 
 def names(records: list[Record]) -> list[str]:
-    return [getattr(record, "event_id", "") or record.request_id for record in records]
+    return [
+        record.request_id if isinstance(record, ExposureRecord) else record.event_id for record in records
+    ]
 
 
-def test_both_streams_are_read_in_the_order_in_which_they_were_written(
+def test_all_streams_are_read_in_the_order_in_which_they_were_written(
     redis_server: RedisServer, client: redis.Redis
 ) -> None:
-    written: list[Record] = [shown(0), click(0), shown(1), shown(2), click(2)]
+    erasure = ErasureRecord("erasure", "user-1", 1)
+    written: list[Record] = [shown(0), click(0), erasure, shown(1), shown(2), click(2)]
     for record in written:  # each in a millisecond of its own, by which they are ordered
         push(redis_server.url, [record])
     assert everything(LogTail(client, MonitorMetrics())) == written

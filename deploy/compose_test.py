@@ -122,6 +122,7 @@ def main() -> int:
                 check_containers,
                 check_lockdown,
                 check_answers,
+                check_events,
                 check_prometheus,
                 check_alerting,
                 check_without_redis,
@@ -202,6 +203,25 @@ def check_answers(compose: Compose, findings: Findings) -> None:
         told = f"status {status}, {n_items} items, tier {reply.get('tier')}, degraded {reply.get('degraded')}"
         good = status == 200 and n_items == 10 and reply["degraded"] is None
         findings.add(f"answer for {name}", good, told)
+
+
+def check_events(compose: Compose, findings: Findings) -> None:
+    """What a person does changes the next answer and is in Parquet after the next export."""
+    [person] = known_ids(compose, "--people", 1)
+    best = recommend(compose, {"user_id": person})[1]["items"][0]["item_id"]
+    event = {"kind": "purchase", "user_id": person, "item_id": best}
+    status, reply = ask(compose.url("/events"), {"key": "compose-test", "events": [event]})
+    findings.add("an event is accepted", status == 202 and reply.get("accepted") == 1, reply)
+    items = [item["item_id"] for item in recommend(compose, {"user_id": person})[1]["items"]]
+    findings.add(
+        "what was bought is not recommended again", best not in items, f"{best} left {len(items)} items"
+    )
+
+    def has_part() -> bool:
+        listed = compose.execute("exporter", "sh", "-c", "ls /events/interactions/part-*.parquet")
+        return listed.returncode == 0
+
+    findings.add("the exporter has it in Parquet", wait_for(has_part), "/events/interactions")
 
 
 def check_prometheus(compose: Compose, findings: Findings) -> None:

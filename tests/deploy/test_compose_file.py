@@ -22,7 +22,9 @@ def stage(name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("name", ["service", "trainer", "redis", "monitor", "alertmanager", "grafana"])
+@pytest.mark.parametrize(
+    "name", ["service", "trainer", "redis", "monitor", "exporter", "alertmanager", "grafana"]
+)
 def test_containers_are_locked_down(name: str) -> None:
     container = SERVICES[name]
     assert container["read_only"] is True
@@ -60,10 +62,19 @@ def test_service_reads_the_store_that_the_trainer_fills() -> None:
     assert "/store" in SERVICES["trainer"]["command"]
 
 
+def test_exporter_reads_the_spool_of_the_service() -> None:
+    exporter = SERVICES["exporter"]
+    assert "spool:/spool" in set(exporter["volumes"]) & set(SERVICES["service"]["volumes"])
+    assert "/events" in exporter["command"]
+    for folder in ("/store", "/spool", "/events"):  # a volume has the owner of the image's folder
+        assert re.search(rf"install --directory --owner 10001 .*{folder}\b", stage("runtime"))
+
+
 def test_every_variable_of_the_service_is_a_setting() -> None:
     settings = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     assert set(SERVICES["service"]["environment"]) <= settings
-    assert {name for name in SERVICES["monitor"]["environment"] if name.startswith(PREFIX)} <= settings
+    for container in ("monitor", "exporter"):
+        assert {name for name in SERVICES[container]["environment"] if name.startswith(PREFIX)} <= settings
     assert set(re.findall(rf"\b{PREFIX}\w+(?==)", DOCKERFILE)) <= settings
 
 

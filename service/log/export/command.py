@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from signal import SIGTERM, signal
+from threading import Event
 from typing import NoReturn
 
 import msgspec
@@ -20,8 +22,27 @@ EXIT_PART, EXIT_MISUSE = 1, 2
 
 
 def main() -> None:
-    """Exit code 0 when all was read, 1 where Redis was away or had trimmed events, 2 for what must be corrected."""
+    """Exit code 0 when all was read, 1 where Redis was away or had lost something, 2 for what must be corrected.
+
+    With --every, until SIGTERM, which lets the run at work end first.
+    """
     asked = _arguments().parse_args()
+    stop = Event()
+    signal(SIGTERM, lambda *_: stop.set())
+    while True:
+        trouble = _run(asked)
+        if asked.every is None:
+            break
+        if trouble:
+            print(f"export-events: {trouble}", file=sys.stderr, flush=True)
+        if stop.wait(asked.every):
+            return
+    if trouble:
+        _stop(trouble, EXIT_PART)
+
+
+def _run(asked: argparse.Namespace) -> str:
+    """Export once; what went wrong, "" for nothing."""
     try:
         settings = read_settings()
         url = asked.redis_url if asked.redis_url is not None else settings.redis_url
@@ -32,8 +53,7 @@ def main() -> None:
             _tell(export.done, asked.out)
     except (SettingsInvalid, ExportFailed, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
-    if trouble:
-        _stop(trouble, EXIT_PART)
+    return trouble
 
 
 def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespace) -> str:
@@ -52,6 +72,11 @@ def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespac
             f"{export.done.trimmed:,} events had left Redis's stream before they were read; export more often, or "
             "raise STILLROOM_EVENTS_STREAM_ENTRIES. What a service still has on disk comes from there"
         )
+    if export.done.unreadable:
+        return (
+            f"{export.done.unreadable:,} entries of Redis's streams are no records of this release and were passed "
+            "over; export with the release that wrote them before it is replaced"
+        )
     return ""
 
 
@@ -61,7 +86,8 @@ def _tell(done: Exported, folder: Path) -> None:
     print(
         f"export-events: {done.events:,} events and {done.exposures:,} exposures in {done.parts} new parts under "
         f"{folder}; {done.already_there:,} were there, {done.of_erased:,} are of erased people, {done.erased_rows:,} "
-        f"older rows of theirs are gone, {done.trimmed:,} were trimmed before they were read"
+        f"older rows of theirs are gone, {done.trimmed:,} were trimmed before they were read",
+        flush=True,
     )
     if done.is_stream_new:
         print(
@@ -83,7 +109,20 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--remember-days", type=int, default=7, help="that an event may come again after it was exported"
     )
+    parser.add_argument(
+        "--every",
+        type=_pause,
+        metavar="SECONDS",
+        help="export again and again with such a pause, 1 to 86400, until SIGTERM; once if left out",
+    )
     return parser
+
+
+def _pause(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 86400 seconds")
+    return seconds
 
 
 def _stop(message: str, code: int) -> NoReturn:

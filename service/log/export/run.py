@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import redis
@@ -34,6 +34,8 @@ from service.log.spool import stream_position
 
 PART_ROWS = 200_000
 
+RecordT = TypeVar("RecordT")
+
 _EVENTS = msgspec.msgpack.Decoder(EventRecord)
 _EXPOSURES = msgspec.msgpack.Decoder(ExposureRecord)
 _ERASURES = msgspec.msgpack.Decoder(ErasureRecord)
@@ -45,6 +47,7 @@ class Exported(msgspec.Struct):
     already_there: read again, and not written again. of_erased: left out, since their person is to be forgotten.
     erased_rows: rows taken out of older parts. trimmed: that left the stream before they were read; they are lost
     unless a service still has them on disk. is_stream_new: Redis lost its log since the last run. exposures: rows.
+    unreadable: entries of the streams that are no records of this release, which were passed over.
     """
 
     events: int = 0
@@ -55,6 +58,7 @@ class Exported(msgspec.Struct):
     is_stream_new: bool = False
     exposures: int = 0
     exposures_trimmed: bool = False
+    unreadable: int = 0
     parts: int = 0
 
 
@@ -132,7 +136,7 @@ class Export:
 
     def _take_entries(self, entries: Sequence[Entry], streams: LogStreams, look: StreamLook) -> None:
         cursor, last_id = self.cursor(), entries[-1].entry_id
-        events = [_EVENTS.decode(entry.payload) for entry in entries]
+        events = self._decoded(_EVENTS, entries)
         with self._state.transaction():
             n_new = self._take_events(events)
             n_behind = sum(stream_position(entry.entry_id) > stream_position(cursor) for entry in entries)
@@ -143,6 +147,16 @@ class Export:
             elif n_new:
                 self._state.count("n_accounted", n_new)
         self.done.parts += self._parts.publish()
+
+    def _decoded(self, decoder: msgspec.msgpack.Decoder[RecordT], entries: Sequence[Entry]) -> list[RecordT]:
+        """Without those that cannot be read: what another release wrote must not hold up what comes behind it."""
+        records: list[RecordT] = []
+        for entry in entries:
+            try:
+                records.append(decoder.decode(entry.payload))
+            except msgspec.MsgspecError:
+                self.done.unreadable += 1
+        return records
 
     def _move_cursor(self, last_id: str) -> None:
         if stream_position(last_id) > stream_position(self.cursor()):
@@ -180,7 +194,7 @@ class Export:
         self.done.exposures_trimmed = was_trimmed and stream_position(look.last_id) > stream_position(cursor)
         erased_at_ms = self._state.erasures()
         for entries in _in_parts(streams.entries(EXPOSURES_STREAM, cursor, look.last_id)):
-            records = [_EXPOSURES.decode(entry.payload) for entry in entries]
+            records = self._decoded(_EXPOSURES, entries)
             kept = [one for one in records if one.asked_ms >= erased_at_ms.get(one.user_id or "", 0)]
             with self._state.transaction():
                 self._stage(kept)

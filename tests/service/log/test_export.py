@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from service.log.records import (
 from service.log.segments import EXPORTED
 from tests.service.log.test_spool import opened as opened_spool
 from tests.support.events import RECEIVED_MS, encoded, event, spooled
+from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
 from training.data.read import read_shop
 
@@ -256,6 +258,15 @@ def test_exposures_are_exported_once_with_their_propensity(tmp_path: Path, clien
     assert (row["request_id"], row["item_ids"], row["propensity"]) == ("r", ["x", "y"], 0.25)
 
 
+def test_entries_that_are_no_records_are_counted_and_passed_over(tmp_path: Path, client: redis.Redis) -> None:
+    for stream in (EVENTS_STREAM, EXPOSURES_STREAM):
+        client.xadd(stream, {b"r": msgspec.msgpack.encode({"from": "another release"})})
+    ship(client, spooled(1))
+    done = export(tmp_path / "out", client)
+    assert (done.unreadable, done.events, done.trimmed) == (2, 1, 0)
+    assert export(tmp_path / "out", client).unreadable == 0
+
+
 @pytest.mark.parametrize("told_by", ["stream", "spool"])
 def test_erased_person_is_in_no_part_old_or_new(tmp_path: Path, client: redis.Redis, told_by: str) -> None:
     theirs, others = event(user_id="ünge"), event(user_id="other")
@@ -308,6 +319,26 @@ def test_command_says_what_it_did_and_when_redis_is_away(tmp_path: Path, redis_s
     assert found == Exported()
     refused = run("--out", "/dev/null/x", "--redis-url", "")
     assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True)
+
+
+def test_command_exports_again_and_again_until_it_is_told_to_end(
+    tmp_path: Path, redis_server: RedisServer, client: redis.Redis
+) -> None:
+    out, word = tmp_path / "out", ["--redis-url", redis_server.url, "--spool", str(tmp_path / "spool")]
+    command = [sys.executable, "-m", "service.log.export", "--out", str(out), "--every", "1", *word]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for number in range(2):
+            ship(client, spooled(number))
+            expected = ids_of(*map(spooled, range(number + 1)))
+            wait_until(partial(_has, out, expected), f"export {number}")
+        process.terminate()
+        assert (process.wait(10), process.stderr.read() if process.stderr else "") == (0, "")
+    refused = run("--out", str(out), "--every", "0")
+    assert (refused.returncode, "between 1 and 86400" in refused.stderr) == (2, True)
+
+
+def _has(out: Path, expected: list[str]) -> bool:
+    return ids(out) == expected
 
 
 def test_records_keep_their_names_on_the_wire() -> None:

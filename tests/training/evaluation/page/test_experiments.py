@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.support.evaluations import example_study
+from tests.support.simulations import example_study
 from training.evaluation.page.experiments import experiments
 from training.evaluation.page.render import render
 

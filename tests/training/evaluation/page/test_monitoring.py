@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.evaluations import example_monitoring
+from tests.support.simulations import example_monitoring
 from training.evaluation.page.monitoring import monitoring
 from training.evaluation.page.render import render
 

@@ -8,10 +8,9 @@ import pytest
 
 from tests.support.evaluations import (
     example_evaluation,
-    example_monitoring,
     example_serving,
-    example_study,
 )
+from tests.support.simulations import example_monitoring, example_study
 from training.evaluation.page.render import SECTIONS, render
 from training.evaluation.report import assemble
 from training.evaluation.requirements import Quality

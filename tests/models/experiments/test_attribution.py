@@ -142,6 +142,7 @@ def test_a_forgotten_person_has_no_answers_and_no_events_of_before(attributor: J
     attributor.happened(event("a", event_id="early", item_id="item-9", received_ms=1500))
     assert [record.request_id for record in attributor.forget("a", 2000)] == ["a1000"]
     assert attributor.forget("a", 2000) == []
+    assert len(attributor) == 2
     assert outcomes(attributor.exposed(exposure("a", item_ids=["item-9"], sent_ms=1400))) == []
     assert outcomes(attributor.happened(event("a", received_ms=2500, request_id="a1000"))) == [
         ("a3000", "click")

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from service.events import erasing
 from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, pack_scores
 from service.tiers import LastGoodAnswers
 from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
@@ -127,22 +126,21 @@ async def test_exposures_that_wait_for_redis_are_forgotten_too(
 
 
 async def test_what_another_worker_sent_before_it_knew_is_deleted_later(
-    store: Path, redis_server: RedisServer, keys_file: str, monkeypatch: pytest.MonkeyPatch
+    store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
-    monkeypatch.setattr(erasing, "LATE_SECONDS", 0.0)
     async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
         await erase(one, "user-1")
         now_ms = int(1000 * time())
+        late = [("user-1", now_ms - 2000), ("user-2", now_ms - 2000), ("user-1", now_ms + 60_000)]
         client: Redis = Redis.from_url(redis_server.url)
-        raw = [
-            _exposure("user-1", now_ms - 2000),
-            _exposure("user-2", now_ms - 2000),
-            _exposure("user-1", now_ms + 5000),
-        ]
-        for record in raw:
+        for user_id, sent_ms in late:
+            record = _exposure(user_id, sent_ms)
             await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(record)})
         await client.aclose()
+        eraser = one.parts.events.eraser
+        eraser._late = [waiting._replace(due_at=0.0) for waiting in eraser._late]
         await eventually(partial(has_exposed, redis_server, ["user-2", "user-1"]))
+        assert eraser._late == []
 
 
 async def test_an_exposure_that_cannot_be_read_goes_with_the_person_it_names(

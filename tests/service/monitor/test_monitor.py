@@ -101,6 +101,14 @@ def test_accuracy_is_the_share_of_answers_whose_time_is_over_with_a_click(watchi
     assert watching.shows("stillroom_accuracy_alarm", outcome="click") == 0
 
 
+def test_answers_of_a_forgotten_person_are_not_counted(watching: Watching) -> None:
+    watching.see([shown(number, user_id="busy") for number in range(20)])
+    watching.see(
+        [ErasureRecord("e", "busy", shown(20).sent_ms), *answers_and_clicks(380, share=1.0, start=20)]
+    )
+    assert watching.shows("stillroom_accuracy", outcome="click") == 1.0
+
+
 def test_a_fall_of_accuracy_raises_an_alarm(watching: Watching) -> None:
     watching.see(answers_and_clicks(3_000, share=0.5))
     watching.see(answers_and_clicks(1_500, share=0.1, start=3_000))

@@ -289,6 +289,22 @@ def test_erased_person_is_in_no_part_old_or_new(tmp_path: Path, client: redis.Re
     assert (again.parts, again.erased_rows) == (0, 0)
 
 
+def test_exposures_of_who_is_erased_stay_out(tmp_path: Path, client: redis.Redis) -> None:
+    record = ErasureRecord("e", "gone", RECEIVED_MS)
+    client.execute_command(*add_erasure_command(record))  # type: ignore[no-untyped-call]
+    for number, (user_id, sent_ms) in enumerate(
+        [("gone", RECEIVED_MS), ("gone", RECEIVED_MS + 1), ("other", RECEIVED_MS)]
+    ):
+        scores = pack_scores([1.0])
+        shown = ExposureRecord(
+            f"r{number}", sent_ms, ["x"], scores, "v", "student", "student", 1000, user_id=user_id
+        )
+        client.xadd(EXPOSURES_STREAM, {b"r": msgspec.msgpack.encode(shown)})
+    assert export(tmp_path / "out", client).exposures == 2
+    [part] = (tmp_path / "out" / "exposures").iterdir()
+    assert pl.read_parquet(part)["request_id"].to_list() == ["r1", "r2"]
+
+
 def test_two_exports_never_work_on_one_folder(tmp_path: Path) -> None:
     with (
         opened(tmp_path / "out"),

@@ -42,7 +42,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 # A fixed uid: volumes keep their owner between the two images and between their versions.
 RUN groupadd --gid 10001 stillroom \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin stillroom \
-    && install --directory --owner 10001 --group 10001 /store /spool /events
+    && install --directory --owner 10001 --group 10001 /store /spool /events \
+    && install --directory --owner 999 --group 999 /redis
 WORKDIR /app
 STOPSIGNAL SIGTERM
 

@@ -56,10 +56,17 @@ def test_service_waits_for_redis_and_a_full_store() -> None:
 
 
 def test_service_reads_the_store_that_the_trainer_fills() -> None:
-    assert SERVICES["trainer"]["volumes"] == ["store:/store"]
+    assert "store:/store" in SERVICES["trainer"]["volumes"]
     assert SERVICES["service"]["volumes"] == ["store:/store:ro", "spool:/spool"]
     assert SERVICES["service"]["environment"]["STILLROOM_STORE"] == "/store"
     assert "/store" in SERVICES["trainer"]["command"]
+
+
+def test_the_log_of_redis_is_written_by_the_user_that_redis_runs_as() -> None:
+    uid = SERVICES["redis"]["user"].split(":")[0]
+    assert "redis:/redis" in SERVICES["trainer"]["volumes"]
+    assert SERVICES["redis"]["depends_on"] == {"trainer": {"condition": "service_started"}}
+    assert re.search(rf"install --directory --owner {uid} --group {uid} /redis\b", stage("runtime"))
 
 
 def test_exporter_reads_the_spool_of_the_service() -> None:

@@ -18,17 +18,23 @@ from models.files import sync_folder
 from models.registry import Registry
 from training.errors import CanaryRefused
 
+LAYER = """[[layer]]  # written by `python -m training canary`; it stands first, since the first layer decides
+name = "{name}"
+
+"""
 BLOCK = """[[experiment]]  # written by `python -m training canary`
 name = "{name}"
+layer = "{name}"
+share = [0, {end}]
 
 [[experiment.arm]]
 name = "{control}"
-weight = {rest}
+weight = 0.5
 
 [[experiment.arm]]
 name = "{arm}"
 version = "{version}"
-weight = {weight}
+weight = 0.5
 
 [experiment.guardrails]
 p99_ms = {{ limit = 50, minimum_count = 500 }}
@@ -40,6 +46,8 @@ CONTROL, ARM = "in-service", "canary"
 
 def set_canary(version: str, share_percent: float, *, file: Path, store: Path) -> str:
     """Declare, move or end the canary of a version; says what was done. share_percent: of people, 0 to 50.
+
+    As many people are its control, and nobody else is in the experiment: other experiments have the rest.
 
     Raises CanaryRefused, ExperimentsInvalid for a file that is or would be invalid, and RegistryError for a version
     that is not in the store; then the file is as it was.
@@ -65,42 +73,62 @@ def canary_name(version: str) -> str:
 def _changed(text: str, declared: Declaration, version: str, share: float) -> tuple[str, str]:
     name = canary_name(version)
     place = _place(declared, name)
+    end = _number(2 * share)
+    said = f"{100 * share:.4g} % of all people get {version}, as many are its control: {name}"
     if place is None:
         if share == 0:
             raise CanaryRefused(f"there is no canary of {version}, so there is none to end")
-        weights = {"rest": _number(1 - share), "weight": _number(share)}
-        block = BLOCK.format(name=name, control=CONTROL, arm=ARM, version=version, **weights)
-        return f"{text.rstrip()}\n\n{block}".lstrip("\n"), f"{share:.3g} of all people get {version}: {name}"
+        block = BLOCK.format(name=name, control=CONTROL, arm=ARM, version=version, end=end)
+        return f"{_with_layer(text, name).rstrip()}\n\n{block}", said
     if share == 0:
-        return _without(text, place), f"{name} is over; everybody gets what is in service"
-    return _with_weights(text, place, (1 - share, share)), f"{name} now has {share:.3g} of all people"
+        layers = [layer.name for layer in declared.layers]
+        without = _without(text, ("experiment", place))
+        over = f"{name} is over; everybody gets what is in service"
+        return _without(without, ("layer", layers.index(name))), over
+    lines = text.split("\n")
+    lines[_line(text, ("experiment", place, "share"))] = f"share = [0, {end}]"
+    return "\n".join(lines), said
 
 
 def _place(declared: Declaration, name: str) -> int | None:
     """The canary's position among the experiments. Raises CanaryRefused for one that was changed by hand."""
     for number, experiment in enumerate(declared.experiments):
         if experiment.name == name:
-            if [arm.name for arm in experiment.arms] != [CONTROL, ARM]:
-                raise CanaryRefused(f"{name} has other arms than {CONTROL} and {ARM}; edit the file by hand")
+            if [arm.name for arm in experiment.arms] != [CONTROL, ARM] or experiment.layer != name:
+                raise CanaryRefused(
+                    f"{name} has other arms than {CONTROL} and {ARM}, or another layer than its own; "
+                    "edit the file by hand"
+                )
             return number
     return None
 
 
-def _with_weights(text: str, place: int, weights: tuple[float, float]) -> str:
-    lines, at = text.split("\n"), key_lines(text)
-    for arm, weight in enumerate(weights):
-        line = at[("experiment", place, "arm", arm, "weight")] - 1
-        lines[line] = f"weight = {_number(weight)}"
-    return "\n".join(lines)
+def _with_layer(text: str, name: str) -> str:
+    """The canary's layer before all others, and before what is written above the first of them."""
+    lines = text.split("\n")
+    first = min(key_lines(text).values(), default=1) - 1
+    while first and lines[first - 1].startswith("#"):
+        first -= 1
+    return "\n".join([*lines[:first], LAYER.format(name=name) + "\n".join(lines[first:])])
 
 
-def _without(text: str, place: int) -> str:
-    """From the experiment's header to the line before the next header that is not its own."""
+def _without(text: str, own: KeyPath) -> str:
+    """Without a table, from its header to the line before the next header that is not its own."""
     lines, at = text.split("\n"), key_lines(text)
-    own: KeyPath = ("experiment", place)
     first = at[own] - 1
     others = [line - 1 for path, line in at.items() if path[:2] != own and line - 1 > first]
-    return "\n".join([*lines[:first], *lines[min(others, default=len(lines)) :]]).rstrip() + "\n"
+    last = min(others, default=len(lines))
+    while last < len(lines) and lines[last - 1].startswith("#"):
+        last -= 1
+    return "\n".join([*lines[:first], *lines[last:]]).rstrip() + "\n"
+
+
+def _line(text: str, path: KeyPath) -> int:
+    """Of a key, from 0. Raises CanaryRefused where it is not written as this module does."""
+    try:
+        return key_lines(text)[path] - 1
+    except KeyError as error:
+        raise CanaryRefused("the canary was changed by hand; edit the file by hand") from error
 
 
 def _number(share: float) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from models.errors import ExperimentsInvalid, RegistryError
+from models.experiments.assignment import Assignment
 from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
@@ -68,7 +70,14 @@ class Canaries:
     def shares(self) -> dict[str, float]:
         experiment = self.declared().experiment(canary_name(self.version))
         assert experiment is not None
-        return {arm.version: arm.weight for arm in experiment.arms}
+        low, high = experiment.share
+        return {arm.version: arm.weight * (high - low) for arm in experiment.arms}
+
+    def arms(self, n_people: int) -> Counter[tuple[str, str] | None]:
+        """How many people each experiment and arm has."""
+        assignment = Assignment(self.declared())
+        found = [assignment.assign(f"user-{number}", None, "home", 0.0) for number in range(n_people)]
+        return Counter(None if one is None else (one.experiment, one.arm) for one in found)
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def canaries(tmp_path: Path) -> Canaries:
 
 def test_canary_is_an_arm_with_guardrails_beside_what_is_in_service(canaries: Canaries) -> None:
     canaries.set(5)
-    assert canaries.shares() == {"current": 0.95, canaries.version: 0.05}
+    assert canaries.shares() == {"current": 0.05, canaries.version: 0.05}
     [experiment] = canaries.declared().experiments
     assert experiment.control.version == "current"
     guardrails = experiment.guardrails
@@ -92,16 +101,38 @@ def test_other_experiments_and_comments_stay_while_a_canary_comes_grows_and_goes
     canaries.file.write_text(canaries.file.read_text() + AFTER)
     text = canaries.file.read_text()
     canaries.set(12.5)
-    assert canaries.shares() == {"current": 0.875, canaries.version: 0.125}
-    assert canaries.file.read_text() == text.replace("0.95", "0.875").replace("0.05", "0.125")
+    assert canaries.shares() == {"current": 0.125, canaries.version: 0.125}
+    assert canaries.file.read_text() == text.replace("[0, 0.1]", "[0, 0.25]")
     canaries.set(0)
     assert [each.name for each in canaries.declared().experiments] == ["vases", "lamps"]
-    assert canaries.file.read_text().startswith(OTHERS)
-    assert canaries.file.read_text().endswith(AFTER)
+    assert canaries.file.read_text() == OTHERS + AFTER
+
+
+def test_canary_has_its_people_though_another_experiment_is_for_everybody(canaries: Canaries) -> None:
+    canaries.file.write_text(OTHERS)
+    canaries.set(10)
+    name = canary_name(canaries.version)
+    arms = canaries.arms(4000)
+    assert sum(arms.values()) == 4000
+    assert arms[name, "canary"] == pytest.approx(400, abs=80)
+    assert arms[name, "in-service"] == pytest.approx(400, abs=80)
+    assert arms["vases", "same"] == pytest.approx(1600, abs=160)
+
+
+def test_two_canaries_run_beside_each_other_and_end_one_by_one(canaries: Canaries) -> None:
+    canaries.file.write_text(OTHERS)
+    other = block_bundle(canaries.store, day=3)
+    canaries.set(10)
+    canaries.set(10, other)
+    arms = canaries.arms(4000)
+    assert min(arms[canary_name(version), "canary"] for version in (canaries.version, other)) > 200
+    canaries.set(0)
+    canaries.set(0, other)
+    assert canaries.file.read_text() == OTHERS
 
 
 @pytest.mark.parametrize("share", [0.3, 1, 33.3333333, 50])
-def test_weights_of_any_share_sum_to_one(canaries: Canaries, share: float) -> None:
+def test_any_share_up_to_half_is_held(canaries: Canaries, share: float) -> None:
     canaries.set(share)
     assert canaries.shares()[canaries.version] == pytest.approx(share / 100, rel=1e-5)
 

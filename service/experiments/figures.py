@@ -15,11 +15,20 @@ FALLBACK_TIERS = frozenset({"last_good", "popular_segment", "popular", "none"})
 """Tiers that answer where the arm's model did not; "none" where nobody did."""
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What guardrails look at."""
+
+    n_answers: int = 0
+    n_slow: int = 0
+    n_errors: int = 0
+    n_empty: int = 0
+
+
 class ArmFigures(msgspec.Struct):
     """slow_us: an answer that takes longer is counted in n_slow. n_errors: answers that the arm's model did not give.
 
     took: answers by step of latency. value: of what was purchased. first_ms, last_ms: Unix milliseconds of the first
-    and last answer, 0 before there is any.
+    and last answer, 0 before there is any. forgiven: what was counted when a stopped arm was let go on.
     """
 
     slow_us: int = 0
@@ -34,6 +43,7 @@ class ArmFigures(msgspec.Struct):
     first_ms: int = 0
     last_ms: int = 0
     took: dict[int, int] = {}
+    forgiven: Judged = Judged()
 
     def add(self, record: ExposureRecord) -> None:
         """Count an answer."""
@@ -54,6 +64,20 @@ class ArmFigures(msgspec.Struct):
         else:
             self.n_purchased += 1
             self.value += value
+
+    def forgive(self) -> None:
+        """Let guardrails begin anew."""
+        self.forgiven = Judged(self.n_answers, self.n_slow, self.n_errors, self.n_empty)
+
+    def judged(self) -> Judged:
+        """What guardrails look at: everything since the last `forgive`."""
+        past = self.forgiven
+        return Judged(
+            self.n_answers - past.n_answers,
+            self.n_slow - past.n_slow,
+            self.n_errors - past.n_errors,
+            self.n_empty - past.n_empty,
+        )
 
     def quantile_ms(self, share: float) -> float:
         """Milliseconds that this share of answers stayed within, to 1 %; 0 before there is any."""

@@ -18,7 +18,7 @@ from models.experiments.sequential import Difference, Sample, compare, excess_p_
 from service.experiments.attribution import Attributed
 from service.experiments.figures import ArmFigures
 from service.experiments.report import ArmReport, ExperimentReport
-from service.experiments.stopped import Stop
+from service.experiments.stopped import EVERY_ARM, Stop
 from service.experiments.units import Units
 from service.log.records import ExposureRecord
 
@@ -33,12 +33,24 @@ MAX_UNITS = 1_000_000
 
 
 class ExperimentState(msgspec.Struct):
-    """What has been counted of an experiment. key: what begins anew when it changes. weights: since when n_by_arm."""
+    """What has been counted of an experiment. key: what begins anew when it changes. weights: since when n_by_arm.
+    stopped: arms that were stopped at the last look, "*" for all of them.
+    """
 
     key: str
     weights: dict[str, float]
     figures: dict[str, ArmFigures]
     units: Units
+    stopped: set[str] = set()
+
+    def follow_stops(self, stopped: Iterable[str]) -> None:
+        """Where an arm goes on, guardrails judge it by what comes, and units are counted anew: it got none."""
+        going_on = self.stopped.difference(stopped)
+        if going_on:
+            self.units.n_by_arm = {}
+        for arm, figures in self.figures.items():
+            if going_on & {arm, EVERY_ARM}:
+                figures.forgive()
 
 
 class Decision(NamedTuple):
@@ -123,14 +135,16 @@ class Judge:
             known = {
                 stop.arm: stop for stop in stops if (stop.experiment, stop.salt) == _identity(experiment)
             }
+            state.follow_stops(known)
             for arm in experiment.arms[1:]:
-                if arm.name not in known and "*" not in known:
+                if arm.name not in known and EVERY_ARM not in known:
                     for cause, detail in _breaches(experiment, state.figures.get(arm.name, ArmFigures())):
                         known[arm.name] = Stop(
                             experiment.name, arm.name, experiment.seed, cause, detail, now_ms
                         )
                         new.append(known[arm.name])
                         break
+            state.stopped = set(known)
             reports.append(_report(experiment, state, known))
         return Decision(reports, new)
 
@@ -181,21 +195,19 @@ def _key(experiment: Experiment) -> str:
 
 def _breaches(experiment: Experiment, figures: ArmFigures) -> Iterator[tuple[str, str]]:
     """Guardrails that an arm is beyond, each with its figure."""
-    rails = experiment.guardrails
-    judged = [
-        ("p99_ms", rails.p99_ms, 0.01, figures.n_slow, f"p99 is {figures.quantile_ms(0.99):.1f} ms"),
-        ("error_rate", rails.error_rate, None, figures.n_errors, "errors"),
-        ("empty_rate", rails.empty_rate, None, figures.n_empty, "empty answers"),
+    rails, judged = experiment.guardrails, figures.judged()
+    n = judged.n_answers
+    looks = [
+        ("p99_ms", rails.p99_ms, 0.01, judged.n_slow, "slower than {:g} ms, the limit is 1%"),
+        ("error_rate", rails.error_rate, None, judged.n_errors, "errors, the limit is {:.3%}"),
+        ("empty_rate", rails.empty_rate, None, judged.n_empty, "empty answers, the limit is {:.3%}"),
     ]
-    n_judged = sum(rail is not None for _, rail, *_ in judged) * (len(experiment.arms) - 1)
-    for name, rail, share, n_bad, said in judged:
-        if rail is None or figures.n_answers < rail.minimum_count:
+    n_looks = sum(rail is not None for _, rail, *_ in looks) * (len(experiment.arms) - 1)
+    for name, rail, share, n_bad, said in looks:
+        if rail is None or n < rail.minimum_count:
             continue
-        limit = rail.limit if share is None else share
-        if excess_p_value(figures.n_answers, n_bad, limit) <= GUARDRAIL_ALPHA / n_judged:
-            if share is None:
-                said = f"{figures.rate(n_bad):.2%} {said}"
-            yield name, f"{said}, the limit is {rail.limit:g}, in {figures.n_answers:,} answers"
+        if excess_p_value(n, n_bad, share or rail.limit) <= GUARDRAIL_ALPHA / n_looks:
+            yield name, f"{n_bad / n:.2%} {said.format(rail.limit)}, in {n:,} answers"
 
 
 def _report(experiment: Experiment, state: ExperimentState, stops: dict[str, Stop]) -> ExperimentReport:
@@ -236,7 +248,7 @@ def _arm_report(
     alpha = experiment.false_alarm_rate / (len(experiment.arms) - 1)
     found = compare(sample, control, alpha=alpha, planned_units=experiment.planned_units)
     is_told = not is_control and found.interval[1] < inf
-    stop = stops.get(arm.name) or stops.get("*")
+    stop = stops.get(arm.name) or stops.get(EVERY_ARM)
     return ArmReport(
         arm.name,
         arm.version,

@@ -39,7 +39,7 @@ def stop_command(stop: Stop) -> Command:
 
 
 def resume_command(experiment: str, arm: str) -> Command:
-    """Let an arm go on; what it did before counts on."""
+    """Let an arm go on; guardrails judge it by what it does from then on."""
     return ("HDEL", STOPPED_KEY, f"{experiment}/{arm}")
 
 

@@ -17,7 +17,7 @@ from models.experiments.reading import read_declaration
 from models.registry import Registry
 from service.experiments.attribution import Attributed
 from service.experiments.judge import Judge
-from service.experiments.report import ExperimentReport, publish_command
+from service.experiments.report import publish_command
 from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, stop_command
 from service.log.records import ExposureRecord
 from service.monitor.metrics import MonitorMetrics
@@ -37,6 +37,7 @@ class ExperimentsWatch:
         self._metrics = metrics
         self._judge = Judge(Declaration())
         self._accepted: tuple[int, int, int] | None = None
+        self._shown_stops: set[tuple[str, str, str]] = set()
         self._refused = ""
 
     def follow(self) -> None:
@@ -55,7 +56,7 @@ class ExperimentsWatch:
                 logger.error("the experiments file is refused, what was judged stays: %s", error)
             return
         self._accepted, self._refused = stamp, ""
-        for gauge in (self._metrics.srm_p_value, self._metrics.srm_alarm, self._metrics.arm_stopped):
+        for gauge in (self._metrics.srm_p_value, self._metrics.srm_alarm):
             gauge.clear()
 
     def exposed(self, record: ExposureRecord) -> None:
@@ -77,6 +78,7 @@ class ExperimentsWatch:
     def decide(self, client: redis.Redis, now_ms: int) -> None:
         """Publish every report; stop what is to be stopped. Raises redis.RedisError."""
         if not self._judge.declaration.experiments:
+            self._show_stops([])
             return
         stops = read_stops(cast(Any, client.execute_command(*READ_STOPS)))  # type: ignore[no-untyped-call]
         decision = self._judge.decide(now_ms, stops)
@@ -85,7 +87,9 @@ class ExperimentsWatch:
             client.execute_command(*stop_command(stop))  # type: ignore[no-untyped-call]
         for report in decision.reports:
             client.execute_command(*publish_command(report))  # type: ignore[no-untyped-call]
-            self._show(report, [*stops, *decision.stops])
+            self._metrics.srm_p_value.labels(report.name).set(report.srm_p_value)
+            self._metrics.srm_alarm.labels(report.name).set(report.is_mismatched)
+        self._show_stops([*stops, *decision.stops])
 
     def to_bytes(self) -> bytes:
         """What was counted."""
@@ -98,12 +102,16 @@ class ExperimentsWatch:
         except msgspec.MsgspecError as error:
             logger.error("what was counted of experiments cannot be read and begins anew: %s", error)
 
-    def _show(self, report: ExperimentReport, stops: list[Stop]) -> None:
-        self._metrics.srm_p_value.labels(report.name).set(report.srm_p_value)
-        self._metrics.srm_alarm.labels(report.name).set(report.is_mismatched)
-        experiment = self._judge.declaration.experiment(report.name)
+    def _show_stops(self, stops: list[Stop]) -> None:
+        """Arms that are stopped, and no longer those that went on."""
+        shown = set()
         for stop in stops:
-            if experiment is not None and (stop.experiment, stop.salt) == (report.name, experiment.seed):
+            experiment = self._judge.declaration.experiment(stop.experiment)
+            if experiment is not None and stop.salt == experiment.seed:
                 arms = [arm.name for arm in experiment.arms if stop.arm in (arm.name, EVERY_ARM)]
-                for arm in arms:
-                    self._metrics.arm_stopped.labels(report.name, arm, stop.cause).set(1)
+                shown |= {(stop.experiment, arm, stop.cause) for arm in arms}
+        for labels in self._shown_stops - shown:
+            self._metrics.arm_stopped.remove(*labels)
+        for labels in shown:
+            self._metrics.arm_stopped.labels(*labels).set(1)
+        self._shown_stops = shown

@@ -208,6 +208,32 @@ def test_an_arm_is_stopped_once() -> None:
     assert shop.judge.decide(LATER_MS, [stop]).stops == []
 
 
+def test_an_arm_that_goes_on_is_judged_by_what_comes_from_then_on() -> None:
+    shop = Shop(two_arms(0.5, more=GUARDED), {"control": 0.0, "ensemble": 0.0})
+    shop.visit(600, item_ids=[])
+    shop.visit(600)
+    [stop] = shop.judge.decide(LATER_MS, []).stops
+    shop.judge.decide(LATER_MS, [stop])
+    assert shop.judge.decide(LATER_MS, []).stops == []
+    shop.visit(600, item_ids=[])
+    [again] = shop.judge.decide(LATER_MS, []).stops
+    assert again.detail.startswith("100.00% empty answers, the limit is 2.000%, in ")
+
+
+@pytest.mark.parametrize("stopped", ["ensemble", "*"])
+def test_units_are_counted_anew_when_an_arm_goes_on_since_it_got_none(stopped: str) -> None:
+    judge = Judge(declared())
+    judge.decide(0, [Stop("vases", stopped, "vases", "operator", "by hand", 0)])
+    for number in range(3000):
+        judge.exposed(exposure(f"user-{number}"))
+    other = Judge(declared())
+    other.restore(judge.to_bytes())
+    [report] = other.decide(LATER_MS, []).reports
+    assert not report.is_mismatched
+    assert [arm.n_units for arm in report.arms] == [0, 0]
+    assert report.arms[0].n_answers == 3000
+
+
 def test_a_stop_under_another_salt_is_no_stop() -> None:
     judge = Judge(declared())
     old = Stop("vases", "ensemble", "before", "operator", "by hand", 0)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from service.experiments.report import read_command, read_report
-from service.experiments.stopped import READ_STOPS, read_stops
+from service.experiments.stopped import READ_STOPS, read_stops, resume_command
 from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
@@ -164,6 +164,11 @@ def test_an_arm_that_answers_with_nothing_is_stopped_and_reported(
     assert (stop.experiment, stop.arm, stop.cause) == ("vases", "empty", "empty_rate")
     labels = {"experiment": "vases", "arm": "empty", "guardrail": "empty_rate"}
     assert watching.shows("stillroom_experiment_arm_stopped", **labels) == 1
+    watching.ask(*resume_command("vases", "empty"))
+    watching.monitor._due["decide"] = 0.0
+    watching.monitor.turn()
+    assert read_stops(watching.ask(*READ_STOPS)) == []
+    assert watching.shows("stillroom_experiment_arm_stopped", **labels) is None
     assert watching.shows("stillroom_experiment_srm_alarm", experiment="vases") == 0
     counted = watching.shows(
         "stillroom_arm_outcomes_total", experiment="vases", arm="control", outcome="click"

@@ -83,7 +83,7 @@ train: $(RUN_ENV) ## Train on DATA=file-or-folder, write a bundle and promote it
 retrain: $(RUN_ENV) ## Train on DATA and the exported EVENTS, compare with the current bundle, promote if not worse
 	@if [ -z '$(DATA)' ]; then \
 		echo 'error: say what the history is: make retrain DATA=path/to/events.csv (EVENTS=data/events is added)' >&2; exit 2; fi
-	$(call say,'retrain: $(DATA) and $(EVENTS) -> $(STORE); the comparison is in runs/latest/promotion.json')
+	$(call say,'retrain: $(DATA) and $(EVENTS) -> $(STORE)')
 	@$(PY) -m training retrain '$(DATA)' $(if $(EVENTS),--events '$(EVENTS)') --store '$(STORE)' $(TRAIN_ARGS)
 
 report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take the latest run, and write reports/

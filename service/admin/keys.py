@@ -30,6 +30,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 Stamp = tuple[int, int, int]
+NEVER = (0, 0, 0)
+"""Before the first look."""
 
 
 class KeysInvalid(ValueError):
@@ -41,9 +43,10 @@ class AdminKeys:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._stamp: Stamp | None = None
+        self._stamp: Stamp | None = NEVER
         self._digests: dict[str, bytes] = {}
         self._n_refusing = 0
+        self._follow()
 
     async def require(self, headers: Mapping[bytes, bytes]) -> str:
         """The name of the key that a request brings as `authorization: Bearer KEY`. headers: by lower-case name.
@@ -52,8 +55,13 @@ class AdminKeys:
         """
         self._follow()
         if not self._digests:
+            if self._file is None:
+                raise AdminClosed(
+                    "no key is known here; put `name:key` into a file and name it in STILLROOM_ADMIN_KEYS_FILE"
+                )
             raise AdminClosed(
-                "no key is known here; put `name:key` into a file and name it in STILLROOM_ADMIN_KEYS_FILE"
+                "the file that STILLROOM_ADMIN_KEYS_FILE names holds no key that can be used; the service's log "
+                "says why, with the line"
             )
         scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
         name = self._name_of(key.strip()) if scheme.lower() == b"bearer" else None
@@ -81,11 +89,14 @@ class AdminKeys:
 
     def _follow(self) -> None:
         """Read the file again if it has changed. One that is gone leaves no key."""
-        stamp = None if self._file is None else _stamp(self._file)
+        if self._file is None:
+            return
+        stamp = _stamp(self._file)
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        if self._file is None or stamp is None:
+        if stamp is None:
+            logger.warning("%s is not there: no admin key is known", self._file)
             self._digests = {}
             return
         try:

@@ -88,8 +88,10 @@ def read_report(reply: bytes | None) -> ExperimentReport | None:
 
 def report_lines(report: ExperimentReport) -> Iterator[str]:
     """The report as a table for a terminal."""
-    since, until = (_moment(ms) for ms in (report.since_ms, report.until_ms))
-    yield f"experiment {report.name}, {since} to {until}"
+    if report.since_ms:
+        yield f"experiment {report.name}, {_moment(report.since_ms)} to {_moment(report.until_ms)}"
+    else:
+        yield f"experiment {report.name}, no answer yet"
     yield (
         f"outcome: {_OUTCOMES[report.outcome]} within {report.window_seconds:,} s, by {report.unit}; decided at a "
         f"false-alarm rate of {report.false_alarm_rate:g}, however often one looks"
@@ -130,7 +132,7 @@ _HEAD = [
         "empty",
         "degraded",
     ),
-    *("clicks", "purchases", "units", "outcome", "difference"),
+    *("clicks", "purchases", "units", "counted", "outcome", "difference"),
 ]
 
 _OUTCOMES = {
@@ -151,6 +153,7 @@ def _row(arm: ArmReport) -> list[str]:
         *(f"{took:.2f}" for took in (arm.p50_ms, arm.p95_ms, arm.p99_ms)),
         *(f"{rate:.2%}" for rate in rates),
         f"{arm.n_units:,}",
+        f"{arm.n_counted:,}",
         f"{arm.outcome:.4f}",
         "–"
         if arm.interval is None
@@ -174,4 +177,4 @@ def _verdict(arm: ArmReport) -> str:
 
 
 def _moment(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M") if unix_ms else "not yet"
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

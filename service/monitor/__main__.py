@@ -4,6 +4,7 @@ STILLROOM_MONITOR_*.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import signal
 import sys
@@ -27,6 +28,10 @@ EXIT_FAILED, EXIT_MISUSE = 1, 2
 
 def main() -> None:
     """Watch until SIGTERM or SIGINT."""
+    argparse.ArgumentParser(
+        prog="python -m service.monitor",
+        description="Watch the live log of a deployment; docs/monitoring.md. Settings are STILLROOM_* variables.",
+    ).parse_args()
     try:
         settings = read_settings()
     except SettingsInvalid as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.experiments.reading import parse_declaration
 from service.settings import PREFIX, Settings
 from tests.support.repository import ROOT, read_yaml
 
@@ -57,7 +58,7 @@ def test_service_waits_for_redis_and_a_full_store() -> None:
 
 def test_service_reads_the_store_that_the_trainer_fills() -> None:
     assert "store:/store" in SERVICES["trainer"]["volumes"]
-    assert SERVICES["service"]["volumes"] == ["store:/store:ro", "spool:/spool"]
+    assert {"store:/store:ro", "spool:/spool"} <= set(SERVICES["service"]["volumes"])
     assert SERVICES["service"]["environment"]["STILLROOM_STORE"] == "/store"
     assert "/store" in SERVICES["trainer"]["command"]
 
@@ -67,6 +68,14 @@ def test_the_log_of_redis_is_written_by_the_user_that_redis_runs_as() -> None:
     assert "redis:/redis" in SERVICES["trainer"]["volumes"]
     assert SERVICES["redis"]["depends_on"] == {"trainer": {"condition": "service_started"}}
     assert re.search(rf"install --directory --owner {uid} --group {uid} /redis\b", stage("runtime"))
+
+
+def test_service_and_monitor_follow_the_same_experiments() -> None:
+    for container in ("service", "monitor"):
+        assert "./deploy/service:/etc/stillroom:ro" in SERVICES[container]["volumes"]
+        assert SERVICES[container]["environment"][f"{PREFIX}EXPERIMENTS"] == "/etc/stillroom/experiments.toml"
+    text = (ROOT / "deploy/service/experiments.toml").read_text()
+    assert parse_declaration(text, lambda version: None).experiments == ()
 
 
 def test_exporter_reads_the_spool_of_the_service() -> None:

@@ -34,10 +34,10 @@ def retrain_command(
     ] = None,
     promote: Annotated[bool, typer.Option(help="Put it into service if it is not worse.")] = True,
 ) -> None:
-    """Train on history and exported events; promote unless it may be worse. Exit code 3: not promoted."""
+    """Train on history and exported events; promote unless it may be worse. Exit code 3: it was not promoted."""
     from training.data.read import ShopFiles
     from training.data.tables import parse_columns
-    from training.promotion.retrain import retrain
+    from training.promotion.retrain import DECISION_FILE, retrain
     from training.promotion.settings import PromotionSettings
     from training.settings import load_settings
 
@@ -48,11 +48,14 @@ def retrain_command(
     decision = retrain(files, events, chosen, store=store, runs=runs, console=console, may_promote=promote)
     name = decision.trained.bundle.name
     console.print(f"{name}: {decision.reason}", highlight=False, soft_wrap=True)
+    console.print(
+        f"the comparison: {decision.trained.run.folder / DECISION_FILE}", highlight=False, soft_wrap=True
+    )
     if not decision.is_promoted:
         by_hand = f"python -m models promote {name}"
         said = f"{name} stays in the store; to promote it all the same: {by_hand}"
         console.print(said, highlight=False, soft_wrap=True)
-        raise typer.Exit(NOT_PROMOTED)
+        raise typer.Exit(NOT_PROMOTED if promote else 0)
     console.print(f"current is {name}", highlight=False)
 
 

@@ -88,6 +88,9 @@ class Shop:
         return self.events["user_id"].n_unique()
 
 
+ROWLESS = "event of an item that has no row in the item table"
+
+
 def assemble_shop(
     name: str, events: pl.DataFrame, items: pl.DataFrame, dropped: DropReport, layout: str
 ) -> Shop:
@@ -100,8 +103,7 @@ def assemble_shop(
     items = items.select(ITEM_SCHEMA.names()).cast(ITEM_SCHEMA)
     rowless = events.join(items, on="item_id", how="anti")
     items = pl.concat([items, _bare_items(rowless["item_id"])]).sort("item_id")
-    notes = {"event of an item that has no row in the item table": rowless.height}
-    return Shop(name, events, items, dropped.with_notes(notes), layout)
+    return Shop(name, events, items, dropped.with_notes({ROWLESS: rowless.height}), layout)
 
 
 def require_trainable(

@@ -118,14 +118,16 @@ def _read_interactions(
             time=unix_seconds(mapping.time, time_format),
             kind=_kind_codes(kind) if kind else pl.lit(mapping.default_kind, pl.UInt8),
             value=pl.col(value).cast(pl.Float32, strict=False) if value else pl.lit(1.0, pl.Float32),
+            is_valued=pl.col(value).cast(pl.String).fill_null("") != "" if value else pl.lit(True),
         ),
         paths[0],
     )
     kept, dropped = drop_bad_rows(rows, _reasons())
     is_number = pl.col("value").is_finite().fill_null(False)
-    notes = {"value that is no number, taken as 1": kept.select((~is_number).sum()).item()}
+    n_wrong = kept.select((pl.col("is_valued") & ~is_number).sum()).item()  # an empty one is not wrong
+    notes = {"value that is no number, taken as 1": n_wrong}
     return (
-        kept.with_columns(value=pl.when(is_number).then("value").otherwise(1.0)),
+        kept.with_columns(value=pl.when(is_number).then("value").otherwise(1.0)).drop("is_valued"),
         dropped.with_notes(notes),
         time_format,
     )

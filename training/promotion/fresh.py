@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from training.data.read import ShopFiles, read_shop
-from training.data.shop import Shop, assemble_shop
+from training.data.shop import ROWLESS, Shop, assemble_shop
 from training.errors import SourceUnreadable
 
 SAME_EVENT = ["user_id", "item_id", "time", "kind"]
@@ -43,11 +43,12 @@ def merged(history: Shop, exported: Shop) -> Shop:
             dropped={**exported.dropped.dropped, "exported event that the history has already": n_known},
         )
     )
+    notes = {note: count for note, count in dropped.notes.items() if note != ROWLESS}  # found out again
     return assemble_shop(
         history.name,
         pl.concat([history.events, new]),
         history.items,
-        dropped,
+        replace(dropped, notes=notes),
         f"{history.layout}, and an export of the live log",
     )
 
@@ -66,6 +67,16 @@ def without_forgotten(shop: Shop, erasures: pl.DataFrame) -> Shop:
         dropped={**shop.dropped.dropped, "event of a person who was to be forgotten": n_forgotten},
     )
     return replace(shop, events=kept, dropped=dropped)
+
+
+def prompted_share(export: Path, since: int) -> float:
+    """Of exported interactions from this moment on (Unix seconds), how many came from an answer of the service; 0
+    where there are none.
+    """
+    parts = sorted((export / "interactions").glob("part-*.parquet"))
+    fresh = pl.scan_parquet(parts).filter(pl.col("time") >= since)
+    share = fresh.select((pl.col("request_id").fill_null("") != "").mean()).collect().item()
+    return float(share or 0.0)
 
 
 def read_erasures(export: Path) -> pl.DataFrame:

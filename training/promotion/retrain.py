@@ -24,11 +24,14 @@ from training.errors import NothingFresh, TooLittleData
 from training.pipeline import Trained, prepare, split_shop, train
 from training.progress import Stages
 from training.promotion.comparison import Comparison, compare
-from training.promotion.fresh import read_history_and_export
+from training.promotion.fresh import prompted_share, read_history_and_export
 from training.settings import TrainingSettings
 
 DECISION_FILE = "promotion.json"
 PROTOCOL = "next_basket"
+
+NOTABLE_SHARE = 0.2
+"""Of fresh events that were prompted by the bundle in service; beyond it the command says so."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,15 @@ def retrain(
                 max_loss=settings.promotion.max_loss,
                 seed=settings.seed,
             )
+    prompted = None
+    if export is not None and split is not None:
+        prompted = prompted_share(export, split.cuts["test_start"])
+        if prompted > NOTABLE_SHARE:
+            stages.note(
+                f"{prompted:.0%} of what is compared on came from answers of the bundle in service, which favours it"
+            )
     decision = _decide(trained, comparison, registry, in_service, may_promote)
-    _write(decision, in_service, split)
+    _write(decision, in_service, split, prompted)
     return decision
 
 
@@ -139,13 +149,16 @@ def _decide(
     return Decision(trained, comparison, is_good and may_promote, reason)
 
 
-def _write(decision: Decision, in_service: Bundle | None, split: Split | None) -> None:
+def _write(
+    decision: Decision, in_service: Bundle | None, split: Split | None, prompted: float | None
+) -> None:
     record: dict[str, Any] = {
         "candidate": decision.trained.bundle.name,
         "in_service": None if in_service is None else in_service.version,
         "is_promoted": decision.is_promoted,
         "reason": decision.reason,
         "fresh_since": None if split is None else _moment(split.cuts["test_start"]),
+        "prompted_share": prompted,
         "comparison": None if decision.comparison is None else decision.comparison.record(),
     }
     (decision.trained.run.folder / DECISION_FILE).write_text(json.dumps(record, indent=1) + "\n")

@@ -78,8 +78,18 @@ async def test_file_that_makes_no_sense_changes_nothing_and_one_that_is_gone_clo
     assert "line 1: a key has at least 16 characters" in caplog.text
     assert "short" not in caplog.text
     remove(file)
-    with pytest.raises(AdminClosed):
+    with pytest.raises(AdminClosed, match="holds no key that can be used"):
         await keys.require(bearing(KEY))
+
+
+def test_what_is_wrong_with_the_file_is_logged_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    AdminKeys(tmp_path / "nowhere")
+    assert "nowhere is not there: no admin key is known" in caplog.text
+    (tmp_path / "keys").write_text("anna:short\n")
+    AdminKeys(tmp_path / "keys")
+    assert "line 1: a key has at least 16 characters" in caplog.text
 
 
 async def test_without_a_file_nothing_is_open() -> None:

@@ -321,3 +321,8 @@ def test_the_printed_report_names_arms_and_what_they_came_to() -> None:
     assert "current/ensemble" in text
     assert "ensemble: better, p = " in text
     assert "units are dealt as declared" in text
+
+
+def test_the_printed_report_says_that_nothing_was_answered_yet() -> None:
+    [report] = Judge(declared()).decide(0, []).reports
+    assert next(report_lines(report)) == "experiment vases, no answer yet"

@@ -95,7 +95,13 @@ def test_time_format_is_found_out_and_told(tmp_path: Path, time: object, layout:
     assert layout in shop.layout
 
 
-@pytest.mark.parametrize("value", ["much", "NaN", "", "inf"])
+def test_value_that_is_left_out_is_one_and_nothing_to_note(tmp_path: Path) -> None:
+    shop = read_events(tmp_path, value=["2.5", ""])
+    assert shop.events["value"].to_list() == [2.5, 1.0]
+    assert "value that is no number, taken as 1" not in shop.dropped.notes
+
+
+@pytest.mark.parametrize("value", ["much", "NaN", "inf"])
 def test_value_that_is_no_number_becomes_one_and_is_noted(tmp_path: Path, value: str) -> None:
     shop = read_events(tmp_path, value=["2.5", value])
     assert shop.events["value"].to_list() == [2.5, 1.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -12,7 +13,7 @@ from service.log.records import ErasureRecord
 from tests.training.promotion.exports import event, write_part
 from training.data.read import ShopFiles
 from training.errors import SourceUnreadable
-from training.promotion.fresh import read_history_and_export
+from training.promotion.fresh import prompted_share, read_history_and_export
 
 BEGAN = 1_700_000_000
 
@@ -60,6 +61,23 @@ def test_exported_events_come_after_the_history_and_one_that_is_in_both_counts_o
     }
     assert shop.dropped.dropped["exported event that the history has already"] == 1
     assert (shop.dropped.n_read, shop.dropped.n_kept) == (7, 6)
+    assert shop.dropped.notes == {"event of an item that has no row in the item table": 1}
+
+
+def test_prompted_share_is_of_what_happened_from_a_moment_on(tmp_path: Path) -> None:
+    write_part(
+        tmp_path,
+        "interactions",
+        [
+            msgspec.structs.replace(
+                event(number, "anna", "cup", BEGAN + number), request_id="r" * (number % 2)
+            )
+            for number in range(6)
+        ],
+    )
+    assert prompted_share(tmp_path, BEGAN) == 0.5
+    assert prompted_share(tmp_path, BEGAN + 5) == 1.0
+    assert prompted_share(tmp_path, BEGAN + 9) == 0.0
 
 
 def test_what_somebody_did_before_they_were_to_be_forgotten_is_left_out_of_the_history(

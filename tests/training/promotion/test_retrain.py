@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from rich.console import Console
@@ -184,7 +185,8 @@ def test_shop_is_retrained_with_what_its_live_log_exported_and_the_better_bundle
     events.filter(pl.col("time") < FRESH).write_parquet(tmp_path / "shop" / "interactions.parquet")
     shop.items.write_parquet(tmp_path / "shop" / "items.parquet")
     rows = events.filter(pl.col("time") >= FRESH).select("user_id", "item_id", "time").rows()
-    write_part(tmp_path / "export", "interactions", [event(number, *row) for number, row in enumerate(rows)])
+    fresh = [msgspec.structs.replace(event(number, *row), request_id="r") for number, row in enumerate(rows)]
+    write_part(tmp_path / "export", "interactions", fresh)
     (tmp_path / "small.toml").write_text(
         FEW_MEMBERS.replace("n_recovery_epochs = 2", "n_recovery_epochs = 1")
     )
@@ -203,6 +205,9 @@ def test_shop_is_retrained_with_what_its_live_log_exported_and_the_better_bundle
     assert Registry(store).promotions() == [record["candidate"], record["in_service"]]
     assert record["comparison"]["candidate"]["catalogue_ndcg@20"] > 0.2
     assert record["comparison"]["interval"][0] > 0
+    assert record["prompted_share"] == 1.0
+    assert "100% of what is compared on came from answers of the bundle in service" in done.output
+    assert DECISION_FILE in done.output
 
 
 def test_command_that_promotes_nothing_says_so_by_its_exit_code(retraining: Retraining) -> None:
@@ -211,6 +216,8 @@ def test_command_that_promotes_nothing_says_so_by_its_exit_code(retraining: Retr
     done = CliRunner().invoke(app, ["retrain", str(retraining.folder / "history"), *options])
     assert done.exit_code == NOT_PROMOTED, done.output
     assert "worse: catalogue_ndcg@20" in done.output
+    alone = ["retrain", str(retraining.folder / "history"), *options, "--no-promote"]
+    assert CliRunner().invoke(app, alone).exit_code == 0
     assert f"python -m models promote {retraining.candidate}" in done.output
     assert (
         CliRunner()

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from models.errors import ExperimentsInvalid
-from models.experiments.declaration import Declaration, Experiment
+from models.experiments.declaration import Declaration, Experiment, Outcome, Unit
 from models.experiments.key_lines import KeyPath, key_lines, line_of
 
 KnownVariants = Callable[[str], Collection[str] | None]
@@ -180,6 +180,9 @@ def _at_once(first: Experiment, second: Experiment) -> bool:
     return second_begins < first_ends
 
 
+_CHOICES: dict[str, tuple[str, ...]] = {"unit": get_args(Unit), "outcome": get_args(Outcome)}
+
+
 def _schema_fault(message: str) -> Fault:
     """msgspec's message in a reader's terms, and where it points to."""
     said, _, at = message.partition(" - at `")
@@ -189,6 +192,9 @@ def _schema_fault(message: str) -> Fault:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", said)
     if unknown:
         return Fault((*path, unknown[1]), f"{unknown[1]!r} is no key here; docs/experiments.md lists them")
+    choices = _CHOICES.get(str(path[-1])) if path else None
+    if choices and said.startswith("Invalid enum value"):
+        said = f"{said.removeprefix('Invalid enum value ')} is none of {', '.join(choices)}"
     where = ".".join(map(str, path)) or "the file"
     return Fault(path, f"{where}: {said[:1].lower()}{said[1:]}")
 

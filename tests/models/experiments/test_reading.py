@@ -150,3 +150,8 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 def test_two_experiments_of_one_name_are_one_fault() -> None:
     assert len(faults_of(LAYERED.replace('"second"', '"first"', 1))) == 1
+
+
+def test_a_choice_that_is_none_gets_the_list_of_choices() -> None:
+    text = TWO_ARMS.replace("window_seconds = 60", 'outcome = "clicks"')
+    assert faults_of(text) == ["x.toml:4: experiment.0.outcome: 'clicks' is none of click, purchase, value"]

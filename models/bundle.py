@@ -215,6 +215,16 @@ def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
     )
 
 
+def verify_files(path: Path, *, is_gentle: bool = False, only_variants: bool = False) -> None:
+    """Check a bundle's files on disk against its manifest, where what they hold was read before.
+
+    only_variants: those that `read_bundle` leaves out. is_gentle and raises as `check_listing`.
+    """
+    manifest = read_manifest(path)
+    read = tuple(name for name in manifest.files if not name.startswith(PREFIX)) if only_variants else ()
+    check_listing(path, manifest, is_gentle=is_gentle, unhashed=read)
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest alone, checking it against the folder's name. Raises a BundleError."""
     if (path / MANIFEST).is_symlink():

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from models.bundle import read_bundle
+from models.bundle import read_bundle, verify_files
 from models.errors import StillroomError, VariantUnknown
 from models.experiments.declaration import CURRENT
 from models.registry import Registry
@@ -63,11 +63,13 @@ class BundleHolder:
     @asynccontextmanager
     async def prepared(self, version: str) -> AsyncIterator[None]:
         """Have a version loaded and verified inside, so that to promote it is one assignment, and a bad one is never
-        current. Raises BundleRefused.
+        current: all of its files as they are on disk now, since others will read them. Raises BundleRefused.
         """
         async with self._following:
-            if self.holding(version) is None:
+            is_held = self.holding(version) is not None
+            if not is_held:
                 self._prepared = await asyncio.to_thread(self._load_beside, version)
+            await asyncio.to_thread(self._verify_files, version, only_variants=not is_held)
         try:
             yield
         finally:
@@ -137,6 +139,12 @@ class BundleHolder:
         except Exception as error:
             raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
         return loaded
+
+    def _verify_files(self, version: str, *, only_variants: bool) -> None:
+        try:
+            verify_files(self._registry.path(version), is_gentle=True, only_variants=only_variants)
+        except (StillroomError, OSError) as error:
+            raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
 
     def _let_go_of_variants(self) -> None:
         """Free what no experiment asks any more."""

@@ -8,15 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.connection import parse_url
 
 from models.registry import DEFAULT_STORE
 from service.errors import SettingsInvalid
 
 PREFIX = "STILLROOM_"
+
+
+def _redis_url(url: str) -> str:
+    """Raises ValueError for one that redis-py cannot read."""
+    if url:
+        parse_url(url)  # type: ignore[no-untyped-call]
+    return url
 
 
 class Settings(BaseSettings):
@@ -97,7 +105,7 @@ class Settings(BaseSettings):
         description="People whose last good answer is kept for a bad moment.",
     )
 
-    redis_url: str = Field(
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         default="", description="redis://, rediss:// or unix:// address; empty runs without Redis."
     )
     redis_connect_timeout_ms: int = Field(

@@ -20,6 +20,8 @@ KnownVariants = Callable[[str], Collection[str] | None]
 """What a bundle version, or "current", can serve; None for a version that is not in the store."""
 
 WEIGHT_TOLERANCE = 1e-6
+MAX_BYTES = 1_000_000
+"""Of a file; 2,000 experiments."""
 
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
@@ -34,7 +36,13 @@ class Fault(NamedTuple):
 def read_declaration(file: Path, known_variants: KnownVariants) -> Declaration:
     """Read and check a declaration. Raises ExperimentsInvalid with one line a fault, `file:line: what is wrong`."""
     try:
-        text = file.read_bytes().decode()
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ExperimentsInvalid(
+                f"{file}: is longer than {MAX_BYTES:,} bytes, which no declaration needs"
+            )
+        text = raw.decode()
     except OSError as error:
         raise ExperimentsInvalid(f"{file}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -48,6 +56,10 @@ def parse_declaration(text: str, known_variants: KnownVariants, name: str = "exp
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ExperimentsInvalid(_syntax_fault(error, name)) from error
+    except (ValueError, RecursionError) as error:  # a number or a nesting that Python's own limits refuse
+        raise ExperimentsInvalid(
+            f"{name}:1: {error}; write numbers of a usual size, and no arrays in arrays"
+        ) from error
     lines = key_lines(text)
     try:
         declaration = msgspec.convert(parsed, Declaration)

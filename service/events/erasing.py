@@ -95,6 +95,7 @@ class Eraser:
         self._one_at_a_time = asyncio.Lock()
         self._told_ms: dict[str, int] = {}
         self._late: list[_Late] = []
+        self._unspooled: dict[str, ErasureRecord] = {}
         self._incarnation = ""
 
     async def erase(self, user_id: str) -> ErasureReply:
@@ -106,12 +107,13 @@ class Eraser:
         ):  # else a look at the file might be faster, and nothing be left to tell of
             await self._thread.run(partial(self._file.append, record))
             removed = Counter(await self._here(record))
+            pending: list[ErasurePlace] = ["spool"] if user_id in self._unspooled else []
             try:
                 removed.update(await self._in_redis(record))
             except RedisUnavailable as error:
                 logger.warning("an erasure waits for Redis: %s", error)
-                return ErasureReply(user_id, dict(removed), ["histories", "events", "exposures"])
-        return ErasureReply(user_id, dict(removed), [])
+                pending += ["histories", "events", "exposures"]
+        return ErasureReply(user_id, dict(removed), pending)
 
     async def recover(self) -> None:
         """Know again who is to be forgotten, before anything else is read."""
@@ -121,9 +123,11 @@ class Eraser:
         """Carry out what others were asked to forget, and what Redis was not told of yet. Raises RedisUnavailable."""
         async with self._one_at_a_time:
             await self._follow_file()
+            for record in list(self._unspooled.values()):
+                await self._in_spool(record)
             if look is None:
                 return
-            if look.incarnation != self._incarnation:
+            if self._incarnation and not _is_same_log(self._incarnation, look.incarnation):
                 self._told_ms.clear()
             for record in look.erasures:
                 await self._follow_told(record)
@@ -152,14 +156,26 @@ class Eraser:
         removed: dict[ErasurePlace, int] = {
             "memory": int(user_id in self._memory),
             "last_good": int(self._last_good.forget(user_id)),
-            "spool": await self._thread.run(partial(self._spool.erase, user_id, record.received_ms)),
         }
-        if self._exposures is not None:
-            removed["exposures"] = await self._exposures.forget(user_id)
         self._people.mark_erased(user_id)
         if self._redis is None:
             await self._people.erase(user_id)
+        if self._exposures is not None:
+            removed["exposures"] = await self._exposures.forget(user_id)
+        n_spooled = await self._in_spool(record)
+        if n_spooled is not None:
+            removed["spool"] = n_spooled
         return removed
+
+    async def _in_spool(self, record: ErasureRecord) -> int | None:
+        """How many events there were; None where the disk does not let them be taken out yet."""
+        self._unspooled.pop(record.user_id, None)
+        try:
+            return await self._thread.run(partial(self._spool.erase, record.user_id, record.received_ms))
+        except OSError as error:
+            logger.error("an erasure waits for the spool's disk: %s", error)
+            self._unspooled[record.user_id] = record
+            return None
 
     async def _in_redis(self, record: ErasureRecord) -> dict[ErasurePlace, int]:
         """In everybody's histories and streams. Raises RedisUnavailable; asked again it goes on."""
@@ -209,7 +225,7 @@ class Eraser:
 
 def _is_theirs(stream: str, fields: Sequence[bytes], record: ErasureRecord) -> bool:
     """One that cannot be read is theirs if their id stands in it, whoever wrote it."""
-    raw = fields[fields.index(RECORD_FIELD) + 1]
+    raw = fields[fields.index(RECORD_FIELD) + 1] if RECORD_FIELD in fields else b"".join(fields)
     try:
         if stream == EXPOSURES_STREAM:
             exposure = _EXPOSURE.decode(raw)
@@ -218,6 +234,11 @@ def _is_theirs(stream: str, fields: Sequence[bytes], record: ErasureRecord) -> b
     except msgspec.MsgspecError:
         return record.user_id.encode() in raw
     return event.user_id == record.user_id and event.received_ms < record.received_ms
+
+
+def _is_same_log(before: str, now: str) -> bool:
+    """Whether a Redis still has what it had; a log that was empty and has begun since is the same."""
+    return before == now or (before.endswith(":") and now.startswith(before))
 
 
 def _has_events(blob: bytes | None) -> bool:

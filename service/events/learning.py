@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from models.history import EventKind
 from models.vocabulary import id_key
 from service.bundles import BundleHolder
 from service.errors import NotReady
-from service.histories.lookup import People, session_key
+from service.histories.lookup import People, Removals, session_key
 from service.histories.stored import StoredEvents, short_keys
 from service.log.records import EventRecord
 from service.metrics import Metrics
@@ -28,10 +27,10 @@ _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 
 class Lesson(NamedTuple):
-    """What one person did. removed_item_keys: (n_items,) uint64 of what they took out of the cart."""
+    """What one person did. removed: what they took out of the cart."""
 
     events: StoredEvents
-    removed_item_keys: npt.NDArray[np.uint64]
+    removed: Removals
 
 
 class Learner:
@@ -121,12 +120,12 @@ def person_key(event: EventRecord) -> str:
 def lesson_of(events: Sequence[EventRecord]) -> Lesson:
     """One person's events in the order they happened: a removal undoes what was put into the cart before it."""
     kept: list[tuple[int, int, int]] = []
-    removed: list[int] = []
+    removed: list[tuple[int, int]] = []
     for event in sorted(events, key=lambda event: event.time):
         item_key = id_key(event.item_id)
         if event.kind == "removal":
             kept = [one for one in kept if (one[0], one[2]) != (item_key, EventKind.CART)]
-            removed.append(item_key)
+            removed.append((item_key, event.time))
         else:
             kept.append((item_key, event.time, _KINDS[event.kind]))
     learnt = StoredEvents(
@@ -134,4 +133,6 @@ def lesson_of(events: Sequence[EventRecord]) -> Lesson:
         np.array([moment for _, moment, _ in kept], np.uint32),
         np.array([kind for _, _, kind in kept], np.uint8),
     )
-    return Lesson(StoredEvents.empty().merged(learnt), np.array(removed, np.uint64))
+    item_keys = np.array([item_key for item_key, _ in removed], np.uint64)
+    removals = Removals(item_keys, np.array([moment for _, moment in removed], np.int64))
+    return Lesson(StoredEvents.empty().merged(learnt), removals)

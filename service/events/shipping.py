@@ -25,7 +25,7 @@ from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, l
 from service.events.thread import SpoolThread
 from service.histories.connection import Command, Connection
 from service.log.erasures import ErasedPeople
-from service.log.records import RECORD_FIELD, ErasureRecord, SpooledBatch
+from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
 from service.log.spool import Spool, Unshipped, stream_position
 from service.metrics import Metrics
@@ -153,10 +153,14 @@ class Shipper:
         elif stream_position(last_id.decode()) < stream_position(self._last_id):
             incarnation += ":went-back"
         self._incarnation, self._last_id = incarnation, last_id.decode()
-        if erasures:
+        found = list(erasures)
+        while erasures:  # all of them: who is not known as told would be erased again
             self._erasures_after = erasures[-1][0].decode()
+            command = ("XRANGE", ERASURES_STREAM, f"({self._erasures_after}", "+", "COUNT", 1000)
+            (erasures,) = await self._ask([command])
+            found += erasures
         exported_to = min((one.decode() for one in exported), key=stream_position, default="")
-        return Look(incarnation, exported_to, [_ERASURES.decode(_record(fields)) for _, fields in erasures])
+        return Look(incarnation, exported_to, [_ERASURES.decode(_record(fields)) for _, fields in found])
 
     async def _ship_some(self) -> bool:
         """Ship the next batches; False where there are none."""

@@ -82,7 +82,10 @@ class ExperimentsHolder:
     async def watch(self) -> None:
         """Follow until cancelled."""
         while self._file is not None:
-            await self.follow()
+            try:
+                await self.follow()
+            except Exception:  # arms that are to be stopped have to be followed, whatever else is wrong
+                logger.exception("the experiments could not be looked at; it is tried again")
             await asyncio.sleep(self._poll_seconds)
 
     async def follow(self) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from math import inf
 from time import monotonic
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -53,6 +54,18 @@ def session_key(session_id: str) -> str:
     return f"\0{session_id}"
 
 
+class Removals(NamedTuple):
+    """item_keys: (n,) uint64, full or short. times: (n,) Unix seconds; what was put into the cart later stays."""
+
+    item_keys: npt.NDArray[np.uint64]
+    times: npt.NDArray[np.int64]
+
+    @staticmethod
+    def none() -> Removals:
+        """Nothing was removed."""
+        return Removals(np.zeros(0, np.uint64), np.zeros(0, np.int64))
+
+
 class People:
     """redis: None runs without. max_age_seconds: after that a person in memory is read from Redis again, where Redis
     does not tell of changes. Keys are user ids, or of `session_key`.
@@ -94,12 +107,12 @@ class People:
         self,
         user_id: str,
         events: StoredEvents,
-        removed_item_keys: npt.NDArray[np.uint64],
+        removed: Removals,
         serving: ServingBundle,
     ) -> None:
         """Add what a person did, here and in Redis, which tells every other replica. Learning it again adds nothing.
 
-        removed_item_keys: items that they took out of the cart again, full or short keys.
+        removed: what they took out of the cart again.
         Raises RedisUnavailable where only this process has learnt it.
         """
         for _ in range(MAX_ATTEMPTS):
@@ -107,7 +120,7 @@ class People:
                 user_id, serving, RequestClock(LEARNING_SECONDS), self._memory.peek(user_id)
             )
             before = found.person
-            now = before.events.without(removed_item_keys, EventKind.CART).merged(events)
+            now = before.events.without(EventKind.CART, removed.item_keys, removed.times).merged(events)
             stored = StoredPerson(now, tag=serving.tag, is_erased=before.is_erased)
             person = resolve(serving, stored, replaced=before.replaced)
             self._memory.put(user_id, person)

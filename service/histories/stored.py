@@ -84,9 +84,13 @@ class StoredEvents:
         keep = order[np.sort(len(order) - 1 - first_from_end)][-MAX_STORED_EVENTS:]
         return StoredEvents(keys[keep], times[keep], kinds[keep])
 
-    def without(self, keys: npt.NDArray[np.uint64], kind: EventKind) -> StoredEvents:
-        """Without the events of one kind with items of these keys, full or short."""
-        keep = ~((self.kinds == kind) & np.isin(self.keys, short_keys(keys)))
+    def without(
+        self, kind: EventKind, keys: npt.NDArray[np.uint64], until: npt.NDArray[np.int64]
+    ) -> StoredEvents:
+        """Without the events of one kind with an item of these keys, full or short, up to its Unix second."""
+        keep = np.ones(len(self.keys), np.bool_)
+        for key, moment in zip(short_keys(keys), until, strict=True):
+            keep &= (self.kinds != kind) | (self.keys != key) | (self.times > moment)
         return StoredEvents(self.keys[keep], self.times[keep], self.kinds[keep])
 
     def item_indices(self, serving: ServingBundle) -> npt.NDArray[np.int32]:

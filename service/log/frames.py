@@ -43,6 +43,12 @@ def read_frames(data: bytes, start: int = 0) -> Iterator[Frame]:
             start = found.end
 
 
+def n_bytes_between(data: bytes) -> int:
+    """Bytes of data that are in no whole frame: damage, and what a crash left half-written."""
+    n_whole = sum(_HEADER.size + len(found.payload) for found in read_frames(data))
+    return len(data) - n_whole
+
+
 def _frame_at(data: bytes, start: int) -> Frame | None:
     if start + _HEADER.size > len(data):
         return None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.log.frames import frame, read_frames
+from service.log.frames import frame, n_bytes_between, read_frames
 from service.log.records import SpooledBatch
 
 OPEN, SEALED, SHIPPED, EXPORTED = ".open", ".seg", ".shipped", ".exported"
@@ -123,13 +123,15 @@ class Segment:
         self.shipped_to = self.end if is_shipped else 0
 
 
-def load_segment(path: Path) -> tuple[Segment, int]:
-    """A segment that a worker left behind, sealed, and how many bytes of a torn tail were cut off."""
+def load_segment(path: Path) -> tuple[Segment, int, int]:
+    """A segment that a worker left behind, sealed; how many bytes of a torn tail were cut off, and how many before it
+    are damaged.
+    """
     data = path.read_bytes()
     end = 0
     for found in read_frames(data):
         end = found.end
-    n_torn = len(data) - end
+    n_torn, n_damaged = len(data) - end, n_bytes_between(data[:end])
     if n_torn:
         os.truncate(path, end)
     segment = Segment(path, end)
@@ -138,7 +140,7 @@ def load_segment(path: Path) -> tuple[Segment, int]:
     note = _read_note(segment.path.with_suffix(SHIPPED))
     if note is not None:
         segment.note, segment.shipped_to = note, end
-    return segment, n_torn
+    return segment, n_torn, n_damaged
 
 
 def decode_batches(data: bytes, offset: int) -> Iterator[ReadBatch]:

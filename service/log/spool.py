@@ -44,7 +44,7 @@ class Spool:
     """root: the folder that all workers of this machine share. max_bytes: of this worker's segments. with_redis:
     whether shipped segments may go; without Redis only exported ones may.
 
-    n_torn_bytes: of tails that were cut off segments of dead workers.
+    n_torn_bytes: of tails that were cut off segments of dead workers, and of damage inside them.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Spool:
         self._writing: tuple[Segment, int] | None = None
         self._begun_at = 0.0
         self._lock_descriptor: int | None = None
+        self._left: set[str] = set()
         self.n_torn_bytes = 0
 
     @property
@@ -74,24 +75,29 @@ class Spool:
         return sum(segment.end - segment.shipped_to for segment in self._segments)
 
     def open(self) -> None:
-        """Make this worker's folder. Raises SpoolUnavailable where that cannot be."""
+        """Make this worker's folder, unless it has. Raises SpoolUnavailable where that cannot be."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with lock(self._root / _LOCK):
-                self._folder.mkdir(exist_ok=True)
-                self._lock_descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX)
+            if self._lock_descriptor is None:
+                with lock(self._root / _LOCK):
+                    self._folder.mkdir(exist_ok=True)
+                    self._lock_descriptor = _locked(self._folder / _LOCK)
             sync_folder(self._root)
         except OSError as error:
             raise _unwritable(self._root, error) from error
 
     def adopt(self) -> int:
-        """Take over what dead workers left; how many segments."""
+        """Take over what dead workers left; how many segments. What cannot be read stays where it is, and is said."""
         adopted: list[Segment] = []
         with lock(self._root / _LOCK):
             for folder in self._root.glob("worker-*"):
-                if folder.name != self._name:
-                    adopted += self._take_over(folder)
+                if folder.name == self._name or not folder.is_dir():
+                    continue
+                try:
+                    for segment in self._take_over(folder):
+                        adopted.append(segment)
+                except OSError as error:
+                    self._say_left(folder, error)
         self._segments[:0] = adopted
         return len(adopted)
 
@@ -194,15 +200,19 @@ class Spool:
             except BlockingIOError:
                 return
             left = [path for path in sorted(folder.iterdir()) if path.name != _LOCK]
+            for path in left:
+                path.open("rb").close()  # else it would be moved and never read
             for path in sorted(left, key=_is_segment):  # the notes first, so that they are there
                 moved = self._folder / path.name
                 path.rename(moved)
                 if not _is_segment(path):
                     continue
-                segment, n_torn = load_segment(moved)
-                self.n_torn_bytes += n_torn
+                segment, n_torn, n_damaged = load_segment(moved)
+                self.n_torn_bytes += n_torn + n_damaged
                 if n_torn:
                     logger.warning("a torn tail of %d bytes was cut off %s", n_torn, moved.name)
+                if n_damaged:
+                    logger.error("%d bytes of %s are damaged; what they held is lost", n_damaged, moved.name)
                 yield segment
             sync_folder(self._folder)
             (folder / _LOCK).unlink()
@@ -210,8 +220,18 @@ class Spool:
         finally:
             os.close(descriptor)
 
+    def _say_left(self, folder: Path, error: OSError) -> None:
+        """Once a folder: it is tried again each second."""
+        if folder.name not in self._left:
+            self._left.add(folder.name)
+            logger.error(
+                "events of a dead worker wait in %s: %s; mend that, it is tried again", folder, error
+            )
+
     def _make_room(self, n_bytes: int) -> None:
         """Let go of the oldest of what Redis has, if need be. Raises SpoolUnavailable where that is not enough."""
+        if self._writing is not None and self.n_bytes + n_bytes > self._max_bytes:
+            self._seal_writing()
         for segment in list(self._segments):
             if self.n_bytes + n_bytes <= self._max_bytes:
                 return
@@ -281,6 +301,17 @@ def stream_position(entry_id: str) -> tuple[int, int]:
     """A stream entry's id as it is ordered; (0, 0) for ""."""
     milliseconds, _, number = entry_id.partition("-")
     return int(milliseconds or 0), int(number or 0)
+
+
+def _locked(file: Path) -> int:
+    """A descriptor that holds the lock until it is closed."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _is_segment(path: Path) -> bool:

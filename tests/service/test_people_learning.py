@@ -17,9 +17,10 @@ from service.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.people import (
     CLOCK_SECONDS,
-    NO_KEYS,
+    NOTHING,
     connected,
     people_with,
+    removed,
     stored_person,
 )
 from tests.support.redis import RedisServer
@@ -39,14 +40,14 @@ async def test_what_a_person_did_is_learnt_by_every_replica(
             await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         learnt: list[str] = []
         here.on_learnt = lambda key, person, bundle: learnt.append(key)
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
+        await here.learn("user-1", stored_person(serving, 2, 3).events, NOTHING, serving)
         await other.read("")
         for people in (here, there):
             person = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
             assert person.history.item_indices.tolist() == [1, 5, 9, 2, 3]
             assert person.vector is None
         again = (await people_with(one).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NO_KEYS, serving)
+        await here.learn("user-1", stored_person(serving, 2, 3).events, NOTHING, serving)
         assert (await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person.blob == again.blob
     assert learnt == ["user-1"] * 2
 
@@ -57,8 +58,8 @@ async def test_two_who_learn_of_the_same_person_at_once_both_count(
     async with connected(redis_server) as one, connected(redis_server) as other:
         here, there = people_with(one), people_with(other)
         await asyncio.gather(
-            here.learn("new", stored_person(serving, 2).events, NO_KEYS, serving),
-            there.learn("new", stored_person(serving, 3).events, NO_KEYS, serving),
+            here.learn("new", stored_person(serving, 2).events, NOTHING, serving),
+            there.learn("new", stored_person(serving, 3).events, NOTHING, serving),
         )
         found = await people_with(one).find("new", serving, RequestClock(CLOCK_SECONDS))
     assert sorted(found.person.history.item_indices.tolist()) == [2, 3]
@@ -71,8 +72,11 @@ async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
         [Event(2, 1_800_000_000, EventKind.CART), Event(3, 1_800_000_001, EventKind.PURCHASE)]
     )
     people = people_with(None)
-    await people.learn("new", StoredEvents.from_history(history, serving.item_keys), NO_KEYS, serving)
-    await people.learn("new", StoredEvents.empty(), serving.item_keys[[2, 3]], serving)
+    await people.learn("new", StoredEvents.from_history(history, serving.item_keys), NOTHING, serving)
+    await people.learn("new", StoredEvents.empty(), removed(serving, [2, 3], 1_799_999_999), serving)
+    found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
+    assert found.person.history.item_indices.tolist() == [2, 3]  # it was put there after that
+    await people.learn("new", StoredEvents.empty(), removed(serving, [2, 3], 1_800_000_001), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [3]
 
@@ -84,7 +88,7 @@ async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
     async with connected(redis_server) as redis:
         people = people_with(redis)
         with pytest.raises(RedisUnavailable):
-            await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+            await people.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [1, 5, 9, 2]
     assert found.degraded == "redis_unavailable"
@@ -107,7 +111,7 @@ async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
             assert len(found.person.events) == 0
             assert found.person.asked is not None
-        await there.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+        await there.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
         await one.read("")
         for people in (here, there, new):
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
@@ -123,7 +127,7 @@ async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle)
     await people.erase("user-1")
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert len(found.person.events) == 0
-    await people.learn("user-1", stored_person(serving, 2).events, NO_KEYS, serving)
+    await people.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2]
     assert found.layer == "memory"

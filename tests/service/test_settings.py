@@ -80,3 +80,9 @@ def test_store_with_nothing_promoted_says_what_to_run(tmp_path: Path) -> None:
     assert ended.stderr.count("\n") == 1
     assert "make train" in ended.stderr
     assert "python -m models promote" in ended.stderr
+
+
+def test_redis_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_REDIS_URL", "http://x")
+    with pytest.raises(SettingsInvalid, match=r"STILLROOM_REDIS_URL is 'http://x'.*redis://"):
+        read_settings()

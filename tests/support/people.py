@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from models.history import Event, History
 from service.histories.circuit import Circuit
-from service.histories.lookup import People
+from service.histories.lookup import People, Removals
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.histories.stored import StoredEvents, StoredPerson
@@ -19,7 +19,12 @@ from service.serving import ServingBundle
 from tests.support.redis import RedisServer
 
 CLOCK_SECONDS = 10.0
-NO_KEYS = np.zeros(0, np.uint64)
+NOTHING = Removals.none()
+
+
+def removed(serving: ServingBundle, item_indices: list[int], moment: int) -> Removals:
+    """These items left the cart at this moment, Unix seconds."""
+    return Removals(serving.item_keys[item_indices], np.full(len(item_indices), moment))
 
 
 @asynccontextmanager

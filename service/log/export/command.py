@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from signal import SIGTERM, signal
 from threading import Event
@@ -60,21 +61,31 @@ def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespac
     """Read all there is; what went wrong, "" for nothing."""
     export.read_spool(spool)
     if not url:
-        return ""
+        return _lost(export.done)
     client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=60)
     try:
         export.read_streams(LogStreams(client))
         tell_services(client, export, asked.keep_hours)
     except redis.RedisError as error:
         return f"Redis is away ({type(error).__name__}: {error}); only this machine's spool was read. Run it again"
-    if export.done.trimmed:
+    return _lost(export.done)
+
+
+def _lost(done: Exported) -> str:
+    """What could not be exported and will not be, "" for nothing."""
+    if done.trimmed:
         return (
-            f"{export.done.trimmed:,} events had left Redis's stream before they were read; export more often, or "
+            f"{done.trimmed:,} events had left Redis's stream before they were read; export more often, or "
             "raise STILLROOM_EVENTS_STREAM_ENTRIES. What a service still has on disk comes from there"
         )
-    if export.done.unreadable:
+    if done.damaged_bytes:
         return (
-            f"{export.done.unreadable:,} entries of Redis's streams are no records of this release and were passed "
+            f"{done.damaged_bytes:,} bytes of the spool are damaged, and the events in them are lost unless "
+            "Redis had them; look at the disk"
+        )
+    if done.unreadable:
+        return (
+            f"{done.unreadable:,} entries of Redis's streams are no records of this release and were passed "
             "over; export with the release that wrote them before it is replaced"
         )
     return ""
@@ -102,27 +113,36 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--spool", type=Path, help="STILLROOM_SPOOL if left out")
     parser.add_argument(
         "--keep-hours",
-        type=float,
+        type=_within(0, 24 * 365),
         default=24.0,
-        help="of exported events in Redis, for who watches them live",
+        help="of exported events in Redis, for who watches them live; 0 to 8760",
     )
     parser.add_argument(
-        "--remember-days", type=int, default=7, help="that an event may come again after it was exported"
+        "--remember-days",
+        type=_within(1, 3650, int),
+        default=7,
+        help="that an event may come again after it was exported; 1 to 3650",
     )
     parser.add_argument(
         "--every",
-        type=_pause,
+        type=_within(1, 86_400),
         metavar="SECONDS",
         help="export again and again with such a pause, 1 to 86400, until SIGTERM; once if left out",
     )
     return parser
 
 
-def _pause(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 86400 seconds")
-    return seconds
+def _within(low: int, high: int, kind: type[int] | type[float] = float) -> Callable[[str], float]:
+    """Reads a number that has to be within bounds."""
+
+    def read(text: str) -> float:
+        number = kind(text)
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return number
+
+    read.__name__ = "number"  # as argparse calls it where it is none
+    return read
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -6,6 +6,7 @@ machine's disk, then the streams. Whatever comes from both counts once, by its i
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,8 @@ class Exported(msgspec.Struct):
     already_there: read again, and not written again. of_erased: left out, since their person is to be forgotten.
     erased_rows: rows taken out of older parts. trimmed: that left the stream before they were read; they are lost
     unless a service still has them on disk. is_stream_new: Redis lost its log since the last run. exposures: rows.
-    unreadable: entries of the streams that are no records of this release, which were passed over.
+    unreadable: entries of the streams that are no records of this release, which were passed over. damaged_bytes: of
+    the spool, in no whole batch, though whole ones lie behind.
     """
 
     events: int = 0
@@ -59,6 +61,7 @@ class Exported(msgspec.Struct):
     exposures: int = 0
     exposures_trimmed: bool = False
     unreadable: int = 0
+    damaged_bytes: int = 0
     parts: int = 0
 
 
@@ -168,7 +171,8 @@ class Export:
         with self._state.transaction():
             self._take_events([event for segment in segments for event in segment.events])
             for segment in segments:
-                self._state.set_segment(segment.path.stem, segment.inode, segment.read_to)
+                self._state.set_segment(segment.path.stem, segment.mark, segment.read_to)
+                self.done.damaged_bytes += segment.n_damaged_bytes
         self.done.parts += self._parts.publish()
         for segment in segments:
             segment.mark_exported()
@@ -246,6 +250,11 @@ def opened(folder: Path) -> Iterator[Export]:
                 state.close()
     except OSError as error:
         raise ExportFailed(f"{folder} cannot be written: {error}") from error
+    except sqlite3.Error as error:
+        raise ExportFailed(
+            f"{folder / 'state.sqlite'}: {error}; free space there or, if the file is damaged, export to a new "
+            "folder: what services and Redis still have comes again"
+        ) from error
 
 
 def tell_services(client: redis.Redis, export: Export, keep_hours: float) -> None:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from service.log.export.state import State
-from service.log.frames import read_frames
+from service.log.frames import n_bytes_between, read_frames
 from service.log.records import ADDED_KEY, GENERATION_KEY, RECORD_FIELD, EventRecord, deleted_key
 from service.log.segments import EXPORTED, OPEN, SEALED, decode_batches
 from service.log.spool import stream_position
 
 PAGE_ENTRIES = 5000
+MARK_BYTES = 128
 
 LOOK = """
 local last_id = '0-0'
@@ -63,7 +64,7 @@ class LogStreams:
             start = f"({after}" if after else "-"
             found = cast(Any, self._client.xrange(stream, start, last_id, count=PAGE_ENTRIES))
             if found:
-                yield [Entry(entry_id.decode(), fields[RECORD_FIELD]) for entry_id, fields in found]
+                yield [Entry(entry_id.decode(), fields.get(RECORD_FIELD, b"")) for entry_id, fields in found]
             if len(found) < PAGE_ENTRIES:
                 return
             after = found[-1][0].decode()
@@ -81,13 +82,16 @@ class LogStreams:
 
 
 class ReadSegment(NamedTuple):
-    """What is new of one segment. read_to: where its last whole batch ends. is_sealed: nothing comes behind it."""
+    """What is new of one segment. read_to: where its last whole batch ends, mark: the bytes before that. is_sealed:
+    nothing comes behind it. n_damaged_bytes: between whole batches.
+    """
 
     path: Path
-    inode: int
+    mark: bytes
     read_to: int
     is_sealed: bool
     events: list[EventRecord]
+    n_damaged_bytes: int
 
     def mark_exported(self) -> None:
         """Tell its service that it may go."""
@@ -126,11 +130,17 @@ class SpoolFolder:
         return sorted([*self._root.glob(f"worker-*/*{SEALED}"), *self._root.glob(f"worker-*/*{OPEN}")])
 
     def _read(self, path: Path, state: State) -> ReadSegment:
-        inode, read_to = state.segment(path.stem)
-        with path.open("rb") as file:
-            now = path.stat().st_ino
-            start = read_to if inode == now else 0  # it was written anew, without somebody who was erased
-            file.seek(start)
-            found = list(decode_batches(file.read(), start))
+        mark, read_to = state.segment(path.stem)
+        data = path.read_bytes()
+        is_as_read = mark == _mark(data, read_to)  # else it was written anew, without somebody who was erased
+        start = read_to if is_as_read else 0
+        found = list(decode_batches(data[start:], start))
+        end = found[-1].end if found else start
         events = [event for batch, _ in found for event in batch.events]
-        return ReadSegment(path, now, found[-1].end if found else start, path.suffix == SEALED, events)
+        n_damaged = n_bytes_between(data[start:end])
+        return ReadSegment(path, _mark(data, end), end, path.suffix == SEALED, events, n_damaged)
+
+
+def _mark(data: bytes, end: int) -> bytes:
+    """What stands before the end: ids that are nowhere else. The inode says less, since a freed one is used again."""
+    return data[max(end - MARK_BYTES, 0) : end]

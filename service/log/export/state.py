@@ -17,7 +17,7 @@ from time import time
 _TABLES = """
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, inode INTEGER NOT NULL, read_to INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS read_segments (name TEXT PRIMARY KEY, mark BLOB NOT NULL, read_to INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS staged (part TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erasures (user_id TEXT PRIMARY KEY, received_ms INTEGER NOT NULL,
                                      is_applied INTEGER NOT NULL) WITHOUT ROWID;
@@ -93,22 +93,26 @@ class State:
         oldest = int(time()) // _SECONDS_PER_DAY - n_days
         self._database.execute("DELETE FROM ids WHERE day < ?", (oldest,))
 
-    def segment(self, name: str) -> tuple[int, int]:
-        """Inode of a segment of the spool, and up to where it was read; (0, 0) for a new one."""
-        row = self._database.execute("SELECT inode, read_to FROM segments WHERE name = ?", (name,)).fetchone()
-        return row or (0, 0)
+    def segment(self, name: str) -> tuple[bytes, int]:
+        """What stood last in a segment of the spool, and up to where it was read; (b"", 0) for a new one."""
+        row = self._database.execute(
+            "SELECT mark, read_to FROM read_segments WHERE name = ?", (name,)
+        ).fetchone()
+        return row or (b"", 0)
 
-    def set_segment(self, name: str, inode: int, read_to: int) -> None:
+    def set_segment(self, name: str, mark: bytes, read_to: int) -> None:
         """A segment was read so far."""
-        self._database.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (name, inode, read_to))
+        self._database.execute("INSERT OR REPLACE INTO read_segments VALUES (?, ?, ?)", (name, mark, read_to))
 
     def keep_segments(self, names: Iterable[str]) -> None:
         """All others are gone from the spool."""
         kept = set(names)
         gone = [
-            (row[0],) for row in self._database.execute("SELECT name FROM segments") if row[0] not in kept
+            (row[0],)
+            for row in self._database.execute("SELECT name FROM read_segments")
+            if row[0] not in kept
         ]
-        self._database.executemany("DELETE FROM segments WHERE name = ?", gone)
+        self._database.executemany("DELETE FROM read_segments WHERE name = ?", gone)
 
     def stage(self, part: str) -> None:
         """A part is to be published."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import ExperimentsInvalid
-from models.experiments.reading import parse_declaration, read_declaration
+from models.experiments.reading import MAX_BYTES, parse_declaration, read_declaration
 from tests.support.experiments import TWO_ARMS, VARIANTS, declared
 
 LAYERED = """
@@ -155,3 +155,17 @@ def test_two_experiments_of_one_name_are_one_fault() -> None:
 def test_a_choice_that_is_none_gets_the_list_of_choices() -> None:
     text = TWO_ARMS.replace("window_seconds = 60", 'outcome = "clicks"')
     assert faults_of(text) == ["x.toml:4: experiment.0.outcome: 'clicks' is none of click, purchase, value"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 3000, "a = " + "1" * 5000], ids=["nested deeply", "a number of 5,000 digits"]
+)
+def test_what_pythons_own_limits_refuse_is_a_fault_like_any_other(text: str) -> None:
+    [fault] = faults_of(text)
+    assert fault.startswith("x.toml:1: ")
+
+
+def test_a_file_that_is_far_too_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(ExperimentsInvalid, match="is longer than 1,000,000 bytes"):
+        read_declaration(tmp_path / "x.toml", VARIANTS.get)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.bundles import tiny_contents
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ServiceProcess, running
+from tests.support.variants import contents_with_variants
 
 KEY = "0123456789abcdef"
 BEARING = {"authorization": f"Bearer {KEY}"}
@@ -139,6 +141,33 @@ async def test_bundle_that_cannot_be_served_is_refused_and_nothing_has_changed(s
             assert version in response.json()["detail"] or "user_tower" in response.json()["detail"]
             assert Registry(store).promotions() == [old]
         assert (await service.recommend())["model"]["version"] == old
+
+
+async def test_bundle_that_is_loaded_is_refused_where_its_files_have_changed_since(store: Path) -> None:
+    old, new = Registry(store).current(), other_bundle(store)
+    async with guarded(store) as service:
+        await service.post("/admin/promote", {"version": new})
+        await service.post("/admin/rollback", None)
+        tower = store / new / "user_tower.onnx"
+        tower.write_bytes(tower.read_bytes()[:-1])
+        response = await service.client.post("/admin/promote", json={"version": new})
+        assert (response.status_code, "user_tower" in response.json()["detail"]) == (409, True)
+        assert Registry(store).current() == old
+
+
+async def test_bundle_whose_ensemble_is_damaged_is_refused_though_no_arm_asks_for_it(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    days = [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2)]
+    old, new = [write_bundle(store, contents_with_variants(), now=day).name for day in days]
+    Registry(store).promote(old)
+    file = next(path for path in sorted((store / new).glob("ensemble_*.npy")))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    async with guarded(store) as service:
+        response = await service.client.post("/admin/promote", json={"version": new})
+        assert (response.status_code, file.name in response.json()["detail"]) == (409, True)
+        assert Registry(store).current() == old
 
 
 async def test_nothing_to_roll_back_to_is_said(store: Path) -> None:

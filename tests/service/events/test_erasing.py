@@ -11,7 +11,14 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, ExposureRecord, pack_scores
+from service.log.records import (
+    ERASURES_STREAM,
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    ErasureRecord,
+    ExposureRecord,
+    pack_scores,
+)
 from service.tiers import LastGoodAnswers
 from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
 from tests.support.events import body, did, streamed
@@ -21,6 +28,8 @@ from tests.support.service import Running, running
 
 KEY = "a key of sixteen characters or more"
 POPULAR = ["item-0", "item-1", "item-2"]
+BACK = ["item-6", "item-10", "item-14"]
+"""Of somebody who came back and looked at item-2."""
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ async def test_erased_person_is_gone_from_everywhere_and_it_is_shown(
         assert (await post(other, sent))["replayed"] is True  # the key counts on, and nothing comes back
         assert await recommended(other, user_id="user-1") == POPULAR
         await post(one, body("b", did("view", "item-2")))  # who comes again is somebody new
-        assert await recommended(other, user_id="user-1") == ["item-6", "item-10", "item-14"]
+        assert await recommended(other, user_id="user-1") == BACK
         await eventually(partial(has_streamed, redis_server, 2))
 
 
@@ -181,6 +190,71 @@ async def test_erasure_survives_a_redis_that_lost_its_tombstone(
     redis_server.start()
     async with running(store, **shared(redis_server)) as another:
         await eventually(partial(is_recommended, another, POPULAR, user_id="user-1"))
+
+
+async def test_who_comes_back_stays_though_many_were_erased_before_and_all_starts_again(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    client: Redis = Redis.from_url(redis_server.url)
+    for number in range(1001):  # more than are read at once
+        erased = ErasureRecord(f"e{number}", f"gone-{number}", 1)
+        await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(erased)})
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await erase(one, "user-1")
+        await post(one, body("b", did("view", "item-2")))
+        assert await recommended(one, user_id="user-1") == BACK
+    async with running(store, **shared(redis_server)) as another:
+        await eventually(partial(has_looked, another))
+        assert await recommended(another, user_id="user-1") == BACK
+        assert await client.xlen(ERASURES_STREAM) == 1002
+    await client.aclose()
+
+
+async def test_first_event_of_all_after_an_erasure_is_kept(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    client: Redis = Redis.from_url(redis_server.url)
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await erase(one, "user-1")
+        await eventually(partial(has_looked, one))
+        await post(one, body("b", did("view", "item-2")))
+        await eventually(partial(has_streamed, redis_server, 1))
+        eraser = one.parts.events.eraser
+        await eventually(partial(has_looked, one, other_than=eraser._incarnation))
+        assert await recommended(one, user_id="user-1") == BACK
+        assert await client.xlen(ERASURES_STREAM) == 1
+    await client.aclose()
+
+
+async def has_looked(service: Running, other_than: str = "") -> bool:
+    """Whether the eraser knows how Redis stands."""
+    return service.parts.events.eraser._incarnation != other_than
+
+
+async def test_erasure_that_the_disk_does_not_let_into_the_spool_is_carried_out_everywhere_else_and_later_there(
+    store: Path, keys_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(store, admin_keys_file=keys_file) as one:
+        await post(one, body("a", did("view", "item-2")))
+        spool, is_full = one.parts.events.spool, [True]
+        really_erase = spool.erase
+
+        def erase_unless_full(user_id: str, before_ms: int) -> int:
+            if is_full:
+                raise OSError(28, "No space left on device")
+            return really_erase(user_id, before_ms)
+
+        monkeypatch.setattr(spool, "erase", erase_unless_full)
+        assert (await erase(one, "user-1"))["pending"] == ["spool"]
+        assert await recommended(one, user_id="user-1") == POPULAR
+        assert b"user-1" in await spooled_bytes(store)
+        is_full.clear()
+        await eventually(partial(is_not_spooled, store, b"user-1"))
+
+
+async def is_not_spooled(store: Path, word: bytes) -> bool:
+    """Whether it stands in no segment."""
+    return word not in await spooled_bytes(store)
 
 
 async def test_nobody_is_erased_without_a_key(service: Running, keys_file: str) -> None:

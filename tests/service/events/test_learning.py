@@ -62,7 +62,8 @@ def test_removal_undoes_what_went_into_the_cart_before_it_and_nothing_else() -> 
         (key("y"), 6, EventKind.CART),
         (key("z"), 9, EventKind.CART),
     ]
-    assert lesson.removed_item_keys.tolist() == [id_key("x"), id_key("z")]
+    assert lesson.removed.item_keys.tolist() == [id_key("x"), id_key("z")]
+    assert lesson.removed.times.tolist() == [7, 8]
 
 
 def test_events_of_one_second_keep_their_order() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -221,3 +222,28 @@ async def test_an_answer_is_of_the_version_that_its_arm_names_and_says_so(store:
         answers = [await service.recommend(user_id=f"user-{number}") for number in range(40)]
     found = {(answer["experiment"]["arm"], answer["model"]["version"]) for answer in answers}
     assert found == {("control", current), ("ensemble", other)}
+
+
+async def test_stops_are_followed_whatever_is_wrong_with_the_file(
+    store: Path, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with with_experiments(store, file) as service:
+        holder = service.parts.experiments
+        stops: list[int] = []
+
+        async def follow_stops() -> None:
+            stops.append(len(stops))
+
+        def fail(*_: object) -> None:
+            raise RecursionError("of a kind that nobody thought of")
+
+        monkeypatch.setattr(holder, "_follow_stops", follow_stops)
+        monkeypatch.setattr(holder, "_poll_seconds", 0.001)
+        monkeypatch.setattr("service.experiments.holder.read_declaration", fail)
+        write(file, "# changed")
+        watching = asyncio.create_task(holder.watch())
+        while len(stops) < 3 and not watching.done():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+        watching.cancel()
+        assert len(stops) >= 3
+        assert "it is tried again" in caplog.text

@@ -208,6 +208,56 @@ def test_mark_for_a_segment_that_was_written_anew_meanwhile_does_not_count(tmp_p
     assert ids(spool.unshipped(EVERYTHING)) == ["1", "2"]
 
 
+def test_opening_again_after_an_error_waits_for_nothing(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.open()
+    spool.append(encoded(spooled(1)))
+    other = opened(tmp_path)
+    assert other.adopt() == 0  # the first one is still taken to be alive
+
+
+def test_what_cannot_be_taken_over_stays_until_it_can_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "worker-stray").write_text("no folder")
+    for name in ("worker-a", "worker-b"):
+        dead = opened(tmp_path)
+        dead.append(encoded(spooled(1 if name == "worker-a" else 2)))
+        folder = dead._folder
+        die(dead)
+        folder.rename(tmp_path / name)
+    (unreadable := tmp_path / "worker-a" / "unreadable.seg").mkdir()
+    spool = opened(tmp_path)
+    assert [spool.adopt(), spool.adopt()] == [1, 0]
+    assert ids(spool.unshipped(EVERYTHING)) == ["2"]
+    assert caplog.text.count("events of a dead worker wait in") == 1
+    unreadable.rmdir()
+    assert spool.adopt() == 1
+    assert sorted(ids(spool.batches())) == ["1", "2"]
+
+
+def test_at_its_bound_what_is_being_written_goes_too_once_redis_has_it(tmp_path: Path) -> None:
+    spool = opened(tmp_path, max_bytes=600)
+    for number in range(20):
+        spool.append(encoded(spooled(number)))
+        spool.mark_shipped(spool.unshipped(EVERYTHING)[-1], NOTE)
+    assert spool.n_bytes <= 600
+
+
+def test_damage_inside_a_dead_workers_segment_is_counted(tmp_path: Path) -> None:
+    dead = opened(tmp_path)
+    dead.append(encoded(spooled(1), spooled(2), spooled(3)))
+    [path] = tmp_path.glob("worker-*/*.open")
+    die(dead)
+    data = bytearray(path.read_bytes())
+    data[len(frame(encoded(spooled(1))[0])) + 20] ^= 1
+    path.write_bytes(data)
+    spool = opened(tmp_path)
+    spool.adopt()
+    assert ids(spool.batches()) == ["1", "3"]
+    assert spool.n_torn_bytes == len(frame(encoded(spooled(2))[0]))
+
+
 def test_folder_that_cannot_be_made_is_said_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolUnavailable, match="STILLROOM_SPOOL"):

@@ -143,13 +143,19 @@ async def test_bundle_that_cannot_be_served_is_refused_and_nothing_has_changed(s
         assert (await service.recommend())["model"]["version"] == old
 
 
+def flip_last_bit(file: Path) -> None:
+    """Its size stays."""
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
 async def test_bundle_that_is_loaded_is_refused_where_its_files_have_changed_since(store: Path) -> None:
     old, new = Registry(store).current(), other_bundle(store)
     async with guarded(store) as service:
         await service.post("/admin/promote", {"version": new})
         await service.post("/admin/rollback", None)
-        tower = store / new / "user_tower.onnx"
-        tower.write_bytes(tower.read_bytes()[:-1])
+        flip_last_bit(store / new / "user_tower.onnx")
         response = await service.client.post("/admin/promote", json={"version": new})
         assert (response.status_code, "user_tower" in response.json()["detail"]) == (409, True)
         assert Registry(store).current() == old
@@ -161,9 +167,7 @@ async def test_bundle_whose_ensemble_is_damaged_is_refused_though_no_arm_asks_fo
     old, new = [write_bundle(store, contents_with_variants(), now=day).name for day in days]
     Registry(store).promote(old)
     file = next(path for path in sorted((store / new).glob("ensemble_*.npy")))
-    data = bytearray(file.read_bytes())
-    data[-1] ^= 1
-    file.write_bytes(data)
+    flip_last_bit(file)
     async with guarded(store) as service:
         response = await service.client.post("/admin/promote", json={"version": new})
         assert (response.status_code, file.name in response.json()["detail"]) == (409, True)

@@ -112,6 +112,8 @@ def test_canary_has_its_people_though_another_experiment_is_for_everybody(canari
     canaries.file.write_text(OTHERS)
     canaries.set(10)
     name = canary_name(canaries.version)
+    assert canaries.file.read_text().startswith("[[layer]]  # written by")
+    assert "\n\n# Ask Anna before changing this.\n[[layer]]\n" in canaries.file.read_text()
     arms = canaries.arms(4000)
     assert sum(arms.values()) == 4000
     assert arms[name, "canary"] == pytest.approx(400, abs=80)

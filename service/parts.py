@@ -188,7 +188,7 @@ def _connection(settings: Settings) -> Connection | None:
 
 def _exposures(settings: Settings, erased: ErasedPeople, metrics: Metrics) -> ExposureLog | None:
     connection = _connection(settings)
-    if connection is None:
+    if connection is None or settings.exposure_max_records == 0:
         return None
     return ExposureLog(
         connection,

@@ -148,9 +148,10 @@ class Settings(BaseSettings):
     )
     exposure_max_records: int = Field(
         default=50_000,
-        ge=1,
+        ge=0,
         le=10_000_000,
-        description="Answers kept for the live log while Redis is away; more are dropped and counted.",
+        description="Answers kept for the live log while Redis is away; more are dropped and counted. 0 logs no "
+        "answer: nothing can be monitored, judged or estimated then.",
     )
     exposure_max_bytes: int = Field(
         default=33_554_432,

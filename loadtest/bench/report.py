@@ -117,6 +117,7 @@ def _headline(report: Mapping[str, Any]) -> Table:
     columns = (
         "items",
         "of a bare echo",
+        "of itself without the live log",
         "recall@100",
         "open loop, req/s",
         "p50 ms",
@@ -128,6 +129,7 @@ def _headline(report: Mapping[str, Any]) -> Table:
         (
             size,
             ratio,
+            report["recommend_vs_unlogged"].get(size),
             report["recall_at_100"].get(size),
             *(report["open_loop"][size][key] for key in ("rate", "p50_ms", "p99_ms", "p999_ms", "failures")),
         )
@@ -138,11 +140,12 @@ def _headline(report: Mapping[str, Any]) -> Table:
             f"{size}, echo",
             None,
             None,
+            None,
             *(loop["echo"][key] for key in ("p50_ms", "p99_ms", "p999_ms", "failures")),
         )
         for size, loop in report["open_loop"].items()
     ]
-    rows += [(*row[:3], None, *row[3:]) for row in echoes]
+    rows += [(*row[:4], None, *row[4:]) for row in echoes]
     return Table("An answer", columns, rows)
 
 

@@ -37,6 +37,7 @@ class Figures:
     """What has been measured so far, in the report's own words."""
 
     recommend_vs_bare: dict[str, float] = field(default_factory=dict)
+    recommend_vs_unlogged: dict[str, float] = field(default_factory=dict)
     open_loop: dict[str, Any] = field(default_factory=dict)
     peers: PeerFigures = field(default_factory=dict)
     scenarios: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +92,7 @@ class Run:
     def _keep(self, figures: SizeFigures) -> None:
         size, kept = figures.size, self._figures
         kept.recommend_vs_bare[size] = round(figures.vs_bare, 4)
+        kept.recommend_vs_unlogged[size] = round(figures.vs_unlogged, 4)
         kept.open_loop[size] = figures.open_loop
         kept.scenarios[size] = figures.scenarios
         kept.blended_cost[size] = round(blended_cost(figures.scenarios), 3)

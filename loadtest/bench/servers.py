@@ -86,16 +86,26 @@ class CountedRedis(Counted, Redis):
 
 
 class CountedService(Counted):
-    """Our service on a store of its own. redis_url: empty runs without Redis."""
+    """Our service on a store of its own. redis_url: empty runs without Redis. is_logging: answers go to the live log,
+    as shipped.
+    """
 
     name = "the service"
     ready_seconds = 180.0
 
     def __init__(
-        self, log: Path, core: int | None, store: Path, redis_url: str, *, n_workers: int = 1
+        self,
+        log: Path,
+        core: int | None,
+        store: Path,
+        redis_url: str,
+        *,
+        n_workers: int = 1,
+        is_logging: bool = True,
     ) -> None:
         super().__init__(free_port(), log, core)
         self._where = {
+            **({} if is_logging else {"STILLROOM_EXPOSURE_MAX_RECORDS": "0"}),
             "STILLROOM_HOST": HOST,
             "STILLROOM_PORT": str(self.port),
             "STILLROOM_REDIS_URL": redis_url,

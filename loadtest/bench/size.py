@@ -31,7 +31,7 @@ from loadtest.bench.servers import Counted, CountedRedis, CountedService, Echo
 from loadtest.bench.stages import mean_microseconds, read_stages
 from loadtest.servers import free_port
 
-OURS, ECHO = "stillroom", "echo"
+OURS, ECHO, UNLOGGED = "stillroom", "echo", "stillroom without its live log"
 SATURATION_SHARE = 0.5
 WARM_UP = -1
 """The number of rounds that are kept with the others and count in no figure."""
@@ -39,10 +39,13 @@ WARM_UP = -1
 
 @dataclass
 class SizeFigures:
-    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's."""
+    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's; vs_unlogged: over those of a
+    service that tells nobody of its answers.
+    """
 
     size: str
     vs_bare: float = 0.0
+    vs_unlogged: float = 0.0
     open_loop: dict[str, Any] = field(default_factory=dict)
     scenarios: dict[str, dict[str, float]] = field(default_factory=dict)
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -78,7 +81,7 @@ class SizeBench:
             scenario.name,
             requests or self.questions.stream(scenario),
             scenario.n_answers,
-            is_marked=name == OURS,
+            is_marked=name != ECHO,
             n_connections=n_connections,
             n_items=0 if name == ECHO else LIMIT,
             beside=beside,
@@ -90,8 +93,12 @@ class SizeBench:
     def warm_up(self) -> None:
         """Ask for every known person, twice: the first answer makes their vector, the second finds it."""
         for _ in range(2):
-            everybody = self.questions.everybody_once()
-            self.ask(self.ours, OURS, SCENARIOS[0], WARM_UP, 120, requests=everybody, n_connections=16)
+            self.ask_everybody(self.ours, OURS)
+
+    def ask_everybody(self, server: Counted, name: str) -> None:
+        """Ask for every known person once; counts in no figure."""
+        everybody = self.questions.everybody_once()
+        self.ask(server, name, SCENARIOS[0], WARM_UP, 120, requests=everybody, n_connections=16)
 
 
 def open_bench(stack: ExitStack, shop: Shop, plan: Plan) -> SizeBench:
@@ -114,12 +121,20 @@ def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
         cold = stack.enter_context(
             CountedService(log / "without-redis.log", server_core, bench.shop.store, "")
         )
+        unlogged = stack.enter_context(
+            CountedService(
+                log / "unlogged.log", server_core, bench.shop.store, bench.redis.url, is_logging=False
+            )
+        )
+        bench.ask_everybody(unlogged, UNLOGGED)
         say(
             f"{bench.shop.size}: {bench.plan.n_rounds} rounds of the echo and {len(SCENARIOS)} kinds of requests"
         )
-        _closed_rounds(bench, echo, cold)
+        _closed_rounds(bench, echo, cold, unlogged)
         figures.scenarios, figures.stages["alone"] = _alone(bench, cold)
         figures.vs_bare = vs_echo(bench)
+        ours, quiet = (of(bench.rounds, bench.shop.size, name) for name in (OURS, UNLOGGED))
+        figures.vs_unlogged = median_ratio(ours, quiet)
         _compare_scenarios(bench, figures.scenarios)
         say(f"{bench.shop.size}: {figures.vs_bare:.3f} of the echo; open loop at half of saturation")
         figures.open_loop, figures.stages["at_half_of_saturation"] = _open_loop(bench, echo)
@@ -140,11 +155,12 @@ def _reply_file(bench: SizeBench, folder: Path) -> Path:
     return file
 
 
-def _closed_rounds(bench: SizeBench, echo: Echo, cold: CountedService) -> None:
+def _closed_rounds(bench: SizeBench, echo: Echo, cold: CountedService, unlogged: CountedService) -> None:
     """Everything in turn, round by round, so that a slow minute of the machine meets them all."""
     seconds = bench.plan.round_seconds
     for number in range(bench.plan.n_rounds):
         bench.ask(echo, ECHO, SCENARIOS[0], number, seconds)
+        check_sound([bench.ask(unlogged, UNLOGGED, SCENARIOS[0], number, seconds)])
         for scenario in SCENARIOS:
             server = cold if scenario.name == COLD_HISTORY else bench.ours
             check_sound([bench.ask(server, OURS, scenario, number, seconds)])

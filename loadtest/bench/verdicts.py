@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VS_BARE = {"10k": 0.35, "100k": 0.12, "1m": 0.10}
+VS_UNLOGGED = 0.9
 LEAST_RECALL = 0.98
 MAX_P99_MS, MAX_P999_MS = 10.0, 25.0
 FIRST_PEER = "fastapi_implicit_redis"
@@ -68,6 +69,8 @@ def _dig(report: Mapping[str, Any], *keys: str) -> Any:
 def _vs_bare(report: Mapping[str, Any]) -> Iterator[Verdict]:
     for size, bound in VS_BARE.items():
         yield _at_least(f"of a bare echo, {size}", _dig(report, "recommend_vs_bare", size), bound)
+        figure = _dig(report, "recommend_vs_unlogged", size)
+        yield _at_least(f"of itself without the live log, {size}", figure, VS_UNLOGGED)
     recall = _dig(report, "recall_at_100", "1m")
     yield _at_least("recall@100 of the search, 1m", recall, LEAST_RECALL)
 

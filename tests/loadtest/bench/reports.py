@@ -33,6 +33,7 @@ def good_report() -> dict[str, Any]:
         "code": {"date": "2026-01-01T00:00:00Z", "revision": "0123456789abcdef"},
         "method": "Measured.",
         "recommend_vs_bare": {"10k": 0.4, "100k": 0.2, "1m": 0.15},
+        "recommend_vs_unlogged": {"10k": 0.92, "100k": 0.97, "1m": 0.96},
         "recall_at_100": {"1m": 0.985},
         "open_loop": {size: {"rate": 2000.0, **LATENCY, "echo": LATENCY} for size in SIZES},
         "scenarios": {size: {"plain": SCENARIO, "filter_one_percent": SCENARIO} for size in SIZES},

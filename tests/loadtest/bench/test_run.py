@@ -15,6 +15,7 @@ import pytest
 from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.run import Run
+from loadtest.bench.size import UNLOGGED
 from models.bundle import write_bundle
 from models.registry import Registry
 from tests.support.bundles import tiny_contents, tiny_people
@@ -47,6 +48,7 @@ def test_nothing_failed_to_run(report: dict[str, Any]) -> None:
 
 def test_the_figures_that_others_read_are_there(report: dict[str, Any]) -> None:
     assert 0 < report["recommend_vs_bare"]["40"] < 1
+    assert 0 < report["recommend_vs_unlogged"]["40"] < 2
     assert {"rate", "p50_ms", "p99_ms", "p999_ms", "failures"} <= set(report["open_loop"]["40"])
     assert report["open_loop"]["40"]["failures"] == 0
     assert report["peers"] == {}
@@ -68,7 +70,11 @@ def test_stages_start_and_memory_were_measured(report: dict[str, Any]) -> None:
 
 def test_raw_rounds_and_the_machine_are_kept(report: dict[str, Any]) -> None:
     measured = {(each["server"], each["scenario"]) for each in report["rounds"] if each["number"] == 0}
-    assert measured == {("echo", "plain"), *(("stillroom", each.name) for each in SCENARIOS)}
+    assert measured == {
+        ("echo", "plain"),
+        (UNLOGGED, "plain"),
+        *(("stillroom", each.name) for each in SCENARIOS),
+    }
     assert {"cpu", "cores", "memory_bytes", "kernel"} <= set(report["machine"])
     assert {"date", "revision", "libraries"} <= set(report["code"])
 

@@ -34,7 +34,7 @@ from service.schemas import Filter, RecommendRequest, SessionEvent
 from service.scoring.scorer import ScoringJob
 from service.tiers import Ranking
 from tests.support.redis import RedisServer
-from tests.support.service import Running
+from tests.support.service import Running, running
 
 HISTORY = History.from_events(
     [Event(5, 10, EventKind.VIEW), Event(7, 20, EventKind.CART), Event(9, 30, EventKind.VIEW)]
@@ -313,3 +313,9 @@ async def test_the_task_sends_by_itself(store: Path, redis_server: RedisServer, 
     logging.log.start()
     await logging.log.close()
     assert len(logging.stored()) == 1
+
+
+async def test_no_answer_is_logged_where_none_may_be_kept(store: Path, redis_server: RedisServer) -> None:
+    async with running(store, redis_url=redis_server.url, exposure_max_records=0) as service:
+        assert service.parts.exposures is None
+        assert (await service.recommend(user_id="user-1"))["tier"] == "student"

@@ -39,8 +39,8 @@ WARM_UP = -1
 
 @dataclass
 class SizeFigures:
-    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's; vs_unlogged: over those of a
-    service that tells nobody of its answers.
+    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's; vs_unlogged: over those of
+    a service that tells nobody of its answers.
     """
 
     size: str

@@ -81,7 +81,7 @@ class SizeBench:
             scenario.name,
             requests or self.questions.stream(scenario),
             scenario.n_answers,
-            is_marked=name != ECHO,
+            is_marked=name in (OURS, UNLOGGED),
             n_connections=n_connections,
             n_items=0 if name == ECHO else LIMIT,
             beside=beside,

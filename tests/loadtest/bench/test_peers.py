@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from loadtest.bench.bundles import shop_in
 from loadtest.bench.errors import EnvironmentFailed
 from loadtest.bench.peers import PeerFigures, measure_peers, prepare_peers
 from loadtest.bench.plan import Plan
-from loadtest.bench.questions import Questions
+from loadtest.bench.questions import SCENARIOS, Questions
+from loadtest.bench.rounds import Asked
 from loadtest.bench.servers import CountedRedis, CountedService
-from loadtest.bench.size import SizeBench
+from loadtest.bench.size import ECHO, OURS, UNLOGGED, SizeBench
 from loadtest.servers import free_port
 
 
@@ -44,3 +48,21 @@ def test_a_peer_that_does_not_start_has_the_end_of_its_log_as_error(store: Path,
     measure_peers(bench, {"nobody": Path(sys.executable)}, figures, lambda line: None)
     assert "No module named" in figures["nobody"]["40"]["error"]
     assert figures["nobody"]["error"].startswith("40: nobody ended with 1")
+
+
+@pytest.mark.parametrize(("name", "is_marked"), [(OURS, True), (UNLOGGED, True), (ECHO, False), ("litserve", False)])
+def test_only_our_own_answers_are_looked_through_for_the_student(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_marked: bool
+) -> None:
+    shop, asked = shop_in(store), []
+
+    def run_round(server: Any, what: Asked, number: int, seconds: float) -> None:
+        asked.append(what)
+
+    monkeypatch.setattr("loadtest.bench.size.run_round", run_round)
+    plan = Plan(store=store, logs=tmp_path / "logs")
+    redis = CountedRedis(free_port(), tmp_path / "redis.log", None)
+    service = CountedService(tmp_path / "service.log", None, store, "")
+    bench = SizeBench(shop, plan, Questions(shop.people(), shop.items(), 1), redis, service)
+    bench.ask(service, name, SCENARIOS[0], 0, 1.0)
+    assert asked[0].is_marked is is_marked

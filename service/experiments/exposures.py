@@ -93,6 +93,8 @@ class ExposureLog:
         self._n_dropped_full = 0
         self._is_trip_full = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        self._under_way = asyncio.Lock()
+        """Held for a trip, where the other is held for all of them."""
         self._answered_at = -RECENT_SECONDS
         self._sending: asyncio.Task[None] | None = None
 
@@ -123,14 +125,19 @@ class ExposureLog:
         self._pack()
         async with self._one_at_a_time:
             n_left = self._n_waiting  # not what comes meanwhile: that would be many small trips
-            while n_left > 0 and await self._is_redis_there() and self._packed:  # or forgotten meanwhile
-                n_left -= await self._send_a_trip()
+            while n_left > 0 and await self._is_redis_there():
+                async with self._under_way:
+                    if not self._packed:  # they were forgotten meanwhile
+                        break
+                    n_left -= await self._send_a_trip()
         if self._n_dropped_full:
             self._drop(self._n_dropped_full)
             self._n_dropped_full = 0
 
     async def forget(self, user_id: str) -> int:
-        """Drop what waits of a person whom `erased` has; how many records. Afterwards none is under way either."""
+        """Drop what waits of a person whom `erased` has; how many records. Afterwards none is under way either: a trip
+        is waited for.
+        """
         others = [answer for answer in self._shown if answer.asked.user_id != user_id]
         n_before = len(self._shown) + self._n_waiting
         self._shown = others
@@ -139,7 +146,7 @@ class ExposureLog:
         self._n_waiting = sum(len(packed.commands) for packed in self._packed)
         self._n_waiting_bytes = sum(packed.n_bytes for packed in self._packed)
         n_dropped = n_before - len(self._shown) - self._n_waiting
-        async with self._one_at_a_time:
+        async with self._under_way:
             return n_dropped
 
     async def _send_again_and_again(self) -> None:

@@ -14,7 +14,7 @@ from models.experiments.assignment import Assigned
 from models.experiments.declaration import Unit
 from models.history import Event, EventKind, History
 from service.deadline import RequestClock
-from service.experiments.exposures import ExposureLog
+from service.experiments.exposures import TRIP, ExposureLog
 from service.histories.connection import Connection
 from service.histories.resolving import resolve
 from service.histories.stored import StoredEvents, StoredPerson
@@ -234,6 +234,31 @@ async def test_forgetting_waits_for_the_trip_under_way(logging: Logging) -> None
     assert await logging.log.forget("user-1") == 0
     assert under_way.done()
     assert len(logging.stored()) == 2  # where the eraser finds it
+
+
+async def test_forgetting_waits_for_one_trip_and_not_for_all_of_them(
+    logging: Logging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end: list[asyncio.Event] = []
+
+    async def ask_packed(commands: bytes, n_commands: int) -> list[Any]:
+        may_end.append(asyncio.Event())
+        await may_end[-1].wait()
+        return []
+
+    monkeypatch.setattr(logging.log._redis, "ask_packed", ask_packed)
+    for number in range(3 * TRIP):
+        logging.show(number, user_id=f"user-{number}")
+    flushing = asyncio.create_task(logging.log.flush())
+    while not may_end:  # noqa: ASYNC110 - nobody tells that a trip began
+        await asyncio.sleep(0)
+    forgetting = asyncio.create_task(logging.log.forget("user-300"))
+    await asyncio.sleep(0)
+    assert not forgetting.done()
+    may_end[0].set()
+    assert await forgetting == 1
+    assert not flushing.done()
+    flushing.cancel()
 
 
 async def test_forgetting_all_that_a_flush_was_about_to_send_ends_it(logging: Logging) -> None:

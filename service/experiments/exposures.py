@@ -135,9 +135,7 @@ class ExposureLog:
             self._n_dropped_full = 0
 
     async def forget(self, user_id: str) -> int:
-        """Drop what waits of a person whom `erased` has; how many records. Afterwards none is under way either: a trip
-        is waited for.
-        """
+        """Drop what waits of a person whom `erased` has, and wait for the trip under way; how many records."""
         others = [answer for answer in self._shown if answer.asked.user_id != user_id]
         n_before = len(self._shown) + self._n_waiting
         self._shown = others

@@ -50,7 +50,9 @@ def test_a_peer_that_does_not_start_has_the_end_of_its_log_as_error(store: Path,
     assert figures["nobody"]["error"].startswith("40: nobody ended with 1")
 
 
-@pytest.mark.parametrize(("name", "is_marked"), [(OURS, True), (UNLOGGED, True), (ECHO, False), ("litserve", False)])
+@pytest.mark.parametrize(
+    ("name", "is_marked"), [(OURS, True), (UNLOGGED, True), (ECHO, False), ("litserve", False)]
+)
 def test_only_our_own_answers_are_looked_through_for_the_student(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_marked: bool
 ) -> None:

@@ -20,7 +20,7 @@ NOTICEABLE_PSI = 0.1
 """Smaller shifts are no alarm, however sure: with enough traffic every shift is."""
 
 N_TOGETHER = 8
-"""Windows that are compared together too, as one: a shift that is too small for one of them to be sure of shows there."""
+"""Windows that are compared together too, as one: a shift that one is too small to be sure of shows there."""
 
 
 class InputDrift(NamedTuple):

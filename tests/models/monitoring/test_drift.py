@@ -70,7 +70,9 @@ def test_the_next_window_begins_empty_and_with_its_own_first_record() -> None:
     assert not found.is_alarm
 
 
-def test_a_shift_too_small_for_one_window_shows_in_eight_and_is_over_when_they_are_like_the_reference() -> None:
+def test_a_shift_too_small_for_one_window_shows_in_eight_and_is_over_when_they_are_like_the_reference() -> (
+    None
+):
     watched, shifted = windows(), np.repeat(np.arange(4.0), [36, 29, 20, 15])
     alarms = []
     for number in range(12):

@@ -17,7 +17,7 @@ from service.log.records import (
     ExposureRecord,
 )
 from service.monitor.metrics import MonitorMetrics
-from service.monitor.tail import PAGE_RECORDS, LogTail, Record
+from service.monitor.tail import PAGE_RECORDS, EntryId, LogTail, Record
 from tests.support.monitoring import click, push, shown
 from tests.support.redis import RedisServer
 
@@ -46,13 +46,21 @@ def names(records: list[Record]) -> list[str]:
     ]
 
 
+def now_ms(client: redis.Redis) -> int:
+    """By the clock that gives entries their ids."""
+    seconds, microseconds = client.time()
+    return 1000 * seconds + microseconds // 1000
+
+
 def test_all_streams_are_read_in_the_order_in_which_they_were_written(
     redis_server: RedisServer, client: redis.Redis
 ) -> None:
     erasure = ErasureRecord("erasure", "user-1", 1)
     written: list[Record] = [shown(0), click(0), erasure, shown(1), shown(2), click(2)]
     for record in written:  # each in a millisecond of its own, by which they are ordered
-        push(redis_server.url, [record])
+        (entry_id,) = push(redis_server.url, [record])
+        while now_ms(client) <= EntryId.read(entry_id).unix_ms:
+            pass
     assert everything(LogTail(client, MonitorMetrics())) == written
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
@@ -19,9 +18,6 @@ FALSE_ALARM_RATE = 0.001
 NOTICEABLE_PSI = 0.1
 """Smaller shifts are no alarm, however sure: with enough traffic every shift is."""
 
-N_TOGETHER = 8
-"""Windows that are compared together too, as one: a shift that one is too small to be sure of shows there."""
-
 
 class InputDrift(NamedTuple):
     """What one window says of one input. n: numbers in the window."""
@@ -34,14 +30,14 @@ class InputDrift(NamedTuple):
 
 
 def compare(
-    name: str, reference: Histogram, live: Counts, n_tests: int, false_alarm_rate: float = FALSE_ALARM_RATE
+    name: str, reference: Histogram, live: Counts, n_inputs: int, false_alarm_rate: float = FALSE_ALARM_RATE
 ) -> InputDrift:
-    """Compare a window with the reference. n_tests: made together, which divide the false alarm rate."""
+    """Compare a window with the reference. n_inputs: tested together, which divide the false alarm rate."""
     expected, n = reference.counted(), int(live.sum())
     psi = population_stability_index(expected, live)
     tail_degrees = inf if reference.tail_degrees is None else reference.tail_degrees
     p_value = chi_square_p_value(expected, live, reference.design_effect(n), tail_degrees)
-    is_alarm = p_value < false_alarm_rate / n_tests and psi >= NOTICEABLE_PSI
+    is_alarm = p_value < false_alarm_rate / n_inputs and psi >= NOTICEABLE_PSI
     if name == UNKNOWN_ITEM:  # a bundle of today knows more than the reference, which is no fault
         is_alarm &= _mean_bin(live) > _mean_bin(expected)
     return InputDrift(name, n, psi, p_value, is_alarm)
@@ -52,8 +48,7 @@ def _mean_bin(counts: Counts) -> float:
 
 
 class DriftWindows:
-    """Counts each input until its window is full, then compares it, by itself and with the N_TOGETHER - 1 before it,
-    and begins the next one.
+    """Counts each input until its window is full, then compares it and begins the next one.
 
     reference: by input's name. minimum: numbers that a window has at least; one that has fewer when its time is over
     stays open. seconds: that a window lasts at least.
@@ -65,7 +60,6 @@ class DriftWindows:
         self._seconds = seconds
         self._live = {name: np.zeros(len(each.counts), np.int64) for name, each in self._reference.items()}
         self._since: dict[str, float] = {}
-        self._last: dict[str, deque[Counts]] = {name: deque(maxlen=N_TOGETHER) for name in self._reference}
 
     @property
     def names(self) -> list[str]:
@@ -84,23 +78,12 @@ class DriftWindows:
         return int(self._live[name].sum())
 
     def close(self, moment: float) -> list[InputDrift]:
-        """Compare the windows that are full and begin new ones. One result an input: of the windows together where
-        they alone raise an alarm.
-        """
+        """Compare the windows that are full and begin new ones."""
         found = []
         for name, reference in self._reference.items():
             is_over = name in self._since and moment - self._since[name] >= self._seconds
             if is_over and self.n_waiting(name) >= self._minimum:
-                self._last[name].append(self._live[name])
-                found.append(self._compare(name, reference))
+                found.append(compare(name, reference, self._live[name], len(self._reference)))
                 self._live[name] = np.zeros(len(reference.counts), np.int64)
                 del self._since[name]
         return found
-
-    def _compare(self, name: str, reference: Histogram) -> InputDrift:
-        windows, n_tests = self._last[name], 2 * len(self._reference)
-        alone = compare(name, reference, windows[-1], n_tests)
-        if len(windows) < N_TOGETHER or alone.is_alarm:
-            return alone
-        together = compare(name, reference, np.sum(windows, axis=0), n_tests)
-        return together if together.is_alarm else alone

@@ -70,30 +70,6 @@ def test_the_next_window_begins_empty_and_with_its_own_first_record() -> None:
     assert not found.is_alarm
 
 
-def test_a_shift_too_small_for_one_window_shows_in_eight_and_is_over_when_they_are_like_the_reference() -> (
-    None
-):
-    watched, shifted = windows(), np.repeat(np.arange(4.0), [36, 29, 20, 15])
-    alarms = []
-    for number in range(12):
-        like_the_reference = np.repeat(np.arange(4.0), 25)
-        watched.add(HISTORY_LENGTH, shifted if number < 8 else like_the_reference, 60.0 * number)
-        (found,) = watched.close(60.0 * (number + 1))
-        alarms.append((found.is_alarm, found.n))
-    assert alarms == [(False, 100)] * 7 + [(True, 800)] + [(False, 100)] * 4
-
-
-def test_windows_together_ring_no_oftener_than_stated() -> None:
-    rng, shares = np.random.default_rng(0), np.array([0.4, 0.3, 0.2, 0.1])
-    reference = Histogram([0, 1, 2, 3, 4], rng.multinomial(20_000, shares).tolist())
-    watched = DriftWindows({HISTORY_LENGTH: reference}, minimum=100, seconds=1)
-    n_alarms = 0
-    for number in range(4_000):
-        watched.add(HISTORY_LENGTH, rng.choice(4, 100, p=shares).astype(np.float64), 10.0 * number)
-        n_alarms += watched.close(10.0 * number + 1)[0].is_alarm
-    assert n_alarms <= 12  # 4 stated; chance beyond that is below 0.1 %
-
-
 def test_an_input_without_a_reference_is_not_watched() -> None:
     watched = windows(minimum=1, seconds=1)
     watched.add("heartbeats", np.ones(10), 0.0)

@@ -195,6 +195,7 @@ async def test_answers_and_their_time_are_counted_by_arm(logging: Logging) -> No
     logging.show(assigned=None)
     await logging.log.flush()
     assert logging.count("arm_answers", experiment="vases", arm="ensemble", tier="student") == 20
+    assert logging.count("arm_answers", experiment="", arm="", tier="student") == 0
     labels = {"experiment": "vases", "arm": "ensemble"}
     assert logging.metrics.registry.get_sample_value("stillroom_arm_seconds_count", labels) == 20
     assert logging.metrics.registry.get_sample_value("stillroom_arm_seconds_sum", labels) == pytest.approx(
@@ -287,12 +288,13 @@ async def test_records_beyond_the_number_bound_are_dropped_and_counted(
     logging = Logging(redis_server, service, max_records=10)
     redis_server.kill()
     for number in range(25):
-        logging.show(number)
+        logging.show(number, user_id=f"user-{number}")
     await logging.log.flush()
     assert logging.count("exposures_dropped") == 15
+    assert await logging.log.forget("user-9") == 1
     redis_server.start()
     await logging.log.flush()
-    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(10)]
+    assert [record.request_id for record in logging.stored()] == [f"r{number}" for number in range(9)]
     logging.show(99)
     await logging.log.close()
     assert logging.stored()[-1].request_id == "r99"
@@ -310,7 +312,8 @@ async def test_records_beyond_the_byte_bound_are_dropped_and_counted(
     assert 80 < n_dropped < 100
     redis_server.start()
     await logging.log.flush()
-    assert len(logging.stored()) == 100 - n_dropped
+    kept = [f"r{number}" for number in range(100 - int(n_dropped))]
+    assert [record.request_id for record in logging.stored()] == kept  # the first ones, as many as fit
     logging.show(100)  # what was sent takes no room any more
     await logging.log.flush()
     assert logging.stored()[-1].request_id == "r100"

@@ -102,9 +102,8 @@ class Eraser:
         """Forget a person. Raises SpoolUnavailable, and then nothing was erased."""
         moment = self._clock.after(self._clock.received_ms())
         record = ErasureRecord(secrets.token_hex(16), user_id, moment)
-        async with (
-            self._one_at_a_time
-        ):  # else a look at the file might be faster, and nothing be left to tell of
+        # Else a look at the file might be faster, and nothing be left to tell of.
+        async with self._one_at_a_time:
             await self._thread.run(partial(self._file.append, record))
             removed = Counter(await self._here(record))
             pending: list[ErasurePlace] = ["spool"] if user_id in self._unspooled else []

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from models.experiments.known import known_variants
 from models.registry import Registry
@@ -32,7 +32,7 @@ from service.permits import Permits
 from service.recommender import Recommender
 from service.schemas import ReadyReply
 from service.scoring.batcher import Batcher
-from service.scoring.scorer import score_batch
+from service.scoring.scorer import Scored, ScoringJob, score_batch
 from service.scoring.turns import TurnBatcher
 from service.settings import Settings, audit_file
 from service.tiers import LastGoodAnswers
@@ -73,18 +73,7 @@ class Parts:
         )
         erased = ErasedPeople()
         self.exposures = _exposures(settings, erased, self.metrics)
-        self.scorer = Batcher(
-            partial(score_batch, on_tower_runs=self.metrics.tower_runs.inc),
-            max_batch=settings.max_batch,
-            max_waiting=settings.max_waiting,
-            on_batch=self.metrics.batch_sizes.observe,
-        )
-        quick_scorer = TurnBatcher(
-            score_batch,
-            max_batch=min(settings.max_batch, TURN_BATCH),
-            max_waiting=settings.max_waiting,
-            on_batch=self.metrics.batch_sizes.observe,
-        )
+        self.scorer, quick_scorer = _scorers(settings, self.metrics)
         last_good = LastGoodAnswers(settings.last_good_people)
         self.recommender = Recommender(
             self.bundles,
@@ -158,6 +147,26 @@ class Parts:
         if self.redis.came_back is None:
             return "untried"
         return "up" if self.redis.came_back else "down"
+
+
+Scorers: TypeAlias = "tuple[Batcher[ScoringJob, Scored], TurnBatcher[ScoringJob, Scored]]"
+
+
+def _scorers(settings: Settings, metrics: Metrics) -> Scorers:
+    """For requests that need the tower, on a thread; and for those that do not, in a turn of the event loop."""
+    batcher = Batcher(
+        partial(score_batch, on_tower_runs=metrics.tower_runs.inc),
+        max_batch=settings.max_batch,
+        max_waiting=settings.max_waiting,
+        on_batch=metrics.batch_sizes.observe,
+    )
+    quick = TurnBatcher(
+        score_batch,
+        max_batch=min(settings.max_batch, TURN_BATCH),
+        max_waiting=settings.max_waiting,
+        on_batch=metrics.batch_sizes.observe,
+    )
+    return batcher, quick
 
 
 def _redis(settings: Settings, metrics: Metrics) -> RedisPeople | None:

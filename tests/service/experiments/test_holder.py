@@ -14,6 +14,7 @@ from models.registry import Registry
 from service.experiments.stopped import Stop, resume_command, stop_command
 from tests.support.bundles import tiny_contents
 from tests.support.experiments import TWO_ARMS
+from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
 
@@ -241,9 +242,12 @@ async def test_stops_are_followed_whatever_is_wrong_with_the_file(
         monkeypatch.setattr(holder, "_poll_seconds", 0.001)
         monkeypatch.setattr("service.experiments.holder.read_declaration", fail)
         write(file, "# changed")
+
+        async def has_gone_on() -> bool:
+            return watching.done() or len(stops) >= 3
+
         watching = asyncio.create_task(holder.watch())
-        while len(stops) < 3 and not watching.done():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.001)
+        await eventually(has_gone_on)
+        assert not watching.done()
         watching.cancel()
-        assert len(stops) >= 3
         assert "it is tried again" in caplog.text

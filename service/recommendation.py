@@ -70,6 +70,11 @@ class PersonalRecommendation(Recommendation):
     is_sampled: bool = False
 
     @property
+    def asked_ms(self) -> int:
+        """When the request came; Unix milliseconds, once the answer is sent."""
+        return self.sent_ms - self.took_us // 1000
+
+    @property
     def explanations(self) -> list[Explanation] | None:
         """Of each item, where they were asked for and there are any."""
         return None if self.scored is None else self.scored.explanations

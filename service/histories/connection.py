@@ -65,12 +65,6 @@ class Connection:
             self._wire = await self._connect()
         return await self._wire.ask(commands, self._read_seconds)
 
-    async def ask_packed(self, commands: bytes, n_commands: int) -> list[Any]:
-        """The same for commands that are bytes of Redis's protocol already."""
-        if self._wire is None or self._wire.is_closed:
-            self._wire = await self._connect()
-        return await self._wire.ask_packed(commands, n_commands, self._read_seconds)
-
     def close(self) -> None:
         """Disconnect, if it is connected."""
         if self._wire is not None:
@@ -132,17 +126,13 @@ class _Wire(asyncio.Protocol):
 
     async def ask(self, commands: Sequence[Command], seconds: float) -> list[Any]:
         """Send commands; their replies in order."""
-        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type] # its stub takes 1-tuples
-        return await self.ask_packed(b"".join(packed), len(commands), seconds)
-
-    async def ask_packed(self, commands: bytes, n_commands: int, seconds: float) -> list[Any]:
-        """The same for commands as bytes."""
         assert self._transport is not None
+        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type] # its stub takes 1-tuples
         loop = asyncio.get_running_loop()
         self._asked = loop.create_future()
-        self._replies, self._n_expected = [], n_commands
+        self._replies, self._n_expected = [], len(commands)
         timer = loop.call_later(seconds, self._fail, TimeoutError(f"no reply in {seconds} s"))
-        self._transport.write(commands)
+        self._transport.write(b"".join(packed))
         try:
             replies = await self._asked
         except asyncio.CancelledError:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from models.experiments.declaration import Unit
 from models.history import Event, EventKind, History
 from service.deadline import RequestClock
 from service.experiments.exposures import TRIP, ExposureLog
-from service.histories.connection import Connection
+from service.histories.connection import Command, Connection
 from service.histories.resolving import resolve
 from service.histories.stored import StoredEvents, StoredPerson
 from service.log.erasures import ErasedPeople
@@ -242,12 +242,14 @@ async def test_forgetting_waits_for_one_trip_and_not_for_all_of_them(
 ) -> None:
     may_end: list[asyncio.Event] = []
 
-    async def ask_packed(commands: bytes, n_commands: int) -> list[Any]:
+    async def ask(commands: Sequence[Command]) -> list[Any]:
         may_end.append(asyncio.Event())
         await may_end[-1].wait()
         return []
 
-    monkeypatch.setattr(logging.log._redis, "ask_packed", ask_packed)
+    logging.show()
+    await logging.log.flush()  # so that the next one need not ask whether Redis is there
+    monkeypatch.setattr(logging.log._redis, "ask", ask)
     for number in range(3 * TRIP):
         logging.show(number, user_id=f"user-{number}")
     flushing = asyncio.create_task(logging.log.flush())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
@@ -74,15 +73,14 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """One request under way: its id, its clock, the permits it holds and what is owed after the reply."""
 
     request_id: str
     clock: RequestClock
     n_permits: int = 0
-    answers: list[tuple[str, str | None]] = field(default_factory=list)  # tier, degraded
-    after_reply: list[Callable[[], None]] = field(default_factory=list)
+    answers: list[tuple[str, str | None]] = []  # tier, degraded
+    after_reply: list[Callable[[], None]] = []
 
 
 class JsonEndpoint(Generic[Asked]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from models.history import encode_history
 from models.scan import Asked
@@ -15,8 +16,7 @@ from service.serving import ServingBundle
 Layer = Literal["memory", "redis", "bundle", "none"]
 
 
-@dataclass(slots=True)
-class Found:
+class Found(msgspec.Struct, gc=False):
     """A person, the layer that knew them, and why the answer may be older than Redis, if so."""
 
     person: KnownPerson

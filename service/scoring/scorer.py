@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 
 from models.explanations import Reasons, explain
@@ -31,14 +31,14 @@ STUDENT = "student"
 NO_VECTOR, NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.float32)
 
 
-@dataclass(slots=True)
-class ScoringJob:
+class ScoringJob(msgspec.Struct, gc=False):
     """One request for the scorer.
 
     events: what the person did, as the student reads it. asked: the question, ready to be put to the catalogue; None
     where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
     explain the answer by, None where nobody wants to know. variant: the student, the ensemble, or one of its members.
     history: what a variant other than the student reads, all of it; the student reads the latest events alone.
+    Out of the garbage collector's sight: nothing in it refers to it.
     """
 
     serving: ServingBundle
@@ -69,12 +69,12 @@ class Explanation(NamedTuple):
     members: list[MemberShare]
 
 
-@dataclass(slots=True)
-class Scored:
+class Scored(msgspec.Struct):
     """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
 
     asked: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
-    explanations: of each item, if they were asked for. failure: why a variant other than the student has no answer.
+    explanations: of each item, if they were asked for. failure: why a variant other than the student has no answer;
+    once raised, its traceback may lead back here, which is for the collector to see.
     """
 
     item_indices: Indices

@@ -10,9 +10,11 @@ from contextlib import suppress
 
 import pytest
 
-from service.deadline import wait_at_most
+from service.deadline import RequestClock, wait_at_most
 from service.errors import DeadlineExceeded
 from service.garbage import AT_LATEST_SECONDS, OldGarbage
+from service.schemas import Filter, RecommendRequest, SessionEvent
+from tests.support.service import Running
 
 
 class Knot:
@@ -97,3 +99,28 @@ async def test_stage_that_overran_leaves_nothing_to_the_collector() -> None:
     gc.collect()
     await overrun()
     assert gc.collect() == 0
+
+
+@pytest.mark.usefixtures("still_heap")
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        (RecommendRequest("user-1"), 1.0),
+        (RecommendRequest("nobody"), 1.0),
+        (RecommendRequest("user-1", session=[SessionEvent("item-3")]), 1.0),
+        (RecommendRequest("user-1", filter=Filter(max_price=5.0), exclude_items=["item-1"]), 1.0),
+        (RecommendRequest("user-1", explain=True, diversity=0.5), 1.0),
+        (RecommendRequest("user-1"), 0.0),  # a lower tier answers
+    ],
+)
+async def test_an_answer_that_nobody_holds_is_gone_without_the_collector(
+    service: Running, asked: RecommendRequest, seconds: float
+) -> None:
+    recommend = service.parts.recommender.recommend
+    answer = await recommend(asked, RequestClock(seconds))
+    is_of_the_student = answer.ranking.tier == "student"
+    assert is_of_the_student is (seconds > 0)
+    ranked = weakref.ref(answer.ranking.item_indices)
+    del answer
+    await recommend(asked, RequestClock(seconds))  # a scorer's thread holds its last batch until the next one
+    assert ranked() is None

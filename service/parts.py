@@ -83,7 +83,6 @@ class Parts:
             last_good,
             self.experiments,
             self.exposures,
-            sampled_share=settings.sampled_share,
         )
         keys_file = settings.admin_keys_file
         self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
@@ -206,4 +205,5 @@ def _exposures(settings: Settings, erased: ErasedPeople, metrics: Metrics) -> Ex
         max_records=settings.exposure_max_records,
         max_bytes=settings.exposure_max_bytes,
         stream_length=settings.exposure_stream_length,
+        sampled_share=settings.sampled_share,
     )

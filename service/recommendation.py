@@ -55,8 +55,6 @@ class PersonalRecommendation(Recommendation, gc=False):
 
     person: who was found, somebody without a history for a stranger. session: the events of this visit whose items
     are known. scored: None where a lower tier answered. assigned: the arm of an experiment, None outside of all.
-    sent_ms, took_us: when it was sent, in Unix milliseconds, and how long it took inside the service. is_sampled: the
-    monitor is to score it again.
     """
 
     asked: RecommendRequest
@@ -66,14 +64,6 @@ class PersonalRecommendation(Recommendation, gc=False):
     session: History | None
     scored: Scored | None
     assigned: Assigned | None
-    sent_ms: int = 0
-    took_us: int = 0
-    is_sampled: bool = False
-
-    @property
-    def asked_ms(self) -> int:
-        """When the request came; Unix milliseconds, once the answer is sent."""
-        return self.sent_ms - self.took_us // 1000
 
     @property
     def explanations(self) -> list[Explanation] | None:

@@ -10,7 +10,6 @@ import logging
 from asyncio import Future
 from contextlib import suppress
 from functools import partial
-from random import random
 from time import perf_counter, time
 
 import numpy as np
@@ -47,8 +46,7 @@ _KINDS = {kind.name.lower(): kind for kind in EventKind}
 class Recommender:
     """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others.
 
-    exposures: told of each answer, None where nobody listens. sampled_share: of the answers, what the monitor gets
-    with the history that they were made of.
+    exposures: told of each answer, None where nobody listens.
     """
 
     def __init__(
@@ -60,8 +58,6 @@ class Recommender:
         last_good: LastGoodAnswers,
         experiments: ExperimentsHolder,
         exposures: ExposureLog | None,
-        *,
-        sampled_share: float,
     ) -> None:
         self._bundles = bundles
         self._people = people
@@ -70,7 +66,6 @@ class Recommender:
         self._last_good = last_good
         self._experiments = experiments
         self._exposures = exposures
-        self._sampled_share = sampled_share
 
     async def recommend(
         self, asked: RecommendRequest, clock: RequestClock, request_id: str = ""
@@ -108,10 +103,7 @@ class Recommender:
         """What is owed after the reply: keep the answer and a new user vector, and tell the live log."""
         self._remember(recommendation)
         if self._exposures is not None:
-            recommendation.sent_ms = int(1000 * time())
-            recommendation.took_us = int(1_000_000 * recommendation.clock.elapsed())
-            recommendation.is_sampled = random() < self._sampled_share
-            self._exposures.record(recommendation)
+            self._exposures.record(recommendation, time(), recommendation.clock.elapsed())
 
     def _model(self, asked: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
         """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""

@@ -13,8 +13,9 @@ import logging
 from collections import deque
 from contextlib import suppress
 from operator import itemgetter
+from random import random
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from hiredis import HiredisError
@@ -50,6 +51,10 @@ redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1])
 """A trip is one command with one reply: 0.35 µs a record here, where a command and a reply for each cost 0.7."""
 
 
+Shown: TypeAlias = tuple[PersonalRecommendation, float, float]
+"""An answer, when it was sent in Unix seconds, and how many seconds it took."""
+
+
 class Packed(NamedTuple):
     """Records as they will be in the stream. user_ids: whose each of them is."""
 
@@ -71,6 +76,7 @@ class ExposureLog:
     """erased: who is to be forgotten; no answer to what they asked before is sent any more.
 
     max_records, max_bytes: kept while Redis is away. stream_length: records that the stream keeps, about.
+    sampled_share: of the answers, what the monitor gets with the history that they were made of.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class ExposureLog:
         max_records: int,
         max_bytes: int,
         stream_length: int,
+        sampled_share: float,
     ) -> None:
         self._redis = redis
         self._erased = erased
@@ -89,7 +96,8 @@ class ExposureLog:
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._stream_length = stream_length
-        self._shown: list[PersonalRecommendation] = []
+        self._sampled_share = sampled_share
+        self._shown: list[Shown] = []
         self._packed: deque[Packed] = deque()
         """Oldest first."""
         self._n_waiting = 0
@@ -102,9 +110,9 @@ class ExposureLog:
         self._answered_at = -RECENT_SECONDS
         self._sending: asyncio.Task[None] | None = None
 
-    def record(self, answer: PersonalRecommendation) -> None:
-        """Note an answer that was sent."""
-        self._shown.append(answer)
+    def record(self, answer: PersonalRecommendation, sent_at: float, seconds: float) -> None:
+        """Note an answer that was sent. sent_at: Unix seconds. seconds: how long it took inside the service."""
+        self._shown.append((answer, sent_at, seconds))
         if len(self._shown) == SLICE:
             self._pack()
 
@@ -140,7 +148,7 @@ class ExposureLog:
 
     async def forget(self, user_id: str) -> int:
         """Drop what waits of a person whom `erased` has, and wait for the trip under way; how many records."""
-        others = [answer for answer in self._shown if answer.asked.user_id != user_id]
+        others = [shown for shown in self._shown if shown[0].asked.user_id != user_id]
         n_before = len(self._shown) + self._n_waiting
         self._shown = others
         kept = (packed.without(user_id) for packed in self._packed)
@@ -165,14 +173,15 @@ class ExposureLog:
     def _pack(self) -> None:
         """Encode what was shown, step by step for all of it; a record is dropped where as many are kept as may be."""
         shown, self._shown = self._shown, []
+        share = self._sampled_share
+        exposures = [_exposure_of(*each, random() < share) for each in shown]
         if self._erased.by_user_id:
             covers = self._erased.covers_moment
-            shown = [answer for answer in shown if not covers(answer.asked.user_id, answer.asked_ms)]
-        for answer in shown:
-            if answer.assigned is not None:
-                arm = (answer.assigned.experiment, answer.assigned.arm)
-                self._metrics.arm_answered(*arm, answer.ranking.tier, answer.took_us / 1e6)
-        records = list(map(_ENCODER.encode, map(_record_of, shown)))
+            exposures = [each for each in exposures if not covers(each.user_id, each.asked_ms)]
+        for each in exposures:
+            if each.experiment:
+                self._metrics.arm_answered(each.experiment, each.arm, each.tier, each.took_us / 1e6)
+        records = list(map(_ENCODER.encode, exposures))
         n_bytes = sum(map(len, records))
         while records and (
             self._n_waiting + len(records) > self._max_records
@@ -181,7 +190,7 @@ class ExposureLog:
             n_bytes -= len(records.pop())
             self._n_dropped_full += 1
         if records:
-            self._packed.append(Packed(records, [answer.asked.user_id for answer in shown[: len(records)]]))
+            self._packed.append(Packed(records, [each.user_id for each in exposures[: len(records)]]))
             self._n_waiting += len(records)
             self._n_waiting_bytes += n_bytes
             if len(self._packed) == TRIP // SLICE:
@@ -225,19 +234,21 @@ _ENCODER = msgspec.msgpack.Encoder()
 _ID_OF_LABEL = itemgetter(0)
 
 
-def _record_of(answer: PersonalRecommendation) -> ExposureRecord:
+def _exposure_of(
+    answer: PersonalRecommendation, sent_at: float, seconds: float, is_sampled: bool
+) -> ExposureRecord:
     asked, job, session, assigned = answer.asked, answer.job, answer.session, answer.assigned
     rule = "person" if assigned is None else assigned.unit_rule
     n_known = 0 if session is None else len(session)
     return ExposureRecord(
         answer.request_id,
-        answer.sent_ms,
+        int(1000 * sent_at),
         list(map(_ID_OF_LABEL, answer.labels)),
         answer.ranking.scores.astype(SCORE_TYPE, copy=False).tobytes(),
         job.serving.version,
         job.variant,
         answer.ranking.tier,
-        answer.took_us,
+        int(1_000_000 * seconds),
         unit_of(asked.user_id, asked.session_id, rule) or "",
         asked.user_id,
         asked.session_id,
@@ -249,7 +260,7 @@ def _record_of(answer: PersonalRecommendation) -> ExposureRecord:
         len(answer.person.seen),
         len(asked.session),
         len(asked.session) - n_known,
-        _sampled(answer) if answer.is_sampled else None,
+        _sampled(answer) if is_sampled else None,
     )
 
 

@@ -46,16 +46,18 @@ ASSIGNED = Assigned("vases", "ensemble", "current", "ensemble", 0.25, "person")
 class Logging:
     """A log of its own on a real Redis, never flushed but by the test."""
 
-    def __init__(self, server: RedisServer, service: Running, **bounds: int) -> None:
+    def __init__(
+        self, server: RedisServer, service: Running, *, sampled_share: float = 0.0, **bounds: int
+    ) -> None:
         self.server = server
         self.metrics = Metrics()
         self._serving = service.parts.bundles.serving()
         connection = Connection(server.url, connect_seconds=5, read_seconds=5)
         chosen = {"max_records": 1000, "max_bytes": 1_000_000, "stream_length": 1000, **bounds}
         self.erased = ErasedPeople()
-        self.log = ExposureLog(connection, self.erased, self.metrics, **chosen)
+        self.log = ExposureLog(connection, self.erased, self.metrics, sampled_share=sampled_share, **chosen)
 
-    def show(self, number: int = 0, **changes: Any) -> None:
+    def show(self, number: int = 0, *, sent_ms: int = 1000, took_us: int = 1500, **changes: Any) -> None:
         """changes: of the request or the answer."""
         asked: dict[str, Any] = {"user_id": "user-1", "session_id": "s", "session": VISIT}
         asked |= {name: changes.pop(name) for name in RecommendRequest.__struct_fields__ if name in changes}
@@ -77,10 +79,9 @@ class Logging:
             "session": History.from_events([Event(7, 40, EventKind.CART)]),
             "scored": None,
             "assigned": ASSIGNED,
-            "sent_ms": 1000,
-            "took_us": 1500,
         }
-        self.log.record(PersonalRecommendation(**{**fields, **changes}))
+        answer = PersonalRecommendation(**{**fields, **changes})
+        self.log.record(answer, (sent_ms + 0.5) / 1000, (took_us + 0.5) / 1_000_000)
 
     def stored(self) -> list[ExposureRecord]:
         with redis.Redis.from_url(self.server.url) as client:
@@ -150,11 +151,18 @@ async def test_an_answer_outside_of_experiments_was_certain(logging: Logging) ->
     assert (record.experiment, record.arm, record.propensity, record.unit) == ("", "", 1.0, "user-1")
 
 
-async def test_a_sampled_record_has_the_history_and_the_visit(logging: Logging) -> None:
-    logging.show(is_sampled=True)
-    await logging.log.flush()
+@pytest.fixture
+async def sampling(redis_server: RedisServer, service: Running) -> AsyncIterator[Logging]:
+    made = Logging(redis_server, service, sampled_share=1.0)
+    yield made
+    await made.log.close()
+
+
+async def test_a_sampled_record_has_the_history_and_the_visit(sampling: Logging) -> None:
+    sampling.show()
+    await sampling.log.flush()
     kinds = [int(kind) for kind in (EventKind.VIEW, EventKind.CART, EventKind.VIEW, EventKind.CART)]
-    assert logging.stored()[0].sampled == SampledHistory(
+    assert sampling.stored()[0].sampled == SampledHistory(
         ["item-5", "item-7", "item-9", "item-7"], [10, 20, 30, 40], kinds
     )
 
@@ -164,13 +172,23 @@ async def test_a_sampled_record_has_the_history_and_the_visit(logging: Logging) 
     [{"filter": Filter(max_price=5)}, {"exclude_items": ["x"]}, {"diversity": 0.5}, {"exclude_seen": False}],
 )
 async def test_a_sampled_record_says_that_the_answer_was_narrowed(
-    logging: Logging, asked: dict[str, Any]
+    sampling: Logging, asked: dict[str, Any]
 ) -> None:
-    logging.show(is_sampled=True, **asked)
-    await logging.log.flush()
-    sampled = logging.stored()[0].sampled
+    sampling.show(**asked)
+    await sampling.log.flush()
+    sampled = sampling.stored()[0].sampled
     assert sampled is not None
     assert sampled.is_narrowed
+
+
+async def test_the_share_that_is_sampled_is_the_one_that_was_set(
+    redis_server: RedisServer, service: Running
+) -> None:
+    logging = Logging(redis_server, service, sampled_share=0.25, max_records=2000)
+    for number in range(1000):
+        logging.show(number)
+    await logging.log.close()
+    assert 180 < sum(record.sampled is not None for record in logging.stored()) < 320  # five deviations
 
 
 async def test_records_are_in_order_over_many_trips(logging: Logging) -> None:

@@ -9,6 +9,9 @@ from loadtest.bench.environments import PEERS
 from loadtest.bench.processes import pick_cores
 from loadtest.bench.questions import SCENARIOS
 
+N_PAIRS_A_ROUND = 8
+"""For one round of everything else, so many half as long with the live log and without."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -51,7 +54,7 @@ class Plan:
     def estimated_minutes(self) -> float:
         """Bundles and environments that are still to be made come on top."""
         n_sizes = 1 if self.store else len(self.sizes)
-        closed = self.n_rounds * (len(SCENARIOS) + 1) * self.round_seconds
+        closed = self.n_rounds * (len(SCENARIOS) + 1 + N_PAIRS_A_ROUND) * self.round_seconds
         alone = len(SCENARIOS) * self.alone_seconds
         # The echo has stretches of half the length beside ours, as a control.
         opened = 1.5 * self.n_open_stretches * self.open_seconds

@@ -129,7 +129,7 @@ def _headline(report: Mapping[str, Any]) -> Table:
         (
             size,
             ratio,
-            report["recommend_vs_unlogged"].get(size),
+            _vs_unlogged(report, size),
             report["recall_at_100"].get(size),
             *(report["open_loop"][size][key] for key in ("rate", "p50_ms", "p99_ms", "p999_ms", "failures")),
         )
@@ -147,6 +147,13 @@ def _headline(report: Mapping[str, Any]) -> Table:
     ]
     rows += [(*row[:4], None, *row[4:]) for row in echoes]
     return Table("An answer", columns, rows)
+
+
+def _vs_unlogged(report: Mapping[str, Any], size: str) -> str | None:
+    if size not in report["recommend_vs_unlogged"]:
+        return None
+    least, greatest = report["recommend_vs_unlogged_interval"][size]
+    return f"{report['recommend_vs_unlogged'][size]:.3f} ({least:.3f} to {greatest:.3f})"
 
 
 def _scenarios(report: Mapping[str, Any]) -> Table:

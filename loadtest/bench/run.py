@@ -38,6 +38,7 @@ class Figures:
 
     recommend_vs_bare: dict[str, float] = field(default_factory=dict)
     recommend_vs_unlogged: dict[str, float] = field(default_factory=dict)
+    recommend_vs_unlogged_interval: dict[str, list[float]] = field(default_factory=dict)
     open_loop: dict[str, Any] = field(default_factory=dict)
     peers: PeerFigures = field(default_factory=dict)
     scenarios: dict[str, Any] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Run:
         size, kept = figures.size, self._figures
         kept.recommend_vs_bare[size] = round(figures.vs_bare, 4)
         kept.recommend_vs_unlogged[size] = round(figures.vs_unlogged, 4)
+        kept.recommend_vs_unlogged_interval[size] = [round(end, 4) for end in figures.vs_unlogged_interval]
         kept.open_loop[size] = figures.open_loop
         kept.scenarios[size] = figures.scenarios
         kept.blended_cost[size] = round(blended_cost(figures.scenarios), 3)

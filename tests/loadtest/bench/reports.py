@@ -34,6 +34,7 @@ def good_report() -> dict[str, Any]:
         "method": "Measured.",
         "recommend_vs_bare": {"10k": 0.4, "100k": 0.2, "1m": 0.15},
         "recommend_vs_unlogged": {"10k": 0.92, "100k": 0.97, "1m": 0.96},
+        "recommend_vs_unlogged_interval": {"10k": [0.91, 0.93], "100k": [0.95, 0.98], "1m": [0.95, 0.97]},
         "recall_at_100": {"1m": 0.985},
         "open_loop": {size: {"rate": 2000.0, **LATENCY, "echo": LATENCY} for size in SIZES},
         "scenarios": {size: {"plain": SCENARIO, "filter_one_percent": SCENARIO} for size in SIZES},

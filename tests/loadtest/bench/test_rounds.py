@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loadtest.bench.errors import BenchFailed
-from loadtest.bench.rounds import Round, check_sound, median_ratio, of
+from loadtest.bench.rounds import Round, check_sound, median_interval, median_ratio, of
 
 ROUND = Round(
     "10k",
@@ -35,6 +35,20 @@ def test_the_ratio_is_the_median_of_rounds_that_took_turns() -> None:
     ours = [replace(ROUND, number=number, cpu_seconds=cpu / 2) for number, cpu in enumerate([1, 8, 2])]
     assert median_ratio(ours, theirs) == 2.0
     assert median_ratio([*ours[:2], replace(ours[2], cpu_seconds=100)], theirs) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("n_values", "interval"),
+    [  # by the table of the sign test: 2.5 % at most lie outside, either side
+        (40, (14, 27)),
+        (20, (6, 15)),
+        (6, (1, 6)),
+        (5, (1, 5)),
+        (1, (1, 1)),
+    ],
+)
+def test_the_interval_of_a_median_is_that_of_the_sign_test(n_values: int, interval: tuple[int, int]) -> None:
+    assert median_interval([float(value) for value in range(n_values, 0, -1)]) == interval
 
 
 def test_rounds_are_found_by_what_they_measured_without_the_warm_up() -> None:

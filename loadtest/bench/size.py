@@ -33,7 +33,8 @@ from loadtest.bench.servers import Counted, CountedRedis, CountedService, Echo
 from loadtest.bench.stages import mean_microseconds, read_stages
 from loadtest.servers import free_port
 
-OURS, ECHO, UNLOGGED = "stillroom", "echo", "stillroom without its live log"
+OURS, ECHO = "stillroom", "echo"
+LOGGED, UNLOGGED = "stillroom started anew", "stillroom without its live log"
 SATURATION_SHARE = 0.5
 WARM_UP = -1
 """The number of rounds that are kept with the others and count in no figure."""
@@ -84,7 +85,7 @@ class SizeBench:
             scenario.name,
             requests or self.questions.stream(scenario),
             scenario.n_answers,
-            is_marked=name in (OURS, UNLOGGED),
+            is_marked=name in (OURS, LOGGED, UNLOGGED),
             n_connections=n_connections,
             n_items=0 if name == ECHO else LIMIT,
             beside=beside,
@@ -124,13 +125,7 @@ def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
         cold = stack.enter_context(
             CountedService(log / "without-redis.log", server_core, bench.shop.store, "")
         )
-        unlogged = stack.enter_context(
-            CountedService(
-                log / "unlogged.log", server_core, bench.shop.store, bench.redis.url, is_logging=False
-            )
-        )
-        bench.ask_everybody(unlogged, UNLOGGED)
-        pairs = _vs_unlogged(bench, unlogged)
+        pairs = _vs_unlogged(bench)
         figures.vs_unlogged, figures.vs_unlogged_interval = median(pairs), median_interval(pairs)
         say(
             f"{bench.shop.size}: {bench.plan.n_rounds} rounds of the echo and {len(SCENARIOS)} kinds of requests"
@@ -150,19 +145,26 @@ def vs_echo(bench: SizeBench) -> float:
     return median_ratio(ours, echo)
 
 
-def _vs_unlogged(bench: SizeBench, unlogged: CountedService) -> list[float]:
-    """Our plain answers a CPU second over those of a service without a live log, in turns, while both know the same
-    people and nothing else was asked of either. Many short rounds: what is looked for is a tenth, and the machine's
-    noise from one round to the next is half of that.
+def _vs_unlogged(bench: SizeBench) -> list[float]:
+    """Plain answers a CPU second over those of the same service without a live log, in turns.
+
+    Both are started for it and read the same people from Redis in the same order, so that their memory is alike too.
+    Many short rounds: what is looked for is a tenth, and the machine's noise from one to the next is half of that.
     """
-    beside, servers = "the live log", ((bench.ours, OURS), (unlogged, UNLOGGED))
-    for number in range(N_PAIRS_A_ROUND * bench.plan.n_rounds):
-        for server, name in servers[:: 1 if number % 2 else -1]:
-            check_sound(
-                [bench.ask(server, name, SCENARIOS[0], number, bench.plan.round_seconds / 2, beside=beside)]
+    server_core, _ = bench.plan.cores
+    with ExitStack() as stack:
+        servers = []
+        for name, is_logging in ((LOGGED, True), (UNLOGGED, False)):
+            log = bench.plan.logs / bench.shop.store.name / f"{name.replace(' ', '-')}.log"
+            service = CountedService(
+                log, server_core, bench.shop.store, bench.redis.url, is_logging=is_logging
             )
-    ours, theirs = (of(bench.rounds, bench.shop.size, name, beside=beside) for _, name in servers)
-    return ratios(ours, theirs)
+            servers.append((stack.enter_context(service), name))
+            bench.ask_everybody(service, name)
+        for number in range(N_PAIRS_A_ROUND * bench.plan.n_rounds):
+            for server, name in servers[:: 1 if number % 2 else -1]:
+                check_sound([bench.ask(server, name, SCENARIOS[0], number, bench.plan.round_seconds / 2)])
+    return ratios(*(of(bench.rounds, bench.shop.size, name) for name in (LOGGED, UNLOGGED)))
 
 
 def _reply_file(bench: SizeBench, folder: Path) -> Path:

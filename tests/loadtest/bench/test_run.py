@@ -15,7 +15,7 @@ import pytest
 from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.run import Run
-from loadtest.bench.size import UNLOGGED
+from loadtest.bench.size import LOGGED, UNLOGGED
 from models.bundle import write_bundle
 from models.registry import Registry
 from tests.support.bundles import tiny_contents, tiny_people
@@ -73,6 +73,7 @@ def test_raw_rounds_and_the_machine_are_kept(report: dict[str, Any]) -> None:
     measured = {(each["server"], each["scenario"]) for each in report["rounds"] if each["number"] == 0}
     assert measured == {
         ("echo", "plain"),
+        (LOGGED, "plain"),
         (UNLOGGED, "plain"),
         *(("stillroom", each.name) for each in SCENARIOS),
     }

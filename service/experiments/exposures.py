@@ -38,7 +38,8 @@ SLICE = 16
 
 TRIP = 128
 """Records a trip to Redis, which takes 0.25 ms for them. If it breaks while they are under way nobody knows whether
-they arrived, and they are dropped."""
+they arrived, and they are dropped.
+"""
 
 RECENT_SECONDS = 1.0
 """After an answer of Redis it is taken to be there for so long."""
@@ -50,7 +51,6 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', '{RECORD_FIELD.decode()}', 
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1])
 """
 """A trip is one command with one reply: 0.35 µs a record here, where a command and a reply for each cost 0.7."""
-
 
 Shown: TypeAlias = tuple[PersonalRecommendation, float, float]
 """An answer, when it was sent in Unix seconds, and how many seconds it took."""

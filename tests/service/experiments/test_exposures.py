@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from time import time
 from typing import Any
 
 import msgspec
@@ -367,3 +368,16 @@ async def test_no_answer_is_logged_where_none_may_be_kept(store: Path, redis_ser
     async with running(store, redis_url=redis_server.url, exposure_max_records=0) as service:
         assert service.parts.exposures is None
         assert (await service.recommend(user_id="user-1"))["tier"] == "student"
+
+
+async def test_the_service_tells_when_an_answer_was_sent_and_how_long_it_took(
+    store: Path, redis_server: RedisServer, service: Running
+) -> None:
+    logging = Logging(redis_server, service)
+    before = time()
+    async with running(store, redis_url=redis_server.url) as logged:
+        await logged.recommend(user_id="user-1")
+    after = time()
+    [record] = logging.stored()
+    assert int(1000 * before) <= record.sent_ms <= 1000 * after
+    assert 0 < record.took_us <= 1_000_000 * (after - before)

@@ -4,9 +4,9 @@
     100,000           82 µs, eight together (19 events)
     1,000,000         98 µs, with 40 of 2,000 lists (20 events)
 
-One thread, the best 20. onnxruntime took 75 to 320 µs for the first two. There the product was the smaller part:
-masks, boosts and top-k were passes of their own over all scores, and each step a call. Here one pass does them while
-a block is in registers.
+One thread, the best 20, with VNNI instructions; docs/performance.md has figures for other processors. onnxruntime
+took 75 to 320 µs for the first two. There the product was the smaller part: masks, boosts and top-k were passes of
+their own over all scores, and each step a call. Here one pass does them while a block is in registers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence
-from models.errors import KernelMissing
+from models.errors import FileCorrupt, KernelMissing
 from models.history import EncodedHistory
 from models.index import MAX_FACTORS, AllowedItems, CatalogueIndex
+from models.scan_forms import check_forms, check_offsets
+
+KERNELS = ("vnni", "avx2", "neon-dot", "neon", "plain")
+"""Sets of instructions that the kernel is written for; no processor has all of them, every one has "plain"."""
 
 RESCORE_MARGIN = 64
 """Candidates beyond k that are scored again in float, so that none is lost at the edge to 8 bits."""
@@ -122,7 +126,8 @@ class Scan:
     """A catalogue ready to be searched. Safe to call from several threads: each call has memory of its own.
 
     item_vectors: (n_items, n_factors) int8, multiplied by the index's scales, or float32. Raises ValueError for more
-    than `MAX_FACTORS` factors.
+    than `MAX_FACTORS` factors, and for arrays that are not of the shapes and types that go with them: the kernel goes
+    by them.
     """
 
     def __init__(
@@ -135,6 +140,10 @@ class Scan:
         if n_factors > MAX_FACTORS:
             raise ValueError(f"vectors have {n_factors} factors, the kernel takes at most {MAX_FACTORS}")
         self._n_probes, self._n_lists, self._n_blocks = index.n_probes, index.n_lists, len(index.item_blocks)
+        check_forms(index, item_vectors, cooccurrence)
+        # A copy of its own: a file that is changed in place later cannot lead the kernel out of an array.
+        list_offsets = np.array(index.list_offsets)
+        check_offsets(list_offsets, self.n_items)
         decays = np.append(cooccurrence.event_decays, np.float32(LAST_VISIT_LOG_DAYS)).astype(np.float32)
         arrays = [
             index.item_blocks,
@@ -146,7 +155,7 @@ class Scan:
             decays,
             index.centroid_blocks,
             index.centroid_scales,
-            index.list_offsets,
+            list_offsets,
         ]
         self._arrays = [np.ascontiguousarray(array) for array in arrays]
         blocks, scales, vectors, items, weights, weight_scales, decays, *lists = self._arrays
@@ -183,8 +192,9 @@ class Scan:
         n_probes: lists to look into, the index's own number if None. With a filter as many more are looked into as
         the filter leaves fewer items to find; and where masks leave too few in those, the next ones are, so that an
         answer is full if there is enough in the catalogue. Scores of a person whose vector is not finite are NaN.
-        Raises IndexError for an item index that the catalogue does not have, ValueError for a vector of another
-        length, a filter of another catalogue, or an n_probes that is not 1 to n_lists.
+        Raises IndexError for an item index that the catalogue does not have or a filter's list that does not rise,
+        ValueError for a vector of another length, a filter of another catalogue, or an n_probes that is not 1 to
+        n_lists, FileCorrupt where a file was changed in place and names a neighbour that there is not.
         """
         n_people = len(asked)
         items = np.empty((n_people, k), np.int32)
@@ -217,7 +227,7 @@ class Scan:
         )
         self._workspaces.append(workspace)
         if outcome:
-            _raise(outcome, self._catalogue.n_factors)
+            _raise(outcome, self.n_items, self._catalogue.n_factors)
         return Ranked(items, scores)
 
     def _probes(self, allowed: AllowedItems | None, n_probes: int | None) -> int:
@@ -238,24 +248,40 @@ class Scan:
 
 
 def choose_kernel(name: str) -> str:
-    """Search with "vnni", "avx2" or "plain" instructions, or the "best" this processor has; returns which.
+    """Search with the instructions of this name, one of `KERNELS`, or the "best" this processor has; returns which.
 
     For all searches of the process, between them. All give the same answers. Raises ValueError for instructions that
     this processor lacks.
     """
-    chosen = _kernel.choose_kernel(name.encode())
-    if chosen is None:
-        raise ValueError(f"this processor has no {name!r} instructions")
-    return str(chosen.decode())
+    if not _kernel.choose_kernel(name.encode()):
+        raise ValueError(
+            f"this processor has no {name!r} instructions; the kernel has {', '.join(available_kernels())} for it"
+        )
+    return kernel_in_use()
+
+
+def available_kernels() -> tuple[str, ...]:
+    """Those of `KERNELS` that this processor has, the best first."""
+    return tuple(name for name in KERNELS if _kernel.has_kernel(name.encode()))
+
+
+def kernel_in_use() -> str:
+    """The instructions that searches of this process use now."""
+    return str(_kernel.kernel_in_use().decode())
 
 
 def _address(array: npt.NDArray[np.generic]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _raise(outcome: int, n_factors: int) -> None:
+def _raise(outcome: int, n_items: int, n_factors: int) -> None:
     if outcome == 1:
         raise IndexError("an item index is beyond the catalogue")
+    if outcome == 4:
+        raise FileCorrupt(
+            f"neighbour_items.npy names a neighbour beyond the {n_items} items: it was changed while it was in "
+            "service. A bundle is immutable; promote another one, and find out who wrote to this one"
+        )
     if outcome == 3:
         raise ValueError(f"a user vector is not of the catalogue's {n_factors} factors")
     raise MemoryError("no memory is left to search the catalogue with")
@@ -268,8 +294,10 @@ def _load() -> ctypes.CDLL:
             f"{file.name} is not built; `pip install -e .` builds it and needs a C compiler (Debian: gcc, libc6-dev)"
         )
     kernel = ctypes.CDLL(str(file))
-    kernel.choose_kernel.restype = c_char_p
     kernel.choose_kernel.argtypes = [c_char_p]
+    kernel.has_kernel.argtypes = [c_char_p]
+    kernel.kernel_in_use.restype = c_char_p
+    kernel.kernel_in_use.argtypes = []
     kernel.new_workspace.restype = c_void_p
     kernel.new_workspace.argtypes = [c_void_p]
     kernel.free_workspace.restype = None
@@ -283,4 +311,4 @@ def _load() -> ctypes.CDLL:
 
 _kernel = _load()
 KERNEL = choose_kernel("best")
-"""The instructions that searches use on this processor."""
+"""The best instructions that this processor has: what searches use unless another is chosen."""

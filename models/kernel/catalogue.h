@@ -8,21 +8,13 @@
  * range needs no order and no branch that a processor could guess wrong. */
 static float reached_by(const float *highest, int64_t n, int64_t n_wanted)
 {
-    float low = INFINITY, high = -INFINITY;
-    int64_t n_finite = 0;
-    for (int64_t at = 0; at < n; at++) {
-        const int is_finite = highest[at] > -INFINITY;
-        n_finite += is_finite;
-        low = is_finite && highest[at] < low ? highest[at] : low;
-        high = highest[at] > high ? highest[at] : high;
-    }
-    if (n_finite < n_wanted)
+    if (use->count_reaching(highest, n, -FLT_MAX) < n_wanted)
         return -INFINITY;
+    const Range range = use->range_of(highest, n);
+    float low = range.least, high = range.greatest;
     for (int step = 0; step < HALVINGS; step++) {
         const float middle = low + (high - low) / 2;
-        int32_t n_reaching = 0;
-        for (int64_t at = 0; at < n; at++)
-            n_reaching += highest[at] >= middle;
+        const int64_t n_reaching = use->count_reaching(highest, n, middle);
         if (n_reaching >= n_wanted)
             low = middle;
         else
@@ -41,18 +33,6 @@ static void raise_threshold(Search *search, int64_t n_pieces)
         search->threshold = reached;
 }
 
-/* Keep the best of items first .. end, piece by piece as find_highest cut them. */
-static void keep_pieces(const Catalogue *catalogue, Search *search, const uint16_t *allowed, int64_t first, int64_t end,
-                        int64_t piece_blocks, const float *highest)
-{
-    for (int64_t begin = first; begin < end; highest++) {
-        const int64_t next = (begin / LANES + piece_blocks) * LANES, stop = next < end ? next : end;
-        if (*highest > search->threshold)
-            keep_best_of(catalogue, search, allowed, begin, stop);
-        begin = stop;
-    }
-}
-
 /* People who share a pass over a flat catalogue: first for the threshold, then for what passes it. */
 static void search_flat(const Catalogue *catalogue, Search *searches, int64_t n_people, const uint16_t *allowed)
 {
@@ -62,7 +42,7 @@ static void search_flat(const Catalogue *catalogue, Search *searches, int64_t n_
         piece_blocks *= 2;
     if (n_blocks < 2 * searches[0].n_wanted) {
         for (int64_t at = 0; at < n_people; at++)
-            keep_best_of(catalogue, &searches[at], allowed, 0, n);
+            use->keep_best(catalogue, &searches[at], allowed, 0, n, n_blocks, NULL);
         return;
     }
     int64_t n_pieces = 0;
@@ -70,13 +50,13 @@ static void search_flat(const Catalogue *catalogue, Search *searches, int64_t n_
         const int64_t next = first + RUN_BLOCKS * LANES, end = next < n ? next : n;
         int64_t n_more = 0;
         for (int64_t at = 0; at < n_people; at++)
-            n_more = find_highest_of(catalogue, &searches[at], allowed, first, end, piece_blocks,
+            n_more = use->find_highest(catalogue, &searches[at], allowed, first, end, piece_blocks,
                                      searches[at].highest + n_pieces);
         n_pieces += n_more;
     }
     for (int64_t at = 0; at < n_people; at++) {
         raise_threshold(&searches[at], n_pieces);
-        keep_pieces(catalogue, &searches[at], allowed, 0, n, piece_blocks, searches[at].highest);
+        use->keep_best(catalogue, &searches[at], allowed, 0, n, piece_blocks, searches[at].highest);
     }
 }
 
@@ -94,9 +74,9 @@ static int64_t choose_lists(const Catalogue *catalogue, Search *search, Candidat
     nearest.room = catalogue->n_lists + 1;
     nearest.threshold = -INFINITY;
     nearest.shift = (float *)zeros;
-    const int64_t n_pieces = find_highest_of(&centroids, &nearest, NULL, 0, catalogue->n_lists, 1, nearest.highest);
+    const int64_t n_pieces = use->find_highest(&centroids, &nearest, NULL, 0, catalogue->n_lists, 1, nearest.highest);
     raise_threshold(&nearest, n_pieces);
-    keep_pieces(&centroids, &nearest, NULL, 0, catalogue->n_lists, 1, nearest.highest);
+    use->keep_best(&centroids, &nearest, NULL, 0, catalogue->n_lists, 1, nearest.highest);
     settle(&nearest);
     qsort(chosen, (size_t)nearest.n_kept, sizeof *chosen, best_first);
     return nearest.n_kept;
@@ -123,14 +103,14 @@ static void search_lists(const Catalogue *catalogue, Search *search, Workspace *
         int64_t n_pieces = 0;
         for (int64_t chosen = 0; chosen < n_chosen; chosen++) {
             const int32_t *bounds = catalogue->list_offsets + workspace->lists[chosen].item;
-            n_pieces += find_highest_of(catalogue, search, allowed, bounds[0], bounds[1], LIST_PIECE,
+            n_pieces += use->find_highest(catalogue, search, allowed, bounds[0], bounds[1], LIST_PIECE,
                                         search->highest + n_pieces);
         }
         raise_threshold(search, n_pieces);
         const float *highest = search->highest;
         for (; at < n_chosen; at++) {
             const int32_t *bounds = catalogue->list_offsets + workspace->lists[at].item;
-            keep_pieces(catalogue, search, allowed, bounds[0], bounds[1], LIST_PIECE, highest);
+            use->keep_best(catalogue, search, allowed, bounds[0], bounds[1], LIST_PIECE, highest);
             highest += n_pieces_of(bounds[0], bounds[1], LIST_PIECE);
         }
         if (search->n_kept >= search->n_wanted)
@@ -140,8 +120,8 @@ static void search_lists(const Catalogue *catalogue, Search *search, Workspace *
     for (int64_t n_wanted = n_probes;; n_wanted = catalogue->n_lists) {
         const int64_t n_chosen = choose_lists(catalogue, search, workspace->lists, n_wanted, zeros);
         for (; at < n_chosen && (at < n_probes || search->n_kept < search->n_wanted); at++) {
-            const int32_t list = workspace->lists[at].item;
-            keep_best_of(catalogue, search, allowed, catalogue->list_offsets[list], catalogue->list_offsets[list + 1]);
+            const int32_t *bounds = catalogue->list_offsets + workspace->lists[at].item;
+            use->keep_best(catalogue, search, allowed, bounds[0], bounds[1], LIST_PIECE, NULL);
         }
         if (search->n_kept >= search->n_wanted || n_wanted == catalogue->n_lists)
             return;

@@ -2,6 +2,7 @@
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,26 +10,62 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#define TARGET_avx2 __attribute__((target("avx2")))
+#if !defined(TARGET_vnni) /* a test sets it to nothing and emulates the instructions */
+#define TARGET_vnni __attribute__((target("avx512f,avx512bw,avx512dq,avx512vnni")))
+#endif
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define HAS_NEON 1
+#include <arm_neon.h>
 #endif
 
 #define LANES 16
 #define MAX_FACTORS 1024
 #define USER_LEVELS 63
 #define ITEM_SHIFT 128
+#define LARGEST_ITEM 255 /* of their bytes, shifted */
 #define MAX_PEOPLE 8    /* who share one pass over a flat catalogue */
 #define RUN_BLOCKS 16   /* of a pass between two people: 16 KB at 64 factors, half of a first-level cache */
+#define SMALLEST_LENGTH 1e-12f /* stands in for the largest factor of a vector of zeros */
 #define CANCELLED 1e-30f /* a sum of boosts that came to nothing, to be told from an item that was never touched */
 #define PIECES 8        /* times the candidates that are wanted, pieces of a catalogue are told apart by their highest score */
 #define LIST_PIECE 2    /* blocks of a piece of a list */
 #define HALVINGS 20
 #define MAX_INSERTED 32
+#define STRIDE 64       /* neighbours of an item that are looked at together */
 #define QUADS_OF_64 16
+#define QUAD_BYTES (4 * LANES) /* four factors of each item of a block */
+#define TOGETHER 2      /* blocks that are scored together */
+#define HELD 8          /* pieces whose 16 lanes become one number together: one by one that took a third of a pass */
 #define AHEAD 24        /* rows asked for before they are needed: in a large catalogue each is a cache miss */
 #define CACHE_LINE 64
 #define ROOM 4          /* times the candidates that are wanted are held before the worse ones are dropped */
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll_count(16)")
+#else
+#define UNROLLED _Pragma("GCC unroll 16") /* of 64 factors: gcc -O3 stops at 8 */
+#endif
 
-enum { OK = 0, ROW_OUT_OF_RANGE = 1, NO_MEMORY = 2, OTHER_LENGTH = 3 };
+/* A number that another process may change in place, since it is mapped from a file: read once, so that what was
+ * checked is what is used. */
+#define READ_ONCE(place) (*(const volatile __typeof__(place) *)&(place))
+
+INLINE int32_t bits_of(float number)
+{
+    int32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+INLINE float float_of(int32_t bits)
+{
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
+enum { OK = 0, ROW_OUT_OF_RANGE = 1, NO_MEMORY = 2, OTHER_LENGTH = 3, CATALOGUE_CHANGED = 4 };
 
 typedef struct {
     int64_t n_items, n_factors;
@@ -69,8 +106,9 @@ typedef struct {
 
 typedef struct {                      /* one person's search */
     const Person *person;
-    int8_t bytes[MAX_FACTORS];        /* the user vector in 8 bits */
+    int8_t bytes[MAX_FACTORS];        /* the user vector in 8 bits, zeros up to a whole number of 16 */
     float scale;                      /* of those bytes */
+    uint8_t couples[MAX_FACTORS / 8]; /* whether quads 2 i and 2 i + 1 may be added up in 16 bits (couples.h) */
     int32_t offset;                   /* what ITEM_SHIFT adds to every product */
     float threshold;                  /* a score must pass it to be kept */
     Candidate *kept;                  /* (room,) the best n_wanted so far are among them */

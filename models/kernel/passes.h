@@ -1,146 +1,187 @@
-/* Passes over blocks: for the highest scores, or for what passes a threshold. */
-#ifndef PASSES_H
-#define PASSES_H
+/* Passes over blocks: for the highest scores, and for what passes a threshold. Included once for each set of
+ * instructions, which KIND names, after the lanes_*.h that say how 16 scores are made with them. There is no guard:
+ * what is here exists for each of them. */
+#define JOINED(name, kind) name##_##kind
+#define JOIN(name, kind) JOINED(name, kind)
+#define OF(name) JOIN(name, KIND)
+#define TARGET JOIN(TARGET, KIND)
 
-#include "best.h"
-#include "blocks.h"
-
-/* Which lanes of a block lie in first .. end and are allowed; its first and last block may be cut. */
-INLINE uint32_t wanted_lanes(const uint16_t *allowed, int64_t block, int64_t first, int64_t end)
+/* The products of blocks block .. block + n_blocks, two at a time. In a loop of their own: mixed with what is made of
+ * them, a block cost 47 cycles instead of 34 (AVX2). */
+TARGET INLINE void OF(multiply_blocks)(const Catalogue *catalogue, const Search *search, const OF(User) *user,
+                                       int64_t block, int64_t n_blocks, int n_quads, int32_t *dots)
 {
-    uint32_t wanted = allowed ? allowed[block] : 0xffff;
-    if (block * LANES < first)
-        wanted &= 0xffffu << (first - block * LANES);
-    if (end < (block + 1) * LANES)
-        wanted &= 0xffffu >> ((block + 1) * LANES - end);
-    return wanted;
+    const uint8_t *bytes = catalogue->blocks + block * n_quads * QUAD_BYTES;
+    int64_t at = 0;
+    for (; at + TOGETHER <= n_blocks; at += TOGETHER)
+        OF(multiply)(bytes + at * n_quads * QUAD_BYTES, search, user, n_quads, TOGETHER, dots + at * LANES);
+    if (at < n_blocks)
+        OF(multiply)(bytes + at * n_quads * QUAD_BYTES, search, user, n_quads, 1, dots + at * LANES);
 }
 
-INLINE uint32_t score_one(ScoreBlock score_block, const Catalogue *catalogue, const Search *search, int64_t block,
-                          float *scores)
+TARGET INLINE OF(Scores) OF(scores_of)(const Catalogue *catalogue, const Search *search, int64_t block,
+                                       const int32_t *dots)
 {
-    const int n_quads = (int)((catalogue->n_factors + 3) / 4);
-    return score_block(catalogue->blocks + block * n_quads * 4 * LANES, n_quads, search, catalogue->scales + block * LANES,
-                       search->shift + block * LANES, scores);
+    return OF(scale)(dots, catalogue->scales + block * LANES, search->scale, search->shift + block * LANES);
 }
 
-typedef void (*KeepBest)(const Catalogue *, Search *, const uint16_t *allowed, int64_t first, int64_t end);
-typedef int64_t (*FindHighest)(const Catalogue *, const Search *, const uint16_t *allowed, int64_t first, int64_t end,
-                               int64_t piece_blocks, float *highest);
+typedef struct {                      /* pieces that have been looked at, the last n_held of them lane by lane */
+    OF(Best) held[HELD];
+    int64_t n_held;
+    float *highest;                   /* of the first one of those */
+} OF(Pieces);
 
-/* Of items first .. end, keep what passes the threshold. */
-INLINE void keep_best(ScoreBlock score_block, const Catalogue *catalogue, Search *search, const uint16_t *allowed,
-                      int64_t first, int64_t end)
+TARGET INLINE void OF(hold)(OF(Pieces) *pieces, OF(Best) best)
 {
-    float scores[LANES];
-    for (int64_t block = first / LANES; block * LANES < end; block++) {
-        const uint32_t wanted = wanted_lanes(allowed, block, first, end);
-        if (!wanted)
-            continue;
-        uint32_t passing = wanted & score_one(score_block, catalogue, search, block, scores);
-        for (; passing; passing &= passing - 1) {
-            const int lane = __builtin_ctz(passing);
-            if (scores[lane] > search->threshold)
-                keep(search, scores[lane], block * LANES + lane, 0);
+    pieces->held[pieces->n_held++] = best;
+    if (pieces->n_held < HELD)
+        return;
+    OF(put_highest)(pieces->held, HELD, pieces->highest);
+    pieces->highest += HELD;
+    pieces->n_held = 0;
+}
+
+/* The highest scores of HELD blocks, each a piece of its own: the usual case, a loop without any question. */
+TARGET INLINE void OF(look_at_blocks)(const Catalogue *catalogue, const Search *search, int64_t block,
+                                      const int32_t *dots, float *highest)
+{
+    OF(Best) each[HELD];
+    for (int at = 0; at < HELD; at++)
+        each[at] = OF(raised)(OF(lowest)(), OF(scores_of)(catalogue, search, block + at, dots + at * LANES));
+    OF(put_highest)(each, HELD, highest);
+}
+
+/* Of items first .. end, the highest score of each piece into highest; returns how many pieces there are. Keeps
+ * nothing: no branch here depends on a score, so the processor never waits for one. */
+TARGET INLINE int64_t OF(find_highest_in)(const Catalogue *catalogue, const Search *search, const uint16_t *allowed,
+                                          int64_t first, int64_t end, int64_t piece_blocks, float *highest, int n_quads)
+{
+    const OF(User) user = OF(user)(search, n_quads);
+    const int64_t beyond = first < end ? (end - 1) / LANES + 1 : 0;
+    OF(Pieces) pieces;
+    pieces.n_held = 0;
+    pieces.highest = highest;
+    OF(Best) best = OF(lowest)();
+    int64_t left = piece_blocks;
+    for (int64_t block = first / LANES; block < beyond;) {
+        int32_t dots[RUN_BLOCKS * LANES] __attribute__((aligned(CACHE_LINE)));
+        const int64_t stop = block + RUN_BLOCKS < beyond ? block + RUN_BLOCKS : beyond;
+        OF(multiply_blocks)(catalogue, search, &user, block, stop - block, n_quads, dots);
+        const int is_whole = !allowed && block * LANES >= first && stop * LANES <= end;
+        const int32_t *next = dots;
+        for (; is_whole && piece_blocks == 1 && block + HELD <= stop; block += HELD, next += HELD * LANES) {
+            OF(look_at_blocks)(catalogue, search, block, next, pieces.highest);
+            pieces.highest += HELD;
         }
-    }
-}
-
-/* The highest score of each piece of items first .. end, and how many pieces there are. Keeps nothing: no branch here
- * depends on a score, so the processor never waits for one. */
-INLINE int64_t find_highest(ScoreBlock score_block, HighestOf highest_of, const Catalogue *catalogue,
-                            const Search *search, const uint16_t *allowed, int64_t first, int64_t end,
-                            int64_t piece_blocks, float *highest)
-{
-    float scores[LANES];
-    int64_t n_pieces = 0;
-    for (int64_t block = first / LANES; first < end && block * LANES < end; n_pieces++) {
-        float best = -INFINITY;
-        for (int64_t left = piece_blocks; left && block * LANES < end; left--, block++) {
-            const uint32_t wanted = wanted_lanes(allowed, block, first, end);
-            if (!wanted)
+        for (; block < stop; block++, next += LANES) {
+            const OF(Scores) scores = OF(scores_of)(catalogue, search, block, next);
+            best = OF(raised)(
+                best, is_whole ? scores : OF(only)(scores, wanted_lanes(allowed, block, first, end)));
+            if (--left)
                 continue;
-            score_one(score_block, catalogue, search, block, scores);
-            const float here = highest_of(scores, wanted);
-            best = here > best ? here : best;
+            OF(hold)(&pieces, best);
+            best = OF(lowest)();
+            left = piece_blocks;
         }
-        highest[n_pieces] = best;
     }
-    return n_pieces;
+    if (left < piece_blocks)
+        OF(hold)(&pieces, best);
+    OF(put_highest)(pieces.held, pieces.n_held, pieces.highest);
+    return pieces.highest + pieces.n_held - highest;
 }
 
-static void keep_best_plain(const Catalogue *c, Search *s, const uint16_t *allowed, int64_t first, int64_t end)
+TARGET INLINE void OF(keep_of_block)(const Catalogue *catalogue, Search *search, const OF(User) *user, int64_t block,
+                                     uint32_t wanted, int n_quads)
 {
-    keep_best(score_block_plain, c, s, allowed, first, end);
+    int32_t dots[LANES] __attribute__((aligned(CACHE_LINE)));
+    float stored[LANES];
+    OF(multiply_blocks)(catalogue, search, user, block, 1, n_quads, dots);
+    const OF(Scores) scores = OF(scores_of)(catalogue, search, block, dots);
+    for (uint32_t passing = wanted & OF(passing)(scores, search->threshold, stored); passing; passing &= passing - 1) {
+        const int lane = __builtin_ctz(passing);
+        if (stored[lane] > search->threshold)
+            keep(search, stored[lane], block * LANES + lane, 0);
+    }
 }
 
-static int64_t find_highest_plain(const Catalogue *c, const Search *s, const uint16_t *allowed, int64_t first,
-                                  int64_t end, int64_t piece_blocks, float *highest)
+/* Of items first .. end, keep what passes the threshold, in the pieces of find_highest whose highest score does.
+ * highest: NULL to look into every piece. One piece in seven is looked into, so they are picked out without a branch,
+ * and each is asked for while the one before is looked at. */
+TARGET INLINE void OF(keep_best_in)(const Catalogue *catalogue, Search *search, const uint16_t *allowed, int64_t first,
+                                    int64_t end, int64_t piece_blocks, const float *highest, int n_quads)
 {
-    return find_highest(score_block_plain, highest_plain, c, s, allowed, first, end, piece_blocks, highest);
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx2")))
-static void keep_best_avx2(const Catalogue *c, Search *s, const uint16_t *allowed, int64_t first, int64_t end)
-{
-    keep_best(score_block_avx2, c, s, allowed, first, end);
-}
-
-__attribute__((target("avx2")))
-static int64_t find_highest_avx2(const Catalogue *c, const Search *s, const uint16_t *allowed, int64_t first,
-                                 int64_t end, int64_t piece_blocks, float *highest)
-{
-    return find_highest(score_block_avx2, highest_avx2, c, s, allowed, first, end, piece_blocks, highest);
-}
-
-__attribute__((target("avx512f,avx512bw,avx512vnni")))
-static void keep_best_vnni(const Catalogue *c, Search *s, const uint16_t *allowed, int64_t first, int64_t end)
-{
-    keep_best(score_block_vnni, c, s, allowed, first, end);
-}
-
-/* find_highest for 64 factors, the usual number: the user stays in 16 registers, so that a block is 16 loads and not
- * 32, and a piece has one maximum taken across lanes. */
-__attribute__((target("avx512f,avx512bw,avx512vnni")))
-static int64_t find_highest_of_64(const Catalogue *catalogue, const Search *search, const uint16_t *allowed,
-                                  int64_t first, int64_t end, int64_t piece_blocks, float *highest)
-{
-    __m512i user[QUADS_OF_64];
-    for (int quad = 0; quad < QUADS_OF_64; quad++)
-        user[quad] = _mm512_set1_epi32(four_bytes(search->bytes + 4 * quad));
-    const __m512i offset = _mm512_set1_epi32(search->offset);
-    const __m512 scale = _mm512_set1_ps(search->scale), nothing = _mm512_set1_ps(-INFINITY);
-    int64_t n_pieces = 0;
-    for (int64_t block = first / LANES; first < end && block * LANES < end; n_pieces++) {
-        __m512 best = nothing;
-        for (int64_t left = piece_blocks; left && block * LANES < end; left--, block++) {
-            const uint8_t *bytes = catalogue->blocks + block * QUADS_OF_64 * 4 * LANES;
-            __m512i one = _mm512_setzero_si512(), other = one;
-            for (int quad = 0; quad < QUADS_OF_64; quad += 2) {
-                one = _mm512_dpbusd_epi32(one, _mm512_loadu_si512(bytes + 4 * LANES * quad), user[quad]);
-                other = _mm512_dpbusd_epi32(other, _mm512_loadu_si512(bytes + 4 * LANES * (quad + 1)), user[quad + 1]);
+    const OF(User) user = OF(user)(search, n_quads);
+    const int64_t begin = first / LANES, beyond = first < end ? (end - 1) / LANES + 1 : begin;
+    const int64_t n_pieces = (beyond - begin + piece_blocks - 1) / piece_blocks;
+    int64_t picked[STRIDE + 1];
+    for (int64_t piece = 0; piece < n_pieces;) {
+        const int64_t stop = piece + STRIDE < n_pieces ? piece + STRIDE : n_pieces;
+        int n_picked = 0;
+        for (; piece < stop; piece++) {
+            picked[n_picked] = begin + piece * piece_blocks;
+            n_picked += !highest || highest[piece] > search->threshold;
+        }
+        picked[n_picked] = beyond;
+        for (int at = 0; at < n_picked; at++) {
+            ask_for_block(catalogue, picked[at + 1], beyond, n_quads);
+            const int64_t last = picked[at] + piece_blocks < beyond ? picked[at] + piece_blocks : beyond;
+            for (int64_t block = picked[at]; block < last; block++) {
+                const uint32_t wanted = wanted_lanes(allowed, block, first, end);
+                if (wanted)
+                    OF(keep_of_block)(catalogue, search, &user, block, wanted, n_quads);
             }
-            const __m512 products = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_add_epi32(one, other), offset));
-            const __m512 scales = _mm512_loadu_ps(catalogue->scales + block * LANES);
-            const __m512 scores = _mm512_add_ps(_mm512_mul_ps(_mm512_mul_ps(products, scales), scale),
-                                                _mm512_loadu_ps(search->shift + block * LANES));
-            const __mmask16 wanted = (__mmask16)wanted_lanes(allowed, block, first, end);
-            best = _mm512_mask_max_ps(best, wanted, best, scores);
         }
-        highest[n_pieces] = _mm512_reduce_max_ps(best);
     }
-    return n_pieces;
 }
 
-__attribute__((target("avx512f,avx512bw,avx512vnni")))
-static int64_t find_highest_vnni(const Catalogue *c, const Search *s, const uint16_t *allowed, int64_t first,
-                                 int64_t end, int64_t piece_blocks, float *highest)
+/* A constant number of quads for 64 factors lets the compiler lay them out one after the other. */
+TARGET static int64_t OF(find_highest)(const Catalogue *catalogue, const Search *search, const uint16_t *allowed,
+                                       int64_t first, int64_t end, int64_t piece_blocks, float *highest)
 {
-    if (c->n_factors == 64)
-        return find_highest_of_64(c, s, allowed, first, end, piece_blocks, highest);
-    return find_highest(score_block_vnni, highest_avx512, c, s, allowed, first, end, piece_blocks, highest);
+    const int n_quads = n_quads_of(catalogue);
+    return n_quads == QUADS_OF_64
+        ? OF(find_highest_in)(catalogue, search, allowed, first, end, piece_blocks, highest, QUADS_OF_64)
+        : OF(find_highest_in)(catalogue, search, allowed, first, end, piece_blocks, highest, n_quads);
 }
-#endif
 
-#endif
+TARGET static void OF(keep_best)(const Catalogue *catalogue, Search *search, const uint16_t *allowed, int64_t first,
+                                 int64_t end, int64_t piece_blocks, const float *highest)
+{
+    const int n_quads = n_quads_of(catalogue);
+    if (n_quads == QUADS_OF_64)
+        OF(keep_best_in)(catalogue, search, allowed, first, end, piece_blocks, highest, QUADS_OF_64);
+    else
+        OF(keep_best_in)(catalogue, search, allowed, first, end, piece_blocks, highest, n_quads);
+}
+
+/* The least and the greatest of those of highest (n,) that are finite: as whole numbers in the same order, counted from
+ * the least finite one, so that -INFINITY comes last. Those a compiler can compare side by side; of floats it would
+ * have to think of what is not a number. */
+TARGET static Range OF(range_of)(const float *highest, int64_t n)
+{
+    const int32_t first = in_order(bits_of(-INFINITY)) + 1;
+    uint32_t least = UINT32_MAX;
+    int32_t greatest = INT32_MIN;
+    for (int64_t at = 0; at < n; at++) {
+        const int32_t each = in_order(bits_of(highest[at]));
+        const uint32_t from_first = (uint32_t)each - (uint32_t)first;
+        least = from_first < least ? from_first : least;
+        greatest = each > greatest ? each : greatest;
+    }
+    return (Range){float_of(in_order((int32_t)(least + (uint32_t)first))), float_of(in_order(greatest))};
+}
+
+/* How many of highest (n,) reach a bound. */
+TARGET static int64_t OF(count_reaching)(const float *highest, int64_t n, float bound)
+{
+    int32_t n_reaching = 0;
+    for (int64_t at = 0; at < n; at++)
+        n_reaching += highest[at] >= bound;
+    return n_reaching;
+}
+
+#undef JOINED
+#undef JOIN
+#undef OF
+#undef TARGET
+#undef KIND

@@ -2,65 +2,86 @@
 #ifndef PERSON_H
 #define PERSON_H
 
+#include "couples.h"
+#include "decay.h"
 #include "instructions.h"
+#include "weighty.h"
 
 /* Returns 0 for a vector that is not finite. */
 static int quantize_user(const Catalogue *catalogue, Search *search)
 {
     const float *vector = search->person->vector;
     const int64_t n = catalogue->n_factors;
-    float largest = 1e-12f;
+    int32_t largest_bits = 0; /* without the sign, bits of floats are in order, and of what is not finite the largest */
     for (int64_t factor = 0; factor < n; factor++) {
-        if (!isfinite(vector[factor]))
-            return 0;
-        largest = fmaxf(largest, fabsf(vector[factor]));
+        const int32_t bits = bits_of(vector[factor]) & INT32_MAX;
+        largest_bits = bits > largest_bits ? bits : largest_bits;
     }
+    if (largest_bits >= bits_of(INFINITY))
+        return 0;
+    const float largest = fmaxf(float_of(largest_bits), SMALLEST_LENGTH);
     int32_t sum = 0;
     for (int64_t factor = 0; factor < n; factor++) {
         search->bytes[factor] = (int8_t)lrintf(vector[factor] / largest * USER_LEVELS);
         sum += search->bytes[factor];
     }
-    memset(search->bytes + n, 0, (size_t)(-n & 3));
+    memset(search->bytes + n, 0, (size_t)(-n & 15));
     search->offset = ITEM_SHIFT * sum;
     search->scale = largest / USER_LEVELS;
+    find_couples(search, n_quads_of(catalogue));
     return 1;
 }
 
-/* Without a branch, since which items come up twice is not to be foreseen. */
-INLINE void touch(Search *search, int64_t item)
+/* Returns the number touched, of which an item whose shift is not zero is one already: no sum is left at zero. Without a
+ * branch, since which items come up twice is not to be foreseen. */
+INLINE int64_t touch(int32_t *touched, int64_t n_touched, int64_t item, const float *shift)
 {
-    search->touched[search->n_touched] = (int32_t)item;
-    search->n_touched += search->shift[item] == 0.0f;
+    touched[n_touched] = (int32_t)item;
+    return n_touched + (bits_of(shift[item]) == 0);
 }
 
 static int mask(const Catalogue *catalogue, Search *search, const int32_t *items, int64_t n)
 {
     for (int64_t at = 0; at < n; at++) {
-        if (items[at] < 0 || items[at] >= catalogue->n_items)
+        const int64_t item = READ_ONCE(items[at]);
+        if (item < 0 || item >= catalogue->n_items)
             return ROW_OUT_OF_RANGE;
-        touch(search, items[at]);
-        search->shift[items[at]] = -INFINITY;
+        search->n_touched = touch(search->touched, search->n_touched, item, search->shift);
+        search->shift[item] = -INFINITY;
     }
     return OK;
 }
 
-INLINE void add_neighbours(const Catalogue *catalogue, Search *search, int64_t row, float weight, int are_wide,
+INLINE int add_neighbours(const Catalogue *catalogue, Search *search, int64_t row, float weight, int are_wide,
                           int are_float)
 {
-    const int64_t n = catalogue->n_neighbours, first = row * n;
-    const int32_t *wide = (const int32_t *)catalogue->neighbour_items + first;
-    const uint16_t *narrow = (const uint16_t *)catalogue->neighbour_items + first;
-    const int8_t *bytes = (const int8_t *)catalogue->neighbour_weights + first;
-    const float *floats = (const float *)catalogue->neighbour_weights + first;
-    for (int64_t at = 0; at < n; at++) {
-        const float strength = are_float ? floats[at] : (float)bytes[at];
-        if (strength == 0.0f)
-            continue;
-        const int64_t item = are_wide ? wide[at] : narrow[at];
-        touch(search, item);
-        const float sum = search->shift[item] + weight * strength;
-        search->shift[item] = sum == 0.0f ? CANCELLED : sum;
+    const uint64_t n_items = (uint64_t)catalogue->n_items;
+    const int64_t n = catalogue->n_neighbours;
+    const int32_t *wide = (const int32_t *)catalogue->neighbour_items + row * n;
+    const uint16_t *narrow = (const uint16_t *)catalogue->neighbour_items + row * n;
+    const int8_t *bytes = (const int8_t *)catalogue->neighbour_weights + row * n;
+    const float *floats = (const float *)catalogue->neighbour_weights + row * n;
+    float *shift = search->shift;
+    int32_t *touched = search->touched;
+    int64_t n_touched = search->n_touched;
+    int outcome = OK;
+    for (int64_t first = 0; first < n && !outcome; first += STRIDE) {
+        const int64_t n_left = n - first < STRIDE ? n - first : STRIDE;
+        uint64_t left = are_float ? weighty_floats(floats + first, n_left) : weighty_bytes(bytes + first, n_left);
+        for (; left; left &= left - 1) {
+            const int64_t at = first + __builtin_ctzll(left);
+            const uint64_t item = are_wide ? (uint32_t)READ_ONCE(wide[at]) : READ_ONCE(narrow[at]);
+            if (item >= n_items) {
+                outcome = CATALOGUE_CHANGED;
+                break;
+            }
+            const float sum = shift[item] + weight * (are_float ? floats[at] : (float)bytes[at]);
+            n_touched = touch(touched, n_touched, (int64_t)item, shift);
+            shift[item] = sum == 0.0f ? CANCELLED : sum;
+        }
     }
+    search->n_touched = n_touched;
+    return outcome;
 }
 
 INLINE void ask_for_neighbours(const Catalogue *catalogue, int64_t row)
@@ -76,26 +97,25 @@ INLINE void ask_for_neighbours(const Catalogue *catalogue, int64_t row)
 static int boost(const Catalogue *catalogue, Search *search)
 {
     const Person *person = search->person;
-    const float *decays = catalogue->event_decays;
-    for (int64_t event = 0; event < person->n_events; event++) {
-        const int64_t row = person->event_rows[event];
+    int outcome = OK;
+    for (int64_t event = 0; !outcome && event < person->n_events; event++) {
+        const int64_t row = READ_ONCE(person->event_rows[event]);
         if (row < 1 || row > catalogue->n_items)
             return ROW_OUT_OF_RANGE;
         if (event + 1 < person->n_events)
-            ask_for_neighbours(catalogue, person->event_rows[event + 1]);
-        const float gap = person->event_gaps[event];
-        const float exponent = (gap <= decays[3] ? decays[2] : 0.0f) - decays[0] * log1pf((float)event) - decays[1] * gap;
-        const float weight = expf(exponent) * catalogue->neighbour_scales[row];
+            ask_for_neighbours(catalogue, READ_ONCE(person->event_rows[event + 1]));
+        const float weight =
+            event_weight(catalogue->event_decays, event, person->event_gaps[event]) * catalogue->neighbour_scales[row];
         if (catalogue->are_weights_float && catalogue->are_neighbours_wide)
-            add_neighbours(catalogue, search, row, weight, 1, 1);
+            outcome = add_neighbours(catalogue, search, row, weight, 1, 1);
         else if (catalogue->are_weights_float)
-            add_neighbours(catalogue, search, row, weight, 0, 1);
+            outcome = add_neighbours(catalogue, search, row, weight, 0, 1);
         else if (catalogue->are_neighbours_wide)
-            add_neighbours(catalogue, search, row, weight, 1, 0);
+            outcome = add_neighbours(catalogue, search, row, weight, 1, 0);
         else
-            add_neighbours(catalogue, search, row, weight, 0, 0);
+            outcome = add_neighbours(catalogue, search, row, weight, 0, 0);
     }
-    return OK;
+    return outcome;
 }
 
 /* Boosts and masks into shift. */

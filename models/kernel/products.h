@@ -4,8 +4,6 @@
 
 #include "layout.h"
 
-typedef float (*Multiply)(const float *user, const void *row, int64_t n_factors, int is_float);
-
 INLINE float factor_of(const void *row, int64_t at, int is_float)
 {
     return is_float ? ((const float *)row)[at] : (float)((const int8_t *)row)[at];
@@ -13,7 +11,7 @@ INLINE float factor_of(const void *row, int64_t at, int is_float)
 
 /* Sixteen sums side by side, added up in one order: the vector versions below do the same additions, so that every
  * processor rounds alike. */
-static float multiply_plain(const float *user, const void *row, int64_t n_factors, int is_float)
+static float product_plain(const float *user, const void *row, int64_t n_factors, int is_float)
 {
     float sums[LANES] = {0};
     for (int64_t first = 0; first < n_factors; first += LANES)
@@ -33,11 +31,11 @@ __attribute__((target("avx"))) INLINE float sum_of_eight(__m256 sums)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-__attribute__((target("avx2"))) static float multiply_avx2(const float *user, const void *row, int64_t n_factors,
+__attribute__((target("avx2"))) static float product_avx2(const float *user, const void *row, int64_t n_factors,
                                                            int is_float)
 {
     if (n_factors % LANES)
-        return multiply_plain(user, row, n_factors, is_float);
+        return product_plain(user, row, n_factors, is_float);
     __m256 low = _mm256_setzero_ps(), high = low;
     for (int64_t first = 0; first < n_factors; first += LANES) {
         __m256 row_low, row_high;
@@ -55,11 +53,10 @@ __attribute__((target("avx2"))) static float multiply_avx2(const float *user, co
     return sum_of_eight(_mm256_add_ps(low, high));
 }
 
-__attribute__((target("avx512f,avx512dq"))) static float multiply_avx512(const float *user, const void *row,
-                                                                         int64_t n_factors, int is_float)
+TARGET_vnni static float product_vnni(const float *user, const void *row, int64_t n_factors, int is_float)
 {
     if (n_factors % LANES)
-        return multiply_plain(user, row, n_factors, is_float);
+        return product_plain(user, row, n_factors, is_float);
     __m512 sums = _mm512_setzero_ps();
     for (int64_t first = 0; first < n_factors; first += LANES) {
         const __m512 factors = is_float
@@ -68,6 +65,34 @@ __attribute__((target("avx512f,avx512dq"))) static float multiply_avx512(const f
         sums = _mm512_add_ps(sums, _mm512_mul_ps(_mm512_loadu_ps(user + first), factors));
     }
     return sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(sums), _mm512_extractf32x8_ps(sums, 1)));
+}
+#elif defined(HAS_NEON)
+static float product_neon(const float *user, const void *row, int64_t n_factors, int is_float)
+{
+    if (n_factors % LANES)
+        return product_plain(user, row, n_factors, is_float);
+    float32x4_t sums[4];
+    for (int part = 0; part < 4; part++)
+        sums[part] = vdupq_n_f32(0);
+    for (int64_t first = 0; first < n_factors; first += LANES) {
+        float32x4_t factors[4];
+        if (is_float) {
+            for (int part = 0; part < 4; part++)
+                factors[part] = vld1q_f32((const float *)row + first + 4 * part);
+        } else {
+            const int8x16_t bytes = vld1q_s8((const int8_t *)row + first);
+            const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+            factors[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));
+            factors[1] = vcvtq_f32_s32(vmovl_high_s16(low));
+            factors[2] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(high)));
+            factors[3] = vcvtq_f32_s32(vmovl_high_s16(high));
+        }
+        for (int part = 0; part < 4; part++)
+            sums[part] = vaddq_f32(sums[part], vmulq_f32(vld1q_f32(user + first + 4 * part), factors[part]));
+    }
+    const float32x4_t four = vaddq_f32(vaddq_f32(sums[0], sums[2]), vaddq_f32(sums[1], sums[3]));
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 #endif
 

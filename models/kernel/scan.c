@@ -6,26 +6,41 @@
  * 16 items, four factors of each side by side, as one VNNI instruction reads them: 16 items cost 16 instructions and
  * no horizontal sum (64 factors). Item bytes are shifted by 128 to be unsigned; user bytes reach from -63 to 63, so
  * that AVX2's 16-bit sums of pairs cannot overflow. Every processor gives the same integers, and, as no sum is
- * reordered, the same products.
+ * reordered, fused or left to a library, the same products: an answer is the same to the last bit on all of them.
  *
- *   layout.h        what goes in               blocks.h    16 items at a time     products.h      in float
- *   best.h          what is kept               passes.h    over many blocks       instructions.h  VNNI, AVX2 or plain
- *   person.h        events, masks              catalogue.h flat or by lists       scan.c          what Python calls
+ * Neighbours lie in files that are mapped, and somebody may change those in place: every index is checked where it is
+ * followed. What else is followed, the offsets of lists, models/scan.py checks once and keeps a copy of.
+ *
+ *   layout.h        what goes in               blocks.h    16 items side by side   lanes_*.h       what each way does
+ *   passes.h        over many blocks           best.h      what is kept            products.h      in float
+ *   instructions.h  VNNI, AVX2, NEON, plain    person.h    events, masks           catalogue.h     flat or by lists
+ *   scan.c          what Python calls          couples.h, decay.h, weighty.h       parts of those
  */
 #include "catalogue.h"
+
+/* Scores in float what a pass has found. What is no number then, since numbers are too large or a file was changed, is
+ * dropped: it has no place in an order. */
+static void score_exactly(const Catalogue *catalogue, Search *search)
+{
+    int64_t n_left = 0;
+    for (int64_t at = 0; at < search->n_kept; at++) {
+        Candidate candidate = search->kept[at];
+        if (at + AHEAD < search->n_kept)
+            ask_for(catalogue, search->kept[at + AHEAD].item);
+        if (!candidate.is_exact)
+            candidate.score = exact_product(catalogue, search->person->vector, candidate.item)
+                + search->shift[candidate.item];
+        search->kept[n_left] = candidate;
+        n_left += candidate.score > -INFINITY;
+    }
+    search->n_kept = n_left;
+}
 
 static void finish(const Catalogue *catalogue, Search *search, int64_t k, int32_t *items, float *scores)
 {
     if (search->n_kept > 2 * search->n_wanted) /* a few too many are sooner scored than sorted out */
         settle(search);
-    for (int64_t at = 0; at < search->n_kept; at++) {
-        Candidate *candidate = &search->kept[at];
-        if (at + AHEAD < search->n_kept)
-            ask_for(catalogue, search->kept[at + AHEAD].item);
-        if (!candidate->is_exact)
-            candidate->score = exact_product(catalogue, search->person->vector, candidate->item)
-                + search->shift[candidate->item];
-    }
+    score_exactly(catalogue, search);
     const int64_t n_found = search->n_kept < k ? search->n_kept : k;
     put_best_first(search->kept, search->n_kept, n_found);
     for (int64_t at = 0; at < k; at++) {
@@ -138,6 +153,15 @@ static int search_some(const Catalogue *catalogue, Workspace *workspace, const P
     return outcome;
 }
 
+/* Whether items rise and are all of the catalogue. */
+static int are_rising(const int32_t *items, int64_t n, int64_t n_items)
+{
+    int64_t n_falls = 0;
+    for (int64_t at = 1; at < n; at++)
+        n_falls += items[at] <= items[at - 1];
+    return n <= 0 || (!n_falls && items[0] >= 0 && items[n - 1] < n_items);
+}
+
 /* Find the best k items of each person.
  *
  * n_kept >= k, > 0: candidates that are scored again in float. allowed: (n_blocks,) a bit for each item that may appear,
@@ -150,7 +174,7 @@ int search(const Catalogue *catalogue, Workspace *workspace, const Person *peopl
            int64_t n_kept, const uint16_t *allowed, const int32_t *listed, int64_t n_listed, int64_t n_probes,
            int32_t *items, float *scores)
 {
-    if (n_listed > 0 && (listed[0] < 0 || listed[n_listed - 1] >= catalogue->n_items))
+    if (!are_rising(listed, n_listed, catalogue->n_items))
         return ROW_OUT_OF_RANGE;
     if (make_room(catalogue, workspace, n_kept))
         return NO_MEMORY;

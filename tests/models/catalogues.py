@@ -14,7 +14,7 @@ import numpy.typing as npt
 from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence, index_dtype
 from models.history import EncodedHistory, pad_histories
 from models.index import CatalogueIndex, flat_index, inverted_index, quantize_rows
-from models.scan import KERNEL, Asked, Ranked, Scan, choose_kernel
+from models.scan import Asked, Ranked, Scan
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
@@ -22,18 +22,6 @@ Scores = npt.NDArray[np.float64]
 
 TOLERANCE = 2e-5
 """Of a score, relative and absolute: sums of float32 in another order."""
-
-
-def kernels() -> list[str]:
-    """Those that this processor has."""
-    found = []
-    for name in ("vnni", "avx2", "plain"):
-        try:
-            found.append(choose_kernel(name))
-        except ValueError:
-            continue
-    choose_kernel(KERNEL)
-    return found
 
 
 def indices(*items: int) -> Indices:

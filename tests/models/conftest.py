@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.scan import KERNEL, choose_kernel
-from tests.models.catalogues import kernels
+from models.scan import KERNEL, available_kernels, choose_kernel
 from tests.support.bundles import tiny_bundle
 
 
@@ -25,7 +24,7 @@ def bundle(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "bundles" / pristine.name))
 
 
-@pytest.fixture(params=kernels())
+@pytest.fixture(params=available_kernels())
 def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
     """Searches use these instructions, in turn all that the processor has."""
     yield choose_kernel(request.param)

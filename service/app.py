@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from models.scan import choose_kernel
 from service.admin.routes import add_admin_routes
 from service.admin.server import serving_on
 from service.body import Limits
@@ -42,6 +43,7 @@ Asked = TypeVar("Asked")
 def serve() -> FastAPI:
     """What each uvicorn worker runs: settings from the environment, logs as JSON."""
     settings = read_settings()
+    choose_kernel(settings.kernel)
     configure_logging(settings.log_level)
     return create_app(Parts(settings))
 

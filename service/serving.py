@@ -16,7 +16,7 @@ from models.golden import replay_golden
 from models.history import Event, EventKind, History
 from models.index import AllowedItems
 from models.items import Items
-from models.scan import KERNEL
+from models.scan import kernel_in_use
 from models.student import Floats, Student
 from models.variants import Variants
 from models.vocabulary import id_key
@@ -82,7 +82,7 @@ class ServingBundle:
     def index_labels(self) -> tuple[str, ...]:
         """How the catalogue is searched: kind, items, lists, lists looked into, instructions."""
         index = self.student.index
-        return (index.kind, str(len(self.items)), str(index.n_lists), str(index.n_probes), KERNEL)
+        return (index.kind, str(len(self.items)), str(index.n_lists), str(index.n_probes), kernel_in_use())
 
     def allowed(self, wanted: schemas.Filter | None) -> AllowedItems | None:
         """What a filter lets pass, the same object for the same filter; None where it lets everything pass."""

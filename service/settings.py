@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.connection import parse_url
 
 from models.registry import DEFAULT_STORE
+from models.scan import KERNELS, available_kernels
 from service.errors import SettingsInvalid
 
 PREFIX = "STILLROOM_"
@@ -25,6 +26,14 @@ def _redis_url(url: str) -> str:
     if url:
         parse_url(url)  # type: ignore[no-untyped-call]
     return url
+
+
+def _instructions(name: str) -> str:
+    """Raises ValueError for those that there are not or that this processor lacks."""
+    allowed = ("best", *available_kernels())
+    if name not in allowed:
+        raise ValueError(f"this processor takes {', '.join(allowed)}")
+    return name
 
 
 class Settings(BaseSettings):
@@ -47,6 +56,11 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds between looks at `current`; raising it delays a promotion or a roll back.",
+    )
+    kernel: Annotated[str, AfterValidator(_instructions)] = Field(
+        default="best",
+        json_schema_extra={"enum": ["best", *KERNELS]},
+        description="Instructions that searches of the catalogue use; all give the same answers, the best soonest.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line that is written."

@@ -119,3 +119,9 @@ def test_several_workers_answer_for_all(store: Path) -> None:
             return samples(text, "stillroom_bundle_created_timestamp_seconds")[()] > 0
 
         wait_until(all_have_a_bundle, "a bundle in every worker")
+
+
+def test_instructions_that_are_asked_for_search_the_catalogue(store: Path) -> None:
+    with ServiceProcess(store, KERNEL="plain") as service:
+        [(labels, _)] = samples(httpx.get(f"{service.url}/metrics").text, "stillroom_index_info").items()
+    assert "plain" in labels

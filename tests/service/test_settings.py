@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from models.scan import KERNELS, available_kernels
 from service.errors import SettingsInvalid
 from service.settings import Settings, read_settings, settings_page
 
@@ -85,4 +86,13 @@ def test_store_with_nothing_promoted_says_what_to_run(tmp_path: Path) -> None:
 def test_redis_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_REDIS_URL", "http://x")
     with pytest.raises(SettingsInvalid, match=r"STILLROOM_REDIS_URL is 'http://x'.*redis://"):
+        read_settings()
+
+
+def test_instructions_that_this_processor_lacks_are_refused_with_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = next(name for name in KERNELS if name not in available_kernels())
+    monkeypatch.setenv("STILLROOM_KERNEL", lacking)
+    with pytest.raises(SettingsInvalid, match=rf"STILLROOM_KERNEL is '{lacking}': .*takes best,.* plain"):
         read_settings()

@@ -30,6 +30,7 @@ def main(
     store: Annotated[Path | None, typer.Option(help="Measure this store alone, no generated bundle.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of which medians are taken.")] = 5,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure other stacks.")] = True,
+    kernel: Annotated[str, typer.Option(help="Instructions to search with, as STILLROOM_KERNEL.")] = "best",
     quick: Annotated[bool, typer.Option("--quick", help="Short rounds, to see that it works.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bound is missed.")] = False,
     out: Annotated[Path, typer.Option(help="The report; a page lies beside it.")] = Path(
@@ -44,6 +45,7 @@ def main(
         store=store,
         n_rounds=rounds,
         peers=PEERS if peers else (),
+        kernel=kernel,
         logs=out.parent / "bench-logs",
     )
     plan = plan.quick() if quick else plan

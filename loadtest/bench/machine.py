@@ -13,6 +13,9 @@ from typing import Any
 from loadtest.bench.servers import ROOT
 from loadtest.verdict import machine
 
+VECTOR_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "asimd", "asimddp")
+"""What the ways of the search go by, as Linux calls it."""
+
 LIBRARIES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "numpy", "onnxruntime"),
     *("redis", "hiredis", "prometheus-client"),
@@ -26,9 +29,7 @@ def describe_machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "cache": _cpuinfo("cache size"),
-        "vector_instructions": [
-            flag for flag in ("avx2", "avx512f", "avx512_vnni") if flag in _cpuinfo("flags").split()
-        ],
+        "vector_instructions": [flag for flag in VECTOR_INSTRUCTIONS if flag in _features()],
         "load_average_before": [round(load, 2) for load in os.getloadavg()],
     }
 
@@ -57,6 +58,11 @@ def _git(*words: str) -> str | None:
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _features() -> list[str]:
+    """Under the name that x86 has for them, or ARM."""
+    return (_cpuinfo("flags") or _cpuinfo("Features")).split()
 
 
 def _cpuinfo(field: str) -> str:

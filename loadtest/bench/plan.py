@@ -20,6 +20,7 @@ class Plan:
     sizes: items in the catalogue. n_people: of the bundles that answer the figures by size. people_sweep: people
     beside the largest catalogue. store: measure this store alone instead of generated bundles. round_seconds: of a
     closed-loop round; requests under way at its end are waited for. open_seconds: of each of the stretches.
+    kernel: the instructions that our service searches with, as `STILLROOM_KERNEL` names them; peers take the best.
     """
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
@@ -33,6 +34,7 @@ class Plan:
     n_open_stretches: int = 3
     alone_seconds: float = 1.0
     peers: tuple[str, ...] = PEERS
+    kernel: str = "best"
     logs: Path = Path("reports/bench-logs")
     cores: tuple[int, int] = field(default_factory=pick_cores)
     """The server's and the generator's."""

@@ -60,6 +60,7 @@ def write_report(report: Mapping[str, Any], out: Path) -> Path:
 
 def summary_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """For the terminal."""
+    yield f"{report['machine']['cpu']}: {_searched_with(report)}"
     for table in tables(report):
         yield from table.lines()
     yield ""
@@ -71,7 +72,7 @@ def render(report: Mapping[str, Any]) -> str:
     setting = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"{machine['os']} {machine['kernel']}, Python {machine['python']}; {report['code']['date']}, "
-        f"revision {str(report['code']['revision'])[:12]}"
+        f"revision {str(report['code']['revision'])[:12]}; {_searched_with(report)}"
     )
     bars = "".join(
         f"<h2>{escape(title)}</h2>{draw_stage_bars(stages)}"
@@ -116,6 +117,7 @@ def tables(report: Mapping[str, Any]) -> list[Table]:
 def _headline(report: Mapping[str, Any]) -> Table:
     columns = (
         "items",
+        "searched with",
         "of a bare echo",
         "of itself without the live log",
         "recall@100",
@@ -128,6 +130,7 @@ def _headline(report: Mapping[str, Any]) -> Table:
     rows = [
         (
             size,
+            report["kernels"][size],
             ratio,
             _vs_unlogged(report, size),
             report["recall_at_100"].get(size),
@@ -141,12 +144,23 @@ def _headline(report: Mapping[str, Any]) -> Table:
             None,
             None,
             None,
+            None,
             *(loop["echo"][key] for key in ("p50_ms", "p99_ms", "p999_ms", "failures")),
         )
         for size, loop in report["open_loop"].items()
     ]
-    rows += [(*row[:4], None, *row[4:]) for row in echoes]
+    rows += [(*row[:5], None, *row[5:]) for row in echoes]
     return Table("An answer", columns, rows)
+
+
+def _searched_with(report: Mapping[str, Any]) -> str:
+    """In words: the figures of a processor with other instructions are others."""
+    names = sorted(set(report["kernels"].values()))
+    return (
+        f"the catalogue is searched with {' and '.join(names)} instructions"
+        if names
+        else "nothing is searched"
+    )
 
 
 def _vs_unlogged(report: Mapping[str, Any], size: str) -> str | None:

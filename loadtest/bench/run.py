@@ -36,6 +36,7 @@ METHOD = (
 class Figures:
     """What has been measured so far, in the report's own words."""
 
+    kernels: dict[str, str] = field(default_factory=dict)
     recommend_vs_bare: dict[str, float] = field(default_factory=dict)
     recommend_vs_unlogged: dict[str, float] = field(default_factory=dict)
     recommend_vs_unlogged_interval: dict[str, list[float]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Run:
 
     def _keep(self, figures: SizeFigures) -> None:
         size, kept = figures.size, self._figures
+        kept.kernels[size] = figures.kernel
         kept.recommend_vs_bare[size] = round(figures.vs_bare, 4)
         kept.recommend_vs_unlogged[size] = round(figures.vs_unlogged, 4)
         kept.recommend_vs_unlogged_interval[size] = [round(end, 4) for end in figures.vs_unlogged_interval]

@@ -87,7 +87,7 @@ class CountedRedis(Counted, Redis):
 
 class CountedService(Counted):
     """Our service on a store of its own. redis_url: empty runs without Redis. is_logging: answers go to the live log,
-    as shipped.
+    as shipped. kernel: the instructions that it searches with.
     """
 
     name = "the service"
@@ -102,11 +102,13 @@ class CountedService(Counted):
         *,
         n_workers: int = 1,
         is_logging: bool = True,
+        kernel: str = "best",
     ) -> None:
         super().__init__(free_port(), log, core)
         self._where = {
             **({} if is_logging else {"STILLROOM_EXPOSURE_MAX_RECORDS": "0"}),
             "STILLROOM_HOST": HOST,
+            "STILLROOM_KERNEL": kernel,
             "STILLROOM_PORT": str(self.port),
             "STILLROOM_REDIS_URL": redis_url,
             "STILLROOM_STORE": str(store),

@@ -12,6 +12,7 @@ from typing import Any
 from loadtest.bench.answers import STUDENT_MARK, ask_for_body
 from loadtest.bench.bundles import Shop
 from loadtest.bench.errors import BenchFailed
+from loadtest.bench.instructions import read_kernel
 from loadtest.bench.open_loop import OpenResult, latency_figures, poisson_schedule, run_open_loop
 from loadtest.bench.plan import N_PAIRS_A_ROUND, Plan
 from loadtest.bench.questions import COLD_HISTORY, LIMIT, PLAIN, SCENARIOS, Questions, Scenario
@@ -43,10 +44,11 @@ WARM_UP = -1
 @dataclass
 class SizeFigures:
     """Everything measured at one size. vs_bare: our answers a CPU second over the echo's; vs_unlogged: over those of
-    a service that tells nobody of its answers, with the interval of that.
+    a service that tells nobody of its answers, with the interval of that. kernel: the instructions that ran.
     """
 
     size: str
+    kernel: str = ""
     vs_bare: float = 0.0
     vs_unlogged: float = 0.0
     vs_unlogged_interval: tuple[float, float] = (0.0, 0.0)
@@ -110,20 +112,25 @@ def open_bench(stack: ExitStack, shop: Shop, plan: Plan) -> SizeBench:
     server_core, client_core = plan.cores
     log = plan.logs / shop.store.name
     redis = stack.enter_context(CountedRedis(free_port(), log / "redis.log", client_core))
-    ours = stack.enter_context(CountedService(log / "service.log", server_core, shop.store, redis.url))
+    ours = stack.enter_context(
+        CountedService(log / "service.log", server_core, shop.store, redis.url, kernel=plan.kernel)
+    )
     return SizeBench(shop, plan, Questions(shop.people(), shop.items(), plan.n_rounds + 1), redis, ours)
 
 
 def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
     """All but the peers. Raises BenchFailed where a figure would not be what it says it is."""
-    figures = SizeFigures(bench.shop.size)
+    figures = SizeFigures(bench.shop.size, read_kernel(bench.ours.port))
+    say(f"{bench.shop.size}: the catalogue is searched with {figures.kernel} instructions")
     bench.warm_up()
     with ExitStack() as stack:
         log = bench.plan.logs / bench.shop.store.name
         server_core, _ = bench.plan.cores
         echo = stack.enter_context(Echo(log / "echo.log", server_core, _reply_file(bench, log)))
         cold = stack.enter_context(
-            CountedService(log / "without-redis.log", server_core, bench.shop.store, "")
+            CountedService(
+                log / "without-redis.log", server_core, bench.shop.store, "", kernel=bench.plan.kernel
+            )
         )
         pairs = _vs_unlogged(bench)
         figures.vs_unlogged, figures.vs_unlogged_interval = median(pairs), median_interval(pairs)
@@ -157,7 +164,12 @@ def _vs_unlogged(bench: SizeBench) -> list[float]:
         for name, is_logging in ((LOGGED, True), (UNLOGGED, False)):
             log = bench.plan.logs / bench.shop.store.name / f"{name.replace(' ', '-')}.log"
             service = CountedService(
-                log, server_core, bench.shop.store, bench.redis.url, is_logging=is_logging
+                log,
+                server_core,
+                bench.shop.store,
+                bench.redis.url,
+                is_logging=is_logging,
+                kernel=bench.plan.kernel,
             )
             servers.append((stack.enter_context(service), name))
             bench.ask_everybody(service, name)

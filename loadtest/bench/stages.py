@@ -33,10 +33,15 @@ def parse_stages(exposition: str) -> StageSums:
 
 def read_stages(port: int) -> StageSums:
     """Scrape a service of this machine."""
+    return parse_stages(read_metrics(port))
+
+
+def read_metrics(port: int) -> str:
+    """The text at /metrics of a service of this machine."""
     connection = HTTPConnection(HOST, port, timeout=30)
     try:
         connection.request("GET", "/metrics")
-        return parse_stages(connection.getresponse().read().decode())
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
 

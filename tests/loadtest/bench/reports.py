@@ -32,6 +32,7 @@ def good_report() -> dict[str, Any]:
         },
         "code": {"date": "2026-01-01T00:00:00Z", "revision": "0123456789abcdef"},
         "method": "Measured.",
+        "kernels": dict.fromkeys(SIZES, "vnni"),
         "recommend_vs_bare": {"10k": 0.4, "100k": 0.2, "1m": 0.15},
         "recommend_vs_unlogged": {"10k": 0.92, "100k": 0.97, "1m": 0.96},
         "recommend_vs_unlogged_interval": {"10k": [0.91, 0.93], "100k": [0.95, 0.98], "1m": [0.95, 0.97]},

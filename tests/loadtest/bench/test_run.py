@@ -36,6 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         n_open_stretches=2,
         alone_seconds=0.1,
         peers=(),
+        kernel="plain",
         logs=folder / "logs",
     )
     measured: dict[str, Any] = json.loads(json.dumps(Run(plan, lambda line: None).measure()))
@@ -53,6 +54,11 @@ def test_the_figures_that_others_read_are_there(report: dict[str, Any]) -> None:
     assert {"rate", "p50_ms", "p99_ms", "p999_ms", "failures"} <= set(report["open_loop"]["40"])
     assert report["open_loop"]["40"]["failures"] == 0
     assert report["peers"] == {}
+
+
+def test_the_instructions_that_were_asked_for_ran_and_are_named(report: dict[str, Any]) -> None:
+    assert report["plan"]["kernel"] == "plain"
+    assert report["kernels"] == {"40": "plain"}
 
 
 def test_every_kind_of_request_was_measured(report: dict[str, Any]) -> None:

@@ -41,6 +41,11 @@ def test_a_mismatch_is_found() -> None:
     assert always_valid([50_000, 48_000], [0.5, 0.5]) < 1e-6
 
 
+def test_a_mismatch_of_six_in_a_thousand_shows_in_a_hundred_thousand_units() -> None:
+    """The firm priors see it; the loosest alone says .04 of it."""
+    assert always_valid([50_600, 49_400], [0.5, 0.5]) < 0.02
+
+
 def test_units_in_an_arm_without_weight_are_a_mismatch() -> None:
     assert always_valid([10, 0, 1], [0.5, 0.5, 0.0]) == 0.0
     assert always_valid([10, 8, 0], [0.5, 0.5, 0.0]) > 0.05

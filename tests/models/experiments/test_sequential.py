@@ -58,6 +58,15 @@ def test_too_little_says_nothing() -> None:
         assert not found.is_decided
 
 
+@pytest.mark.parametrize(("n", "n_successes"), [(100, 50), (100, 10), (5_000, 10)])
+def test_a_hundred_units_with_ten_outcomes_in_each_arm_are_enough(n: int, n_successes: int) -> None:
+    arm = Sample.of_rate(n, n_successes)
+    for other in (Sample.of_rate(n, n_successes), Sample.of_rate(5_000, 1_000)):
+        for pair in ((arm, other), (other, arm)):
+            low, high = compare(*pair, alpha=0.05, planned_units=1000).interval
+            assert -inf < low < high < inf
+
+
 def test_units_that_are_all_alike_decide_nothing() -> None:
     assert not compare(
         Sample.of_rate(500, 500), Sample.of_rate(500, 500), alpha=0.05, planned_units=1000
@@ -99,6 +108,19 @@ def test_a_rate_within_its_limit_is_seldom_ever_called_above_it() -> None:
         any(excess_p_value(50 * n, bad, 0.01) < 0.05 for n, bad in enumerate(run, 1)) for run in runs
     )
     assert n_alarms <= 20
+
+
+def test_what_is_grossly_bad_is_found_by_a_few_answers() -> None:
+    """Two of two, where one in a thousand may be: a mixture that stopped at twice the limit would need eight."""
+    assert excess_p_value(2, 2, 0.001) < 0.001
+
+
+def test_a_rate_a_tenth_above_its_limit_is_found_with_time() -> None:
+    assert excess_p_value(100_000, 2_200, 0.02) < 0.001
+
+
+def test_a_limit_near_one_is_tested_against_halfway_from_it_to_one() -> None:
+    assert excess_p_value(200, 200, 0.96) == pytest.approx((0.96 / 0.98) ** 200)
 
 
 def test_a_rate_above_its_limit_is_found() -> None:

@@ -42,6 +42,31 @@ def test_a_large_shift_that_chance_may_make_is_no_alarm() -> None:
     assert not found.is_alarm
 
 
+@pytest.mark.parametrize(
+    ("live", "n_inputs", "is_alarm"),
+    [
+        ([56, 38, 32, 22], 1, True),  # p = .00094
+        ([53, 36, 30, 21], 1, False),  # p = .0015
+        ([71, 48, 41, 28], 8, False),  # p = .00013: an eighth of one in a thousand is .000125
+        ([74, 50, 43, 29], 8, True),  # p = .000086
+    ],
+)
+def test_one_window_in_a_thousand_is_shared_by_the_inputs_that_are_watched(
+    live: list[int], n_inputs: int, is_alarm: bool
+) -> None:
+    found = compare(HISTORY_LENGTH, EVEN, np.array(live), n_inputs)
+    assert found.psi > 0.1
+    assert (found.p_value < 0.001 / n_inputs, found.is_alarm) == (is_alarm, is_alarm)
+
+
+@pytest.mark.parametrize(("step", "is_alarm"), [(0.195, False), (0.205, True)])
+def test_a_sure_shift_is_an_alarm_from_an_index_of_a_tenth_on(step: float, is_alarm: bool) -> None:
+    shares = 0.25 + step * np.array([0.5, 0.25, -0.25, -0.5])
+    found = compare(HISTORY_LENGTH, EVEN, (100_000 * shares).astype(np.int64), 8)
+    assert found.p_value < 1e-9
+    assert (found.psi >= 0.1, found.is_alarm) == (is_alarm, is_alarm)
+
+
 def test_knowing_more_items_than_the_reference_is_no_alarm_and_fewer_is() -> None:
     some = Histogram([0, 1, 2], [9_000, 1_000])
     assert not compare(UNKNOWN_ITEM, some, np.array([1_000, 0]), 8).is_alarm

@@ -51,5 +51,12 @@ def test_the_stability_index_is_its_definition() -> None:
     assert population_stability_index(reference, reference) == 0.0
 
 
+def test_half_an_observation_stands_in_each_bin() -> None:
+    expected = (3.5 / 8 - 9.5 / 11) * np.log(3.5 / 8 / (9.5 / 11)) + (4.5 / 8 - 1.5 / 11) * np.log(
+        4.5 / 8 / (1.5 / 11)
+    )
+    assert population_stability_index(np.array([9, 1]), np.array([3, 4])) == pytest.approx(expected)
+
+
 def test_an_empty_bin_makes_a_large_index_and_not_an_infinite_one() -> None:
     assert 0.25 < population_stability_index(np.array([1_000, 0]), np.array([500, 500])) < 10

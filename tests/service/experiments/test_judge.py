@@ -138,6 +138,18 @@ def test_an_outcome_after_the_window_of_a_units_first_answer_is_not_its_outcome(
     assert arm.outcome == 0.0
 
 
+@pytest.mark.parametrize(("clicked_ms", "rate"), [(61_000, 1.0), (61_001, 0.0)])
+def test_an_outcome_counts_to_the_end_of_the_window_and_no_longer(clicked_ms: int, rate: float) -> None:
+    """The answer was sent at second 1, and the window is a minute."""
+    judge, attributor = Judge(declared()), Attributor(600, 100)
+    judge.exposed(exposure("a"))
+    attributor.exposed(exposure("a"))
+    for attributed in attributor.happened(event("a", received_ms=clicked_ms)):
+        judge.attributed(attributed)
+    arm = judge.decide(LATER_MS, []).reports[0].arms[0]
+    assert (arm.click_rate, arm.outcome) == (rate, rate)
+
+
 def test_a_unit_seen_in_two_arms_counts_in_none() -> None:
     judge = Judge(declared())
     judge.exposed(exposure("a"))

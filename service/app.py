@@ -99,7 +99,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
     settings = parts.settings
     limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds)
-    routes = Routes(parts.recommender, parts.permits, settings.deadline_ms)
+    routes = Routes(parts.recommender, parts.modelless, parts.permits, settings.deadline_ms)
 
     def add(
         path: str, asked: type[Asked], call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]]

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from hiredis import HiredisError
 
-from service.errors import NotReady, RedisUnavailable, SpoolUnavailable
+from service.errors import RedisUnavailable, SpoolUnavailable
 from service.events.learning import Learner
 from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, look_command
 from service.events.thread import SpoolThread
@@ -118,7 +118,7 @@ class Shipper:
             await self._look_if_due()
             while await self._ship_some():
                 await self._look_if_due()
-        except (RedisUnavailable, NotReady, SpoolUnavailable, OSError) as error:
+        except (RedisUnavailable, SpoolUnavailable, OSError) as error:
             self._say(f"{type(error).__name__}: {error}")
             return False
         except Exception:

@@ -57,7 +57,6 @@ async def running(store: Path, **changes: Any) -> AsyncIterator[Running]:
     """Start a service in this process; ready when the block begins."""
     parts = make_parts(store, **changes)
     app = create_app(parts)
-    await parts.bundles.follow()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

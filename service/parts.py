@@ -122,6 +122,7 @@ class Parts:
             self.exposures.start()
         try:
             async with self.events.running():
+                self.metrics.workers.set(1)
                 with self.drain.on_sigterm():
                     yield
         finally:

@@ -22,21 +22,14 @@ N_KILLS = 4
 N_CLIENTS = 4
 
 
-def workers(service: ServiceProcess) -> set[int]:
-    """Process ids of the workers, without multiprocessing's own helper."""
-    assert service.process is not None
-    children = psutil.Process(service.process.pid).children()
-    return {child.pid for child in children if "spawn_main" in " ".join(child.cmdline())}
-
-
 def kill_one_and_wait_until_another_is_asked(service: ServiceProcess) -> None:
     """SIGKILL a worker, and wait until one that took its place was given a connection."""
-    before = workers(service)
+    before = service.workers()
     os.kill(min(before), signal.SIGKILL)
 
     def is_another_asked() -> bool:
         try:
-            new = workers(service) - before
+            new = service.workers() - before
             return bool(new) and has_connections(new.pop(), service.port)
         except psutil.NoSuchProcess:
             return False
@@ -80,7 +73,7 @@ def shop(url: str) -> Iterator[Counter[str]]:
 def test_no_request_is_refused_while_one_of_two_workers_is_killed_again_and_again(store: Path) -> None:
     version = Registry(store).current()
     with ServiceProcess(store, WORKERS="2") as service:
-        wait_until(lambda: len(workers(service)) == 2, "two workers")
+        wait_until(lambda: len(service.workers()) == 2, "two workers")
         with shop(service.url) as told:
             for _ in range(N_KILLS):
                 kill_one_and_wait_until_another_is_asked(service)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from service.app import create_app
 from service.parts import Parts
@@ -110,6 +111,12 @@ class ServiceProcess:
             self.process.wait(30)
         finally:
             self.process.kill()
+
+    def workers(self) -> set[int]:
+        """Process ids of several workers, without multiprocessing's own helper."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        return {child.pid for child in children if "spawn_main" in " ".join(child.cmdline())}
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from service.admin.routes import add_admin_routes
 from service.admin.server import serving_on
 from service.body import Limits
+from service.docs_page import add_docs_page
 from service.endpoint import Exchange, JsonEndpoint, request_id
 from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
 from service.events.endpoint import EventsEndpoint
@@ -60,8 +61,11 @@ def create_app(parts: Parts) -> FastPathApp:
         ):
             yield
 
-    app = FastPathApp(title="Stillroom", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app = FastPathApp(
+        title="Stillroom", lifespan=lifespan, redoc_url=None, docs_url=None, redirect_slashes=False
+    )
     app.openapi = openapi_document  # type: ignore[method-assign]
+    add_docs_page(app)
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)
     if not settings.admin_port:

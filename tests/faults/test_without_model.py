@@ -190,6 +190,17 @@ async def test_first_bundle_takes_over_by_itself_and_knows_what_was_done_before(
         assert (await service.client.get("/health/ready")).json()["bundle_version"] is not None
 
 
+async def test_replica_that_starts_with_the_first_bundle_finds_in_redis_what_people_did_before(
+    empty: Path, redis_server: RedisServer
+) -> None:
+    async with running(empty, **shared(redis_server)) as before:
+        await send(before, "a", did("purchase", "item-13"), did("view", "item-2", "new"))
+    tiny_bundle(empty)
+    async with running(empty, **shared(redis_server)) as service:
+        assert ids_of(await service.recommend(user_id="user-1", limit=3)) == ["item-17", "item-21", "item-25"]
+        assert ids_of(await service.recommend(user_id="new", limit=3)) == ["item-6", "item-10", "item-14"]
+
+
 async def test_no_request_fails_while_the_first_bundle_takes_over(empty: Path) -> None:
     async with running(empty, bundle_poll_seconds=0.01) as service:
         tiers: set[str] = set()

@@ -93,4 +93,5 @@ def _shortfall(n_items: int, limit: int, n_known: int) -> str | None:
         return None
     if not n_known:
         return f"{n_items} of {limit}: no event has named an item yet; send what people do to POST /events"
-    return f"{n_items} of {limit}: exclude_items and exclude_seen leave no more of {n_known:,} items"
+    named = f"of {n_known:,} items that events have named so far"
+    return f"{n_items} of {limit}: {named}, exclude_items and exclude_seen leave no more"

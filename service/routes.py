@@ -61,8 +61,8 @@ class Routes:
         try:
             recommendation = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
         except NotReady:
-            modelless = await self._modelless.recommend(asked, exchange.clock)
-            return _modelless_reply(modelless, exchange, exchange.clock)
+            modelless = await self._modelless.recommend(asked, exchange.clock, exchange.request_id)
+            return _modelless_reply(modelless, exchange)
         return self._reply_to_person(recommendation, exchange, exchange.clock)
 
     async def recommend_batch(self, asked: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
@@ -80,7 +80,7 @@ class Routes:
             recommendations = await asyncio.gather(*(self._one_of_batch(*each, exchange) for each in part))
             for recommendation, (_, _, clock) in zip(recommendations, part, strict=True):
                 reply = (
-                    _modelless_reply(recommendation, exchange, clock)
+                    _modelless_reply(recommendation, exchange)
                     if isinstance(recommendation, ModellessAnswer)
                     else self._reply_to_person(recommendation, exchange, clock)
                 )
@@ -95,7 +95,8 @@ class Routes:
         try:
             recommendation = await self._recommender.similar(asked, exchange.clock)
         except NotReady:
-            return _modelless_reply(self._modelless.similar(asked), exchange, exchange.clock)
+            modelless = self._modelless.similar(asked, exchange.clock, exchange.request_id)
+            return _modelless_reply(modelless, exchange)
         return _reply(recommendation, None, exchange, exchange.clock)
 
     async def _one_of_batch(
@@ -105,7 +106,7 @@ class Routes:
             try:
                 return await self._recommender.recommend(asked, clock, exchange.request_id)
             except NotReady:
-                return await self._modelless.recommend(asked, clock)
+                return await self._modelless.recommend(asked, clock, exchange.request_id)
         except RequestInvalid as error:
             faults = [Fault(f"requests[{number}].{path}", message) for path, message in error.faults]
             raise RequestInvalid(faults) from error
@@ -147,19 +148,19 @@ def _reply(
     )
 
 
-def _modelless_reply(answer: ModellessAnswer, exchange: Exchange, clock: RequestClock) -> RecommendReply:
+def _modelless_reply(answer: ModellessAnswer, exchange: Exchange) -> RecommendReply:
     """No model made it, so none is named, and its scores are one over the place."""
     exchange.answers.append((NO_MODEL, answer.degraded))
     items = [RecommendedItem(item_id, 1 / place) for place, item_id in enumerate(answer.item_ids, 1)]
     return RecommendReply(
-        request_id=exchange.request_id,
+        request_id=answer.request_id,
         items=items,
         model=None,
         experiment=None,
         tier=NO_MODEL,
         degraded=answer.degraded,
         shortfall=answer.shortfall,
-        took_ms=_milliseconds(clock),
+        took_ms=_milliseconds(answer.clock),
     )
 
 

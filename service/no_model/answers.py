@@ -12,7 +12,7 @@ from time import time
 
 import msgspec
 
-from service.bundles import Absence, BundleHolder
+from service.bundles import BundleHolder
 from service.deadline import RequestClock
 from service.histories.context import NO_BUNDLE
 from service.histories.lookup import People
@@ -27,12 +27,14 @@ NEW_EVERY = 5
 
 class ModellessAnswer(msgspec.Struct, gc=False):
     """item_ids: best first. degraded: why there is no model. shortfall: why there are fewer items than asked,
-    None where there are not.
+    None where there are not. clock: of the request.
     """
 
     item_ids: list[str]
-    degraded: Absence
+    degraded: str
     shortfall: str | None
+    request_id: str
+    clock: RequestClock
 
 
 class ModellessAnswers:
@@ -43,7 +45,9 @@ class ModellessAnswers:
         self._people = people
         self._items = items
 
-    async def recommend(self, asked: RecommendRequest, clock: RequestClock) -> ModellessAnswer:
+    async def recommend(
+        self, asked: RecommendRequest, clock: RequestClock, request_id: str
+    ) -> ModellessAnswer:
         """Items for a person. Raises RequestInvalid for a session in the future."""
         check_session_times(asked.session, int(time()))
         found = await self._people.find(person_key(asked), NO_BUNDLE, clock)
@@ -52,21 +56,25 @@ class ModellessAnswers:
         if asked.exclude_seen:
             excluded.update(event.item_id for event in asked.session)
             keys.update(found.person.events.keys.tolist())
-        return self._answer(asked.limit, asked.filter, excluded, keys)
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys)
+        return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
-    def similar(self, asked: SimilarRequest) -> ModellessAnswer:
+    def similar(self, asked: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
         """The same for everybody who looks at this item."""
-        return self._answer(asked.limit, asked.filter, {asked.item_id, *asked.exclude_items}, set())
+        excluded = {asked.item_id, *asked.exclude_items}
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, set())
+        return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
-    def _answer(
+    def _choose(
         self, limit: int, wanted: Filter | None, excluded: Container[str], keys: Container[int]
-    ) -> ModellessAnswer:
-        ranked, absence = self._items.ranked, self._bundles.absence
+    ) -> tuple[list[str], str | None]:
+        """Items and the shortfall."""
+        ranked = self._items.ranked
         if wanted is not None and wanted != Filter():
             reason = "nothing is known of categories and prices without a model, so no item passes a filter"
-            return ModellessAnswer([], absence, f"0 of {limit}: {reason}")
+            return [], f"0 of {limit}: {reason}"
         item_ids = list(islice(_mixed(ranked, excluded, keys), limit))
-        return ModellessAnswer(item_ids, absence, _shortfall(len(item_ids), limit, len(ranked.popular)))
+        return item_ids, _shortfall(len(item_ids), limit, len(ranked.popular))
 
 
 def _mixed(ranked: Ranked, excluded: Container[str], keys: Container[int]) -> Iterator[str]:

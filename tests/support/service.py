@@ -113,10 +113,9 @@ class ServiceProcess:
             self.process.kill()
 
     def workers(self) -> set[int]:
-        """Process ids of several workers, without multiprocessing's own helper."""
+        """Process ids of several workers that live, without multiprocessing's own helper."""
         assert self.process is not None
-        children = psutil.Process(self.process.pid).children()
-        return {child.pid for child in children if "spawn_main" in " ".join(child.cmdline())}
+        return set(filter(_is_worker, (child.pid for child in psutil.Process(self.process.pid).children())))
 
     def _is_ready(self) -> bool:
         assert self.process is not None
@@ -125,3 +124,10 @@ class ServiceProcess:
             return httpx.get(f"{self.url}/health/ready").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return "spawn_main" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:  # or a zombie, which has no command any more
+        return False

@@ -131,6 +131,7 @@ class Events:
         try:
             await self.thread.run(self.spool.open)
             await self.thread.run(self.spool.adopt)
+            await self._shipper.show()
             await self.eraser.recover()
             await self.thread.run(self._recall)
         except (SpoolUnavailable, OSError) as error:

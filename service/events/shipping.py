@@ -125,7 +125,7 @@ class Shipper:
             logger.exception("events could not be shipped; they stay in the spool and are tried again")
             return False
         finally:
-            await self._show()
+            await self.show()
         self._say("")
         return True
 
@@ -222,8 +222,12 @@ class Shipper:
         except (OSError, TimeoutError, HiredisError) as error:
             raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
-    async def _show(self) -> None:
-        unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
+    async def show(self) -> None:
+        """Tell Prometheus what waits. Before the first look at Redis, which may have lost what it had, that is all in
+        the spool.
+        """
+        has_looked = self._connection is not None and bool(self._incarnation)
+        unshipped = self._spool.n_unshipped_bytes if has_looked else self._spool.n_bytes
         self._metrics.spool_bytes.set(unshipped)
         oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
         self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))

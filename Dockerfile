@@ -67,6 +67,6 @@ RUN python -m compileall -q models service
 ENV STILLROOM_HOST=0.0.0.0 STILLROOM_STORE=/store
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-c", \
+HEALTHCHECK --interval=5s --timeout=3s --start-period=5m --retries=3 CMD ["python", "-c", \
     "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('STILLROOM_PORT', 8000)}/health/ready\", timeout=2)"]
 CMD ["python", "-m", "service"]

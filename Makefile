@@ -57,7 +57,7 @@ up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then ser
 	@body=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)' | $(PY) -c '$(quote_question)'); \
 	url=http://127.0.0.1:$${STILLROOM_PORT:-8000}; \
 	echo "up: serving $$(head -n 1 '$(STORE)/current') at $$url (API: /docs, metrics: /metrics); Ctrl-C stops it"; \
-	echo 'up: once it says that the bundle is in service, ask from another terminal:'; \
+	echo 'up: it answers once the bundle is in service; then ask from another terminal:'; \
 	printf "\n  curl -s %s/recommend -H 'content-type: application/json' -d %s\n\n" "$$url" "$$body"
 	@exec $(PY) -m service
 
@@ -95,8 +95,8 @@ report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take
 	@$(PY) -m training simulate-monitoring --out reports $(MONITORING_ARGS)
 	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
-serve: $(RUN_ENV) ## Serve the promoted bundle; settings are STILLROOM_* variables
-	$(call say,'serve: the current bundle; settings from STILLROOM_*')
+serve: $(RUN_ENV) ## Serve the promoted bundle, or without a model before the first; settings are STILLROOM_* variables
+	$(call say,'serve: the current bundle (popular items of the events before the first one); settings from STILLROOM_*')
 	@exec $(PY) -m service
 
 warm: $(RUN_ENV) ## Fill Redis (STILLROOM_REDIS_URL) with the people of the current bundle; never overwrites what is newer

@@ -5,6 +5,7 @@ Both are context managers: whatever happens in between, they are gone afterwards
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -165,13 +166,22 @@ class Service(Server):
 
 
 def is_ready(address: str) -> bool:
-    """Whether /health/ready at "host:port" says 200. Raises OSError where nothing listens."""
+    """Whether /health/ready at "host:port" says 200. Raises OSError where nothing listens, and ServerFailed where the
+    service answers without a model, which nobody wants to measure.
+    """
     connection = HTTPConnection(address, timeout=2)
     try:
         connection.request("GET", "/health/ready")
-        return connection.getresponse().status == 200
+        response = connection.getresponse()
+        body = response.read()
     finally:
         connection.close()
+    if response.status == 200 and json.loads(body).get("bundle_version", "") is None:
+        raise ServerFailed(
+            f"the service at {address} answers without a model: nothing is promoted in its store; `make train`, then "
+            "`python -m models promote`"
+        )
+    return response.status == 200
 
 
 def free_port() -> int:

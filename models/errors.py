@@ -14,6 +14,7 @@ StillroomError
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
+│   └── NothingPromoted         the store names no current bundle: nobody has promoted one yet, or there is no store
 ├── ExperimentsInvalid          the declaration of experiments cannot be meant; whoever wrote it mends the named line
 ├── VariantUnknown              a bundle is asked for a variant that it does not carry; whoever asked names another
 ├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
@@ -78,6 +79,10 @@ class GoldenMismatch(BundleError):
 
 class RegistryError(StillroomError):
     """The registry cannot do what was asked; the message says what it holds instead."""
+
+
+class NothingPromoted(RegistryError):
+    """No bundle was promoted in this store, or there is no store; a service answers without a model until one is."""
 
 
 class ExperimentsInvalid(StillroomError):

@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from models.bundle import WRITING_LOCK, read_bundle
-from models.errors import RegistryError
+from models.errors import NothingPromoted, RegistryError
 from models.files import MANIFEST, sync_folder
 from models.locks import lock, lock_if_free
 
@@ -50,13 +50,22 @@ class Registry:
             return []
 
     def current(self) -> str:
-        """The version in service. Raises RegistryError where nothing was promoted."""
+        """The version in service. Raises NothingPromoted."""
         promotions = self.promotions()
         if not promotions:
-            raise RegistryError(
+            raise NothingPromoted(
                 f"nothing is promoted in {self.store}; train, then `python -m models promote`"
             )
         return promotions[0]
+
+    def promoted_ns(self) -> int:
+        """When `current` was written last, Unix nanoseconds; 0 where nothing was promoted yet. To promote the version
+        that is current once more writes it again.
+        """
+        try:
+            return (self.store / "current").stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def path(self, version: str) -> Path:
         """The folder of a version. Raises RegistryError naming the versions there are."""

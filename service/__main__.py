@@ -1,4 +1,4 @@
-"""`python -m service`: check the settings and the store, then hand over to uvicorn."""
+"""`python -m service`: check the settings, then hand over to uvicorn."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from types import FrameType
 
 import uvicorn
 
-from models.errors import StillroomError
-from models.registry import Registry
 from service.errors import SettingsInvalid
 from service.logging import configure_logging
 from service.settings import Settings, read_settings
@@ -23,13 +21,8 @@ def main() -> None:
     """Exit code 2 with one line for an operator to act on; no stack trace."""
     try:
         settings = read_settings()
-        Registry(settings.store).path(Registry(settings.store).current())
     except SettingsInvalid as error:
         _refuse(f"error: {error}")
-    except StillroomError as error:
-        _refuse(
-            f"error: {error}. `make train` makes a bundle; `python -m models promote VERSION` puts it in service"
-        )
     configure_logging(settings.log_level)
     signal.signal(signal.SIGTERM, _exit_cleanly)
     if settings.workers == 1:

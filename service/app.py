@@ -17,6 +17,7 @@ from models.scan import choose_kernel
 from service.admin.routes import add_admin_routes
 from service.admin.server import serving_on
 from service.body import Limits
+from service.docs_page import add_docs_page
 from service.endpoint import Exchange, JsonEndpoint, request_id
 from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
 from service.events.endpoint import EventsEndpoint
@@ -62,8 +63,11 @@ def create_app(parts: Parts) -> FastPathApp:
         ):
             yield
 
-    app = FastPathApp(title="Stillroom", lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app = FastPathApp(
+        title="Stillroom", lifespan=lifespan, redoc_url=None, docs_url=None, redirect_slashes=False
+    )
     app.openapi = openapi_document  # type: ignore[method-assign]
+    add_docs_page(app)
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)
     if not settings.admin_port:
@@ -101,7 +105,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
     settings = parts.settings
     limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds)
-    routes = Routes(parts.recommender, parts.permits, settings.deadline_ms)
+    routes = Routes(parts.recommender, parts.modelless, parts.permits, settings.deadline_ms)
 
     def add(
         path: str, asked: type[Asked], call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]]

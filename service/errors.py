@@ -16,7 +16,7 @@ ServiceError
 │   ├── ChangeRefused               what an operator asked cannot be done as things are
 │   └── Overloaded                  more requests at work than allowed; the client comes back later
 ├── Unavailable                     the operator looks at the service; a client may retry
-│   ├── NotReady                    no bundle is loaded and verified yet, or the service is draining
+│   ├── NotReady                    requests should not be sent here: it drains, or what is promoted is refused
 │   ├── SpoolUnavailable            events cannot be written to disk; none of the batch was accepted
 │   ├── AdminClosed                 no admin key is configured
 │   ├── AuditUnavailable            a change cannot be written down, so it is not made
@@ -128,7 +128,7 @@ class Unavailable(ServiceError):
 
 
 class NotReady(Unavailable):
-    """The bundle is being loaded and verified, was refused, or the service is shutting down."""
+    """The service is shutting down, or has no bundle: requests are answered all the same, without a model."""
 
 
 class SpoolUnavailable(Unavailable):

@@ -7,8 +7,10 @@ answers for all.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -39,6 +41,12 @@ class Metrics:
         self._show_bundles(self.registry)
         self._count_experiments(self.registry)
         self._count_events(self.registry)
+        self.workers = Gauge(
+            "stillroom_workers",
+            "Processes that take connections",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
         self._admin_requests = Counter(
             "stillroom_admin_requests",
             "Requests of operators: done, refused for what they asked, or not authorised",
@@ -234,6 +242,7 @@ class Metrics:
         """The text that Prometheus reads, over all workers."""
         if not is_shared():
             return generate_latest(self.registry)
+        forget_dead_workers(Path(os.environ[SHARED_FOLDER]))
         merged = CollectorRegistry()
         MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
         return generate_latest(merged)
@@ -242,6 +251,17 @@ class Metrics:
         """This process's gauges no longer count."""
         if is_shared():
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def forget_dead_workers(folder: Path) -> None:
+    """A worker that was killed could not say so, and what it had at work or in its spool would count for ever."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):  # another worker is asked at the same time
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _ReadWhenAsked:

@@ -1,137 +1,139 @@
-"""The OpenAPI document, made from the schemas. `python -m service.openapi` prints it."""
+"""The OpenAPI document, made from the schemas. `python -m service.openapi` prints it.
+
+It is to generate clients from: operations have ids and tags, each names the problems that it really answers, and the
+schemas say what may be left out in which direction.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 import msgspec
 
-from service import schemas
-from service.admin import schemas as admin
-from service.errors import PROBLEMS
-from service.experiments.report import ExperimentReport
+from models.vocabulary import MAX_ID_CHARACTERS
+from service.errors import PROBLEMS, InternalFailure, ServiceError
+from service.openapi_components import REFERENCE, component_schemas
+from service.openapi_examples import PROBLEM, example_of
+from service.openapi_routes import OPERATORS, ROUTES, TAGS, Route, Struct
+from service.schemas import ProblemReply
 
-POST_ROUTES: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct], str]] = {
-    "/recommend": (schemas.RecommendRequest, schemas.RecommendReply, "Items that suit a person now"),
-    "/recommend/batch": (
-        schemas.RecommendBatchRequest,
-        schemas.RecommendBatchReply,
-        "Several requests, scored together, answered in order",
-    ),
-    "/similar": (schemas.SimilarRequest, schemas.RecommendReply, "Items that go with one item"),
-    "/events": (schemas.EventBatch, schemas.EventsReply, "What people did; 202 means that it is kept"),
-}
-
-OPERATORS_ROUTES: tuple[tuple[str, str, type[msgspec.Struct] | None, type[msgspec.Struct], str], ...] = (
-    ("get", "/admin/state", None, admin.StateReply, "The service at a glance"),
-    ("get", "/admin/bundles", None, admin.BundlesReply, "Every bundle of the store"),
-    ("post", "/admin/promote", admin.PromoteRequest, admin.PromotedReply, "Put a bundle into service"),
-    ("post", "/admin/rollback", None, admin.PromotedReply, "Back to the bundle before"),
-    ("get", "/admin/experiments", None, admin.ExperimentsReply, "What is in force"),
-    ("get", "/admin/experiments/{name}", None, ExperimentReport, "What an experiment has come to"),
-    ("post", "/admin/experiments/{name}/stop", admin.StopRequest, admin.StoppedReply, "Stop an arm"),
-    ("post", "/admin/experiments/{name}/resume", admin.ResumeRequest, admin.StoppedReply, "Let it go on"),
-    ("delete", "/people/{user_id}", None, schemas.ErasureReply, "Forget a person"),
-)
-
-_POST_PROBLEMS = (400, 408, 413, 415, 422, 429, 500, 503)
-_STATUS = {"/events": "202"}
-"""Of a good answer, where it is not 200."""
-
-_MORE_PROBLEMS = {"/events": (409,)}
-
-_REFERENCE = "#/components/schemas/{name}"
+PROBLEM_JSON = "application/problem+json"
+KEY = "operators_key"
 
 
 def openapi_document() -> dict[str, Any]:
     """OpenAPI 3.1, the same on every call."""
-    replies = [schemas.ProblemReply, schemas.LiveReply, schemas.ReadyReply]
-    types = [struct for asked, reply, _ in POST_ROUTES.values() for struct in (asked, reply)]
-    types += [struct for _, _, asked, reply, _ in OPERATORS_ROUTES for struct in (asked, reply) if struct]
-    _, components = msgspec.json.schema_components([*types, *replies], ref_template=_REFERENCE)
+    asked = [route.asked for route in ROUTES if route.asked is not None]
+    replies: list[Struct] = [ProblemReply, *(route.reply for route in ROUTES if route.reply is not None)]
+    paths: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for route in ROUTES:
+        paths[route.path][route.method] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Stillroom",
             "version": "1",
             "description": "Recommendations inside a deadline, whatever breaks around them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**_post_paths(), **_get_paths(), **_operators_paths()},
+        "servers": [{"url": "/", "description": "The service that this document comes from."}],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "paths": dict(paths),
         "components": {
-            "schemas": dict(sorted(components.items())),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": component_schemas(asked, replies),
+            "parameters": {"request_id": _REQUEST_ID},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                KEY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of STILLROOM_ADMIN_KEYS_FILE.",
+                }
+            },
         },
     }
 
 
-def _post_paths() -> dict[str, Any]:
-    return {
-        path: {
-            "post": {
-                "summary": summary,
-                "operationId": path.strip("/").replace("/", "_"),
-                "requestBody": {"required": True, "content": _content("application/json", asked)},
-                "responses": {
-                    _STATUS.get(path, "200"): {
-                        "description": "The answer",
-                        "content": _content("application/json", reply),
-                    },
-                    **_problems((*_POST_PROBLEMS, *_MORE_PROBLEMS.get(path, ()))),
-                },
-            }
-        }
-        for path, (asked, reply, summary) in POST_ROUTES.items()
+_REQUEST_ID = {
+    "name": "x-request-id",
+    "in": "header",
+    "description": "Comes back in the answer and stands in the log; one is made up where there is none of 1 to 128 "
+    "letters, digits and . _ : -",
+    "schema": {"type": "string"},
+}
+
+_HEADERS = {
+    "x-request-id": {"description": "The request's id, its own or a new one.", "schema": {"type": "string"}},
+    "server-timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}},
+    "retry-after": {"description": "Seconds to wait before another try.", "schema": {"type": "integer"}},
+    "www-authenticate": {"description": "How to send a key.", "schema": {"type": "string"}},
+}
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.operation_id,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "parameters": _parameters(route),
+        "responses": {route.status: _good(route), **_problems(route)},
     }
+    if route.asked is not None:
+        operation["requestBody"] = {"required": True, "content": _content("application/json", route.asked)}
+    if route.tag == OPERATORS:
+        operation["security"] = [{KEY: []}]
+    return operation
 
 
-def _get_paths() -> dict[str, Any]:
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS}
+    in_path: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if _is_hot(route) or route.tag == OPERATORS:
+        return [*in_path, {"$ref": "#/components/parameters/request_id"}]
+    return in_path
+
+
+def _is_hot(route: Route) -> bool:
+    """Whether it is one of the endpoints that time themselves."""
+    return route.asked is not None and route.tag != OPERATORS
+
+
+def _good(route: Route) -> dict[str, Any]:
     text = {"text/plain": {"schema": {"type": "string"}}}
-    live = _content("application/json", schemas.LiveReply)
-    ready = _content("application/json", schemas.ReadyReply)
-    return {
-        "/health/live": _get("The process runs", live),
-        "/health/ready": _get("A verified bundle is in service", ready, (503,)),
-        "/metrics": _get("What Prometheus reads", text),
-    }
+    content = text if route.reply is None else _content("application/json", route.reply)
+    answer = {"description": "The answer", "content": content}
+    return answer | (_with_headers("x-request-id", "server-timing") if _is_hot(route) else {})
 
 
-def _operators_paths() -> dict[str, Any]:
-    paths: dict[str, Any] = {}
-    for method, path, asked, reply, summary in OPERATORS_ROUTES:
-        route: dict[str, Any] = {
-            "summary": summary,
-            "security": [{"key": []}],
-            "parameters": [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-                for name in re.findall(r"{(\w+)}", path)
-            ],
-            "responses": {
-                "200": {"description": "The answer", "content": _content("application/json", reply)},
-                **_problems((400, 401, 404, 408, 409, 413, 415, 422, 500, 503)),
-            },
-        }
-        if asked is not None:
-            route["requestBody"] = {"required": True, "content": _content("application/json", asked)}
-        paths.setdefault(path, {})[method] = route
-    return paths
+def _problems(route: Route) -> dict[str, Any]:
+    by_status: defaultdict[int, list[type[ServiceError]]] = defaultdict(list)
+    for error in (*route.problems, InternalFailure):
+        by_status[PROBLEMS[error].status].append(error)
+    return {str(status): _problem(route, found) for status, found in sorted(by_status.items())}
 
 
-def _get(summary: str, content: dict[str, Any], problems: tuple[int, ...] = ()) -> dict[str, Any]:
-    responses = {"200": {"description": summary, "content": content}, **_problems(problems)}
-    return {"get": {"summary": summary, "responses": responses}}
+def _problem(route: Route, found: list[type[ServiceError]]) -> dict[str, Any]:
+    titles = dict.fromkeys(PROBLEMS[error].title for error in found)
+    own = {name.decode() for error in found for name, _ in error.headers} & set(_HEADERS)
+    headers = sorted(own | ({"x-request-id"} if _is_hot(route) else set()))
+    content = _content(PROBLEM_JSON, ProblemReply)
+    if PROBLEMS[found[0]].status == PROBLEM.status:
+        content[PROBLEM_JSON]["example"] = msgspec.to_builtins(PROBLEM)
+    return {"description": "; ".join(titles), "content": content} | _with_headers(*headers)
 
 
-def _problems(statuses: tuple[int, ...]) -> dict[str, Any]:
-    titles: dict[int, str] = {}
-    for problem in PROBLEMS.values():
-        titles[problem.status] = problem.title  # the most specific class of a status comes last
-    content = _content("application/problem+json", schemas.ProblemReply)
-    return {str(status): {"description": titles[status], "content": content} for status in statuses}
+def _with_headers(*names: str) -> dict[str, Any]:
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}} if names else {}
 
 
-def _content(media_type: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
-    return {media_type: {"schema": {"$ref": _REFERENCE.format(name=struct.__name__)}}}
+def _content(media_type: str, struct: Struct) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(name=struct.__name__)}
+    return {media_type: {"schema": schema, **example_of(struct)}}
 
 
 if __name__ == "__main__":

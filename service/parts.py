@@ -28,6 +28,8 @@ from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.log.erasures import ErasedPeople
 from service.metrics import Metrics
+from service.no_model.answers import ModellessAnswers
+from service.no_model.live_items import LiveItems
 from service.permits import Permits
 from service.recommender import Recommender
 from service.schemas import ReadyReply
@@ -89,6 +91,8 @@ class Parts:
         self._operators_redis = _connection(settings)
         self.actions = Actions(self, AuditLog(audit_file(settings)), self._operators_redis)
         self.people.on_learnt = self.recommender.make_vector
+        self.live_items = LiveItems(self.bundles, _connection(settings), erased)
+        self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
         self.events = Events(
             settings,
             self.people,
@@ -98,30 +102,38 @@ class Parts:
             self.bundles,
             erased,
             self.exposures,
+            self.live_items,
             self.metrics,
         )
         self._started_at = monotonic()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serve inside. The first bundle loads beside it, so /health/live answers from the start."""
+        """Serve inside. The bundle is in service before anybody is answered, and the experiments are in force: the
+        server takes no connection before, and other workers answer in the meantime.
+        """
         self.scorer.start()
+        await self.bundles.start()
+        await self.experiments.start()
         watching = asyncio.create_task(self.bundles.watch())
         following = asyncio.create_task(self.experiments.watch())
+        counting = asyncio.create_task(self.live_items.watch())
         if self.exposures is not None:
             self.exposures.start()
         try:
             async with self.events.running():
+                self.metrics.workers.set(1)
                 with self.drain.on_sigterm():
                     yield
         finally:
-            for task in (watching, following):
+            for task in (watching, following, counting):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
             if self.exposures is not None:
                 await self.exposures.close()
             self.experiments.close()
+            self.live_items.close()
             if self._operators_redis is not None:
                 self._operators_redis.close()
             await self.scorer.close()
@@ -130,15 +142,21 @@ class Parts:
             self.metrics.close()
 
     def readiness(self) -> ReadyReply:
-        """Raises NotReady, saying what is missing."""
+        """Raises NotReady, saying what is missing. As long as no bundle was promoted the service is ready without."""
         if self.drain.is_draining:
             raise NotReady("the service is shutting down")
         if not self.scorer.is_alive:
             raise NotReady("the scoring thread has ended; replace this process")
-        if not self.bundles.is_ready:
-            raise NotReady("no bundle is verified yet; see the log, or `python -m models verify`")
+        version = self.bundles.serving().version if self.bundles.is_ready else None
+        if version is None and self.bundles.absence == "bundle_refused":
+            raise NotReady(
+                "the promoted bundle is refused, so requests are answered without a model; the log says what is "
+                "wrong with it. Roll back, or promote another"
+            )
+        if version is None and self.settings.require_bundle:
+            raise NotReady("nothing is promoted in the store, and STILLROOM_REQUIRE_BUNDLE is set")
         uptime = round(monotonic() - self._started_at, 1)
-        return ReadyReply("ready", self.bundles.serving().version, self._redis_state(), uptime)
+        return ReadyReply("ready", version, self._redis_state(), uptime)
 
     def _redis_state(self) -> Literal["off", "untried", "up", "down"]:
         if self.redis is None:

@@ -73,7 +73,7 @@ class Recommender:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
         serving, assigned = self._model(asked)
         session = read_session(asked.session, serving) if asked.session else None
-        found = await self._people.find(_person_key(asked), serving, clock)
+        found = await self._people.find(person_key(asked), serving, clock)
         job = _job(serving, asked, found.person, session, assigned)
         clock.mark("history")
         scored, degraded = None, found.degraded
@@ -82,7 +82,7 @@ class Recommender:
             ranking = Ranking(scored.item_indices, scored.scores, "student")
         except StageFailed as failure:
             degraded = failure.reason
-            last_good = self._last_good.find(_person_key(asked), serving.version)
+            last_good = self._last_good.find(person_key(asked), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
         return PersonalRecommendation(
             job,
@@ -115,7 +115,7 @@ class Recommender:
 
     def _remember(self, answer: PersonalRecommendation) -> None:
         asked, scored, job = answer.asked, answer.scored, answer.job
-        key = _person_key(asked)
+        key = person_key(asked)
         if key is None or scored is None:
             return
         if asked.filter is None and not asked.diversity:
@@ -174,7 +174,7 @@ class Recommender:
         return scored
 
 
-def _person_key(asked: RecommendRequest) -> str | None:
+def person_key(asked: RecommendRequest) -> str | None:
     """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
     if asked.user_id is None and asked.session_id is not None:
         return session_key(asked.session_id)
@@ -226,15 +226,21 @@ def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
     if not events:
         return History.empty()
     now = int(time())
+    check_session_times(events, now)
     known = []
-    for number, event in enumerate(events):
-        if event.time is not None and event.time > now + MAX_CLOCK_SKEW_SECONDS:
-            raise RequestInvalid([Fault(f"session[{number}].time", _future(event.time, now))])
+    for event in events:
         item_index = serving.find_item(event.item_id)
         if item_index is not None:
             moment = now if event.time is None else min(event.time, now)
             known.append(Event(item_index, moment, _KINDS[event.kind]))
     return History.from_events(known)
+
+
+def check_session_times(events: list[SessionEvent], now: int) -> None:
+    """Raise RequestInvalid for a time more than a day ahead of now, Unix seconds."""
+    for number, event in enumerate(events):
+        if event.time is not None and event.time > now + MAX_CLOCK_SKEW_SECONDS:
+            raise RequestInvalid([Fault(f"session[{number}].time", _future(event.time, now))])
 
 
 def _future(moment: int, now: int) -> str:

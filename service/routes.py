@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -13,7 +13,8 @@ from models.explanations import Reasons
 from models.member_shares import MemberShare
 from service.deadline import RequestClock
 from service.endpoint import Exchange
-from service.errors import Fault, RequestInvalid
+from service.errors import Fault, NotReady, RequestInvalid
+from service.no_model.answers import ModellessAnswer, ModellessAnswers
 from service.permits import Permits
 from service.recommendation import PersonalRecommendation, Recommendation
 from service.recommender import Recommender
@@ -35,16 +36,21 @@ from service.serving import ServingBundle
 
 _ENCODER = msgspec.json.Encoder()
 
+NO_MODEL: Final = "no_model"
+
 BATCH_SLICE = 8
 """Requests of a batch that are at work at once. All 64 together would hold the scorer, or the event loop, for as long
 as 64 requests take, and a single request behind them would miss its deadline."""
 
 
 class Routes:
-    """deadline_ms: where the caller names none."""
+    """deadline_ms: where the caller names none. modelless: who answers before the first bundle is in service."""
 
-    def __init__(self, recommender: Recommender, permits: Permits, deadline_ms: int) -> None:
+    def __init__(
+        self, recommender: Recommender, modelless: ModellessAnswers, permits: Permits, deadline_ms: int
+    ) -> None:
         self._recommender = recommender
+        self._modelless = modelless
         self._permits = permits
         self._deadline_ms = deadline_ms
 
@@ -52,7 +58,11 @@ class Routes:
         """POST /recommend."""
         check_filter(asked.filter)
         exchange.clock.set_budget(self._seconds(asked.deadline_ms))
-        recommendation = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
+        try:
+            recommendation = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
+        except NotReady:
+            modelless = await self._modelless.recommend(asked, exchange.clock, exchange.request_id)
+            return _modelless_reply(modelless, exchange)
         return self._reply_to_person(recommendation, exchange, exchange.clock)
 
     async def recommend_batch(self, asked: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
@@ -67,11 +77,13 @@ class Routes:
         replies: list[RecommendReply] = []
         for start in range(0, len(numbered), BATCH_SLICE):
             part = numbered[start : start + BATCH_SLICE]
-            recommendations = await asyncio.gather(
-                *(self._one_of_batch(*each, exchange.request_id) for each in part)
-            )
+            recommendations = await asyncio.gather(*(self._one_of_batch(*each, exchange) for each in part))
             for recommendation, (_, _, clock) in zip(recommendations, part, strict=True):
-                reply = self._reply_to_person(recommendation, exchange, clock)
+                reply = (
+                    _modelless_reply(recommendation, exchange)
+                    if isinstance(recommendation, ModellessAnswer)
+                    else self._reply_to_person(recommendation, exchange, clock)
+                )
                 replies.append(_encoded(reply))
                 await asyncio.sleep(0)  # 100 explained items take 0.12 ms: others go first now
         return RecommendBatchReply(exchange.request_id, replies, _milliseconds(exchange.clock))
@@ -80,14 +92,21 @@ class Routes:
         """POST /similar."""
         check_filter(asked.filter)
         exchange.clock.set_budget(self._seconds(asked.deadline_ms))
-        recommendation = await self._recommender.similar(asked, exchange.clock)
+        try:
+            recommendation = await self._recommender.similar(asked, exchange.clock)
+        except NotReady:
+            modelless = self._modelless.similar(asked, exchange.clock, exchange.request_id)
+            return _modelless_reply(modelless, exchange)
         return _reply(recommendation, None, exchange, exchange.clock)
 
     async def _one_of_batch(
-        self, number: int, asked: RecommendRequest, clock: RequestClock, request_id: str
-    ) -> PersonalRecommendation:
+        self, number: int, asked: RecommendRequest, clock: RequestClock, exchange: Exchange
+    ) -> PersonalRecommendation | ModellessAnswer:
         try:
-            return await self._recommender.recommend(asked, clock, request_id)
+            try:
+                return await self._recommender.recommend(asked, clock, exchange.request_id)
+            except NotReady:
+                return await self._modelless.recommend(asked, clock, exchange.request_id)
         except RequestInvalid as error:
             faults = [Fault(f"requests[{number}].{path}", message) for path, message in error.faults]
             raise RequestInvalid(faults) from error
@@ -126,6 +145,22 @@ def _reply(
         degraded=answer.degraded,
         shortfall=answer.shortfall,
         took_ms=_milliseconds(clock),
+    )
+
+
+def _modelless_reply(answer: ModellessAnswer, exchange: Exchange) -> RecommendReply:
+    """No model made it, so none is named, and its scores are one over the place."""
+    exchange.answers.append((NO_MODEL, answer.degraded))
+    items = [RecommendedItem(item_id, 1 / place) for place, item_id in enumerate(answer.item_ids, 1)]
+    return RecommendReply(
+        request_id=answer.request_id,
+        items=items,
+        model=None,
+        experiment=None,
+        tier=NO_MODEL,
+        degraded=answer.degraded,
+        shortfall=answer.shortfall,
+        took_ms=_milliseconds(answer.clock),
     )
 
 

@@ -45,7 +45,7 @@ RejectionReason = Literal[
     "request_id_invalid",
 ]  # fmt: skip
 ErasurePlace = Literal["memory", "last_good", "spool", "histories", "events", "exposures"]
-Tier = Literal["student", "last_good", "popular_segment", "popular"]
+Tier = Literal["student", "last_good", "popular_segment", "popular", "no_model"]
 
 
 class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,7 +152,8 @@ class MemberOpinion(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One item. score: the student's, or popularity in the popular tiers; comparable within a reply only.
+    """One item. score: the student's, popularity in the popular tiers, or one over its place without a model;
+    comparable within a reply only.
 
     because, members: with `explain`, up to three each, strongest first.
     """
@@ -183,13 +184,14 @@ class ServedArm(msgspec.Struct, frozen=True, gc=False):
 class RecommendReply(msgspec.Struct, frozen=True, gc=False):
     """Items, best first, and how they came about.
 
-    tier: what answered. degraded: null, or why the answer is not what it would be on a good day.
+    model: null where no bundle is in service. tier: what answered. degraded: null, or why the answer is not what it
+    would be on a good day.
     shortfall: null, or why there are fewer items than asked for. took_ms: inside the service.
     """
 
     request_id: str
     items: list[RecommendedItem]
-    model: ServedModel
+    model: ServedModel | None
     experiment: ServedArm | None
     tier: Tier
     degraded: str | None
@@ -295,9 +297,11 @@ class LiveReply(msgspec.Struct, frozen=True):
 
 
 class ReadyReply(msgspec.Struct, frozen=True):
-    """The service answers with a verified bundle. redis: off, up, or down (answers come without it)."""
+    """The service answers. bundle_version: of the verified bundle in service, null where nothing was promoted yet and
+    answers are made without a model. redis: off, up, or down (answers come without it).
+    """
 
     status: Literal["ready"]
-    bundle_version: str
+    bundle_version: str | None
     redis: Literal["off", "untried", "up", "down"]
     uptime_seconds: float

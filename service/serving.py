@@ -48,6 +48,7 @@ class ServingBundle:
         self.items = bundle.items
         self.people = bundle.people
         self.student: Student = bundle.load_student()
+        self.max_events, self.n_factors = self.student.max_events, self.student.n_factors
         self.popular = np.argsort(-bundle.items.popularity, kind="stable").astype(np.int32)
         self.item_keys = bundle.items.vocabulary.keys_by_index()
         self.stranger = as_stored(self.student.user_vectors([History.empty()]))
@@ -78,6 +79,14 @@ class ServingBundle:
         """
         if self.variants is None:
             self.variants = self.bundle.load_variants(is_gentle=is_gentle)
+
+    def cold_history(self, user_id: str) -> History | None:
+        """What the bundle knows of a person, None for nothing."""
+        return self.people.find(user_id)
+
+    def indices_of_keys(self, keys: npt.NDArray[np.uint64], n_bits: int) -> Indices:
+        """Item indices by the n_bits highest bits of their keys (n,), -1 where it knows none."""
+        return self.items.vocabulary.indices_of_keys(keys, n_bits=n_bits)
 
     def index_labels(self) -> tuple[str, ...]:
         """How the catalogue is searched: kind, items, lists, lists looked into, instructions."""

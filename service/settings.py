@@ -36,6 +36,13 @@ def _instructions(name: str) -> str:
     return name
 
 
+def _store(store: Path) -> Path:
+    """Raises ValueError for a path that can never be a store; one that is not there yet is an empty one."""
+    if store.exists() and not store.is_dir():
+        raise ValueError("it is no folder; name the folder that bundles are in, or will be")
+    return store
+
+
 class Settings(BaseSettings):
     """One field a setting: meaning, unit, what raising it does."""
 
@@ -48,8 +55,13 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes; more use more cores, and share the bundle's memory."
     )
-    store: Path = Field(
+    store: Annotated[Path, AfterValidator(_store)] = Field(
         default=DEFAULT_STORE, description="Folder of bundles, with the `current` pointer in it."
+    )
+    require_bundle: bool = Field(
+        default=False,
+        description="Whether /health/ready is 503 without a bundle; true keeps a roll-out with a wrong store from "
+        "going on, false lets a shop start before its first model.",
     )
     bundle_poll_seconds: float = Field(
         default=0.5,
@@ -320,7 +332,8 @@ def settings_page() -> str:
         "|---|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        default = "(empty)" if field.default == "" else f"`{field.default}`"
+        value = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        default = "(empty)" if value == "" else f"`{value}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {_bound(name)} | {field.description} |")
     return "\n".join(lines) + "\n"
 
@@ -329,6 +342,8 @@ def _bound(name: str) -> str:
     schema = Settings.model_json_schema()["properties"][name]
     if "enum" in schema:
         return ", ".join(schema["enum"])
+    if schema.get("type") == "boolean":
+        return "true, false"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[key]:,}" for key, sign in signs.items() if key in schema]
     return ", ".join(bounds) or "–"

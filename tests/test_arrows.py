@@ -43,7 +43,6 @@ from service.settings import Settings
 async def main():
     parts = Parts(Settings(store=Path(sys.argv[1])))
     app = create_app(parts)
-    await parts.bundles.follow()
     async with app.router.lifespan_context(app):
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
         async with client:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from statistics import median
 from time import monotonic, sleep
 from typing import Any
+from urllib.request import urlopen
 
 from loadtest.bench.bundles import Shop
 from loadtest.bench.errors import BenchFailed
@@ -18,10 +19,7 @@ from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.rounds import Round, check_sound, of
 from loadtest.bench.servers import CountedService
 from loadtest.bench.size import OURS, WARM_UP, SizeBench, open_bench
-from loadtest.servers import HOST, is_ready
-
-N_READY_IN_A_ROW = 40
-"""Fresh connections that must all find the service ready, before every worker counts as ready."""
+from loadtest.servers import HOST
 
 WAIT_SECONDS = 180.0
 
@@ -39,7 +37,7 @@ def measure_start_and_memory(shop: Shop, plan: Plan, say: Callable[[str], None])
             seconds.append(round(service.seconds_to_ready, 2))
             [alone] = _workers(service, 1)
     with CountedService(log, None, shop.store, "", n_workers=2) as service:
-        wait_until_all_ready(service)
+        wait_until_all_ready(service, 2)
         workers = _workers(service, 2)
     return {
         "n_items": shop.n_items,
@@ -85,16 +83,21 @@ def forget_pages(shop: Shop) -> None:
             os.close(descriptor)
 
 
-def wait_until_all_ready(service: CountedService) -> None:
-    """Workers share a socket, so only many connections tell. Raises BenchFailed after three minutes."""
-    give_up_at, in_a_row = monotonic() + WAIT_SECONDS, 0
-    while in_a_row < N_READY_IN_A_ROW:
+def wait_until_all_ready(service: CountedService, n_workers: int) -> None:
+    """A worker counts itself once it takes connections. Raises BenchFailed after three minutes."""
+    give_up_at = monotonic() + WAIT_SECONDS
+    while _n_ready(service) < n_workers:
         if monotonic() > give_up_at:
-            raise BenchFailed(f"a worker was not ready within {WAIT_SECONDS:g} s")
-        is_one_ready = is_ready(f"{HOST}:{service.port}")
-        in_a_row = in_a_row + 1 if is_one_ready else 0
-        if not is_one_ready:
-            sleep(0.2)
+            raise BenchFailed(
+                f"of {n_workers} workers only {_n_ready(service)} were ready in {WAIT_SECONDS:g} s"
+            )
+        sleep(0.2)
+
+
+def _n_ready(service: CountedService) -> int:
+    with urlopen(f"http://{HOST}:{service.port}/metrics", timeout=WAIT_SECONDS) as response:
+        [line] = [line for line in response.read().splitlines() if line.startswith(b"stillroom_workers ")]
+    return int(float(line.split()[1]))
 
 
 def _workers(service: CountedService, n_workers: int) -> list[Memory]:

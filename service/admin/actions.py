@@ -80,7 +80,7 @@ class Actions:
     async def roll_back(self, key: str, request_id: str) -> PromotedReply:
         """POST /admin/rollback. The bundle before stays loaded, so this is a matter of milliseconds."""
         started_at, replaced = perf_counter(), self._in_service()
-        async with self._audit.change(key, "rollback", replaced, request_id), self._store_turn:
+        async with self._audit.change(key, "rollback", replaced or "no bundle", request_id), self._store_turn:
             promotions = await asyncio.to_thread(self._registry.promotions)
             is_loaded = self._parts.bundles.holding(promotions[1]) is not None if promotions[1:] else False
             version = await self._in_store(self._registry.roll_back, is_loaded)
@@ -140,8 +140,10 @@ class Actions:
             parts.experiments.refused,
         )
 
-    def _in_service(self) -> str:
-        return self._parts.bundles.serving().version
+    def _in_service(self) -> str | None:
+        """None where there is no bundle yet."""
+        bundles = self._parts.bundles
+        return bundles.serving().version if bundles.is_ready else None
 
     async def _in_store(self, change: Any, *arguments: Any) -> Any:
         """Raises ChangeRefused with what the store says."""

@@ -48,12 +48,12 @@ class BundlesReply(msgspec.Struct, frozen=True):
 
 
 class PromotedReply(msgspec.Struct, frozen=True):
-    """version: in service here now; other workers follow within STILLROOM_BUNDLE_POLL_SECONDS. replaced: before it.
-    took_ms: from the request to the swap.
+    """version: in service here now; other workers follow within STILLROOM_BUNDLE_POLL_SECONDS. replaced: before it,
+    null where there was none. took_ms: from the request to the swap.
     """
 
     version: str
-    replaced: str
+    replaced: str | None
     took_ms: float
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 from hiredis import HiredisError
 
-from service.errors import KeyReused, NotReady, RedisUnavailable, ServiceError, SpoolUnavailable
+from service.errors import KeyReused, RedisUnavailable, ServiceError, SpoolUnavailable
 from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
 from service.events.learning import Learner
@@ -151,7 +151,7 @@ class Intake:
     async def _learn(self, spooled: SpooledBatch) -> bool:
         try:
             await self._learner.learn([event for event in spooled.events if not self._erased.covers(event)])
-        except (RedisUnavailable, NotReady):
+        except RedisUnavailable:
             return False
         except ServiceError:
             logger.exception("events could not be learnt; they are tried again when they are shipped")

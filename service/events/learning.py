@@ -11,7 +11,6 @@ import numpy as np
 from models.history import EventKind
 from models.vocabulary import id_key
 from service.bundles import BundleHolder
-from service.errors import NotReady
 from service.histories.lookup import People, Removals, session_key
 from service.histories.stored import StoredEvents, short_keys
 from service.log.records import EventRecord
@@ -44,11 +43,10 @@ class Learner:
         self.n_people_waiting = 0
 
     async def learn(self, events: Sequence[EventRecord]) -> None:
-        """Learn what people did. Again it adds nothing.
+        """Learn what people did, before the first bundle too. Again it adds nothing.
 
-        Raises RedisUnavailable where only this process knows it now, NotReady where there is no bundle yet.
+        Raises RedisUnavailable where only this process knows it now.
         """
-        self._bundles.serving()
         people = list(by_person(events).items())
         self.n_people_waiting += len(people)
         try:
@@ -67,10 +65,9 @@ class Learner:
         """Count what was accepted, and whom and what of it the bundle does not know."""
         for event in events:
             self._metrics.event_accepted(event.kind)
-        try:
-            serving = self._bundles.serving()
-        except NotReady:
+        if not self._bundles.is_ready:
             return
+        serving = self._bundles.serving()
         user_ids: set[str] = set()
         for number, event in enumerate(events):
             if number and not number % SLICE:
@@ -97,7 +94,7 @@ class Learner:
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await self._people.learn(key, *lesson_of(events), self._bundles.serving())
+        await self._people.learn(key, *lesson_of(events), self._bundles.context())
 
 
 def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from service.bundles import BundleHolder
 from service.errors import SpoolUnavailable
-from service.events.accepting import Intake
+from service.events.accepting import RECOVERY_SECONDS, Intake
 from service.events.clock import ReceivingClock
 from service.events.erasing import Eraser
 from service.events.keys import BatchKeys
@@ -23,8 +23,10 @@ from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.log.erasures import ErasedPeople, ErasureFile
+from service.log.records import SpooledBatch
 from service.log.spool import Spool
 from service.metrics import Metrics
+from service.no_model.live_items import LiveItems
 from service.permits import Permits
 from service.schemas import EventBatch, EventsReply
 from service.settings import Settings, spool_folder
@@ -46,6 +48,7 @@ class Events:
         bundles: BundleHolder,
         erased: ErasedPeople,
         exposures: ExposureLog | None,
+        live_items: LiveItems,
         metrics: Metrics,
     ) -> None:
         root = spool_folder(settings)
@@ -54,7 +57,9 @@ class Events:
         self.spool = Spool(root, max_bytes=settings.spool_bytes, with_redis=redis is not None)
         self._keys = BatchKeys(settings.event_keys)
         self._clock = ReceivingClock()
+        self._live_items = live_items
         self._metrics = metrics
+        self._has_looked = asyncio.Event()
         self._connections: list[Connection] = []
         shipping = erasing = claiming = None
         if redis is not None:
@@ -79,8 +84,13 @@ class Events:
             *(self.spool, self.thread, self._keys, self._clock, learner, erased),
             claims=(claiming, circuit) if claiming is not None else None,
             metrics=metrics,
-            on_durable=self._shipper.durable,
+            on_durable=self._on_durable,
         )
+
+    @property
+    def has_recovered(self) -> bool:
+        """Whether what was accepted before is known, so that batches need not wait for it."""
+        return self._intake.is_recovered.is_set()
 
     async def accept(self, batch: EventBatch) -> EventsReply:
         """See `Intake.accept`."""
@@ -88,8 +98,13 @@ class Events:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Take in and ship inside. What the worker before left is read beside it."""
+        """Take in and ship inside. What the worker before left is read first, so that no batch has to wait for it;
+        a large spool, or a disk that is away, keeps requests for items waiting for RECOVERY_SECONDS and no longer.
+        """
         working = asyncio.create_task(self._work())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECOVERY_SECONDS):
+                await self._has_looked.wait()
         try:
             yield
         finally:
@@ -104,8 +119,10 @@ class Events:
                 connection.close()
 
     async def _work(self) -> None:
-        while not await self._recover():  # noqa: ASYNC110 - a disk tells nobody that it is back
+        while not await self._recover():
+            self._has_looked.set()
             await asyncio.sleep(POLL_SECONDS)
+        self._has_looked.set()
         self._intake.is_recovered.set()
         await self._shipper.run()
 
@@ -114,6 +131,7 @@ class Events:
         try:
             await self.thread.run(self.spool.open)
             await self.thread.run(self.spool.adopt)
+            await self._shipper.show()
             await self.eraser.recover()
             await self.thread.run(self._recall)
         except (SpoolUnavailable, OSError) as error:
@@ -128,6 +146,11 @@ class Events:
         for batch in self.spool.batches():
             self._keys.add(batch.key, batch.batch_id, batch.received_ms)
             self._clock.not_before(batch.received_ms)
+            self._live_items.recalled(batch.events)
+
+    def _on_durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
+        self._live_items.accepted(batch.events)
+        self._shipper.durable(batch, is_learnt)
 
     async def _on_look(self, look: Look | None) -> None:
         await self.eraser.follow(look)

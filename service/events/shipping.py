@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from hiredis import HiredisError
 
-from service.errors import NotReady, RedisUnavailable, SpoolUnavailable
+from service.errors import RedisUnavailable, SpoolUnavailable
 from service.events.learning import Learner
 from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, look_command
 from service.events.thread import SpoolThread
@@ -118,14 +118,14 @@ class Shipper:
             await self._look_if_due()
             while await self._ship_some():
                 await self._look_if_due()
-        except (RedisUnavailable, NotReady, SpoolUnavailable, OSError) as error:
+        except (RedisUnavailable, SpoolUnavailable, OSError) as error:
             self._say(f"{type(error).__name__}: {error}")
             return False
         except Exception:
             logger.exception("events could not be shipped; they stay in the spool and are tried again")
             return False
         finally:
-            await self._show()
+            await self.show()
         self._say("")
         return True
 
@@ -222,8 +222,12 @@ class Shipper:
         except (OSError, TimeoutError, HiredisError) as error:
             raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
-    async def _show(self) -> None:
-        unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
+    async def show(self) -> None:
+        """Tell Prometheus what waits. Before the first look at Redis, which may have lost what it had, that is all in
+        the spool.
+        """
+        has_looked = self._connection is not None and bool(self._incarnation)
+        unshipped = self._spool.n_unshipped_bytes if has_looked else self._spool.n_bytes
         self._metrics.spool_bytes.set(unshipped)
         oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
         self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))

@@ -79,14 +79,22 @@ class ExperimentsHolder:
         assignment = self._assignment
         return None if assignment is None else assignment.assign(asked_user_id, session_id, placement, time())
 
+    async def start(self) -> None:
+        """Put in force what is declared now, so that the first answer is of the arm that the others give."""
+        if self._file is not None:
+            await self._look()
+
     async def watch(self) -> None:
         """Follow until cancelled."""
         while self._file is not None:
-            try:
-                await self.follow()
-            except Exception:  # arms that are to be stopped have to be followed, whatever else is wrong
-                logger.exception("the experiments could not be looked at; it is tried again")
             await asyncio.sleep(self._poll_seconds)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.follow()
+        except Exception:  # arms that are to be stopped have to be followed, whatever else is wrong
+            logger.exception("the experiments could not be looked at; it is tried again")
 
     async def follow(self) -> None:
         """Look once at the file and at Redis."""

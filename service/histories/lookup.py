@@ -21,6 +21,7 @@ from models.scan import Asked
 from models.student import Floats
 from service.deadline import RequestClock, wait_at_most
 from service.errors import RedisUnavailable, StageFailed
+from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson, PeopleInMemory
 from service.histories.redis import BlobWrite, RedisPeople
 from service.histories.resolving import Found, Layer, resolve
@@ -86,7 +87,7 @@ class People:
         self._erased: set[str] = set()
         self.on_learnt: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
-    async def find(self, user_id: str | None, serving: ServingBundle, clock: RequestClock) -> Found:
+    async def find(self, user_id: str | None, serving: HistoryContext, clock: RequestClock) -> Found:
         """Never fails: a person nobody knows has an empty history, and without Redis the bundle answers."""
         if user_id is None:
             return Found(self._stranger(serving), "none")
@@ -108,7 +109,7 @@ class People:
         user_id: str,
         events: StoredEvents,
         removed: Removals,
-        serving: ServingBundle,
+        serving: HistoryContext,
     ) -> None:
         """Add what a person did, here and in Redis, which tells every other replica. Learning it again adds nothing.
 
@@ -125,7 +126,8 @@ class People:
             person = resolve(serving, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
             if await self._replace(user_id, person, found.degraded):
-                self.on_learnt(user_id, person, serving)
+                if isinstance(serving, ServingBundle):
+                    self.on_learnt(user_id, person, serving)
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
@@ -182,7 +184,7 @@ class People:
                 written.add_done_callback(lambda future: future.exception())  # the trip has logged it
 
     async def _read(
-        self, user_id: str, serving: ServingBundle, clock: RequestClock, held: KnownPerson | None
+        self, user_id: str, serving: HistoryContext, clock: RequestClock, held: KnownPerson | None
     ) -> Found:
         """Ask Redis, and merge its answer with what the bundle and this process know of the person."""
         if self._redis is None:
@@ -228,7 +230,7 @@ class People:
     def _without_redis(
         self,
         user_id: str,
-        serving: ServingBundle,
+        serving: HistoryContext,
         held: KnownPerson | None,
         replaced: bytes,
         watch: int,
@@ -243,11 +245,11 @@ class People:
         return Found(person, layer)
 
     def _held_or_cold(
-        self, user_id: str, serving: ServingBundle, held: KnownPerson | None
+        self, user_id: str, serving: HistoryContext, held: KnownPerson | None
     ) -> tuple[StoredEvents, Layer]:
         """The bundle's events of a person and what this process holds of them, and which of the two knew more."""
         is_erased = user_id in self._erased or (held is not None and held.is_erased)
-        cold = None if is_erased else serving.people.find(user_id)
+        cold = None if is_erased else serving.cold_history(user_id)
         events = StoredEvents.empty()
         if cold is not None:
             events = StoredEvents.from_history(cold, serving.item_keys)
@@ -267,7 +269,7 @@ class People:
             self._metrics.corrupt_blobs.inc()
         return None
 
-    def _stranger(self, serving: ServingBundle) -> KnownPerson:
+    def _stranger(self, serving: HistoryContext) -> KnownPerson:
         """Somebody without an id; the same object as long as the bundle is."""
         if self._nobody is None or self._nobody.version != serving.version:
             self._nobody = resolve(serving, StoredPerson(StoredEvents.empty()), replaced=b"")

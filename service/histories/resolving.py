@@ -9,9 +9,9 @@ import msgspec
 from models.history import encode_history
 from models.scan import Asked
 from models.student import Floats
+from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson
 from service.histories.stored import StoredPerson, encode_person
-from service.serving import ServingBundle
 
 Layer = Literal["memory", "redis", "bundle", "none"]
 
@@ -25,7 +25,7 @@ class Found(msgspec.Struct, gc=False):
 
 
 def resolve(
-    serving: ServingBundle,
+    serving: HistoryContext,
     stored: StoredPerson,
     vector: Floats | None = None,
     *,
@@ -40,7 +40,7 @@ def resolve(
     events = stored.events
     item_indices = events.item_indices(serving)
     history = events.as_history(item_indices)
-    encoded = encode_history(history, serving.student.max_events)
+    encoded = encode_history(history, serving.max_events)
     if not len(history):
         vector = serving.stranger[0]
     return KnownPerson(

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from models.history import EventKind, History
 from models.student import Floats
-from service.serving import ServingBundle
+from models.vocabulary import id_key
+from service.histories.context import HistoryContext
 
 MAX_STORED_EVENTS = 1000
 
@@ -93,11 +94,11 @@ class StoredEvents:
             keep &= (self.kinds != kind) | (self.keys != key) | (self.times > moment)
         return StoredEvents(self.keys[keep], self.times[keep], self.kinds[keep])
 
-    def item_indices(self, serving: ServingBundle) -> npt.NDArray[np.int32]:
+    def item_indices(self, serving: HistoryContext) -> npt.NDArray[np.int32]:
         """Each event's item in this bundle; -1 where it knows none."""
-        return serving.items.vocabulary.indices_of_keys(self.keys, n_bits=KEY_BITS)
+        return serving.indices_of_keys(self.keys, KEY_BITS)
 
-    def to_history(self, serving: ServingBundle) -> History:
+    def to_history(self, serving: HistoryContext) -> History:
         """The events whose items this bundle knows."""
         return self.as_history(self.item_indices(serving))
 
@@ -124,9 +125,9 @@ class StoredPerson:
     tag: int = 0
     is_erased: bool = False
 
-    def vector_for(self, serving: ServingBundle) -> Floats | None:
+    def vector_for(self, serving: HistoryContext) -> Floats | None:
         """The vector, if this bundle made it."""
-        if self.vector is None or self.tag != serving.tag or len(self.vector) != serving.student.n_factors:
+        if self.vector is None or self.tag != serving.tag or len(self.vector) != serving.n_factors:
             return None
         return self.vector.astype(np.float32)
 
@@ -134,6 +135,11 @@ class StoredPerson:
 def short_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """64-bit item keys as events are stored under; any shape."""
     return keys & _KEY_MASK
+
+
+def short_key(item_id: str) -> int:
+    """The same of one item's id."""
+    return id_key(item_id) >> (64 - KEY_BITS) << (64 - KEY_BITS)
 
 
 def encode_person(person: StoredPerson) -> bytes:

@@ -14,6 +14,8 @@ from tests.support.repository import ROOT, read_yaml
 COMPOSE = read_yaml("docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SECONDS_A_GB = 2.5
+"""To load a bundle, as docs/performance.md measured it."""
 
 
 def stage(name: str) -> str:
@@ -132,6 +134,11 @@ def test_dockerfile_needs_no_registry_for_its_syntax() -> None:
 @pytest.mark.parametrize("name", ["service", "training"])
 def test_images_run_as_a_fixed_user(name: str) -> None:
     assert re.search(r"^USER 10001:10001$", stage(name), re.MULTILINE)
+
+
+def test_a_bundle_of_many_gigabytes_has_time_to_load_before_the_image_counts_as_unhealthy() -> None:
+    [minutes] = re.findall(r"^HEALTHCHECK .*--start-period=(\d+)m ", stage("service"), re.MULTILINE)
+    assert int(minutes) * 60 >= 100 * SECONDS_A_GB
 
 
 def test_service_image_gets_no_training_code() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from models.registry import Registry
 from tests.support.service import Running, ServiceProcess, make_parts, running
 
 
@@ -22,15 +23,29 @@ async def test_ready_names_the_bundle_and_the_state_of_redis(service: Running) -
     assert answer["redis"] == "off"
 
 
-async def test_not_ready_before_a_bundle_is_verified_and_requests_are_told(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:  # an empty store
-        for response in (
-            await service.client.get("/health/ready"),
-            await service.client.post("/recommend", json={}),
-        ):
-            assert response.status_code == 503
-            assert response.headers["content-type"] == "application/problem+json"
-            assert response.headers["retry-after"] == "1"
+async def test_ready_without_a_model_where_nothing_was_promoted_yet(tmp_path: Path) -> None:
+    async with running(tmp_path / "store") as service:
+        answer = await service.client.get("/health/ready")
+        assert answer.status_code == 200
+        assert answer.json()["bundle_version"] is None
+
+
+async def test_not_ready_without_a_model_where_one_is_required(tmp_path: Path) -> None:
+    async with running(tmp_path / "store", require_bundle=True) as service:
+        answer = await service.client.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"] == "1"
+        assert "STILLROOM_REQUIRE_BUNDLE" in answer.json()["detail"]
+        assert (await service.client.get("/health/live")).status_code == 200
+
+
+async def test_not_ready_as_long_as_what_is_promoted_is_refused(store: Path) -> None:
+    (store / Registry(store).current() / "user_tower.onnx").write_bytes(b"")
+    async with running(store) as service:
+        answer = await service.client.get("/health/ready")
+        assert answer.status_code == 503
+        assert "refused" in answer.json()["detail"]
         assert (await service.client.get("/health/live")).status_code == 200
 
 

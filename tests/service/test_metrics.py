@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.scan import KERNEL
-from service.metrics import STAGE_BUCKETS, STAGES
+from service.metrics import STAGE_BUCKETS, STAGES, forget_dead_workers
 from tests.support.ports import wait_until
 from tests.support.service import Running, ServiceProcess
 
@@ -23,6 +26,12 @@ def samples(text: str, name: str) -> dict[tuple[str, ...], float]:
         for sample in family.samples
         if sample.name == name
     }
+
+
+def value(service: ServiceProcess, name: str) -> float:
+    """Of the one sample of this name."""
+    [found] = samples(httpx.get(f"{service.url}/metrics").text, name).values()
+    return found
 
 
 async def test_answers_are_counted_by_route_tier_and_status(service: Running) -> None:
@@ -102,11 +111,7 @@ def test_several_workers_answer_for_all(store: Path) -> None:
     n_requests = 40
     with ServiceProcess(store, WORKERS="2") as service:
         for _ in range(n_requests):  # a new connection each, so that both workers get some
-
-            def is_answered() -> bool:
-                return httpx.post(f"{service.url}/recommend", json={"user_id": "user-1"}).status_code == 200
-
-            wait_until(is_answered, "an answer of a worker that may still load its bundle")
+            assert httpx.post(f"{service.url}/recommend", json={"user_id": "user-1"}).status_code == 200
         for _ in range(4):
             text = httpx.get(f"{service.url}/metrics").text
             counted = samples(text, "stillroom_requests_total")
@@ -114,14 +119,25 @@ def test_several_workers_answer_for_all(store: Path) -> None:
             assert samples(text, "stillroom_stage_seconds_count")[("score",)] == n_requests
             assert list(samples(text, "stillroom_bundle_info").values()) == [1.0]
 
-        def all_have_a_bundle() -> bool:
-            text = httpx.get(f"{service.url}/metrics").text
-            return samples(text, "stillroom_bundle_created_timestamp_seconds")[()] > 0
-
-        wait_until(all_have_a_bundle, "a bundle in every worker")
+        wait_until(lambda: value(service, "stillroom_workers") == 2, "both workers")
+        assert value(service, "stillroom_bundle_created_timestamp_seconds") > 0
 
 
 def test_instructions_that_are_asked_for_search_the_catalogue(store: Path) -> None:
     with ServiceProcess(store, KERNEL="plain") as service:
         [(labels, _)] = samples(httpx.get(f"{service.url}/metrics").text, "stillroom_index_info").items()
     assert "plain" in labels
+
+
+def test_killed_worker_counts_for_nothing_but_what_it_has_done(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        killed.wait()
+    kept = {
+        f"gauge_livesum_{os.getpid()}.db",
+        f"counter_{killed.pid}.db",
+        f"gauge_mostrecent_{killed.pid}.db",
+    }
+    for name in (*kept, f"gauge_livesum_{killed.pid}.db", f"gauge_livemin_{killed.pid}.db"):
+        (tmp_path / name).touch()
+    forget_dead_workers(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == kept

@@ -10,6 +10,7 @@ import msgspec
 
 from service.deadline import RequestClock
 from service.endpoint import Exchange
+from service.no_model.answers import ModellessAnswers
 from service.permits import Permits
 from service.recommender import Recommender
 from service.routes import BATCH_SLICE, Routes
@@ -47,7 +48,8 @@ class NumberedRecommender:
 
 
 def routes_around(recommender: NumberedRecommender) -> Routes:
-    return Routes(cast(Recommender, recommender), Permits(1000), 1000)
+    never_asked = cast(ModellessAnswers, None)
+    return Routes(cast(Recommender, recommender), never_asked, Permits(1000), 1000)
 
 
 def numbered_batch() -> RecommendBatchRequest:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from service.app import create_app
 from service.parts import Parts
@@ -57,7 +58,6 @@ async def running(store: Path, **changes: Any) -> AsyncIterator[Running]:
     """Start a service in this process; ready when the block begins."""
     parts = make_parts(store, **changes)
     app = create_app(parts)
-    await parts.bundles.follow()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
@@ -112,6 +112,11 @@ class ServiceProcess:
         finally:
             self.process.kill()
 
+    def workers(self) -> set[int]:
+        """Process ids of several workers that live, without multiprocessing's own helper."""
+        assert self.process is not None
+        return set(filter(_is_worker, (child.pid for child in psutil.Process(self.process.pid).children())))
+
     def _is_ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, "the service ended before it was ready"
@@ -119,3 +124,10 @@ class ServiceProcess:
             return httpx.get(f"{self.url}/health/ready").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return "spawn_main" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:  # or a zombie, which has no command any more
+        return False

@@ -105,6 +105,39 @@ async def test_bundle_is_promoted_and_rolled_back_and_both_are_written_down(stor
     ]
 
 
+async def test_first_bundle_can_be_promoted_where_there_is_none_yet(store: Path) -> None:
+    only = Registry(store).current()
+    (store / "current").unlink()
+    async with guarded(store) as service:
+        assert (await service.client.get("/admin/state")).json()["ready"]["bundle_version"] is None
+        lines = (await service.client.get("/admin/bundles")).json()["bundles"]
+        assert [line["is_in_service"] for line in lines] == [False]
+        promoted = await service.post("/admin/promote", {"version": only})
+        assert (promoted["version"], promoted["replaced"]) == (only, None)
+        assert (await service.recommend(user_id="user-1"))["tier"] == "student"
+
+
+async def test_roll_back_brings_a_bundle_into_service_where_the_promoted_one_is_refused(store: Path) -> None:
+    old, new = Registry(store).current(), other_bundle(store)
+    Registry(store).promote(new)
+    (store / new / "user_tower.onnx").write_bytes(b"")
+    async with guarded(store) as service:
+        assert (await service.client.get("/health/ready")).status_code == 503
+        back = await service.post("/admin/rollback", None)
+        assert (back["version"], back["replaced"]) == (old, None)
+        assert (await service.client.get("/health/ready")).json()["bundle_version"] == old
+
+
+async def test_refused_bundle_that_was_mended_can_be_promoted_again(store: Path) -> None:
+    version = Registry(store).current()
+    file = store / version / "user_tower.onnx"
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    async with guarded(store) as service:
+        file.write_bytes(whole)
+        assert (await service.post("/admin/promote", {"version": version}))["version"] == version
+
+
 async def test_promotion_reads_the_bundle_once_and_before_it_is_current(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -297,3 +297,32 @@ async def test_reply_over_the_wire_is_a_202_with_the_request_id(service: Running
         "/events", json=body("a", did("view", "item-2")), headers={"x-request-id": "mine"}
     )
     assert (response.status_code, response.headers["x-request-id"]) == (202, "mine")
+
+
+async def test_what_a_worker_before_left_is_known_before_the_first_batch_comes(store: Path) -> None:
+    async with running(store) as service:
+        await post(service, body("a", did("view", "item-2")))
+    async with running(store) as service:
+        assert service.parts.events.has_recovered
+
+
+async def test_worker_whose_spool_cannot_be_used_starts_and_answers(store: Path, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "spool"
+    in_the_way.touch()
+    async with running(store, spool=str(in_the_way)) as service:
+        assert not service.parts.events.has_recovered
+        assert await recommended(service, user_id="user-1") == RIGHT
+
+
+async def test_what_a_worker_before_left_counts_as_waiting_from_the_start(
+    store: Path, redis_server: RedisServer
+) -> None:
+    async with running(store, **shared(redis_server)) as one:
+        await post(one, body("a", did("view", "item-2")))
+        await eventually(partial(is_no_more, one, "stillroom_spool_bytes"))
+    redis_server.kill()
+    async with running(store, **shared(redis_server)) as one:
+        assert one.metric("stillroom_spool_bytes") > 0
+        redis_server.start()  # it has lost everything
+        await eventually(partial(has_streamed, redis_server, 1))
+        await eventually(partial(is_no_more, one, "stillroom_spool_bytes"))

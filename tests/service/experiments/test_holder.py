@@ -251,3 +251,8 @@ async def test_stops_are_followed_whatever_is_wrong_with_the_file(
         assert not watching.done()
         watching.cancel()
         assert "it is tried again" in caplog.text
+
+
+async def test_arms_are_in_force_before_anybody_is_answered(store: Path, file: Path) -> None:
+    async with running(store, experiments=str(file)) as service:
+        assert arms(service) == {"control", "ensemble"}

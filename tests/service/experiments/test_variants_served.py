@@ -127,9 +127,11 @@ async def test_this_visits_events_count_for_a_variant(whole_store: Path, file: P
 
 
 async def test_nothing_is_loaded_that_no_arm_asks_for(whole_store: Path, file: Path) -> None:
+    write(file, "")
     async with running(whole_store, experiments=str(file)) as service:
         bundles = service.parts.bundles
         assert bundles.serving().variants is None
+        write(file, TWO_ARMS)
         await service.parts.experiments.follow()
         assert bundles.serving().variants is not None
         write(file, TWO_ARMS.replace('variant = "ensemble"\n', ""))

@@ -1,0 +1,130 @@
+"""What is popular and what is new, kept up to date from accepted events as long as no bundle is in service.
+
+With Redis from the stream of events, so that every replica says the same and a restart forgets nothing that the
+stream still holds; without from this worker's own spool and what it accepts. Once there is a bundle nothing of this
+is held any more, and nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from time import monotonic, time
+from typing import Any
+
+import msgspec
+from hiredis import HiredisError
+
+from service.bundles import BundleHolder
+from service.histories.connection import Connection
+from service.log.erasures import ErasedPeople
+from service.log.records import EVENTS_STREAM, GENERATION_KEY, RECORD_FIELD, EventRecord
+from service.no_model.popularity import LivePopularity, Ranked
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""Between two looks, after which an accepted event counts."""
+
+PAGE = 250
+"""Events at a time: 1 ms of counting, between which requests get their turn."""
+
+_DECODER = msgspec.msgpack.Decoder(EventRecord)
+
+
+class LiveItems:
+    """redis: None runs without. ranked: as of the last look, empty once there is a bundle."""
+
+    def __init__(self, bundles: BundleHolder, redis: Connection | None, erased: ErasedPeople) -> None:
+        self._bundles = bundles
+        self._redis = redis
+        self._erased = erased
+        self._popularity = LivePopularity()
+        self._accepted: deque[EventRecord] = deque()
+        self._generation: bytes | None = None
+        self._last_id = b""
+        self._is_away = False
+        self._ranked_at = 0.0
+        self.ranked = Ranked()
+
+    def accepted(self, events: Sequence[EventRecord]) -> None:
+        """Events that this worker has just taken in: all that there are without Redis."""
+        if self._redis is None and not self._bundles.is_ready:
+            self._accepted.extend(events)
+
+    def recalled(self, events: Sequence[EventRecord]) -> None:
+        """Those that it finds in its spool when it starts, before it takes in any; on the spool's thread."""
+        if self._redis is None and not self._bundles.is_ready:
+            self._popularity.count(event for event in events if not self._erased.covers(event))
+
+    async def watch(self) -> None:
+        """Follow the events until a bundle is in service."""
+        while not self._bundles.is_ready:
+            is_more_there = False
+            try:
+                is_more_there = await self._look()
+            except Exception:  # what is known is answered, whatever is wrong with what comes
+                logger.exception("events could not be counted; it is tried again")
+            await asyncio.sleep(0 if is_more_there else POLL_SECONDS)
+        self._popularity, self.ranked = LivePopularity(), Ranked()
+        self._accepted.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._redis is not None:
+            self._redis.close()
+
+    async def _look(self) -> bool:
+        """Count a page of events, and rank after the last one or once in a while; whether there may be more."""
+        events = self._take() if self._redis is None else await self._read(self._redis)
+        self._popularity.count(event for event in events if not self._erased.covers(event))
+        is_more_there = len(events) == PAGE
+        if not is_more_there or monotonic() - self._ranked_at >= POLL_SECONDS:
+            self.ranked = await asyncio.to_thread(self._popularity.ranked, time())
+            self._ranked_at = monotonic()
+        return is_more_there
+
+    def _take(self) -> list[EventRecord]:
+        return [self._accepted.popleft() for _ in range(min(PAGE, len(self._accepted)))]
+
+    async def _read(self, redis: Connection) -> list[EventRecord]:
+        """The next page of the stream; nothing while Redis is away."""
+        start = b"(" + self._last_id if self._last_id else b"-"
+        try:
+            generation, entries = await redis.ask(
+                [("GET", GENERATION_KEY), ("XRANGE", EVENTS_STREAM, start, "+", "COUNT", PAGE)]
+            )
+            last_id, events = _decoded(entries)
+        except (OSError, TimeoutError, HiredisError, ValueError) as error:
+            if not self._is_away:
+                logger.warning("popular items stay as they are while Redis is away: %s", error)
+            self._is_away = True
+            return []
+        self._is_away = False
+        if generation != self._generation:  # it lost what it had, and is sent everything again
+            is_first = self._generation is None
+            self._generation = generation
+            if not is_first:
+                self._last_id = b""
+                return []
+        self._last_id = last_id or self._last_id
+        return events
+
+
+def _decoded(entries: Any) -> tuple[bytes, list[EventRecord]]:
+    """The last entry's id, b"" for none, and the records that can be read. Raises ValueError for what is no page."""
+    events: list[EventRecord] = []
+    last_id = b""
+    try:
+        for entry_id, fields in entries:
+            last_id = bytes(entry_id)
+            try:
+                events.append(_DECODER.decode(fields[fields.index(RECORD_FIELD) + 1]))
+            except (msgspec.MsgspecError, ValueError, IndexError):
+                continue  # another release wrote it; exports and the monitor say so
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{EVENTS_STREAM} is not a stream of events: {error}") from error
+    return last_id, events

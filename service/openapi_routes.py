@@ -1,0 +1,209 @@
+"""Every route as the OpenAPI document lists it: what it is called, takes and answers, and what can go wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from service import errors, schemas
+from service.admin import schemas as admin
+from service.errors import ServiceError
+from service.experiments.report import ExperimentReport
+
+Struct = type[msgspec.Struct]
+Errors = tuple[type[ServiceError], ...]
+
+ITEMS, EVENTS, HEALTH, OPERATORS = "recommendations", "events", "health", "operators"
+
+TAGS = {
+    ITEMS: "What a shop asks for while a page is made.",
+    EVENTS: "What people did; docs/events.md says how it is kept.",
+    HEALTH: "For load balancers and Prometheus.",
+    OPERATORS: "Behind a key, and on a port of their own where STILLROOM_ADMIN_PORT is set; see docs/promotion.md.",
+}
+
+
+class Route(NamedTuple):
+    """One operation. operation_id: what generated clients call it. asked: what its body is of, None without a body.
+    reply: what a good answer is of, None for text. problems: what it may answer instead, beside InternalFailure.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    tag: str
+    summary: str
+    reply: Struct | None
+    asked: Struct | None = None
+    problems: Errors = ()
+    status: str = "200"
+
+
+_BODY: Errors = (
+    errors.BodyMalformed,
+    errors.BodyTooSlow,
+    errors.BodyTooLarge,
+    errors.MediaTypeUnsupported,
+    errors.RequestInvalid,
+)
+_HOT: Errors = (*_BODY, errors.Overloaded)
+_GUARDED: Errors = (errors.NotAuthorised, errors.AdminClosed)
+_CHANGE: Errors = (*_GUARDED, errors.AuditUnavailable)
+_ARM: Errors = (*_BODY, *_CHANGE, errors.TargetUnknown, errors.ChangeRefused, errors.NothingToServe)
+
+ROUTES = (
+    Route(
+        method="post",
+        path="/recommend",
+        operation_id="recommend",
+        tag=ITEMS,
+        summary="Items that suit a person now",
+        asked=schemas.RecommendRequest,
+        reply=schemas.RecommendReply,
+        problems=_HOT,
+    ),
+    Route(
+        method="post",
+        path="/recommend/batch",
+        operation_id="recommend_batch",
+        tag=ITEMS,
+        summary="Several requests, scored together, answered in order",
+        asked=schemas.RecommendBatchRequest,
+        reply=schemas.RecommendBatchReply,
+        problems=_HOT,
+    ),
+    Route(
+        method="post",
+        path="/similar",
+        operation_id="similar",
+        tag=ITEMS,
+        summary="Items that go with one item",
+        asked=schemas.SimilarRequest,
+        reply=schemas.RecommendReply,
+        problems=_HOT,
+    ),
+    Route(
+        method="post",
+        path="/events",
+        operation_id="send_events",
+        tag=EVENTS,
+        summary="What people did; 202 means that it is kept",
+        asked=schemas.EventBatch,
+        reply=schemas.EventsReply,
+        problems=(*_HOT, errors.KeyReused, errors.SpoolUnavailable),
+        status="202",
+    ),
+    Route(
+        method="get",
+        path="/health/live",
+        operation_id="live",
+        tag=HEALTH,
+        summary="The process runs and takes connections",
+        reply=schemas.LiveReply,
+    ),
+    Route(
+        method="get",
+        path="/health/ready",
+        operation_id="ready",
+        tag=HEALTH,
+        summary="Requests should be sent here",
+        reply=schemas.ReadyReply,
+        problems=(errors.NotReady,),
+    ),
+    Route(
+        method="get",
+        path="/metrics",
+        operation_id="metrics",
+        tag=HEALTH,
+        summary="What Prometheus reads",
+        reply=None,
+    ),
+    Route(
+        method="get",
+        path="/admin/state",
+        operation_id="state",
+        tag=OPERATORS,
+        summary="The service at a glance",
+        reply=admin.StateReply,
+        problems=(*_GUARDED, errors.NotReady),
+    ),
+    Route(
+        method="get",
+        path="/admin/bundles",
+        operation_id="bundles",
+        tag=OPERATORS,
+        summary="Every bundle of the store",
+        reply=admin.BundlesReply,
+        problems=_GUARDED,
+    ),
+    Route(
+        method="post",
+        path="/admin/promote",
+        operation_id="promote",
+        tag=OPERATORS,
+        summary="Put a bundle into service",
+        asked=admin.PromoteRequest,
+        reply=admin.PromotedReply,
+        problems=(*_BODY, *_CHANGE, errors.TargetUnknown, errors.ChangeRefused),
+    ),
+    Route(
+        method="post",
+        path="/admin/rollback",
+        operation_id="roll_back",
+        tag=OPERATORS,
+        summary="Back to the bundle before",
+        reply=admin.PromotedReply,
+        problems=(*_CHANGE, errors.ChangeRefused),
+    ),
+    Route(
+        method="get",
+        path="/admin/experiments",
+        operation_id="experiments",
+        tag=OPERATORS,
+        summary="What is in force",
+        reply=admin.ExperimentsReply,
+        problems=_GUARDED,
+    ),
+    Route(
+        method="get",
+        path="/admin/experiments/{name}",
+        operation_id="experiment",
+        tag=OPERATORS,
+        summary="What an experiment has come to",
+        reply=ExperimentReport,
+        problems=(*_GUARDED, errors.TargetUnknown, errors.ChangeRefused, errors.NothingToServe),
+    ),
+    Route(
+        method="post",
+        path="/admin/experiments/{name}/stop",
+        operation_id="stop_arm",
+        tag=OPERATORS,
+        summary="Stop an arm",
+        asked=admin.StopRequest,
+        reply=admin.StoppedReply,
+        problems=_ARM,
+    ),
+    Route(
+        method="post",
+        path="/admin/experiments/{name}/resume",
+        operation_id="resume_arm",
+        tag=OPERATORS,
+        summary="Let a stopped arm go on",
+        asked=admin.ResumeRequest,
+        reply=admin.StoppedReply,
+        problems=_ARM,
+    ),
+    Route(
+        method="delete",
+        path="/people/{user_id}",
+        operation_id="forget_person",
+        tag=OPERATORS,
+        summary="Forget a person",
+        reply=schemas.ErasureReply,
+        problems=(*_CHANGE, errors.RequestInvalid, errors.RouteUnknown, errors.SpoolUnavailable),
+    ),
+)
+
+ASKED_AT = {route.path: route.asked for route in ROUTES if route.asked is not None}
+"""What a request's body is of, by path."""

@@ -35,7 +35,7 @@ OPERATORS_ROUTES: tuple[tuple[str, str, type[msgspec.Struct] | None, type[msgspe
     ("delete", "/people/{user_id}", None, schemas.ErasureReply, "Forget a person"),
 )
 
-_POST_PROBLEMS = (400, 408, 413, 415, 422, 429, 500, 503)
+_POST_PROBLEMS = (400, 408, 413, 415, 422, 429, 431, 500, 503)
 _STATUS = {"/events": "202"}
 """Of a good answer, where it is not 200."""
 
@@ -50,6 +50,7 @@ def openapi_document() -> dict[str, Any]:
     types = [struct for asked, reply, _ in POST_ROUTES.values() for struct in (asked, reply)]
     types += [struct for _, _, asked, reply, _ in OPERATORS_ROUTES for struct in (asked, reply) if struct]
     _, components = msgspec.json.schema_components([*types, *replies], ref_template=_REFERENCE)
+    _say_where_whole_numbers_do(components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -63,6 +64,18 @@ def openapi_document() -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _say_where_whole_numbers_do(schema: Any) -> None:
+    """An id may be sent as a number, which msgspec has no type for; `service.decoding` takes it."""
+    if isinstance(schema, dict):
+        if schema.pop(schemas.ALSO_A_WHOLE_NUMBER, False):
+            schema["type"] = ["string", "integer"]
+        for part in schema.values():
+            _say_where_whole_numbers_do(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _say_where_whole_numbers_do(part)
 
 
 def _post_paths() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.log.erasures import ErasedPeople
 from service.metrics import Metrics
-from service.permits import Permits
+from service.permits import BodyBytes, Permits
 from service.recommender import Recommender
 from service.schemas import ReadyReply
 from service.scoring.batcher import Batcher
@@ -48,6 +48,8 @@ class Parts:
         self.settings = settings
         self.metrics = Metrics()
         self.permits = Permits(settings.max_in_flight, self.metrics.in_flight.set)
+        self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
+        self.bodies = BodyBytes(settings.max_bodies_bytes)
         self.drain = Drain(settings.drain_seconds)
         self.redis = _redis(settings, self.metrics)
         self.memory = memory = PeopleInMemory(settings.cache_bytes)
@@ -128,6 +130,10 @@ class Parts:
             if self.redis is not None:
                 await self.redis.close()
             self.metrics.close()
+
+    def n_requests(self) -> int:
+        """How many requests for items there ever were, a batch as one."""
+        return self.permits.n_ever_taken + self.batch_permits.n_ever_taken
 
     def readiness(self) -> ReadyReply:
         """Raises NotReady, saying what is missing."""

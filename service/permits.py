@@ -1,8 +1,9 @@
-"""How many requests may be at work at once. Counted on the event loop, so no lock is needed."""
+"""How much may be at work at once. Counted on the event loop, so no lock is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.errors import Overloaded
 
@@ -14,15 +15,24 @@ class Permits:
     """
 
     def __init__(self, limit: int, on_change: Callable[[int], object] = lambda n_taken: None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._on_change = on_change
         self.n_taken = 0
         self.n_ever_taken = 0
 
     def check(self) -> None:
         """Raise Overloaded when none is left, before anything is read."""
-        if self.n_taken >= self._limit:
-            raise self._overloaded()
+        if self.n_taken >= self.limit:
+            raise self.overloaded()
+
+    def take_one(self) -> bool:
+        """Hold one more, if one is left."""
+        if self.n_taken >= self.limit:
+            return False
+        self.n_taken += 1
+        self.n_ever_taken += 1
+        self._on_change(self.n_taken)
+        return True
 
     def take(self, n_permits: int = 1, *, held: int = 0) -> int:
         """Hold n_permits in place of the held ones, or raise Overloaded and change nothing.
@@ -30,9 +40,9 @@ class Permits:
         Returns how many are held now: never more than the limit, so that the largest batch is let in when
         it is alone.
         """
-        wanted = min(n_permits, self._limit)
-        if self.n_taken - held + wanted > self._limit:
-            raise self._overloaded()
+        wanted = min(n_permits, self.limit)
+        if self.n_taken - held + wanted > self.limit:
+            raise self.overloaded()
         self.n_taken += wanted - held
         self.n_ever_taken += not held
         self._on_change(self.n_taken)
@@ -43,5 +53,36 @@ class Permits:
         self.n_taken -= n_permits
         self._on_change(self.n_taken)
 
-    def _overloaded(self) -> Overloaded:
-        return Overloaded(f"{self._limit} requests are at work, which is the limit; try again in a second")
+    def overloaded(self) -> Overloaded:
+        """What is said to who gets none."""
+        return Overloaded(f"{self.limit} requests are at work, which is the limit; try again in a second")
+
+
+class BodyBytes:
+    """limit: bytes of bodies that are held at once, each from its first piece until it is answered."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.n_held = 0
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """For one body: called with the bytes of each piece, it raises Overloaded where all bodies together would be
+        too many. At the end they are given back.
+        """
+        n_own = 0
+
+        def hold(n_bytes: int) -> None:
+            nonlocal n_own
+            if self.n_held + n_bytes > self._limit:
+                raise Overloaded(
+                    f"requests with bodies of {self.n_held:,} bytes are at work, at most {self._limit:,} are held "
+                    "together; try again in a second"
+                )
+            self.n_held += n_bytes
+            n_own += n_bytes
+
+        try:
+            yield hold
+        finally:
+            self.n_held -= n_own

@@ -11,7 +11,7 @@ class EventsEndpoint(JsonEndpoint[EventBatch]):
 
     good_status = 202
 
-    def _settle(self, exchange: Exchange, status: int) -> None:
+    def _settle(self, exchange: Exchange, status: int, *, is_delivered: bool) -> None:
         self._metrics.answered("events", "none", status)
         self._metrics.event_seconds.observe(exchange.clock.elapsed())
         if status != self.good_status:

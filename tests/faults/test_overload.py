@@ -59,20 +59,42 @@ async def test_full_service_refuses_without_reading_the_body(
 
 
 async def test_batch_weighs_as_much_as_its_requests(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running(store, max_in_flight=4) as service:
+    async with running(store, max_batched_in_flight=4) as service:
         with stuck_student(service, monkeypatch):
-            tasks = await started(service, 2)
+            batch = asyncio.create_task(service.post("/recommend/batch", {"requests": [{}] * 2}))
+
+            async def is_at_work() -> bool:
+                return service.parts.batch_permits.n_taken == 2
+
+            await eventually(is_at_work)
             response = await service.client.post("/recommend/batch", json={"requests": [{}] * 3})
             assert response.status_code == 429
-        await asyncio.gather(*tasks)
-        assert service.parts.permits.n_taken == 0
+        await batch
+        assert service.parts.batch_permits.n_taken == 0
+
+
+async def test_batches_that_fill_their_lane_refuse_no_shopper(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(store, max_in_flight=2, max_batched_in_flight=128) as service:
+        with stuck_student(service, monkeypatch):
+            full = {"requests": [{"user_id": "user-1"}] * 64}
+            batches = [asyncio.create_task(service.post("/recommend/batch", full)) for _ in range(2)]
+
+            async def are_full() -> bool:
+                return service.parts.batch_permits.n_taken == 128
+
+            await eventually(are_full)
+            shoppers = await started(service, 2)
+            assert (await service.client.post("/recommend/batch", json=full)).status_code == 429
+        await asyncio.gather(*batches, *shoppers)
 
 
 async def test_batch_larger_than_the_limit_is_served_when_it_is_alone(store: Path) -> None:
-    async with running(store, max_in_flight=2) as service:
+    async with running(store, max_batched_in_flight=2) as service:
         answer = await service.post("/recommend/batch", {"requests": [{}] * 5})
         assert len(answer["replies"]) == 5
-        assert service.parts.permits.n_taken == 0
+        assert service.parts.batch_permits.n_taken == 0
 
 
 async def test_full_scoring_queue_is_answered_from_a_lower_tier(

@@ -27,6 +27,9 @@ LINGER_SECONDS = 2.0
 """How long a connection that was refused is still read, and what comes dropped: to close it with bytes unread would
 reset it, and the client might never see why."""
 
+MAX_LINGER_BYTES = 1_048_576
+"""Of what comes then. Who sends more will see a reset."""
+
 MAX_LINGERING = 32
 """Such connections; beyond them there is no lingering."""
 

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 from service.endpoint import problem_reply, request_id
 from service.errors import PROBLEMS, HeadTooSlow, ServiceError
 from service.fast_path import FastPathApp
-from service.http.bounds import LINGER_SECONDS, MAX_HELD_BACK_BYTES, Bounds
+from service.http.bounds import LINGER_SECONDS, MAX_HELD_BACK_BYTES, MAX_LINGER_BYTES, Bounds
 from service.http.connections import Connections, address_of
 from service.http.delivery import Delivered, Delivery, is_taken
 from service.one_write import OneWriteProtocol
@@ -64,6 +64,7 @@ class EndingProtocol(OneWriteProtocol):
         self.since = self._connections.now
         self.address = ""
         self._pending = bytearray()
+        self._n_dropped_bytes = 0
         self._is_half_closed = self._is_to_close = False
         self._delivery = Delivery()
         self._untaken: asyncio.Future[bool] | None = None
@@ -84,9 +85,14 @@ class EndingProtocol(OneWriteProtocol):
         return self._socket.get_write_buffer_size()
 
     @property
-    def is_answering(self) -> bool:
-        """A whole request is here, and somebody is at work on its answer."""
-        return self._stage is Stage.ANSWERING
+    def stage(self) -> Stage:
+        """Where it is with the request it has."""
+        return self._stage
+
+    @property
+    def is_half_closed(self) -> bool:
+        """The client has said all that it will."""
+        return self._is_half_closed
 
     @property
     def n_bytes_waiting(self) -> int:
@@ -113,7 +119,8 @@ class EndingProtocol(OneWriteProtocol):
     def end(self, reason: str) -> None:
         """Close at once; what the client has not taken by now is lost."""
         self._connections.on_end(reason)
-        self._stage = Stage.ENDING
+        self._connections.leave(self)
+        self._stage, self.since = Stage.ENDING, self._connections.now
         if self.n_unread_bytes:
             self._socket.abort()
         else:
@@ -246,6 +253,12 @@ class EndingProtocol(OneWriteProtocol):
             return
         self._socket.write_eof()
         self.flow.resume_reading()
+
+    def _drop(self, n_bytes: int) -> None:
+        """Bytes that came although the connection is at its end."""
+        self._n_dropped_bytes += n_bytes
+        if self._n_dropped_bytes > MAX_LINGER_BYTES:
+            self._socket.abort()
 
     def _close(self) -> None:
         """uvicorn has written the last reply."""

@@ -43,6 +43,7 @@ class BoundedProtocol(EndingProtocol):
     def data_received(self, data: bytes) -> None:
         """Go on with the request under way, or keep it until its turn comes."""
         if self._stage is Stage.ENDING:
+            self._drop(len(data))
             return
         self._pending += data
         self._go_on()

@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.fast_path import FastPathApp
+from service.http.ending import Stage
 from service.whole_requests import WholeRequestProtocol
 from tests.support.bundles import tiny_bundle
 from tests.support.service import make_parts
@@ -118,7 +119,7 @@ class Service:
         n_quiet = 0
         while n_quiet < 20:  # the scorer and the spool have threads of their own
             await asyncio.sleep(0)
-            n_quiet = 0 if protocol.is_answering else n_quiet + 1
+            n_quiet = 0 if protocol.stage is Stage.ANSWERING else n_quiet + 1
         answers = list(read(wire))
         protocol.connection_lost(None)
         return answers

@@ -57,9 +57,13 @@ class Connected:
 
     def another(self, address: str = "192.0.2.1") -> tuple[Wire, WholeRequestProtocol]:
         """A further connection."""
-        wire, protocol = Wire(address), WholeRequestProtocol(self._config, self.state, {})
+        wire, protocol = Wire(address), self.new_protocol()
         protocol.connection_made(wire)
         return wire, protocol
+
+    def new_protocol(self) -> WholeRequestProtocol:
+        """Of a connection that is about to be made."""
+        return WholeRequestProtocol(self._config, self.state, {})
 
     def _endpoint(self, limits: Limits) -> JsonEndpoint[Asked]:
         async def call(asked: Asked, exchange: Exchange) -> Answered:

@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import AddressBusy, ConnectionsExhausted
 from service.http.bounds import MAX_LINGERING, Bounds
-from service.http.connections import SLICE, Connections, address_of
+from service.http.connections import MAX_LISTINGS, SLICE, Connections, address_of
 from tests.support.wire import Wire
 
 
@@ -127,7 +127,21 @@ async def test_a_flood_of_new_connections_is_refused_without_looking_through_all
         registry.admit(Busy(registry))
     for _ in range(1000):
         assert registry.admit(Peer(registry)) is not None
-    assert looked_at == 100
+    assert looked_at == 100 * MAX_LISTINGS
+
+
+async def test_newest_make_room_for_each_other_when_nobody_else_is_left() -> None:
+    registry = Registry(max_connections=3, max_connections_per_address=3)
+    peers = [registry.admitted() for _ in range(20)]
+    assert [peer.ended for peer in peers] == ["made_room"] * 17 + [None] * 3
+
+
+async def test_connection_that_has_just_become_idle_makes_room() -> None:
+    registry = Registry(max_connections=1, max_connections_per_address=1)
+    peer = registry.admitted(is_idle=False)
+    assert registry.admit(Peer(registry)) is not None
+    peer.is_idle = True
+    assert registry.admit(Peer(registry)) is None
 
 
 async def test_every_connection_is_looked_at_each_tick_some_at_a_time() -> None:

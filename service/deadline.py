@@ -14,15 +14,16 @@ T = TypeVar("T")
 class RequestClock:
     """Started when the request arrives. stages: seconds by stage, in the order they happened.
 
-    started_at: on `perf_counter`, left out it is now.
+    started_at: on `perf_counter`, left out it is now. elsewhere_seconds: that another thread had the request.
     """
 
-    __slots__ = ("_due_from", "_expires_at", "_last_mark", "stages", "started_at")
+    __slots__ = ("_due_from", "_expires_at", "_last_mark", "elsewhere_seconds", "stages", "started_at")
 
     def __init__(self, budget_seconds: float = 1.0, started_at: float | None = None) -> None:
         self.started_at = perf_counter() if started_at is None else started_at
         self._last_mark = self._due_from = self.started_at
         self._expires_at = self.started_at + budget_seconds
+        self.elsewhere_seconds = 0.0
         self.stages: dict[str, float] = {}
 
     def mark(self, stage: str, *, minus: float = 0.0) -> None:

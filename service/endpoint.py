@@ -205,8 +205,11 @@ class JsonEndpoint(Generic[Asked]):
             self._metrics.answered(self._route, tier, status)
             if degraded is not None:
                 self._metrics.degraded(degraded)
-        exchange.clock.stages["total"] = exchange.clock.elapsed()
-        self._metrics.took(exchange.clock.stages)
+        clock = exchange.clock
+        clock.stages["total"] = total = clock.elapsed()
+        here = total - clock.elsewhere_seconds
+        self._permits.answered(here, clock.started_at + total, exchange.n_permits)
+        self._metrics.took(clock.stages)
         for owed in exchange.after_reply:
             owed(is_good)
 

@@ -41,13 +41,23 @@ TURN_BATCH = 16
 """Searches of one turn of the event loop: 2 ms in a catalogue of a million."""
 
 
+SHARE_AT_WORK = 0.25
+"""Of the deadline, what answers may take on average while many are at work: they have waited as long in sockets, and
+some take twice the average.
+"""
+
+
 class Parts:
     """Built without an event loop; `running` starts what needs one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.permits = Permits(settings.max_in_flight, self.metrics.in_flight.set)
+        self.permits = Permits(
+            settings.max_in_flight,
+            self.metrics.in_flight.set,
+            aim_seconds=SHARE_AT_WORK * settings.deadline_ms / 1000,
+        )
         self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
         self.bodies = BodyBytes(settings.max_bodies_bytes)
         self.drain = Drain(settings.drain_seconds)

@@ -174,10 +174,12 @@ class Recommender:
             if job.is_quick:
                 scored = await self._quick_scorer.submit(job, perf_counter() + remaining)
             else:
-                scored = await wait_at_most(self._scorer.submit(job), remaining)
+                scored = await wait_at_most(self._scorer.submit(job, remaining), remaining)
                 vector_seconds = scored.vector_seconds
         finally:
             clock.mark("score", minus=vector_seconds)
+            if not job.is_quick:
+                clock.elsewhere_seconds += clock.stages["score"] + vector_seconds
             if vector_seconds:
                 clock.stages["vector"] = vector_seconds
         if scored.failure is not None:

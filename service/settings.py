@@ -59,7 +59,11 @@ class Settings(BaseSettings):
         description="Milliseconds a request may take where the caller names no deadline.",
     )
     max_in_flight: int = Field(
-        default=128, ge=1, le=100_000, description="Requests at work at once; one more is refused with 429."
+        default=128,
+        ge=1,
+        le=100_000,
+        description="Requests at work at once; one more is refused with 429. Fewer are let in while answers take more "
+        "than a quarter of the default deadline, so that those that are let in keep it.",
     )
     max_batched_in_flight: int = Field(
         default=128,

@@ -62,8 +62,8 @@ class Settings(BaseSettings):
         default=128,
         ge=1,
         le=100_000,
-        description="Requests at work at once; one more is refused with 429. Fewer are let in while answers take more "
-        "than a quarter of the default deadline, so that those that are let in keep it.",
+        description="Requests at work at once; one more is refused with 429. Fewer are let in while answers take "
+        "more than a quarter of the default deadline, so that those let in keep it.",
     )
     max_batched_in_flight: int = Field(
         default=128,

@@ -23,9 +23,12 @@ from service.errors import InternalFailure, MethodNotAllowed, RequestError, Rout
 from service.events.endpoint import EventsEndpoint
 from service.fast_path import FastPathApp
 from service.garbage import OldGarbage
+from service.http.bounds import bounds_of, operators_bounds
+from service.http.connections import Connections
 from service.logging import configure_logging
 from service.openapi import openapi_document
 from service.parts import Parts
+from service.permits import Permits
 from service.problems import PROBLEM_MEDIA_TYPE, problem_document
 from service.routes import Routes
 from service.schemas import (
@@ -38,7 +41,7 @@ from service.schemas import (
 )
 from service.settings import read_settings
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", bound=msgspec.Struct)
 
 
 def serve() -> FastAPI:
@@ -58,13 +61,22 @@ def create_app(parts: Parts) -> FastPathApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             parts.running(),
-            OldGarbage(lambda: parts.permits.n_ever_taken).collected_in_quiet_moments(),
+            OldGarbage(parts.n_requests).collected_in_quiet_moments(),
             _operators_port(parts),
         ):
             yield
 
     app = FastPathApp(
-        title="Stillroom", lifespan=lifespan, redoc_url=None, docs_url=None, redirect_slashes=False
+        title="Stillroom",
+        lifespan=lifespan,
+        redoc_url=None,
+        docs_url=None,
+        redirect_slashes=False,
+        connections=Connections(
+            bounds_of(settings),
+            on_change=parts.metrics.connections.set,
+            on_end=parts.metrics.connection_ended,
+        ),
     )
     app.openapi = openapi_document  # type: ignore[method-assign]
     add_docs_page(app)
@@ -78,7 +90,13 @@ def create_app(parts: Parts) -> FastPathApp:
 
 def create_admin_app(parts: Parts) -> FastAPI:
     """The operators' routes alone, with health and metrics beside them."""
-    app = FastAPI(title="Stillroom, for operators", redoc_url=None, docs_url=None, redirect_slashes=False)
+    app = FastPathApp(
+        title="Stillroom, for operators",
+        redoc_url=None,
+        docs_url=None,
+        redirect_slashes=False,
+        connections=Connections(operators_bounds(parts.settings), on_end=parts.metrics.connection_ended),
+    )
     app.openapi = openapi_document  # type: ignore[method-assign]
     _add_get_routes(app, parts)
     add_admin_routes(app, parts.actions, parts.admin_keys, parts.metrics)
@@ -104,21 +122,22 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
     settings = parts.settings
-    limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds)
-    routes = Routes(parts.recommender, parts.modelless, parts.permits, settings.deadline_ms)
+    limits = Limits(settings.max_body_bytes, settings.body_timeout_seconds, parts.bodies)
+    routes = Routes(parts.recommender, parts.modelless, parts.batch_permits, settings.deadline_ms)
 
     def add(
-        path: str, asked: type[Asked], call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]]
+        path: str,
+        asked: type[Asked],
+        call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]],
+        permits: Permits,
     ) -> None:
         route = path.strip("/").replace("/", "_")
-        endpoint = JsonEndpoint(
-            route, asked, call, permits=parts.permits, metrics=parts.metrics, limits=limits
-        )
+        endpoint = JsonEndpoint(route, asked, call, permits=permits, metrics=parts.metrics, limits=limits)
         app.add_hot_route(path, endpoint)
 
-    add("/recommend", RecommendRequest, routes.recommend)
-    add("/recommend/batch", RecommendBatchRequest, routes.recommend_batch)
-    add("/similar", SimilarRequest, routes.similar)
+    add("/recommend", RecommendRequest, routes.recommend, parts.permits)
+    add("/recommend/batch", RecommendBatchRequest, routes.recommend_batch, parts.batch_permits)
+    add("/similar", SimilarRequest, routes.similar, parts.permits)
     app.add_hot_route("/events", _events_endpoint(parts))
 
 
@@ -128,7 +147,7 @@ def _events_endpoint(parts: Parts) -> EventsEndpoint:
     async def accept(asked: EventBatch, exchange: Exchange) -> EventsReply:
         return await events.accept(asked)
 
-    limits = Limits(settings.max_events_body_bytes, settings.body_timeout_seconds)
+    limits = Limits(settings.max_events_body_bytes, settings.body_timeout_seconds, parts.bodies)
     return EventsEndpoint(
         "events", EventBatch, accept, permits=events.permits, metrics=parts.metrics, limits=limits
     )

@@ -12,13 +12,18 @@ T = TypeVar("T")
 
 
 class RequestClock:
-    """Started when the request arrives. stages: seconds by stage, in the order they happened."""
+    """Started when the request arrives. stages: seconds by stage, in the order they happened.
 
-    __slots__ = ("_expires_at", "_last_mark", "stages", "started_at")
+    started_at: on `perf_counter`, left out it is now. elsewhere_seconds: that another thread had the request.
+    """
 
-    def __init__(self, budget_seconds: float = 1.0) -> None:
-        self.started_at = self._last_mark = perf_counter()
+    __slots__ = ("_due_from", "_expires_at", "_last_mark", "elsewhere_seconds", "stages", "started_at")
+
+    def __init__(self, budget_seconds: float = 1.0, started_at: float | None = None) -> None:
+        self.started_at = perf_counter() if started_at is None else started_at
+        self._last_mark = self._due_from = self.started_at
         self._expires_at = self.started_at + budget_seconds
+        self.elsewhere_seconds = 0.0
         self.stages: dict[str, float] = {}
 
     def mark(self, stage: str, *, minus: float = 0.0) -> None:
@@ -28,13 +33,17 @@ class RequestClock:
         self.stages[stage] = seconds if not minus else max(0.0, seconds - minus)
         self._last_mark = now
 
+    def body_is_here(self) -> None:
+        """The deadline counts from now: how long a client takes to send its body is not the service's fault."""
+        self._due_from = perf_counter()
+
     def set_budget(self, seconds: float) -> None:
-        """The answer is due this long after now; reading and parsing the body is not counted against it."""
-        self._expires_at = perf_counter() + seconds
+        """The answer is due this long after the request was here in full."""
+        self._expires_at = self._due_from + seconds
 
     def with_budget(self, seconds: float) -> RequestClock:
-        """A clock for one request of a batch, started now."""
-        return RequestClock(seconds)
+        """A clock for one request of a batch, which was here as soon as the batch was."""
+        return RequestClock(seconds, self._due_from)
 
     def remaining(self) -> float:
         """Seconds until the answer is due; negative when it is overdue."""
@@ -43,6 +52,10 @@ class RequestClock:
     def elapsed(self) -> float:
         """Seconds since the request arrived."""
         return perf_counter() - self.started_at
+
+    def allows(self, elapsed: float) -> bool:
+        """Whether an answer so many seconds after the arrival is in time."""
+        return elapsed <= self._expires_at - self.started_at
 
 
 async def wait_at_most(future: asyncio.Future[T], seconds: float) -> T:

@@ -19,16 +19,25 @@ from starlette.types import Receive, Scope, Send
 
 from service.body import JSON, ClientGone, Limits, read_body
 from service.deadline import RequestClock
-from service.errors import BodyMalformed, InternalFailure, ServiceError
+from service.decoding import RequestDecoder
+from service.errors import PROBLEMS, InternalFailure, Overloaded, ServiceError
+from service.http.delivery import Delivered, delivered_over
 from service.metrics import Metrics
 from service.permits import Permits
-from service.problems import PROBLEM_MEDIA_TYPE, explain_invalid, problem_document
+from service.problems import PROBLEM_MEDIA_TYPE, problem_document
+from service.schemas import MAX_REQUEST_ID_CHARACTERS
 
 logger = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", bound=msgspec.Struct)
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+CLIENT_GONE = 499
+"""In place of a status, in the metrics, where the client went before its reply; as nginx counts it."""
+
+_OVERLOADED = PROBLEMS[Overloaded].status
+_NO_ANSWERS: list[tuple[str, str | None]] = [("none", None)]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,%d}" % MAX_REQUEST_ID_CHARACTERS)
 
 
 class Reply(NamedTuple):
@@ -74,13 +83,16 @@ def _status_line(status: int) -> bytes:
 
 
 class Exchange(msgspec.Struct):
-    """One request under way: its id, its clock, the permits it holds and what is owed after the reply."""
+    """One request under way: its id, its clock, the permits it holds and what is owed after the reply.
+
+    after_reply: each is told whether the client got a good reply.
+    """
 
     request_id: str
     clock: RequestClock
     n_permits: int = 0
     answers: list[tuple[str, str | None]] = []  # tier, degraded
-    after_reply: list[Callable[[], None]] = []
+    after_reply: list[Callable[[bool], None]] = []
 
 
 class JsonEndpoint(Generic[Asked]):
@@ -99,7 +111,7 @@ class JsonEndpoint(Generic[Asked]):
         limits: Limits,
     ) -> None:
         self._route = route
-        self._decoder = msgspec.json.Decoder(asked)
+        self._decode = RequestDecoder(asked).decode
         self._encoder = msgspec.json.Encoder()
         self._call = call
         self._permits = permits
@@ -116,73 +128,90 @@ class JsonEndpoint(Generic[Asked]):
         exchange = Exchange(request_id(headers), RequestClock())
         try:
             self._permits.check()
-            body = await read_body(headers, receive, self._limits)
+            with self._limits.bodies.holding() as hold:
+                body = await read_body(headers, receive, self._limits, hold)
+                exchange.clock.body_is_here()
+                exchange.n_permits = self._permits.take()
+                reply = await self._reply(body, exchange)
         except ServiceError as error:
-            reply = _problem(error, exchange)
+            reply = problem_reply(error, exchange.request_id)
         except ClientGone:
+            self._settle(exchange, CLIENT_GONE, is_delivered=False)
             return
-        else:
-            reply = await self._reply(body, exchange)
         try:
             await reply.send(send)
         finally:
             self._permits.give_back(exchange.n_permits)
-        self._settle(exchange, reply.status)
+        await self._settle_when_delivered(exchange, reply, delivered_over(scope))
+
+    def admit(self) -> bool:
+        """Take the permit that `answer_whole` wants; False where there is none."""
+        return self._permits.take_one()
+
+    def refusal(self, headers: Mapping[bytes, bytes]) -> Reply:
+        """To a request that was not admitted; it is counted, and costs a tenth of an answer."""
+        self._metrics.answered(self._route, "none", _OVERLOADED)
+        return problem_reply(self._permits.overloaded(), request_id(headers))
 
     async def answer_whole(
-        self, headers: Mapping[bytes, bytes], body: bytes, send: Callable[[Reply], object]
+        self,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        send: Callable[[Reply], Delivered],
+        arrived_at: float,
     ) -> None:
-        """The same for a request that is here in full: JSON, of a length that this endpoint takes.
+        """The same for a request that is here in full: JSON, of a length that this endpoint takes, and admitted.
 
-        headers: by lower-case name.
+        headers: by lower-case name. arrived_at: on `perf_counter`.
         """
-        exchange = Exchange(request_id(headers), RequestClock())
+        exchange = Exchange(request_id(headers), RequestClock(started_at=arrived_at), 1)
         try:
             reply = await self._reply(body, exchange)
-            send(reply)
+            delivered = send(reply)
         finally:
             self._permits.give_back(exchange.n_permits)
-        self._settle(exchange, reply.status)
+        if delivered is True:  # nearly always
+            self._settle(exchange, reply.status, is_delivered=True)
+        else:
+            await self._settle_when_delivered(exchange, reply, delivered)
 
     async def _reply(self, body: bytes, exchange: Exchange) -> Reply:
         """Whatever happens, there is a reply."""
         clock = exchange.clock
         try:
-            exchange.n_permits = self._permits.take()
             clock.mark("permit")
             asked = self._decode(body)
             clock.mark("parse")
             encoded = self._encoder.encode(await self._call(asked, exchange))
         except ServiceError as error:
-            return _problem(error, exchange)
+            return problem_reply(error, exchange.request_id)
         except Exception:
             logger.exception("a request failed", extra={"request_id": exchange.request_id})
-            return _problem(InternalFailure(), exchange)
+            return problem_reply(InternalFailure(), exchange.request_id)
         clock.mark("reply")
         return Reply(
             self.good_status, JSON, encoded, exchange.request_id, ((b"server-timing", _server_timing(clock)),)
         )
 
-    def _decode(self, body: bytes) -> Asked:
-        try:
-            return self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise explain_invalid(error, body) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            what = str(error) if body else "The body is empty"
-            raise BodyMalformed(f"{what}; send one JSON object in UTF-8") from error
+    async def _settle_when_delivered(self, exchange: Exchange, reply: Reply, delivered: Delivered) -> None:
+        is_delivered = delivered if isinstance(delivered, bool) else await delivered
+        self._settle(exchange, reply.status if is_delivered else CLIENT_GONE, is_delivered=is_delivered)
 
-    def _settle(self, exchange: Exchange, status: int) -> None:
+    def _settle(self, exchange: Exchange, status: int, *, is_delivered: bool) -> None:
         """Metrics and write-backs, after the reply was sent."""
+        is_good = is_delivered and status == self.good_status
         # A batch may fail after some of its answers were made: nobody got them.
-        for tier, degraded in exchange.answers if status == self.good_status else [("none", None)]:
+        for tier, degraded in exchange.answers if is_good else _NO_ANSWERS:
             self._metrics.answered(self._route, tier, status)
             if degraded is not None:
                 self._metrics.degraded(degraded)
-        exchange.clock.stages["total"] = exchange.clock.elapsed()
-        self._metrics.took(exchange.clock.stages)
+        clock = exchange.clock
+        clock.stages["total"] = total = clock.elapsed()
+        here = total - clock.elsewhere_seconds
+        self._permits.answered(here, clock.started_at + total, exchange.n_permits)
+        self._metrics.took(clock.stages)
         for owed in exchange.after_reply:
-            owed()
+            owed(is_good)
 
 
 def request_id(headers: Mapping[bytes, bytes]) -> str:
@@ -193,9 +222,10 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
     return getrandbits(64).to_bytes(8).hex()  # os.urandom is a system call, up to 200 µs in a sandbox
 
 
-def _problem(error: ServiceError, exchange: Exchange) -> Reply:
-    status, headers, body = problem_document(error, exchange.request_id)
-    return Reply(status, PROBLEM_MEDIA_TYPE, body, exchange.request_id, headers)
+def problem_reply(error: ServiceError, request_id: str) -> Reply:
+    """What an error is as a reply."""
+    status, headers, body = problem_document(error, request_id)
+    return Reply(status, PROBLEM_MEDIA_TYPE, body, request_id, headers)
 
 
 def _server_timing(clock: RequestClock) -> bytes:

@@ -8,6 +8,11 @@ ServiceError
 │   ├── BodyTooLarge                the body is longer than the service reads
 │   ├── BodyTooSlow                 the body did not arrive in time
 │   ├── MediaTypeUnsupported        the body is not declared as JSON
+│   ├── EncodingUnsupported         the body is compressed
+│   ├── ProtocolInvalid             what was sent is not HTTP/1.1
+│   ├── HeadTooLarge                the head has more bytes or headers than the service reads
+│   ├── HeadTooSlow                 the head did not arrive in time
+│   ├── AddressBusy                 one address has more connections than allowed
 │   ├── RouteUnknown                there is nothing at this path
 │   ├── MethodNotAllowed            the path exists, with another method
 │   ├── KeyReused                   an idempotency key came again with another body
@@ -16,6 +21,7 @@ ServiceError
 │   ├── ChangeRefused               what an operator asked cannot be done as things are
 │   └── Overloaded                  more requests at work than allowed; the client comes back later
 ├── Unavailable                     the operator looks at the service; a client may retry
+│   ├── ConnectionsExhausted        more connections than allowed, and none of them is idle
 │   ├── NotReady                    requests should not be sent here: it drains, or what is promoted is refused
 │   ├── SpoolUnavailable            events cannot be written to disk; none of the batch was accepted
 │   ├── AdminClosed                 no admin key is configured
@@ -89,6 +95,36 @@ class MediaTypeUnsupported(RequestError):
     """The content type is not application/json."""
 
 
+class EncodingUnsupported(RequestError):
+    """The body has a content coding, as gzip; none is read."""
+
+    headers = ((b"accept-encoding", b"identity"),)
+
+
+class ProtocolInvalid(RequestError):
+    """What was sent is not a request of HTTP/1.1, so that nothing after it can be read either."""
+
+    headers = ((b"connection", b"close"),)
+
+
+class HeadTooLarge(RequestError):
+    """The head is beyond STILLROOM_MAX_HEAD_BYTES or STILLROOM_MAX_HEADERS; it was not read to its end."""
+
+    headers = ((b"connection", b"close"),)
+
+
+class HeadTooSlow(RequestError):
+    """The head did not arrive within STILLROOM_HEAD_TIMEOUT_SECONDS."""
+
+    headers = ((b"connection", b"close"),)
+
+
+class AddressBusy(RequestError):
+    """STILLROOM_MAX_CONNECTIONS_PER_ADDRESS are open from this address, none of them idle."""
+
+    headers = ((b"retry-after", b"1"), (b"connection", b"close"))
+
+
 class RouteUnknown(RequestError):
     """No route has this path."""
 
@@ -102,7 +138,7 @@ class KeyReused(RequestError):
 
 
 class Overloaded(RequestError):
-    """STILLROOM_MAX_IN_FLIGHT requests are at work. Refused before any work was done."""
+    """As many requests, or bytes of their bodies, are at work as allowed. Refused before any work was done."""
 
     headers = ((b"retry-after", b"1"),)
 
@@ -124,7 +160,13 @@ class ChangeRefused(RequestError):
 class Unavailable(ServiceError):
     """Nothing can be served at the moment."""
 
-    headers = ((b"retry-after", b"1"),)
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"retry-after", b"1"),)
+
+
+class ConnectionsExhausted(Unavailable):
+    """STILLROOM_MAX_CONNECTIONS are open, none of them idle."""
+
+    headers = ((b"retry-after", b"1"), (b"connection", b"close"))
 
 
 class NotReady(Unavailable):
@@ -212,14 +254,19 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     ServiceError: _BROKEN,
     SettingsInvalid: _BROKEN,
     RequestError: Problem(400, "request", "The request cannot be served"),
+    ProtocolInvalid: Problem(400, "protocol-invalid", "This is not HTTP/1.1"),
+    HeadTooLarge: Problem(431, "head-too-large", "The head of the request is too large"),
+    HeadTooSlow: Problem(408, "head-too-slow", "The head of the request did not arrive in time"),
     BodyMalformed: Problem(400, "body-malformed", "The body is not JSON"),
     RequestInvalid: Problem(422, "request-invalid", "The request is not valid"),
     BodyTooLarge: Problem(413, "body-too-large", "The body is too large"),
     BodyTooSlow: Problem(408, "body-too-slow", "The body did not arrive in time"),
+    EncodingUnsupported: Problem(415, "encoding-unsupported", "The body must not be compressed"),
     MediaTypeUnsupported: Problem(415, "media-type-unsupported", "The body must be application/json"),
     RouteUnknown: Problem(404, "route-unknown", "There is nothing at this path"),
     MethodNotAllowed: Problem(405, "method-not-allowed", "The method is not allowed at this path"),
     KeyReused: Problem(409, "key-reused", "The key was used for another batch"),
+    AddressBusy: Problem(429, "address-busy", "Too many connections from one address"),
     Overloaded: Problem(429, "overloaded", "Too many requests at once"),
     NotAuthorised: Problem(401, "not-authorised", "A key is needed"),
     TargetUnknown: Problem(404, "target-unknown", "There is no such thing"),
@@ -227,6 +274,7 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     AdminClosed: Problem(503, "admin-closed", "No admin key is configured"),
     AuditUnavailable: Problem(503, "audit-unavailable", "A change cannot be written down"),
     Unavailable: _NOT_SERVED,
+    ConnectionsExhausted: Problem(503, "connections-exhausted", "Too many connections at once"),
     NotReady: Problem(503, "not-ready", "The service is not ready"),
     SpoolUnavailable: Problem(503, "spool-unavailable", "Events cannot be accepted at the moment"),
     NothingToServe: _NOT_SERVED,

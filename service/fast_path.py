@@ -12,19 +12,25 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service.endpoint import JsonEndpoint
+from service.http.bounds import Bounds
+from service.http.connections import Connections
 
 
 class FastPathApp(FastAPI):
-    """A FastAPI app; `add_hot_route` is what it has more."""
+    """A FastAPI app with hot routes, with HEAD wherever there is GET, and with bounded connections.
 
-    def __init__(self, **options: Any) -> None:
+    connections: those of the process to this app, and their bounds.
+    """
+
+    def __init__(self, *, connections: Connections | None = None, **options: Any) -> None:
         """Raises TypeError for dependencies of the whole app, which a hot route would pass by."""
         if options.get("dependencies"):
             raise TypeError("hot routes resolve no dependencies; give them to the routes that need them")
         super().__init__(**options)
+        self.connections = Connections(Bounds()) if connections is None else connections
         self._hot: dict[str, JsonEndpoint[Any]] = {}
 
     def add_hot_route(self, path: str, endpoint: JsonEndpoint[Any]) -> None:
@@ -47,4 +53,18 @@ class FastPathApp(FastAPI):
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
+        elif scope["type"] == "http" and scope["method"] == "HEAD":
+            await super().__call__({**scope, "method": "GET"}, receive, _without_body(send))
+            return
         await super().__call__(scope, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    """HEAD is GET whose answer ends with its head (RFC 9110, 9.3.2)."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

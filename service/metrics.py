@@ -39,6 +39,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._count_requests(self.registry)
         self._show_bundles(self.registry)
+        self._count_connections(self.registry)
         self._count_experiments(self.registry)
         self._count_events(self.registry)
         self.workers = Gauge(
@@ -84,6 +85,12 @@ class Metrics:
             "stillroom_in_flight", "Requests at work", multiprocess_mode="livesum", registry=registry
         )
         self.in_flight = in_flight if shared_folder else _ReadWhenAsked(in_flight)
+        self.batched_in_flight = Gauge(
+            "stillroom_batched_in_flight",
+            "Requests in batches at work",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._circuit = Gauge(
             "stillroom_redis_circuit",
             "0 closed, 1 half open, 2 open",
@@ -95,6 +102,17 @@ class Metrics:
         self.found_in_layer = {
             layer: self._cache.labels(layer) for layer in ("memory", "redis", "bundle", "none")
         }
+
+    def _count_connections(self, registry: CollectorRegistry) -> None:
+        self.connections = Gauge(
+            "stillroom_connections", "Connections open", multiprocess_mode="livesum", registry=registry
+        )
+        self._connections_ended = Counter(
+            "stillroom_connections_ended",
+            "Connections that the service refused or ended: for what was sent, for being idle or slow, to make room",
+            ["reason"],
+            registry=registry,
+        )
 
     def _show_bundles(self, registry: CollectorRegistry) -> None:
         self._bundle = Gauge(
@@ -192,6 +210,10 @@ class Metrics:
     def answered(self, route: str, tier: str, status: int) -> None:
         """Count an answer. tier: "none" where there are no items in it."""
         self._request(route, tier, str(status)).inc()
+
+    def connection_ended(self, reason: str) -> None:
+        """Count a connection that was not the client's to end."""
+        self._connections_ended.labels(reason).inc()
 
     def degraded(self, reason: str) -> None:
         """Count a degraded answer."""

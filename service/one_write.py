@@ -7,6 +7,7 @@ and, at the other end, two reads. One write instead saves 5 of a bare echo's 29 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,7 +18,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Put the joining of writes between uvicorn and the socket."""
-        self._joining = JoiningTransport(transport)
+        self._joining = JoiningTransport(transport, self._close)
         super().connection_made(self._joining)
 
     def on_response_complete(self) -> None:
@@ -25,15 +26,21 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._joining.flush()
         super().on_response_complete()
 
+    def _close(self) -> None:
+        """The last reply is written."""
+        self._joining.close_now()
+
 
 class JoiningTransport(asyncio.Transport):
     """Holds a reply's head back until the next write, which is its body, or until it is closed or flushed.
 
     Only a head that declares a length waits. A chunked reply may be a stream, whose client wants the head now.
+    on_close: called in place of closing the socket.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, on_close: Callable[[], None] | None = None) -> None:
         self._transport = transport
+        self._on_close = on_close or self.close_now
         self._head = b""
 
     def write(self, data: Any) -> None:
@@ -55,6 +62,10 @@ class JoiningTransport(asyncio.Transport):
     def close(self) -> None:
         """Send what waits and close."""
         self.flush()
+        self._on_close()
+
+    def close_now(self) -> None:
+        """Close the socket."""
         self._transport.close()
 
     def is_closing(self) -> bool:
@@ -66,9 +77,11 @@ class JoiningTransport(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
-        """As the socket's transport has it."""
-        self._transport.pause_reading()
+        """As the socket's transport has it, which must be open."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """As the socket's transport has it."""
-        self._transport.resume_reading()
+        """As the socket's transport has it, which must be open."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from models.vocabulary import MAX_ID_CHARACTERS
-from service.errors import PROBLEMS, InternalFailure, ServiceError
+from service.errors import PROBLEMS, ServiceError
 from service.openapi_components import REFERENCE, component_schemas
 from service.openapi_examples import PROBLEM, example_of
-from service.openapi_routes import OPERATORS, ROUTES, TAGS, Route, Struct
+from service.openapi_routes import ANYWHERE, OPERATORS, ROUTES, TAGS, Route, Struct
 from service.schemas import ProblemReply
 
 PROBLEM_JSON = "application/problem+json"
@@ -112,7 +112,7 @@ def _good(route: Route) -> dict[str, Any]:
 
 def _problems(route: Route) -> dict[str, Any]:
     by_status: defaultdict[int, list[type[ServiceError]]] = defaultdict(list)
-    for error in (*route.problems, InternalFailure):
+    for error in (*route.problems, *ANYWHERE):
         by_status[PROBLEMS[error].status].append(error)
     return {str(status): _problem(route, found) for status, found in sorted(by_status.items())}
 

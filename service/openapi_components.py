@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from service.schemas import PRINTABLE
+from service.schemas import ALSO_A_WHOLE_NUMBER, PRINTABLE
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -30,10 +30,11 @@ def component_schemas(asked: Structs, replies: Structs) -> dict[str, Schema]:
     _, described = msgspec.json.schema_components([*asked, *replies], ref_template=REFERENCE)
     found: dict[str, Schema] = {name: _readable(schema) for name, schema in described.items()}
     for struct in _structs_in(asked):
+        _take_whole_numbers(found[struct.__name__])
         _as_request(found[struct.__name__])
     for struct in _structs_in(replies):
         _as_reply(found[struct.__name__], struct)
-    return dict(sorted(found.items()))
+    return {name: _without_mark(schema) for name, schema in sorted(found.items())}
 
 
 def _readable(part: Any) -> Any:
@@ -54,6 +55,26 @@ def _readable(part: Any) -> Any:
     if schema.get("pattern") == PRINTABLE:
         schema["pattern"] = PRINTABLE_IN_JSON_SCHEMA
     return schema
+
+
+def _take_whole_numbers(part: Any) -> None:
+    """An id may be sent as a number, which msgspec has no type for; `service.decoding` takes it."""
+    if isinstance(part, list):
+        for each in part:
+            _take_whole_numbers(each)
+    elif isinstance(part, dict):
+        if part.get(ALSO_A_WHOLE_NUMBER):
+            part["type"] = ["string", "integer"]
+        for each in part.values():
+            _take_whole_numbers(each)
+
+
+def _without_mark(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_mark(each) for each in part]
+    if isinstance(part, dict):
+        return {name: _without_mark(each) for name, each in part.items() if name != ALSO_A_WHOLE_NUMBER}
+    return part
 
 
 def _as_request(schema: Schema) -> None:

@@ -26,7 +26,7 @@ TAGS = {
 
 class Route(NamedTuple):
     """One operation. operation_id: what generated clients call it. asked: what its body is of, None without a body.
-    reply: what a good answer is of, None for text. problems: what it may answer instead, beside InternalFailure.
+    reply: what a good answer is of, None for text. problems: what it may answer instead, beside what any route may.
     """
 
     method: str
@@ -40,11 +40,22 @@ class Route(NamedTuple):
     status: str = "200"
 
 
+ANYWHERE: Errors = (
+    errors.InternalFailure,
+    errors.ProtocolInvalid,
+    errors.HeadTooLarge,
+    errors.HeadTooSlow,
+    errors.AddressBusy,
+    errors.ConnectionsExhausted,
+)
+"""What any route may answer, most of it before the path is read."""
+
 _BODY: Errors = (
     errors.BodyMalformed,
     errors.BodyTooSlow,
     errors.BodyTooLarge,
     errors.MediaTypeUnsupported,
+    errors.EncodingUnsupported,
     errors.RequestInvalid,
 )
 _HOT: Errors = (*_BODY, errors.Overloaded)

@@ -30,7 +30,7 @@ from service.log.erasures import ErasedPeople
 from service.metrics import Metrics
 from service.no_model.answers import ModellessAnswers
 from service.no_model.live_items import LiveItems
-from service.permits import Permits
+from service.permits import BodyBytes, Permits
 from service.recommender import Recommender
 from service.schemas import ReadyReply
 from service.scoring.batcher import Batcher
@@ -43,13 +43,25 @@ TURN_BATCH = 16
 """Searches of one turn of the event loop: 2 ms in a catalogue of a million."""
 
 
+SHARE_AT_WORK = 0.25
+"""Of the deadline, what answers may take on average while many are at work: they have waited as long in sockets, and
+some take twice the average.
+"""
+
+
 class Parts:
     """Built without an event loop; `running` starts what needs one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.permits = Permits(settings.max_in_flight, self.metrics.in_flight.set)
+        self.permits = Permits(
+            settings.max_in_flight,
+            self.metrics.in_flight.set,
+            aim_seconds=SHARE_AT_WORK * settings.deadline_ms / 1000,
+        )
+        self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
+        self.bodies = BodyBytes(settings.max_bodies_bytes)
         self.drain = Drain(settings.drain_seconds)
         self.redis = _redis(settings, self.metrics)
         self.memory = memory = PeopleInMemory(settings.cache_bytes)
@@ -140,6 +152,10 @@ class Parts:
             if self.redis is not None:
                 await self.redis.close()
             self.metrics.close()
+
+    def n_requests(self) -> int:
+        """How many requests for items there ever were, a batch as one."""
+        return self.permits.n_ever_taken + self.batch_permits.n_ever_taken
 
     def readiness(self) -> ReadyReply:
         """Raises NotReady, saying what is missing. As long as no bundle was promoted the service is ready without."""

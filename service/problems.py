@@ -12,13 +12,19 @@ from service.schemas import PRINTABLE, EventKindName, FaultReply, Kind, ProblemR
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60
-TOLD_KINDS = {"not-ready", "spool-unavailable", "admin-closed", "audit-unavailable"}
+MAX_QUOTED_BODY_BYTES = 262_144
+TOLD_KINDS = {"not-ready", "spool-unavailable", "admin-closed", "audit-unavailable", "connections-exhausted"}
 """Of what is the service's own fault, what a client is told in the error's own words."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>.*)`$", re.DOTALL)
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<field>.*)`$", re.DOTALL)
+
+
+_MISTAKEN_TYPE = re.compile(r"Expected `(?P<type>str|int)[^`]*`, got")
+_EXPECTED = {"str": "expected text", "int": "expected a whole number"}
+_ID_PATH = re.compile(r"(?:_id|^key|(?:exclude_items|categories)\[\d+\])$")
 
 
 class ProblemDocument(NamedTuple):
@@ -62,6 +68,10 @@ def explain_invalid(error: msgspec.ValidationError, body: bytes) -> RequestInval
 def _readable(what: str, path: str) -> str:
     if "matching regex" in what and repr(PRINTABLE)[1:-1] in what:
         return "expected text without control characters"
+    if mistaken := _MISTAKEN_TYPE.match(what):
+        return _EXPECTED[mistaken["type"]] if not _ID_PATH.search(path) else "expected text or a whole number"
+    if path.endswith("filter.categories") and "length >= 1" in what:
+        return "expected at least one category; leave it out to allow all"
     if what.startswith("Invalid enum value"):
         kinds = EventKindName if path.startswith("events[") else Kind
         return f"expected one of {', '.join(get_args(kinds))}"
@@ -69,7 +79,11 @@ def _readable(what: str, path: str) -> str:
 
 
 def _quoted(body: bytes, path: str) -> str:
-    """The value at a path, shortened; long values tell their length."""
+    """The value at a path, shortened; long values tell their length. To find it the whole body is decoded without
+    types, which costs thirty times what the request does, so in a long body it is not looked for.
+    """
+    if len(body) > MAX_QUOTED_BODY_BYTES:
+        return "a value that is not shown, as the body is long"
     try:
         value = msgspec.json.decode(body)
         for name, number in _STEP.findall("." + path if not path.startswith("[") else path):

@@ -34,6 +34,11 @@ class Recommendation(msgspec.Struct, gc=False):
         return self.job.serving
 
     @property
+    def tier(self) -> str:
+        """Who ranked the items."""
+        return self.ranking.tier
+
+    @property
     def explanations(self) -> list[Explanation] | None:
         """Of each item, where they were asked for and there are any."""
         return None

@@ -99,9 +99,17 @@ class Recommender:
             assigned,
         )
 
-    def settle(self, recommendation: PersonalRecommendation) -> None:
-        """What is owed after the reply: keep the answer and a new user vector, and tell the live log."""
-        self._remember(recommendation)
+    def settle(self, recommendation: PersonalRecommendation, is_good: bool) -> None:
+        """What is owed after the reply: keep a new user vector and, where the person got the answer, keep it too and
+        tell the live log. is_good: a good reply was handed to an open connection.
+
+        The vector follows from the history alone, so it is right whoever got the answer; and whoever gave up waiting
+        asks again, when it saves the tower's work.
+        """
+        self._remember_vector(recommendation)
+        if not is_good:
+            return
+        self._remember_answer(recommendation)
         if self._exposures is not None:
             self._exposures.record(recommendation, time(), recommendation.clock.elapsed())
 
@@ -113,14 +121,17 @@ class Recommender:
             return self._bundles.serving(), None
         return serving, assigned
 
-    def _remember(self, answer: PersonalRecommendation) -> None:
+    def _remember_answer(self, answer: PersonalRecommendation) -> None:
+        asked, key = answer.asked, person_key(answer.asked)
+        if key is not None and answer.scored is not None and asked.filter is None and not asked.diversity:
+            self._last_good.keep(key, answer.job.serving.version, answer.ranking)
+
+    def _remember_vector(self, answer: PersonalRecommendation) -> None:
         asked, scored, job = answer.asked, answer.scored, answer.job
         key = person_key(asked)
-        if key is None or scored is None:
+        if key is None or scored is None or answer.person.vector is not None:
             return
-        if asked.filter is None and not asked.diversity:
-            self._last_good.keep(key, job.serving.version, answer.ranking)
-        if answer.person.vector is None and not asked.session and job.variant == STUDENT:
+        if not asked.session and job.variant == STUDENT:
             self._people.remember(key, answer.person, scored.asked.vector, job.serving)
 
     def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
@@ -163,10 +174,12 @@ class Recommender:
             if job.is_quick:
                 scored = await self._quick_scorer.submit(job, perf_counter() + remaining)
             else:
-                scored = await wait_at_most(self._scorer.submit(job), remaining)
+                scored = await wait_at_most(self._scorer.submit(job, remaining), remaining)
                 vector_seconds = scored.vector_seconds
         finally:
             clock.mark("score", minus=vector_seconds)
+            if not job.is_quick:
+                clock.elsewhere_seconds += clock.stages["score"] + vector_seconds
             if vector_seconds:
                 clock.stages["vector"] = vector_seconds
         if scored.failure is not None:

@@ -19,6 +19,13 @@ MAX_SESSION_EVENTS = 100
 MAX_EXCLUDED_ITEMS = 500
 MAX_BATCH_REQUESTS = 64
 MAX_BATCH_EVENTS = 10_000
+MAX_REQUEST_ID_CHARACTERS = 128
+
+IS_ID = "is_id"
+"""Marks text that may be sent as a whole number too, and is taken as its digits then."""
+
+ALSO_A_WHOLE_NUMBER = "x-also-a-whole-number"
+"""The same in the schema, where `service.openapi` makes types of it."""
 
 Id = Annotated[
     str,
@@ -26,9 +33,14 @@ Id = Annotated[
         min_length=1,
         max_length=MAX_ID_CHARACTERS,
         pattern=PRINTABLE,
-        description="The shop's own id; any script, no control characters.",
+        description="The shop's own id; any script, no control characters. A whole number is taken as its digits.",
+        extra={IS_ID: True},
+        extra_json_schema={ALSO_A_WHOLE_NUMBER: True},
     ),
 ]
+IdOfEvent = Annotated[str, Meta(extra={IS_ID: True}, extra_json_schema={ALSO_A_WHOLE_NUMBER: True})]
+"""One that cannot be taken is rejected with its event, not with the whole batch."""
+
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items to return.")]
 ExcludedItems = Annotated[
     list[Id], Meta(max_length=MAX_EXCLUDED_ITEMS, description="Items that may not be returned.")
@@ -65,7 +77,15 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an item must be to be returned. An item of unknown price passes no price bound."""
 
     categories: (
-        Annotated[list[Id], Meta(max_length=50, description="The item is in one of these.")] | None
+        Annotated[
+            list[Id],
+            Meta(
+                min_length=1,
+                max_length=50,
+                description="The item is in one of these; left out, categories do not matter.",
+            ),
+        ]
+        | None
     ) = None
     min_price: Price | None = None
     max_price: Price | None = None
@@ -185,7 +205,8 @@ class RecommendReply(msgspec.Struct, frozen=True, gc=False):
     """Items, best first, and how they came about.
 
     model: null where no bundle is in service. tier: what answered. degraded: null, or why the answer is not what it
-    would be on a good day.
+    would be on a good day; `deadline` where a lower tier answered for want of time, `deadline_missed` where the answer
+    was made in full and came too late.
     shortfall: null, or why there are fewer items than asked for. took_ms: inside the service.
     """
 
@@ -200,7 +221,10 @@ class RecommendReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecommendBatchReply(msgspec.Struct, frozen=True, gc=False):
-    """One reply a request, in order."""
+    """One reply a request, in order.
+
+    request_id: of the batch. Each reply has one of its own, `<request_id>.<index>`: events name that one.
+    """
 
     request_id: str
     replies: list[RecommendReply]
@@ -213,7 +237,7 @@ class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     kind: Annotated[EventKindName, Meta(description="removal: out of the cart again.")]
-    item_id: Annotated[str, Meta(description="The shop's own id; an unknown item is kept.")]
+    item_id: Annotated[IdOfEvent, Meta(description="The shop's own id; an unknown item is kept.")]
     time: (
         Annotated[
             int,
@@ -221,10 +245,11 @@ class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    user_id: Annotated[str | None, Meta(description="Needed where there is no session_id.")] = None
-    session_id: Annotated[str | None, Meta(description="The shop's own id of the visit.")] = None
+    user_id: Annotated[IdOfEvent | None, Meta(description="Needed where there is no session_id.")] = None
+    session_id: Annotated[IdOfEvent | None, Meta(description="The shop's own id of the visit.")] = None
     request_id: Annotated[
-        str | None, Meta(description="Of the answer that this came from: what attributes it to a model.")
+        IdOfEvent | None,
+        Meta(description="Of the answer that this came from: what attributes it to a model."),
     ] = None
     value: Annotated[float | None, Meta(description="A rating, or an amount of money.")] = None
 
@@ -239,6 +264,8 @@ class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             max_length=128,
             pattern=PRINTABLE,
             description="Idempotency key, the sender's own; another batch needs another one.",
+            extra={IS_ID: True},
+            extra_json_schema={ALSO_A_WHOLE_NUMBER: True},
         ),
     ]
     events: Annotated[list[ShopEvent], Meta(min_length=1, max_length=MAX_BATCH_EVENTS)]

@@ -15,13 +15,13 @@ from service.admin.actions import Actions
 from service.admin.keys import AdminKeys
 from service.admin.schemas import PromoteRequest, ResumeRequest, StopRequest
 from service.body import Limits, read_body
+from service.decoding import RequestDecoder
 from service.endpoint import request_id
-from service.errors import BodyMalformed, Fault, NotAuthorised, RequestInvalid, ServiceError
+from service.errors import Fault, NotAuthorised, RequestInvalid, ServiceError
 from service.metrics import Metrics
-from service.problems import explain_invalid
 from service.schemas import Id
 
-Body = TypeVar("Body")
+Body = TypeVar("Body", bound=msgspec.Struct)
 Answer = Callable[[str, str], Awaitable[msgspec.Struct]]
 """The name of the key and the request's id to the reply."""
 
@@ -111,12 +111,7 @@ class _Guard:
         """With a body of JSON, which is read only from who has a key."""
         await self._key(request)
         raw = await read_body(dict(request.scope["headers"]), request.receive, LIMITS)
-        try:
-            body = msgspec.json.decode(raw, type=asked)
-        except msgspec.ValidationError as error:
-            raise explain_invalid(error, raw) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BodyMalformed(f"{error}; send one JSON object in UTF-8") from error
+        body = RequestDecoder(asked).decode(raw)
         return await self.answer(request, lambda key, id: answer(body, key, id))
 
     async def _key(self, request: Request) -> str:

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
+from service.whole_requests import WholeRequestProtocol
+
 logger = logging.getLogger(__name__)
 
 TRY_AGAIN_SECONDS = 2.0
@@ -32,6 +34,7 @@ async def serving_on(host: str, port: int, app: FastAPI) -> AsyncIterator[None]:
     """Serve the app inside, whenever the port is free."""
     config = uvicorn.Config(
         app,
+        http=WholeRequestProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

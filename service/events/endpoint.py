@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.endpoint import Exchange, JsonEndpoint
+from service.endpoint import CLIENT_GONE, Exchange, JsonEndpoint
 from service.schemas import EventBatch
 
 
@@ -11,8 +11,8 @@ class EventsEndpoint(JsonEndpoint[EventBatch]):
 
     good_status = 202
 
-    def _settle(self, exchange: Exchange, status: int) -> None:
+    def _settle(self, exchange: Exchange, status: int, *, is_delivered: bool) -> None:
         self._metrics.answered("events", "none", status)
         self._metrics.event_seconds.observe(exchange.clock.elapsed())
-        if status != self.good_status:
+        if status not in (self.good_status, CLIENT_GONE):  # what was accepted is kept, whoever heard of it
             self._metrics.event_rejected(f"batch_{status}")

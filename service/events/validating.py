@@ -14,13 +14,19 @@ import msgspec
 
 from models.vocabulary import MAX_ID_CHARACTERS
 from service.log.records import EventRecord
-from service.schemas import PRINTABLE, EventBatch, RejectedEvent, RejectionReason, ShopEvent
+from service.schemas import (
+    MAX_REQUEST_ID_CHARACTERS,
+    PRINTABLE,
+    EventBatch,
+    RejectedEvent,
+    RejectionReason,
+    ShopEvent,
+)
 
 EARLIEST_SECONDS = 631_152_000
 """1990-01-01, as in training."""
 
 MAX_AHEAD_SECONDS = 300
-MAX_REQUEST_ID_CHARACTERS = 128
 SLICE = 500
 """Events that are judged before others get a turn: about a millisecond."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from time import monotonic
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -14,6 +15,12 @@ from service.monitor.monitor import Monitor
 STUCK_SECONDS = 120.0
 """Without the end of a turn, which takes seconds, the monitor is not alive."""
 
+CLIENT_SECONDS = 10.0
+"""That a client may take to ask, and to read."""
+
+MAX_CLIENTS = 16
+"""At once, a thread each; one more is closed unheard. Prometheus and a health check are two."""
+
 Answer = tuple[int, str, bytes]
 
 
@@ -21,7 +28,9 @@ def serve(monitor: Monitor, metrics: MonitorMetrics, host: str, port: int) -> Th
     """Answer on a thread of its own, until `shutdown()`. Raises OSError for a port that is taken."""
 
     class Handler(BaseHTTPRequestHandler):
-        """One request."""
+        """One request. http.server bounds its lines and headers."""
+
+        timeout = CLIENT_SECONDS
 
         def do_GET(self) -> None:
             """Answer it."""
@@ -35,10 +44,33 @@ def serve(monitor: Monitor, metrics: MonitorMetrics, host: str, port: int) -> Th
         def log_message(self, format: str, *arguments: object) -> None:
             """Scrapes are not worth a line."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
+    server = _FewClients((host, port), Handler)
     Thread(target=server.serve_forever, name="monitor-http", daemon=True).start()
     return server
+
+
+class _FewClients(ThreadingHTTPServer):
+    """A thread for each of a few connections."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a thread, if there is a place."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The thread; its place is free again at its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
 
 def answer(path: str, monitor: Monitor, metrics: MonitorMetrics) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from itertools import count, islice
 from time import time
+from typing import ClassVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ class ModellessAnswer(msgspec.Struct, gc=False):
     """item_ids: best first. degraded: why there is no model. shortfall: why there are fewer items than asked,
     None where there are not. clock: of the request.
     """
+
+    tier: ClassVar[str] = "no_model"
 
     item_ids: list[str]
     degraded: str

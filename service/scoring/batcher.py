@@ -10,12 +10,20 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from math import inf
 from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
 from service.errors import ScorerOverloaded, ScorerStopped, StudentFailed
 
 logger = logging.getLogger(__name__)
+
+LATEST_SHARE = 0.1
+"""Of the latest batch, in what a job is taken to take."""
+
+QUEUE_SHARE = 0.5
+"""Of the time there is, that jobs may be expected to take which are ahead or in the same batch: some take longer."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,6 +52,8 @@ class Batcher(Generic[Job, Result]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: SimpleQueue[_Waiter[Job, Result] | None] = SimpleQueue()
         self._is_stopped = False
+        self._n_running = 0
+        self._seconds_a_job = 0.0
         self._thread = threading.Thread(target=self._work, name="scoring", daemon=True)
 
     def start(self) -> None:
@@ -61,15 +71,20 @@ class Batcher(Generic[Job, Result]):
         """Jobs that the thread has not taken yet."""
         return self._queue.qsize()
 
-    def submit(self, job: Job) -> asyncio.Future[Result]:
+    def submit(self, job: Job, seconds: float = inf) -> asyncio.Future[Result]:
         """Queue a job. A future that is done (cancelled, expired) before its turn is dropped unscored.
 
-        Raises ScorerStopped or ScorerOverloaded. The future gets what `run` returned, or StudentFailed.
+        seconds: how long its result is waited for; where jobs take so long that it cannot be there by then, it is
+        not queued. Raises ScorerStopped or ScorerOverloaded. The future gets what `run` returned, or StudentFailed.
         """
         if self._loop is None or not self.is_alive:
             raise ScorerStopped("the scoring thread has ended")
-        if self._queue.qsize() >= self._max_waiting:
+        n_waiting = self._queue.qsize()
+        if n_waiting >= self._max_waiting:
             raise ScorerOverloaded(f"{self._max_waiting} requests wait for the scorer already")
+        n_ahead = n_waiting + self._n_running
+        if n_ahead and (n_ahead + 1) * self._seconds_a_job > QUEUE_SHARE * seconds:
+            raise ScorerOverloaded(f"{n_ahead} requests are ahead, {self._seconds_a_job:.4f} seconds each")
         future: asyncio.Future[Result] = self._loop.create_future()
         self._queue.put(_Waiter(job, future))
         return future
@@ -112,6 +127,7 @@ class Batcher(Generic[Job, Result]):
 
     def _serve(self, batch: list[_Waiter[Job, Result]]) -> None:
         self._on_batch(len(batch))
+        self._n_running, started_at = len(batch), perf_counter()
         try:
             results = self._run([waiter.job for waiter in batch])
         except Exception as error:
@@ -124,6 +140,10 @@ class Batcher(Generic[Job, Result]):
             raise
         else:
             self._call_loop(lambda: _resolve(batch, results))
+        finally:
+            self._n_running = 0
+            seconds_a_job = (perf_counter() - started_at) / len(batch)
+            self._seconds_a_job += LATEST_SHARE * (seconds_a_job - self._seconds_a_job)
 
     def _drain(self) -> list[_Waiter[Job, Result]]:
         left: list[_Waiter[Job, Result]] = []

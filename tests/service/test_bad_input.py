@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from time import time
@@ -68,7 +69,9 @@ async def test_deeply_nested_json_is_refused(service: Running) -> None:
     [
         ([], ""),
         ("text", ""),
-        ({"user_id": 7}, "user_id"),
+        ({"user_id": 7.5}, "user_id"),
+        ({"user_id": True}, "user_id"),
+        ({"user_id": [7]}, "user_id"),
         ({"limit": "10"}, "limit"),
         ({"limit": 1.5}, "limit"),
         ({"limit": True}, "limit"),
@@ -78,7 +81,8 @@ async def test_deeply_nested_json_is_refused(service: Running) -> None:
         ({"session": [{}]}, "session[0].item_id"),
         ({"session": [{"item_id": "a", "kind": "stare"}]}, "session[0].kind"),
         ({"session": [{"item_id": "a", "time": "now"}]}, "session[0].time"),
-        ({"exclude_items": ["a", 1]}, "exclude_items[1]"),
+        ({"exclude_items": ["a", 1.5]}, "exclude_items[1]"),
+        ({"placement": 7}, "placement"),
         ({"exclude_seen": "yes"}, "exclude_seen"),
         ({"filter": []}, "filter"),
         ({"filter": {"min_price": -1}}, "filter.min_price"),
@@ -202,6 +206,31 @@ async def test_batch_faults_carry_the_place_in_the_batch(service: Running) -> No
         ({"session": [{"item_id": "a", "time": soon}]}, "requests[2].session[0].time"),
     ):
         assert (await fault_of(service, {"requests": [fine, fine, bad]}, "/recommend/batch"))[0] == path
+
+
+async def test_no_category_at_all_is_refused_with_the_remedy(service: Running) -> None:
+    path, message = await fault_of(service, {"filter": {"categories": []}})
+    assert path == "filter.categories"
+    assert "leave it out to allow all" in message
+    assert (await service.client.post("/recommend", json={"filter": {}})).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity"])
+@pytest.mark.parametrize("path", ["/recommend", "/recommend/batch", "/similar", "/events"])
+async def test_compressed_bodies_are_refused_for_what_they_are(
+    service: Running, path: str, encoding: str
+) -> None:
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    response = await service.client.post(path, content=gzip.compress(b"{}"), headers=headers)
+    document = problem(response, 415)
+    assert document["type"].endswith("encoding-unsupported")
+    assert encoding in document["detail"]
+    assert response.headers["accept-encoding"] == "identity"
+
+
+async def test_body_that_says_it_is_as_it_is_is_read(service: Running) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "Identity"}
+    assert (await service.client.post("/recommend", content=b"{}", headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("n_requests", [0, 65])

@@ -11,6 +11,7 @@ import pytest
 
 from service.deadline import wait_at_most
 from service.errors import DeadlineExceeded, ScorerOverloaded, ScorerStopped, StudentFailed
+from service.scoring import batcher as batcher_module
 from service.scoring.batcher import Batcher
 
 
@@ -142,6 +143,52 @@ async def test_overload_is_refused_at_once() -> None:
             batcher.submit(3)
         scorer.gate.set()
         assert len(await asyncio.gather(*waiting)) == 3
+
+
+class Ticking:
+    """In place of `perf_counter`: a batch of n takes n times the seconds of a job."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds_a_job: float) -> None:
+        self.now = 0.0
+        self._seconds_a_job = seconds_a_job
+        monkeypatch.setattr(batcher_module, "perf_counter", lambda: self.now)
+
+    def run(self, jobs: Sequence[int]) -> list[int]:
+        self.now += self._seconds_a_job * len(jobs)
+        return list(jobs)
+
+
+async def test_job_that_cannot_be_done_in_time_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking, scorer = Ticking(monkeypatch, 0.004), GatedScorer()
+
+    def run(jobs: Sequence[int]) -> list[str]:
+        ticking.run(jobs)
+        return scorer.run(jobs)
+
+    batcher = Batcher(run, max_batch=8, max_waiting=100)
+    batcher.start()
+    scorer.gate.set()
+    for job in range(60):  # long enough to know what a job takes
+        await batcher.submit(job)
+    scorer.gate.clear()
+    scorer.entered.clear()
+    waiting = [await occupy(scorer, batcher), *(batcher.submit(job, 0.050) for job in range(1, 6))]
+    with pytest.raises(ScorerOverloaded, match="6 requests are ahead"):
+        batcher.submit(6, 0.050)
+    waiting.append(batcher.submit(7, 0.100))
+    scorer.gate.set()
+    assert len(await asyncio.gather(*waiting)) == 7
+    await batcher.close()
+
+
+async def test_job_that_nothing_is_ahead_of_is_tried_however_long_jobs_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batcher = Batcher(Ticking(monkeypatch, 10.0).run, max_batch=8, max_waiting=100)
+    batcher.start()
+    for job in range(3):
+        assert await batcher.submit(job, 0.050) == job
+    await batcher.close()
 
 
 async def test_closing_finishes_what_waits() -> None:

@@ -33,6 +33,8 @@ class NumberedRecommender:
         self.n_at_work -= 1
         self.answered.append(asked.user_id or "somebody in the batch")
         return SimpleNamespace(
+            request_id=request_id,
+            clock=clock,
             serving=SimpleNamespace(version="v1"),
             ranking=SimpleNamespace(tier="student"),
             labels=[(f"item-{asked.limit}", None)],
@@ -43,7 +45,7 @@ class NumberedRecommender:
             explanations=None,
         )
 
-    def settle(self, recommendation: Any) -> None:
+    def settle(self, recommendation: Any, is_good: bool) -> None:
         """Owes nothing."""
 
 

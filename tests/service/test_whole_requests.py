@@ -2,85 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from uvicorn import Config
-from uvicorn.server import ServerState
 
-from service import whole_requests
 from service.app import create_app
-from service.body import Limits
-from service.endpoint import Exchange, JsonEndpoint
-from service.fast_path import FastPathApp
-from service.metrics import Metrics
-from service.permits import Permits
-from service.whole_requests import MAX_HELD_BACK_BYTES, WholeRequestProtocol, read_head
+from service.http.bounds import MAX_HELD_BACK_BYTES
+from service.whole_requests import read_head
+from tests.support.connected import Connected, request
 from tests.support.service import make_parts
-from tests.support.wire import Wire
-
-
-class Asked(msgspec.Struct):
-    """The number comes back."""
-
-    number: int
-
-
-class Answered(msgspec.Struct):
-    """What was asked."""
-
-    number: int
-
-
-class Connected:
-    """A connection to an app with one hot route, /hot, whose answers wait until they are let go.
-
-    ways: for each request, "whole" or "asgi".
-    """
-
-    def __init__(self) -> None:
-        self.wire, self.state, self.ways = Wire(), ServerState(), list[str]()
-        self.may_answer = asyncio.Event()
-        self.permits = Permits(2)
-        app = FastPathApp()
-        app.add_hot_route("/hot", self._endpoint())
-        config = Config(app, lifespan="off", access_log=False, log_config=None, proxy_headers=False)
-        self.protocol = WholeRequestProtocol(config, self.state, {})
-        self.protocol.connection_made(self.wire)
-
-    def _endpoint(self) -> JsonEndpoint[Asked]:
-        async def call(asked: Asked, exchange: Exchange) -> Answered:
-            await self.may_answer.wait()
-            return Answered(asked.number)
-
-        ways = self.ways
-
-        class Noting(JsonEndpoint[Asked]):
-            async def __call__(self, *asgi: Any) -> None:
-                ways.append("asgi")
-                await super().__call__(*asgi)
-
-            async def answer_whole(self, *whole: Any) -> None:
-                ways.append("whole")
-                await super().answer_whole(*whole)
-
-        return Noting("hot", Asked, call, permits=self.permits, metrics=Metrics(), limits=Limits(100, 5.0))
-
-    async def settled(self) -> None:
-        """Let everything go on that can."""
-        for _ in range(20):
-            await asyncio.sleep(0)
-
-    @property
-    def replies(self) -> list[bytes]:
-        """Bodies of what was sent so far."""
-        sent = b"".join(each for each in self.wire.writes if each)
-        return [part.split(b"\r\n\r\n", 1)[1] for part in sent.split(b"HTTP/1.1 200 OK")[1:]]
 
 
 @pytest.fixture
@@ -90,18 +22,6 @@ async def connected() -> AsyncIterator[Connected]:
     connected.may_answer.set()
     await connected.settled()
     connected.protocol.connection_lost(None)
-
-
-def request(number: int, *headers: str, path: str = "/hot", version: str = "1.1") -> bytes:
-    body = json.dumps({"number": number})
-    lines = [
-        f"POST {path} HTTP/{version}",
-        "host: x",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        *headers,
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
 async def test_whole_request_is_answered_in_one_write_without_asgi(connected: Connected) -> None:
@@ -134,7 +54,6 @@ async def test_whole_request_is_answered_in_one_write_without_asgi(connected: Co
         request(1, path="/hot?page=1"),
         request(1, path="/cold"),
         request(1).replace(b"POST", b"PUT"),
-        request(1) + b"P",
         request(1)[:-1],
     ],
 )
@@ -186,10 +105,18 @@ async def test_whole_request_after_one_that_uvicorn_has_waits_for_its_answer(con
     await connected.settled()
     connected.protocol.data_received(request(2))
     await connected.settled()
+    assert connected.ways == ["asgi"]
     connected.may_answer.set()
     await connected.settled()
     assert connected.replies == [b'{"number":1}', b'{"number":2}']
-    assert connected.ways == ["asgi", "asgi"]
+    assert connected.ways == ["asgi", "whole"]
+
+
+async def test_whole_request_with_more_behind_it_is_whole(connected: Connected) -> None:
+    connected.may_answer.set()
+    connected.protocol.data_received(request(1) + b"P")
+    await connected.settled()
+    assert (connected.ways, connected.replies) == (["whole"], [b'{"number":1}'])
 
 
 async def test_requests_that_come_before_the_answer_are_answered_in_order(connected: Connected) -> None:
@@ -269,80 +196,3 @@ async def test_answer_after_a_middleware_came_goes_through_it(store: Path) -> No
 
 async def pass_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
-
-
-class Alarms:
-    """In place of the event loop's timers and of `time.monotonic`: a moment comes when the test says so."""
-
-    def __init__(self, connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 100.0
-        self.set: list[tuple[float, Callable[[], None], asyncio.TimerHandle]] = []
-        loop = asyncio.get_running_loop()
-
-        class Loop:
-            create_task = loop.create_task
-
-            def call_later(_, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:  # noqa: N805
-                handle = asyncio.TimerHandle(0, call, (), loop)
-                self.set.append((self.now + seconds, call, handle))
-                return handle
-
-        monkeypatch.setattr(connected.protocol, "loop", Loop())
-        monkeypatch.setattr(whole_requests, "monotonic", lambda: self.now)
-
-    def advance(self, seconds: float) -> None:
-        """Let time go by, and what was due in it happen."""
-        self.now += seconds
-        for due in [each for each in self.set if each[0] <= self.now]:
-            self.set.remove(due)
-            if not due[2].cancelled():
-                due[1]()
-
-
-async def test_connection_is_closed_when_it_was_idle_for_as_long_as_uvicorn_allows(
-    connected: Connected, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alarms = Alarms(connected, monkeypatch)
-    connected.may_answer.set()
-    for number in range(3):
-        connected.protocol.data_received(request(number))
-        await connected.settled()
-        alarms.advance(4)  # uvicorn allows 5
-    assert len(alarms.set) == 1
-    assert not connected.wire.is_closing()
-    alarms.advance(1.5)
-    assert connected.wire.is_closing()
-
-
-async def test_connection_is_not_closed_while_an_answer_is_made(
-    connected: Connected, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alarms = Alarms(connected, monkeypatch)
-    connected.may_answer.set()
-    connected.protocol.data_received(request(1))
-    await connected.settled()
-    connected.may_answer.clear()
-    connected.protocol.data_received(request(2))
-    alarms.advance(60)
-    connected.may_answer.set()
-    await connected.settled()
-    assert connected.replies == [b'{"number":1}', b'{"number":2}']
-    alarms.advance(4)
-    assert not connected.wire.is_closing()
-    alarms.advance(2)
-    assert connected.wire.is_closing()
-
-
-async def test_uvicorns_own_timer_does_not_close_a_connection_that_went_on(
-    connected: Connected, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alarms = Alarms(connected, monkeypatch)
-    connected.may_answer.set()
-    connected.protocol.data_received(request(1, "x-long: " + "a" * 4000))
-    await connected.settled()
-    alarms.advance(3)
-    connected.protocol.data_received(request(2))
-    await connected.settled()
-    alarms.advance(3)
-    assert connected.ways == ["asgi", "whole"]
-    assert not connected.wire.is_closing()

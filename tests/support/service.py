@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,12 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
 
 
 class ServiceProcess:
-    """`python -m service` on a free port. Use as a context manager; environment: settings in upper case."""
+    """`python -m service` on a free port. Use as a context manager; environment: settings in upper case.
+
+    command: what is started.
+    """
+
+    command: Sequence[str] = (sys.executable, "-m", "service")
 
     def __init__(self, store: Path, **environment: str) -> None:
         self.port = free_port()
@@ -97,9 +102,7 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"], env=self._environment, stdout=subprocess.DEVNULL
-        )
+        self.process = subprocess.Popen(self.command, env=self._environment, stdout=subprocess.DEVNULL)
         wait_until(self._is_ready, "the service")
 
     def stop(self) -> None:

@@ -1,0 +1,62 @@
+"""How far to read: to the end of a head, and to the end of a message, so that no request is parsed ahead.
+
+What the bytes mean is llhttp's to say. It takes line breaks of CR LF alone, so a head, and a chunked body with its
+trailers, end with an empty line and nowhere else, and that is all that has to be found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+EMPTY_LINE = b"\r\n\r\n"
+
+CHUNKED = -1
+"""In place of the bytes of a body whose end is told by its last chunk."""
+
+
+class EmptyLine:
+    """Finds the next empty line in bytes that come in pieces."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def pieces_end(self, data: bytes | bytearray, at_most: int) -> int:
+        """How many of these bytes to take: up to the end of an empty line, or as many as may be taken."""
+        window = self._tail + data[:at_most]
+        found = window.find(EMPTY_LINE)
+        n_bytes = found + len(EMPTY_LINE) if found >= 0 else len(window)
+        self._tail = bytes(window[max(0, n_bytes - 3) : n_bytes])
+        return n_bytes - (len(window) - min(len(data), at_most))
+
+
+def body_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Of a request whose head llhttp has accepted: 0 without a body, CHUNKED where only the body tells."""
+    n_bytes = 0
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return CHUNKED
+        if name == b"content-length":
+            n_bytes = int(value)
+    return n_bytes
+
+
+def head_without_upgrade(
+    method: bytes, url: bytes, version: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> bytes:
+    """The head of a request without the offer to go on in another protocol, which nobody has to take (RFC 9110, 7.8).
+
+    `curl --http2` and Java's client offer h2c so with every request.
+    """
+    lines = [b"%b %b HTTP/%b" % (method, url, version)]
+    for name, value in headers:
+        if name in (b"upgrade", b"http2-settings"):
+            continue
+        if name == b"connection":
+            tokens = [token.strip() for token in value.split(b",")]
+            value = b", ".join(each for each in tokens if each.lower() not in (b"upgrade", b"http2-settings"))
+            if not value:
+                continue
+        lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join(lines) + EMPTY_LINE

@@ -13,7 +13,7 @@ from models.experiments.assignment import Assigned
 from models.history import History
 from service.deadline import RequestClock
 from service.histories.memory import KnownPerson
-from service.schemas import RecommendRequest
+from service.schemas import RecommendRequest, Tier
 from service.scoring.scorer import Explanation, Scored, ScoringJob
 from service.serving import Label, ServingBundle
 from service.tiers import Ranking
@@ -34,7 +34,7 @@ class Recommendation(msgspec.Struct, gc=False):
         return self.job.serving
 
     @property
-    def tier(self) -> str:
+    def tier(self) -> Tier:
         """Who ranked the items."""
         return self.ranking.tier
 

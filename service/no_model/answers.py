@@ -20,7 +20,7 @@ from service.histories.lookup import People
 from service.no_model.live_items import LiveItems
 from service.no_model.popularity import PopularItem, Ranked
 from service.recommender import check_session_times, person_key
-from service.schemas import Filter, RecommendRequest, SimilarRequest
+from service.schemas import Filter, RecommendRequest, SimilarRequest, Tier
 
 NEW_EVERY = 5
 """One place in so many is a new item's: nobody would ever take what is only ever ranked by how many have."""
@@ -31,7 +31,7 @@ class ModellessAnswer(msgspec.Struct, gc=False):
     None where there are not. clock: of the request.
     """
 
-    tier: ClassVar[str] = "no_model"
+    tier: ClassVar[Tier] = "no_model"
 
     item_ids: list[str]
     degraded: str

@@ -37,6 +37,7 @@ class NumberedRecommender:
             clock=clock,
             serving=SimpleNamespace(version="v1"),
             ranking=SimpleNamespace(tier="student"),
+            tier="student",
             labels=[(f"item-{asked.limit}", None)],
             scores=[0.1],
             assigned=None,

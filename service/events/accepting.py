@@ -14,17 +14,16 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from hiredis import HiredisError
 
 from service.errors import KeyReused, NotReady, RedisUnavailable, ServiceError, SpoolUnavailable
 from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
 from service.events.learning import Learner
-from service.events.stream import Claim, claim_command
+from service.events.stream import Claim, claim_command, read_claim
 from service.events.thread import SpoolThread
 from service.events.validating import Validated, batch_id_of, validate
 from service.histories.circuit import Circuit
-from service.histories.connection import Connection
+from service.histories.connection import Connection, Refused
 from service.log.erasures import ErasedPeople
 from service.log.records import SpooledBatch
 from service.log.spool import Spool
@@ -208,15 +207,16 @@ class Intake:
         ]
         try:
             circuit.check()
-            held = await connection.ask(commands)
         except RedisUnavailable:
             return [None] * len(group)
-        except (OSError, TimeoutError, HiredisError) as error:
+        try:
+            held = await connection.ask_each(commands, read_claim)
+        except RedisUnavailable as error:
             circuit.failed()
-            logger.warning("keys of batches are checked without Redis: %s: %s", type(error).__name__, error)
+            logger.warning("keys of batches are checked without Redis: %s", error)
             return [None] * len(group)
         circuit.succeeded()
-        return [None if one is None else Claim.read(one) for one in held]
+        return [None if isinstance(one, Refused) else one for one in held]
 
 
 def _reply(validated: Validated, *, replayed: bool) -> EventsReply:

@@ -10,13 +10,11 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from hiredis import HiredisError
 
 from service.errors import RedisUnavailable
 from service.events.clock import ReceivingClock
@@ -24,10 +22,11 @@ from service.events.shipping import Look
 from service.events.stream import add_erasure_command, delete_command
 from service.events.thread import SpoolThread
 from service.experiments.exposures import ExposureLog
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
+from service.histories.replies import StreamEntry, entries, nothing, whole_number
 from service.histories.stored import BlobCorrupt, BlobOutdated, decode_person
 from service.log.erasures import ErasedPeople, ErasureFile
 from service.log.records import (
@@ -188,7 +187,7 @@ class Eraser:
         removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob))}
         removed["events"], _ = await self._delete(connection, EVENTS_STREAM, record)
         removed["exposures"], end = await self._delete(connection, EXPOSURES_STREAM, record)
-        await self._ask(connection, [add_erasure_command(record)])
+        await connection.ask_one(add_erasure_command(record), nothing)
         self._told_ms[record.user_id] = record.received_ms
         self._late.append(_Late(monotonic() + LATE_SECONDS, end, record))
         return removed
@@ -206,25 +205,19 @@ class Eraser:
         """Walk a stream and delete what is of the person; how many entries there were, and where it ended."""
         n_deleted = 0
         while True:
-            (entries,) = await self._ask(connection, [("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES)])
-            theirs = [entry_id for entry_id, fields in entries if _is_theirs(stream, fields, record)]
+            page = await connection.ask_one(("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES), entries)
+            theirs = [entry.entry_id for entry in page if _is_theirs(stream, entry, record)]
             if theirs:
-                n_deleted += (await self._ask(connection, [delete_command(stream, theirs)]))[0]
-            if entries:
-                after = f"({entries[-1][0].decode()}"
-            if len(entries) < SCAN_ENTRIES:
+                n_deleted += await connection.ask_one(delete_command(stream, theirs), whole_number)
+            if page:
+                after = f"({page[-1].entry_id.decode()}"
+            if len(page) < SCAN_ENTRIES:
                 return n_deleted, after
 
-    async def _ask(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
-        try:
-            return await connection.ask(commands)
-        except (OSError, TimeoutError, HiredisError) as error:
-            raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
-
-def _is_theirs(stream: str, fields: Sequence[bytes], record: ErasureRecord) -> bool:
+def _is_theirs(stream: str, entry: StreamEntry, record: ErasureRecord) -> bool:
     """One that cannot be read is theirs if their id stands in it, whoever wrote it."""
-    raw = fields[fields.index(RECORD_FIELD) + 1] if RECORD_FIELD in fields else b"".join(fields)
+    raw = entry.field(RECORD_FIELD) or b"".join(entry.fields)
     try:
         if stream == EXPOSURES_STREAM:
             exposure = _EXPOSURE.decode(raw)

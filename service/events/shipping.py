@@ -14,16 +14,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from hiredis import HiredisError
 
 from service.errors import NotReady, RedisUnavailable, SpoolUnavailable
 from service.events.learning import Learner
-from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, look_command
+from service.events.stream import (
+    KEY_SECONDS,
+    Claim,
+    add_commands,
+    claims_of,
+    look_command,
+    read_added,
+    read_claim,
+    read_look,
+)
 from service.events.thread import SpoolThread
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection
+from service.histories.replies import StreamEntry, entries, values
 from service.log.erasures import ErasedPeople
 from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
@@ -141,26 +150,30 @@ class Shipper:
         await self._thread.run(partial(self._spool.release, exported_to, self._keep_seconds))
 
     async def _look(self) -> Look:
-        info, (generation, last_id, exported, erasures) = await self._ask(
-            [("INFO", "server"), look_command(self._erasures_after)]
-        )
-        incarnation = f"{_run_id(info)}:{generation.decode()}"
+        assert self._connection is not None
+        looked = await self._connection.ask_one(look_command(self._erasures_after), read_look)
+        incarnation = f"{self._connection.server.run_id}:{looked.generation}"
         if incarnation != self._incarnation:
             if self._erasures_after:  # all of them are to be seen again, in case some are gone
                 self._erasures_after = ""
                 self._incarnation = incarnation
                 return await self._look()
-        elif stream_position(last_id.decode()) < stream_position(self._last_id):
+        elif stream_position(looked.last_id) < stream_position(self._last_id):
             incarnation += ":went-back"
-        self._incarnation, self._last_id = incarnation, last_id.decode()
-        found = list(erasures)
-        while erasures:  # all of them: who is not known as told would be erased again
-            self._erasures_after = erasures[-1][0].decode()
+        self._incarnation, self._last_id = incarnation, looked.last_id
+        exported_to = min(looked.exported, key=stream_position, default="")
+        return Look(incarnation, exported_to, await self._all_erasures(looked.erasures))
+
+    async def _all_erasures(self, page: list[StreamEntry]) -> list[ErasureRecord]:
+        """All of them: who is not known as told would be erased again. page: the first of them."""
+        assert self._connection is not None
+        found: list[ErasureRecord] = []
+        while page:
+            found += filter(None, map(_erasure, page))
+            self._erasures_after = page[-1].entry_id.decode()
             command = ("XRANGE", ERASURES_STREAM, f"({self._erasures_after}", "+", "COUNT", 1000)
-            (erasures,) = await self._ask([command])
-            found += erasures
-        exported_to = min((one.decode() for one in exported), key=stream_position, default="")
-        return Look(incarnation, exported_to, [_ERASURES.decode(_record(fields)) for _, fields in found])
+            page = await self._connection.ask_one(command, entries)
+        return found
 
     async def _ship_some(self) -> bool:
         """Ship the next batches; False where there are none."""
@@ -190,12 +203,9 @@ class Shipper:
         """Without those that are in the stream already, as another process shipped them, or this one before."""
         if self._connection is None:
             return batches
-        (claims,) = await self._ask([claims_of(batches)])
-        return [
-            batch
-            for batch, held in zip(batches, claims, strict=True)
-            if held is None or not _is_shipped(batch, Claim.read(held))
-        ]
+        read = partial(values, n_expected=len(batches))
+        claims = map(read_claim, await self._connection.ask_one(claims_of(batches), read))
+        return [batch for batch, claim in zip(batches, claims, strict=True) if not _is_shipped(batch, claim)]
 
     async def _add(self, batches: Sequence[SpooledBatch]) -> str:
         """Add batches to the stream; the last entry that is of one of them, "" if they were all there."""
@@ -203,10 +213,9 @@ class Shipper:
             return ""
         key_seconds = KEY_SECONDS + int(self._keep_seconds)
         commands = [one for batch in batches for one in add_commands(batch, key_seconds, self._max_entries)]
-        replies = await self._ask(commands)
-        run_id = self._incarnation.partition(":")[0]
-        self._incarnation = f"{run_id}:{replies[-1][0].decode()}"
-        last_ids = [last_id.decode() for _, last_id in replies if last_id]
+        added = await self._connection.ask(commands, lambda replies: list(map(read_added, replies)))
+        self._incarnation = f"{self._connection.server.run_id}:{added[-1].generation}"
+        last_ids = [part.last_id for part in added if part.last_id]
         return last_ids[-1] if last_ids else ""
 
     def _without_erased(self, batch: SpooledBatch) -> SpooledBatch:
@@ -214,13 +223,6 @@ class Shipper:
             return batch
         kept = [event for event in batch.events if not self._erased.covers(event)]
         return msgspec.structs.replace(batch, events=kept)
-
-    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        assert self._connection is not None
-        try:
-            return await self._connection.ask(commands)
-        except (OSError, TimeoutError, HiredisError) as error:
-            raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _show(self) -> None:
         unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
@@ -237,14 +239,13 @@ class Shipper:
         self._trouble = trouble
 
 
-def _is_shipped(batch: SpooledBatch, claim: Claim) -> bool:
-    return claim.batch_id == batch.batch_id and claim.is_shipped
+def _is_shipped(batch: SpooledBatch, claim: Claim | None) -> bool:
+    return claim is not None and claim.batch_id == batch.batch_id and claim.is_shipped
 
 
-def _record(fields: Sequence[bytes]) -> bytes:
-    return fields[fields.index(RECORD_FIELD) + 1]
-
-
-def _run_id(info: bytes | str) -> str:
-    text = info.decode() if isinstance(info, bytes) else info
-    return next((line[7:].strip() for line in text.splitlines() if line.startswith("run_id:")), "unknown")
+def _erasure(entry: StreamEntry) -> ErasureRecord | None:
+    """None for an entry that is none, as another release may write them."""
+    try:
+        return _ERASURES.decode(entry.field(RECORD_FIELD) or b"")
+    except msgspec.MsgspecError:
+        return None

@@ -6,6 +6,7 @@ stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_P
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from math import ceil
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.histories.connection import Command
+from service.histories.replies import ReplyUnexpected, StreamEntry, array, entries, entry_id, text, value
+from service.histories.wire import Command, Reply
 from service.log.records import (
     ADDED_KEY,
     BATCH_PREFIX,
@@ -90,6 +92,7 @@ return n_deleted
 """
 
 _ENCODER = msgspec.msgpack.Encoder()
+_CLAIM = re.compile(rb"([0-9a-f]{32}):(\d{1,16}):(\d{1,9}):(\d{1,9})")
 
 
 class Claim(NamedTuple):
@@ -107,9 +110,11 @@ class Claim(NamedTuple):
 
     @staticmethod
     def read(held: bytes) -> Claim:
-        """As it is written."""
-        batch_id, *numbers = held.decode("ascii").split(":")
-        return Claim(batch_id, *map(int, numbers))
+        """As it is written. Raises ReplyUnexpected for what is no claim."""
+        found = _CLAIM.fullmatch(held)
+        if found is None:
+            raise ReplyUnexpected(f"a claim was expected, {len(held)} other bytes came")
+        return Claim(found[1].decode(), *map(int, found.groups()[1:]))
 
     def written(self) -> str:
         """As it is read."""
@@ -127,13 +132,32 @@ def claim_command(key: str, batch_id: str, received_ms: int, n_sent: int) -> Com
     return ("EVAL", CLAIM, 1, BATCH_PREFIX + key, claim.written(), CLAIM_SECONDS)
 
 
+def read_claim(reply: Reply) -> Claim | None:
+    """Who holds a key; None for nobody."""
+    held = value(reply)
+    return None if held is None else Claim.read(held)
+
+
 def claims_of(batches: Sequence[SpooledBatch]) -> Command:
-    """Ask for the claims of batches."""
+    """Ask for the claims of batches; the reply is as many of `read_claim`."""
     return ("MGET", *(BATCH_PREFIX + batch.key for batch in batches))
 
 
+class Added(NamedTuple):
+    """generation: of the stream. last_id: of the entries of a part, "" where they were there already."""
+
+    generation: str
+    last_id: str
+
+
+def read_added(reply: Reply) -> Added:
+    """Of one of `add_commands`."""
+    generation, last_id = array(reply, 2)
+    return Added(text(generation), entry_id(last_id))
+
+
 def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> list[Command]:
-    """Add a batch, part by part; the reply of each is the generation and the last entry, "" if it was there."""
+    """Add a batch, part by part; each has a reply for `read_added`."""
     parts = n_parts(batch.n_sent)
     records: list[list[bytes]] = [[] for _ in range(parts)]
     for event in batch.events:  # by its place in the batch as sent, wherever events were erased
@@ -145,8 +169,26 @@ def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> lis
     return [(*call, number, *settings, *records[number]) for number in range(parts)]
 
 
+class LogState(NamedTuple):
+    """How Redis stands. last_id: of the events' stream. exported: up to where each export has it. erasures: entries,
+    the first of those that were asked for.
+    """
+
+    generation: str
+    last_id: str
+    exported: list[str]
+    erasures: list[StreamEntry]
+
+
+def read_look(reply: Reply) -> LogState:
+    """Of `look_command`."""
+    generation, last_id, exported, erasures = array(reply, 4)
+    up_to = list(map(entry_id, array(exported)))
+    return LogState(text(generation), entry_id(last_id), up_to, entries(erasures))
+
+
 def look_command(erasures_after: str) -> Command:
-    """Ask how Redis stands: generation, last entry, what exports have, erasures after an entry."""
+    """Ask how Redis stands, and for erasures behind an entry; the reply is for `read_look`."""
     after = f"({erasures_after}" if erasures_after else "-"
     return ("EVAL", LOOK, 4, EVENTS_STREAM, GENERATION_KEY, EXPORTED_KEY, ERASURES_STREAM, after)
 

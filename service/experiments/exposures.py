@@ -19,10 +19,12 @@ from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 import msgspec
-from hiredis import HiredisError
 
 from models.experiments.assignment import unit_of
+from service.errors import RedisUnavailable
 from service.histories.connection import Connection
+from service.histories.replies import nothing
+from service.histories.wire import Command
 from service.log.erasures import ErasedPeople
 from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, SCORE_TYPE, ExposureRecord, SampledHistory
 from service.metrics import Metrics
@@ -202,8 +204,8 @@ class ExposureLog:
         if monotonic() - self._answered_at < RECENT_SECONDS:
             return True
         try:
-            await self._redis.ask([("PING",)])
-        except (OSError, TimeoutError, HiredisError) as error:
+            await self._redis.ask_one(("PING",), nothing)
+        except RedisUnavailable as error:
             logger.debug("exposures wait for Redis: %s", error)
             return False
         return True
@@ -217,9 +219,10 @@ class ExposureLog:
         self._n_waiting_bytes -= sum(map(len, records))
         is_sent = False
         try:
-            await self._redis.ask([("EVAL", APPEND, 1, EXPOSURES_STREAM, self._stream_length, *records)])
+            append: Command = ("EVAL", APPEND, 1, EXPOSURES_STREAM, self._stream_length, *records)
+            await self._redis.ask_one(append, nothing)
             is_sent = True
-        except (OSError, TimeoutError, HiredisError) as error:
+        except RedisUnavailable as error:
             logger.warning("%d exposures were lost on their way to Redis: %s", n_records, error)
         finally:
             self._answered_at = monotonic() if is_sent else -RECENT_SECONDS

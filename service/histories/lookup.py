@@ -139,27 +139,18 @@ class People:
         this process has.
         """
         self.mark_erased(user_id)
-        tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True))
-        for _ in range(MAX_ATTEMPTS if self._redis is not None else 0):
-            assert self._redis is not None
-            blob = await wait_at_most(self._redis.read(user_id), LEARNING_SECONDS)
-            written = self._redis.write(BlobWrite(user_id, blob or b"", tombstone))
-            if written is None:
-                raise RedisUnavailable("Redis is away, or too many writes wait for it")
-            if await written:
-                return
+        if self._redis is not None:
+            tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True))
+            await self._redis.write(BlobWrite(user_id, None, tombstone))
 
     async def _replace(self, user_id: str, person: KnownPerson, degraded: str | None) -> bool:
         """Put a person's blob into Redis in place of what it was made from; False where somebody was faster."""
         if self._redis is None:
             person.fresh_until = inf
             return True
-        written = None
-        if degraded is None:
-            written = self._redis.write(BlobWrite(user_id, person.replaced, person.blob))
-        if written is None:
-            raise RedisUnavailable("Redis is away, or too many writes wait for it")
-        is_written = await written
+        if degraded is not None:
+            raise RedisUnavailable("Redis is away")
+        is_written = await self._redis.write(BlobWrite(user_id, person.replaced, person.blob))
         if is_written:
             person.replaced = person.blob
         return is_written
@@ -177,9 +168,7 @@ class People:
             known = msgspec.structs.replace(person, blob=blob, vector=own, asked=asked, replaced=blob)
             self._memory.put(user_id, known)
         if self._redis is not None:
-            written = self._redis.write(BlobWrite(user_id, person.replaced, blob))
-            if written is not None:
-                written.add_done_callback(lambda future: future.exception())  # the trip has logged it
+            self._redis.write_later(BlobWrite(user_id, person.replaced, blob))
 
     async def _read(
         self, user_id: str, serving: ServingBundle, clock: RequestClock, held: KnownPerson | None

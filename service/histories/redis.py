@@ -11,19 +11,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from functools import partial
+from typing import Generic, TypeVar
 
-from hiredis import HiredisError
-
-from service.errors import RedisUnavailable
+from service.errors import HistoryUnwritable, RedisUnavailable
 from service.histories.circuit import Circuit, CircuitState
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection, Refused
+from service.histories.replies import values, whole_number
 from service.histories.stored import HEADER_BYTES
 from service.histories.watch import Watch
+from service.histories.wire import Command, Reply
 
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "stillroom:h:"
+_PREFIX = KEY_PREFIX.encode()
 MAX_TRIP = 256
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
@@ -44,10 +46,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class BlobWrite:
-    """replaced: the blob that was read before, b"" for none. blob: what takes its place."""
+    """replaced: the blob that was read before, b"" for none, None for whatever is there. blob: takes its place."""
 
     user_id: str
-    replaced: bytes
+    replaced: bytes | None
     blob: bytes
 
 
@@ -67,7 +69,7 @@ class RedisPeople:
         )
         self._writing = Connection(url, connect_seconds=connect_seconds, read_seconds=read_seconds)
         self._reads: _Coalescer[str, bytes | None] = _Coalescer(self._read_trip)
-        self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
+        self._writes: _Coalescer[BlobWrite, bool | Refused] = _Coalescer(self._write_trip)
 
     @property
     def came_back(self) -> bool | None:
@@ -84,11 +86,24 @@ class RedisPeople:
         self._circuit.check()
         return self._reads.ask(user_id)
 
-    def write(self, write: BlobWrite) -> asyncio.Future[bool] | None:
-        """Store a blob; the future is False where another writer was faster. None: not tried, Redis is away."""
+    async def write(self, write: BlobWrite) -> bool:
+        """Store a blob; False where another writer was faster.
+
+        Raises RedisUnavailable, and HistoryUnwritable where Redis refuses to write this very key.
+        """
         if not self.is_up or self._writes.n_waiting >= MAX_WAITING_WRITES:
-            return None
-        return self._writes.ask(write)
+            raise RedisUnavailable("Redis is away, or too many writes wait for it")
+        written = await self._writes.ask(write)
+        if isinstance(written, Refused):
+            raise HistoryUnwritable(written.said)
+        return written
+
+    def write_later(self, write: BlobWrite) -> None:
+        """Store a blob if that can be; nobody waits to hear of it."""
+        if self.is_up and self._writes.n_waiting < MAX_WAITING_WRITES:
+            self._writes.ask(write).add_done_callback(
+                lambda future: future.exception()
+            )  # the trip has logged it
 
     async def close(self) -> None:
         """Finish writes under way and disconnect."""
@@ -103,29 +118,37 @@ class RedisPeople:
 
     async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
-        (blobs,) = await self._trip(self._reading, [("MGET", *keys)])
-        return cast("list[bytes | None]", blobs)
-
-    async def _write_trip(self, writes: Sequence[BlobWrite]) -> list[bool]:
-        commands: list[Command] = [
-            (
-                *("EVAL", COMPARE_AND_SET, 1, KEY_PREFIX + write.user_id),
-                *(write.replaced[:HEADER_BYTES], write.blob, self._ttl_seconds, HEADER_BYTES),
-            )
-            for write in writes
-        ]
-        return [bool(is_stored) for is_stored in await self._trip(self._writing, commands)]
-
-    async def _trip(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
         try:
-            replies = await connection.ask(commands)
-        except (OSError, TimeoutError, HiredisError) as error:
-            self._circuit.failed()
-            said = f"{type(error).__name__}: {error}"
-            logger.warning("a trip to Redis failed: %s", said)
-            raise RedisUnavailable(f"a trip to Redis failed: {said}") from error
+            blobs = await self._reading.ask_one(("MGET", *keys), partial(values, n_expected=len(keys)))
+        except RedisUnavailable as error:
+            self._failed(error)
+            raise
         self._circuit.succeeded()
-        return replies
+        return blobs
+
+    async def _write_trip(self, writes: Sequence[BlobWrite]) -> list[bool | Refused]:
+        try:
+            are_stored = await self._writing.ask_each(list(map(self._write_command, writes)), _is_stored)
+        except RedisUnavailable as error:
+            self._failed(error)
+            raise
+        self._circuit.succeeded()
+        return are_stored
+
+    def _write_command(self, write: BlobWrite) -> Command:
+        key = KEY_PREFIX + write.user_id
+        if write.replaced is None:
+            return ("SET", key, write.blob, "EX", self._ttl_seconds)
+        replaced = write.replaced[:HEADER_BYTES]
+        return ("EVAL", COMPARE_AND_SET, 1, key, replaced, write.blob, self._ttl_seconds, HEADER_BYTES)
+
+    def _failed(self, error: RedisUnavailable) -> None:
+        self._circuit.failed()
+        logger.warning("a trip to Redis failed: %s", error)
+
+
+def _is_stored(reply: Reply) -> bool:
+    return reply == b"OK" or whole_number(reply) == 1
 
 
 class _Told:
@@ -144,7 +167,7 @@ class _Told:
         if keys is None:
             self._watch.changed_all()
         else:
-            self._watch.changed(key[len(KEY_PREFIX) :].decode() for key in keys)
+            self._watch.changed(filter(None, map(_person_of, keys)))
 
     def end(self) -> None:
         self._watch.end()
@@ -157,6 +180,14 @@ class _Told:
     def _on_time(self) -> None:
         self._beat()
         self._set_timer()
+
+
+def _person_of(key: bytes) -> str:
+    """Whose key this is; "" for one that is nobody's: anybody may write any bytes to Redis."""
+    try:
+        return key.removeprefix(_PREFIX).decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 class _Coalescer(Generic[Asked, Answer]):

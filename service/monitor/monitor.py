@@ -14,6 +14,7 @@ from time import monotonic, sleep, time
 import redis
 
 from models.experiments.attribution import Attributor
+from service.histories.replies import ReplyUnexpected
 from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.accuracy import AccuracyWatch
 from service.monitor.disagreement import DisagreementWatch
@@ -83,7 +84,7 @@ class Monitor:
         while not self.is_stopping:
             try:
                 self.turn()
-            except (redis.RedisError, OSError) as error:
+            except (redis.RedisError, OSError, ReplyUnexpected) as error:
                 logger.warning("Redis cannot be read, the monitor waits: %s", error)
                 self._tail.disconnected()
                 self._wait(RETRY_SECONDS)

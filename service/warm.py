@@ -23,8 +23,9 @@ from models.histories import Histories
 from models.history import encode_history
 from models.registry import Registry
 from service.errors import RedisUnavailable, SettingsInvalid
+from service.histories.blobs import encode_person
 from service.histories.redis import KEY_PREFIX
-from service.histories.stored import StoredEvents, StoredPerson, encode_person
+from service.histories.stored import StoredEvents, StoredPerson
 from service.serving import ServingBundle
 from service.settings import Settings, read_settings
 
@@ -174,10 +175,12 @@ def _blobs(serving: ServingBundle, item_keys: npt.NDArray[np.uint64], rows: Sequ
     for start in range(0, len(rows), TOWER_BATCH):
         places = by_length[start : start + TOWER_BATCH]
         vectors[places] = serving.student.vectors_of([encoded[place] for place in places])
-    return [
-        encode_person(StoredPerson(StoredEvents.from_history(history, item_keys), vector, serving.tag))
+    people = [
+        StoredPerson(StoredEvents.from_history(history, item_keys), vector, serving.tag)
         for history, vector in zip(histories, vectors, strict=True)
     ]
+    user_ids = map(serving.people.people.id_of, rows)
+    return [encode_person(person, user_id) for person, user_id in zip(people, user_ids, strict=True)]
 
 
 def _key(serving: ServingBundle, row: int) -> str:

@@ -22,12 +22,12 @@ from service.events.shipping import Look
 from service.events.stream import add_erasure_command, delete_command
 from service.events.thread import SpoolThread
 from service.experiments.exposures import ExposureLog
+from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person
 from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
 from service.histories.replies import StreamEntry, entries, nothing, whole_number
-from service.histories.stored import BlobCorrupt, BlobOutdated, decode_person
 from service.log.erasures import ErasedPeople, ErasureFile
 from service.log.records import (
     EVENTS_STREAM,
@@ -184,7 +184,7 @@ class Eraser:
             blob = await histories.read(record.user_id)
         finally:
             await self._people.erase(record.user_id)  # here even where Redis is away
-        removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob))}
+        removed: dict[ErasurePlace, int] = {"histories": int(_has_events(blob, record.user_id))}
         removed["events"], _ = await self._delete(connection, EVENTS_STREAM, record)
         removed["exposures"], end = await self._delete(connection, EXPOSURES_STREAM, record)
         await connection.ask_one(add_erasure_command(record), nothing)
@@ -233,8 +233,8 @@ def _is_same_log(before: str, now: str) -> bool:
     return before == now or (before.endswith(":") and now.startswith(before))
 
 
-def _has_events(blob: bytes | None) -> bool:
+def _has_events(blob: bytes | None, key: str) -> bool:
     try:
-        return blob is not None and len(decode_person(blob).events) > 0
+        return blob is not None and len(decode_person(blob, key).events) > 0
     except (BlobCorrupt, BlobOutdated):
         return True  # whatever it held, it is gone

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Iterable, Sequence
 
 from models.history import EventKind
+from models.removals import REMOVAL
 from models.vocabulary import id_key
 from service.bundles import BundleHolder
 from service.errors import NotReady
-from service.histories.lookup import People, Removals, session_key
-from service.histories.stored import StoredEvents, short_keys
+from service.histories.lookup import People, session_key
+from service.histories.stored import Occurrence, StoredEvents
 from service.log.records import EventRecord
 from service.metrics import Metrics
 
@@ -23,14 +21,7 @@ MAX_PEOPLE_AT_ONCE = 16
 SLICE = 200
 """Events that are counted before others get a turn: about a millisecond where many people are unknown."""
 
-_KINDS = {kind.name.lower(): kind for kind in EventKind}
-
-
-class Lesson(NamedTuple):
-    """What one person did. removed: what they took out of the cart."""
-
-    events: StoredEvents
-    removed: Removals
+_KINDS = {**{kind.name.lower(): int(kind) for kind in EventKind}, "removal": REMOVAL}
 
 
 class Learner:
@@ -97,7 +88,7 @@ class Learner:
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await self._people.learn(key, *lesson_of(events), self._bundles.serving())
+        await self._people.learn(key, stored_events(events), self._bundles.serving())
 
 
 def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
@@ -117,22 +108,9 @@ def person_key(event: EventRecord) -> str:
     return session_key(event.session_id)
 
 
-def lesson_of(events: Sequence[EventRecord]) -> Lesson:
-    """One person's events in the order they happened: a removal undoes what was put into the cart before it."""
-    kept: list[tuple[int, int, int]] = []
-    removed: list[tuple[int, int]] = []
-    for event in sorted(events, key=lambda event: event.time):
-        item_key = id_key(event.item_id)
-        if event.kind == "removal":
-            kept = [one for one in kept if (one[0], one[2]) != (item_key, EventKind.CART)]
-            removed.append((item_key, event.time))
-        else:
-            kept.append((item_key, event.time, _KINDS[event.kind]))
-    learnt = StoredEvents(
-        short_keys(np.array([item_key for item_key, _, _ in kept], np.uint64)),
-        np.array([moment for _, moment, _ in kept], np.uint32),
-        np.array([kind for _, _, kind in kept], np.uint8),
+def stored_events(events: Iterable[EventRecord]) -> StoredEvents:
+    """One person's events, in the order they were accepted, as histories hold them."""
+    return StoredEvents.of(
+        Occurrence(id_key(event.item_id), _KINDS[event.kind], event.time, event.received_ms)
+        for event in events
     )
-    item_keys = np.array([item_key for item_key, _ in removed], np.uint64)
-    removals = Removals(item_keys, np.array([moment for _, moment in removed], np.int64))
-    return Lesson(StoredEvents.empty().merged(learnt), removals)

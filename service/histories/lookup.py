@@ -10,29 +10,19 @@ import logging
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from models.history import EventKind
 from models.scan import Asked
 from models.student import Floats
 from service.deadline import RequestClock, wait_at_most
 from service.errors import RedisUnavailable, StageFailed
+from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person, encode_person, with_vector
 from service.histories.memory import KnownPerson, PeopleInMemory
 from service.histories.redis import BlobWrite, RedisPeople
 from service.histories.resolving import Found, Layer, resolve
-from service.histories.stored import (
-    BlobCorrupt,
-    BlobOutdated,
-    StoredEvents,
-    StoredPerson,
-    decode_person,
-    encode_person,
-    with_vector,
-)
+from service.histories.stored import StoredEvents, StoredPerson
 from service.histories.watch import NOT_WATCHED, Watch
 from service.metrics import Metrics
 from service.serving import ServingBundle
@@ -52,18 +42,6 @@ LEARNING_SECONDS = 1.0
 def session_key(session_id: str) -> str:
     """Under which a visit of nobody in particular is held; no shop's id has a control character in it."""
     return f"\0{session_id}"
-
-
-class Removals(NamedTuple):
-    """item_keys: (n,) uint64, full or short. times: (n,) Unix seconds; what was put into the cart later stays."""
-
-    item_keys: npt.NDArray[np.uint64]
-    times: npt.NDArray[np.int64]
-
-    @staticmethod
-    def none() -> Removals:
-        """Nothing was removed."""
-        return Removals(np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 
 class People:
@@ -103,26 +81,18 @@ class People:
         self._metrics.found_in(found.layer)
         return found
 
-    async def learn(
-        self,
-        user_id: str,
-        events: StoredEvents,
-        removed: Removals,
-        serving: ServingBundle,
-    ) -> None:
+    async def learn(self, user_id: str, events: StoredEvents, serving: ServingBundle) -> None:
         """Add what a person did, here and in Redis, which tells every other replica. Learning it again adds nothing.
 
-        removed: what they took out of the cart again.
-        Raises RedisUnavailable where only this process has learnt it.
+        Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
         """
         for _ in range(MAX_ATTEMPTS):
             found = await self._read(
                 user_id, serving, RequestClock(LEARNING_SECONDS), self._memory.peek(user_id)
             )
             before = found.person
-            now = before.events.without(EventKind.CART, removed.item_keys, removed.times).merged(events)
-            stored = StoredPerson(now, tag=serving.tag, is_erased=before.is_erased)
-            person = resolve(serving, stored, replaced=before.replaced)
+            stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
+            person = resolve(serving, user_id, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
             if await self._replace(user_id, person, found.degraded):
                 self.on_learnt(user_id, person, serving)
@@ -140,7 +110,7 @@ class People:
         """
         self.mark_erased(user_id)
         if self._redis is not None:
-            tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True))
+            tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True), user_id)
             await self._redis.write(BlobWrite(user_id, None, tombstone))
 
     async def _replace(self, user_id: str, person: KnownPerson, degraded: str | None) -> bool:
@@ -161,7 +131,7 @@ class People:
         Called after the reply was sent. Another replica's newer blob is left alone.
         """
         stored = vector.astype(np.float16)
-        blob = with_vector(person.blob, stored, serving.tag)
+        blob = with_vector(person.blob, stored, serving.tag, user_id)
         if self._memory.holds(user_id, person):  # else somebody learned more of them in the meantime
             own = stored.astype(np.float32)  # not a row of a batch, which would keep the batch
             asked = Asked(own, person.encoded, person.seen)
@@ -195,14 +165,15 @@ class People:
         if held is not None and is_current and replaced == held.replaced:  # nobody wrote since
             held.watch, held.fresh_until = watch, fresh_until
             return Found(held, "redis" if blob else "memory")
-        stored = self._decode(blob)
+        stored = self._decode(user_id, blob)
         if stored is None:
             return self._without_redis(user_id, serving, held, replaced, watch, fresh_until)
         if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be
-            person = resolve(serving, stored, stored.vector_for(serving), replaced=replaced, blob=replaced)
+            vector = stored.vector_for(serving)
+            person = resolve(serving, user_id, stored, vector, replaced=replaced, blob=replaced)
         else:
             events = self._held_or_cold(user_id, serving, held)[0].merged(stored.events)
-            person = resolve(serving, StoredPerson(events), replaced=replaced)
+            person = resolve(serving, user_id, StoredPerson(events), replaced=replaced)
         person.watch, person.fresh_until = watch, fresh_until
         return Found(person, "redis")
 
@@ -227,7 +198,7 @@ class People:
         stored = StoredPerson(
             events, is_erased=user_id in self._erased or (held is not None and held.is_erased)
         )
-        person = resolve(serving, stored, replaced=replaced)
+        person = resolve(serving, user_id, stored, replaced=replaced)
         person.watch, person.fresh_until = watch, fresh_until
         return Found(person, layer)
 
@@ -244,11 +215,11 @@ class People:
             return events.merged(held.events), "memory"
         return events, "bundle" if cold is not None else "none"
 
-    def _decode(self, blob: bytes | None) -> StoredPerson | None:
+    def _decode(self, user_id: str, blob: bytes | None) -> StoredPerson | None:
         if blob is None:
             return None
         try:
-            return decode_person(blob)
+            return decode_person(blob, user_id)
         except BlobOutdated as error:
             logger.debug("a blob of another version counts as a miss: %s", error)
         except BlobCorrupt as error:
@@ -259,5 +230,5 @@ class People:
     def _stranger(self, serving: ServingBundle) -> KnownPerson:
         """Somebody without an id; the same object as long as the bundle is."""
         if self._nobody is None or self._nobody.version != serving.version:
-            self._nobody = resolve(serving, StoredPerson(StoredEvents.empty()), replaced=b"")
+            self._nobody = resolve(serving, "", StoredPerson(StoredEvents.empty()), replaced=b"")
         return self._nobody

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from service.errors import HistoryUnwritable, RedisUnavailable
+from service.histories.blobs import HEADER_BYTES
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.connection import Connection, Refused
 from service.histories.replies import values, whole_number
-from service.histories.stored import HEADER_BYTES
 from service.histories.watch import Watch
 from service.histories.wire import Command, Reply
 

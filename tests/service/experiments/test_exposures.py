@@ -65,7 +65,7 @@ class Logging:
         asked |= {name: changes.pop(name) for name in RecommendRequest.__struct_fields__ if name in changes}
         serving = self._serving
         events = StoredEvents.from_history(HISTORY, serving.item_keys)
-        person = resolve(serving, StoredPerson(events), replaced=b"")
+        person = resolve(serving, "user-1", StoredPerson(events), replaced=b"")
         masks = Masks(person.seen, NO_ITEMS, None)
         ranking = Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student")
         fields = {

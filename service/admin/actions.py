@@ -29,7 +29,7 @@ from service.experiments.stopped import EVERY_ARM, Stop, resume_command, stop_co
 from service.histories.connection import Connection
 from service.histories.replies import nothing
 from service.histories.wire import Command, Reply
-from service.schemas import ErasureReply
+from service.schemas import ErasureReply, VisitErasureReply
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -127,7 +127,14 @@ class Actions:
     async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:
         """DELETE /people/{user_id}. The audit names nobody: who is forgotten is not to be kept there."""
         async with self._audit.change(key, "erase", "a person", request_id):
-            return await self._parts.events.eraser.erase(user_id)
+            removed, pending = await self._parts.events.eraser.erase_person(user_id)
+        return ErasureReply(user_id, removed, pending)
+
+    async def erase_visit(self, session_id: str, key: str, request_id: str) -> VisitErasureReply:
+        """DELETE /sessions/{session_id}. The audit names no visit either."""
+        async with self._audit.change(key, "erase", "a visit", request_id):
+            removed, pending = await self._parts.events.eraser.erase_visit(session_id)
+        return VisitErasureReply(session_id, removed, pending)
 
     async def state(self) -> StateReply:
         """GET /admin/state. Raises NotReady."""

@@ -1,4 +1,4 @@
-"""From the spool to everybody else: the stream of events in Redis, and people's histories.
+"""From the spool to the live log: the stream of events in Redis. What people's histories need is not waited for.
 
 Batches go in the order in which they were accepted, as soon as Redis is there. What Redis had is sent again when it
 comes back as another one, or with less than it had; each batch says in Redis how much of it is in the stream, so
@@ -13,13 +13,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from time import monotonic, time
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
 
-from service.errors import NotReady, RedisUnavailable, SpoolUnavailable
-from service.events.learning import Learner
+from service.errors import RedisUnavailable, SpoolUnavailable
+from service.events.clock import ReceivingClock
 from service.events.stream import (
     KEY_SECONDS,
     Claim,
@@ -36,7 +36,7 @@ from service.histories.replies import StreamEntry, entries, values
 from service.log.erasures import ErasedPeople
 from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
-from service.log.spool import Spool, Unshipped, stream_position
+from service.log.spool import Spool, Spooled, stream_position
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Look(NamedTuple):
 
 
 class Shipper:
-    """connection: None runs without Redis; then batches are only learnt. on_look: called each second with how Redis
+    """connection: None runs without Redis; then the disk is all there is. on_look: called each second with how Redis
     stands, before anything is shipped; None for a look without Redis.
     """
 
@@ -71,7 +71,7 @@ class Shipper:
         self,
         spool: Spool,
         thread: SpoolThread,
-        learner: Learner,
+        clock: ReceivingClock,
         erased: ErasedPeople,
         connection: Connection | None,
         metrics: Metrics,
@@ -82,25 +82,23 @@ class Shipper:
     ) -> None:
         self._spool = spool
         self._thread = thread
-        self._learner = learner
+        self._clock = clock
         self._erased = erased
         self._connection = connection
         self._metrics = metrics
         self._keep_seconds = keep_seconds
         self._max_entries = max_entries
         self._on_look = on_look
-        self._learnt: set[str] = set()
         self._woken = asyncio.Event()
         self._incarnation = "" if connection else f"without-redis-{secrets.token_hex(8)}"
         self._last_id = ""
         self._erasures_after = ""
         self._look_due_at = 0.0
+        self._n_lost_shown = 0
         self._trouble = ""
 
-    def durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
+    def wake(self) -> None:
         """A batch is in the spool."""
-        if is_learnt:
-            self._learnt.add(batch.batch_id)
         self._woken.set()
 
     async def run(self) -> None:
@@ -127,7 +125,7 @@ class Shipper:
             await self._look_if_due()
             while await self._ship_some():
                 await self._look_if_due()
-        except (RedisUnavailable, NotReady, SpoolUnavailable, OSError) as error:
+        except (RedisUnavailable, SpoolUnavailable, OSError) as error:
             self._say(f"{type(error).__name__}: {error}")
             return False
         except Exception:
@@ -141,13 +139,24 @@ class Shipper:
     async def _look_if_due(self) -> None:
         if monotonic() < self._look_due_at:
             return
-        look = await self._look() if self._connection is not None else None
         self._look_due_at = monotonic() + POLL_SECONDS
-        await self._on_look(look)
+        await self._thread.run(self._spool.look_after)
         await self._thread.run(self._spool.adopt)
+        try:
+            look = await self._look() if self._connection is not None else None
+        except RedisUnavailable:
+            await self._on_look(None)
+            raise
+        try:
+            await self._on_look(look)
+        except (
+            RedisUnavailable
+        ) as error:  # who is to be forgotten is left out of what is shipped all the same
+            logger.warning("erasures wait for Redis: %s", error)
         await self._ship_again()
         exported_to = look.exported_to if look else ""
-        await self._thread.run(partial(self._spool.release, exported_to, self._keep_seconds))
+        shipped_before = self._now() - self._keep_seconds
+        await self._thread.run(partial(self._spool.release, exported_to, shipped_before))
 
     async def _look(self) -> Look:
         assert self._connection is not None
@@ -177,19 +186,16 @@ class Shipper:
 
     async def _ship_some(self) -> bool:
         """Ship the next batches; False where there are none."""
-        found: list[Unshipped] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
+        found: list[Spooled] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
         if not found:
             return False
         missing = await self._missing([self._without_erased(one.batch) for one in found])
-        unlearnt = [batch for batch in missing if batch.batch_id not in self._learnt]
-        await self._learner.learn([event for batch in unlearnt for event in batch.events])
         before = self._incarnation
         last_id = await self._add(missing)
         if self._incarnation != before and await self._ship_again():
             return True  # from the beginning: what stands before these in their segment was lost
-        note = ShippedNote(self._incarnation, last_id, time())
+        note = ShippedNote(self._incarnation, last_id, self._now())
         await self._thread.run(partial(self._spool.mark_shipped, found[-1], note))
-        self._learnt.difference_update(one.batch.batch_id for one in found)
         return True
 
     async def _ship_again(self) -> bool:
@@ -227,8 +233,18 @@ class Shipper:
     async def _show(self) -> None:
         unshipped = self._spool.n_unshipped_bytes if self._connection else self._spool.n_bytes
         self._metrics.spool_bytes.set(unshipped)
-        oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
-        self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))
+        self._metrics.spool_lost_bytes.inc(self._spool.n_lost_bytes - self._n_lost_shown)
+        self._n_lost_shown = self._spool.n_lost_bytes
+        oldest_ms = None
+        with suppress(OSError):  # the next look sees to what is wrong with the disk
+            oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
+        self._metrics.spool_oldest_seconds.set(
+            0 if oldest_ms is None else max(0, self._now() - oldest_ms / 1000)
+        )
+
+    def _now(self) -> float:
+        """Unix seconds, by the clock that a jump of the machine's does not lead astray: files are kept by it."""
+        return self._clock.received_ms() / 1000
 
     def _say(self, trouble: str) -> None:
         """Log a change for the worse or the better once."""

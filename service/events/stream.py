@@ -33,6 +33,10 @@ CLAIM_SECONDS = 60
 """How long a batch is claimed by a process that may have died before it was durable."""
 
 KEY_SECONDS = 86_400
+BEHIND_KEY = "stillroom:behind"
+BEHIND_SECONDS = 10
+"""How long it counts that a replica said it is behind: it says so each second."""
+
 MAX_DELETED_IDS = 100_000
 
 CLAIM = """
@@ -42,32 +46,55 @@ return held
 """
 
 ADD = """
-local generation = redis.call('GET', KEYS[3])
+local function text(key)
+    local found = redis.pcall('GET', key)
+    return type(found) == 'string' and found
+end
+local generation = text(KEYS[3])
 if not generation then
     generation = ARGV[6]
     redis.call('SET', KEYS[3], generation)
 end
-local claim, held = KEYS[1], redis.call('GET', KEYS[1])
-if held and string.sub(held, 1, 32) ~= ARGV[1] then
+local claim, held = KEYS[1], text(KEYS[1])
+if held and string.sub(held, 1, 32) ~= ARGV[1] or not held and redis.call('EXISTS', KEYS[1]) == 1 then
     claim = claim .. ':' .. ARGV[1]
-    held = redis.call('GET', claim)
+    held = text(claim)
 end
 local n_shipped, last_id = 0, ''
-if held then n_shipped = tonumber(string.match(held, ':(%d+)$')) end
+if held then n_shipped = tonumber(string.match(held, ':(%d+)$') or 0) end
 if n_shipped <= tonumber(ARGV[4]) then
     for i = 8, #ARGV do
         last_id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'r', ARGV[i])
     end
-    if #ARGV > 7 then redis.call('INCRBY', KEYS[4], #ARGV - 7) end
+    if #ARGV > 7 and type(redis.pcall('INCRBY', KEYS[4], #ARGV - 7)) ~= 'number' then
+        redis.call('SET', KEYS[4], redis.call('XLEN', KEYS[2]))
+    end
     local claimed = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4] + 1}, ':')
     redis.call('SET', claim, claimed, 'EX', ARGV[5])
 end
 return {generation, last_id}
 """
 """KEYS: the batch's, the stream, generation, count. ARGV: batch id, received_ms, parts, this part from 0, seconds to
-keep the key, a word for a new generation, the stream's bound, records."""
+keep the key, a word for a new generation, the stream's bound, records. What stands under a key of ours and is nothing
+of ours holds up nobody: an error in the middle would add the same entries again and again."""
+
+SAY_BEHIND = """
+local now = tonumber(redis.call('TIME')[1])
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
+local n_others = redis.call('ZCARD', KEYS[1])
+if ARGV[2] == '1' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return n_others
+"""
+"""KEYS: of those who are behind. ARGV: this replica, whether it is, seconds that a word counts."""
 
 LOOK = """
+local function unless_wrong(found, instead)
+    if type(found) == 'table' and found.err then return instead end
+    return found
+end
 local last_id = ''
 if redis.call('EXISTS', KEYS[1]) == 1 then
     local info = redis.call('XINFO', 'STREAM', KEYS[1])
@@ -75,8 +102,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
         if info[i] == 'last-generated-id' then last_id = info[i + 1] end
     end
 end
-return {redis.call('GET', KEYS[2]) or '', last_id, redis.call('HVALS', KEYS[3]),
-        redis.call('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000)}
+return {unless_wrong(redis.pcall('GET', KEYS[2]), '') or '', last_id,
+        unless_wrong(redis.pcall('HVALS', KEYS[3]), {}),
+        unless_wrong(redis.pcall('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000), {})}
 """
 
 DELETE = """
@@ -191,6 +219,11 @@ def look_command(erasures_after: str) -> Command:
     """Ask how Redis stands, and for erasures behind an entry; the reply is for `read_look`."""
     after = f"({erasures_after}" if erasures_after else "-"
     return ("EVAL", LOOK, 4, EVENTS_STREAM, GENERATION_KEY, EXPORTED_KEY, ERASURES_STREAM, after)
+
+
+def say_behind_command(replica: str, *, is_behind: bool) -> Command:
+    """Say whether this replica has yet to learn what its disk holds; the reply is how many others have."""
+    return ("EVAL", SAY_BEHIND, 1, BEHIND_KEY, replica, int(is_behind), BEHIND_SECONDS)
 
 
 def add_erasure_command(record: ErasureRecord) -> Command:

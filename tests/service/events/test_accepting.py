@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -264,6 +265,37 @@ async def test_disk_that_fails_refuses_the_whole_batch_with_the_remedy(service: 
     assert "STILLROOM_SPOOL" in problem["detail"]
     assert service.metric("stillroom_events_total", kind="view") == 0
     assert (await post(service, sent))["replayed"] is False
+
+
+async def test_events_are_on_disk_also_after_their_folder_was_deleted_under_the_service(store: Path) -> None:
+    async with running(store) as service:
+        await post(service, body("a", did("purchase", "item-13")))
+        shutil.rmtree(store.parent / "spool")
+        await post(service, body("b", did("view", "item-2")))
+        assert [path.suffix for path in (store.parent / "spool").glob("worker-*/*-*")] == [".open"]
+    async with running(store) as service:
+        for number, item_id in (("a", "item-13"), ("b", "item-2")):
+            kind = "purchase" if number == "a" else "view"
+            assert (await post(service, body(number, did(kind, item_id))))["replayed"] is True
+
+
+async def test_folder_that_cannot_be_made_again_refuses_events_until_it_can(store: Path) -> None:
+    spool = store.parent / "spool"
+    async with running(store) as service:
+        await post(service, body("a", did("purchase", "item-13")))
+        replace_by_file(spool)
+        problem = await post(service, body("b", did("view", "item-2")), 503)
+        assert "STILLROOM_SPOOL" in problem["detail"]
+        spool.unlink()
+        await post(service, body("b", did("view", "item-2")))
+    async with running(store) as service:
+        assert (await post(service, body("a", did("purchase", "item-13"))))["replayed"] is True
+
+
+def replace_by_file(folder: Path) -> None:
+    """Something else has its name."""
+    shutil.rmtree(folder)
+    folder.touch()
 
 
 async def test_spool_without_a_folder_refuses_events_and_serves_all_else(

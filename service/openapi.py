@@ -32,7 +32,8 @@ OPERATORS_ROUTES: tuple[tuple[str, str, type[msgspec.Struct] | None, type[msgspe
     ("get", "/admin/experiments/{name}", None, ExperimentReport, "What an experiment has come to"),
     ("post", "/admin/experiments/{name}/stop", admin.StopRequest, admin.StoppedReply, "Stop an arm"),
     ("post", "/admin/experiments/{name}/resume", admin.ResumeRequest, admin.StoppedReply, "Let it go on"),
-    ("delete", "/people/{user_id}", None, schemas.ErasureReply, "Forget a person"),
+    ("delete", "/people/{user_id}", None, schemas.ErasureReply, "Forget a person and their visits"),
+    ("delete", "/sessions/{session_id}", None, schemas.VisitErasureReply, "Forget a visit"),
 )
 
 _POST_PROBLEMS = (400, 408, 413, 415, 422, 429, 500, 503)

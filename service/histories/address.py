@@ -40,6 +40,19 @@ def read_address(url: str) -> AbstractConnection:
     return described
 
 
+def check_address(url: str, name: str) -> None:
+    """Raise ValueError, with the name of where it was given, for one that cannot be used."""
+    try:
+        read_address(url)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be used: {error}") from None
+
+
+def without_arguments(said: str) -> str:
+    """What Redis says of a command that it does not know, without what it repeats of it: a password, for one."""
+    return said.partition(", with args beginning with")[0]
+
+
 def _why(url: str) -> str:
     query = url.partition("?")[2]
     names = [] if "@" in query else [name for name, _ in parse_qsl(query, keep_blank_values=True)]

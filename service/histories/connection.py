@@ -19,8 +19,8 @@ import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
 from service.errors import RedisTopologyUnsupported, RedisUnavailable
-from service.histories.address import read_address
-from service.histories.replies import ReplyUnexpected
+from service.histories.address import read_address, without_arguments
+from service.histories.replies import ReplyUnexpected, nothing
 from service.histories.wire import Command, Reply, Watcher, Wire
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,13 @@ class Refused(NamedTuple):
     """A command that Redis refused for what stands under its key. said: why."""
 
     said: str
+
+
+class Query(NamedTuple):
+    """A command, and how its reply is read, with the functions of `replies`."""
+
+    command: Command
+    read: Callable[[Reply], Any]
 
 
 class Connection:
@@ -83,9 +90,7 @@ class Connection:
         commands, or says what is no answer to them.
         """
         replies = await self._ask(commands)
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise RedisUnavailable(self._said(reply))
+        self._check(replies)
         return self._read(replies, read)
 
     async def ask_one(self, command: Command, read: Callable[[Reply], Read]) -> Read:
@@ -95,22 +100,18 @@ class Connection:
             raise RedisUnavailable(self._said(reply))
         return self._read(reply, read)
 
-    async def ask_each(
-        self, commands: Sequence[Command], read: Callable[[Reply], Read]
-    ) -> list[Read | Refused]:
+    async def ask_each(self, queries: Sequence[Query]) -> list[Any]:
         """The same for commands that have nothing to do with each other: one that is refused for what stands under
-        its key leaves the others alone. read: of each reply.
+        its key leaves the others alone, and has a `Refused` for its answer.
         """
-        replies = await self._ask(commands)
-        found: list[Reply | Refused] = []
+        replies = await self._ask([query.command for query in queries])
         for reply in replies:
-            if not isinstance(reply, hiredis.ReplyError):
-                found.append(reply)
-            elif OWN_FAULT in str(reply):
-                found.append(Refused(self._said(reply)))
-            else:
+            if isinstance(reply, hiredis.ReplyError) and OWN_FAULT not in str(reply):
                 raise RedisUnavailable(self._said(reply))
-        return self._read(found, lambda each: [one if type(one) is Refused else read(one) for one in each])
+        return self._read(replies, lambda all_of_them: list(map(self._answer, queries, all_of_them)))
+
+    def _answer(self, query: Query, reply: Reply) -> Any:
+        return Refused(self._said(reply)) if isinstance(reply, hiredis.ReplyError) else query.read(reply)
 
     def close(self) -> None:
         """Disconnect, if it is connected."""
@@ -149,7 +150,7 @@ class Connection:
         to = self._described
         if to.password:
             login: Command = ("AUTH", to.username, to.password) if to.username else ("AUTH", to.password)
-            _all_well(await wire.ask([login], self._connect_seconds))
+            self._check(await wire.ask([login], self._connect_seconds))
         (info,) = await wire.ask([("INFO", "server")], self._connect_seconds)
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
@@ -160,16 +161,14 @@ class Connection:
             _tell_once(message)
             raise RedisTopologyUnsupported(message)
         if to.db:
-            _all_well(await wire.ask([("SELECT", to.db)], self._connect_seconds))
+            self._check(await wire.ask([("SELECT", to.db)], self._connect_seconds))
 
     async def _watch(self, wire: Wire, prefix: str, watcher: Watcher) -> None:
         tracking: Command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
         try:
-            _all_well(await wire.ask([("HELLO", 3), tracking], self._connect_seconds))
-        except hiredis.ReplyError as error:
-            logger.warning(
-                "Redis does not tell of changes, so people are read again by the clock: %s", self._said(error)
-            )
+            self._check(await wire.ask([("HELLO", 3), tracking], self._connect_seconds))
+        except RedisUnavailable as error:
+            logger.warning("Redis does not tell of changes, so people are read again by the clock: %s", error)
         else:
             wire.watcher = watcher
             watcher.begin()
@@ -182,12 +181,31 @@ class Connection:
         host, port = getattr(to, "host"), getattr(to, "port")  # noqa: B009 - of a subclass that is not named twice
         return (await loop.create_connection(Wire, host, port, ssl=tls))[1]
 
+    def _check(self, replies: Sequence[Reply]) -> None:
+        """Raise RedisUnavailable for the first refusal: without it as the cause, since it may repeat a password."""
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise RedisUnavailable(self._said(reply))
+
     def _said(self, error: BaseException) -> str:
         """Whatever Redis says, shortened, and without what it repeats of a command, a password for one."""
-        text = str(error).partition(", with args beginning with")[0][:MAX_SAID_CHARACTERS]
+        text = without_arguments(str(error))[:MAX_SAID_CHARACTERS]
         if self._described.password:
             text = text.replace(self._described.password, "***")
         return f"{type(error).__name__}: {text}"
+
+
+async def check_topology(url: str, seconds: float) -> None:
+    """Raise RedisTopologyUnsupported where a node of a Cluster, or a Sentinel, answers; whoever is away may come."""
+    connection = Connection(url, connect_seconds=seconds, read_seconds=seconds)
+    try:
+        await connection.ask_one(("PING",), nothing)
+    except RedisTopologyUnsupported:
+        raise
+    except RedisUnavailable as error:
+        logger.warning("Redis is not there yet: %s", error)
+    finally:
+        connection.close()
 
 
 def read_server(info: Reply) -> Server:
@@ -197,12 +215,6 @@ def read_server(info: Reply) -> Server:
     lines = info.decode("utf-8", "replace").splitlines()
     said = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return Server(said.get("run_id", "")[:64], said.get("redis_mode", "")[:64])
-
-
-def _all_well(replies: Sequence[Reply]) -> None:
-    for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
-            raise reply
 
 
 @lru_cache(16)

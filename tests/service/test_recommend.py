@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from models.history import Event, History
 from service.deadline import RequestClock
-from service.histories.lookup import session_key
 from service.histories.stored import StoredEvents
+from service.log.records import session_key
 from tests.support.bundles import N_ITEMS, tiny_bundle
 from tests.support.ports import eventually
 from tests.support.service import Running, ServiceProcess, ids_of, running

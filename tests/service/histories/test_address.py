@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.histories.address import read_address
+from service.histories.address import read_address, without_arguments
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,11 @@ def test_no_message_and_no_traceback_holds_a_piece_of_the_password(secret: str, 
     except ValueError:
         said = traceback.format_exc()
     assert "qq" not in said
+
+
+def test_what_redis_repeats_of_a_command_is_not_said() -> None:
+    said = "ERR unknown command 'AUTH', with args beginning with: 's3cret', "
+    assert without_arguments(said) == "ERR unknown command 'AUTH'"
 
 
 def test_address_and_its_parts_are_read() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import subprocess
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -146,6 +147,16 @@ async def test_wrong_password_is_said_at_each_attempt(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(RedisUnavailable, match="WRONGPASS"):
                 await ask(connection, ("PING",))
+
+
+async def test_password_that_redis_repeats_is_neither_said_nor_in_the_traceback() -> None:
+    refusal = b"-ERR unknown command 'AUTH', with args beginning with: 's3cret'\r\n"
+    for said in (refusal, b"-ERR s3cret is not it\r\n"):
+        async with answering(said) as port:
+            with closing(Connection(f"redis://:s3cret@127.0.0.1:{port}", **UNHURRIED)) as connection:
+                with pytest.raises(RedisUnavailable) as refused:
+                    await ask(connection, ("PING",))
+                assert "s3cret" not in "".join(traceback.format_exception(refused.value))
 
 
 async def test_refused_command_is_raised_and_the_connection_goes_on(redis_server: RedisServer) -> None:

@@ -146,7 +146,12 @@ def encode_history(history: History, max_events: int = MAX_EVENTS) -> EncodedHis
     """Turn one history into the student's input: each item once, at its latest event, and of those the last
     `max_events`.
     """
-    recent = history.distinct().last(max_events)
+    return encode_distinct(history.distinct(), max_events)
+
+
+def encode_distinct(history: History, max_events: int = MAX_EVENTS) -> EncodedHistory:
+    """`encode_history` of a history that has each item once."""
+    recent = history.last(max_events)
     newest_first = recent.times[::-1]
     gaps = (newest_first[:1] - newest_first) / SECONDS_PER_DAY
     return EncodedHistory(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 
 @contextmanager
-def lock(file: Path, *, is_shared: bool = False) -> Iterator[None]:
-    """Wait for the lock and hold it until the block ends; any number may share it."""
-    with _opened(file) as descriptor:
+def lock(file: Path, *, is_shared: bool = False, mode: int = 0o666) -> Iterator[None]:
+    """Wait for the lock and hold it until the block ends; any number may share it. mode: of a file that is made."""
+    with _opened(file, mode) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield
 
@@ -33,8 +33,8 @@ def lock_if_free(file: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[int]:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+def _opened(file: Path, mode: int = 0o666) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
     try:
         yield descriptor
     finally:

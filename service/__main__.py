@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -10,11 +11,14 @@ from types import FrameType
 
 import uvicorn
 
-from service.errors import SettingsInvalid
+from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.histories.connection import check_topology
 from service.logging import configure_logging
 from service.settings import Settings, read_settings
 
 EXIT_MISUSE = 2
+REDIS_SECONDS = 1.0
+"""How long a start waits to see what kind of Redis it is to use; one that comes later is looked at then."""
 
 
 def main() -> None:
@@ -24,6 +28,7 @@ def main() -> None:
     except SettingsInvalid as error:
         _refuse(f"error: {error}")
     configure_logging(settings.log_level)
+    _check_redis(settings)
     signal.signal(signal.SIGTERM, _exit_cleanly)
     if settings.workers == 1:
         _run(settings)
@@ -50,6 +55,15 @@ def _run(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+
+
+def _check_redis(settings: Settings) -> None:
+    if not settings.redis_url:
+        return
+    try:
+        asyncio.run(check_topology(settings.redis_url, REDIS_SECONDS))
+    except RedisTopologyUnsupported as error:
+        _refuse(f"error: STILLROOM_REDIS_URL cannot be used: {error}")
 
 
 def _refuse(message: str) -> None:

@@ -35,7 +35,9 @@ ServiceError
     ├── ScorerOverloaded            more requests wait for the scorer than allowed
     ├── VariantFailed               the ensemble or a member that an arm names is not loaded or raised
     ├── NoOpinion                   a member that an arm names scores nothing for this person
-    └── RedisUnavailable            Redis is away, slow, or its circuit is open
+    ├── HistoryUnwritable           Redis does not let this one person's history be written; others are not touched
+    └── RedisUnavailable            Redis is away, slow, says what it cannot say, or its circuit is open
+        └── RedisTopologyUnsupported    who answers is a node of a Cluster, or a Sentinel
 
 `PROBLEMS` is the only place that knows HTTP status; a class missing from it fails a test.
 """
@@ -233,10 +235,20 @@ class NoOpinion(StageFailed):
     reason = "no_opinion"
 
 
+class HistoryUnwritable(StageFailed):
+    """Redis refuses to write this one person's history for what stands under its key, which an operator corrects."""
+
+    reason = "history_unwritable"
+
+
 class RedisUnavailable(StageFailed):
-    """Redis refused, timed out, or is not asked at the moment."""
+    """Redis refused, timed out, said what is no answer, or is not asked at the moment."""
 
     reason = "redis_unavailable"
+
+
+class RedisTopologyUnsupported(RedisUnavailable):
+    """A Cluster or Sentinel answers, which are not served. The operator names another server."""
 
 
 class Problem(NamedTuple):
@@ -286,5 +298,7 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     ScorerOverloaded: _NOT_SERVED,
     VariantFailed: _NOT_SERVED,
     NoOpinion: _NOT_SERVED,
+    HistoryUnwritable: _NOT_SERVED,
     RedisUnavailable: _NOT_SERVED,
+    RedisTopologyUnsupported: _NOT_SERVED,
 }

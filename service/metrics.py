@@ -204,6 +204,22 @@ class Metrics:
             "Half-written events that a crash left, never acknowledged, and that were cut off",
             registry=registry,
         )
+        self.spool_lost_bytes = Counter(
+            "stillroom_spool_lost_bytes",
+            "Accepted events that were nowhere else when somebody deleted their files",
+            registry=registry,
+        )
+        self.learning_refused = Counter(
+            "stillroom_learning_refused",
+            "Times that what somebody did could not be written into their history",
+            registry=registry,
+        )
+        self.people_set_aside = Gauge(
+            "stillroom_people_set_aside",
+            "People whose history cannot be written; what they did waits apart",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._event_unknown = lru_cache(4)(self._events_unknown.labels)
         self._event_kind = lru_cache(16)(self._events.labels)
 

@@ -62,6 +62,7 @@ _HOT: Errors = (*_BODY, errors.Overloaded)
 _GUARDED: Errors = (errors.NotAuthorised, errors.AdminClosed)
 _CHANGE: Errors = (*_GUARDED, errors.AuditUnavailable)
 _ARM: Errors = (*_BODY, *_CHANGE, errors.TargetUnknown, errors.ChangeRefused, errors.NothingToServe)
+_FORGET: Errors = (*_CHANGE, errors.RequestInvalid, errors.RouteUnknown, errors.SpoolUnavailable)
 
 ROUTES = (
     Route(
@@ -210,9 +211,18 @@ ROUTES = (
         path="/people/{user_id}",
         operation_id="forget_person",
         tag=OPERATORS,
-        summary="Forget a person",
+        summary="Forget a person and their visits",
         reply=schemas.ErasureReply,
-        problems=(*_CHANGE, errors.RequestInvalid, errors.RouteUnknown, errors.SpoolUnavailable),
+        problems=_FORGET,
+    ),
+    Route(
+        method="delete",
+        path="/sessions/{session_id}",
+        operation_id="forget_visit",
+        tag=OPERATORS,
+        summary="Forget a visit",
+        reply=schemas.VisitErasureReply,
+        problems=_FORGET,
     ),
 )
 

@@ -25,6 +25,7 @@ from service.histories.circuit import Circuit
 from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
+from service.histories.recovery import Recovery
 from service.histories.redis import RedisPeople
 from service.log.erasures import ErasedPeople
 from service.metrics import Metrics
@@ -63,13 +64,17 @@ class Parts:
         self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
         self.bodies = BodyBytes(settings.max_bodies_bytes)
         self.drain = Drain(settings.drain_seconds)
-        self.redis = _redis(settings, self.metrics)
+        recovery = Recovery()
+        self.redis = _redis(settings, self.metrics, recovery)
+        self._learning_redis = _learning_redis(settings, recovery)
         self.memory = memory = PeopleInMemory(settings.cache_bytes)
         self.people = People(
             memory,
             self.redis,
             self.metrics,
             max_age_seconds=settings.cache_max_age_seconds,
+            learning=self._learning_redis,
+            recovery=recovery,
         )
         self.bundles = BundleHolder(
             settings.store,
@@ -109,7 +114,8 @@ class Parts:
             settings,
             self.people,
             memory,
-            self.redis,
+            self._learning_redis,
+            recovery,
             last_good,
             self.bundles,
             erased,
@@ -149,8 +155,9 @@ class Parts:
             if self._operators_redis is not None:
                 self._operators_redis.close()
             await self.scorer.close()
-            if self.redis is not None:
-                await self.redis.close()
+            for people in (self.redis, self._learning_redis):
+                if people is not None:
+                    await people.close()
             self.metrics.close()
 
     def n_requests(self) -> int:
@@ -202,7 +209,7 @@ def _scorers(settings: Settings, metrics: Metrics) -> Scorers:
     return batcher, quick
 
 
-def _redis(settings: Settings, metrics: Metrics) -> RedisPeople | None:
+def _redis(settings: Settings, metrics: Metrics, recovery: Recovery) -> RedisPeople | None:
     if not settings.redis_url:
         return None
     circuit = Circuit(
@@ -214,11 +221,30 @@ def _redis(settings: Settings, metrics: Metrics) -> RedisPeople | None:
         connect_seconds=settings.redis_connect_timeout_ms / 1000,
         read_seconds=settings.redis_read_timeout_ms / 1000,
         ttl_seconds=settings.redis_ttl_seconds,
+        recovery=recovery,
     )
 
 
 BACKGROUND_SECONDS = 1.0
 """For connecting to Redis, and for a trip, where no request waits."""
+
+LEARNING_SECONDS = 5.0
+"""For a trip by which something is learnt: of a Redis that is too slow for requests, too."""
+
+
+def _learning_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None:
+    """The same people over connections of their own: learning neither waits for requests nor fails with them."""
+    if not settings.redis_url:
+        return None
+    return RedisPeople(
+        settings.redis_url,
+        Circuit(settings.circuit_failures, settings.circuit_open_seconds),
+        connect_seconds=BACKGROUND_SECONDS,
+        read_seconds=LEARNING_SECONDS,
+        ttl_seconds=settings.redis_ttl_seconds,
+        recovery=recovery,
+        is_watched=False,
+    )
 
 
 def _connection(settings: Settings) -> Connection | None:

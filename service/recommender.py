@@ -22,8 +22,9 @@ from service.deadline import RequestClock, wait_at_most
 from service.errors import Fault, RequestInvalid, StageFailed
 from service.experiments.exposures import ExposureLog
 from service.experiments.holder import ExperimentsHolder
-from service.histories.lookup import People, session_key
+from service.histories.lookup import People
 from service.histories.memory import KnownPerson
+from service.log.records import session_key
 from service.masks import NO_ITEMS, Masks
 from service.recommendation import PersonalRecommendation, Recommendation
 from service.schemas import RecommendRequest, SessionEvent, SimilarRequest

@@ -15,6 +15,9 @@ from models.vocabulary import MAX_ID_CHARACTERS
 PRINTABLE = r"^[^\u0000-\u001f\u007f]+(?!\n)$"
 """No control characters. The look-ahead is there because `$` lets a final line break pass in Python."""
 
+MAX_TIME = 2**32 - 1
+"""Unix seconds that can be kept, up to the year 2106."""
+
 MAX_SESSION_EVENTS = 100
 MAX_EXCLUDED_ITEMS = 500
 MAX_BATCH_REQUESTS = 64
@@ -67,7 +70,12 @@ class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind = "view"
     time: (
         Annotated[
-            int, Meta(ge=0, description="Unix seconds; left out, the order of the list counts and it is now.")
+            int,
+            Meta(
+                ge=0,
+                le=MAX_TIME,
+                description="Unix seconds; left out, the order of the list counts and it is now.",
+            ),
         ]
         | None
     ) = None
@@ -289,9 +297,18 @@ class EventsReply(msgspec.Struct, frozen=True, gc=False):
     replayed: bool
 
 
+class VisitErasureReply(msgspec.Struct, frozen=True):
+    """What a visit of nobody in particular did is forgotten. removed, pending: as of a person."""
+
+    session_id: str
+    removed: dict[ErasurePlace, int]
+    pending: list[ErasurePlace]
+
+
 class ErasureReply(msgspec.Struct, frozen=True):
-    """A person is forgotten. removed: how much of them there was, by place. pending: places that are away and will be
-    cleared once they are back; what is exported is cleared by the next export.
+    """A person is forgotten, and the visits that were sent with their id. removed: how much of them there was, by
+    place. pending: places that are away and will be cleared once they are back; what is exported is cleared by the
+    next export.
     """
 
     user_id: str

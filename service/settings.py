@@ -12,19 +12,23 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.connection import parse_url
 
 from models.registry import DEFAULT_STORE
 from models.scan import KERNELS, available_kernels
 from service.errors import SettingsInvalid
+from service.histories.address import read_address
 
 PREFIX = "STILLROOM_"
 
 
+_SECRETS = {"redis_url"}
+"""Settings whose value is never shown, not even a wrong one."""
+
+
 def _redis_url(url: str) -> str:
-    """Raises ValueError for one that redis-py cannot read."""
+    """Raises ValueError for one that cannot be used, and says nothing of what it holds."""
     if url:
-        parse_url(url)  # type: ignore[no-untyped-call]
+        read_address(url)
     return url
 
 
@@ -46,7 +50,9 @@ def _store(store: Path) -> Path:
 class Settings(BaseSettings):
     """One field a setting: meaning, unit, what raising it does."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     host: str = Field(
         default="127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every interface."
@@ -194,7 +200,9 @@ class Settings(BaseSettings):
     )
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
-        default="", description="redis://, rediss:// or unix:// address; empty runs without Redis."
+        default="",
+        repr=False,
+        description="redis://, rediss:// or unix:// address of one server; empty runs without Redis.",
     )
     redis_connect_timeout_ms: int = Field(
         default=50,
@@ -413,8 +421,12 @@ def _bound(name: str) -> str:
 
 def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
-        name = f"{PREFIX}{'_'.join(map(str, fault['loc']))}".upper()
-        yield f"{name} is {str(fault['input'])[:60]!r}: {fault['msg'].lower()}"
+        setting = "_".join(map(str, fault["loc"]))
+        name = f"{PREFIX}{setting}".upper()
+        if setting in _SECRETS:
+            yield f"{name} cannot be used: {fault['ctx']['error']}"
+        else:
+            yield f"{name} is {str(fault['input'])[:60]!r}: {fault['msg'].lower()}"
 
 
 if __name__ == "__main__":

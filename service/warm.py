@@ -23,8 +23,10 @@ from models.histories import Histories
 from models.history import encode_history
 from models.registry import Registry
 from service.errors import RedisUnavailable, SettingsInvalid
+from service.histories.address import check_address, without_arguments
+from service.histories.blobs import encode_person
 from service.histories.redis import KEY_PREFIX
-from service.histories.stored import StoredEvents, StoredPerson, encode_person
+from service.histories.stored import StoredEvents, StoredPerson
 from service.serving import ServingBundle
 from service.settings import Settings, read_settings
 
@@ -58,6 +60,7 @@ def main() -> None:
         url = asked.redis_url or settings.redis_url
         if not url:
             _stop("no Redis is named; set STILLROOM_REDIS_URL or give --redis-url", EXIT_MISUSE)
+        check_address(url, "the address of Redis")
         serving = _current(settings)
         client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=60)
     except (SettingsInvalid, StillroomError, ValueError) as error:
@@ -103,7 +106,8 @@ def warm(
         except OutOfMemoryError as error:
             raise RedisUnavailable(_full(client)) from error
         except RedisError as error:
-            raise RedisUnavailable(f"Redis went away: {type(error).__name__}: {error}") from error
+            said = without_arguments(str(error))
+            raise RedisUnavailable(f"Redis went away: {type(error).__name__}: {said}") from error
         written = [blob for blob, is_written in zip(blobs, are_written, strict=True) if is_written]
         n_written += len(written)
         bytes_written += sum(map(len, written))
@@ -174,10 +178,12 @@ def _blobs(serving: ServingBundle, item_keys: npt.NDArray[np.uint64], rows: Sequ
     for start in range(0, len(rows), TOWER_BATCH):
         places = by_length[start : start + TOWER_BATCH]
         vectors[places] = serving.student.vectors_of([encoded[place] for place in places])
-    return [
-        encode_person(StoredPerson(StoredEvents.from_history(history, item_keys), vector, serving.tag))
+    people = [
+        StoredPerson(StoredEvents.from_history(history, item_keys), vector, serving.tag)
         for history, vector in zip(histories, vectors, strict=True)
     ]
+    user_ids = map(serving.people.people.id_of, rows)
+    return [encode_person(person, user_id) for person, user_id in zip(people, user_ids, strict=True)]
 
 
 def _key(serving: ServingBundle, row: int) -> str:

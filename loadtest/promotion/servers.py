@@ -27,6 +27,7 @@ class OperatedService(Server):
         self._folder = folder
         self._mark = secrets.token_hex(8)
         (folder / "keys").write_text(f"drill:{self.key}\n")
+        (folder / "keys").chmod(0o600)
 
     def command(self) -> list[str]:
         """As an operator starts it."""

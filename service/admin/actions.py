@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
-
-from hiredis import HiredisError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.errors import RegistryError, StillroomError
 from models.experiments.declaration import Experiment
@@ -24,14 +23,18 @@ from service.admin.schemas import (
     StopRequest,
 )
 from service.bundles import BundleRefused
-from service.errors import ChangeRefused, NothingToServe, TargetUnknown
+from service.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
 from service.experiments.report import ExperimentReport, read_command, read_report
 from service.experiments.stopped import EVERY_ARM, Stop, resume_command, stop_command, stopped_arms
-from service.histories.connection import Command, Connection
-from service.schemas import ErasureReply
+from service.histories.connection import Connection
+from service.histories.replies import nothing
+from service.histories.wire import Command, Reply
+from service.schemas import ErasureReply, VisitErasureReply
 
 if TYPE_CHECKING:
     from service.parts import Parts
+
+Read = TypeVar("Read")
 
 
 class Actions:
@@ -101,7 +104,7 @@ class Actions:
     async def experiment(self, name: str) -> ExperimentReport:
         """GET /admin/experiments/{name}: what the monitor last made of it."""
         self._declared(name)
-        report = read_report(await self._ask(read_command(name)))
+        report = await self._ask(read_command(name), read_report)
         if report is None:
             raise TargetUnknown(f"no report of {name!r} yet; the monitor writes one a window")
         return report
@@ -111,20 +114,27 @@ class Actions:
         experiment = self._declared(name, asked.arm)
         stop = Stop(name, asked.arm, experiment.seed, "operator", f"{key}: {asked.why}", int(1000 * time()))
         async with self._audit.change(key, "stop", f"{name}/{asked.arm}", request_id):
-            await self._ask(stop_command(stop))
+            await self._ask(stop_command(stop), nothing)
         return await self._stopped_now(name)
 
     async def resume(self, name: str, asked: ResumeRequest, key: str, request_id: str) -> StoppedReply:
         """POST /admin/experiments/{name}/resume."""
         self._declared(name, asked.arm)
         async with self._audit.change(key, "resume", f"{name}/{asked.arm}", request_id):
-            await self._ask(resume_command(name, asked.arm))
+            await self._ask(resume_command(name, asked.arm), nothing)
         return await self._stopped_now(name)
 
     async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:
         """DELETE /people/{user_id}. The audit names nobody: who is forgotten is not to be kept there."""
         async with self._audit.change(key, "erase", "a person", request_id):
-            return await self._parts.events.eraser.erase(user_id)
+            removed, pending = await self._parts.events.eraser.erase_person(user_id)
+        return ErasureReply(user_id, removed, pending)
+
+    async def erase_visit(self, session_id: str, key: str, request_id: str) -> VisitErasureReply:
+        """DELETE /sessions/{session_id}. The audit names no visit either."""
+        async with self._audit.change(key, "erase", "a visit", request_id):
+            removed, pending = await self._parts.events.eraser.erase_visit(session_id)
+        return VisitErasureReply(session_id, removed, pending)
 
     async def state(self) -> StateReply:
         """GET /admin/state. Raises NotReady."""
@@ -177,16 +187,15 @@ class Actions:
         await self._parts.experiments.follow()
         return StoppedReply(name, self._stopped(name))
 
-    async def _ask(self, command: Command) -> Any:
+    async def _ask(self, command: Command, read: Callable[[Reply], Read]) -> Read:
         """One command to Redis. Raises NothingToServe where there is none or it is away."""
         if self._redis is None:
             raise ChangeRefused("STILLROOM_REDIS_URL is empty; reports and stops are in Redis")
         try:
             async with self._redis_turn:  # a connection has one caller at a time
-                (reply,) = await self._redis.ask([command])
-        except (OSError, TimeoutError, HiredisError) as error:
+                return await self._redis.ask_one(command, read)
+        except RedisUnavailable as error:
             raise NothingToServe(f"Redis: {error}") from error
-        return reply
 
 
 def _milliseconds(started_at: float) -> float:

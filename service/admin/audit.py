@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from service.errors import AuditUnavailable
+from service.log.private import make_private_folder, open_private
 
 
 class AuditLine(msgspec.Struct, frozen=True):
@@ -58,8 +59,9 @@ class AuditLog:
     def _append(self, line: bytes) -> None:
         """In one write, so that lines of several processes do not mix."""
         with self._lock:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            if not self._file.parent.is_dir():
+                make_private_folder(self._file.parent)
+            descriptor = open_private(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 if os.write(descriptor, line) != len(line):
                     raise OSError(f"{self._file} took only a part of a line")

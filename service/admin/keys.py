@@ -3,6 +3,9 @@
 A line is `name:key`, or `name:sha256:` and the 64 hexadecimal digits of the key's SHA-256, so that the file need not
 hold the key itself. Empty lines and those that begin with # are passed over. To rotate: add the new key, move its
 users over, remove the old one; a restart is never needed.
+
+A file that others may write is not read: whoever can write it could make a key. One that others may read is, since
+containers are given their secrets so, but the log says it where it holds keys as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 import re
+import stat
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +24,7 @@ from service.errors import AdminClosed, NotAuthorised
 
 logger = logging.getLogger(__name__)
 
+MAX_FILE_BYTES = 1_048_576
 MIN_KEY_CHARACTERS = 16
 REFUSAL_SECONDS = 0.25
 """How long a wrong key waits for its answer. Others wait for nothing."""
@@ -29,8 +35,8 @@ MAX_REFUSALS_AT_ONCE = 16
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
-Stamp = tuple[int, int, int]
-NEVER = (0, 0, 0)
+Stamp = tuple[int, int, int, int]
+NEVER = (0, 0, 0, 0)
 """Before the first look."""
 
 
@@ -100,19 +106,35 @@ class AdminKeys:
             self._digests = {}
             return
         try:
-            self._digests = read_keys(self._file.read_text("utf-8"))
+            self._digests = self._read(self._file)
         except (OSError, ValueError) as error:
             logger.error("%s is not read, the keys of before stay: %s", self._file, error)
         else:
             logger.info("admin keys: %s", ", ".join(self._digests) or "none")
 
+    def _read(self, file: Path) -> dict[str, bytes]:
+        """Raises OSError and KeysInvalid."""
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode  # of what is read, whatever has taken its name meanwhile
+            text = opened.read(MAX_FILE_BYTES + 1).decode("utf-8")
+        if mode & 0o022:
+            raise KeysInvalid(f"others may write it ({stat.filemode(mode)}); chmod go-w {file}")
+        if len(text) > MAX_FILE_BYTES:
+            raise KeysInvalid(f"it has more than {MAX_FILE_BYTES:,} bytes")
+        digests = read_keys(text)
+        if mode & 0o044 and any(":sha256:" not in line for line in _lines(text).values()):
+            logger.warning(
+                "%s holds keys that others may read (%s); chmod go-r it, or put their SHA-256 there",
+                file,
+                stat.filemode(mode),
+            )
+        return digests
+
 
 def read_keys(text: str) -> dict[str, bytes]:
     """SHA-256 of each key by its name. Raises KeysInvalid; what it says holds no key."""
     digests: dict[str, bytes] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    for number, line in _lines(text).items():
         name, _, key = line.strip().partition(":")
         if not _NAME.fullmatch(name):
             raise KeysInvalid(f"line {number}: a name has 1 to 64 letters, digits and . _ -, then a colon")
@@ -127,9 +149,15 @@ def read_keys(text: str) -> dict[str, bytes]:
     return digests
 
 
+def _lines(text: str) -> dict[int, str]:
+    """Those that hold keys, by their numbers."""
+    numbered = enumerate(text.splitlines(), 1)
+    return {number: line for number, line in numbered if line.strip() and not line.startswith("#")}
+
+
 def _stamp(file: Path) -> Stamp | None:
     try:
         found = file.stat()
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)

@@ -74,14 +74,20 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
     async def erase(request: Request, user_id: str) -> Response:
         return await guard.answer(request, lambda key, id: actions.erase(_checked(user_id), key, id))
 
+    @app.delete("/sessions/{session_id:path}")
+    async def erase_visit(request: Request, session_id: str) -> Response:
+        return await guard.answer(
+            request, lambda key, id: actions.erase_visit(_checked(session_id, "session_id"), key, id)
+        )
 
-def _checked(user_id: str) -> str:
+
+def _checked(shops_id: str, name: str = "user_id") -> str:
     """Raises RequestInvalid for what no shop's id can be."""
     try:
-        return msgspec.convert(user_id, Id)
+        return msgspec.convert(shops_id, Id)
     except msgspec.ValidationError as error:
         said = f"expected 1 to {MAX_ID_CHARACTERS} characters, none of them a control character"
-        raise RequestInvalid([Fault("user_id", said)]) from error
+        raise RequestInvalid([Fault(name, said)]) from error
 
 
 class _Guard:

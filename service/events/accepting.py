@@ -14,19 +14,20 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from hiredis import HiredisError
 
-from service.errors import KeyReused, RedisUnavailable, ServiceError, SpoolUnavailable
+from service.errors import KeyReused, RedisUnavailable, SpoolUnavailable
 from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
+from service.events.late_learning import LateLearner
 from service.events.learning import Learner
-from service.events.stream import Claim, claim_command
+from service.events.stream import Claim, claim_command, read_claim
 from service.events.thread import SpoolThread
 from service.events.validating import Validated, batch_id_of, validate
 from service.histories.circuit import Circuit
-from service.histories.connection import Connection
+from service.histories.connection import Connection, Query, Refused
 from service.log.erasures import ErasedPeople
 from service.log.records import SpooledBatch
+from service.log.segments import Place
 from service.log.spool import Spool
 from service.metrics import Metrics
 from service.schemas import EventBatch, EventsReply
@@ -45,16 +46,21 @@ RECOVERY_SECONDS = 5.0
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-class _Waiting(NamedTuple):
-    """accepted: when the batch was received, once it is durable; another moment if it had been accepted before."""
+class _Accepted(NamedTuple):
+    """received_ms: of the batch, or of the same one before it, and then place is None; else where it lies."""
 
+    received_ms: int
+    place: Place | None
+
+
+class _Waiting(NamedTuple):
     batch: SpooledBatch
-    accepted: asyncio.Future[int]
+    accepted: asyncio.Future[_Accepted]
 
 
 class Intake:
-    """claims: the connection to Redis, None runs without. on_durable: called with each new batch, and whether all of
-    it was learnt.
+    """late: learns what is not learnt before its reply. claims: the connection to Redis, None runs without.
+    on_durable: called with each new batch.
     """
 
     def __init__(
@@ -64,16 +70,18 @@ class Intake:
         keys: BatchKeys,
         clock: ReceivingClock,
         learner: Learner,
+        late: LateLearner,
         erased: ErasedPeople,
         claims: tuple[Connection, Circuit] | None,
         metrics: Metrics,
-        on_durable: Callable[[SpooledBatch, bool], None],
+        on_durable: Callable[[SpooledBatch], None],
     ) -> None:
         self._spool = spool
         self._thread = thread
         self._keys = keys
         self._clock = clock
         self._learner = learner
+        self._late = late
         self._erased = erased
         self._claims = claims
         self._metrics = metrics
@@ -81,7 +89,7 @@ class Intake:
         self._under_way: dict[str, tuple[str, asyncio.Task[EventsReply]]] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[bool]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self.is_recovered = asyncio.Event()
 
     async def accept(self, batch: EventBatch) -> EventsReply:
@@ -123,13 +131,14 @@ class Intake:
         received_ms = self._clock.received_ms()
         validated = await validate(batch, batch_id, received_ms)
         spooled = SpooledBatch(batch_id, batch.key, received_ms, len(batch.events), validated.events)
-        accepted_ms = await self._write(spooled)
-        if accepted_ms != received_ms:
-            return await self._again(batch, batch_id, batch_id, accepted_ms)
+        accepted = await self._write(spooled)
+        if accepted.place is None:
+            return await self._again(batch, batch_id, batch_id, accepted.received_ms)
         await self._learner.count(validated.events)
         for rejected in validated.rejected:
             self._metrics.event_rejected(rejected.reason)
-        self._on_durable(spooled, await self._learnt(spooled))
+        await self._learn_soon(spooled, accepted.place)
+        self._on_durable(spooled)
         return _reply(validated, replayed=False)
 
     async def _again(self, batch: EventBatch, batch_id: str, known_id: str, received_ms: int) -> EventsReply:
@@ -138,29 +147,31 @@ class Intake:
             raise _reused(batch.key)
         return _reply(await validate(batch, batch_id, received_ms), replayed=True)
 
-    async def _learnt(self, spooled: SpooledBatch) -> bool:
-        """Whether everybody's next answer knows of it."""
+    async def _learn_soon(self, spooled: SpooledBatch, place: Place) -> None:
+        """Wait until everybody's next answer knows of it, if that is soon."""
         if self._learner.n_people_waiting > MAX_PEOPLE_WAITING:
-            return False
-        learning = asyncio.create_task(self._learn(spooled))
+            self._late.ended(spooled.batch_id, place, "", is_learnt=False)
+            return
+        learning = asyncio.create_task(self._learn(spooled, place))
         self._background.add(learning)
         learning.add_done_callback(self._background.discard)
-        done, _ = await asyncio.wait([learning], timeout=LEARNING_SECONDS)
-        return bool(done) and learning.result()
+        await asyncio.wait([learning], timeout=LEARNING_SECONDS)
 
-    async def _learn(self, spooled: SpooledBatch) -> bool:
+    async def _learn(self, spooled: SpooledBatch, place: Place) -> None:
+        self._late.begins(spooled.batch_id)
+        world, is_learnt, is_all = self._late.world, False, True
         try:
-            await self._learner.learn([event for event in spooled.events if not self._erased.covers(event)])
-        except RedisUnavailable:
-            return False
-        except ServiceError:
-            logger.exception("events could not be learnt; they are tried again when they are shipped")
-            return False
-        return True
+            events = [event for event in spooled.events if not self._erased.covers(event)]
+            is_all = await self._learner.learn(events)
+            is_learnt = True
+        except RedisUnavailable as error:
+            logger.debug("what people did is learnt later: %s", error)
+        finally:
+            self._late.ended(spooled.batch_id, place, world, is_learnt=is_learnt, is_all=is_all)
 
-    async def _write(self, batch: SpooledBatch) -> int:
-        """Wait until the batch is durable; when it was received, or the same batch before it."""
-        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async def _write(self, batch: SpooledBatch) -> _Accepted:
+        """Wait until the batch, or the same one before it, is durable."""
+        accepted: asyncio.Future[_Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(batch, accepted))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
@@ -186,37 +197,39 @@ class Intake:
                 new.append(waiting)  # another process may have died over it, so it is written here
             elif claim.batch_id == waiting.batch.batch_id:
                 self._keys.add(waiting.batch.key, claim.batch_id, claim.received_ms)
-                waiting.accepted.set_result(claim.received_ms)
+                waiting.accepted.set_result(_Accepted(claim.received_ms, None))
             else:
                 waiting.accepted.set_exception(_reused(waiting.batch.key))
         if not new:
             return
         payloads = [_ENCODER.encode(waiting.batch) for waiting in new]
-        await self._thread.run(partial(self._spool.append, payloads))
-        for waiting in new:
+        places = await self._thread.run(partial(self._spool.append, payloads))
+        for waiting, place in zip(new, places, strict=True):
             batch = waiting.batch
             self._keys.add(batch.key, batch.batch_id, batch.received_ms)
-            waiting.accepted.set_result(batch.received_ms)
+            waiting.accepted.set_result(_Accepted(batch.received_ms, place))
 
     async def _claimed(self, group: Sequence[_Waiting]) -> list[Claim | None]:
         """Who held each batch's key before; None for nobody, or where Redis is away."""
         if self._claims is None:
             return [None] * len(group)
         connection, circuit = self._claims
-        commands = [
-            claim_command(batch.key, batch.batch_id, batch.received_ms, batch.n_sent) for batch, _ in group
+        queries = [
+            Query(claim_command(batch.key, batch.batch_id, batch.received_ms, batch.n_sent), read_claim)
+            for batch, _ in group
         ]
         try:
             circuit.check()
-            held = await connection.ask(commands)
         except RedisUnavailable:
             return [None] * len(group)
-        except (OSError, TimeoutError, HiredisError) as error:
+        try:
+            held = await connection.ask_each(queries)
+        except RedisUnavailable as error:
             circuit.failed()
-            logger.warning("keys of batches are checked without Redis: %s: %s", type(error).__name__, error)
+            logger.warning("keys of batches are checked without Redis: %s", error)
             return [None] * len(group)
         circuit.succeeded()
-        return [None if one is None else Claim.read(one) for one in held]
+        return [None if isinstance(one, Refused) else one for one in held]
 
 
 def _reply(validated: Validated, *, replayed: bool) -> EventsReply:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from models.history import EventKind
+from models.removals import REMOVAL
 from models.vocabulary import id_key
 from service.bundles import BundleHolder
-from service.histories.lookup import People, Removals, session_key
-from service.histories.stored import StoredEvents, short_keys
+from service.errors import RedisUnavailable
+from service.events.set_aside import SetAside
+from service.histories.lookup import People
+from service.histories.stored import Occurrence, StoredEvents
 from service.log.records import EventRecord
 from service.metrics import Metrics
 
@@ -22,44 +23,54 @@ MAX_PEOPLE_AT_ONCE = 16
 SLICE = 200
 """Events that are counted before others get a turn: about a millisecond where many people are unknown."""
 
-_KINDS = {kind.name.lower(): kind for kind in EventKind}
-
-
-class Lesson(NamedTuple):
-    """What one person did. removed: what they took out of the cart."""
-
-    events: StoredEvents
-    removed: Removals
+_KINDS = {**{kind.name.lower(): int(kind) for kind in EventKind}, "removal": REMOVAL}
 
 
 class Learner:
-    """Each person is learnt by one task at a time: what comes in the meantime waits for its turn."""
+    """Each person is learnt by one task at a time: what comes in the meantime waits for its turn. Who cannot be
+    learnt is set aside, and holds up nobody.
+    """
 
-    def __init__(self, people: People, bundles: BundleHolder, metrics: Metrics) -> None:
+    def __init__(self, people: People, bundles: BundleHolder, aside: SetAside, metrics: Metrics) -> None:
         self._people = people
         self._bundles = bundles
+        self._aside = aside
         self._metrics = metrics
         self._turns: dict[str, asyncio.Task[None]] = {}
         self.n_people_waiting = 0
 
-    async def learn(self, events: Sequence[EventRecord]) -> None:
-        """Learn what people did, before the first bundle too. Again it adds nothing.
+    async def learn(self, events: Sequence[EventRecord], *, n_at_once: int = MAX_PEOPLE_AT_ONCE) -> bool:
+        """Learn what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
+        it adds nothing.
 
         Raises RedisUnavailable where only this process knows it now.
         """
-        people = list(by_person(events).items())
+        people = [(key, stored_events(own), visits_of(own)) for key, own in by_person(events).items()]
         self.n_people_waiting += len(people)
         try:
-            outcomes: list[BaseException | None] = []
-            for start in range(0, len(people), MAX_PEOPLE_AT_ONCE):
-                some = people[start : start + MAX_PEOPLE_AT_ONCE]
-                turns = (self._in_turn(key, own) for key, own in some)
+            outcomes: list[bool | BaseException] = []
+            for start in range(0, len(people), n_at_once):
+                turns = (self._in_turn(*each) for each in people[start : start + n_at_once])
                 outcomes += await asyncio.gather(*turns, return_exceptions=True)
         finally:
             self.n_people_waiting -= len(people)
         for outcome in outcomes:
-            if outcome is not None:
+            if isinstance(outcome, BaseException):
                 raise outcome
+        return all(outcomes)
+
+    async def try_again(self) -> None:
+        """Whom to set aside was right a while ago. Raises RedisUnavailable."""
+        for key, events in self._aside.due():
+            if await self._in_turn(key, events, frozenset()):
+                self._aside.done(key)
+
+    async def wait_for(self, key: str, seconds: float) -> None:
+        """Until nobody learns of this person or visit any more, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (turn := self._turns.get(key)) is not None:
+                    await asyncio.wait([turn])
 
     async def count(self, events: Sequence[EventRecord]) -> None:
         """Count what was accepted, and whom and what of it the bundle does not know."""
@@ -79,22 +90,35 @@ class Learner:
                 if serving.people.find(event.user_id) is None:
                     self._metrics.event_unknown("person")
 
-    async def _in_turn(self, key: str, events: list[EventRecord]) -> None:
+    async def _in_turn(self, key: str, events: StoredEvents, session_ids: frozenset[str]) -> bool:
+        """Whether it could be learnt; else the person was set aside."""
         before = self._turns.get(key)
-        task = asyncio.create_task(self._learn_one(key, events, before))
+        task = asyncio.create_task(self._learn_one(key, events, session_ids, before))
         self._turns[key] = task
         try:
             await task
+        except RedisUnavailable:
+            raise
+        except Exception as error:  # of this person alone, whatever it is
+            self._aside.add(key, events, error)
+            return False
         finally:
             if self._turns.get(key) is task:
                 del self._turns[key]
+        return True
 
     async def _learn_one(
-        self, key: str, events: list[EventRecord], before: asyncio.Task[None] | None
+        self,
+        key: str,
+        events: StoredEvents,
+        session_ids: frozenset[str],
+        before: asyncio.Task[None] | None,
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await self._people.learn(key, *lesson_of(events), self._bundles.context())
+        await self._people.learn(key, events, self._bundles.context())
+        if session_ids:
+            await self._people.link(key, session_ids)
 
 
 def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
@@ -102,34 +126,20 @@ def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
     people: dict[str, list[EventRecord]] = {}
     for event in events:
         if event.kind != "impression":
-            people.setdefault(person_key(event), []).append(event)
+            people.setdefault(event.person_key, []).append(event)
     return people
 
 
-def person_key(event: EventRecord) -> str:
-    """Under which an event's person is held; validated events have a person or a visit."""
-    if event.user_id is not None:
-        return event.user_id
-    assert event.session_id is not None
-    return session_key(event.session_id)
-
-
-def lesson_of(events: Sequence[EventRecord]) -> Lesson:
-    """One person's events in the order they happened: a removal undoes what was put into the cart before it."""
-    kept: list[tuple[int, int, int]] = []
-    removed: list[tuple[int, int]] = []
-    for event in sorted(events, key=lambda event: event.time):
-        item_key = id_key(event.item_id)
-        if event.kind == "removal":
-            kept = [one for one in kept if (one[0], one[2]) != (item_key, EventKind.CART)]
-            removed.append((item_key, event.time))
-        else:
-            kept.append((item_key, event.time, _KINDS[event.kind]))
-    learnt = StoredEvents(
-        short_keys(np.array([item_key for item_key, _, _ in kept], np.uint64)),
-        np.array([moment for _, moment, _ in kept], np.uint32),
-        np.array([kind for _, _, kind in kept], np.uint8),
+def visits_of(events: Iterable[EventRecord]) -> frozenset[str]:
+    """The visits that a person's events name: they go with the person who is to be forgotten."""
+    return frozenset(
+        event.session_id for event in events if event.user_id is not None and event.session_id is not None
     )
-    item_keys = np.array([item_key for item_key, _ in removed], np.uint64)
-    removals = Removals(item_keys, np.array([moment for _, moment in removed], np.int64))
-    return Lesson(StoredEvents.empty().merged(learnt), removals)
+
+
+def stored_events(events: Iterable[EventRecord]) -> StoredEvents:
+    """One person's events, in the order they were accepted, as histories hold them."""
+    return StoredEvents.of(
+        Occurrence(id_key(event.item_id), _KINDS[event.kind], event.time, event.received_ms)
+        for event in events
+    )

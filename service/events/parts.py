@@ -11,9 +11,11 @@ from service.bundles import BundleHolder
 from service.errors import SpoolUnavailable
 from service.events.accepting import RECOVERY_SECONDS, Intake
 from service.events.clock import ReceivingClock
-from service.events.erasing import Eraser
+from service.events.erasing import Caches, Disk, Eraser
 from service.events.keys import BatchKeys
+from service.events.late_learning import LateLearner
 from service.events.learning import Learner
+from service.events.set_aside import SetAside
 from service.events.shipping import POLL_SECONDS, TRIP_SECONDS, Look, Shipper
 from service.events.thread import SpoolThread
 from service.experiments.exposures import ExposureLog
@@ -21,6 +23,7 @@ from service.histories.circuit import Circuit
 from service.histories.connection import Connection
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
+from service.histories.recovery import Recovery
 from service.histories.redis import RedisPeople
 from service.log.erasures import ErasedPeople, ErasureFile
 from service.log.records import SpooledBatch
@@ -34,9 +37,15 @@ from service.tiers import LastGoodAnswers
 
 logger = logging.getLogger(__name__)
 
+FIRST_LOOK_SECONDS = 2.0
+"""How long a service that starts waits until it knows whether people's histories lack what is on its disk."""
+
 
 class Events:
-    """permits: for batches, apart from those of requests for items, which a slow disk must not keep out."""
+    """permits: for batches, apart from those of requests for items, which a slow disk must not keep out.
+
+    redis: people, over a connection on which nobody waits for an answer; None runs without.
+    """
 
     def __init__(
         self,
@@ -44,6 +53,7 @@ class Events:
         people: People,
         memory: PeopleInMemory,
         redis: RedisPeople | None,
+        recovery: Recovery,
         last_good: LastGoodAnswers,
         bundles: BundleHolder,
         erased: ErasedPeople,
@@ -59,29 +69,38 @@ class Events:
         self._clock = ReceivingClock()
         self._live_items = live_items
         self._metrics = metrics
-        self._has_looked = asyncio.Event()
+        self._has_read_disk = asyncio.Event()
+        erased.now_ms = self._clock.received_ms
         self._connections: list[Connection] = []
-        shipping = erasing = claiming = None
+        shipping = erasing = claiming = telling = None
         if redis is not None:
             claim_seconds = settings.redis_read_timeout_ms / 1000
-            seconds = (TRIP_SECONDS, TRIP_SECONDS, claim_seconds)
+            seconds = (TRIP_SECONDS, TRIP_SECONDS, claim_seconds, TRIP_SECONDS)
             self._connections = [_connection(settings, read_seconds) for read_seconds in seconds]
-            shipping, erasing, claiming = self._connections
-        learner = Learner(people, bundles, metrics)
+            shipping, erasing, claiming, telling = self._connections
+        aside = SetAside(metrics)
+        learner = Learner(people, bundles, aside, metrics)
+        self._late = LateLearner(
+            *(self.spool, self.thread, learner, erased),
+            redis=(redis, telling) if redis is not None and telling is not None else None,
+            recovery=recovery,
+        )
         self.eraser = Eraser(
-            *(self.spool, ErasureFile(root), self.thread, self._clock, erased, people, memory, last_good),
+            Disk(self.spool, ErasureFile(root), self.thread),
+            self._clock,
+            erased,
+            Caches(people, memory, last_good, learner, aside, exposures),
             redis=(erasing, redis) if erasing is not None and redis is not None else None,
-            exposures=exposures,
         )
         self._shipper = Shipper(
-            *(self.spool, self.thread, learner, erased, shipping, metrics),
+            *(self.spool, self.thread, self._clock, erased, shipping, metrics),
             keep_seconds=settings.spool_keep_seconds,
             max_entries=settings.events_stream_entries,
             on_look=self._on_look,
         )
         circuit = Circuit(settings.circuit_failures, settings.circuit_open_seconds)
         self._intake = Intake(
-            *(self.spool, self.thread, self._keys, self._clock, learner, erased),
+            *(self.spool, self.thread, self._keys, self._clock, learner, self._late, erased),
             claims=(claiming, circuit) if claiming is not None else None,
             metrics=metrics,
             on_durable=self._on_durable,
@@ -104,7 +123,9 @@ class Events:
         working = asyncio.create_task(self._work())
         with suppress(TimeoutError):
             async with asyncio.timeout(RECOVERY_SECONDS):
-                await self._has_looked.wait()
+                await self._has_read_disk.wait()
+                async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                    await self._late.has_looked.wait()
         try:
             yield
         finally:
@@ -112,7 +133,7 @@ class Events:
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
-            await self._shipper.finish()
+            await asyncio.gather(self._shipper.finish(), self._late.finish())
             await self.thread.run(self.spool.close)
             self.thread.close()
             for connection in self._connections:
@@ -120,11 +141,15 @@ class Events:
 
     async def _work(self) -> None:
         while not await self._recover():
-            self._has_looked.set()
+            # Nothing is known of the disk, and requests are answered all the same.
+            self._has_read_disk.set()
+            self._late.has_looked.set()
             await asyncio.sleep(POLL_SECONDS)
-        self._has_looked.set()
+        self._has_read_disk.set()
         self._intake.is_recovered.set()
-        await self._shipper.run()
+        async with asyncio.TaskGroup() as beside_each_other:
+            beside_each_other.create_task(self._shipper.run())
+            beside_each_other.create_task(self._late.run())
 
     async def _recover(self) -> bool:
         """Know what was accepted before; False where the spool's folder cannot be used."""
@@ -148,9 +173,9 @@ class Events:
             self._clock.not_before(batch.received_ms)
             self._live_items.recalled(batch.events)
 
-    def _on_durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
+    def _on_durable(self, batch: SpooledBatch) -> None:
         self._live_items.accepted(batch.events)
-        self._shipper.durable(batch, is_learnt)
+        self._shipper.wake()
 
     async def _on_look(self, look: Look | None) -> None:
         await self.eraser.follow(look)

@@ -1,4 +1,4 @@
-"""From the spool to everybody else: the stream of events in Redis, and people's histories.
+"""From the spool to the live log: the stream of events in Redis. What people's histories need is not waited for.
 
 Batches go in the order in which they were accepted, as soon as Redis is there. What Redis had is sent again when it
 comes back as another one, or with less than it had; each batch says in Redis how much of it is in the stream, so
@@ -13,21 +13,30 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from time import monotonic, time
-from typing import Any, NamedTuple
+from time import monotonic
+from typing import NamedTuple
 
 import msgspec
-from hiredis import HiredisError
 
 from service.errors import RedisUnavailable, SpoolUnavailable
-from service.events.learning import Learner
-from service.events.stream import KEY_SECONDS, Claim, add_commands, claims_of, look_command
+from service.events.clock import ReceivingClock
+from service.events.stream import (
+    KEY_SECONDS,
+    Claim,
+    add_commands,
+    claims_of,
+    look_command,
+    read_added,
+    read_claim,
+    read_look,
+)
 from service.events.thread import SpoolThread
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection
+from service.histories.replies import StreamEntry, entries, values
 from service.log.erasures import ErasedPeople
 from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
-from service.log.spool import Spool, Unshipped, stream_position
+from service.log.spool import Spool, Spooled, stream_position
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -54,7 +63,7 @@ class Look(NamedTuple):
 
 
 class Shipper:
-    """connection: None runs without Redis; then batches are only learnt. on_look: called each second with how Redis
+    """connection: None runs without Redis; then the disk is all there is. on_look: called each second with how Redis
     stands, before anything is shipped; None for a look without Redis.
     """
 
@@ -62,7 +71,7 @@ class Shipper:
         self,
         spool: Spool,
         thread: SpoolThread,
-        learner: Learner,
+        clock: ReceivingClock,
         erased: ErasedPeople,
         connection: Connection | None,
         metrics: Metrics,
@@ -73,25 +82,23 @@ class Shipper:
     ) -> None:
         self._spool = spool
         self._thread = thread
-        self._learner = learner
+        self._clock = clock
         self._erased = erased
         self._connection = connection
         self._metrics = metrics
         self._keep_seconds = keep_seconds
         self._max_entries = max_entries
         self._on_look = on_look
-        self._learnt: set[str] = set()
         self._woken = asyncio.Event()
         self._incarnation = "" if connection else f"without-redis-{secrets.token_hex(8)}"
         self._last_id = ""
         self._erasures_after = ""
         self._look_due_at = 0.0
+        self._n_lost_shown = 0
         self._trouble = ""
 
-    def durable(self, batch: SpooledBatch, is_learnt: bool) -> None:
+    def wake(self) -> None:
         """A batch is in the spool."""
-        if is_learnt:
-            self._learnt.add(batch.batch_id)
         self._woken.set()
 
     async def run(self) -> None:
@@ -132,51 +139,63 @@ class Shipper:
     async def _look_if_due(self) -> None:
         if monotonic() < self._look_due_at:
             return
-        look = await self._look() if self._connection is not None else None
         self._look_due_at = monotonic() + POLL_SECONDS
-        await self._on_look(look)
+        await self._thread.run(self._spool.look_after)
         await self._thread.run(self._spool.adopt)
+        try:
+            look = await self._look() if self._connection is not None else None
+        except RedisUnavailable:
+            await self._on_look(None)
+            raise
+        try:
+            await self._on_look(look)
+        except (
+            RedisUnavailable
+        ) as error:  # who is to be forgotten is left out of what is shipped all the same
+            logger.warning("erasures wait for Redis: %s", error)
         await self._ship_again()
         exported_to = look.exported_to if look else ""
-        await self._thread.run(partial(self._spool.release, exported_to, self._keep_seconds))
+        shipped_before = self._now() - self._keep_seconds
+        await self._thread.run(partial(self._spool.release, exported_to, shipped_before))
 
     async def _look(self) -> Look:
-        info, (generation, last_id, exported, erasures) = await self._ask(
-            [("INFO", "server"), look_command(self._erasures_after)]
-        )
-        incarnation = f"{_run_id(info)}:{generation.decode()}"
+        assert self._connection is not None
+        looked = await self._connection.ask_one(look_command(self._erasures_after), read_look)
+        incarnation = f"{self._connection.server.run_id}:{looked.generation}"
         if incarnation != self._incarnation:
             if self._erasures_after:  # all of them are to be seen again, in case some are gone
                 self._erasures_after = ""
                 self._incarnation = incarnation
                 return await self._look()
-        elif stream_position(last_id.decode()) < stream_position(self._last_id):
+        elif stream_position(looked.last_id) < stream_position(self._last_id):
             incarnation += ":went-back"
-        self._incarnation, self._last_id = incarnation, last_id.decode()
-        found = list(erasures)
-        while erasures:  # all of them: who is not known as told would be erased again
-            self._erasures_after = erasures[-1][0].decode()
+        self._incarnation, self._last_id = incarnation, looked.last_id
+        exported_to = min(looked.exported, key=stream_position, default="")
+        return Look(incarnation, exported_to, await self._all_erasures(looked.erasures))
+
+    async def _all_erasures(self, page: list[StreamEntry]) -> list[ErasureRecord]:
+        """All of them: who is not known as told would be erased again. page: the first of them."""
+        assert self._connection is not None
+        found: list[ErasureRecord] = []
+        while page:
+            found += filter(None, map(_erasure, page))
+            self._erasures_after = page[-1].entry_id.decode()
             command = ("XRANGE", ERASURES_STREAM, f"({self._erasures_after}", "+", "COUNT", 1000)
-            (erasures,) = await self._ask([command])
-            found += erasures
-        exported_to = min((one.decode() for one in exported), key=stream_position, default="")
-        return Look(incarnation, exported_to, [_ERASURES.decode(_record(fields)) for _, fields in found])
+            page = await self._connection.ask_one(command, entries)
+        return found
 
     async def _ship_some(self) -> bool:
         """Ship the next batches; False where there are none."""
-        found: list[Unshipped] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
+        found: list[Spooled] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
         if not found:
             return False
         missing = await self._missing([self._without_erased(one.batch) for one in found])
-        unlearnt = [batch for batch in missing if batch.batch_id not in self._learnt]
-        await self._learner.learn([event for batch in unlearnt for event in batch.events])
         before = self._incarnation
         last_id = await self._add(missing)
         if self._incarnation != before and await self._ship_again():
             return True  # from the beginning: what stands before these in their segment was lost
-        note = ShippedNote(self._incarnation, last_id, time())
+        note = ShippedNote(self._incarnation, last_id, self._now())
         await self._thread.run(partial(self._spool.mark_shipped, found[-1], note))
-        self._learnt.difference_update(one.batch.batch_id for one in found)
         return True
 
     async def _ship_again(self) -> bool:
@@ -190,12 +209,9 @@ class Shipper:
         """Without those that are in the stream already, as another process shipped them, or this one before."""
         if self._connection is None:
             return batches
-        (claims,) = await self._ask([claims_of(batches)])
-        return [
-            batch
-            for batch, held in zip(batches, claims, strict=True)
-            if held is None or not _is_shipped(batch, Claim.read(held))
-        ]
+        read = partial(values, n_expected=len(batches))
+        claims = map(read_claim, await self._connection.ask_one(claims_of(batches), read))
+        return [batch for batch, claim in zip(batches, claims, strict=True) if not _is_shipped(batch, claim)]
 
     async def _add(self, batches: Sequence[SpooledBatch]) -> str:
         """Add batches to the stream; the last entry that is of one of them, "" if they were all there."""
@@ -203,10 +219,9 @@ class Shipper:
             return ""
         key_seconds = KEY_SECONDS + int(self._keep_seconds)
         commands = [one for batch in batches for one in add_commands(batch, key_seconds, self._max_entries)]
-        replies = await self._ask(commands)
-        run_id = self._incarnation.partition(":")[0]
-        self._incarnation = f"{run_id}:{replies[-1][0].decode()}"
-        last_ids = [last_id.decode() for _, last_id in replies if last_id]
+        added = await self._connection.ask(commands, lambda replies: list(map(read_added, replies)))
+        self._incarnation = f"{self._connection.server.run_id}:{added[-1].generation}"
+        last_ids = [part.last_id for part in added if part.last_id]
         return last_ids[-1] if last_ids else ""
 
     def _without_erased(self, batch: SpooledBatch) -> SpooledBatch:
@@ -215,13 +230,6 @@ class Shipper:
         kept = [event for event in batch.events if not self._erased.covers(event)]
         return msgspec.structs.replace(batch, events=kept)
 
-    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        assert self._connection is not None
-        try:
-            return await self._connection.ask(commands)
-        except (OSError, TimeoutError, HiredisError) as error:
-            raise RedisUnavailable(f"{type(error).__name__}: {error}") from error
-
     async def show(self) -> None:
         """Tell Prometheus what waits. Before the first look at Redis, which may have lost what it had, that is all in
         the spool.
@@ -229,8 +237,18 @@ class Shipper:
         has_looked = self._connection is not None and bool(self._incarnation)
         unshipped = self._spool.n_unshipped_bytes if has_looked else self._spool.n_bytes
         self._metrics.spool_bytes.set(unshipped)
-        oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
-        self._metrics.spool_oldest_seconds.set(0 if oldest_ms is None else max(0, time() - oldest_ms / 1000))
+        self._metrics.spool_lost_bytes.inc(self._spool.n_lost_bytes - self._n_lost_shown)
+        self._n_lost_shown = self._spool.n_lost_bytes
+        oldest_ms = None
+        with suppress(OSError):  # the next look sees to what is wrong with the disk
+            oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
+        self._metrics.spool_oldest_seconds.set(
+            0 if oldest_ms is None else max(0, self._now() - oldest_ms / 1000)
+        )
+
+    def _now(self) -> float:
+        """Unix seconds, by the clock that a jump of the machine's does not lead astray: files are kept by it."""
+        return self._clock.received_ms() / 1000
 
     def _say(self, trouble: str) -> None:
         """Log a change for the worse or the better once."""
@@ -241,14 +259,13 @@ class Shipper:
         self._trouble = trouble
 
 
-def _is_shipped(batch: SpooledBatch, claim: Claim) -> bool:
-    return claim.batch_id == batch.batch_id and claim.is_shipped
+def _is_shipped(batch: SpooledBatch, claim: Claim | None) -> bool:
+    return claim is not None and claim.batch_id == batch.batch_id and claim.is_shipped
 
 
-def _record(fields: Sequence[bytes]) -> bytes:
-    return fields[fields.index(RECORD_FIELD) + 1]
-
-
-def _run_id(info: bytes | str) -> str:
-    text = info.decode() if isinstance(info, bytes) else info
-    return next((line[7:].strip() for line in text.splitlines() if line.startswith("run_id:")), "unknown")
+def _erasure(entry: StreamEntry) -> ErasureRecord | None:
+    """None for an entry that is none, as another release may write them."""
+    try:
+        return _ERASURES.decode(entry.field(RECORD_FIELD) or b"")
+    except msgspec.MsgspecError:
+        return None

@@ -6,6 +6,7 @@ stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_P
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from math import ceil
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.histories.connection import Command
+from service.histories.replies import ReplyUnexpected, StreamEntry, array, entries, entry_id, text, value
+from service.histories.wire import Command, Reply
 from service.log.records import (
     ADDED_KEY,
     BATCH_PREFIX,
@@ -31,6 +33,10 @@ CLAIM_SECONDS = 60
 """How long a batch is claimed by a process that may have died before it was durable."""
 
 KEY_SECONDS = 86_400
+BEHIND_KEY = "stillroom:behind"
+BEHIND_SECONDS = 10
+"""How long it counts that a replica said it is behind: it says so each second."""
+
 MAX_DELETED_IDS = 100_000
 
 CLAIM = """
@@ -40,32 +46,55 @@ return held
 """
 
 ADD = """
-local generation = redis.call('GET', KEYS[3])
+local function text(key)
+    local found = redis.pcall('GET', key)
+    return type(found) == 'string' and found
+end
+local generation = text(KEYS[3])
 if not generation then
     generation = ARGV[6]
     redis.call('SET', KEYS[3], generation)
 end
-local claim, held = KEYS[1], redis.call('GET', KEYS[1])
-if held and string.sub(held, 1, 32) ~= ARGV[1] then
+local claim, held = KEYS[1], text(KEYS[1])
+if held and string.sub(held, 1, 32) ~= ARGV[1] or not held and redis.call('EXISTS', KEYS[1]) == 1 then
     claim = claim .. ':' .. ARGV[1]
-    held = redis.call('GET', claim)
+    held = text(claim)
 end
 local n_shipped, last_id = 0, ''
-if held then n_shipped = tonumber(string.match(held, ':(%d+)$')) end
+if held then n_shipped = tonumber(string.match(held, ':(%d+)$') or 0) end
 if n_shipped <= tonumber(ARGV[4]) then
     for i = 8, #ARGV do
         last_id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'r', ARGV[i])
     end
-    if #ARGV > 7 then redis.call('INCRBY', KEYS[4], #ARGV - 7) end
+    if #ARGV > 7 and type(redis.pcall('INCRBY', KEYS[4], #ARGV - 7)) ~= 'number' then
+        redis.call('SET', KEYS[4], redis.call('XLEN', KEYS[2]))
+    end
     local claimed = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4] + 1}, ':')
     redis.call('SET', claim, claimed, 'EX', ARGV[5])
 end
 return {generation, last_id}
 """
 """KEYS: the batch's, the stream, generation, count. ARGV: batch id, received_ms, parts, this part from 0, seconds to
-keep the key, a word for a new generation, the stream's bound, records."""
+keep the key, a word for a new generation, the stream's bound, records. What stands under a key of ours and is nothing
+of ours holds up nobody: an error in the middle would add the same entries again and again."""
+
+SAY_BEHIND = """
+local now = tonumber(redis.call('TIME')[1])
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
+local n_others = redis.call('ZCARD', KEYS[1])
+if ARGV[2] == '1' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return n_others
+"""
+"""KEYS: of those who are behind. ARGV: this replica, whether it is, seconds that a word counts."""
 
 LOOK = """
+local function unless_wrong(found, instead)
+    if type(found) == 'table' and found.err then return instead end
+    return found
+end
 local last_id = ''
 if redis.call('EXISTS', KEYS[1]) == 1 then
     local info = redis.call('XINFO', 'STREAM', KEYS[1])
@@ -73,8 +102,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
         if info[i] == 'last-generated-id' then last_id = info[i + 1] end
     end
 end
-return {redis.call('GET', KEYS[2]) or '', last_id, redis.call('HVALS', KEYS[3]),
-        redis.call('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000)}
+return {unless_wrong(redis.pcall('GET', KEYS[2]), '') or '', last_id,
+        unless_wrong(redis.pcall('HVALS', KEYS[3]), {}),
+        unless_wrong(redis.pcall('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000), {})}
 """
 
 DELETE = """
@@ -90,6 +120,7 @@ return n_deleted
 """
 
 _ENCODER = msgspec.msgpack.Encoder()
+_CLAIM = re.compile(rb"([0-9a-f]{32}):(\d{1,16}):(\d{1,9}):(\d{1,9})")
 
 
 class Claim(NamedTuple):
@@ -107,9 +138,11 @@ class Claim(NamedTuple):
 
     @staticmethod
     def read(held: bytes) -> Claim:
-        """As it is written."""
-        batch_id, *numbers = held.decode("ascii").split(":")
-        return Claim(batch_id, *map(int, numbers))
+        """As it is written. Raises ReplyUnexpected for what is no claim."""
+        found = _CLAIM.fullmatch(held)
+        if found is None:
+            raise ReplyUnexpected(f"a claim was expected, {len(held)} other bytes came")
+        return Claim(found[1].decode(), *map(int, found.groups()[1:]))
 
     def written(self) -> str:
         """As it is read."""
@@ -127,13 +160,32 @@ def claim_command(key: str, batch_id: str, received_ms: int, n_sent: int) -> Com
     return ("EVAL", CLAIM, 1, BATCH_PREFIX + key, claim.written(), CLAIM_SECONDS)
 
 
+def read_claim(reply: Reply) -> Claim | None:
+    """Who holds a key; None for nobody."""
+    held = value(reply)
+    return None if held is None else Claim.read(held)
+
+
 def claims_of(batches: Sequence[SpooledBatch]) -> Command:
-    """Ask for the claims of batches."""
+    """Ask for the claims of batches; the reply is as many of `read_claim`."""
     return ("MGET", *(BATCH_PREFIX + batch.key for batch in batches))
 
 
+class Added(NamedTuple):
+    """generation: of the stream. last_id: of the entries of a part, "" where they were there already."""
+
+    generation: str
+    last_id: str
+
+
+def read_added(reply: Reply) -> Added:
+    """Of one of `add_commands`."""
+    generation, last_id = array(reply, 2)
+    return Added(text(generation), entry_id(last_id))
+
+
 def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> list[Command]:
-    """Add a batch, part by part; the reply of each is the generation and the last entry, "" if it was there."""
+    """Add a batch, part by part; each has a reply for `read_added`."""
     parts = n_parts(batch.n_sent)
     records: list[list[bytes]] = [[] for _ in range(parts)]
     for event in batch.events:  # by its place in the batch as sent, wherever events were erased
@@ -145,10 +197,33 @@ def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> lis
     return [(*call, number, *settings, *records[number]) for number in range(parts)]
 
 
+class LogState(NamedTuple):
+    """How Redis stands. last_id: of the events' stream. exported: up to where each export has it. erasures: entries,
+    the first of those that were asked for.
+    """
+
+    generation: str
+    last_id: str
+    exported: list[str]
+    erasures: list[StreamEntry]
+
+
+def read_look(reply: Reply) -> LogState:
+    """Of `look_command`."""
+    generation, last_id, exported, erasures = array(reply, 4)
+    up_to = list(map(entry_id, array(exported)))
+    return LogState(text(generation), entry_id(last_id), up_to, entries(erasures))
+
+
 def look_command(erasures_after: str) -> Command:
-    """Ask how Redis stands: generation, last entry, what exports have, erasures after an entry."""
+    """Ask how Redis stands, and for erasures behind an entry; the reply is for `read_look`."""
     after = f"({erasures_after}" if erasures_after else "-"
     return ("EVAL", LOOK, 4, EVENTS_STREAM, GENERATION_KEY, EXPORTED_KEY, ERASURES_STREAM, after)
+
+
+def say_behind_command(replica: str, *, is_behind: bool) -> Command:
+    """Say whether this replica has yet to learn what its disk holds; the reply is how many others have."""
+    return ("EVAL", SAY_BEHIND, 1, BEHIND_KEY, replica, int(is_behind), BEHIND_SECONDS)
 
 
 def add_erasure_command(record: ErasureRecord) -> Command:

@@ -27,6 +27,7 @@ EARLIEST_SECONDS = 631_152_000
 """1990-01-01, as in training."""
 
 MAX_AHEAD_SECONDS = 300
+MAX_QUOTED_CHARACTERS = 30
 SLICE = 500
 """Events that are judged before others get a turn: about a millisecond."""
 
@@ -84,12 +85,12 @@ def _fault(event: ShopEvent, now: int) -> _Fault | None:
     """What is wrong with an event; None for nothing."""
     if event.time is not None:
         if event.time < EARLIEST_SECONDS:
-            message = f"{event.time} is before 1990; send Unix seconds, or leave it out"
+            message = f"{_quoted(event.time)} is before 1990; send Unix seconds, or leave it out"
             return _Fault("time_before_1990", message)
         if event.time > now + MAX_AHEAD_SECONDS:
             message = (
-                f"{event.time} is {event.time - now:,} seconds ahead, at most {MAX_AHEAD_SECONDS} are accepted; send "
-                "Unix seconds (not milliseconds), or leave it out"
+                f"{_quoted(event.time)} is {_quoted(event.time - now)} seconds ahead, at most {MAX_AHEAD_SECONDS} "
+                "are accepted; send Unix seconds (not milliseconds), or leave it out"
             )
             return _Fault("time_in_future", message)
     if event.user_id is None and event.session_id is None:
@@ -112,6 +113,14 @@ def _id_fault(event: ShopEvent) -> _Fault | None:
 
 def _is_id(text: str, max_characters: int = MAX_ID_CHARACTERS) -> bool:
     return len(text) <= max_characters and _IS_PRINTABLE.match(text) is not None
+
+
+def _quoted(number: int) -> str:
+    """A number as it was sent, shortened: JSON knows no largest one."""
+    text = str(number)
+    return (
+        text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}… (a longer number)"
+    )
 
 
 def _id_message(name: str, text: str, max_characters: int = MAX_ID_CHARACTERS) -> str:

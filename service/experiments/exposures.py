@@ -19,12 +19,21 @@ from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 import msgspec
-from hiredis import HiredisError
 
 from models.experiments.assignment import unit_of
+from service.errors import RedisUnavailable
 from service.histories.connection import Connection
+from service.histories.replies import nothing
+from service.histories.wire import Command
 from service.log.erasures import ErasedPeople
-from service.log.records import EXPOSURES_STREAM, RECORD_FIELD, SCORE_TYPE, ExposureRecord, SampledHistory
+from service.log.records import (
+    EXPOSURES_STREAM,
+    RECORD_FIELD,
+    SCORE_TYPE,
+    ExposureRecord,
+    SampledHistory,
+    person_key,
+)
 from service.metrics import Metrics
 from service.recommendation import PersonalRecommendation
 
@@ -57,19 +66,19 @@ Shown: TypeAlias = tuple[PersonalRecommendation, float, float]
 
 
 class Packed(NamedTuple):
-    """Records as they will be in the stream. user_ids: whose each of them is."""
+    """Records as they will be in the stream. keys: the person or visit that each of them is of."""
 
     records: list[bytes]
-    user_ids: list[str | None]
+    keys: list[str]
 
     @property
     def n_bytes(self) -> int:
         """Of all records."""
         return sum(map(len, self.records))
 
-    def without(self, user_id: str) -> Packed:
+    def without(self, key: str) -> Packed:
         """Those of everybody else."""
-        kept = [pair for pair in zip(self.records, self.user_ids, strict=True) if pair[1] != user_id]
+        kept = [pair for pair in zip(self.records, self.keys, strict=True) if pair[1] != key]
         return Packed([record for record, _ in kept], [whose for _, whose in kept])
 
 
@@ -147,12 +156,12 @@ class ExposureLog:
             self._drop(self._n_dropped_full)
             self._n_dropped_full = 0
 
-    async def forget(self, user_id: str) -> int:
-        """Drop what waits of a person whom `erased` has, and wait for the trip under way; how many records."""
-        others = [shown for shown in self._shown if shown[0].asked.user_id != user_id]
+    async def forget(self, key: str) -> int:
+        """Drop what waits of a person or visit that is erased, and wait for the trip under way; how many records."""
+        others = [shown for shown in self._shown if _key_of(shown) != key]
         n_before = len(self._shown) + self._n_waiting
         self._shown = others
-        kept = (packed.without(user_id) for packed in self._packed)
+        kept = (packed.without(key) for packed in self._packed)
         self._packed = deque(packed for packed in kept if packed.records)
         self._n_waiting = sum(len(packed.records) for packed in self._packed)
         self._n_waiting_bytes = sum(packed.n_bytes for packed in self._packed)
@@ -176,9 +185,9 @@ class ExposureLog:
         shown, self._shown = self._shown, []
         share = self._sampled_share
         exposures = [_exposure_of(*each, random() < share) for each in shown]
-        if self._erased.by_user_id:
+        if len(self._erased):
             covers = self._erased.covers_moment
-            exposures = [each for each in exposures if not covers(each.user_id, each.asked_ms)]
+            exposures = [each for each in exposures if not covers(each.person_key, each.asked_ms)]
         for each in exposures:
             if each.experiment:
                 self._metrics.arm_answered(each.experiment, each.arm, each.tier, each.took_us / 1e6)
@@ -191,7 +200,8 @@ class ExposureLog:
             n_bytes -= len(records.pop())
             self._n_dropped_full += 1
         if records:
-            self._packed.append(Packed(records, [each.user_id for each in exposures[: len(records)]]))
+            keys = [each.person_key if each.user_id is None else each.user_id for each in exposures]
+            self._packed.append(Packed(records, keys[: len(records)]))
             self._n_waiting += len(records)
             self._n_waiting_bytes += n_bytes
             if len(self._packed) == TRIP // SLICE:
@@ -202,8 +212,8 @@ class ExposureLog:
         if monotonic() - self._answered_at < RECENT_SECONDS:
             return True
         try:
-            await self._redis.ask([("PING",)])
-        except (OSError, TimeoutError, HiredisError) as error:
+            await self._redis.ask_one(("PING",), nothing)
+        except RedisUnavailable as error:
             logger.debug("exposures wait for Redis: %s", error)
             return False
         return True
@@ -217,9 +227,10 @@ class ExposureLog:
         self._n_waiting_bytes -= sum(map(len, records))
         is_sent = False
         try:
-            await self._redis.ask([("EVAL", APPEND, 1, EXPOSURES_STREAM, self._stream_length, *records)])
+            append: Command = ("EVAL", APPEND, 1, EXPOSURES_STREAM, self._stream_length, *records)
+            await self._redis.ask_one(append, nothing)
             is_sent = True
-        except (OSError, TimeoutError, HiredisError) as error:
+        except RedisUnavailable as error:
             logger.warning("%d exposures were lost on their way to Redis: %s", n_records, error)
         finally:
             self._answered_at = monotonic() if is_sent else -RECENT_SECONDS
@@ -233,6 +244,11 @@ class ExposureLog:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ID_OF_LABEL = itemgetter(0)
+
+
+def _key_of(shown: Shown) -> str:
+    asked = shown[0].asked
+    return person_key(asked.user_id, asked.session_id)
 
 
 def _exposure_of(

@@ -10,14 +10,12 @@ import logging
 from pathlib import Path
 from time import time
 
-import msgspec
-from hiredis import HiredisError
-
 from models.errors import StillroomError
 from models.experiments.assignment import Assigned, Assignment
 from models.experiments.declaration import Declaration
 from models.experiments.reading import KnownVariants, read_declaration
 from service.bundles import BundleHolder
+from service.errors import RedisUnavailable
 from service.experiments.stopped import READ_STOPS, Stop, read_stops, stopped_arms
 from service.histories.connection import Connection
 from service.metrics import Metrics
@@ -127,9 +125,8 @@ class ExperimentsHolder:
         if self._redis is None:
             return
         try:
-            (reply,) = await self._redis.ask([READ_STOPS])
-            stops = read_stops(reply)
-        except (OSError, TimeoutError, HiredisError, msgspec.MsgspecError) as error:
+            stops = await self._redis.ask_one(READ_STOPS, read_stops)
+        except RedisUnavailable as error:
             logger.warning("stopped arms cannot be read, those known stay stopped: %s", error)
             return
         if stops != self._stops:

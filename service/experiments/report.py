@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from service.histories.connection import Command
+from service.histories.replies import ReplyUnexpected, value
+from service.histories.wire import Command, Reply
 
 REPORTS_KEY = "stillroom:experiments:reports"
 """A hash in Redis, written by the monitor at each window: an experiment's name to its report as JSON."""
@@ -81,9 +82,13 @@ def read_command(name: str) -> Command:
     return ("HGET", REPORTS_KEY, name)
 
 
-def read_report(reply: bytes | None) -> ExperimentReport | None:
-    """A report, None where there is none yet. Raises msgspec.DecodeError for what is none."""
-    return None if reply is None else msgspec.json.decode(reply, type=ExperimentReport)
+def read_report(reply: Reply) -> ExperimentReport | None:
+    """A report, None where there is none yet. Raises ReplyUnexpected for what is none."""
+    raw = value(reply)
+    try:
+        return None if raw is None else msgspec.json.decode(raw, type=ExperimentReport)
+    except msgspec.MsgspecError as error:
+        raise ReplyUnexpected(f"a report was expected: {error}") from error
 
 
 def report_lines(report: ExperimentReport) -> Iterator[str]:

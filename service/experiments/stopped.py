@@ -5,14 +5,14 @@ One hash; a field is `experiment/arm`, or `experiment/*` for all of its arms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
 from models.experiments.assignment import ArmName
 from models.experiments.declaration import Declaration
-from service.histories.connection import Command
+from service.histories.replies import ReplyUnexpected, hash_values
+from service.histories.wire import Command, Reply
 
 STOPPED_KEY = "stillroom:experiments:stopped"
 EVERY_ARM = "*"
@@ -46,10 +46,12 @@ def resume_command(experiment: str, arm: str) -> Command:
 READ_STOPS: Command = ("HGETALL", STOPPED_KEY)
 
 
-def read_stops(reply: Any) -> list[Stop]:
-    """Redis's answer to READ_STOPS, a mapping or a flat list. Raises msgspec.DecodeError for what is no `Stop`."""
-    values = reply.values() if isinstance(reply, Mapping) else reply[1::2]
-    return [msgspec.json.decode(value, type=Stop) for value in values]
+def read_stops(reply: Reply) -> list[Stop]:
+    """Redis's answer to READ_STOPS, a mapping or a flat list. Raises ReplyUnexpected for anything else."""
+    try:
+        return [msgspec.json.decode(value, type=Stop) for value in hash_values(reply)]
+    except msgspec.MsgspecError as error:
+        raise ReplyUnexpected(f"a stop was expected: {error}") from error
 
 
 def stopped_arms(stops: Iterable[Stop], declaration: Declaration) -> frozenset[ArmName]:

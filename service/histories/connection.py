@@ -3,30 +3,56 @@
 redis-py reads the URL and knows every form of it; the wire is our own, over hiredis's parser, since a trip of one
 key costs a server 35 to 40 µs of CPU through redis-py's client and 10 through this. Nothing is retried here: a trip
 that fails closes the connection, and the next one connects anew.
+
+This is the seam: whatever goes wrong, and whatever comes that is no answer to the question, is a RedisUnavailable.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import hiredis
-from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
+
+from service.errors import RedisTopologyUnsupported, RedisUnavailable
+from service.histories.address import read_address, without_arguments
+from service.histories.replies import ReplyUnexpected, nothing
+from service.histories.wire import Command, Reply, Watcher, Wire
 
 logger = logging.getLogger(__name__)
 
-Command: TypeAlias = "tuple[str | bytes | int, ...]"
+Read = TypeVar("Read")
+
+MAX_SAID_CHARACTERS = 200
+
+OWN_FAULT = "WRONGTYPE"
+"""In a refusal, also of a script: it is about this command's key, and says nothing of Redis or any other command."""
 
 
-class Watcher(Protocol):
-    """Who wants to know of writes to Redis. keys of `changed`: None for all of them."""
+class Server(NamedTuple):
+    """Who answers. run_id: of the process, another one after each start, "" where it is not said. mode: standalone,
+    cluster or sentinel, as it says.
+    """
 
-    def begin(self) -> None: ...
-    def changed(self, keys: list[bytes] | None) -> None: ...
-    def end(self) -> None: ...
+    run_id: str
+    mode: str
+
+
+class Refused(NamedTuple):
+    """A command that Redis refused for what stands under its key. said: why."""
+
+    said: str
+
+
+class Query(NamedTuple):
+    """A command, and how its reply is read, with the functions of `replies`."""
+
+    command: Command
+    read: Callable[[Reply], Any]
 
 
 class Connection:
@@ -47,36 +73,71 @@ class Connection:
         watched: tuple[str, Watcher] | None = None,
     ) -> None:
         try:
-            self._described: AbstractConnection = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
-        except TypeError as error:  # an option that no connection has
-            raise ValueError(f"the Redis URL has an option that is not known: {error}") from error
+            self._described = read_address(url)
+        except ValueError as error:
+            raise ValueError(f"the Redis URL cannot be used: {error}") from None
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._watched = watched
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
+        self.server = Server("", "")
+        """Who answered last."""
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands in one write; their replies in order.
+    async def ask(self, commands: Sequence[Command], read: Callable[[list[Reply]], Read]) -> Read:
+        """Send commands in one write; what `read` makes of their replies, which come in order.
 
-        Raises OSError where Redis is away or the connection breaks, TimeoutError where it is slow, and
-        hiredis.HiredisError where it refuses a command or what comes is not Redis's protocol.
+        read: with the functions of `replies`. Raises RedisUnavailable where Redis is away, slow, refuses one of the
+        commands, or says what is no answer to them.
         """
-        if self._wire is None or self._wire.is_closed:
-            self._wire = await self._connect()
-        return await self._wire.ask(commands, self._read_seconds)
+        replies = await self._ask(commands)
+        self._check(replies)
+        return self._read(replies, read)
+
+    async def ask_one(self, command: Command, read: Callable[[Reply], Read]) -> Read:
+        """The same for one command. read: of its reply."""
+        (reply,) = await self._ask((command,))
+        if isinstance(reply, hiredis.ReplyError):
+            raise RedisUnavailable(self._said(reply))
+        return self._read(reply, read)
+
+    async def ask_each(self, queries: Sequence[Query]) -> list[Any]:
+        """The same for commands that have nothing to do with each other: one that is refused for what stands under
+        its key leaves the others alone, and has a `Refused` for its answer.
+        """
+        replies = await self._ask([query.command for query in queries])
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError) and OWN_FAULT not in str(reply):
+                raise RedisUnavailable(self._said(reply))
+        return self._read(replies, lambda all_of_them: list(map(self._answer, queries, all_of_them)))
+
+    def _answer(self, query: Query, reply: Reply) -> Any:
+        return Refused(self._said(reply)) if isinstance(reply, hiredis.ReplyError) else query.read(reply)
 
     def close(self) -> None:
         """Disconnect, if it is connected."""
         if self._wire is not None:
             self._wire.close()
 
-    async def _connect(self) -> _Wire:
+    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            if self._wire is None or self._wire.is_closed:
+                self._wire = await self._connect()
+            return await self._wire.ask(commands, self._read_seconds)
+        except (OSError, TimeoutError, hiredis.HiredisError) as error:
+            raise RedisUnavailable(self._said(error)) from error
+
+    def _read(self, reply: Reply, read: Callable[[Any], Read]) -> Read:
+        try:
+            return read(reply)
+        except ReplyUnexpected as error:
+            self.close()
+            raise RedisUnavailable(f"an answer that cannot be one: {error}") from error
+
+    async def _connect(self) -> Wire:
         async with asyncio.timeout(self._connect_seconds):
             wire = await self._open()
-            greeting = self._greeting()
             try:
-                if greeting:
-                    await wire.ask(greeting, self._connect_seconds)
+                await self._greet(wire)
                 if self._watched:
                     await self._watch(wire, *self._watched)
             except BaseException:
@@ -84,109 +145,79 @@ class Connection:
                 raise
         return wire
 
-    async def _watch(self, wire: _Wire, prefix: str, watcher: Watcher) -> None:
+    async def _greet(self, wire: Wire) -> None:
+        """Log in, see who answers, and go to the database. Raises RedisTopologyUnsupported."""
+        to = self._described
+        if to.password:
+            login: Command = ("AUTH", to.username, to.password) if to.username else ("AUTH", to.password)
+            self._check(await wire.ask([login], self._connect_seconds))
+        (info,) = await wire.ask([("INFO", "server")], self._connect_seconds)
+        self.server = read_server(info)
+        if self.server.mode in ("cluster", "sentinel"):
+            message = (
+                f"who answers there is a {self.server.mode.capitalize()}, which is not served yet; name one server "
+                "that is not a part of any"
+            )
+            _tell_once(message)
+            raise RedisTopologyUnsupported(message)
+        if to.db:
+            self._check(await wire.ask([("SELECT", to.db)], self._connect_seconds))
+
+    async def _watch(self, wire: Wire, prefix: str, watcher: Watcher) -> None:
         tracking: Command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
         try:
-            await wire.ask([("HELLO", 3), tracking], self._connect_seconds)
-        except hiredis.ReplyError as error:
+            self._check(await wire.ask([("HELLO", 3), tracking], self._connect_seconds))
+        except RedisUnavailable as error:
             logger.warning("Redis does not tell of changes, so people are read again by the clock: %s", error)
         else:
             wire.watcher = watcher
             watcher.begin()
 
-    async def _open(self) -> _Wire:
+    async def _open(self) -> Wire:
         loop, to = asyncio.get_running_loop(), self._described
         if isinstance(to, UnixDomainSocketConnection):
-            return (await loop.create_unix_connection(_Wire, to.path))[1]
+            return (await loop.create_unix_connection(Wire, to.path))[1]
         tls = to.ssl_context.get() if isinstance(to, SSLConnection) else None
         host, port = getattr(to, "host"), getattr(to, "port")  # noqa: B009 - of a subclass that is not named twice
-        return (await loop.create_connection(_Wire, host, port, ssl=tls))[1]
+        return (await loop.create_connection(Wire, host, port, ssl=tls))[1]
 
-    def _greeting(self) -> list[Command]:
-        to = self._described
-        commands: list[Command] = []
-        if to.password:
-            commands.append(("AUTH", to.username, to.password) if to.username else ("AUTH", to.password))
-        if to.db:
-            commands.append(("SELECT", to.db))
-        return commands
-
-
-class _Wire(asyncio.Protocol):
-    """Bytes out, replies in. Once anything went wrong it is closed for good, so no reply meets another question."""
-
-    def __init__(self) -> None:
-        self._reader = hiredis.Reader()
-        self._transport: asyncio.Transport | None = None
-        self._replies: list[Any] = []
-        self._n_expected = 0
-        self._asked: asyncio.Future[list[Any]] | None = None
-        self.watcher: Watcher | None = None
-        self.is_closed = False
-
-    async def ask(self, commands: Sequence[Command], seconds: float) -> list[Any]:
-        """Send commands; their replies in order."""
-        assert self._transport is not None
-        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type] # its stub takes 1-tuples
-        loop = asyncio.get_running_loop()
-        self._asked = loop.create_future()
-        self._replies, self._n_expected = [], len(commands)
-        timer = loop.call_later(seconds, self._fail, TimeoutError(f"no reply in {seconds} s"))
-        self._transport.write(b"".join(packed))
-        try:
-            replies = await self._asked
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-            self._asked = None
+    def _check(self, replies: Sequence[Reply]) -> None:
+        """Raise RedisUnavailable for the first refusal: without it as the cause, since it may repeat a password."""
         for reply in replies:
-            if isinstance(reply, hiredis.HiredisError):
-                raise reply
-        return replies
+            if isinstance(reply, hiredis.ReplyError):
+                raise RedisUnavailable(self._said(reply))
 
-    def close(self) -> None:
-        """Nothing is sent or read any more."""
-        self.is_closed = True
-        watcher, self.watcher = self.watcher, None
-        if watcher is not None:
-            watcher.end()
-        if self._transport is not None:
-            self._transport.abort()
+    def _said(self, error: BaseException) -> str:
+        """Whatever Redis says, shortened, and without what it repeats of a command, a password for one."""
+        text = without_arguments(str(error))[:MAX_SAID_CHARACTERS]
+        if self._described.password:
+            text = text.replace(self._described.password, "***")
+        return f"{type(error).__name__}: {text}"
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the loop."""
-        n_before = len(self._replies)
-        try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                if type(reply) is hiredis.PushNotification:
-                    self._told(reply)
-                else:
-                    self._replies.append(reply)
-        except hiredis.ProtocolError as error:
-            self._fail(error)
-            return
-        if len(self._replies) > n_before and len(self._replies) >= self._n_expected:
-            if self._asked is None or len(self._replies) > self._n_expected:
-                self._fail(hiredis.ProtocolError("a reply that nobody asked for"))
-            elif not self._asked.done():
-                self._asked.set_result(self._replies)
+async def check_topology(url: str, seconds: float) -> None:
+    """Raise RedisTopologyUnsupported where a node of a Cluster, or a Sentinel, answers; whoever is away may come."""
+    connection = Connection(url, connect_seconds=seconds, read_seconds=seconds)
+    try:
+        await connection.ask_one(("PING",), nothing)
+    except RedisTopologyUnsupported:
+        raise
+    except RedisUnavailable as error:
+        logger.warning("Redis is not there yet: %s", error)
+    finally:
+        connection.close()
 
-    def _told(self, push: list[Any]) -> None:
-        if push[0] == b"invalidate" and self.watcher is not None:
-            self.watcher.changed(push[1])
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop."""
-        self._fail(exc or ConnectionResetError("Redis closed the connection"))
+def read_server(info: Reply) -> Server:
+    """Of INFO's reply; nothing is known of a server, or a proxy, that does not give any."""
+    if type(info) is not bytes:
+        return Server("", "")
+    lines = info.decode("utf-8", "replace").splitlines()
+    said = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Server(said.get("run_id", "")[:64], said.get("redis_mode", "")[:64])
 
-    def _fail(self, error: Exception) -> None:
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_exception(error)
-        self.close()
+
+@lru_cache(16)
+def _tell_once(message: str) -> None:
+    """All connections of a process meet the same server."""
+    logger.error("Redis is not used: %s", message)

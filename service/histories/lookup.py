@@ -10,30 +10,22 @@ import logging
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from models.history import EventKind
 from models.scan import Asked
 from models.student import Floats
 from service.deadline import RequestClock, wait_at_most
 from service.errors import RedisUnavailable, StageFailed
+from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person, encode_person, with_vector
 from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson, PeopleInMemory
+from service.histories.recovery import Recovery
 from service.histories.redis import BlobWrite, RedisPeople
 from service.histories.resolving import Found, Layer, resolve
-from service.histories.stored import (
-    BlobCorrupt,
-    BlobOutdated,
-    StoredEvents,
-    StoredPerson,
-    decode_person,
-    encode_person,
-    with_vector,
-)
+from service.histories.stored import StoredEvents, StoredPerson
+from service.histories.visits import KnownVisits
 from service.histories.watch import NOT_WATCHED, Watch
 from service.metrics import Metrics
 from service.serving import ServingBundle
@@ -43,47 +35,47 @@ logger = logging.getLogger(__name__)
 REDIS_SHARE = 0.4
 """Of the remaining time, what a request waits for Redis before it goes on with what the bundle knows."""
 
+MAX_LINKED_PEOPLE = 50_000
+"""Whose visits a process knows, the latest ones; Redis knows all of them."""
+
 MAX_ATTEMPTS = 8
 """To write what was learnt of a person, while others write to the same person."""
 
-LEARNING_SECONDS = 1.0
+LEARNING_SECONDS = 5.0
 """How long learning and forgetting wait for Redis, each attempt."""
-
-
-def session_key(session_id: str) -> str:
-    """Under which a visit of nobody in particular is held; no shop's id has a control character in it."""
-    return f"\0{session_id}"
-
-
-class Removals(NamedTuple):
-    """item_keys: (n,) uint64, full or short. times: (n,) Unix seconds; what was put into the cart later stays."""
-
-    item_keys: npt.NDArray[np.uint64]
-    times: npt.NDArray[np.int64]
-
-    @staticmethod
-    def none() -> Removals:
-        """Nothing was removed."""
-        return Removals(np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 
 class People:
     """redis: None runs without. max_age_seconds: after that a person in memory is read from Redis again, where Redis
-    does not tell of changes. Keys are user ids, or of `session_key`.
+    does not tell of changes. Keys are user ids, or of `records.session_key`.
+
+    learning: another connection to the same Redis, on which nobody waits for an answer: a Redis that is too slow for
+    requests still learns. recovery: says when answers may be of before.
 
     on_learnt: called with somebody whose history has grown, so that their vector can be made before they ask.
     """
 
     def __init__(
-        self, memory: PeopleInMemory, redis: RedisPeople | None, metrics: Metrics, *, max_age_seconds: float
+        self,
+        memory: PeopleInMemory,
+        redis: RedisPeople | None,
+        metrics: Metrics,
+        *,
+        max_age_seconds: float,
+        learning: RedisPeople | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self._memory = memory
         self._redis = redis
+        self._learning = learning or redis
+        self._recovery = recovery or Recovery()
         self._metrics = metrics
         self._max_age_seconds = max_age_seconds if redis else inf
         self._watch = redis.watch if redis else Watch()
         self._watch.call_for_each_change(memory.outdate)
         self._nobody: KnownPerson | None = None
+        self._visits = KnownVisits(MAX_LINKED_PEOPLE)
+        self._recovery.call_at_each_beginning(self._visits.clear)
         self._erased: set[str] = set()
         self.on_learnt: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
@@ -97,71 +89,83 @@ class People:
             and held.version == serving.version
             and (held.watch == self._watch.number or held.fresh_until > monotonic())
         ):
-            found = Found(held, "memory")
+            found = Found(held, "memory", self._recovery.degraded)
         else:
             found = await self._read(user_id, serving, clock, held)
             self._memory.put(user_id, found.person)
+            if found.degraded is None:
+                found.degraded = self._recovery.degraded
         self._metrics.found_in(found.layer)
         return found
 
-    async def learn(
-        self,
-        user_id: str,
-        events: StoredEvents,
-        removed: Removals,
-        serving: HistoryContext,
-    ) -> None:
+    async def learn(self, user_id: str, events: StoredEvents, serving: HistoryContext) -> None:
         """Add what a person did, here and in Redis, which tells every other replica. Learning it again adds nothing.
 
-        removed: what they took out of the cart again.
-        Raises RedisUnavailable where only this process has learnt it.
+        Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
         """
         for _ in range(MAX_ATTEMPTS):
-            found = await self._read(
-                user_id, serving, RequestClock(LEARNING_SECONDS), self._memory.peek(user_id)
+            held = self._memory.peek(user_id)
+            away: StageFailed | None = None
+            blob: bytes | None = None
+            try:
+                if self._learning is not None:
+                    blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
+            except StageFailed as error:
+                away = error
+            before = (
+                self._merged(user_id, serving, held, blob).person
+                if away is None
+                else self._held(user_id, serving, held)
             )
-            before = found.person
-            now = before.events.without(EventKind.CART, removed.item_keys, removed.times).merged(events)
-            stored = StoredPerson(now, tag=serving.tag, is_erased=before.is_erased)
-            person = resolve(serving, stored, replaced=before.replaced)
+            stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
+            person = resolve(serving, user_id, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
-            if await self._replace(user_id, person, found.degraded):
+            if away is not None:
+                raise RedisUnavailable(f"only this process has learnt it: {away}") from away
+            if await self._replace(user_id, person):
                 if isinstance(serving, ServingBundle):
                     self.on_learnt(user_id, person, serving)
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
+    async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
+        """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
+        and HistoryUnwritable, and then it is to be said again.
+        """
+        new = session_ids - self._visits.of(user_id)
+        if not new:
+            return
+        if self._learning is not None:
+            await self._learning.link(user_id, new)
+        self._visits.add(user_id, new)
+
+    async def visits(self, user_id: str) -> frozenset[str]:
+        """The visits that are known to have been a person's. Raises RedisUnavailable where Redis cannot be asked."""
+        known = self._visits.of(user_id)
+        return known if self._learning is None else known | await self._learning.links(user_id)
+
     def mark_erased(self, user_id: str) -> None:
         """What bundles know of a person does not count any more, also while Redis cannot say so."""
         self._erased.add(user_id)
         self._memory.forget(user_id)
+        self._visits.forget(user_id)
 
     async def erase(self, user_id: str) -> None:
         """Forget a person, here, in Redis and as far as any bundle knows them. Raises RedisUnavailable, and then only
         this process has.
         """
         self.mark_erased(user_id)
-        tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True))
-        for _ in range(MAX_ATTEMPTS if self._redis is not None else 0):
-            assert self._redis is not None
-            blob = await wait_at_most(self._redis.read(user_id), LEARNING_SECONDS)
-            written = self._redis.write(BlobWrite(user_id, blob or b"", tombstone))
-            if written is None:
-                raise RedisUnavailable("Redis is away, or too many writes wait for it")
-            if await written:
-                return
+        if self._learning is not None:
+            tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True), user_id)
+            await self._learning.write(BlobWrite(user_id, None, tombstone))
+            await self._learning.unlink(user_id)
 
-    async def _replace(self, user_id: str, person: KnownPerson, degraded: str | None) -> bool:
+    async def _replace(self, user_id: str, person: KnownPerson) -> bool:
         """Put a person's blob into Redis in place of what it was made from; False where somebody was faster."""
-        if self._redis is None:
+        if self._learning is None:
             person.fresh_until = inf
             return True
-        written = None
-        if degraded is None:
-            written = self._redis.write(BlobWrite(user_id, person.replaced, person.blob))
-        if written is None:
-            raise RedisUnavailable("Redis is away, or too many writes wait for it")
-        is_written = await written
+        is_written = await self._learning.write(BlobWrite(user_id, person.replaced, person.blob))
         if is_written:
             person.replaced = person.blob
         return is_written
@@ -172,77 +176,82 @@ class People:
         Called after the reply was sent. Another replica's newer blob is left alone.
         """
         stored = vector.astype(np.float16)
-        blob = with_vector(person.blob, stored, serving.tag)
+        blob = with_vector(person.blob, stored, serving.tag, user_id)
         if self._memory.holds(user_id, person):  # else somebody learned more of them in the meantime
             own = stored.astype(np.float32)  # not a row of a batch, which would keep the batch
             asked = Asked(own, person.encoded, person.seen)
             known = msgspec.structs.replace(person, blob=blob, vector=own, asked=asked, replaced=blob)
             self._memory.put(user_id, known)
         if self._redis is not None:
-            written = self._redis.write(BlobWrite(user_id, person.replaced, blob))
-            if written is not None:
-                written.add_done_callback(lambda future: future.exception())  # the trip has logged it
+            self._redis.write_later(BlobWrite(user_id, person.replaced, blob))
 
     async def _read(
         self, user_id: str, serving: HistoryContext, clock: RequestClock, held: KnownPerson | None
     ) -> Found:
         """Ask Redis, and merge its answer with what the bundle and this process know of the person."""
         if self._redis is None:
-            return self._without_redis(user_id, serving, held, b"", NOT_WATCHED, inf)
-        is_current = held is not None and held.version == serving.version
+            found = self._without_redis(user_id, serving, held, b"")
+            found.person.fresh_until = inf
+            return found
         self._watch.start_reading(user_id)
         try:
             blob = await wait_at_most(self._redis.read(user_id), REDIS_SHARE * clock.remaining())
         except StageFailed:
             self._watch.finish_reading(user_id)
-            if held is not None and is_current:
+            if held is not None and held.version == serving.version:
                 return Found(held, "memory", "redis_unavailable")
             # Stale at once, so that the next request asks Redis again and degraded answers say so.
-            found = self._without_redis(user_id, serving, held, b"", NOT_WATCHED, 0.0)
-            return Found(found.person, found.layer, "redis_unavailable")
+            found = self._without_redis(user_id, serving, held, b"")
+            found.degraded = "redis_unavailable"
+            return found
         except BaseException:
             self._watch.finish_reading(user_id)
             raise
-        replaced = blob or b""
-        watch, fresh_until = self._freshness(is_overtaken=self._watch.finish_reading(user_id))
-        if held is not None and is_current and replaced == held.replaced:  # nobody wrote since
-            held.watch, held.fresh_until = watch, fresh_until
-            return Found(held, "redis" if blob else "memory")
-        stored = self._decode(blob)
-        if stored is None:
-            return self._without_redis(user_id, serving, held, replaced, watch, fresh_until)
-        if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be
-            person = resolve(serving, stored, stored.vector_for(serving), replaced=replaced, blob=replaced)
-        else:
-            events = self._held_or_cold(user_id, serving, held)[0].merged(stored.events)
-            person = resolve(serving, StoredPerson(events), replaced=replaced)
-        person.watch, person.fresh_until = watch, fresh_until
-        return Found(person, "redis")
+        is_overtaken = self._watch.finish_reading(user_id)
+        found = self._merged(user_id, serving, held, blob)
+        self._vouch_for(found.person, is_overtaken=is_overtaken)
+        return found
 
-    def _freshness(self, *, is_overtaken: bool) -> tuple[int, float]:
-        """For a person who was just read: the watch that vouches for them, and else until when they are good."""
+    def _merged(
+        self, user_id: str, serving: HistoryContext, held: KnownPerson | None, blob: bytes | None
+    ) -> Found:
+        """A person as Redis has them, with what the bundle and this process know beside it."""
+        replaced = blob or b""
+        if held is not None and held.version == serving.version and replaced == held.replaced:
+            return Found(held, "redis" if blob else "memory")  # nobody wrote since
+        stored = self._decode(user_id, blob)
+        if stored is None:
+            return self._without_redis(user_id, serving, held, replaced)
+        if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be
+            vector = stored.vector_for(serving)
+            return Found(resolve(serving, user_id, stored, vector, replaced=replaced, blob=replaced), "redis")
+        events = self._held_or_cold(user_id, serving, held)[0].merged(stored.events)
+        return Found(resolve(serving, user_id, StoredPerson(events), replaced=replaced), "redis")
+
+    def _held(self, user_id: str, serving: HistoryContext, held: KnownPerson | None) -> KnownPerson:
+        """A person as far as they are known without Redis."""
+        if held is not None and held.version == serving.version:
+            return held
+        return self._without_redis(user_id, serving, held, b"").person
+
+    def _vouch_for(self, person: KnownPerson, *, is_overtaken: bool) -> None:
+        """Who was just read is good as long as the watch says so, or without one for a while."""
+        person.watch, person.fresh_until = NOT_WATCHED, 0.0
         if is_overtaken:
-            return NOT_WATCHED, 0.0
+            return
         if self._watch.number:
-            return self._watch.number, 0.0
-        return NOT_WATCHED, monotonic() + self._max_age_seconds
+            person.watch = self._watch.number
+        else:
+            person.fresh_until = monotonic() + self._max_age_seconds
 
     def _without_redis(
-        self,
-        user_id: str,
-        serving: HistoryContext,
-        held: KnownPerson | None,
-        replaced: bytes,
-        watch: int,
-        fresh_until: float,
+        self, user_id: str, serving: HistoryContext, held: KnownPerson | None, replaced: bytes
     ) -> Found:
         events, layer = self._held_or_cold(user_id, serving, held)
         stored = StoredPerson(
             events, is_erased=user_id in self._erased or (held is not None and held.is_erased)
         )
-        person = resolve(serving, stored, replaced=replaced)
-        person.watch, person.fresh_until = watch, fresh_until
-        return Found(person, layer)
+        return Found(resolve(serving, user_id, stored, replaced=replaced), layer)
 
     def _held_or_cold(
         self, user_id: str, serving: HistoryContext, held: KnownPerson | None
@@ -257,11 +266,11 @@ class People:
             return events.merged(held.events), "memory"
         return events, "bundle" if cold is not None else "none"
 
-    def _decode(self, blob: bytes | None) -> StoredPerson | None:
+    def _decode(self, user_id: str, blob: bytes | None) -> StoredPerson | None:
         if blob is None:
             return None
         try:
-            return decode_person(blob)
+            return decode_person(blob, user_id)
         except BlobOutdated as error:
             logger.debug("a blob of another version counts as a miss: %s", error)
         except BlobCorrupt as error:
@@ -272,5 +281,5 @@ class People:
     def _stranger(self, serving: HistoryContext) -> KnownPerson:
         """Somebody without an id; the same object as long as the bundle is."""
         if self._nobody is None or self._nobody.version != serving.version:
-            self._nobody = resolve(serving, StoredPerson(StoredEvents.empty()), replaced=b"")
+            self._nobody = resolve(serving, "", StoredPerson(StoredEvents.empty()), replaced=b"")
         return self._nobody

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from models.history import EncodedHistory, History
 from models.scan import Asked
 from models.student import Floats
-from service.histories.stored import StoredEvents, decode_events, is_erased
+from service.histories.blobs import decode_events, is_erased
+from service.histories.stored import StoredEvents
 from service.histories.watch import NOT_WATCHED
 from service.serving import Indices
 
@@ -31,13 +32,13 @@ NEWCOMERS_SHARE = 10
 class KnownPerson(msgspec.Struct, gc=False):
     """A person resolved for one bundle: few objects, and what every request needs of them at hand.
 
-    version: the bundle's. blob: their events, whatever the bundle, as `stored.encode_person` packs them.
-    seen: (n_seen,) int32, the items of all events that this bundle knows, oldest first. are_known: (n_events,), which
-    events of the blob these are; None for all. encoded: the same as the student reads them. vector: (n_factors,) of
-    exactly these events, or None. asked: the question that vector, events and what was seen make, None without a
-    vector. replaced: the blob in Redis that this came from, b"" for none. watch: the number of the watch under which
-    it was read; as long as that goes on it is what Redis has. fresh_until: `time.monotonic`; without a watch Redis is
-    asked again later than that. is_asked_again: the cache's own mark.
+    version: the bundle's. blob: their events, whatever the bundle, as `blobs.encode_person` packs them.
+    seen: (n_seen,) int32, the items of all events that this bundle is to see, each once, in the order they were last
+    touched. are_shown: (n_events,), which events of the blob these are; None for all. encoded: the same as the
+    student reads them. vector: (n_factors,) of exactly these events, or None. asked: the question that vector, events
+    and what was seen make, None without a vector. replaced: the blob in Redis that this came from, b"" for none.
+    watch: the number of the watch under which it was read; as long as that goes on it is what Redis has. fresh_until:
+    `time.monotonic`; without a watch Redis is asked again later than that. is_asked_again: the cache's own mark.
 
     It cannot be part of a cycle, and the garbage collector does not look: a full collection among 60,000 people
     it did look at took 60 ms.
@@ -46,7 +47,7 @@ class KnownPerson(msgspec.Struct, gc=False):
     version: str
     blob: bytes
     seen: Indices
-    are_known: npt.NDArray[np.bool_] | None
+    are_shown: npt.NDArray[np.bool_] | None
     encoded: EncodedHistory
     vector: Floats | None
     asked: Asked | None
@@ -67,18 +68,17 @@ class KnownPerson(msgspec.Struct, gc=False):
 
     @property
     def history(self) -> History:
-        """The events this bundle knows, unpacked each time it is asked for; only requests that bring events of
-        their own or want explanations need it.
+        """The events that this bundle is to see, unpacked each time it is asked for; only requests that bring events
+        of their own or want explanations need it.
         """
-        events = self.events
-        kept = slice(None) if self.are_known is None else self.are_known
-        return History(self.seen, events.times[kept].astype(np.int64), events.kinds[kept])
+        return self.events.as_history(self.seen, self.are_shown)
 
     def size_bytes(self) -> int:
         """What holding this person costs, about."""
         n_read = len(self.encoded.item_rows)
         vector_bytes = 0 if self.vector is None else self.vector.nbytes
-        return ENTRY_BYTES + len(self.blob) + 4 * len(self.seen) + 9 * n_read + vector_bytes
+        mask_bytes = 0 if self.are_shown is None else self.are_shown.nbytes
+        return ENTRY_BYTES + len(self.blob) + 4 * len(self.seen) + 9 * n_read + vector_bytes + mask_bytes
 
 
 class PeopleInMemory:

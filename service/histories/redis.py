@@ -9,25 +9,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from functools import partial
+from time import monotonic
+from typing import Any, NamedTuple
 
-from hiredis import HiredisError
-
-from service.errors import RedisUnavailable
+from service.errors import HistoryUnwritable, RedisUnavailable
+from service.histories.blobs import HEADER_BYTES
 from service.histories.circuit import Circuit, CircuitState
-from service.histories.connection import Command, Connection
-from service.histories.stored import HEADER_BYTES
+from service.histories.coalescer import Coalescer
+from service.histories.connection import Connection, Query, Refused
+from service.histories.recovery import AWAY_SECONDS, Recovery
+from service.histories.replies import array, nothing, value, values, whole_number
+from service.histories.visits import MAX_VISITS
 from service.histories.watch import Watch
+from service.histories.wire import Command, Reply
 
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "stillroom:h:"
-MAX_TRIP = 256
+_PREFIX = KEY_PREFIX.encode()
+WORLD_KEY = "stillroom:world"
+"""A random word that whoever finds none puts there: another one, or none, means that Redis lost what it had."""
+
+MAX_MARK_BYTES = 64
+MARK_AGAIN_SECONDS = 1.0
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
 """Between two questions on a watched connection, so that one that broke without a word is found out."""
+
+VISITS_PREFIX = "stillroom:v:"
+"""By person, the visits that were theirs, each with when it was last named."""
+
+LINK = """
+local now = redis.call('TIME')[1]
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+for i = 3, #ARGV do redis.call('ZADD', KEYS[1], now, ARGV[i]) end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 1
+"""
+"""KEYS: the person's visits. ARGV: seconds to live, the rank of the latest one that leaves, session ids."""
 
 COMPARE_AND_SET = """
 if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) == ARGV[1] then
@@ -38,36 +62,58 @@ return 0
 """
 """A blob replaces only the one it was made from, so a late write-back cannot undo somebody's newer event."""
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
-
 
 @dataclass(frozen=True, slots=True)
 class BlobWrite:
-    """replaced: the blob that was read before, b"" for none. blob: what takes its place."""
+    """replaced: the blob that was read before, b"" for none, None for whatever is there. blob: takes its place."""
 
     user_id: str
-    replaced: bytes
+    replaced: bytes | None
     blob: bytes
 
 
+class World(NamedTuple):
+    """A Redis. run_id: of its process. marker: what stands under `WORLD_KEY`, b"" for nothing."""
+
+    run_id: str
+    marker: bytes
+
+
 class RedisPeople:
-    """Blobs by user id. connect_seconds and read_seconds bound a trip; ttl_seconds: how long a blob stays."""
+    """Blobs by user id. connect_seconds and read_seconds bound a trip; ttl_seconds: how long a blob stays.
+
+    recovery: is begun where this is another Redis than before, was emptied, or was away. is_watched: whether Redis is
+    to tell of changes.
+    """
 
     def __init__(
-        self, url: str, circuit: Circuit, *, connect_seconds: float, read_seconds: float, ttl_seconds: int
+        self,
+        url: str,
+        circuit: Circuit,
+        *,
+        connect_seconds: float,
+        read_seconds: float,
+        ttl_seconds: int,
+        recovery: Recovery | None = None,
+        is_watched: bool = True,
     ) -> None:
         self._circuit = circuit
         self._ttl_seconds = ttl_seconds
+        self._recovery = recovery or Recovery()
+        self._failing_since: float | None = None
+        self._world: World | None = None
+        self._world_watch = 0
+        """The watch under which it was found out."""
+        self._marked_at = -MARK_AGAIN_SECONDS
         self.watch = Watch()
         self._told = _Told(self.watch, self._beat)
-        watched = (KEY_PREFIX, self._told)
+        watched = (KEY_PREFIX, self._told) if is_watched else None
         self._reading = Connection(
             url, connect_seconds=connect_seconds, read_seconds=read_seconds, watched=watched
         )
         self._writing = Connection(url, connect_seconds=connect_seconds, read_seconds=read_seconds)
-        self._reads: _Coalescer[str, bytes | None] = _Coalescer(self._read_trip)
-        self._writes: _Coalescer[BlobWrite, bool] = _Coalescer(self._write_trip)
+        self._reads: Coalescer[str, bytes | None] = Coalescer(self._read_trip)
+        self._writes: Coalescer[Query, Any] = Coalescer(self._write_trip)
 
     @property
     def came_back(self) -> bool | None:
@@ -79,16 +125,67 @@ class RedisPeople:
         """False while the circuit keeps requests away."""
         return self._circuit.state is CircuitState.CLOSED
 
+    @property
+    def world(self) -> str:
+        """Which Redis this is, and which of its lives; another word means that people in it may be lost. "" before
+        the first trip.
+        """
+        return "" if self._world is None else f"{self._world.run_id}:{self._world.marker.decode('latin-1')}"
+
+    async def look(self) -> str:
+        """See which Redis this is, marking it if it is new; `world`. Raises RedisUnavailable."""
+        for _ in range(2):
+            await self.read("")
+            if self._world is not None and self._world.marker:
+                break
+            await self._marked()
+        return self.world
+
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
         """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
         self._circuit.check()
         return self._reads.ask(user_id)
 
-    def write(self, write: BlobWrite) -> asyncio.Future[bool] | None:
-        """Store a blob; the future is False where another writer was faster. None: not tried, Redis is away."""
+    async def write(self, write: BlobWrite) -> bool:
+        """Store a blob; False where another writer was faster.
+
+        Raises RedisUnavailable, and HistoryUnwritable where Redis refuses to write this very key.
+        """
+        is_stored: bool = await self._asked(Query(self._write_command(write), _is_stored))
+        return is_stored
+
+    def write_later(self, write: BlobWrite) -> None:
+        """Store a blob if that can be; nobody waits to hear of it."""
+        if self.is_up and self._writes.n_waiting < MAX_WAITING_WRITES:
+            query = Query(self._write_command(write), _is_stored)
+            self._writes.ask(query).add_done_callback(
+                lambda future: future.exception()
+            )  # the trip has logged it
+
+    async def link(self, user_id: str, session_ids: Iterable[str]) -> None:
+        """Note that these visits were a person's. Raises RedisUnavailable and HistoryUnwritable."""
+        settings = (self._ttl_seconds, -MAX_VISITS - 1)
+        await self._asked(Query(("EVAL", LINK, 1, VISITS_PREFIX + user_id, *settings, *session_ids), nothing))
+
+    async def links(self, user_id: str) -> frozenset[str]:
+        """The visits that were noted of a person. Raises RedisUnavailable."""
+        found: frozenset[str] = await self._asked(
+            Query(("ZRANGE", VISITS_PREFIX + user_id, 0, MAX_VISITS), _session_ids)
+        )
+        return found
+
+    async def unlink(self, user_id: str) -> None:
+        """Note none of a person's visits any more. Raises RedisUnavailable."""
+        await self._asked(Query(("DEL", VISITS_PREFIX + user_id), nothing))
+
+    async def _asked(self, query: Query) -> Any:
+        """Raises RedisUnavailable, and HistoryUnwritable where Redis refuses it for what stands under its key."""
         if not self.is_up or self._writes.n_waiting >= MAX_WAITING_WRITES:
-            return None
-        return self._writes.ask(write)
+            raise RedisUnavailable("Redis is away, or too many writes wait for it")
+        answer = await self._writes.ask(query)
+        if isinstance(answer, Refused):
+            raise HistoryUnwritable(answer.said)
+        return answer
 
     async def close(self) -> None:
         """Finish writes under way and disconnect."""
@@ -103,29 +200,89 @@ class RedisPeople:
 
     async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
-        (blobs,) = await self._trip(self._reading, [("MGET", *keys)])
-        return cast("list[bytes | None]", blobs)
-
-    async def _write_trip(self, writes: Sequence[BlobWrite]) -> list[bool]:
-        commands: list[Command] = [
-            (
-                *("EVAL", COMPARE_AND_SET, 1, KEY_PREFIX + write.user_id),
-                *(write.replaced[:HEADER_BYTES], write.blob, self._ttl_seconds, HEADER_BYTES),
-            )
-            for write in writes
-        ]
-        return [bool(is_stored) for is_stored in await self._trip(self._writing, commands)]
-
-    async def _trip(self, connection: Connection, commands: Sequence[Command]) -> list[Any]:
+        # As long as Redis tells of changes it tells of its being emptied too, and another one is another connection.
+        watch_number = self.watch.number
+        is_mark_read = watch_number == 0 or watch_number != self._world_watch
+        if is_mark_read:
+            keys.append(WORLD_KEY)
         try:
-            replies = await connection.ask(commands)
-        except (OSError, TimeoutError, HiredisError) as error:
-            self._circuit.failed()
-            said = f"{type(error).__name__}: {error}"
-            logger.warning("a trip to Redis failed: %s", said)
-            raise RedisUnavailable(f"a trip to Redis failed: {said}") from error
+            blobs = await self._reading.ask_one(("MGET", *keys), partial(values, n_expected=len(keys)))
+        except RedisUnavailable as error:
+            self._failed(error)
+            raise
+        self._succeeded()
+        if is_mark_read:
+            self._met(World(self._reading.server.run_id, (blobs.pop() or b"")[:MAX_MARK_BYTES]), watch_number)
+        elif self.watch.number != watch_number:  # emptied while this was on its way
+            return await self._read_trip(user_ids)
+        return blobs
+
+    async def _write_trip(self, queries: Sequence[Query]) -> list[Any]:
+        try:
+            answers = await self._writing.ask_each(queries)
+        except RedisUnavailable as error:
+            self._failed(error)
+            raise
+        self._succeeded()
+        return answers
+
+    def _met(self, world: World, watch_number: int) -> None:
+        """This is the Redis that answered."""
+        before, self._world = self._world, world
+        # A watch that began with the trip itself has seen nothing go missing before it.
+        self._world_watch = watch_number or self.watch.number
+        if not world.marker:
+            self._mark_later()
+        if before is None or before == world or before == World(world.run_id, b""):
+            return  # the last: it has only been marked since
+        logger.warning("Redis is another one, or was emptied: what people did is learnt again")
+        self._recovery.begin()
+
+    async def _marked(self) -> None:
+        """Mark a new Redis, unless somebody else does. Raises RedisUnavailable."""
+        await self._writes.ask(_mark())
+
+    def _mark_later(self) -> None:
+        if monotonic() - self._marked_at >= MARK_AGAIN_SECONDS:  # it may be read-only, or full
+            self._marked_at = monotonic()
+            self._writes.ask(_mark()).add_done_callback(
+                lambda future: future.exception()
+            )  # the trip has logged it
+
+    def _write_command(self, write: BlobWrite) -> Command:
+        key = KEY_PREFIX + write.user_id
+        if write.replaced is None:
+            return ("SET", key, write.blob, "EX", self._ttl_seconds)
+        replaced = write.replaced[:HEADER_BYTES]
+        return ("EVAL", COMPARE_AND_SET, 1, key, replaced, write.blob, self._ttl_seconds, HEADER_BYTES)
+
+    def _succeeded(self) -> None:
         self._circuit.succeeded()
-        return replies
+        if self._failing_since is not None:
+            was_away = monotonic() - self._failing_since > AWAY_SECONDS
+            self._failing_since = None
+            if was_away:
+                self._recovery.begin()
+
+    def _failed(self, error: RedisUnavailable) -> None:
+        if self._failing_since is None:
+            self._failing_since = monotonic()
+        self._circuit.failed()
+        logger.warning("a trip to Redis failed: %s", error)
+
+
+def _is_stored(reply: Reply) -> bool:
+    return reply == b"OK" or whole_number(reply) == 1
+
+
+def _mark() -> Query:
+    return Query(("SET", WORLD_KEY, secrets.token_hex(8), "NX"), nothing)
+
+
+def _session_ids(reply: Reply) -> frozenset[str]:
+    """Without those that are no text, which no shop's id is."""
+    found = [value(each) for each in array(reply)]
+    return frozenset(each.decode("utf-8", "ignore") for each in found if each)
 
 
 class _Told:
@@ -144,7 +301,7 @@ class _Told:
         if keys is None:
             self._watch.changed_all()
         else:
-            self._watch.changed(key[len(KEY_PREFIX) :].decode() for key in keys)
+            self._watch.changed(filter(None, map(_person_of, keys)))
 
     def end(self) -> None:
         self._watch.end()
@@ -159,47 +316,9 @@ class _Told:
         self._set_timer()
 
 
-class _Coalescer(Generic[Asked, Answer]):
-    """Gathers what is asked while a trip is under way and sends it as the next one."""
-
-    def __init__(self, send: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]]) -> None:
-        self._send = send
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def n_waiting(self) -> int:
-        return len(self._waiting)
-
-    def ask(self, asked: Asked) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._work())
-        return future
-
-    async def close(self) -> None:
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                trip, self._waiting = self._waiting[:MAX_TRIP], self._waiting[MAX_TRIP:]
-                await self._serve([(asked, future) for asked, future in trip if not future.done()])
-        finally:
-            self._task = None
-
-    async def _serve(self, trip: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
-        if not trip:
-            return
-        try:
-            answers = await self._send([asked for asked, _ in trip])
-        except Exception as error:  # whatever it is, nobody is left waiting
-            for _, future in trip:
-                if not future.done():
-                    future.set_exception(error)
-        else:
-            for (_, future), answer in zip(trip, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+def _person_of(key: bytes) -> str:
+    """Whose key this is; "" for one that is nobody's: anybody may write any bytes to Redis."""
+    try:
+        return key.removeprefix(_PREFIX).decode()
+    except UnicodeDecodeError:
+        return ""

@@ -6,12 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from models.history import encode_history
+from models.history import encode_distinct
 from models.scan import Asked
 from models.student import Floats
+from service.histories.blobs import encode_person
 from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson
-from service.histories.stored import StoredPerson, encode_person
+from service.histories.stored import StoredPerson
 
 Layer = Literal["memory", "redis", "bundle", "none"]
 
@@ -26,6 +27,7 @@ class Found(msgspec.Struct, gc=False):
 
 def resolve(
     serving: HistoryContext,
+    key: str,
     stored: StoredPerson,
     vector: Floats | None = None,
     *,
@@ -34,23 +36,26 @@ def resolve(
 ) -> KnownPerson:
     """A person for this bundle, not yet known to be what Redis has.
 
-    vector: (n_factors,) that this bundle made of these very events. replaced: the blob in Redis that they came from,
-    b"" for none. blob: what `encode_person` makes of `stored`, where it is at hand.
+    key: under which they are held; "" for nobody in particular. vector: (n_factors,) that this bundle made of these
+    very events. replaced: the blob in Redis that they came from, b"" for none. blob: what `encode_person` makes of
+    `stored`, where it is at hand.
     """
     events = stored.events
     item_indices = events.item_indices(serving)
-    history = events.as_history(item_indices)
-    encoded = encode_history(history, serving.max_events)
+    are_shown = events.are_shown(item_indices)
+    seen = item_indices if are_shown is None else item_indices[are_shown]
+    history = events.as_history(seen, are_shown)
+    encoded = encode_distinct(history, serving.max_events)
     if not len(history):
         vector = serving.stranger[0]
     return KnownPerson(
         version=serving.version,
-        blob=encode_person(stored) if blob is None else blob,
-        seen=history.item_indices,
-        are_known=None if len(history) == len(events) else item_indices >= 0,
+        blob=encode_person(stored, key) if blob is None else blob,
+        seen=seen,
+        are_shown=are_shown,
         encoded=encoded,
         vector=vector,
-        asked=None if vector is None else Asked(vector, encoded, history.item_indices),
+        asked=None if vector is None else Asked(vector, encoded, seen),
         replaced=replaced,
         fresh_until=0.0,
     )

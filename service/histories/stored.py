@@ -1,64 +1,73 @@
-"""A person as Redis holds them: events under shortened item keys, so a new bundle can still read them.
+"""What a person did, as it is kept: of each item the latest event of each kind, whatever order events came in.
 
-Nine bytes an event for most people: six of key and kind, and as many of time as the longest pause between two
-events needs, three up to half a year. Times are exact.
+So learning is a maximum: it does not matter in which portions and how often events are learnt, and nothing that is
+learnt later has to be looked up in what was forgotten. A removal is kept as such; what it undoes, `models.removals`
+says when somebody looks.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind, History
+from models.removals import REMOVAL, standing
 from models.student import Floats
 from models.vocabulary import id_key
 from service.histories.context import HistoryContext
 
-MAX_STORED_EVENTS = 1000
+MAX_LASTING_EVENTS = 1000
+"""Purchases and ratings of a person, the latest ones: however much somebody looks at, what they bought stays."""
+
+MAX_PASSING_EVENTS = 1000
+"""All other events of a person, the latest ones."""
+
+MAX_STORED_EVENTS = MAX_LASTING_EVENTS + MAX_PASSING_EVENTS
 
 KEY_BITS = 45
 """Of an item's 64-bit key, the highest ones are kept. Among a million items two share them with a probability of
 1.4 %, and then events of the one count for the other; three more bits would cost a byte an event."""
 
-MAGIC = b"SR"
-FORMAT = 2
-_HEADER = struct.Struct(
-    "<2sBBIQIHH"
-)  # magic, format, gap bytes and mark, crc32, vector tag, first time, n_events, n_factors
-_CHECKED_FROM = 8  # magic and format are compared, gap bytes are in the length
-HEADER_BYTES = _HEADER.size
-_TIME_LIMIT = 2**32 - 1
-_ERASED = 0x80
-"""In the byte of gap bytes: the bundle's history of this person is not to be used any more."""
-_CODE_BYTES = 6
-_KIND_SHIFT = np.uint64(16)
-_KIND_MASK = np.uint64(7)
+MAX_TIME = 2**32 - 1
+MAX_LAG = 2**32 - 1
+LAG_OF_NOW_MS = 300_000
+"""Lags count from so long before an event's own time, since events may be that far ahead of their arrival."""
+
+_LASTING = (EventKind.PURCHASE, EventKind.RATING)
+_CART_KINDS = (EventKind.CART, REMOVAL)
 _KEY_MASK = np.uint64(2**64 - 2 ** (64 - KEY_BITS))
 
 
-class BlobCorrupt(ValueError):
-    """A blob is not what `encode_person` wrote; it counts as a miss and is overwritten."""
+class Occurrence(NamedTuple):
+    """One event before it is packed. item_key: 64 bits. time: Unix seconds. received_ms: Unix milliseconds."""
 
-
-class BlobOutdated(ValueError):
-    """A blob has the format of another version of this code; it is a miss like any other and is overwritten."""
+    item_key: int
+    kind: int
+    time: int
+    received_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvents:
-    """Events oldest first, each item once, at its latest event; at most `MAX_STORED_EVENTS`.
+    """Events by time, of one second by arrival; of each item and kind only the latest, and at most
+    `MAX_STORED_EVENTS`.
 
     keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
-    times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes.
+    times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
+    lags: (n_events,) uint32, of carts and removals how many milliseconds after `LAG_OF_NOW_MS` before their second
+    they arrived, which tells those of one second apart; 0 where that is not known, and of all other kinds.
+    is_plain: every item stands here once, and none was removed.
     """
 
     keys: npt.NDArray[np.uint64]
     times: npt.NDArray[np.uint32]
     kinds: npt.NDArray[np.uint8]
+    lags: npt.NDArray[np.uint32]
+    is_plain: bool
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -69,48 +78,86 @@ class StoredEvents:
         return _NO_EVENTS
 
     @staticmethod
+    def of(occurrences: Iterable[Occurrence]) -> StoredEvents:
+        """Events in the order they arrived."""
+        # In and out of the cart in one second, and in again: of equal ones that arrived together the last counts.
+        kept: dict[tuple[int, int, int, int], None] = {}
+        for item_key, kind, time, received_ms in occurrences:
+            lag = received_ms - 1000 * time + LAG_OF_NOW_MS if kind in _CART_KINDS else 0
+            event = (item_key, kind, time, min(max(lag, 0), MAX_LAG))
+            if lag:
+                kept.pop(event, None)
+            kept[event] = None
+        columns = list(zip(*kept, strict=True)) or [(), (), (), ()]
+        return _arranged(
+            short_keys(np.array(columns[0], np.uint64)),
+            np.array(columns[2], np.uint32),
+            np.array(columns[1], np.uint8),
+            np.array(columns[3], np.uint32),
+        )
+
+    @staticmethod
     def from_history(history: History, item_keys: npt.NDArray[np.uint64]) -> StoredEvents:
         """item_keys: (n_items,) by item index."""
-        history = history.distinct().last(MAX_STORED_EVENTS)
-        times = np.clip(history.times, 0, _TIME_LIMIT).astype(np.uint32)
-        return StoredEvents(short_keys(item_keys[history.item_indices]), times, history.kinds)
+        items, kinds = history.item_indices, history.kinds
+        registers = items.astype(np.int64) << 3 | kinds
+        _, first_from_end = np.unique(registers[::-1], return_index=True)
+        keep = _within_bounds(np.sort(len(items) - 1 - first_from_end), kinds)
+        items, kinds = items[keep], kinds[keep]
+        times = np.clip(history.times[keep], 0, MAX_TIME).astype(np.uint32)
+        is_plain = len(np.unique(items)) == len(items)
+        return StoredEvents(
+            short_keys(item_keys[items]), times, kinds, np.zeros(len(items), np.uint32), is_plain
+        )
 
-    def merged(self, later: StoredEvents) -> StoredEvents:
-        """Both, by time; on equal times `later` counts as later. Each item once, the most recent 1,000."""
-        keys = np.concatenate([self.keys, later.keys])
-        times = np.concatenate([self.times, later.times])
-        kinds = np.concatenate([self.kinds, later.kinds])
-        order = np.argsort(times, kind="stable")
-        _, first_from_end = np.unique(keys[order][::-1], return_index=True)
-        keep = order[np.sort(len(order) - 1 - first_from_end)][-MAX_STORED_EVENTS:]
-        return StoredEvents(keys[keep], times[keep], kinds[keep])
-
-    def without(
-        self, kind: EventKind, keys: npt.NDArray[np.uint64], until: npt.NDArray[np.int64]
-    ) -> StoredEvents:
-        """Without the events of one kind with an item of these keys, full or short, up to its Unix second."""
-        keep = np.ones(len(self.keys), np.bool_)
-        for key, moment in zip(short_keys(keys), until, strict=True):
-            keep &= (self.kinds != kind) | (self.keys != key) | (self.times > moment)
-        return StoredEvents(self.keys[keep], self.times[keep], self.kinds[keep])
+    def merged(self, others: StoredEvents) -> StoredEvents:
+        """Both. Of one second, what is in `others` alone counts as later."""
+        if not len(others):
+            return self
+        return _arranged(
+            np.concatenate([self.keys, others.keys]),
+            np.concatenate([self.times, others.times]),
+            np.concatenate([self.kinds, others.kinds]),
+            np.concatenate([self.lags, others.lags]),
+        )
 
     def item_indices(self, serving: HistoryContext) -> npt.NDArray[np.int32]:
         """Each event's item in this bundle; -1 where it knows none."""
         return serving.indices_of_keys(self.keys, KEY_BITS)
 
+    def are_shown(self, item_indices: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
+        """Which events (n_events,) a bundle with these items is to see, None for all: of each item that it knows the
+        latest that no removal undid. item_indices: (n_events,), as it knows them.
+        """
+        if self.is_plain:
+            return None if not len(self) or item_indices.min() >= 0 else item_indices >= 0
+        candidates = np.flatnonzero(
+            (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
+        )
+        _, first_from_end = np.unique(self.keys[candidates][::-1], return_index=True)
+        shown = np.zeros(len(self), np.bool_)
+        shown[candidates[len(candidates) - 1 - first_from_end]] = True
+        return shown
+
+    def standing_keys(self) -> npt.NDArray[np.uint64]:
+        """Of the events that no removal undid, whatever a bundle knows."""
+        return self.keys[standing(self.keys, self.kinds, self.times, self.lags)]
+
     def to_history(self, serving: HistoryContext) -> History:
-        """The events whose items this bundle knows."""
-        return self.as_history(self.item_indices(serving))
+        """What this bundle is to see."""
+        item_indices = self.item_indices(serving)
+        are_shown = self.are_shown(item_indices)
+        return self.as_history(item_indices if are_shown is None else item_indices[are_shown], are_shown)
 
-    def as_history(self, item_indices: npt.NDArray[np.int32]) -> History:
-        """The events whose item_indices (n_events,) are not -1."""
-        if len(item_indices) and item_indices.min() >= 0:
-            return History(item_indices, self.times.astype(np.int64), self.kinds)
-        is_known = item_indices >= 0
-        return History(item_indices[is_known], self.times[is_known].astype(np.int64), self.kinds[is_known])
+    def as_history(self, seen: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
+        """The events of `are_shown`, each item once. seen: (n_shown,), their items."""
+        shown = slice(None) if are_shown is None else are_shown
+        return History(seen, self.times[shown].astype(np.int64), self.kinds[shown])
 
 
-_NO_EVENTS = StoredEvents(np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint8))
+_NO_EVENTS = StoredEvents(
+    np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint8), np.zeros(0, np.uint32), True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,90 +189,28 @@ def short_key(item_id: str) -> int:
     return id_key(item_id) >> (64 - KEY_BITS) << (64 - KEY_BITS)
 
 
-def encode_person(person: StoredPerson) -> bytes:
-    """One value of bytes: header, item keys with kinds, gaps between times, vector; little-endian."""
-    events = person.events
-    codes = short_keys(events.keys) | (events.kinds.astype(np.uint64) & _KIND_MASK) << _KIND_SHIFT
-    gaps = np.diff(events.times, prepend=events.times[:1])  # uint32, oldest first, the first one 0
-    n_gap_bytes = max(1, (int(gaps.max(initial=0)).bit_length() + 7) // 8)
-    body = _low_bytes(codes, 8, slice(8 - _CODE_BYTES, 8)) + _low_bytes(gaps, 4, slice(n_gap_bytes))
-    first_time = int(events.times[0]) if len(events) else 0
-    marked = n_gap_bytes | _ERASED if person.is_erased else n_gap_bytes
-    return _pack(marked, first_time, len(events), body, person.vector, person.tag)
+def _arranged(
+    keys: npt.NDArray[np.uint64],
+    times: npt.NDArray[np.uint32],
+    kinds: npt.NDArray[np.uint8],
+    lags: npt.NDArray[np.uint32],
+) -> StoredEvents:
+    """Of (n,) events in the order they arrived, the latest of each item and kind; of equal ones the first."""
+    by_time = np.argsort(times, kind="stable")
+    keys, times, kinds, lags = keys[by_time], times[by_time], kinds[by_time], lags[by_time]
+    registers = keys | kinds  # a key's lowest bits are 0
+    backwards = -np.arange(len(keys))
+    order = np.lexsort((backwards, lags, times, registers))
+    is_latest = np.append(registers[order][1:] != registers[order][:-1], True)[: len(order)]
+    keep = _within_bounds(np.sort(order[is_latest]), kinds)
+    is_plain = len(np.unique(keys[keep])) == len(keep) and not np.any(kinds[keep] == REMOVAL)
+    return StoredEvents(keys[keep], times[keep], kinds[keep], lags[keep], bool(is_plain))
 
 
-def with_vector(blob: bytes, vector: npt.NDArray[np.float16], tag: int) -> bytes:
-    """The same events with another vector; blob: what `encode_person` wrote."""
-    _, _, marked, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
-    end = HEADER_BYTES + n_events * (_CODE_BYTES + (marked & ~_ERASED))
-    return _pack(marked, first_time, n_events, blob[HEADER_BYTES:end], vector, tag)
-
-
-def decode_person(blob: bytes) -> StoredPerson:
-    """Read back what `encode_person` wrote. Raises BlobCorrupt, and BlobOutdated for another version's."""
-    if len(blob) < HEADER_BYTES:
-        raise BlobCorrupt(f"{len(blob)} bytes are fewer than a header's {HEADER_BYTES}")
-    magic, format_, marked, checksum, tag, _, n_events, n_factors = _HEADER.unpack_from(blob)
-    if magic != MAGIC:
-        raise BlobCorrupt(f"it begins with {magic!r} instead of {MAGIC!r}")
-    if format_ != FORMAT:
-        raise BlobOutdated(f"format {format_} instead of {FORMAT}")
-    n_gap_bytes = marked & ~_ERASED
-    expected = HEADER_BYTES + n_events * (_CODE_BYTES + n_gap_bytes) + n_factors * 2
-    if len(blob) != expected or not 1 <= n_gap_bytes <= 4:
-        raise BlobCorrupt(f"{len(blob)} bytes instead of {expected} for {n_events} events")
-    if _checksum(blob) != checksum:
-        raise BlobCorrupt("the checksum differs")
-    vector = np.frombuffer(blob, "<f2", n_factors, len(blob) - 2 * n_factors) if n_factors else None
-    return StoredPerson(decode_events(blob), vector, tag, is_erased(blob))
-
-
-def is_erased(blob: bytes) -> bool:
-    """Whether a blob that is known to be whole is of a person who was to be forgotten."""
-    return blob[3] >= _ERASED
-
-
-def decode_events(blob: bytes) -> StoredEvents:
-    """The events of a blob that is known to be whole. 5 µs."""
-    _, _, marked, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
-    n_gap_bytes = marked & ~_ERASED
-    codes = np.zeros((n_events, 8), np.uint8)
-    codes[:, 8 - _CODE_BYTES :] = _rows(blob, HEADER_BYTES, n_events, _CODE_BYTES)
-    gaps = np.zeros((n_events, 4), np.uint8)
-    gaps[:, :n_gap_bytes] = _rows(blob, HEADER_BYTES + _CODE_BYTES * n_events, n_events, n_gap_bytes)
-    keys = codes.view("<u8").ravel()
-    times = gaps.view("<u4").ravel().cumsum(dtype=np.uint32)
-    times += np.uint32(first_time)
-    kinds = (keys >> _KIND_SHIFT & _KIND_MASK).astype(np.uint8)
-    return StoredEvents(keys & _KEY_MASK, times, kinds)
-
-
-def _pack(
-    marked_gap_bytes: int,
-    first_time: int,
-    n_events: int,
-    events: bytes,
-    vector: npt.NDArray[np.float16] | None,
-    tag: int,
-) -> bytes:
-    n_factors = 0 if vector is None else len(vector)
-    blob = bytearray(_HEADER.pack(MAGIC, FORMAT, marked_gap_bytes, 0, tag, first_time, n_events, n_factors))
-    blob += events
-    if vector is not None:
-        blob += vector.tobytes()
-    struct.pack_into("<I", blob, 4, _checksum(blob))
-    return bytes(blob)
-
-
-def _checksum(blob: bytes | bytearray) -> int:
-    return zlib.crc32(memoryview(blob)[_CHECKED_FROM:])
-
-
-def _low_bytes(values: npt.NDArray[np.unsignedinteger], width: int, kept: slice) -> bytes:
-    """Some bytes of each little-endian value of `width` bytes, value after value."""
-    little = values.astype(f"<u{width}")
-    return little.view(np.uint8).reshape(-1, width)[:, kept].tobytes()
-
-
-def _rows(blob: bytes, offset: int, n_rows: int, width: int) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(blob, np.uint8, n_rows * width, offset).reshape(n_rows, width)
+def _within_bounds(places: npt.NDArray[np.intp], kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Of rising places, those of the latest events that are kept."""
+    if len(places) <= min(MAX_LASTING_EVENTS, MAX_PASSING_EVENTS):
+        return places
+    are_lasting = np.isin(kinds[places], _LASTING)
+    lasting, passing = places[are_lasting], places[~are_lasting]
+    return np.sort(np.append(lasting[-MAX_LASTING_EVENTS:], passing[-MAX_PASSING_EVENTS:]))

@@ -1,51 +1,106 @@
 """Who was to be forgotten, on this machine's disk: one file for all workers, added to and never changed.
 
-A person may come back: what was received after the erasure is theirs again.
+A person may come back: what was received after the erasure is theirs again. So an erasure that a wrong clock stamped
+far ahead must not swallow what the person does until then: whoever reads one corrects it to their own present moment,
+which cannot be before it was asked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from time import time_ns
 
 import msgspec
 
 from models.locks import lock
 from service.errors import SpoolUnavailable
 from service.log.frames import frame, read_frames
+from service.log.private import FILE_MODE, open_private
 from service.log.records import ErasureRecord, EventRecord
 from service.log.segments import sync_folder
+
+MAX_AHEAD_MS = 300_000
+"""Of a moment that another clock gave; what lies further ahead is that clock's fault."""
+
+MARK_BYTES = 64
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(ErasureRecord)
 
 
+def wall_ms() -> int:
+    """This machine's clock, Unix milliseconds."""
+    return time_ns() // 1_000_000
+
+
 class ErasedPeople:
-    """When each person was last erased, Unix milliseconds by user id."""
+    """When each person, or visit, was last erased. now_ms: the present, Unix milliseconds; this machine's if None."""
 
-    def __init__(self) -> None:
-        self._erased_at_ms: dict[str, int] = {}
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
+        self.now_ms = now_ms or wall_ms
+        self._records: dict[str, dict[str, ErasureRecord]] = {}
+        """By key and by the erasure's id."""
+        self._latest_ms = 0
 
-    @property
-    def by_user_id(self) -> Mapping[str, int]:
-        """All of them."""
-        return self._erased_at_ms
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[ErasureRecord]:
+        """The one of each person that counts."""
+        return (max(records.values(), key=_moment) for records in self._records.values())
 
     def add(self, record: ErasureRecord) -> bool:
-        """Note one; whether that says anything new."""
-        if self._erased_at_ms.get(record.user_id, -1) >= record.received_ms:
+        """Note one; whether it says anything new."""
+        records = self._records.setdefault(record.user_id, {})
+        held = records.get(record.event_id)
+        if held is not None and held.received_ms <= record.received_ms:
             return False
-        self._erased_at_ms[record.user_id] = record.received_ms
+        said_ms = max(record.said_ms, 0 if held is None else max(held.received_ms, held.said_ms))
+        records[record.event_id] = msgspec.structs.replace(record, said_ms=said_ms)
+        self._latest_ms = max(self._latest_ms, record.received_ms)
         return True
+
+    def wrong(self) -> list[ErasureRecord]:
+        """Corrections of those that lie further ahead than a clock may, to be added and written down."""
+        now_ms = self.now_ms()
+        limit = now_ms + MAX_AHEAD_MS
+        if self._latest_ms <= limit:
+            return []
+        self._latest_ms = limit  # once these are corrected no other one is later
+        everything = [each for records in self._records.values() for each in records.values()]
+        return [corrected(each, now_ms) for each in everything if each.received_ms > limit]
 
     def covers(self, event: EventRecord) -> bool:
         """Whether the event is to be forgotten."""
-        return self.covers_moment(event.user_id, event.received_ms)
+        return self.covers_moment(event.person_key, event.received_ms)
 
-    def covers_moment(self, user_id: str | None, received_ms: int) -> bool:
-        """Whether what came of a person at this moment is to be forgotten. received_ms: Unix milliseconds."""
-        return user_id is not None and received_ms < self._erased_at_ms.get(user_id, 0)
+    def covers_moment(self, key: str, received_ms: int) -> bool:
+        """Whether what came of a person or visit at this moment, Unix milliseconds, is to be forgotten."""
+        return key in self._records and self.coverage(key)(received_ms)
+
+    def coverage(self, key: str) -> Callable[[int], bool]:
+        """`covers_moment` of one person or visit as things are now, for another thread."""
+        records, now_ms = tuple(self._records.get(key, {}).values()), self.now_ms()
+        return lambda received_ms: any(is_covered(each, received_ms, now_ms) for each in records)
+
+
+def corrected(record: ErasureRecord, now_ms: int) -> ErasureRecord:
+    """The erasure as of now, Unix milliseconds, in place of what a wrong clock said."""
+    said_ms = max(record.received_ms, record.said_ms)
+    return msgspec.structs.replace(record, received_ms=now_ms, said_ms=said_ms)
+
+
+def is_covered(record: ErasureRecord, received_ms: int, now_ms: int) -> bool:
+    """Whether what was received at this moment is of before the erasure.
+
+    What is stamped further ahead than a clock may be is of the clock that stamped the erasure, where that was wrong
+    too; all of it Unix milliseconds.
+    """
+    if received_ms < record.received_ms:
+        return True
+    return now_ms + MAX_AHEAD_MS < received_ms < record.said_ms
 
 
 class ErasureFile:
@@ -54,14 +109,23 @@ class ErasureFile:
     def __init__(self, root: Path) -> None:
         self._path = root / "erasures.log"
         self._read_to = 0
+        self._mark = b""
+        """What stands before that: ids that are nowhere else. The inode says less, as a freed one is used again."""
 
-    def append(self, record: ErasureRecord) -> None:
-        """Write one so that it lasts. Raises SpoolUnavailable."""
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a file; it may have been deleted under the service."""
+        return self._path.exists()
+
+    def append(self, records: Sequence[ErasureRecord]) -> None:
+        """Write them so that they last, all or none. Raises SpoolUnavailable."""
+        data = b"".join(frame(_ENCODER.encode(record)) for record in records)
         try:
-            with lock(self._path.with_name("lock")):
+            with lock(self._path.with_name("lock"), mode=FILE_MODE):
                 is_new = not self._path.exists()
-                with self._path.open("ab") as file:
-                    file.write(frame(_ENCODER.encode(record)))
+                descriptor = open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                with os.fdopen(descriptor, "ab") as file:
+                    file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 if is_new:
@@ -73,13 +137,33 @@ class ErasureFile:
             ) from error
 
     def follow(self) -> list[ErasureRecord]:
-        """What was added since the last look, by whichever worker."""
+        """What was added since the last look, by whichever worker; all of it where the file is another one."""
         try:
             with self._path.open("rb") as file:
-                file.seek(self._read_to)
+                file.seek(self._read_to - len(self._mark))
                 data = file.read()
+                if data[: len(self._mark)] == self._mark:
+                    data = data[len(self._mark) :]
+                else:  # another file, written in place of one that was deleted
+                    self._read_to = file.seek(0)
+                    data = file.read()
         except FileNotFoundError:
             return []
-        found = [_DECODER.decode(payload) for payload, _ in read_frames(data)]
-        self._read_to += max((end for _, end in read_frames(data)), default=0)
-        return found
+        frames = list(read_frames(data))
+        end = max((each.end for each in frames), default=0)
+        self._read_to += end
+        self._mark = (self._mark + data[:end])[-MARK_BYTES:]
+        return list(read_erasures(each.payload for each in frames))
+
+
+def read_erasures(payloads: Iterable[bytes]) -> Iterator[ErasureRecord]:
+    """Without those that are none, as another release may write them."""
+    for payload in payloads:
+        try:
+            yield _DECODER.decode(payload)
+        except msgspec.MsgspecError:
+            continue
+
+
+def _moment(record: ErasureRecord) -> int:
+    return record.received_ms

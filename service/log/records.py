@@ -31,6 +31,18 @@ BATCH_PREFIX = "stillroom:log:batch:"
 """By idempotency key, for a day: which batch it was and how much of it is in the stream."""
 
 
+def session_key(session_id: str) -> str:
+    """Under which a visit of nobody in particular is held; no shop's id has a control character in it."""
+    return f"\0{session_id}"
+
+
+def person_key(user_id: str | None, session_id: str | None) -> str:
+    """Whose something is: the person's id, else the visit's key, else ""."""
+    if user_id is not None:
+        return user_id
+    return "" if session_id is None else session_key(session_id)
+
+
 def deleted_key(stream: str) -> str:
     """The list of entries that were deleted from a stream with a person."""
     return f"{stream}:deleted"
@@ -54,6 +66,11 @@ class EventRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     request_id: str = ""
     value: float | None = None
 
+    @property
+    def person_key(self) -> str:
+        """Whose it is."""
+        return person_key(self.user_id, self.session_id)
+
 
 class SpooledBatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """A batch as it was accepted, which is how the spool holds it.
@@ -70,11 +87,17 @@ class SpooledBatch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person is to be forgotten: nothing of theirs that was received before is kept or exported."""
+    """A person is to be forgotten: nothing of theirs that was received before is kept or exported.
+
+    user_id: the person's, or of a visit of nobody in particular its `session_key`. received_ms: Unix milliseconds; of
+    several records with the same event_id the earliest counts. said_ms: what was said first by a clock that was
+    wrong, where this record corrects it; 0 where it corrects nothing.
+    """
 
     event_id: str
     user_id: str
     received_ms: int
+    said_ms: int = 0
 
 
 class SampledHistory(msgspec.Struct, frozen=True):
@@ -118,6 +141,11 @@ class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like
     n_session: int = 0
     n_unknown_items: int = 0
     sampled: SampledHistory | None = None
+
+    @property
+    def person_key(self) -> str:
+        """Whose it is; "" for nobody's."""
+        return person_key(self.user_id, self.session_id)
 
     @property
     def asked_ms(self) -> int:

@@ -1,23 +1,28 @@
 """One file of the spool: batches in frames, and beside it what became of them.
 
-NAME.open is being written, NAME.seg is complete. NAME.shipped says where in Redis its batches are, NAME.exported that
-an export holds them all; both are hints, and without them its batches are only handed on once more.
+NAME.open is being written, NAME.seg is complete. NAME.shipped says where in Redis's log its batches are, NAME.learnt
+in which Redis people's histories hold them, NAME.exported that an export has them all; these are hints, and without
+them its batches are only handed on once more.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from service.log.frames import frame, n_bytes_between, read_frames
+from service.log.private import open_private, write_private
 from service.log.records import SpooledBatch
 
-OPEN, SEALED, SHIPPED, EXPORTED = ".open", ".seg", ".shipped", ".exported"
+OPEN, SEALED, SHIPPED, LEARNT, EXPORTED = ".open", ".seg", ".shipped", ".learnt", ".exported"
+
+Note = TypeVar("Note")
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(SpooledBatch)
@@ -31,6 +36,26 @@ class ShippedNote(msgspec.Struct, frozen=True):
     at: float
 
 
+class LearntNote(msgspec.Struct, frozen=True):
+    """world: of the Redis whose histories hold the batches."""
+
+    world: str
+
+
+class Place(NamedTuple):
+    """Where a batch lies, until its segment is written anew."""
+
+    segment: Segment
+    start: int
+    end: int
+    n_rewrites: int
+
+    @property
+    def is_valid(self) -> bool:
+        """It is still there."""
+        return self.segment.n_rewrites == self.n_rewrites
+
+
 class ReadBatch(NamedTuple):
     """A batch, and where in the file it ends."""
 
@@ -42,6 +67,10 @@ class ReadBatch(NamedTuple):
 class Segment:
     """end: bytes that are safely on disk. shipped_to: up to where Redis has them. note: where in Redis they are.
     n_rewrites: raised when the file is written anew, as places in it change with that.
+
+    learnt_to: up to where people's histories have them. learnt_in: in which Redis. learnt_ahead: batches behind that
+    which they have too, where each begins and ends. is_set_aside: somebody's history could not be written, so after a
+    restart all of it is learnt again.
     """
 
     path: Path
@@ -49,6 +78,10 @@ class Segment:
     shipped_to: int = 0
     note: ShippedNote | None = None
     n_rewrites: int = 0
+    learnt_to: int = 0
+    learnt_in: str = ""
+    learnt_ahead: dict[int, int] = field(default_factory=dict)
+    is_set_aside: bool = False
 
     @property
     def is_sealed(self) -> bool:
@@ -59,6 +92,11 @@ class Segment:
     def is_shipped(self) -> bool:
         """Redis has it all."""
         return self.shipped_to >= self.end
+
+    @property
+    def is_learnt(self) -> bool:
+        """People's histories have it all."""
+        return self.learnt_to >= self.end
 
     @property
     def is_exported(self) -> bool:
@@ -81,12 +119,33 @@ class Segment:
         sealed = self.path.with_suffix(SEALED)
         self.path.rename(sealed)
         self.path = sealed
-        self.write_note()
+        self.write_notes()
 
-    def write_note(self) -> None:
-        """Say beside the file that it is shipped, once it is and is complete."""
-        if self.is_sealed and self.is_shipped and self.note is not None:
-            self.path.with_suffix(SHIPPED).write_bytes(_ENCODER.encode(self.note))
+    def write_notes(self) -> None:
+        """Say beside the file that it is shipped, and learnt, once it is and is complete."""
+        if not self.is_sealed:
+            return
+        if self.is_shipped and self.note is not None:
+            write_private(self.path.with_suffix(SHIPPED), _ENCODER.encode(self.note))
+        if self.is_learnt and self.learnt_in and not self.is_set_aside:
+            write_private(self.path.with_suffix(LEARNT), _ENCODER.encode(LearntNote(self.learnt_in)))
+
+    def learnt(self, start: int, end: int, world: str) -> None:
+        """People's histories in this Redis have the batches from start to end."""
+        if self.learnt_in != world:
+            self.unlearn()
+            self.learnt_in = world
+        self.learnt_ahead[start] = end
+        while self.learnt_to in self.learnt_ahead:
+            self.learnt_to = self.learnt_ahead.pop(self.learnt_to)
+        if self.is_learnt:
+            self.write_notes()
+
+    def unlearn(self) -> None:
+        """People's histories may not have it any more."""
+        self.learnt_to, self.learnt_in = 0, ""
+        self.learnt_ahead.clear()
+        self.path.with_suffix(LEARNT).unlink(missing_ok=True)
 
     def unship(self) -> None:
         """Redis may not have it any more."""
@@ -95,19 +154,33 @@ class Segment:
 
     def remove(self) -> None:
         """Its batches are elsewhere."""
-        for suffix in (SHIPPED, EXPORTED):
+        for suffix in (SHIPPED, LEARNT, EXPORTED):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def erase(self, user_id: str, before_ms: int) -> int:
-        """Take a person's events out that were received before; how many there were. The segment must be sealed."""
+    def session_ids(self, user_id: str) -> set[str]:
+        """Visits that events of this person name; none where it cannot be read."""
+        with suppress(OSError):
+            data = self.path.read_bytes()
+            if user_id.encode() in data:
+                events = (event for batch, _ in decode_batches(data, 0) for event in batch.events)
+                return {each.session_id for each in events if each.user_id == user_id and each.session_id}
+        return set()
+
+    def erase(self, key: str, is_covered: Callable[[int], bool]) -> int:
+        """Take a person's or visit's events out; how many there were. The segment must be sealed.
+
+        is_covered: whether what was received at a moment, Unix milliseconds, goes.
+        """
         data = self.path.read_bytes()
-        if user_id.encode() not in data:
+        if key.removeprefix("\0").encode() not in data:
             return 0
         n_events, kept = 0, bytearray()
         for batch, _ in decode_batches(data, 0):
             events = [
-                event for event in batch.events if event.user_id != user_id or event.received_ms >= before_ms
+                event
+                for event in batch.events
+                if event.person_key != key or not is_covered(event.received_ms)
             ]
             n_events += len(batch.events) - len(events)
             kept += frame(_ENCODER.encode(msgspec.structs.replace(batch, events=events)))
@@ -116,11 +189,13 @@ class Segment:
         return n_events
 
     def _replace(self, data: bytes) -> None:
-        is_shipped = self.is_shipped
+        is_shipped, is_learnt = self.is_shipped, self.is_learnt
         write_in_place_of(self.path, data)
         self.n_rewrites += 1
         self.end = len(data)
         self.shipped_to = self.end if is_shipped else 0
+        self.learnt_to = self.end if is_learnt else 0
+        self.learnt_ahead.clear()
 
 
 def load_segment(path: Path) -> tuple[Segment, int, int]:
@@ -137,9 +212,12 @@ def load_segment(path: Path) -> tuple[Segment, int, int]:
     segment = Segment(path, end)
     if not segment.is_sealed:
         segment.seal()
-    note = _read_note(segment.path.with_suffix(SHIPPED))
+    note = _read_note(segment.path.with_suffix(SHIPPED), ShippedNote)
     if note is not None:
         segment.note, segment.shipped_to = note, end
+    learnt = _read_note(segment.path.with_suffix(LEARNT), LearntNote)
+    if learnt is not None:
+        segment.learnt_in, segment.learnt_to = learnt.world, end
     return segment, n_torn, n_damaged
 
 
@@ -155,7 +233,8 @@ def decode_batches(data: bytes, offset: int) -> Iterator[ReadBatch]:
 def write_in_place_of(path: Path, data: bytes) -> None:
     """Replace a file in one step that a crash cannot halve."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -172,8 +251,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read_note(path: Path) -> ShippedNote | None:
+def _read_note(path: Path, kind: type[Note]) -> Note | None:
     try:
-        return msgspec.msgpack.decode(path.read_bytes(), type=ShippedNote)
+        return msgspec.msgpack.decode(path.read_bytes(), type=kind)
     except (FileNotFoundError, msgspec.DecodeError):
         return None

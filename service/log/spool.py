@@ -1,26 +1,28 @@
 """The write-ahead spool: what was acknowledged is on this disk before anybody is told so.
 
-A folder for each worker, locked as long as it lives; whoever finds the folder of a dead one takes its segments over.
-Everything here blocks, and runs on one thread of its worker (`service.events.thread`).
+A folder for each worker (`folders`); whoever finds the folder of a dead one takes its segments over. Everything here
+blocks, and runs on one thread of its worker (`service.events.thread`).
+
+A folder that is deleted under the service would swallow what is written into it. So each commit looks whether its
+file is where others find it, 3 µs beside a sync of half a millisecond, and else everything is made anew.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import time
 from typing import NamedTuple
 
-from models.locks import lock
 from service.errors import SpoolUnavailable
+from service.log.folders import WorkerFolder, is_at
 from service.log.frames import frame
+from service.log.private import open_private
 from service.log.records import SpooledBatch
-from service.log.segments import OPEN, SEALED, Segment, ShippedNote, load_segment, sync_folder
+from service.log.segments import OPEN, Place, Segment, ShippedNote, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -28,41 +30,46 @@ SEGMENT_BYTES = 16 * 2**20
 SEAL_AFTER_SECONDS = 300.0
 """A segment that nobody adds to is sealed after that, so that it can be removed one day."""
 
-_LOCK = "lock"
+
+MAX_ATTEMPTS = 3
+"""To write where somebody deletes the folder at the same time."""
 
 
-class Unshipped(NamedTuple):
-    """A batch that Redis does not have yet, and its place."""
+class Spooled(NamedTuple):
+    """A batch that somebody does not have yet, and its place."""
 
     batch: SpooledBatch
+    place: Place
+
+
+class _Writing(NamedTuple):
     segment: Segment
-    end: int
-    n_rewrites: int
+    descriptor: int
 
 
 class Spool:
     """root: the folder that all workers of this machine share. max_bytes: of this worker's segments. with_redis:
     whether shipped segments may go; without Redis only exported ones may.
 
-    n_torn_bytes: of tails that were cut off segments of dead workers, and of damage inside them.
+    n_torn_bytes: of tails that were cut off segments of dead workers, and of damage inside them. n_lost_bytes: of
+    events that nobody had yet when their files were deleted under the service.
     """
 
     def __init__(
         self, root: Path, *, max_bytes: int, with_redis: bool, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
-        self._root = root
+        self._folder = WorkerFolder(root)
         self._max_bytes = max_bytes
         self._with_redis = with_redis
         self._segment_bytes = segment_bytes
-        self._name = f"worker-{secrets.token_hex(6)}"
-        self._folder = root / self._name
         self._segments: list[Segment] = []
         self._n_begun = 0
-        self._writing: tuple[Segment, int] | None = None
+        self._writing: _Writing | None = None
         self._begun_at = 0.0
-        self._lock_descriptor: int | None = None
-        self._left: set[str] = set()
+        self._rescued = b""
+        """What was being written when its file was deleted, until it is written anew."""
         self.n_torn_bytes = 0
+        self.n_lost_bytes = 0
 
     @property
     def n_bytes(self) -> int:
@@ -77,48 +84,42 @@ class Spool:
     def open(self) -> None:
         """Make this worker's folder, unless it has. Raises SpoolUnavailable where that cannot be."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            if self._lock_descriptor is None:
-                with lock(self._root / _LOCK):
-                    self._folder.mkdir(exist_ok=True)
-                    self._lock_descriptor = _locked(self._folder / _LOCK)
-            sync_folder(self._root)
+            self._folder.open()
         except OSError as error:
-            raise _unwritable(self._root, error) from error
+            raise _unwritable(self._folder.path, error) from error
 
     def adopt(self) -> int:
         """Take over what dead workers left; how many segments. What cannot be read stays where it is, and is said."""
-        adopted: list[Segment] = []
-        with lock(self._root / _LOCK):
-            for folder in self._root.glob("worker-*"):
-                if folder.name == self._name or not folder.is_dir():
-                    continue
-                try:
-                    for segment in self._take_over(folder):
-                        adopted.append(segment)
-                except OSError as error:
-                    self._say_left(folder, error)
-        self._segments[:0] = adopted
+        adopted = self._folder.adopt()
+        self._segments[:0] = [each.segment for each in adopted]
+        self.n_torn_bytes += sum(each.n_torn_bytes for each in adopted)
         return len(adopted)
 
-    def append(self, payloads: Sequence[bytes]) -> None:
-        """Write records so that they outlast this process and this machine's power. All of them or none.
+    def append(self, payloads: Sequence[bytes]) -> list[Place]:
+        """Write records so that they outlast this process and this machine's power, all of them or none; where each
+        of them lies.
 
         Raises SpoolUnavailable where the disk is full, fails or the spool is at its bound.
         """
-        data = b"".join(map(frame, payloads))
+        frames = list(map(frame, payloads))
+        data = b"".join(frames)
         self._make_room(len(data))
-        try:
-            segment, descriptor = self._writable(len(data))
-        except OSError as error:
-            raise _unwritable(self._folder, error) from error
-        try:
-            _write(descriptor, data)
-            os.fdatasync(descriptor)
-        except OSError as error:
-            self._give_up_on(segment, descriptor)
-            raise _unwritable(self._folder, error) from error
-        segment.end += len(data)
+        writing = self._written_in_place(data)
+        places = []
+        for each in frames:
+            start = writing.segment.end
+            writing.segment.end += len(each)
+            places.append(Place(writing.segment, start, writing.segment.end, writing.segment.n_rewrites))
+        return places
+
+    def look_after(self) -> None:
+        """Find out whether somebody deleted or replaced the folder, or files in it, and begin anew if so. Raises
+        SpoolUnavailable.
+        """
+        is_written_to = self._writing is None or is_at(self._writing.descriptor, self._writing.segment.path)
+        if not (self._folder.is_in_place and is_written_to):
+            self._begin_anew()
+        self._drop_missing()
 
     def batches(self) -> Iterator[SpooledBatch]:
         """All batches, to know their keys again."""
@@ -126,14 +127,22 @@ class Spool:
             for batch, _ in segment.read(0):
                 yield batch
 
-    def unshipped(self, n_bytes: int) -> list[Unshipped]:
+    def unshipped(self, n_bytes: int) -> list[Spooled]:
         """The next batches for Redis, of one segment, about n_bytes of them; empty where it has all."""
         for segment in self._segments:
             if not segment.is_shipped:
-                found = segment.read(segment.shipped_to, n_bytes)
-                if found:
-                    return [Unshipped(batch, segment, end, segment.n_rewrites) for batch, end in found]
+                if found := _spooled(segment, segment.shipped_to, n_bytes):
+                    return found
                 segment.shipped_to = segment.end  # nothing of it can be read
+        return []
+
+    def unlearnt(self, n_bytes: int) -> list[Spooled]:
+        """The next batches for people's histories, as `unshipped`; empty where they have all."""
+        for segment in self._segments:
+            if not segment.is_learnt:
+                if found := _spooled(segment, segment.learnt_to, n_bytes):
+                    return found
+                segment.learnt_to = segment.end  # nothing of it can be read
         return []
 
     def oldest_ms(self) -> int | None:
@@ -147,15 +156,22 @@ class Spool:
                 return found[0].batch.received_ms
         return None
 
-    def mark_shipped(self, last: Unshipped, note: ShippedNote) -> None:
+    def mark_shipped(self, last: Spooled, note: ShippedNote) -> None:
         """Redis has everything up to this batch of its segment."""
-        segment = last.segment
-        if segment.n_rewrites != last.n_rewrites:
+        segment = last.place.segment
+        if not last.place.is_valid:
             return
-        segment.shipped_to = last.end
+        segment.shipped_to = last.place.end
         if note.last_id or segment.note is None:
             segment.note = note
-        segment.write_note()
+        segment.write_notes()
+
+    def mark_learnt(self, places: Sequence[Place], world: str, *, are_all: bool = True) -> None:
+        """People's histories in this Redis have these batches. are_all: False where somebody's was set aside."""
+        for place in places:
+            if place.is_valid:
+                place.segment.is_set_aside |= not are_all
+                place.segment.learnt(place.start, place.end, world)
 
     def unship_all_but(self, incarnation: str) -> int:
         """Another Redis than this one may have lost what it had; how many segments have to go again."""
@@ -168,64 +184,44 @@ class Spool:
             segment.unship()
         return len(others)
 
-    def release(self, exported_to: str, keep_seconds: float) -> None:
-        """Remove segments that are exported, or that Redis has had for long. exported_to: the last entry of the
-        events' stream that every export has, "" for none.
+    def unlearn_all_but(self, world: str) -> int:
+        """People in another Redis than this one may be lost; how many segments have to be learnt again."""
+        others = [segment for segment in self._segments if segment.learnt_in not in ("", world)]
+        for segment in others:
+            segment.unlearn()
+        return len(others)
+
+    def release(self, exported_to: str, shipped_before: float) -> None:
+        """Remove segments that are exported and learnt, or that Redis has had for long. exported_to: the last entry
+        of the events' stream that every export has, "" for none. shipped_before: Unix seconds.
         """
         self._seal_idle()
         for segment in list(self._segments):
-            if segment.is_sealed and self._may_go(segment, exported_to, keep_seconds):
+            if segment.is_sealed and self._may_go(segment, exported_to, shipped_before):
                 self._remove(segment)
 
-    def erase(self, user_id: str, before_ms: int) -> int:
-        """Take a person's events out of all segments; how many there were."""
+    def session_ids(self, user_id: str) -> frozenset[str]:
+        """Visits that events of this person name."""
+        found: set[str] = set()
+        for segment in self._segments:
+            found |= segment.session_ids(user_id)
+        return frozenset(found)
+
+    def erase(self, key: str, is_covered: Callable[[int], bool]) -> int:
+        """Take a person's or visit's events out of all segments, as `Segment.erase`; how many there were."""
         if self._writing is not None:
             self._seal_writing()
-        return sum(segment.erase(user_id, before_ms) for segment in self._segments)
+        return sum(segment.erase(key, is_covered) for segment in self._segments)
 
     def close(self) -> None:
         """Leave the folder to whoever comes next."""
         if self._writing is not None:
             self._seal_writing()
-        if self._lock_descriptor is not None:
-            os.close(self._lock_descriptor)
-            self._lock_descriptor = None
-
-    def _take_over(self, folder: Path) -> Iterator[Segment]:
-        """The segments of a folder whose worker is dead, moved here."""
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            left = [path for path in sorted(folder.iterdir()) if path.name != _LOCK]
-            for path in left:
-                path.open("rb").close()  # else it would be moved and never read
-            for path in sorted(left, key=_is_segment):  # the notes first, so that they are there
-                moved = self._folder / path.name
-                path.rename(moved)
-                if not _is_segment(path):
-                    continue
-                segment, n_torn, n_damaged = load_segment(moved)
-                self.n_torn_bytes += n_torn + n_damaged
-                if n_torn:
-                    logger.warning("a torn tail of %d bytes was cut off %s", n_torn, moved.name)
-                if n_damaged:
-                    logger.error("%d bytes of %s are damaged; what they held is lost", n_damaged, moved.name)
-                yield segment
-            sync_folder(self._folder)
-            (folder / _LOCK).unlink()
-            folder.rmdir()
-        finally:
-            os.close(descriptor)
-
-    def _say_left(self, folder: Path, error: OSError) -> None:
-        """Once a folder: it is tried again each second."""
-        if folder.name not in self._left:
-            self._left.add(folder.name)
+        self._folder.close()
+        if self._rescued:
+            self.n_lost_bytes += len(self._rescued)
             logger.error(
-                "events of a dead worker wait in %s: %s; mend that, it is tried again", folder, error
+                "%s bytes of events could not be written anew and are lost", f"{len(self._rescued):,}"
             )
 
     def _make_room(self, n_bytes: int) -> None:
@@ -239,32 +235,115 @@ class Spool:
                 self._remove(segment)
         if self.n_bytes + n_bytes > self._max_bytes:
             raise SpoolUnavailable(
-                f"the spool {self._folder} holds {self.n_bytes:,} bytes and {n_bytes:,} more would pass its bound of "
-                f"{self._max_bytes:,}; bring Redis back, run `make export-events`, or raise STILLROOM_SPOOL_BYTES"
+                f"the spool {self._folder.path} holds {self.n_bytes:,} bytes and {n_bytes:,} more would pass its "
+                f"bound of {self._max_bytes:,}; bring Redis back, run `make export-events`, or raise "
+                "STILLROOM_SPOOL_BYTES"
             )
 
-    def _writable(self, n_bytes: int) -> tuple[Segment, int]:
-        if self._writing is not None and self._writing[0].end + n_bytes > self._segment_bytes:
+    def _written_in_place(self, data: bytes) -> _Writing:
+        """Write and sync behind what is there, in a file that others find; where. Raises SpoolUnavailable."""
+        for _ in range(MAX_ATTEMPTS):
+            if self._rescued or not self._folder.is_open:
+                self._begin_anew()
+            try:
+                writing = self._written(data)
+            except FileNotFoundError:
+                pass  # the folder is gone
+            else:
+                if is_at(writing.descriptor, writing.segment.path):
+                    return writing
+            self._begin_anew()
+        raise _unwritable(self._folder.path, FileNotFoundError(0, "somebody deletes it again and again"))
+
+    def _written(self, data: bytes) -> _Writing:
+        """Write and sync behind what is there; where. Raises SpoolUnavailable, and then nothing was written, and
+        FileNotFoundError.
+        """
+        try:
+            writing = self._writable(len(data))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _unwritable(self._folder.path, error) from error
+        try:
+            _write(writing.descriptor, data)
+            os.fdatasync(writing.descriptor)
+        except OSError as error:
+            self._give_up_on(writing)
+            raise _unwritable(self._folder.path, error) from error
+        return writing
+
+    def _writable(self, n_bytes: int) -> _Writing:
+        if self._writing is not None and self._writing.segment.end + n_bytes > self._segment_bytes:
             self._seal_writing()
         if self._writing is None:
             self._n_begun += 1
-            path = self._folder / f"{self._name[7:]}-{self._n_begun:06d}{OPEN}"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC)
+            path = self._folder.path / f"{self._folder.name[7:]}-{self._n_begun:06d}{OPEN}"
+            # To be read as well: the descriptor is all that is left of a file that somebody deletes.
+            descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             try:
-                sync_folder(self._folder)
+                sync_folder(self._folder.path)
             except OSError:
                 os.close(descriptor)
                 raise
-            self._writing = (Segment(path, 0), descriptor)
-            self._segments.append(self._writing[0])
+            self._writing = _Writing(Segment(path, 0), descriptor)
+            self._segments.append(self._writing.segment)
             self._begun_at = time()
         return self._writing
 
-    def _give_up_on(self, segment: Segment, descriptor: int) -> None:
+    def _begin_anew(self) -> None:
+        """Make folder and file again that were deleted or replaced, with what was being written. Raises
+        SpoolUnavailable.
+        """
+        if self._writing is not None:
+            self._rescue(self._writing)
+        if self._folder.is_open:
+            logger.error("the spool's folder %s was deleted or replaced; it is made anew", self._folder.path)
+            self._folder.close()
+        self.open()
+        self._drop_missing()
+        if self._rescued:
+            with suppress(FileNotFoundError):  # gone again: it is kept for the next attempt
+                writing = self._written(self._rescued)
+                writing.segment.end += len(self._rescued)  # all of it is shipped and learnt again, once
+                self._rescued = b""
+
+    def _rescue(self, writing: _Writing) -> None:
+        """Read what a deleted file holds through what is still open of it."""
+        self._writing = None
+        segment, rescued = writing.segment, b""
+        with suppress(OSError):
+            rescued = os.pread(writing.descriptor, segment.end, 0)
+        os.close(writing.descriptor)
+        self._segments.remove(segment)
+        if len(rescued) == segment.end:
+            self._rescued += rescued
+        else:
+            self._lose(segment)
+
+    def _drop_missing(self) -> None:
+        for segment in list(self._segments):
+            if not segment.path.exists():
+                self._segments.remove(segment)
+                self._lose(segment)
+
+    def _lose(self, segment: Segment) -> None:
+        n_lost = segment.end - segment.shipped_to if self._with_redis else segment.end
+        self.n_lost_bytes += n_lost
+        logger.error(
+            "%s was deleted under the service; %s of events in it were nowhere else and are lost",
+            segment.path,
+            f"{n_lost:,} bytes" if n_lost else "none",
+        )
+
+    def _give_up_on(self, writing: _Writing) -> None:
         """Cut off what was half-written, and write no more behind it."""
         with suppress(OSError):
-            os.ftruncate(descriptor, segment.end)
-        self._seal_writing()
+            os.ftruncate(writing.descriptor, writing.segment.end)
+        if is_at(writing.descriptor, writing.segment.path):
+            self._seal_writing()
+        else:
+            self._rescue(writing)
 
     def _seal_writing(self) -> None:
         assert self._writing is not None
@@ -281,16 +360,20 @@ class Spool:
         if self._writing is not None and abs(time() - self._begun_at) > SEAL_AFTER_SECONDS:
             self._seal_writing()
 
-    def _may_go(self, segment: Segment, exported_to: str, keep_seconds: float) -> bool:
+    def _may_go(self, segment: Segment, exported_to: str, shipped_before: float) -> bool:
         if not self._with_redis:
             return segment.is_exported
         if not segment.is_shipped or segment.note is None:
             return False
-        is_exported = segment.is_exported or (
-            bool(segment.note.last_id)
-            and stream_position(segment.note.last_id) <= stream_position(exported_to)
+        if segment.note.at < shipped_before:
+            return True
+        return segment.is_learnt and (
+            segment.is_exported
+            or (
+                bool(segment.note.last_id)
+                and stream_position(segment.note.last_id) <= stream_position(exported_to)
+            )
         )
-        return is_exported or time() - segment.note.at > keep_seconds
 
     def _remove(self, segment: Segment) -> None:
         segment.remove()
@@ -303,19 +386,12 @@ def stream_position(entry_id: str) -> tuple[int, int]:
     return int(milliseconds or 0), int(number or 0)
 
 
-def _locked(file: Path) -> int:
-    """A descriptor that holds the lock until it is closed."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _is_segment(path: Path) -> bool:
-    return path.suffix in (OPEN, SEALED)
+def _spooled(segment: Segment, start: int, n_bytes: int) -> list[Spooled]:
+    found = []
+    for batch, end in segment.read(start, n_bytes):
+        found.append(Spooled(batch, Place(segment, start, end, segment.n_rewrites)))
+        start = end
+    return found
 
 
 def _write(descriptor: int, data: bytes) -> None:

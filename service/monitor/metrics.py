@@ -45,6 +45,11 @@ class MonitorMetrics:
             ["stream"],
             registry=registry,
         )
+        self.from_ahead = Counter(
+            "stillroom_monitor_from_ahead",
+            "Records that a wrong clock stamped more than five minutes ahead, and that were left out",
+            registry=registry,
+        )
         self.unscored = Counter(
             "stillroom_monitor_unscored", "Sampled requests that no time was left to score", registry=registry
         )

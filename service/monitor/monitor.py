@@ -14,6 +14,8 @@ from time import monotonic, sleep, time
 import redis
 
 from models.experiments.attribution import Attributor
+from service.histories.replies import ReplyUnexpected
+from service.log.erasures import MAX_AHEAD_MS, wall_ms
 from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.accuracy import AccuracyWatch
 from service.monitor.disagreement import DisagreementWatch
@@ -41,6 +43,11 @@ SCORING_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 
 EXPERIMENTS_STATE = "experiments"
+
+
+def _moment(record: Record) -> int:
+    """When it was written, Unix milliseconds."""
+    return record.sent_ms if isinstance(record, ExposureRecord) else record.received_ms
 
 
 class Monitor:
@@ -83,7 +90,7 @@ class Monitor:
         while not self.is_stopping:
             try:
                 self.turn()
-            except (redis.RedisError, OSError) as error:
+            except (redis.RedisError, OSError, ReplyUnexpected) as error:
                 logger.warning("Redis cannot be read, the monitor waits: %s", error)
                 self._tail.disconnected()
                 self._wait(RETRY_SECONDS)
@@ -105,9 +112,14 @@ class Monitor:
             self._save()
 
     def take(self, records: Sequence[Record]) -> None:
-        """Tell everybody who watches of these records."""
+        """Tell everybody who watches of these records. What a wrong clock stamped far ahead is left out: the latest
+        moment of any record is what time it is here, and would be that for good.
+        """
+        latest_ms = wall_ms() + MAX_AHEAD_MS
         for record in records:
-            if isinstance(record, EventRecord):
+            if _moment(record) > latest_ms:
+                self._metrics.from_ahead.inc()
+            elif isinstance(record, EventRecord):
                 self._happened(record)
             elif isinstance(record, ExposureRecord):
                 self._exposed(record)

@@ -58,7 +58,7 @@ class ModellessAnswers:
         excluded, keys = set(asked.exclude_items), set[int]()
         if asked.exclude_seen:
             excluded.update(event.item_id for event in asked.session)
-            keys.update(found.person.events.keys.tolist())
+            keys.update(found.person.events.standing_keys().tolist())
         item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys)
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic, time
-from typing import Any
 
 import msgspec
-from hiredis import HiredisError
 
 from service.bundles import BundleHolder
+from service.errors import RedisUnavailable
 from service.histories.connection import Connection
+from service.histories.replies import StreamEntry, array, entries, value
+from service.histories.wire import Command, Reply
 from service.log.erasures import ErasedPeople
 from service.log.records import EVENTS_STREAM, GENERATION_KEY, RECORD_FIELD, EventRecord
 from service.no_model.popularity import LivePopularity, Ranked
@@ -93,12 +95,10 @@ class LiveItems:
     async def _read(self, redis: Connection) -> list[EventRecord]:
         """The next page of the stream; nothing while Redis is away."""
         start = b"(" + self._last_id if self._last_id else b"-"
+        page: Command = ("XRANGE", EVENTS_STREAM, start, "+", "COUNT", PAGE)
         try:
-            generation, entries = await redis.ask(
-                [("GET", GENERATION_KEY), ("XRANGE", EVENTS_STREAM, start, "+", "COUNT", PAGE)]
-            )
-            last_id, events = _decoded(entries)
-        except (OSError, TimeoutError, HiredisError, ValueError) as error:
+            generation, found = await redis.ask([("GET", GENERATION_KEY), page], _read_page)
+        except RedisUnavailable as error:
             if not self._is_away:
                 logger.warning("popular items stay as they are while Redis is away: %s", error)
             self._is_away = True
@@ -110,21 +110,19 @@ class LiveItems:
             if not is_first:
                 self._last_id = b""
                 return []
-        self._last_id = last_id or self._last_id
-        return events
+        if found:
+            self._last_id = found[-1].entry_id
+        return list(_decoded(found))
 
 
-def _decoded(entries: Any) -> tuple[bytes, list[EventRecord]]:
-    """The last entry's id, b"" for none, and the records that can be read. Raises ValueError for what is no page."""
-    events: list[EventRecord] = []
-    last_id = b""
-    try:
-        for entry_id, fields in entries:
-            last_id = bytes(entry_id)
-            try:
-                events.append(_DECODER.decode(fields[fields.index(RECORD_FIELD) + 1]))
-            except (msgspec.MsgspecError, ValueError, IndexError):
-                continue  # another release wrote it; exports and the monitor say so
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{EVENTS_STREAM} is not a stream of events: {error}") from error
-    return last_id, events
+def _read_page(replies: list[Reply]) -> tuple[bytes | None, list[StreamEntry]]:
+    """The stream's generation and entries."""
+    generation, page = array(replies, 2)
+    return value(generation), entries(page)
+
+
+def _decoded(found: Sequence[StreamEntry]) -> Iterator[EventRecord]:
+    """Without those that another release wrote; exports and the monitor say so."""
+    for entry in found:
+        with suppress(msgspec.MsgspecError):
+            yield _DECODER.decode(entry.field(RECORD_FIELD) or b"")

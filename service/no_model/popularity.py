@@ -16,7 +16,6 @@ from typing import NamedTuple
 import msgspec
 
 from models.history import SECONDS_PER_DAY
-from service.events.learning import person_key
 from service.histories.stored import short_key
 from service.log.records import EventRecord
 
@@ -91,7 +90,7 @@ class LivePopularity:
         return Ranked([one.item for one in popular], new)
 
     def _count_one(self, event: EventRecord) -> None:
-        person = hash(person_key(event))
+        person = hash(event.person_key)
         pair = hash((person, event.item_id, event.kind))
         if pair in self._pairs:
             return

@@ -110,7 +110,7 @@ async def test_who_is_forgotten_has_seen_nothing(empty: Path) -> None:
     async with running(empty) as service:
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
-        await service.parts.events.eraser.erase("ben")
+        await service.parts.events.eraser.erase_person("ben")
         assert await says(service, POPULAR, user_id="ben")
 
 

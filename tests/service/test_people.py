@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 
 from models.bundle import read_bundle
 from service.deadline import RequestClock
+from service.histories.blobs import decode_person, encode_person
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
-from service.histories.stored import StoredEvents, StoredPerson, decode_person, encode_person
+from service.histories.stored import StoredPerson
 from service.histories.watch import NOT_WATCHED
 from service.metrics import Metrics
 from service.serving import ServingBundle
@@ -59,7 +61,7 @@ async def test_stored_person_with_a_current_vector_is_taken_as_is(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as redis, raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3), "user-1"))
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.layer == "redis"
     assert found.person.history.item_indices.tolist() == [2, 3]
@@ -71,7 +73,7 @@ async def test_person_stored_under_another_bundle_is_merged_with_the_cold_histor
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as redis, raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 5, tag=99)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 5, tag=99), "user-1"))
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [1, 9, 2, 5]
     assert found.person.vector is None
@@ -96,7 +98,9 @@ async def test_new_vector_is_written_back_and_found_by_another_replica(
 async def test_late_write_back_leaves_a_newer_blob_alone(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
-    old, new, late = (encode_person(stored_person(serving, *events)) for events in ((1,), (1, 2), (3,)))
+    old, new, late = (
+        encode_person(stored_person(serving, *events), "user-1") for events in ((1,), (1, 2), (3,))
+    )
     async with connected(redis_server) as redis, raw(redis_server) as client:
         for replaced, blob, is_stored in (
             (b"", old, True),
@@ -104,9 +108,7 @@ async def test_late_write_back_leaves_a_newer_blob_alone(
             (old, late, False),
             (b"", late, False),
         ):
-            written = redis.write(BlobWrite("user-1", replaced, blob))
-            assert written is not None
-            assert await written is is_stored
+            assert await redis.write(BlobWrite("user-1", replaced, blob)) is is_stored
         assert await client.get(KEY_PREFIX + "user-1") == new
         assert 0 < await client.ttl(KEY_PREFIX + "user-1") <= 100
 
@@ -126,7 +128,7 @@ async def test_corrupt_blob_is_a_miss_that_is_counted_and_overwritten(
         assert metrics.registry.get_sample_value("stillroom_corrupt_blobs_total") == 1
         blob = await client.get(KEY_PREFIX + "user-1")
         assert isinstance(blob, bytes)
-        assert len(decode_person(blob).events) == 3
+        assert len(decode_person(blob, "user-1").events) == 3
 
 
 async def test_reads_that_wait_go_in_one_round_trip(redis_server: RedisServer) -> None:
@@ -152,7 +154,7 @@ async def test_person_in_memory_is_read_again_after_a_while(
     async with connected(old_redis_server) as redis, raw(old_redis_server) as client:
         people = people_with(redis, max_age_seconds=-1.0)  # always too old
         await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2), "user-1"))
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.layer == "redis"
     assert found.person.history.item_indices.tolist() == [2]
@@ -162,7 +164,7 @@ async def test_what_was_made_of_a_person_is_kept_while_nobody_writes_to_redis(
     serving: ServingBundle, old_redis_server: RedisServer
 ) -> None:
     async with connected(old_redis_server) as redis, raw(old_redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3), "user-1"))
         people = people_with(redis, max_age_seconds=-1.0)  # always too old
         first = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
@@ -178,10 +180,10 @@ async def test_person_is_not_read_again_before_redis_tells_of_a_change(
         await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         for _ in range(3):
             assert (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).layer == "memory"
-        await client.set(KEY_PREFIX + "user-2", encode_person(stored_person(serving, 3)))
+        await client.set(KEY_PREFIX + "user-2", encode_person(stored_person(serving, 3), "user-2"))
         await redis.read("")  # what the connection was told comes before this reply
         assert (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).layer == "memory"
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2), "user-1"))
         await redis.read("")
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.layer == "redis"
@@ -192,7 +194,7 @@ async def test_nobody_in_memory_is_believed_once_redis_was_emptied_or_the_connec
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as redis, raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2), "user-1"))
         people = people_with(redis)
         for command in ("FLUSHALL", "CLIENT KILL TYPE normal SKIPME yes"):
             await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
@@ -246,7 +248,7 @@ async def test_person_holds_what_the_student_reads_and_what_they_saw(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as redis, raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3)))
+        await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3), "user-1"))
         person = (await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
     assert person.seen.tolist() == [2, 3]
     assert person.encoded.item_rows.tolist() == [4, 3]
@@ -275,11 +277,9 @@ async def test_items_this_bundle_does_not_know_are_kept_for_the_next_one(
     person = stored_person(serving, 2, 3, 4)
     keys = person.events.keys.copy()
     keys[1] = 1 << 63
-    strange = StoredPerson(
-        StoredEvents(keys, person.events.times, person.events.kinds), person.vector, person.tag
-    )
+    strange = StoredPerson(replace(person.events, keys=keys), person.vector, person.tag)
     async with connected(redis_server) as redis, raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", encode_person(strange))
+        await client.set(KEY_PREFIX + "user-1", encode_person(strange, "user-1"))
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.seen.tolist() == [2, 4]
     assert found.person.history.times.tolist() == [1_800_000_000, 1_800_000_002]
@@ -300,7 +300,7 @@ async def test_blob_of_another_version_of_the_code_is_a_quiet_miss(
     async with raw(redis_server) as client:
         blob = await client.get(KEY_PREFIX + "user-1")
     assert isinstance(blob, bytes)
-    assert len(decode_person(blob).events) == 3
+    assert len(decode_person(blob, "user-1").events) == 3
 
 
 async def test_nobody_in_particular_is_the_same_object_each_time(serving: ServingBundle) -> None:
@@ -313,7 +313,7 @@ async def test_nobody_in_particular_is_the_same_object_each_time(serving: Servin
 async def test_events_in_memory_outlive_the_bundle_they_were_read_under(serving: ServingBundle) -> None:
     people = people_with(None)
     found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
-    blob = encode_person(stored_person(serving, 2, 3))
+    blob = encode_person(stored_person(serving, 2, 3), "nobody")
     people._memory.put("nobody", msgspec.structs.replace(found.person, blob=blob, version="an older one"))
     found = await people.find("nobody", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2, 3]
@@ -337,7 +337,7 @@ async def test_live_events_in_redis_decide_the_answer(store: Path, redis_server:
         serving = service.parts.bundles.serving()
         person = stored_person(serving, 2, 6, tag=99)
         async with raw(redis_server) as client:
-            await client.set(KEY_PREFIX + "stranger", encode_person(person))
+            await client.set(KEY_PREFIX + "stranger", encode_person(person, "stranger"))
         answer = await service.recommend(user_id="stranger", limit=2)
         ready = (await service.client.get("/health/ready")).json()
     assert ids_of(answer) == ["item-10", "item-14"]

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from models.bundle import read_bundle
-from models.history import Event, EventKind, History
+from models.history import EventKind
+from models.removals import REMOVAL
 from service.deadline import RequestClock
 from service.errors import RedisUnavailable
-from service.histories.stored import StoredEvents, decode_person
+from service.histories.blobs import decode_person
 from service.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.people import (
     CLOCK_SECONDS,
-    NOTHING,
     connected,
+    of_kind,
     people_with,
-    removed,
     stored_person,
 )
 from tests.support.redis import RedisServer
@@ -40,14 +40,14 @@ async def test_what_a_person_did_is_learnt_by_every_replica(
             await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         learnt: list[str] = []
         here.on_learnt = lambda key, person, bundle: learnt.append(key)
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NOTHING, serving)
+        await here.learn("user-1", stored_person(serving, 2, 3).events, serving)
         await other.read("")
         for people in (here, there):
             person = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
             assert person.history.item_indices.tolist() == [1, 5, 9, 2, 3]
             assert person.vector is None
         again = (await people_with(one).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-        await here.learn("user-1", stored_person(serving, 2, 3).events, NOTHING, serving)
+        await here.learn("user-1", stored_person(serving, 2, 3).events, serving)
         assert (await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person.blob == again.blob
     assert learnt == ["user-1"] * 2
 
@@ -58,8 +58,8 @@ async def test_two_who_learn_of_the_same_person_at_once_both_count(
     async with connected(redis_server) as one, connected(redis_server) as other:
         here, there = people_with(one), people_with(other)
         await asyncio.gather(
-            here.learn("new", stored_person(serving, 2).events, NOTHING, serving),
-            there.learn("new", stored_person(serving, 3).events, NOTHING, serving),
+            here.learn("new", stored_person(serving, 2).events, serving),
+            there.learn("new", stored_person(serving, 3).events, serving),
         )
         found = await people_with(one).find("new", serving, RequestClock(CLOCK_SECONDS))
     assert sorted(found.person.history.item_indices.tolist()) == [2, 3]
@@ -68,17 +68,16 @@ async def test_two_who_learn_of_the_same_person_at_once_both_count(
 async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
     serving: ServingBundle,
 ) -> None:
-    history = History.from_events(
-        [Event(2, 1_800_000_000, EventKind.CART), Event(3, 1_800_000_001, EventKind.PURCHASE)]
-    )
     people = people_with(None)
-    await people.learn("new", StoredEvents.from_history(history, serving.item_keys), NOTHING, serving)
-    await people.learn("new", StoredEvents.empty(), removed(serving, [2, 3], 1_799_999_999), serving)
+    for kind, item, moment in ((EventKind.CART, 2, 1_800_000_000), (EventKind.PURCHASE, 3, 1_800_000_001)):
+        await people.learn("new", of_kind(serving, kind, [item], moment), serving)
+    await people.learn("new", of_kind(serving, REMOVAL, [2, 3], 1_799_999_999), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2, 3]  # it was put there after that
-    await people.learn("new", StoredEvents.empty(), removed(serving, [2, 3], 1_800_000_001), serving)
+    await people.learn("new", of_kind(serving, REMOVAL, [2, 3], 1_800_000_001), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [3]
+    assert found.person.seen.tolist() == [3]
 
 
 async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
@@ -88,7 +87,7 @@ async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
     async with connected(redis_server) as redis:
         people = people_with(redis)
         with pytest.raises(RedisUnavailable):
-            await people.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
+            await people.learn("user-1", stored_person(serving, 2).events, serving)
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [1, 5, 9, 2]
     assert found.degraded == "redis_unavailable"
@@ -111,7 +110,7 @@ async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
             assert len(found.person.events) == 0
             assert found.person.asked is not None
-        await there.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
+        await there.learn("user-1", stored_person(serving, 2).events, serving)
         await one.read("")
         for people in (here, there, new):
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
@@ -119,7 +118,7 @@ async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
         here.remember("user-1", found.person, np.zeros(4, np.float32), serving)
         blob = await one.read("user-1")
     assert blob is not None
-    assert decode_person(blob).is_erased
+    assert decode_person(blob, "user-1").is_erased
 
 
 async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle) -> None:
@@ -127,7 +126,7 @@ async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle)
     await people.erase("user-1")
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert len(found.person.events) == 0
-    await people.learn("user-1", stored_person(serving, 2).events, NOTHING, serving)
+    await people.learn("user-1", stored_person(serving, 2).events, serving)
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2]
     assert found.layer == "memory"

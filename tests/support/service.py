@@ -90,7 +90,8 @@ class ServiceProcess:
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
         given = {f"STILLROOM_{name}": value for name, value in environment.items()}
-        self._environment = {**inherited, **own, **given}
+        self.environment = {**inherited, **own, **given}
+        self.command = [sys.executable, "-m", "service"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ServiceProcess:
@@ -102,7 +103,7 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        self.process = subprocess.Popen(self.command, env=self._environment, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.command, env=self.environment, stdout=subprocess.DEVNULL)
         wait_until(self._is_ready, "the service")
 
     def stop(self) -> None:

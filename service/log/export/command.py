@@ -14,6 +14,7 @@ import msgspec
 import redis
 
 from service.errors import SettingsInvalid
+from service.histories.address import check_address, without_arguments
 from service.log.export.errors import ExportFailed
 from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
@@ -47,6 +48,8 @@ def _run(asked: argparse.Namespace) -> str:
     try:
         settings = read_settings()
         url = asked.redis_url if asked.redis_url is not None else settings.redis_url
+        if url:
+            check_address(url, "the address of Redis")
         spool = SpoolFolder(asked.spool or spool_folder(settings))
         with opened(asked.out) as export:
             trouble = _read(export, spool, url, asked)
@@ -67,7 +70,8 @@ def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespac
         export.read_streams(LogStreams(client))
         tell_services(client, export, asked.keep_hours)
     except redis.RedisError as error:
-        return f"Redis is away ({type(error).__name__}: {error}); only this machine's spool was read. Run it again"
+        said = f"{type(error).__name__}: {without_arguments(str(error))}"
+        return f"Redis is away ({said}); only this machine's spool was read. Run it again"
     return _lost(export.done)
 
 

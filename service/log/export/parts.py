@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from service.log.erasures import MAX_AHEAD_MS
 from service.log.export.state import State
 from service.log.export.tables import MOMENT_COLUMNS
+from service.log.records import ErasureRecord
 from service.log.segments import sync_folder
 
 STAGING = "staging"
+
+
+class Gone(NamedTuple):
+    """n_rows: that were taken out of older parts. session_ids: visits that were sent with the people's ids."""
+
+    n_rows: int
+    session_ids: set[str]
 
 
 class Parts:
@@ -47,28 +57,34 @@ class Parts:
             left.unlink()
         return len(staged)
 
-    def erase(self, erased_at_ms: Mapping[str, int]) -> int:
-        """Write those parts anew that hold somebody who was erased since; how many rows went."""
-        n_rows = 0
+    def erase(self, records: Sequence[ErasureRecord], now_ms: int) -> Gone:
+        """Write those parts anew that hold somebody who was erased since."""
+        n_rows, session_ids = 0, set[str]()
         for name, moment_column in MOMENT_COLUMNS.items():
             for path in sorted((self._folder / name).glob("part-*.parquet")):
-                n_rows += self._erase_from(path, moment_column, erased_at_ms)
-        return n_rows
+                goes = _who_goes(path, moment_column, records, now_ms)
+                if pc.any(goes).as_py():
+                    table = pq.read_table(path)
+                    session_ids.update(_visits_of(table.filter(goes)))
+                    n_rows += table.num_rows - self._rewrite(path, table.filter(pc.invert(goes)))
+        return Gone(n_rows, session_ids)
 
-    def _erase_from(self, path: Path, moment_column: str, erased_at_ms: Mapping[str, int]) -> int:
-        people = pa.array(list(erased_at_ms), pa.string())
-        moments = pa.array(list(erased_at_ms.values()), pa.int64())
-        whose = pq.read_table(path, columns=["user_id", moment_column])
-        places = pc.index_in(whose["user_id"], value_set=people)
-        limits = pc.fill_null(pc.take(moments, places.combine_chunks()), 0)
-        goes = pc.fill_null(pc.less(whose[moment_column].combine_chunks(), limits), False)
-        n_rows = int(pc.sum(goes).as_py() or 0)
-        if n_rows:
-            temporary = self._folder / STAGING / f"rewritten-{path.name}"
-            _write(temporary, pq.read_table(path).filter(pc.invert(goes)))
-            temporary.rename(path)
-            sync_folder(path.parent)
-        return n_rows
+    def drop_erasures(self, event_ids: Collection[str]) -> None:
+        """Take out of the table of erasures what is corrected."""
+        wrong = pa.array(list(event_ids), pa.string())
+        for path in sorted((self._folder / "erasures").glob("part-*.parquet")):
+            table = pq.read_table(path)
+            is_wrong = pc.is_in(table["event_id"], value_set=wrong)
+            if pc.any(is_wrong).as_py():
+                self._rewrite(path, table.filter(pc.invert(is_wrong)))
+
+    def _rewrite(self, path: Path, table: pa.Table) -> int:
+        """How many rows there are now."""
+        temporary = self._folder / STAGING / f"rewritten-{path.name}"
+        _write(temporary, table)
+        temporary.rename(path)
+        sync_folder(path.parent)
+        return table.num_rows
 
     def _staged(self, part: str) -> Path:
         return self._folder / STAGING / part.replace("/", "-")
@@ -79,3 +95,39 @@ def _write(path: Path, table: pa.Table) -> None:
         pq.write_table(table, file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _who_goes(path: Path, moment_column: str, records: Sequence[ErasureRecord], now_ms: int) -> pa.Array:
+    """Whether each row of a part is of before somebody's erasure, as `erasures.is_covered` has it."""
+    whose = pq.read_table(path, columns=["user_id", "session_id", moment_column])
+    keys = pc.if_else(
+        pc.is_null(whose["user_id"]),
+        pc.binary_join_element_wise(pa.scalar("\0"), whose["session_id"], ""),
+        whose["user_id"],
+    )
+    moments = whose[moment_column]
+    goes = pa.chunked_array([pa.array([False] * whose.num_rows, pa.bool_())])
+    for some in _one_a_person(records):
+        places = pc.index_in(keys, value_set=pa.array([each.user_id for each in some], pa.string()))
+        until = pc.take(pa.array([each.received_ms for each in some], pa.int64()), places)
+        said = pc.take(pa.array([each.said_ms for each in some], pa.int64()), places)
+        is_before = pc.less(moments, until)
+        is_wrong = pc.and_(pc.greater(moments, now_ms + MAX_AHEAD_MS), pc.less(moments, said))
+        goes = pc.or_(goes, pc.fill_null(pc.or_(is_before, is_wrong), False))
+    return goes
+
+
+def _one_a_person(records: Sequence[ErasureRecord]) -> Iterator[list[ErasureRecord]]:
+    """Parts of the records that name each person once; nearly always that is one."""
+    left = list(records)
+    while left:
+        some = list({each.user_id: each for each in left}.values())
+        yield some
+        taken = {each.event_id for each in some}
+        left = [each for each in left if each.event_id not in taken]
+
+
+def _visits_of(rows: pa.Table) -> set[str]:
+    """The visits that these rows of people name."""
+    of_people = rows.filter(pc.is_valid(rows["user_id"]))
+    return {each for each in of_people["session_id"].to_pylist() if each is not None}

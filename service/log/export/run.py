@@ -17,6 +17,7 @@ import msgspec
 import redis
 
 from models.locks import lock_if_free
+from service.log.erasures import ErasedPeople, read_erasures
 from service.log.export.errors import ExportFailed
 from service.log.export.parts import Parts
 from service.log.export.sources import Entry, LogStreams, ReadSegment, SpoolFolder, StreamLook
@@ -30,6 +31,7 @@ from service.log.records import (
     ErasureRecord,
     EventRecord,
     ExposureRecord,
+    session_key,
 )
 from service.log.spool import stream_position
 
@@ -70,13 +72,16 @@ class Export:
 
     def __init__(self, folder: Path, state: State) -> None:
         self._state = state
+        self._erased = ErasedPeople()
+        for record in state.erasures():
+            self._erased.add(record)
         self._parts = Parts(folder, state)
         self.done = Exported()
         self._parts.publish()
 
     def read_spool(self, spool: SpoolFolder) -> None:
         """Take in what services of this machine have on disk."""
-        self._take_erasures([_ERASURES.decode(payload) for payload in spool.erasures()])
+        self._take_erasures(read_erasures(spool.erasures()))
         waiting: list[ReadSegment] = []
         n_waiting = 0
         for segment in spool.segments(self._state):
@@ -91,7 +96,7 @@ class Export:
     def read_streams(self, streams: LogStreams) -> None:
         """Take in what Redis has."""
         erasures = [entry for page in streams.entries(ERASURES_STREAM, "", "+") for entry in page]
-        self._take_erasures([_ERASURES.decode(entry.payload) for entry in erasures])
+        self._take_erasures(self._decoded(_ERASURES, erasures))
         self._read_events(streams)
         self._read_exposures(streams)
 
@@ -183,8 +188,7 @@ class Export:
         known = self._state.known(list(by_id))
         new = [event for event_id, event in by_id.items() if event_id not in known]
         self.done.already_there += len(events) - len(new)
-        erased_at_ms = self._state.erasures()
-        kept = [event for event in new if event.received_ms >= erased_at_ms.get(event.user_id or "", 0)]
+        kept = [event for event in new if not self._erased.covers(event)]
         self.done.of_erased += len(new) - len(kept)
         self.done.events += len(kept)
         self._state.remember(event.event_id for event in new)
@@ -196,10 +200,9 @@ class Export:
         cursor, first_id = self._state.note("exposures_cursor"), streams.first_id(EXPOSURES_STREAM)
         was_trimmed = stream_position(first_id) > stream_position(cursor) > (0, 0)
         self.done.exposures_trimmed = was_trimmed and stream_position(look.last_id) > stream_position(cursor)
-        erased_at_ms = self._state.erasures()
         for entries in _in_parts(streams.entries(EXPOSURES_STREAM, cursor, look.last_id)):
             records = self._decoded(_EXPOSURES, entries)
-            kept = [one for one in records if one.asked_ms >= erased_at_ms.get(one.user_id or "", 0)]
+            kept = [one for one in records if not self._erased.covers_moment(one.person_key, one.asked_ms)]
             with self._state.transaction():
                 self._stage(kept)
                 self._state.set_note("exposures_cursor", entries[-1].entry_id)
@@ -207,23 +210,35 @@ class Export:
             self.done.parts += self._parts.publish()
 
     def _take_erasures(self, records: Iterable[ErasureRecord]) -> None:
-        known = self._state.erasures()
-        latest: dict[str, ErasureRecord] = {}
-        for record in records:
-            if record.received_ms > max(known.get(record.user_id, 0), 0):
-                held = latest.get(record.user_id)
-                if held is None or held.received_ms < record.received_ms:
-                    latest[record.user_id] = record
+        """What a wrong clock stamped far ahead is taken to be of now: it must swallow nothing that comes later."""
+        known = {record.event_id for record in self._state.erasures()}
+        new = [record for record in records if self._erased.add(record)]
+        corrections = [record for record in self._erased.wrong() if self._erased.add(record)]
+        latest = {record.event_id: record for record in (*new, *corrections)}
         if latest:
-            with self._state.transaction():
-                for record in latest.values():
-                    self._state.add_erasure(record.user_id, record.received_ms)
-                self._stage(list(latest.values()))
-            self.done.parts += self._parts.publish()
-        waiting = self._state.erasures(only_new=True)
-        if waiting:
-            self.done.erased_rows += self._parts.erase(waiting)
+            self._parts.drop_erasures(known & set(latest))
+            self._put_down(list(latest.values()))
+        self._apply_erasures()
+
+    def _put_down(self, records: Sequence[ErasureRecord]) -> None:
+        with self._state.transaction():
+            for record in records:
+                self._state.set_erasure(record)
+            people = [record for record in records if not record.user_id.startswith("\0")]
+            self._stage(people)  # visits are in no table that anybody but this export keeps
+        self.done.parts += self._parts.publish()
+
+    def _apply_erasures(self) -> None:
+        """Take out of older parts who was erased since, and then the visits that turn out to have been theirs."""
+        while waiting := self._state.erasures(only_new=True):
+            gone = self._parts.erase(waiting, self._erased.now_ms())
+            self.done.erased_rows += gone.n_rows
             self._state.erasures_applied()
+            moment = max(record.received_ms for record in waiting)
+            visits = [
+                ErasureRecord(f"visit:{one}:{moment}", session_key(one), moment) for one in gone.session_ids
+            ]
+            self._put_down([record for record in visits if self._erased.add(record)])
 
     def _stage(self, records: Sequence[Record]) -> None:
         tables: dict[str, list[Record]] = {}

@@ -14,14 +14,23 @@ from hashlib import blake2b
 from pathlib import Path
 from time import time
 
+from service.log.records import ErasureRecord
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS read_segments (name TEXT PRIMARY KEY, mark BLOB NOT NULL, read_to INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS staged (part TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erased (event_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, received_ms INTEGER NOT NULL,
+                                   said_ms INTEGER NOT NULL, is_applied INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_TABLES_OF_BEFORE = """
 CREATE TABLE IF NOT EXISTS erasures (user_id TEXT PRIMARY KEY, received_ms INTEGER NOT NULL,
                                      is_applied INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO erased SELECT 'before:' || user_id, user_id, received_ms, 0, is_applied FROM erasures;
+DROP TABLE erasures;
 """
+"""One erasure a person, as an earlier release kept them."""
 _SECONDS_PER_DAY = 86_400
 _PARAMETERS = 500
 
@@ -33,6 +42,7 @@ class State:
         self._database = sqlite3.connect(file, isolation_level=None)
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(_TABLES)
+        self._database.executescript(_TABLES_OF_BEFORE)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -126,18 +136,20 @@ class State:
         """A part is where it belongs."""
         self._database.execute("DELETE FROM staged WHERE part = ?", (part,))
 
-    def add_erasure(self, user_id: str, received_ms: int) -> None:
-        """Somebody is to be forgotten."""
-        self._database.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, 0)", (user_id, received_ms))
+    def set_erasure(self, record: ErasureRecord) -> None:
+        """Somebody is to be forgotten; a correction takes the place of what it corrects."""
+        row = (record.event_id, record.user_id, record.received_ms, record.said_ms)
+        self._database.execute("INSERT OR REPLACE INTO erased VALUES (?, ?, ?, ?, 0)", row)
 
-    def erasures(self, *, only_new: bool = False) -> dict[str, int]:
-        """When people were erased, Unix milliseconds by user id. only_new: those that older parts may still hold."""
+    def erasures(self, *, only_new: bool = False) -> list[ErasureRecord]:
+        """Who was to be forgotten. only_new: those that older parts may still hold."""
         where = " WHERE NOT is_applied" if only_new else ""
-        return dict(self._database.execute(f"SELECT user_id, received_ms FROM erasures{where}"))
+        rows = self._database.execute(f"SELECT event_id, user_id, received_ms, said_ms FROM erased{where}")
+        return [ErasureRecord(*row) for row in rows]
 
     def erasures_applied(self) -> None:
         """No part holds any of them."""
-        self._database.execute("UPDATE erasures SET is_applied = 1")
+        self._database.execute("UPDATE erased SET is_applied = 1")
 
 
 def short_id(event_id: str) -> bytes:

@@ -91,6 +91,7 @@ def as_table(name: str, records: Iterable[Record]) -> pa.Table:
 
 def _row(record: Record) -> dict[str, Any]:
     row = msgspec.structs.asdict(record)
+    row.pop("said_ms", None)  # of an erasure that was corrected
     if isinstance(record, ExposureRecord):
         row["scores"] = record.unpacked_scores()
     return row

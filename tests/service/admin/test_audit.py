@@ -31,6 +31,17 @@ async def test_change_is_written_down_before_and_after_it(tmp_path: Path) -> Non
     assert [line["outcome"] for line in lines(file)] == ["begun", "done"]
 
 
+async def test_nobody_else_may_read_what_was_changed(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "audit.jsonl"
+    async with AuditLog(file).change("anna", "promote", "v2", "r1"):
+        pass
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    file.chmod(0o644)  # as an earlier release made it
+    async with AuditLog(file).change("anna", "promote", "v2", "r1"):
+        pass
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 async def test_change_that_fails_is_written_down_as_that(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
     with pytest.raises(ValueError, match="no such"):

@@ -26,11 +26,54 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
+def allow(file: Path, mode: int) -> None:
+    file.chmod(mode)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     file = tmp_path / "keys"
     file.write_text(f"# of the shop\n\nanna:{KEY}\nci:sha256:{sha256(OTHER.encode()).hexdigest()}\n")
     return file
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+async def test_file_that_others_may_write_is_not_read_until_it_is_closed_to_them(
+    file: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    allow(file, mode)
+    keys = AdminKeys(file)
+    with pytest.raises(AdminClosed):
+        await keys.require(bearing(KEY))
+    assert f"chmod go-w {file}" in caplog.text
+    allow(file, 0o600)
+    assert await keys.require(bearing(KEY)) == "anna"
+
+
+async def test_keys_of_before_stay_when_their_file_is_opened_to_others(file: Path) -> None:
+    keys = AdminKeys(file)
+    rewrite(file, f"mallory:{OTHER}-and-more\n")
+    allow(file, 0o666)
+    assert await keys.require(bearing(KEY)) == "anna"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "is_said"),
+    [
+        (f"anna:{KEY}\n", 0o644, True),
+        (f"ci:sha256:{sha256(OTHER.encode()).hexdigest()}\nanna:{KEY}\n", 0o640, True),
+        (f"ci:sha256:{sha256(OTHER.encode()).hexdigest()}\n", 0o644, False),
+        (f"anna:{KEY}\n", 0o600, False),
+    ],
+)
+async def test_keys_that_others_may_read_are_taken_and_said(
+    file: Path, text: str, mode: int, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(file, text)
+    allow(file, mode)
+    assert await AdminKeys(file).require(bearing(KEY if "anna" in text else OTHER)) in ("anna", "ci")
+    assert ("others may read" in caplog.text) is is_said
+    assert KEY not in caplog.text
 
 
 @pytest.mark.parametrize(("key", "name"), [(KEY, "anna"), (OTHER, "ci")])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from time import time
 from typing import Any
 
 import httpx
@@ -71,6 +73,32 @@ async def test_what_one_replica_accepts_is_in_the_next_answer_of_the_other(
         await post(other, body("b", did("cart", "item-17"), did("cart", "item-21")))
         await post(one, body("c", did("removal", "item-17")))
         assert await recommended(other, user_id="user-1") == ["item-17", "item-25", "item-29"]
+
+
+@pytest.mark.parametrize("kinds", [("purchase", "cart", "removal"), ("view", "cart", "removal")])
+@pytest.mark.parametrize("n_requests", [1, 3])
+async def test_item_out_of_the_cart_again_is_what_it_was_before_however_it_was_sent(
+    service: Running, kinds: tuple[str, ...], n_requests: int
+) -> None:
+    events = [did(kind, "item-13") for kind in kinds]
+    n_events = len(events) // n_requests
+    for number in range(n_requests):
+        await post(service, body(f"{number}", *events[number * n_events : (number + 1) * n_events]))
+    assert await recommended(service, user_id="user-1") == ["item-17", "item-21", "item-25"]
+
+
+async def test_item_that_was_only_in_the_cart_is_recommended_once_it_is_out_again(service: Running) -> None:
+    for number, kind in enumerate(("cart", "removal")):
+        await post(service, body(f"{number}", did(kind, "item-13")))
+    assert await recommended(service, user_id="user-1") == RIGHT
+
+
+async def test_purchase_is_known_after_any_number_of_views(service: Running) -> None:
+    moment = int(time())
+    await post(service, body("a", did("purchase", "item-13", time=moment - 3000)))
+    views = [did("view", f"unknown-{number}", time=moment - 2500 + number) for number in range(2500)]
+    await post(service, body("b", *views))
+    assert await recommended(service, user_id="user-1") == ["item-17", "item-21", "item-25"]
 
 
 async def test_same_batch_again_gets_the_same_reply_and_counts_once_whoever_is_asked(
@@ -237,6 +265,37 @@ async def test_disk_that_fails_refuses_the_whole_batch_with_the_remedy(service: 
     assert "STILLROOM_SPOOL" in problem["detail"]
     assert service.metric("stillroom_events_total", kind="view") == 0
     assert (await post(service, sent))["replayed"] is False
+
+
+async def test_events_are_on_disk_also_after_their_folder_was_deleted_under_the_service(store: Path) -> None:
+    async with running(store) as service:
+        await post(service, body("a", did("purchase", "item-13")))
+        shutil.rmtree(store.parent / "spool")
+        await post(service, body("b", did("view", "item-2")))
+        assert [path.suffix for path in (store.parent / "spool").glob("worker-*/*-*")] == [".open"]
+    async with running(store) as service:
+        for number, item_id in (("a", "item-13"), ("b", "item-2")):
+            kind = "purchase" if number == "a" else "view"
+            assert (await post(service, body(number, did(kind, item_id))))["replayed"] is True
+
+
+async def test_folder_that_cannot_be_made_again_refuses_events_until_it_can(store: Path) -> None:
+    spool = store.parent / "spool"
+    async with running(store) as service:
+        await post(service, body("a", did("purchase", "item-13")))
+        replace_by_file(spool)
+        problem = await post(service, body("b", did("view", "item-2")), 503)
+        assert "STILLROOM_SPOOL" in problem["detail"]
+        spool.unlink()
+        await post(service, body("b", did("view", "item-2")))
+    async with running(store) as service:
+        assert (await post(service, body("a", did("purchase", "item-13"))))["replayed"] is True
+
+
+def replace_by_file(folder: Path) -> None:
+    """Something else has its name."""
+    shutil.rmtree(folder)
+    folder.touch()
 
 
 async def test_spool_without_a_folder_refuses_events_and_serves_all_else(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import time
@@ -13,6 +15,7 @@ from redis.asyncio import Redis
 
 from service.log.records import (
     ERASURES_STREAM,
+    EVENTS_STREAM,
     EXPOSURES_STREAM,
     RECORD_FIELD,
     ErasureRecord,
@@ -76,7 +79,7 @@ async def test_erased_person_is_gone_from_everywhere_and_it_is_shown(
         assert await has_exposed(redis_server, [])
         version = one.parts.bundles.serving().version
         for service in (one, other):
-            last_good = service.parts.events.eraser._last_good
+            last_good = service.parts.events.eraser._caches.last_good
             await eventually(partial(is_none_left, last_good, "user-1", version))
         assert [event.user_id for event in await streamed(redis_server.url)] == ["user-2"]
         assert b"user-1" not in await spooled_bytes(store)
@@ -94,13 +97,13 @@ async def is_none_left(last_good: LastGoodAnswers, user_id: str, version: str) -
     return last_good.find(user_id, version) is None
 
 
-async def has_exposed(redis: RedisServer, user_ids: list[str]) -> bool:
+async def has_exposed(redis: RedisServer, user_ids: Sequence[str | None]) -> bool:
     """Whether these people's exposures stand in the stream, one a time."""
     client: Redis = Redis.from_url(redis.url)
     entries: Any = await client.xrange(EXPOSURES_STREAM)
     await client.aclose()
     records = [msgspec.msgpack.decode(fields[RECORD_FIELD], type=ExposureRecord) for _, fields in entries]
-    return [record.user_id for record in records] == user_ids
+    return [record.user_id for record in records] == list(user_ids)
 
 
 async def test_erasure_while_redis_is_away_is_carried_out_once_it_is_back(
@@ -244,10 +247,10 @@ async def test_erasure_that_the_disk_does_not_let_into_the_spool_is_carried_out_
         spool, is_full = one.parts.events.spool, [True]
         really_erase = spool.erase
 
-        def erase_unless_full(user_id: str, before_ms: int) -> int:
+        def erase_unless_full(key: str, is_covered: Callable[[int], bool]) -> int:
             if is_full:
                 raise OSError(28, "No space left on device")
-            return really_erase(user_id, before_ms)
+            return really_erase(key, is_covered)
 
         monkeypatch.setattr(spool, "erase", erase_unless_full)
         assert (await erase(one, "user-1"))["pending"] == ["spool"]
@@ -266,3 +269,177 @@ async def test_nobody_is_erased_without_a_key(service: Running, keys_file: str) 
     response = await service.client.delete("/people/user-1")
     assert response.status_code in (401, 404, 503)
     assert await recommended(service, user_id="user-1") == RIGHT
+
+
+async def erase_visit(service: Running, session_id: str) -> dict[str, Any]:
+    """DELETE /sessions/{session_id}; the decoded answer, which must be a 200."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    response = await service.client.delete(f"/sessions/{session_id}", headers=headers)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def visited(item_id: str, session_id: str = "visit", user_id: str | None = None) -> dict[str, Any]:
+    """A view of a visit, of nobody in particular unless somebody is named."""
+    return did("view", item_id, user_id, session_id=session_id)
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+async def test_visits_that_were_sent_with_a_persons_id_go_with_the_person(
+    store: Path, redis_server: RedisServer, keys_file: str, with_redis: bool
+) -> None:
+    settings = {**(shared(redis_server) if with_redis else {}), "admin_keys_file": keys_file}
+    async with running(store, **settings) as one:
+        await post(one, body("a", visited("item-2"), visited("item-2", "another")))
+        await post(one, body("b", visited("item-3", user_id="user-1")))  # they logged in
+        for session_id in ("visit", "another"):
+            assert await recommended(one, session_id=session_id) == BACK
+        removed = (await erase(one, "user-1"))["removed"]
+        assert removed["spool"] == 2
+        assert removed["last_good"] == 1
+        assert await recommended(one, session_id="visit") == POPULAR
+        assert await recommended(one, session_id="another") == BACK
+        spooled = await spooled_bytes(store)
+        assert spooled.count(b"visit") - spooled.count(b"another") <= 0
+        await post(one, body("c", visited("item-2")))
+        assert await recommended(one, session_id="visit") == BACK  # who comes again is somebody new
+
+
+async def test_visits_of_long_ago_and_of_other_replicas_go_too(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    """Their events are in no spool and no stream any more; Redis knows whose they were."""
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    client: Redis = Redis.from_url(redis_server.url)
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        await post(one, body("a", visited("item-2"), visited("item-3", user_id="user-1")))
+        await eventually(partial(has_streamed, redis_server, 2))
+        await client.delete(EVENTS_STREAM)
+        assert await recommended(other, session_id="visit") == BACK
+        await erase(other, "user-1")
+        for service in (one, other):
+            await eventually(partial(is_recommended, service, POPULAR, session_id="visit"))
+    await client.aclose()
+
+
+async def test_visits_that_only_answers_name_go_with_the_person(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+        await post(one, body("a", visited("item-2")))
+        await recommended(one, session_id="visit")
+        await recommended(one, user_id="user-1", session_id="visit")  # logged in, and did nothing since
+        await eventually(partial(has_exposed, redis_server, [None, "user-1"]))
+        assert (await erase(one, "user-1"))["removed"]["exposures"] == 2
+        assert await recommended(one, session_id="visit") == POPULAR
+        assert await has_streamed(redis_server, 0)
+
+
+async def test_visit_is_forgotten_by_itself_and_nobody_with_it(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        await post(one, body("a", visited("item-2"), visited("item-13", user_id="user-1")))
+        assert await recommended(other, session_id="visit") == BACK
+        before = await recommended(other, user_id="user-1")
+        await eventually(partial(has_streamed, redis_server, 2))
+        await eventually(partial(has_exposed, redis_server, [None, "user-1"]))
+        answer = await erase_visit(one, "visit")
+        assert answer["session_id"] == "visit"
+        assert answer["pending"] == []
+        in_redis = {"histories": 1, "events": 1, "exposures": 1}
+        assert answer["removed"] == {"memory": 1, "last_good": 0, "spool": 1, **in_redis}
+        for service in (one, other):
+            await eventually(partial(is_recommended, service, POPULAR, session_id="visit"))
+        assert await recommended(other, user_id="user-1") == before
+        assert [event.user_id for event in await streamed(redis_server.url)] == ["user-1"]
+        audit = (store.parent / "spool" / "audit.jsonl").read_text()
+        assert audit.count("a visit") == 2
+        assert '"visit"' not in audit
+
+
+async def test_visit_is_not_forgotten_without_a_key_or_by_an_id_that_is_none(
+    store: Path, keys_file: str
+) -> None:
+    async with running(store, admin_keys_file=keys_file) as one:
+        assert (await one.client.delete("/sessions/visit")).status_code == 401
+        headers = {"authorization": f"Bearer {KEY}"}
+        refused = await one.client.delete(f"/sessions/{'x' * 257}", headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "session_id")
+
+
+DAY_MS = 86_400_000
+
+
+async def test_erasure_of_a_clock_that_is_far_ahead_swallows_nothing_that_comes_later(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    ahead_ms = int(1000 * time()) + 400 * DAY_MS
+    wrong = ErasureRecord("e", "user-1", ahead_ms)
+    client: Redis = Redis.from_url(redis_server.url)
+    async with (
+        running(store, **settings) as one,
+        running(store, spool=str(store.parent / "other"), **settings) as two,
+    ):
+        await post(one, body("a", did("purchase", "item-13")))
+        await erase(two, "user-1")
+        await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(wrong)})
+        for number, service in enumerate((one, two)):
+            await eventually(partial(has_corrected, service, "user-1", ahead_ms))
+            await post(service, body(f"b{number}", did("view", "item-2")))
+        for service in (one, two):
+            assert await recommended(service, user_id="user-1") == BACK
+            assert service.parts.events._clock.received_ms() < ahead_ms - 399 * DAY_MS
+    async with running(store, **settings) as again:  # which reads the wrong one before its correction
+        await eventually(partial(has_corrected, again, "user-1", ahead_ms))
+        assert await recommended(again, user_id="user-1") == BACK
+        await post(again, body("c", did("view", "item-6")))
+        assert "item-6" not in await recommended(again, user_id="user-1")
+        await eventually(partial(has_streamed, redis_server, 3))
+    await client.aclose()
+
+
+async def has_corrected(service: Running, user_id: str, ahead_ms: int) -> bool:
+    """Whether the person is known to be erased, and not as of then."""
+    records = list(service.parts.events.eraser._erased._records.get(user_id, {}).values())
+    is_known = any(abs(each.said_ms - ahead_ms) < DAY_MS for each in records)
+    return is_known and max(each.received_ms for each in records) < ahead_ms - DAY_MS
+
+
+async def test_erasure_that_was_asked_for_while_the_clock_was_wrong_is_corrected_once_it_is_right(
+    store: Path, keys_file: str
+) -> None:
+    async with running(store, admin_keys_file=keys_file) as one:
+        clock: Any = one.parts.events._clock
+        clock._offset_ms += 400 * DAY_MS  # as if it had been believed
+        really_now = clock._now_ns
+        clock._now_ns = lambda: really_now() + 400 * DAY_MS * 1_000_000
+        await post(one, body("a", did("purchase", "item-13")))
+        await erase(one, "user-1")
+        clock._now_ns = really_now
+        clock._offset_ms -= 400 * DAY_MS
+        clock._latest_ms = 0
+        await eventually(partial(has_corrected, one, "user-1", int(1000 * time()) + 400 * DAY_MS))
+        await post(one, body("b", did("view", "item-2")))
+        assert await recommended(one, user_id="user-1") == BACK
+        assert b"item-13" not in await spooled_bytes(store)
+
+
+async def test_list_of_who_is_to_be_forgotten_is_written_again_where_it_was_deleted(
+    store: Path, keys_file: str
+) -> None:
+    async with running(store, admin_keys_file=keys_file) as one:
+        await erase(one, "user-1")
+        shutil.rmtree(store.parent / "spool")
+        await eventually(partial(is_spooled, store, b"user-1"))
+    async with running(store) as again:
+        assert await recommended(again, user_id="user-1") == POPULAR
+
+
+async def is_spooled(store: Path, word: bytes) -> bool:
+    """Whether it stands in the list."""
+    file = store.parent / "spool" / "erasures.log"
+    return file.exists() and word in file.read_bytes()

@@ -27,6 +27,8 @@ def batch(*events: dict[str, Any], key: str = "key") -> EventBatch:
         ({"time": NOW + 301}, "time_in_future", "301 seconds ahead, at most 300"),
         ({"time": 10**25}, "time_in_future", "seconds ahead"),
         ({"time": 1000 * NOW}, "time_in_future", "not milliseconds"),
+        ({"time": 10**400}, "time_in_future", "… (a longer number) is"),
+        ({"time": -(10**400)}, "time_before_1990", "… (a longer number) is before 1990"),
         ({"user_id": None}, "nobody", "send one of them"),
         ({"item_id": ""}, "item_id_invalid", "item_id has 0 characters"),
         ({"item_id": "x" * 257}, "item_id_invalid", "257 characters"),
@@ -44,6 +46,7 @@ async def test_faulty_event_is_rejected_by_index_and_the_others_are_kept(
     [rejected] = validated.rejected
     assert (rejected.index, rejected.reason) == (1, reason)
     assert said in rejected.message
+    assert len(rejected.message) < 250
 
 
 async def test_bounds_themselves_are_accepted() -> None:

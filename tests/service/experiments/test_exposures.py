@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import time
 from typing import Any
@@ -16,9 +16,10 @@ from models.experiments.declaration import Unit
 from models.history import Event, EventKind, History
 from service.deadline import RequestClock
 from service.experiments.exposures import TRIP, ExposureLog
-from service.histories.connection import Command, Connection
+from service.histories.connection import Connection
 from service.histories.resolving import resolve
 from service.histories.stored import StoredEvents, StoredPerson
+from service.histories.wire import Command, Reply
 from service.log.erasures import ErasedPeople
 from service.log.records import (
     EXPOSURES_STREAM,
@@ -64,7 +65,7 @@ class Logging:
         asked |= {name: changes.pop(name) for name in RecommendRequest.__struct_fields__ if name in changes}
         serving = self._serving
         events = StoredEvents.from_history(HISTORY, serving.item_keys)
-        person = resolve(serving, StoredPerson(events), replaced=b"")
+        person = resolve(serving, "user-1", StoredPerson(events), replaced=b"")
         masks = Masks(person.seen, NO_ITEMS, None)
         ranking = Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student")
         fields = {
@@ -261,14 +262,14 @@ async def test_forgetting_waits_for_one_trip_and_not_for_all_of_them(
 ) -> None:
     may_end: list[asyncio.Event] = []
 
-    async def ask(commands: Sequence[Command]) -> list[Any]:
+    async def ask_one(command: Command, read: Callable[[Reply], Any]) -> Any:
         may_end.append(asyncio.Event())
         await may_end[-1].wait()
         return []
 
     logging.show()
     await logging.log.flush()  # so that the next one need not ask whether Redis is there
-    monkeypatch.setattr(logging.log._redis, "ask", ask)
+    monkeypatch.setattr(logging.log._redis, "ask_one", ask_one)
     for number in range(3 * TRIP):
         logging.show(number, user_id=f"user-{number}")
     flushing = asyncio.create_task(logging.log.flush())

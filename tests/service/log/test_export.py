@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ from service.log.records import (
     ExposureRecord,
     SpooledBatch,
     pack_scores,
+    session_key,
 )
 from service.log.segments import EXPORTED
+from tests.service.log.test_spool import before
 from tests.service.log.test_spool import opened as opened_spool
 from tests.support.events import RECEIVED_MS, encoded, event, spooled
 from tests.support.redis import RedisServer
@@ -108,7 +111,7 @@ def test_segment_that_was_written_anew_without_somebody_is_read_to_its_end(tmp_p
     spool.append(encoded(spooled(1, *[others] * 20)))
     export(tmp_path / "out", spool=tmp_path / "spool")
     spool.append(encoded(spooled(2)))
-    spool.erase("other", RECEIVED_MS + 1)
+    spool.erase("other", before(RECEIVED_MS + 1))
     assert export(tmp_path / "out", spool=tmp_path / "spool").events == 1
     assert ids(tmp_path / "out")[-1:] == ids_of(spooled(2))
 
@@ -287,7 +290,7 @@ def test_erased_person_is_in_no_part_old_or_new(tmp_path: Path, client: redis.Re
         client.execute_command(*add_erasure_command(record))  # type: ignore[no-untyped-call]
     else:
         (tmp_path / "spool").mkdir()
-        ErasureFile(tmp_path / "spool").append(record)
+        ErasureFile(tmp_path / "spool").append([record])
     back = spooled(4, theirs, received_ms=RECEIVED_MS + 1000)
     ship(client, spooled(3, theirs, others), back)
     done = export(tmp_path / "out", client, tmp_path / "spool")
@@ -329,3 +332,108 @@ def test_records_keep_their_names_on_the_wire() -> None:
         *("event_id", "kind", "item_id", "time", "received_ms", "user_id", "value")
     }
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(event()), type=EventRecord) == event()
+
+
+NOW_MS = RECEIVED_MS + 1_000_000
+DAY_MS = 86_400_000
+AHEAD_MS = NOW_MS + 400 * DAY_MS
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The present of exports, Unix milliseconds, which may be changed."""
+    moment = [NOW_MS]
+    monkeypatch.setattr("service.log.erasures.wall_ms", lambda: moment[0])
+    return moment
+
+
+def tell(client: redis.Redis, *records: ErasureRecord) -> None:
+    """As a service does."""
+    for record in records:
+        client.execute_command(*add_erasure_command(record))  # type: ignore[no-untyped-call]
+
+
+def erasures(out: Path) -> list[tuple[str, int]]:
+    """Who is to be forgotten, as training reads it."""
+    found = pl.read_parquet(out / "erasures")
+    return sorted(zip(found["user_id"].to_list(), found["received_ms"].to_list(), strict=True))
+
+
+def test_erasure_of_a_wrong_clock_swallows_nothing_that_comes_later(
+    tmp_path: Path, client: redis.Redis, now: list[int]
+) -> None:
+    tell(client, ErasureRecord("e", "user-1", AHEAD_MS))
+    ship(client, spooled(1, received_ms=NOW_MS - 1), spooled(2, received_ms=NOW_MS + 60_000))
+    done = export(tmp_path / "out", client)
+    assert (done.events, done.of_erased) == (1, 1)
+    assert erasures(tmp_path / "out") == [("user-1", NOW_MS)]
+    now[0] += 10 * DAY_MS
+    ship(client, spooled(3, received_ms=now[0]))
+    assert export(tmp_path / "out", client).events == 1
+
+
+def test_what_the_wrong_clock_received_before_is_not_resurrected(
+    tmp_path: Path, client: redis.Redis, now: list[int]
+) -> None:
+    ship(client, spooled(1, received_ms=AHEAD_MS - 5000), spooled(2, received_ms=AHEAD_MS + 5000))
+    export(tmp_path / "out", client)
+    tell(client, ErasureRecord("e", "user-1", AHEAD_MS), ErasureRecord("e", "user-1", NOW_MS - 10, AHEAD_MS))
+    assert export(tmp_path / "out", client).erased_rows == 1
+    assert ids(tmp_path / "out") == ids_of(spooled(2))
+
+
+def test_correction_that_comes_later_takes_the_place_of_what_it_corrects(
+    tmp_path: Path, client: redis.Redis, now: list[int]
+) -> None:
+    within = NOW_MS + 200_000
+    tell(client, ErasureRecord("e", "user-1", within), ErasureRecord("f", "user-2", NOW_MS))
+    export(tmp_path / "out", client)
+    assert erasures(tmp_path / "out") == [("user-1", within), ("user-2", NOW_MS)]
+    tell(client, ErasureRecord("e", "user-1", NOW_MS - 7, within))
+    export(tmp_path / "out", client)
+    assert erasures(tmp_path / "out") == [("user-1", NOW_MS - 7), ("user-2", NOW_MS)]
+    ship(client, spooled(1, received_ms=NOW_MS))
+    assert export(tmp_path / "out", client).events == 1
+
+
+def test_erasures_of_an_earlier_release_count_on(tmp_path: Path, client: redis.Redis) -> None:
+    (tmp_path / "out").mkdir()
+    database = sqlite3.connect(tmp_path / "out" / "state.sqlite")
+    database.execute(
+        "CREATE TABLE erasures (user_id TEXT PRIMARY KEY, received_ms INTEGER NOT NULL, is_applied INTEGER NOT NULL)"
+    )
+    database.execute("INSERT INTO erasures VALUES ('user-1', ?, 1)", (RECEIVED_MS + 1,))
+    database.commit()
+    database.close()
+    ship(client, spooled(1), spooled(2, event(user_id="user-2")))
+    done = export(tmp_path / "out", client)
+    assert (done.events, done.of_erased) == (1, 1)
+    assert export(tmp_path / "out", client).of_erased == 0
+
+
+def visited(user_id: str | None = None, **more: Any) -> EventRecord:
+    """A view of a visit, of nobody in particular unless somebody is named."""
+    return event(**{"user_id": user_id, "session_id": "visit", **more})
+
+
+def test_visits_of_a_person_go_with_the_person(tmp_path: Path, client: redis.Redis, now: list[int]) -> None:
+    """They are found in what is exported, also where no service knows of them any more."""
+    ship(client, spooled(1, visited(), visited(session_id="another")), spooled(2, visited("user-1")))
+    export(tmp_path / "out", client)
+    tell(client, ErasureRecord("e", "user-1", NOW_MS))
+    assert export(tmp_path / "out", client).erased_rows == 2
+    assert ids(tmp_path / "out") == [f"{1:032x}-1"]
+    assert erasures(tmp_path / "out") == [("user-1", NOW_MS)]
+    ship(client, spooled(3, visited()), spooled(4, visited(), received_ms=NOW_MS))
+    assert (done := export(tmp_path / "out", client)).of_erased == 1
+    assert (done.events, ids(tmp_path / "out")) == (1, [f"{1:032x}-1", *ids_of(spooled(4))])
+
+
+def test_visit_that_is_to_be_forgotten_is_in_no_part(
+    tmp_path: Path, client: redis.Redis, now: list[int]
+) -> None:
+    ship(client, spooled(1, visited(), visited("user-1"), visited(session_id="another")))
+    export(tmp_path / "out", client)
+    tell(client, ErasureRecord("e", session_key("visit"), NOW_MS))
+    assert export(tmp_path / "out", client).erased_rows == 1
+    assert ids(tmp_path / "out") == [f"{1:032x}-1", f"{1:032x}-2"]

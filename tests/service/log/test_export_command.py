@@ -84,3 +84,9 @@ def test_command_exports_again_and_again_until_it_is_told_to_end(
 
 def _has(out: Path, expected: list[str]) -> bool:
     return ids(out) == expected
+
+
+def test_address_of_redis_that_cannot_be_used_is_never_shown(tmp_path: Path) -> None:
+    done = run("--out", str(tmp_path / "out"), "--redis-url", "redis://:s3cr/et@host:1")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "s3cr" not in done.stderr

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from service.errors import SpoolUnavailable
 from service.log.frames import frame
 from service.log.records import SpooledBatch
 from service.log.segments import EXPORTED, ShippedNote
-from service.log.spool import Spool, Unshipped, stream_position
+from service.log.spool import Spool, Spooled, stream_position
 from tests.support.events import encoded, event, spooled
 
 NOTE = ShippedNote("redis-1:a", "5-0", 1_800_000_000.0)
@@ -32,15 +33,18 @@ def opened(
 
 def die(spool: Spool) -> None:
     """As a kill does: the lock is let go and nothing else is done."""
-    assert spool._lock_descriptor is not None
-    os.close(spool._lock_descriptor)
-    spool._lock_descriptor = None
+    spool._folder.close()
 
 
-def ids(found: list[Unshipped] | Iterator[SpooledBatch]) -> list[str]:
+def ids(found: list[Spooled] | Iterator[SpooledBatch]) -> list[str]:
     """Of batches, as numbers."""
-    batches = [one.batch if isinstance(one, Unshipped) else one for one in found]
+    batches = [one.batch if isinstance(one, Spooled) else one for one in found]
     return [batch.batch_id.lstrip("0") for batch in batches]
+
+
+def before(moment: int) -> Callable[[int], bool]:
+    """Whether something was received earlier."""
+    return lambda received_ms: received_ms < moment
 
 
 @contextmanager
@@ -159,17 +163,16 @@ def test_segments_go_once_an_export_has_them_or_redis_had_them_for_long(tmp_path
         spool.append(encoded(spooled(number)))
     for last_id in ("5-0", "6-0"):
         spool.mark_shipped(spool.unshipped(EVERYTHING)[0], ShippedNote("redis-1:a", last_id, 4e9))
-    spool.release("", keep_seconds=0)
-    assert ids(spool.batches()) == [
-        "1",
-        "2",
-        "3",
-    ]  # shipped in the year 2096, by a clock that has stepped back since
-    spool.release("5-0", keep_seconds=1000)
+    spool.release("", shipped_before=2e9)
+    assert ids(spool.batches()) == ["1", "2", "3"]  # shipped later
+    spool.release("5-0", shipped_before=0)
+    assert ids(spool.batches()) == ["1", "2", "3"]  # exported, and people's histories do not have it yet
+    spool.mark_learnt([each.place for each in spool.unlearnt(EVERYTHING)], "a world")
+    spool.release("5-0", shipped_before=0)
     assert ids(spool.batches()) == ["2", "3"]
     spool.unship_all_but("another")
-    spool.mark_shipped(spool.unshipped(EVERYTHING)[0], ShippedNote("redis-1:a", "6-0", 0.0))
-    spool.release("5-0", keep_seconds=1000)
+    spool.mark_shipped(spool.unshipped(EVERYTHING)[0], ShippedNote("redis-1:a", "6-0", 1000.0))
+    spool.release("5-0", shipped_before=1001.0)
     assert ids(spool.batches()) == ["3"]
 
 
@@ -178,11 +181,11 @@ def test_unexported_segments_stay_without_redis(tmp_path: Path) -> None:
     for number in (1, 2):
         spool.append(encoded(spooled(number)))
         spool.mark_shipped(spool.unshipped(EVERYTHING)[0], NOTE)
-    spool.release("", keep_seconds=0)
+    spool.release("", shipped_before=5e9)
     assert ids(spool.batches()) == ["1", "2"]
     [first] = tmp_path.glob("worker-*/*.seg")
     first.with_suffix(EXPORTED).touch()
-    spool.release("", keep_seconds=0)
+    spool.release("", shipped_before=0)
     assert ids(spool.batches()) == ["2"]
 
 
@@ -191,19 +194,19 @@ def test_person_is_taken_out_of_segments_and_others_stay(tmp_path: Path) -> None
     theirs, others = event(user_id="ünge"), event(user_id="other")
     spool.append(encoded(spooled(1, theirs, others, theirs), spooled(2, theirs)))
     spool.append(encoded(spooled(3, theirs, received_ms=2_000_000_000_000)))
-    assert spool.erase("ünge", 1_900_000_000_000) == 3
+    assert spool.erase("ünge", before(1_900_000_000_000)) == 3
     kept = [one.event_id for batch in spool.batches() for one in batch.events]
     assert kept == [f"{1:032x}-1", f"{3:032x}-0"]
     assert ids(spool.batches()) == ["1", "2", "3"]  # their keys count on
     assert "ünge".encode() in b"".join(path.read_bytes() for path in tmp_path.glob("worker-*/*.seg"))
-    assert spool.erase("ünge", 1_900_000_000_000) == 0
+    assert spool.erase("ünge", before(1_900_000_000_000)) == 0
 
 
 def test_mark_for_a_segment_that_was_written_anew_meanwhile_does_not_count(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.append(encoded(spooled(1), spooled(2, event(user_id="other"))))
     found = spool.unshipped(EVERYTHING)
-    spool.erase("other", 2_000_000_000_000)
+    spool.erase("other", before(2_000_000_000_000))
     spool.mark_shipped(found[-1], NOTE)
     assert ids(spool.unshipped(EVERYTHING)) == ["1", "2"]
 
@@ -223,7 +226,7 @@ def test_what_cannot_be_taken_over_stays_until_it_can_and_is_said_once(
     for name in ("worker-a", "worker-b"):
         dead = opened(tmp_path)
         dead.append(encoded(spooled(1 if name == "worker-a" else 2)))
-        folder = dead._folder
+        folder = dead._folder.path
         die(dead)
         folder.rename(tmp_path / name)
     (unreadable := tmp_path / "worker-a" / "unreadable.seg").mkdir()
@@ -266,3 +269,150 @@ def test_folder_that_cannot_be_made_is_said_with_the_remedy(tmp_path: Path) -> N
 
 def test_stream_entries_are_ordered_by_number_and_not_by_text() -> None:
     assert stream_position("") < stream_position("9-10") < stream_position("10-2") < stream_position("10-10")
+
+
+def learn(spool: Spool, found: list[Spooled], world: str = "a", *, are_all: bool = True) -> None:
+    """These batches are in people's histories."""
+    spool.mark_learnt([each.place for each in found], world, are_all=are_all)
+
+
+def test_what_is_learnt_and_what_is_shipped_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.append(encoded(spooled(1), spooled(2), spooled(3)))
+    learn(spool, spool.unlearnt(EVERYTHING)[:2])
+    assert (ids(spool.unlearnt(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], ["1", "2", "3"])
+    spool.mark_shipped(spool.unshipped(EVERYTHING)[-1], NOTE)
+    assert (ids(spool.unlearnt(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], [])
+
+
+def test_batches_may_be_learnt_in_any_order(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    found = spool.append(encoded(*map(spooled, range(1, 5))))
+    for place, left in ((found[2], "1234"), (found[0], "234"), (found[1], "4"), (found[3], "")):
+        spool.mark_learnt([place], "a")
+        assert "".join(ids(spool.unlearnt(EVERYTHING))) == left
+
+
+def test_what_was_learnt_is_known_after_a_restart_unless_somebody_was_set_aside(tmp_path: Path) -> None:
+    first = opened(tmp_path, segment_bytes=1)
+    first.append(encoded(spooled(1)))
+    first.append(encoded(spooled(2)))
+    learn(first, first.unlearnt(1))
+    learn(first, first.unlearnt(1), are_all=False)
+    assert first.unlearnt(EVERYTHING) == []
+    first.close()
+    second = opened(tmp_path)
+    second.adopt()
+    assert ids(second.unlearnt(EVERYTHING)) == ["2"]
+
+
+def test_another_redis_learns_everything_that_is_still_there(tmp_path: Path) -> None:
+    spool = opened(tmp_path, segment_bytes=1)
+    for number in (1, 2):
+        spool.append(encoded(spooled(number)))
+        learn(spool, spool.unlearnt(EVERYTHING))
+    assert spool.unlearn_all_but("a") == 0
+    assert spool.unlearn_all_but("b") == 2
+    learn(spool, spool.unlearnt(EVERYTHING), "b")
+    assert ids(spool.unlearnt(EVERYTHING)) == ["2"]
+    learn(spool, spool.unlearnt(EVERYTHING), "b")
+    assert spool.unlearn_all_but("b") == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+def test_folder_that_goes_under_the_service_is_made_anew_with_what_was_in_it(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "spool"
+    spool = opened(root)
+    spool.append(encoded(spooled(1)))
+    if how == "deleted":
+        shutil.rmtree(root)
+    else:
+        root.rename(tmp_path / "elsewhere")
+        if how == "replaced":
+            root.mkdir()
+    spool.append(encoded(spooled(2)))
+    assert "was deleted or replaced" in caplog.text
+    assert spool.n_lost_bytes == 0
+    die(spool)
+    second = opened(root)
+    second.adopt()
+    assert ids(second.batches()) == ["1", "2"]
+    assert ids(second.unshipped(EVERYTHING)) == ["1", "2"]
+
+
+def test_deleted_folder_is_found_out_also_while_nothing_is_written(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    spool = opened(root)
+    spool.append(encoded(spooled(1)))
+    spool.look_after()
+    [before] = root.glob("worker-*/*.open")
+    shutil.rmtree(root)
+    spool.look_after()
+    [after] = root.glob("worker-*/*.open")
+    assert (after.name, ids(spool.batches())) != (before.name, [])
+
+
+def test_what_is_lost_with_a_deleted_file_is_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing holds a complete segment open, so it cannot be read any more."""
+    spool = opened(tmp_path, segment_bytes=1)
+    for number in (1, 2, 3):
+        spool.append(encoded(spooled(number)))
+    spool.mark_shipped(spool.unshipped(EVERYTHING)[0], NOTE)
+    for path in tmp_path.glob("worker-*/*.seg"):
+        path.unlink()
+    spool.look_after()
+    assert ids(spool.batches()) == ["3"]
+    assert spool.n_lost_bytes == len(frame(encoded(spooled(2))[0]))
+    assert "none of events in it were nowhere else" in caplog.text
+    assert f"{spool.n_lost_bytes:,} bytes of events in it were nowhere else" in caplog.text
+
+
+def test_what_was_rescued_waits_for_a_place_to_be_written_to(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    spool = opened(root)
+    spool.append(encoded(spooled(1)))
+    shutil.rmtree(root)
+    root.touch()
+    with pytest.raises(SpoolUnavailable, match="STILLROOM_SPOOL"):
+        spool.append(encoded(spooled(2)))
+    root.unlink()
+    spool.append(encoded(spooled(3)))
+    assert ids(spool.batches()) == ["1", "3"]
+    assert spool.n_lost_bytes == 0
+
+
+def test_folder_that_is_deleted_again_and_again_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path / "spool")
+    spool.append(encoded(spooled(1)))
+    really_sync = os.fdatasync
+
+    def sync_and_delete(descriptor: int) -> None:
+        really_sync(descriptor)
+        shutil.rmtree(tmp_path / "spool")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", sync_and_delete)
+        with pytest.raises(SpoolUnavailable, match="send it again"):
+            spool.append(encoded(spooled(2)))
+    spool.append(encoded(spooled(3)))
+    assert ids(spool.batches()) == ["1", "3"]
+
+
+def test_nobody_else_may_read_what_people_did(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    root.mkdir(mode=0o755)
+    spool = opened(root)
+    spool.append(encoded(spooled(1)))
+    spool.mark_shipped(spool.unshipped(EVERYTHING)[0], NOTE)
+    learn(spool, spool.unlearnt(EVERYTHING))
+    spool.close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (root, *root.rglob("*"))}
+    assert {mode for name, mode in modes.items() if "." in name or name == "lock"} == {0o600}
+    assert {mode for name, mode in modes.items() if "." not in name and name != "lock"} == {0o700}
+    assert any(name.endswith(".learnt") for name in modes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -99,6 +100,14 @@ def test_accuracy_is_the_share_of_answers_whose_time_is_over_with_a_click(watchi
     assert watching.shows("stillroom_accuracy", outcome="click") == pytest.approx(0.25, abs=0.01)
     assert watching.shows("stillroom_accuracy", outcome="purchase") == 0
     assert watching.shows("stillroom_accuracy_alarm", outcome="click") == 0
+
+
+def test_records_of_a_clock_that_is_far_ahead_are_left_out_and_all_others_count(watching: Watching) -> None:
+    ahead_ms = int(1000 * time()) + 400 * 86_400_000
+    watching.see([shown(0, sent_ms=ahead_ms), click(0, received_ms=ahead_ms)])
+    watching.see(answers_and_clicks(400, share=0.25))
+    assert watching.shows("stillroom_accuracy", outcome="click") == pytest.approx(0.25, abs=0.01)
+    assert watching.shows("stillroom_monitor_from_ahead_total") == 2
 
 
 def test_answers_of_a_forgotten_person_are_not_counted(watching: Watching) -> None:

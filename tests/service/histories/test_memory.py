@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.history import History, encode_history
+from service.histories.blobs import encode_person
 from service.histories.memory import NEWCOMERS_SHARE, KnownPerson, PeopleInMemory
-from service.histories.stored import StoredEvents, StoredPerson, encode_person
+from service.histories.stored import StoredEvents, StoredPerson
 
 PERSON = KnownPerson(
     version="v",
-    blob=encode_person(StoredPerson(StoredEvents.empty())),
+    blob=encode_person(StoredPerson(StoredEvents.empty()), ""),
     seen=History.empty().item_indices,
-    are_known=None,
+    are_shown=None,
     encoded=encode_history(History.empty()),
     vector=None,
     asked=None,

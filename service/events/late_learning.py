@@ -1,0 +1,202 @@
+"""What was not learnt before its reply, and what a Redis lost: read from the spool and learnt, beside all else.
+
+Shipping never waits for this, and this never for shipping. Each segment says how far people's histories have it, and
+in which Redis; another one, and an emptied one, is taught everything again that is still on this disk. As long as
+that takes, answers say that they may be of before, here and, since Redis says who is at it, on every other replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import NamedTuple
+
+from service.errors import RedisUnavailable, SpoolUnavailable
+from service.events.learning import Learner
+from service.events.stream import say_behind_command
+from service.events.thread import SpoolThread
+from service.histories.connection import Connection
+from service.histories.recovery import Recovery
+from service.histories.redis import RedisPeople
+from service.histories.replies import whole_number
+from service.log.erasures import ErasedPeople
+from service.log.segments import Place
+from service.log.spool import Spool, Spooled
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+FINISH_SECONDS = 3.0
+TRIP_BYTES = 2**19
+PEOPLE_AT_ONCE = 128
+"""Of what is learnt late, where nobody waits: one trip to Redis serves them all."""
+
+
+class _Taught(NamedTuple):
+    """A batch that was learnt. world: `RedisPeople.world` before. is_all: False where somebody was set aside."""
+
+    place: Place
+    world: str
+    is_all: bool
+
+
+class LateLearner:
+    """redis: people, and a connection to say who is behind; None runs without, and then each process learns alone."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        thread: SpoolThread,
+        learner: Learner,
+        erased: ErasedPeople,
+        redis: tuple[RedisPeople, Connection] | None,
+        recovery: Recovery,
+    ) -> None:
+        self._spool = spool
+        self._thread = thread
+        self._learner = learner
+        self._erased = erased
+        self._redis = redis
+        self._recovery = recovery
+        self._own_world = f"without-redis-{secrets.token_hex(8)}"
+        self._replica = secrets.token_hex(8)
+        self._under_way: set[str] = set()
+        self._taught: list[_Taught] = []
+        self._woken = asyncio.Event()
+        self._is_behind = True
+        """Redis may lack what is on this disk, since this process began or since Redis lost it."""
+        self._said_at = 0.0
+        self._trouble = ""
+        self.has_looked = asyncio.Event()
+        """The first look is over, however it went."""
+        recovery.call_at_each_beginning(self._woken.set)
+
+    @property
+    def world(self) -> str:
+        """Where what is learnt now will be."""
+        return self._own_world if self._redis is None else self._redis[0].world
+
+    def begins(self, batch_id: str) -> None:
+        """Somebody learns this batch now."""
+        self._under_way.add(batch_id)
+
+    def ended(self, batch_id: str, place: Place, world: str, *, is_learnt: bool, is_all: bool = True) -> None:
+        """They are done. world: `world` before they began. is_learnt: else it is learnt here."""
+        self._under_way.discard(batch_id)
+        if is_learnt:
+            self._taught.append(_Taught(place, world, is_all))
+        else:
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._woken.clear()
+            is_well = await self._round()
+            self.has_looked.set()
+            if is_well:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def finish(self) -> None:
+        """Once no more comes. What was learnt is written down, so that nobody learns it again at the next start."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._round()
+
+    async def _round(self) -> bool:
+        """Learn all there is; whether it could be."""
+        try:
+            world = await self._look()
+            await self._note_what_was_taught()
+            self._is_behind |= await self._thread.run(partial(self._spool.unlearn_all_but, world)) > 0
+            while found := await self._next():
+                await self._say_if_behind()
+                self.has_looked.set()
+                if not await self._learnt(found, world):
+                    break  # what was learnt may be gone already; the next round sees
+            else:
+                self._is_behind = False
+            await self._learner.try_again()
+            await self._settle()
+        except (RedisUnavailable, SpoolUnavailable, OSError) as error:
+            self._say(f"{type(error).__name__}: {error}")
+            return False
+        except Exception:
+            logger.exception("what people did could not be learnt; it stays on disk and is tried again")
+            return False
+        self._say("")
+        return True
+
+    async def _look(self) -> str:
+        return self._own_world if self._redis is None else await self._redis[0].look()
+
+    async def _note_what_was_taught(self) -> None:
+        world, taught = self.world, self._taught
+        self._taught = []
+        for is_all in (True, False):
+            places = [each.place for each in taught if each.world == world and each.is_all is is_all]
+            if places:
+                await self._thread.run(partial(self._spool.mark_learnt, places, world, are_all=is_all))
+
+    async def _next(self) -> list[Spooled]:
+        """The next batches; empty where there are none, or somebody learns the next one right now."""
+        found = await self._thread.run(partial(self._spool.unlearnt, TRIP_BYTES))
+        return _before_any(found, self._under_way)
+
+    async def _learnt(self, found: Sequence[Spooled], world: str) -> bool:
+        """Learn batches; False where Redis has become another one meanwhile."""
+        events = [event for each in found for event in each.batch.events if not self._erased.covers(event)]
+        is_all = await self._learner.learn(events, n_at_once=PEOPLE_AT_ONCE)
+        if self.world != world:
+            return False
+        places = [each.place for each in found]
+        await self._thread.run(partial(self._spool.mark_learnt, places, world, are_all=is_all))
+        return True
+
+    async def _say_if_behind(self) -> None:
+        """Nobody is to take what Redis has for all there is. Raises RedisUnavailable."""
+        if self._redis is None or not (self._is_behind or self._recovery.degraded):
+            return
+        if self._recovery.degraded is None:
+            self._recovery.begin()
+        if monotonic() - self._said_at >= POLL_SECONDS:
+            await self._redis[1].ask_one(say_behind_command(self._replica, is_behind=True), whole_number)
+            self._said_at = monotonic()
+
+    async def _settle(self) -> None:
+        """End the recovery, if no other replica is behind. Raises RedisUnavailable."""
+        if self._recovery.degraded is None:
+            return
+        n_others = 0
+        if self._redis is not None:
+            command = say_behind_command(self._replica, is_behind=False)
+            n_others = await self._redis[1].ask_one(command, whole_number)
+        if not n_others:
+            self._recovery.end()
+
+    def _say(self, trouble: str) -> None:
+        """Log a change for the worse or the better once."""
+        if trouble and not self._trouble:
+            logger.warning("what people did is not in their histories everywhere for now: %s", trouble)
+        elif self._trouble and not trouble:
+            logger.info("what people did is in their histories again")
+        self._trouble = trouble
+
+
+def _before_any(found: Sequence[Spooled], batch_ids: set[str]) -> list[Spooled]:
+    """Those that come before the first one of these batches."""
+    kept = []
+    for each in found:
+        if each.batch.batch_id in batch_ids:
+            break
+        kept.append(each)
+    return kept

@@ -1,0 +1,89 @@
+"""People whose history cannot be written: kept apart, told and counted, so that they hold up nobody else.
+
+What they did is on disk and in the live log all the same; here it waits, bounded, to be learnt after all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from time import monotonic
+
+from service.histories.stored import StoredEvents
+from service.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+MAX_PEOPLE = 1000
+"""About 35 kB each at most; of more than these nothing is kept here, and it is learnt after the next restart."""
+
+TRY_AGAIN_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Aside:
+    events: StoredEvents
+    due_at: float
+
+
+class SetAside:
+    """clock: seconds of any beginning."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._people: dict[str, _Aside] = {}
+        self._is_full_said = False
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def add(self, key: str, events: StoredEvents, why: Exception) -> None:
+        """What somebody did could not be learnt. key: the person's, or the visit's."""
+        self._metrics.learning_refused.inc()
+        aside = self._people.get(key)
+        if aside is not None:
+            aside.events = aside.events.merged(events)
+            return
+        if len(self._people) == MAX_PEOPLE:
+            self._say_full()
+            return
+        self._people[key] = _Aside(events, self._clock() + TRY_AGAIN_SECONDS)
+        self._metrics.people_set_aside.set(len(self._people))
+        logger.error(
+            "the history of one person cannot be written, and waits apart from all others (SHA-256 of the id begins "
+            "with %s): %s: %s; see what stands under their key in Redis",
+            name_of(key),
+            type(why).__name__,
+            why,
+        )
+
+    def _say_full(self) -> None:
+        if not self._is_full_said:
+            self._is_full_said = True
+            logger.error(
+                "the histories of more than %d people cannot be written; of others what they did is learnt after the "
+                "next restart",
+                MAX_PEOPLE,
+            )
+
+    def due(self) -> list[tuple[str, StoredEvents]]:
+        """Whom to try again now; each is due again later, unless it is `done` until then."""
+        now = self._clock()
+        due = [(key, aside) for key, aside in self._people.items() if aside.due_at <= now]
+        for _, aside in due:
+            aside.due_at = now + TRY_AGAIN_SECONDS
+        return [(key, aside.events) for key, aside in due]
+
+    def done(self, key: str) -> None:
+        """It was learnt after all, or is to be forgotten."""
+        if self._people.pop(key, None) is not None:
+            self._metrics.people_set_aside.set(len(self._people))
+            logger.info("the history of a person that was set aside is written again (%s)", name_of(key))
+
+
+def name_of(key: str) -> str:
+    """What stands for a person in the log: nobody is named there."""
+    return sha256(key.encode()).hexdigest()[:12]

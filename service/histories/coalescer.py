@@ -1,0 +1,61 @@
+"""One trip to Redis at a time: what is asked while one is under way goes together as the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+MAX_TRIP = 256
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+
+class Coalescer(Generic[Asked, Answer]):
+    """Gathers what is asked while a trip is under way and sends it as the next one."""
+
+    def __init__(self, send: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]]) -> None:
+        self._send = send
+        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        """Asked and not under way yet."""
+        return len(self._waiting)
+
+    def ask(self, asked: Asked) -> asyncio.Future[Answer]:
+        """The answer, or what `send` raised."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._work())
+        return future
+
+    async def close(self) -> None:
+        """Finish the trips under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                trip, self._waiting = self._waiting[:MAX_TRIP], self._waiting[MAX_TRIP:]
+                await self._serve([(asked, future) for asked, future in trip if not future.done()])
+        finally:
+            self._task = None
+
+    async def _serve(self, trip: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        if not trip:
+            return
+        try:
+            answers = await self._send([asked for asked, _ in trip])
+        except Exception as error:  # whatever it is, nobody is left waiting
+            for _, future in trip:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), answer in zip(trip, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)

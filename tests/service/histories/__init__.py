@@ -1,0 +1,1 @@
+"""Tests of how people are known: memory, Redis, the bundle."""

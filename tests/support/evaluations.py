@@ -133,6 +133,7 @@ def _metrics(ndcg: float) -> dict[str, float]:
         "hr@10": 1.37 * ndcg,
         "ndcg@10": ndcg,
         "catalogue_recall@20": 0.62 * ndcg,
+        "catalogue_capped_recall@20": 0.64 * ndcg,
         "catalogue_ndcg@20": 0.31 * ndcg,
         "catalogue_hr@10": 0.48 * ndcg,
         "catalogue_ndcg@10": 0.27 * ndcg,

@@ -36,6 +36,7 @@ METRICS = {
     "hr@10",
     "ndcg@10",
     "catalogue_recall@20",
+    "catalogue_capped_recall@20",
     "catalogue_ndcg@20",
     "catalogue_hr@10",
     "catalogue_ndcg@10",

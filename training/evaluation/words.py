@@ -54,6 +54,7 @@ METRICS = (
     Metric("hr@10", "HR@10", "sampled candidates"),
     Metric("ndcg@10", "NDCG@10", "sampled candidates"),
     Metric("catalogue_recall@20", "Recall@20", "whole catalogue"),
+    Metric("catalogue_capped_recall@20", "R_cap@20", "whole catalogue"),
     Metric("catalogue_ndcg@20", "NDCG@20", "whole catalogue"),
     Metric("catalogue_hr@10", "HR@10", "whole catalogue"),
     Metric("catalogue_ndcg@10", "NDCG@10", "whole catalogue"),

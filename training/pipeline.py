@@ -25,10 +25,17 @@ from training.evaluation.examination import (
     study_members,
     without_distillation,
 )
-from training.learning import Learned, Taught, fit_ensemble, teach_student, with_own_thresholds
+from training.learning import (
+    Learned,
+    Taught,
+    fit_ensemble,
+    teach_student,
+    with_members_beside,
+    with_own_thresholds,
+)
 from training.progress import STAGES_FILE, Stages
 from training.runs import Run
-from training.settings import TrainingSettings, dump_settings
+from training.settings import ALL_MEMBERS, TrainingSettings, dump_settings
 from training.student.files import save_student
 from training.tuning.search import tune_members
 
@@ -65,7 +72,7 @@ def train(
             dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
         )
         bundle = write_bundle(store, contents)
-    evaluation |= portrayed | compression(learned, settings) | timing(stages)
+    evaluation |= portrayed | recipe(taught) | compression(learned, settings) | timing(stages)
     evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
     save(run, taught, learned, split)
     run.finish(evaluation | {"bundle": bundle.name})
@@ -78,23 +85,27 @@ def evaluate(
     run: Run,
     stages: Stages,
     *,
-    is_searched: bool,
+    is_tuned: bool,
     studies: frozenset[str],
 ) -> dict[str, Any]:
     """Everything that one protocol can tell, under the keys of quality.json.
 
-    is_searched: tune members first. studies: of "explanations", "distillation" and "cold_start".
+    The ensemble, its student and what is measured of both are those of `train` by the same settings, and all other
+    members are measured beside them. is_tuned: search members' settings first, and say that nothing of it ships.
+    studies: of "explanations", "distillation" and "cold_start".
     """
     tuning: dict[str, Any] = {}
-    if is_searched:
+    if is_tuned:
         settings, tuning = tune(split, settings, stages)
-    taught = fit_ensemble(split, settings, stages)
+    taught = with_members_beside(fit_ensemble(split, settings, stages), split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
     taught = with_own_thresholds(taught, others, split, settings)
-    assessment = ask_everybody(split, taught, learned, settings, stages, others)
+    assessment = ask_everybody(split, taught, learned, settings, stages, others, is_tuned=is_tuned)
     evaluation = protocol_part(split, taught, assessment, settings)
-    evaluation |= tuning | study_members(split, taught, assessment, settings, stages)
+    evaluation |= (
+        recipe(taught, is_tuned) | tuning | study_members(split, taught, assessment, settings, stages)
+    )
     if "distillation" in studies:
         evaluation |= study_distillation(split, taught, learned, assessment, settings, stages)
     if "cold_start" in studies:
@@ -143,15 +154,17 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
 
 
 def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[TrainingSettings, dict[str, Any]]:
-    """Search each member's settings on validation, within the budget."""
+    """Search each member's settings on validation, within the budget; of those beside the ensemble too."""
+    every = settings.model_copy(update={"members": ALL_MEMBERS})
     with stages.stage("tuning", "Tuning each member") as progress:
         tuned, searches = tune_members(
-            settings, split.past, split.validation, settings.tuning, seed=settings.seed, progress=progress
+            every, split.past, split.validation, settings.tuning, seed=settings.seed, progress=progress
         )
     for name, search in searches.items():
         stages.note(
             f"{name}: {search.given.score:.4f} -> {search.best.score:.4f} in {len(search.trials)} trials"
         )
+    tuned = tuned.model_copy(update={"members": settings.members})
     return tuned, {"tuning": {split.protocol: {name: each.record() for name, each in searches.items()}}}
 
 
@@ -173,6 +186,17 @@ def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: Traini
         },
         "settings": dump_settings(settings),
         "seed": settings.seed,
+    }
+
+
+def recipe(taught: Taught, is_tuned: bool = False) -> dict[str, Any]:
+    """Whether what was measured is what `train` ships by the same settings, and which members stand where."""
+    return {
+        "recipe": {
+            "is_tuned": is_tuned,
+            "members": [member.name for member in taught.ensemble.members],
+            "beside": [member.name for member in taught.beside],
+        }
     }
 
 

@@ -124,7 +124,7 @@ class TrainingSettings(BaseModel):
     members: tuple[MemberName, ...] = Field(
         default=EARNING,
         min_length=1,
-        description="Which members the ensemble has; evaluate examines all of them unless this is set.",
+        description="Which members the ensemble has; evaluate measures all others beside it.",
     )
     max_variant_items: int = Field(
         default=20_000,
@@ -162,6 +162,11 @@ class TrainingSettings(BaseModel):
         """New, unfitted members; a member that was fitted before is never fitted again in place."""
         fresh = self.model_copy(deep=True)
         return [getattr(fresh, name) for name in MEMBERS if name in self.members]
+
+    def beside(self) -> TrainingSettings:
+        """The same with every member that the ensemble does not have: what it is compared with."""
+        others = tuple(name for name in ALL_MEMBERS if name not in self.members)
+        return self.model_copy(update={"members": others})
 
     def strategies(self) -> dict[str, Factory]:
         """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
@@ -205,10 +210,8 @@ in the bundle's manifest:
 |---|---|---|---|"""
 
 
-def load_settings(
-    file: Path | None, *, quick: bool, seed: int | None, all_members: bool = False
-) -> TrainingSettings:
-    """Defaults, then `QUICK` if asked, then the TOML file, then the seed. all_members: unless the file names some.
+def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> TrainingSettings:
+    """Defaults, then `QUICK` if asked, then the TOML file, then the seed.
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
@@ -220,8 +223,6 @@ def load_settings(
             raise SettingsInvalid(f"{file} cannot be read as TOML: {error}") from error
     if seed is not None:
         values["seed"] = seed
-    if all_members:
-        values.setdefault("members", list(ALL_MEMBERS))
     try:
         return TrainingSettings.model_validate(values)
     except ValidationError as error:

@@ -53,6 +53,7 @@ def example_evaluation() -> dict[str, Any]:
             "first_event": 1_291_190_400,
             "last_event": 1_323_388_800,
         },
+        "recipe": {"is_tuned": False, "members": list(MEMBERS), "beside": []},
         "of_protocol": {"cold_start": "next_basket", "explanations": "leave_last_out"},
         "protocols": {name: _protocol(name) for name in PROTOCOLS},
         "intervals": {name: _intervals(name) for name in PROTOCOLS},

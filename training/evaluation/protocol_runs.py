@@ -69,7 +69,7 @@ class PublishedFiles(NamedTuple):
 
 
 def evaluate_published(
-    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_searched: bool, console: Console
+    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
 ) -> dict[str, Any]:
     """Evaluate on published files, in this process."""
     stages, part = Stages(console), run.part("published")
@@ -77,7 +77,7 @@ def evaluate_published(
     with stages.stage("read", "Reading published files"):
         split = files.read(seed=settings.seed)
     evaluation = evaluate(
-        split, settings, part, stages, is_searched=is_searched, studies=frozenset({"distillation"})
+        split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
     )
     part.write(evaluation)
     layout = "sequences as published" if files.sequences else "train and test files as published"
@@ -90,7 +90,7 @@ def evaluate_shop(
     settings: TrainingSettings,
     run: Run,
     *,
-    is_searched: bool,
+    is_tuned: bool,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a shop under each protocol, and put the parts together."""
@@ -99,7 +99,7 @@ def evaluate_shop(
     )  # refused here, once, where it is too little
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
-    arguments = [(files, name, settings, run, is_searched, studies[name]) for name in protocols]
+    arguments = [(files, name, settings, run, is_tuned, studies[name]) for name in protocols]
     if len(arguments) == 1:
         parts = [_evaluate_one(*arguments[0], console)]
     else:
@@ -133,7 +133,7 @@ def _evaluate_one(
     protocol: str,
     settings: TrainingSettings,
     run: Run,
-    is_searched: bool,
+    is_tuned: bool,
     studies: frozenset[str],
     console: Console | None = None,
 ) -> dict[str, Any]:
@@ -143,6 +143,6 @@ def _evaluate_one(
     stages.keep_in(part.folder / STAGES_FILE)
     dataset, _ = read_and_index(files, settings, stages)
     split = split_shop(dataset, protocol, settings)
-    evaluation = evaluate(split, settings, part, stages, is_searched=is_searched, studies=studies)
+    evaluation = evaluate(split, settings, part, stages, is_tuned=is_tuned, studies=studies)
     part.write(evaluation)
     return evaluation

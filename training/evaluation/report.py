@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from training.evaluation.benchmark import benchmark, machine
+from training.evaluation.benchmark import SHIPPED, benchmark, machine
 from training.evaluation.page.render import render
 from training.evaluation.requirements import (
     REQUIREMENTS,
@@ -77,6 +77,10 @@ def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -
         "data": summarised(evaluation.get("data", {})),
         "seed": evaluation.get("seed", evaluation.get("settings", {}).get("seed")),
         "serving": serving,
+    }
+    # A run's folder knows the compressed student as shipped; where members were tuned, nothing of the run ships.
+    quality["serving"] = {
+        shipped_name(quality) if name == SHIPPED else name: row for name, row in serving.items()
     }
     quality["ratios"] = ratios(quality)
     return quality | {"requirements": requirements_met(quality), "targets": targets_met(quality)}

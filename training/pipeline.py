@@ -178,6 +178,7 @@ def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: Traini
             "dropped": dropped,
             "n_people": len(dataset.people),
             "n_items": len(dataset.items),
+            "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),
             "n_events": len(histories.item_indices),
             "history_lengths": np.diff(histories.offsets).tolist(),
             "item_counts": np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),

@@ -6,7 +6,9 @@ Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. In comes the table as CSV, plai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -31,6 +33,11 @@ _PRODUCT_CODE = r"^(?:\d{5}[A-Z]{0,2}|DCGS\w+)$"
 
 # Two services that wear product codes: "Next Day Carriage" and "High Resolution Image".
 _SERVICES_WITH_PRODUCT_CODES = ("23444", "23702")
+
+FIRST_SALE, LAST_SALE = 1_291_191_960, 1_323_435_000
+"""Unix seconds of the first and the last sale that `read_online_retail` keeps."""
+N_PEOPLE, N_ITEMS = 4_334, 3_657
+"""Of what it keeps."""
 
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -63,6 +70,17 @@ def read_online_retail(source: Path) -> Shop:
         value=pl.col("Quantity") * pl.col("UnitPrice"),
     )
     return assemble_shop("online-retail", events, _items(kept), dropped, f"UCI Online Retail, {source.name}")
+
+
+def is_online_retail(portrait: Mapping[str, Any]) -> bool:
+    """Whether a data set is this one, told by its content: the second of its first and last sale, and its size.
+
+    portrait: first_event and last_event in Unix seconds, n_people, n_items; what is missing is not Online Retail's.
+    People and items may differ by 3 %, as they would after another way of cleaning.
+    """
+    span = (portrait.get("first_event"), portrait.get("last_event"))
+    sizes = ((portrait.get("n_people", 0), N_PEOPLE), (portrait.get("n_items", 0), N_ITEMS))
+    return span == (FIRST_SALE, LAST_SALE) and all(abs(found / known - 1) <= 0.03 for found, known in sizes)
 
 
 def _typed(rows: pl.DataFrame) -> pl.DataFrame:

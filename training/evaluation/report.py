@@ -21,8 +21,8 @@ from training.evaluation.requirements import (
     requirements_met,
     shipped_name,
     tables_of_models,
-    targets_met,
 )
+from training.evaluation.targets import promises_met, targets_met
 from training.runs import Run
 
 __all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
@@ -83,7 +83,11 @@ def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -
         shipped_name(quality) if name == SHIPPED else name: row for name, row in serving.items()
     }
     quality["ratios"] = ratios(quality)
-    return quality | {"requirements": requirements_met(quality), "targets": targets_met(quality)}
+    return quality | {
+        "requirements": requirements_met(quality),
+        "targets": targets_met(quality),
+        "promises": promises_met(quality),
+    }
 
 
 def ratios(quality: Quality) -> dict[str, float]:

@@ -12,6 +12,8 @@ from training.evaluation.page.tables import Column, seconds, size, table
 from training.evaluation.requirements import Quality
 
 View = dict[str, Any]
+SIMULATED = {"experiments": "whether experiments decide rightly", "monitoring": "what the monitor finds"}
+"""Parts of a report that `make simulate` makes."""
 LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
 
 
@@ -70,6 +72,7 @@ def again(quality: Quality) -> View:
         "stages": table("stage", columns, rows) if rows else None,
         "total_seconds": sum(took.values()),
         "machine": quality.get("machine"),
+        "not_simulated": [words for part, words in SIMULATED.items() if part not in quality],
     }
 
 

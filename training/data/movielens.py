@@ -13,6 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from models.history import EventKind
+from training.data.archives import member_names, read_member
 from training.data.cleaning import drop_bad_rows, is_blank, unreadable
 from training.data.shop import DropReport, Shop, assemble_shop
 from training.errors import SourceUnreadable
@@ -124,8 +125,7 @@ def _file_names(source: Path) -> set[str]:
         return {path.name for path in source.iterdir()}
     if not zipfile.is_zipfile(source):
         return set()
-    with zipfile.ZipFile(source) as archive:
-        return {Path(member).name for member in archive.namelist()}
+    return {Path(member).name for member in member_names(source)}
 
 
 def _text(source: Path, name: str) -> str:
@@ -133,10 +133,9 @@ def _text(source: Path, name: str) -> str:
     try:
         if source.is_dir():
             return (source / name).read_bytes().decode("latin-1")
-        with zipfile.ZipFile(source) as archive:
-            member = next(member for member in archive.namelist() if Path(member).name == name)
-            return archive.read(member).decode("latin-1")
+        member = next(member for member in member_names(source) if Path(member).name == name)
+        return read_member(source, member).decode("latin-1")
     except StopIteration:
         raise SourceUnreadable(f"{source} holds no {name}; fetch the data set again.") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise unreadable(source, error) from error

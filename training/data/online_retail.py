@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from models.history import EventKind
+from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
 from training.data.shop import Shop, assemble_shop
 
@@ -58,6 +59,7 @@ def read_online_retail(source: Path) -> Shop:
     slip of the till, because a basket holds a product's quantity in one row; the first one is kept.
     Raises `SourceUnreadable` for a damaged file and `ColumnMissing` for another table.
     """
+    require_bounded_text(source)
     table = pl.scan_csv(source, infer_schema=False)
     require_columns(column_names(table, source), list(COLUMNS), source)
     rows = _typed(collect(table.select(COLUMNS), source))

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from models.history import EventKind
+from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, is_blank, require_columns
 from training.data.shop import ITEM_SCHEMA, DropReport, Shop, assemble_shop
 from training.data.times import (
@@ -94,6 +95,8 @@ def scan_table(paths: Sequence[Path]) -> pl.LazyFrame:
             raise SourceUnreadable(f"There is no file {path}.")
         if not path.name.endswith(TABLE_SUFFIXES):
             raise SourceUnreadable(f"{path} is not one of {', '.join(TABLE_SUFFIXES)}.")
+        if not path.name.endswith(".parquet"):
+            require_bounded_text(path)
     if paths[0].name.endswith(".parquet"):
         return pl.scan_parquet(list(paths))
     return pl.scan_csv(list(paths), infer_schema=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from models.bundle import write_bundle
 from training.bundling import bundle_contents
+from training.data.columns import ColumnUse, column_lines
 from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles
@@ -123,10 +125,10 @@ def read_and_index(
     if isinstance(source, ShopFiles):
         with stages.stage("read", f"Reading {source.source.name}"):
             source = source.read()
-        for line in (source.layout, *source.dropped.lines()):
+        for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
             stages.note(line)
     dataset = prepare(source, stages)
-    return dataset, portrait(dataset, source.layout, source.dropped.lines(), settings)
+    return dataset, portrait(dataset, source.layout, source.dropped.lines(), source.columns, settings)
 
 
 def prepare(shop: Shop, stages: Stages) -> Dataset:
@@ -168,7 +170,13 @@ def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[Trai
     return tuned, {"tuning": {split.protocol: {name: each.record() for name, each in searches.items()}}}
 
 
-def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: TrainingSettings) -> dict[str, Any]:
+def portrait(
+    dataset: Dataset,
+    layout: str,
+    dropped: list[str],
+    columns: Sequence[ColumnUse],
+    settings: TrainingSettings,
+) -> dict[str, Any]:
     """What the report tells of the data, and the settings of the run."""
     histories = dataset.histories
     return {
@@ -176,6 +184,7 @@ def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: Traini
             "source": dataset.name,
             "layout": layout,
             "dropped": dropped,
+            "columns": [column._asdict() for column in columns],
             "n_people": len(dataset.people),
             "n_items": len(dataset.items),
             "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),

@@ -45,6 +45,10 @@ def example_evaluation() -> dict[str, Any]:
             "source": "online_retail.xlsx",
             "layout": "Online Retail",
             "dropped": ["135,080 events without a person", "8,905 cancellations"],
+            "columns": [
+                {"table": "online_retail.xlsx", "column": "CustomerID", "use": "person"},
+                {"table": "online_retail.xlsx", "column": "Country", "use": ""},
+            ],
             "n_people": 4_338,
             "n_items": 3_665,
             "n_items_with_text": 3_650,

@@ -15,6 +15,7 @@ import polars as pl
 from models.history import EventKind
 from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
+from training.data.columns import uses_of
 from training.data.shop import Shop, assemble_shop
 
 COLUMNS = (
@@ -34,6 +35,17 @@ _PRODUCT_CODE = r"^(?:\d{5}[A-Z]{0,2}|DCGS\w+)$"
 
 # Two services that wear product codes: "Next Day Carriage" and "High Resolution Image".
 _SERVICES_WITH_PRODUCT_CODES = ("23444", "23702")
+
+USES = {
+    "InvoiceNo": "cancellations",
+    "StockCode": "item",
+    "Description": "title and text",
+    "Quantity": "value",
+    "InvoiceDate": "time",
+    "UnitPrice": "price and value",
+    "CustomerID": "person",
+}
+"""What columns are used for; the country is not."""
 
 FIRST_SALE, LAST_SALE = 1_291_191_960, 1_323_435_000
 """Unix seconds of the first and the last sale that `read_online_retail` keeps."""
@@ -61,7 +73,8 @@ def read_online_retail(source: Path) -> Shop:
     """
     require_bounded_text(source)
     table = pl.scan_csv(source, infer_schema=False)
-    require_columns(column_names(table, source), list(COLUMNS), source)
+    found = column_names(table, source)
+    require_columns(found, list(COLUMNS), source)
     rows = _typed(collect(table.select(COLUMNS), source))
     kept, dropped = drop_bad_rows(rows, _reasons())
     events = kept.select(
@@ -71,7 +84,14 @@ def read_online_retail(source: Path) -> Shop:
         kind=pl.lit(EventKind.PURCHASE, pl.UInt8),
         value=pl.col("Quantity") * pl.col("UnitPrice"),
     )
-    return assemble_shop("online-retail", events, _items(kept), dropped, f"UCI Online Retail, {source.name}")
+    return assemble_shop(
+        "online-retail",
+        events,
+        _items(kept),
+        dropped,
+        f"UCI Online Retail, {source.name}",
+        columns=uses_of(source.name, found, USES),
+    )
 
 
 def is_online_retail(portrait: Mapping[str, Any]) -> bool:

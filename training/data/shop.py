@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from training.data.columns import ColumnUse
 from training.errors import TooLittleData
 
 EVENT_SCHEMA = pl.Schema(
@@ -74,7 +75,7 @@ class Shop:
         basket. Breaking ties by item_id instead would make the last item of every basket predictable.
     items: `ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
         more); text holds everything worth reading about the item, its title included.
-    layout: what the loader recognised, in words.
+    layout: what the loader recognised, in words. columns: what each column of its tables was used for.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Shop:
     items: pl.DataFrame
     dropped: DropReport
     layout: str = ""
+    columns: tuple[ColumnUse, ...] = ()
 
     @property
     def n_people(self) -> int:
@@ -92,7 +94,13 @@ ROWLESS = "event of an item that has no row in the item table"
 
 
 def assemble_shop(
-    name: str, events: pl.DataFrame, items: pl.DataFrame, dropped: DropReport, layout: str
+    name: str,
+    events: pl.DataFrame,
+    items: pl.DataFrame,
+    dropped: DropReport,
+    layout: str,
+    *,
+    columns: tuple[ColumnUse, ...] = (),
 ) -> Shop:
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
@@ -103,7 +111,7 @@ def assemble_shop(
     items = items.select(ITEM_SCHEMA.names()).cast(ITEM_SCHEMA)
     rowless = events.join(items, on="item_id", how="anti")
     items = pl.concat([items, _bare_items(rowless["item_id"])]).sort("item_id")
-    return Shop(name, events, items, dropped.with_notes({ROWLESS: rowless.height}), layout)
+    return Shop(name, events, items, dropped.with_notes({ROWLESS: rowless.height}), layout, columns)
 
 
 def require_trainable(

@@ -6,7 +6,7 @@ by column, so 20 million interactions fit in a few GiB.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from time import time as now
@@ -17,6 +17,7 @@ import polars as pl
 from models.history import EventKind
 from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, is_blank, require_columns
+from training.data.columns import ColumnUse, uses_of
 from training.data.shop import ITEM_SCHEMA, DropReport, Shop, assemble_shop
 from training.data.times import (
     EARLIEST_SECONDS,
@@ -82,10 +83,12 @@ def read_tables(
     file is missing or damaged.
     """
     mapping = mapping or ColumnMapping()
-    events, dropped, time_format = _read_interactions(interactions, mapping)
-    item_table, item_notes = _read_items(items, mapping)
+    events, dropped, time_format, columns = _read_interactions(interactions, mapping)
+    item_table, item_notes, item_columns = _read_items(items, mapping)
     layout = f"tables of interactions and items, {len(interactions)} file(s), time as {time_format}"
-    return assemble_shop(name, events, item_table, dropped.with_notes(item_notes), layout)
+    return assemble_shop(
+        name, events, item_table, dropped.with_notes(item_notes), layout, columns=columns + item_columns
+    )
 
 
 def scan_table(paths: Sequence[Path]) -> pl.LazyFrame:
@@ -104,7 +107,7 @@ def scan_table(paths: Sequence[Path]) -> pl.LazyFrame:
 
 def _read_interactions(
     paths: Sequence[Path], mapping: ColumnMapping
-) -> tuple[pl.DataFrame, DropReport, TimeFormat]:
+) -> tuple[pl.DataFrame, DropReport, TimeFormat, tuple[ColumnUse, ...]]:
     table = scan_table(paths)
     found = column_names(table, paths[0])
     kind = _optional(mapping.kind, ColumnMapping.kind, found)
@@ -133,7 +136,29 @@ def _read_interactions(
         kept.with_columns(value=pl.when(is_number).then("value").otherwise(1.0)).drop("is_valued"),
         dropped.with_notes(notes),
         time_format,
+        uses_of(
+            paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more",
+            found,
+            _uses(
+                {
+                    "person": mapping.user_id,
+                    "item": mapping.item_id,
+                    "time": mapping.time,
+                    "kind": kind,
+                    "value": value,
+                }
+            ),
+        ),
     )
+
+
+def _uses(roles: Mapping[str, Sequence[str] | str | None]) -> dict[str, list[str]]:
+    """By column what it is used for; roles: by use the column, or columns, that have it. One may have several."""
+    uses: dict[str, list[str]] = {}
+    for use, columns in roles.items():
+        for column in [columns] if isinstance(columns, str) else columns or ():
+            uses.setdefault(column, []).append(use)
+    return uses
 
 
 def _optional(column: str, default: str, found: Sequence[str]) -> str | None:
@@ -175,10 +200,12 @@ def _kind_codes(column: str) -> pl.Expr:
     )
 
 
-def _read_items(path: Path | None, mapping: ColumnMapping) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return the item table in the common form, and how many of its rows were left out and why."""
+def _read_items(
+    path: Path | None, mapping: ColumnMapping
+) -> tuple[pl.DataFrame, dict[str, int], tuple[ColumnUse, ...]]:
+    """Return the item table in the common form, how many of its rows were left out and why, and its columns."""
     if path is None:
-        return pl.DataFrame(schema=ITEM_SCHEMA), {}
+        return pl.DataFrame(schema=ITEM_SCHEMA), {}, ()
     table = scan_table([path])
     found = column_names(table, path)
     title = _optional(mapping.item_title, ColumnMapping.item_title, found)
@@ -205,7 +232,14 @@ def _read_items(path: Path | None, mapping: ColumnMapping) -> tuple[pl.DataFrame
         "row of the item table without an item id": rows.height - usable.height,
         "row of the item table that repeats an item id; the first row counts": usable.height - unique.height,
     }
-    return unique.with_columns(**_worded()), notes
+    roles = {
+        "item": mapping.items_item_id,
+        "title": title,
+        "text": texts,
+        "category": category,
+        "price": price,
+    }
+    return unique.with_columns(**_worded()), notes, uses_of(path.name, found, _uses(roles))
 
 
 def _words(column: str) -> pl.Expr:

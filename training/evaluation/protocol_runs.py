@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from training.data.published import read_published
+from training.data.columns import ColumnUse, column_lines
+from training.data.item_texts import item_text_columns
+from training.data.published import published_columns, read_published
 from training.data.read import ShopFiles
-from training.data.sequences import read_sequences
+from training.data.sequences import read_sequences, sequence_columns
 from training.data.split import Split
 from training.errors import SettingsInvalid
 from training.pipeline import evaluate, portrait, read_and_index, split_shop
@@ -67,6 +69,15 @@ class PublishedFiles(NamedTuple):
             train=self.train, test=self.test, candidates=self.candidates, items=self.items, seed=seed
         )
 
+    def columns(self) -> tuple[ColumnUse, ...]:
+        """What each column of the files is used for."""
+        of_items = () if self.items is None else item_text_columns(self.items)
+        if self.sequences is not None:
+            return sequence_columns(self.sequences) + of_items
+        assert self.train is not None
+        assert self.test is not None
+        return published_columns(self.train, self.test, self.candidates) + of_items
+
 
 def evaluate_published(
     files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
@@ -75,13 +86,15 @@ def evaluate_published(
     stages, part = Stages(console), run.part("published")
     stages.keep_in(part.folder / STAGES_FILE)
     with stages.stage("read", "Reading published files"):
-        split = files.read(seed=settings.seed)
+        split, columns = files.read(seed=settings.seed), files.columns()
+    for line in column_lines(columns):
+        stages.note(line)
     evaluation = evaluate(
         split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
     )
     part.write(evaluation)
     layout = "sequences as published" if files.sequences else "train and test files as published"
-    return portrait(split.dataset, layout, [], settings) | joined([evaluation], ["published"])
+    return portrait(split.dataset, layout, [], columns, settings) | joined([evaluation], ["published"])
 
 
 def evaluate_shop(

@@ -50,6 +50,7 @@ def merged(history: Shop, exported: Shop) -> Shop:
         history.items,
         replace(dropped, notes=notes),
         f"{history.layout}, and an export of the live log",
+        columns=history.columns + exported.columns,
     )
 
 

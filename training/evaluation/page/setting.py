@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from training.data.columns import ColumnUse, column_lines
 from training.evaluation import plots
 from training.evaluation.page.tables import Column, seconds, size, table
 from training.evaluation.requirements import Quality
@@ -26,7 +27,8 @@ def portrait(quality: Quality) -> View:
     if shares := data.get("event_share_of_top_items"):
         named = {f"{float(top):.0%}": value for top, value in shares.items()}
         drawn.append(plots.columns(named, "most popular items", "share of all events"))
-    return {"data": data, "plots": drawn}
+    uses = data.get("columns", [])
+    return {"data": data, "plots": drawn, "columns": column_lines(ColumnUse(**use) for use in uses)}
 
 
 def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:

@@ -144,7 +144,7 @@ def tune_command(
     if seconds is not None:
         budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
         chosen = chosen.model_copy(update={"tuning": budget})
-    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), stages)
+    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), chosen, stages)
     tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
     write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
     console.print(

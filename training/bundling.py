@@ -61,14 +61,17 @@ def bundle_contents(
     variants = None
     # An index puts items in another order, which members would not know.
     if len(items) <= min(settings.max_variant_items, settings.index.exact_up_to):
-        variants = bundled_variants(ensemble, _golden_histories(histories, N_GOLDEN_VARIANTS))
+        asked = _golden_histories(histories, N_GOLDEN_VARIANTS)
+        variants = bundled_variants(ensemble, asked, items.recommendable)
     contents = BundleContents(
         items=items,
         people=ColdHistories(dataset.people, histories),
         student=student,
         member_shares=shares,
         text_encoder=text_encoder,
-        golden=record_golden(running, text_encoder, golden_histories, _golden_texts(dataset.catalogue)),
+        golden=record_golden(
+            running, text_encoder, golden_histories, _golden_texts(dataset.catalogue), items.recommendable
+        ),
         reference=build_reference(
             dataset.histories,
             items,
@@ -136,6 +139,7 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         segments=segments,
         segment_popular=rank_segments(segments, popularity),
         popularity=popularity,
+        available=catalogue.recommendable,
     )
 
 

@@ -127,15 +127,23 @@ def read_and_index(
             source = source.read()
         for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
             stages.note(line)
-    dataset = prepare(source, stages)
+    dataset = prepare(source, settings, stages)
     return dataset, portrait(dataset, source.layout, source.dropped.lines(), source.columns, settings)
 
 
-def prepare(shop: Shop, stages: Stages) -> Dataset:
+def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
     """Check that there is enough to train on, and turn ids into rows."""
-    require_trainable(shop)
+    require_trainable(shop, unlisted_too=settings.recommend_unlisted)
     with stages.stage("index", "Indexing events"):
-        return index_shop(shop)
+        dataset = index_shop(shop, unlisted_too=settings.recommend_unlisted)
+    n_items, n_recommendable = len(dataset.catalogue), int(dataset.catalogue.recommendable.sum())
+    if n_recommendable < n_items:
+        n_unavailable, n_unlisted = (int((~shop.items[name]).sum()) for name in ("available", "is_listed"))
+        stages.note(
+            f"{n_recommendable:,} of {n_items:,} items may be recommended; {n_unavailable:,} are not available, "
+            f"{n_unlisted:,} have no row in the item table; all are learned from"
+        )
+    return dataset
 
 
 def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
@@ -187,6 +195,7 @@ def portrait(
             "columns": [column._asdict() for column in columns],
             "n_people": len(dataset.people),
             "n_items": len(dataset.items),
+            "n_recommendable_items": int(dataset.catalogue.recommendable.sum()),
             "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),
             "n_events": len(histories.item_indices),
             "history_lengths": np.diff(histories.offsets).tolist(),

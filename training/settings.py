@@ -132,6 +132,11 @@ class TrainingSettings(BaseModel):
         le=200_000,
         description="Catalogue up to which a bundle carries its ensemble, to be served and watched; 0: never.",
     )
+    recommend_unlisted: bool = Field(
+        default=False,
+        description="Whether items without a row in the item table, where there is one, may be recommended; they are "
+        "learned from in any case.",
+    )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
     content: Content = Field(default_factory=Content)
@@ -261,7 +266,7 @@ def settings_document() -> str:
 
 
 def _bounds(part: dict[str, Any]) -> str:
-    choices = _choices(part)
+    choices = ["true", "false"] if part.get("type") == "boolean" else _choices(part)
     if choices:
         return " · ".join(choices)
     low = f"{part['minimum']} ≤ " if "minimum" in part else f"{part['exclusiveMinimum']} < "

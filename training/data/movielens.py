@@ -70,7 +70,9 @@ def read_movielens(source: Path) -> Shop:
     columns = tuple(
         use for table, uses in COLUMNS[name].items() if table in names for use in uses_of(table, uses, uses)
     )
-    return assemble_shop(name, kept, items, dropped, f"MovieLens ({name}), {source.name}", columns=columns)
+    return assemble_shop(
+        name, kept, items, dropped, f"MovieLens ({name}), {source.name}", columns=columns, has_item_table=True
+    )
 
 
 def _clean(ratings: pl.DataFrame) -> tuple[pl.DataFrame, DropReport]:

@@ -16,6 +16,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.data.archives import require_bounded_text
+from training.data.availability import all_available, availability_column, is_unreadable
 from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, is_blank, require_columns
 from training.data.columns import ColumnUse, uses_of
 from training.data.shop import ITEM_SCHEMA, DropReport, Shop, assemble_shop
@@ -54,6 +55,9 @@ class ColumnMapping:
     """Columns worth reading; they are joined behind the title."""
     item_category: str = "category"
     item_price: str = "price"
+    item_available: tuple[str, ...] = ()
+    """Columns that say whether an item may be recommended, by all of them; if not given, the first of
+    `availability.NAMES` that is there."""
     default_kind: EventKind = EventKind.PURCHASE
 
 
@@ -70,7 +74,7 @@ def parse_columns(text: str) -> ColumnMapping | None:
         name, _, column = (piece.strip() for piece in part.partition("="))
         if name not in names or not column:
             raise SettingsInvalid(f"{part!r} maps nothing: write field=column, field one of {sorted(names)}.")
-        chosen[name] = tuple(column.split("+")) if name == "item_text" else column
+        chosen[name] = tuple(column.split("+")) if name in ("item_text", "item_available") else column
     return ColumnMapping(**chosen)
 
 
@@ -87,7 +91,13 @@ def read_tables(
     item_table, item_notes, item_columns = _read_items(items, mapping)
     layout = f"tables of interactions and items, {len(interactions)} file(s), time as {time_format}"
     return assemble_shop(
-        name, events, item_table, dropped.with_notes(item_notes), layout, columns=columns + item_columns
+        name,
+        events,
+        item_table,
+        dropped.with_notes(item_notes),
+        layout,
+        columns=columns + item_columns,
+        has_item_table=items is not None,
     )
 
 
@@ -213,7 +223,9 @@ def _read_items(
     price = _optional(mapping.item_price, ColumnMapping.item_price, found)
     is_textless = mapping.item_text == ColumnMapping.item_text and not set(mapping.item_text) & set(found)
     texts = () if is_textless else mapping.item_text
-    needed = [mapping.items_item_id, title, category, price, *texts]
+    says_available = availability_column(found)
+    available = mapping.item_available or ((says_available,) if says_available else ())
+    needed = [mapping.items_item_id, title, category, price, *texts, *available]
     require_columns(found, [column for column in needed if column is not None], path)
     item_id = _id_text(mapping.items_item_id, table.collect_schema())
     rows = collect(
@@ -223,6 +235,8 @@ def _read_items(
             text=_words_of_all(texts),
             category=_words(category) if category else pl.lit(None, pl.String),
             price=_price(price) if price else pl.lit(None, pl.Float32),
+            available=all_available(available),
+            is_unreadable=is_unreadable(available),
         ),
         path,
     )
@@ -231,6 +245,9 @@ def _read_items(
     notes = {
         "row of the item table without an item id": rows.height - usable.height,
         "row of the item table that repeats an item id; the first row counts": usable.height - unique.height,
+        f"availability in {'+'.join(available)} that cannot be read, taken as available": int(
+            unique["is_unreadable"].sum()
+        ),
     }
     roles = {
         "item": mapping.items_item_id,
@@ -238,8 +255,13 @@ def _read_items(
         "text": texts,
         "category": category,
         "price": price,
+        "available": available,
     }
-    return unique.with_columns(**_worded()), notes, uses_of(path.name, found, _uses(roles))
+    return (
+        unique.drop("is_unreadable").with_columns(**_worded()),
+        notes,
+        uses_of(path.name, found, _uses(roles)),
+    )
 
 
 def _words(column: str) -> pl.Expr:

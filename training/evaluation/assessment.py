@@ -202,5 +202,10 @@ def describe_split(split: Split) -> dict[str, Any]:
         "n_test_people": len(split.test),
         "n_test_truth": sum(len(truth) for truth in split.test.truth),
         "n_new_people": int(is_new.sum()),
+        "n_recommendable_items": int(split.dataset.catalogue.recommendable.sum()),
+        "left_out": {
+            "validation": split.validation.left_out._asdict(),
+            "test": split.test.left_out._asdict(),
+        },
         "cuts": split.cuts,
     }

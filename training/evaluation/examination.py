@@ -196,7 +196,9 @@ def study_explanations(
     """Whether the item that an explanation names matters, and how true members' shares are."""
     with stages.stage("explanations", "Removing what explanations name"):
         student = Student(learned.compressed.versions[SHIPPED])
-        removals = student_removal_test(student, split.test.histories, seed=settings.seed)
+        removals = student_removal_test(
+            student, split.test.histories, recommendable=split.test.recommendable, seed=settings.seed
+        )
     fidelity = learned.shares.fidelity
     return {
         "explanations": removals

@@ -63,7 +63,7 @@ class Outcome:
     Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall, capped_recall
     and catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in
     the catalogue is any true item in the list. Of equal scores each is the mean over all orders.
-    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: size of the catalogue.
+    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: how many may be recommended.
     Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_places among the sampled
     candidates, asked_catalogue_places.
     Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
@@ -133,15 +133,18 @@ class Outcome:
 
 
 def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
-    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any."""
+    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any.
+
+    Drawn ones may be recommended.
+    """
     if questions.negatives is not None:
         return Candidates(questions.truth, questions.negatives)
     rng = np.random.default_rng(seed)
     asked, negatives = [], []
     for truth, history in zip(questions.truth, questions.histories, strict=True):
-        is_touched = np.zeros(n_items, np.bool_)
-        is_touched[truth] = is_touched[history.item_indices] = True
-        others = np.flatnonzero(~is_touched).astype(np.int32)
+        is_other = recommendable_items(questions, n_items)
+        is_other[truth] = is_other[history.item_indices] = False
+        others = np.flatnonzero(is_other).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
         drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
         asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
@@ -150,9 +153,10 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
-    """Put all questions to one model, a chunk of people at a time."""
+    """Put all questions to one model, a chunk of people at a time; what may not be recommended is no candidate."""
     answers, lists = [], []
     n_items = 0
+    blocked = None if questions.recommendable is None else ~questions.recommendable
     for start in range(0, len(questions), CHUNK):
         rows = range(start, min(start + CHUNK, len(questions)))
         chunk_scores = score(questions.histories[rows.start : rows.stop])
@@ -161,6 +165,8 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
         for row, own in zip(rows, chunk_scores, strict=True):
             scores = opinion_or_last(own)
             unseen[row - start] = without_history(scores, questions.histories[row], questions.truth[row])
+            if blocked is not None:
+                unseen[row - start, blocked] = -np.inf
             answers.append(
                 _Answer.of(
                     scores,
@@ -171,7 +177,16 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
                 )
             )
         lists.append(metrics.top_items(unseen, LIST_LENGTH))
+    if blocked is not None:
+        n_items -= int(blocked.sum())
     return _outcome(answers, candidates, np.concatenate(lists), n_items)
+
+
+def recommendable_items(questions: Questions, n_items: int) -> npt.NDArray[np.bool_]:
+    """Which items may be answered, a copy to write into; (n_items,)."""
+    if questions.recommendable is None:
+        return np.ones(n_items, np.bool_)
+    return questions.recommendable.copy()
 
 
 def opinion_or_last(scores: Floats) -> Floats:

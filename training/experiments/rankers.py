@@ -30,6 +30,7 @@ class Ranker:
             )
         self._bundle, self._variant = bundle, variant
         self._student = bundle.load_student()
+        self._allowed = bundle.items.recommendable
         self._variants = None if variant == STUDENT else bundle.load_variants()
 
     def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
@@ -47,7 +48,7 @@ class Ranker:
         if self._variants is not None:
             scores = self._variants.score(self._variant, histories)
             return [
-                best_items(own, limit, [history.item_indices]).item_indices[0].tolist()
+                best_items(own, limit, [history.item_indices], self._allowed).item_indices[0].tolist()
                 for own, history in zip(scores, histories, strict=True)
             ]
         encoded = [encode_history(history, self._student.max_events) for history in histories]
@@ -56,7 +57,9 @@ class Ranker:
             Asked(vector, events, history.item_indices)
             for vector, events, history in zip(vectors, encoded, histories, strict=True)
         ]
-        ranked: list[list[int]] = self._student.top_k(asked, limit).item_indices.tolist()
+        ranked: list[list[int]] = self._student.top_k(
+            asked, limit, allowed=self._allowed
+        ).item_indices.tolist()
         return ranked
 
     def _known(self, history: LoggedHistory) -> History:

@@ -51,6 +51,7 @@ def merged(history: Shop, exported: Shop) -> Shop:
         replace(dropped, notes=notes),
         f"{history.layout}, and an export of the live log",
         columns=history.columns + exported.columns,
+        has_item_table=history.has_item_table,
     )
 
 

@@ -66,7 +66,7 @@ def retrain(
         shop = read_history_and_export(history, export)
     for line in (*column_lines(shop.columns), *shop.dropped.lines()):
         stages.note(line)
-    dataset = prepare(shop, stages)
+    dataset = prepare(shop, settings, stages)
     split = None
     if in_service is not None:
         settings = asking_about_fresh(settings, dataset, in_service)

@@ -10,7 +10,7 @@ from models.history import Event, History
 from tests.support.blocks import N_ITEMS, block_dataset
 from tests.support.shops import dataset_of
 from training.data.dataset import interactions_among, interactions_until_now
-from training.data.split import Questions, split_by_time
+from training.data.split import Questions, only_recommendable, split_by_time
 from training.evaluation.places import ndcg_of_one
 from training.evaluation.protocols import (
     MAX_ASKED,
@@ -233,3 +233,49 @@ def _slow_figures(
 
 def _look_up(known: dict[bytes, Floats], histories: Sequence[History]) -> Floats:
     return np.stack([known[history.item_indices.tobytes()] for history in histories])
+
+
+@pytest.fixture(scope="module")
+def half() -> Questions:
+    """Every second item may be recommended."""
+    split = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
+    return only_recommendable(split.test, np.arange(N) % 2 == 0)
+
+
+def test_candidates_may_be_recommended(half: Questions) -> None:
+    drawn = draw_candidates(half, N, seed=0)
+    assert (np.concatenate([negatives.ravel() for negatives in drawn.negatives]) % 2 == 0).all()
+
+
+def test_what_may_not_be_recommended_stands_before_nobody_in_the_catalogue(half: Questions) -> None:
+    """A model that adores what the shop took out is judged on the rest alone."""
+    drawn = draw_candidates(half, N, seed=0)
+    plain = np.arange(N, 0, -1, dtype=np.float32)
+    adoring = plain + 1_000 * (np.arange(N) % 2)
+    one, other = (measure(popular_scores(scores), half, drawn) for scores in (plain, adoring))
+    np.testing.assert_array_equal(one.catalogue_ndcg, other.catalogue_ndcg)
+    assert (one.top_items[one.top_items >= 0] % 2 == 0).all()
+    np.testing.assert_array_equal(one.top_items, other.top_items)
+
+
+def test_chance_and_coverage_are_of_what_may_be_recommended(half: Questions) -> None:
+    drawn = draw_candidates(half, N, seed=0)
+    silent = measure(lambda histories: np.full((len(histories), N), np.nan, np.float32), half, drawn)
+    n_left = np.array(
+        [(N + 1) // 2 - (history.distinct().item_indices % 2 == 0).sum() for history in half.histories]
+    )
+    np.testing.assert_allclose(silent.recall, np.minimum(20 / n_left, 1.0))
+    everything = measure(random_scores(N, seed=0), half, drawn)
+    assert (
+        everything.summary(0.5)["coverage"]
+        == len(np.unique(everything.top_items[everything.top_items >= 0])) / 31
+    )
+
+
+def test_recall_of_somebody_with_more_true_items_than_places_is_told_both_ways() -> None:
+    truth = np.arange(1, 31, dtype=np.int32)
+    questions = Questions(np.zeros(1, np.int32), [History.from_events([Event(0, 1)])], [truth])
+    scores = np.where(np.isin(np.arange(N), truth), 1.0, 0.0).astype(np.float32)[None]
+    outcome = measure(_by_row(scores), questions, draw_candidates(questions, N, seed=0))
+    assert outcome.of_people()["catalogue_recall@20"].tolist() == pytest.approx([20 / 30])
+    assert outcome.of_people()["catalogue_capped_recall@20"].tolist() == pytest.approx([1.0])

@@ -43,8 +43,8 @@ def train_command(
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
     """Train on a shop's events and write a bundle."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.data.tables import parse_columns
     from training.pipeline import train
     from training.settings import load_settings
 
@@ -90,8 +90,8 @@ def evaluate_command(
     ] = False,
 ) -> None:
     """Measure everything under one or more protocols, or on published files; writes no bundle."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.data.tables import parse_columns
     from training.evaluation import protocol_runs
     from training.runs import Run
     from training.settings import load_settings
@@ -133,8 +133,8 @@ def tune_command(
     ] = None,
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import read_shop
-    from training.data.tables import parse_columns
     from training.pipeline import prepare, split_shop, tune
     from training.progress import Stages
     from training.settings import load_settings

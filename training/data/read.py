@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.data.cleaning import column_names
+from training.data.column_mapping import ColumnMapping
 from training.data.movielens import is_movielens, read_movielens
 from training.data.online_retail import COLUMNS as ONLINE_RETAIL_COLUMNS
 from training.data.online_retail import read_online_retail
+from training.data.scanning import TABLE_SUFFIXES, scan_table
 from training.data.shop import Shop
-from training.data.tables import TABLE_SUFFIXES, ColumnMapping, read_tables, scan_table
+from training.data.tables import read_tables
 from training.errors import SourceUnreadable
 
 LAYOUTS = (

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from training.data.availability import availability_column, is_available
+from training.data.column_mapping import ColumnMapping, parse_columns
 from training.data.columns import column_lines
 from training.data.read import read_shop
 from training.data.shop import Shop
-from training.data.tables import ColumnMapping, parse_columns, read_tables
+from training.data.tables import read_tables
 from training.errors import ColumnMissing
 
 YES = [

@@ -9,9 +9,11 @@ from time import time as now
 import polars as pl
 
 from models.history import EventKind
+from models.removals import REMOVAL
 from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, require_columns
 from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
 from training.data.columns import ColumnUse, uses_of
+from training.data.removals import arrival_columns, arrivals
 from training.data.scanning import id_text, scan_table
 from training.data.shop import DropReport
 from training.data.times import EARLIEST_SECONDS, TimeFormat, detect_time_format, unix_seconds
@@ -22,6 +24,10 @@ _TIME_SAMPLE_ROWS = 10_000
 def read_interactions(
     paths: Sequence[Path], mapping: ColumnMapping
 ) -> tuple[pl.DataFrame, DropReport, TimeFormat, tuple[ColumnUse, ...]]:
+    """Clean rows of user_id, item_id, time, kind, value and arrival; what was dropped; how time is written; columns.
+
+    kind: `EventKind` codes, and `REMOVAL` for what was taken out of the cart again. Raises as `read_tables` does.
+    """
     table = scan_table(paths)
     found = column_names(table, paths[0])
     kind = optional_column(mapping.kind, ColumnMapping.kind, found)
@@ -36,6 +42,7 @@ def read_interactions(
             user_id=id_text(mapping.user_id, schema),
             item_id=id_text(mapping.item_id, schema),
             time=unix_seconds(mapping.time, time_format),
+            arrival=arrivals(found),
             kind=_kind_codes(kind) if kind else pl.lit(mapping.default_kind, pl.UInt8),
             value=pl.col(value).cast(pl.Float32, strict=False) if value else pl.lit(1.0, pl.Float32),
             is_valued=pl.col(value).cast(pl.String).fill_null("") != "" if value else pl.lit(True),
@@ -51,7 +58,7 @@ def read_interactions(
         dropped.with_notes(notes),
         time_format,
         uses_of(
-            paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more",
+            _table_name(paths),
             found,
             uses_by_column(
                 {
@@ -60,9 +67,19 @@ def read_interactions(
                     "time": mapping.time,
                     "kind": kind,
                     "value": value,
+                    "order of one second": arrival_columns(found),
                 }
             ),
         ),
+    )
+
+
+def _table_name(paths: Sequence[Path]) -> str:
+    """A file's name, or for parts that of their folder."""
+    if not paths[0].name.startswith("part-"):
+        return paths[0].name
+    return (
+        f"{paths[0].parent.name}/part-*{paths[0].suffix} ({len(paths)} file{'s' if len(paths) > 1 else ''})"
     )
 
 
@@ -78,10 +95,11 @@ def _reasons() -> dict[str, pl.Expr]:
 
 
 def _kind_codes(column: str) -> pl.Expr:
-    """`EventKind` codes from names in any case or from codes; null for anything else."""
+    """`EventKind` codes from names in any case or from codes, `REMOVAL` for "removal"; null for anything else."""
     known = {kind.name.lower(): kind.value for kind in EventKind} | {
         str(kind.value): kind.value for kind in EventKind
     }
+    known["removal"] = REMOVAL
     return (
         pl.col(column)
         .cast(pl.String)

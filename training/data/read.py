@@ -21,7 +21,8 @@ from training.errors import SourceUnreadable
 LAYOUTS = (
     "the UCI Online Retail table (.csv, .csv.gz)",
     "MovieLens 100K or 1M (its folder or its .zip)",
-    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.*)",
+    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.* and "
+    "removals/part-*.parquet)",
     "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
 )
 
@@ -62,13 +63,23 @@ def _read_collection(source: Path, mapping: ColumnMapping | None, items: Path | 
     interactions = _interaction_files(source) if source.is_dir() else []
     if not interactions:
         raise _unknown(source)
-    return read_tables(interactions, items or _one_table(source, "items"), mapping, name=source.name)
+    return read_tables(
+        interactions,
+        items or _one_table(source, "items"),
+        mapping,
+        name=source.name,
+        removals=_parts(source, "removals"),
+    )
 
 
 def _interaction_files(folder: Path) -> list[Path]:
     """The files of a folder's interactions; parts are read in the order of their names."""
     whole = _one_table(folder, "interactions")
-    return [whole] if whole else sorted((folder / "interactions").glob("part-*.parquet"))
+    return [whole] if whole else _parts(folder, "interactions")
+
+
+def _parts(folder: Path, table: str) -> list[Path]:
+    return sorted((folder / table).glob("part-*.parquet"))
 
 
 def _one_table(folder: Path, stem: str) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from training.data.columns import ColumnUse
+from training.data.removals import REMOVAL_SCHEMA
 from training.errors import TooLittleData
 
 EVENT_SCHEMA = pl.Schema(
@@ -60,6 +61,11 @@ class DropReport:
         noticed = {note: count for note, count in notes.items() if count}
         return DropReport(self.n_read, self.n_kept, self.dropped, _added(self.notes, noticed))
 
+    def without(self, reason: str, count: int) -> DropReport:
+        """The same account after so many more rows, which had been kept, were dropped for this reason."""
+        dropped = _added(self.dropped, {reason: count})
+        return DropReport(self.n_read, self.n_kept - count, dropped, self.notes)
+
     def lines(self) -> list[str]:
         """One line for the totals, one a reason that dropped something, one a note; plain text, aligned."""
         share = self.n_kept / self.n_read if self.n_read else 0.0
@@ -79,6 +85,7 @@ class Shop:
     items: `SHOP_ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
         more); text holds everything worth reading about the item, its title included.
     has_item_table: whether the shop gave a table of its items, beside its events.
+    removals: `REMOVAL_SCHEMA`, what was taken out of the cart again; events that they undo are left out already.
     layout: what the loader recognised, in words. columns: what each column of its tables was used for.
     """
 
@@ -89,6 +96,7 @@ class Shop:
     layout: str = ""
     columns: tuple[ColumnUse, ...] = ()
     has_item_table: bool = False
+    removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVAL_SCHEMA))
 
     @property
     def n_people(self) -> int:
@@ -112,11 +120,13 @@ def assemble_shop(
     *,
     columns: tuple[ColumnUse, ...] = (),
     has_item_table: bool = False,
+    removals: pl.DataFrame | None = None,
 ) -> Shop:
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
     items: `ITEM_SCHEMA`; where they say nothing else they are available and listed. An item without a row gets its id
     as title and an empty text, and is unlisted where there is an item table; its events are counted as a note.
+    removals: kept with the shop, to be applied to whatever it is merged with.
     """
     events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
     events = events.sort("user_id", "time", maintain_order=True)
@@ -126,7 +136,8 @@ def assemble_shop(
     bare = _bare_items(rowless["item_id"], is_listed=not has_item_table)
     items = pl.concat([items, bare]).sort("item_id")
     noted = dropped.with_notes({ROWLESS: rowless.height})
-    return Shop(name, events, items, noted, layout, columns, has_item_table)
+    kept = pl.DataFrame(schema=REMOVAL_SCHEMA) if removals is None else removals
+    return Shop(name, events, items, noted, layout, columns, has_item_table, kept)
 
 
 def require_trainable(

@@ -9,22 +9,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
 from training.data.column_mapping import ColumnMapping
+from training.data.columns import ColumnUse
 from training.data.interactions import read_interactions
 from training.data.item_table import read_items
+from training.data.removals import NO_EVENT, REMOVAL_SCHEMA, UNDONE, removals_among, without_undone
 from training.data.shop import Shop, assemble_shop
 
 
 def read_tables(
-    interactions: Sequence[Path], items: Path | None, mapping: ColumnMapping | None = None, *, name: str
+    interactions: Sequence[Path],
+    items: Path | None,
+    mapping: ColumnMapping | None = None,
+    *,
+    name: str,
+    removals: Sequence[Path] = (),
 ) -> Shop:
     """Read interactions (one table in one or several files) and, where there is one, the item table.
 
+    removals: the table of what was taken out of the cart again, as an export of the live log has it. Interactions of
+    the kind "removal" count alike. Both undo what they undo in live histories too.
     Raises `ColumnMissing` where the mapping asks for a column that is not there, `SourceUnreadable` where a
     file is missing or damaged.
     """
     mapping = mapping or ColumnMapping()
-    events, dropped, time_format, columns = read_interactions(interactions, mapping)
+    rows, dropped, time_format, columns = read_interactions(interactions, mapping)
+    own_removals = removals_among(rows)
+    exported, columns = _read_removals(removals, mapping, columns)
+    if removals:
+        rows = rows.sort("arrival", maintain_order=True)  # the order that live histories have
+    events = without_undone(rows, exported)
+    n_undone = rows.height - own_removals.height - events.height
+    dropped = dropped.without(NO_EVENT, own_removals.height).without(UNDONE, n_undone)
     item_table, item_notes, item_columns = read_items(items, mapping)
     layout = f"tables of interactions and items, {len(interactions)} file(s), time as {time_format}"
     return assemble_shop(
@@ -35,4 +53,15 @@ def read_tables(
         layout,
         columns=columns + item_columns,
         has_item_table=items is not None,
+        removals=pl.concat([own_removals, exported]),
     )
+
+
+def _read_removals(
+    paths: Sequence[Path], mapping: ColumnMapping, columns: tuple[ColumnUse, ...]
+) -> tuple[pl.DataFrame, tuple[ColumnUse, ...]]:
+    """The table of removals, and its columns behind those given."""
+    if not paths:
+        return pl.DataFrame(schema=REMOVAL_SCHEMA), columns
+    rows, _, _, own_columns = read_interactions(paths, mapping)
+    return removals_among(rows), columns + own_columns

@@ -16,7 +16,7 @@ AFTER = LATEST + 10 * 86_400
 
 
 def history_at(tmp_path: Path, sent_second: int, *events: tuple[str, str, int]) -> list[tuple[str, int]]:
-    """Items and kinds of what "user-0" was answered by; events: (kind, item_id, second), accepted when they happened."""
+    """Items and kinds of what "user-0" was answered by. events: kind, item_id and the second it was accepted in."""
     version = tiny_bundle(tmp_path / "store").name
     records = [
         EventRecord(f"b{number}-0", kind, item_id, AFTER + second, 1_000 * (AFTER + second), user_id="user-0")

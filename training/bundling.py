@@ -137,7 +137,10 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         category_codes=codes,
         prices=catalogue.prices,
         segments=segments,
-        segment_popular=rank_segments(segments, popularity),
+        # What may not be recommended comes last, so that it does not fill a segment's list.
+        segment_popular=rank_segments(
+            segments, np.where(catalogue.recommendable, popularity, np.float32(-1))
+        ),
         popularity=popularity,
         available=catalogue.recommendable,
     )

@@ -75,6 +75,13 @@ def test_what_is_gone_is_learned_from(bundle: Bundle) -> None:
     assert (bundle.items.popularity[gone] > 0).all()
 
 
+def test_a_segments_list_begins_with_what_may_be_recommended(bundle: Bundle) -> None:
+    for ranked in bundle.items.segment_popular:
+        available = bundle.items.available[ranked[ranked >= 0]]
+        assert available.tolist() == sorted(available.tolist(), reverse=True)
+    assert not bundle.items.available[bundle.items.segment_popular[bundle.items.segment_popular >= 0]].all()
+
+
 def test_no_golden_request_was_answered_with_what_is_gone(bundle: Bundle) -> None:
     serving = ServingBundle(bundle)
     serving.replay_golden()

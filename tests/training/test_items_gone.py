@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from models.bundle import Bundle, read_bundle
+from models.history import EventKind
 from models.registry import Registry
 from service.serving import ServingBundle
 from tests.support.blocks import may_be_recommended, shop_with_items_gone
@@ -28,7 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Such a shop on disk, trained on; output.txt is what the command printed."""
     folder, shop = tmp_path_factory.mktemp("items-gone"), shop_with_items_gone()
     (folder / "shop").mkdir()
-    shop.events.write_parquet(folder / "shop" / "interactions.parquet")
+    again = shop.events.head(1).with_columns(kind=pl.lit(EventKind.CART, pl.UInt8), time=pl.col("time") + 60)
+    pl.concat([shop.events, again]).write_parquet(folder / "shop" / "interactions.parquet")
     in_table = shop.items.filter("is_listed").with_columns(availability="available")
     in_table.drop("is_listed", "available").write_csv(folder / "shop" / "items.csv")
     (folder / "few.toml").write_text(FEW_MEMBERS)
@@ -98,6 +101,15 @@ async def test_the_service_recommends_nothing_that_is_gone(folder: Path, bundle:
     answered = {item_id for answer in (*answers, *similar) for item_id in ids_of(answer)}
     assert all(len(answer["items"]) == 10 for answer in answers)
     assert all(may_be_recommended(item_id) for item_id in answered)
+
+
+def test_what_somebody_bought_is_kept_below_the_cart_that_it_lies_in_again(bundle: Bundle) -> None:
+    """The cart may be taken back, and then it counts as bought."""
+    event = shop_with_items_gone().events.row(0, named=True)
+    history, item = bundle.people.find(event["user_id"]), bundle.items.vocabulary.find(event["item_id"])
+    assert history is not None
+    kinds = history.kinds[history.item_indices == item].tolist()
+    assert kinds == [EventKind.PURCHASE, EventKind.CART]
 
 
 def test_the_run_tells_what_was_not_asked(evaluation: dict[str, Any]) -> None:

@@ -47,6 +47,20 @@ def removals_among(events: pl.DataFrame) -> pl.DataFrame:
     return events.filter(pl.col("kind") == REMOVAL).select(REMOVAL_SCHEMA.names()).cast(REMOVAL_SCHEMA)
 
 
+def in_live_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Events in the order in which live histories have those of one second; as they are where no arrival is known.
+
+    There an event that comes again is no other one, so of equal events the first counts; of carts, which may be put
+    back, the last. events: rows of user_id, item_id, time, kind and arrival.
+    """
+    if not (events["arrival"] > 0).any():
+        return events
+    first = pl.col("arrival").min().over("user_id", "item_id", "time", "kind")
+    is_cart = pl.col("kind").is_in([int(EventKind.CART), REMOVAL])
+    placed = events.with_columns(place=pl.when(is_cart).then("arrival").otherwise(first))
+    return placed.sort("place", maintain_order=True).drop("place")
+
+
 def without_undone(events: pl.DataFrame, removals: pl.DataFrame) -> pl.DataFrame:
     """Events without removals and without the carts that one undoes.
 

@@ -15,7 +15,14 @@ from training.data.column_mapping import ColumnMapping
 from training.data.columns import ColumnUse
 from training.data.interactions import read_interactions
 from training.data.item_table import read_items
-from training.data.removals import NO_EVENT, REMOVAL_SCHEMA, UNDONE, removals_among, without_undone
+from training.data.removals import (
+    NO_EVENT,
+    REMOVAL_SCHEMA,
+    UNDONE,
+    in_live_order,
+    removals_among,
+    without_undone,
+)
 from training.data.shop import Shop, assemble_shop
 
 
@@ -38,8 +45,7 @@ def read_tables(
     rows, dropped, time_format, columns = read_interactions(interactions, mapping)
     own_removals = removals_among(rows)
     exported, columns = _read_removals(removals, mapping, columns)
-    if removals:
-        rows = rows.sort("arrival", maintain_order=True)  # the order that live histories have
+    rows = in_live_order(rows)
     events = without_undone(rows, exported)
     n_undone = rows.height - own_removals.height - events.height
     dropped = dropped.without(NO_EVENT, own_removals.height).without(UNDONE, n_undone)

@@ -51,9 +51,17 @@ DEEDS = st.lists(
 
 
 def live_history(deeds: Sequence[Did]) -> dict[str, list[tuple[str, int, int]]]:
-    """By person (item, time, kind), replayed one after the other in the order of time and then of arrival."""
+    """By person (item, time, kind), replayed one after the other in the order of time and then of arrival.
+
+    Of equal events the first counts, but of carts, which may be put back, the last.
+    """
     histories: dict[str, list[tuple[str, int, int]]] = {}
-    for did in sorted(deeds, key=lambda did: did.second):
+    what = [did[:4] for did in deeds]
+    arrived = [
+        place if did.kind in ("cart", "removal") else what.index(did[:4]) for place, did in enumerate(deeds)
+    ]
+    order = sorted(range(len(deeds)), key=lambda place: (deeds[place].second, arrived[place]))
+    for did in (deeds[place] for place in order):
         own = histories.setdefault(did.person, [])
         if did.kind == "removal":
             own[:] = [one for one in own if (one[0], one[2]) != (did.item, int(EventKind.CART))]

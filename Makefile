@@ -4,7 +4,7 @@
 # RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
 # EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events and drill-alerts),
 # PROMOTION_ARGS (for drill-promotion), EVALUATE_ARGS (for report with DATA),
-# EXPERIMENTS_ARGS and MONITORING_ARGS (of the simulations in report),
+# EXPERIMENTS_ARGS and MONITORING_ARGS (for simulate),
 # DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
 # STILLROOM_* in the environment reach the service unchanged.
 
@@ -46,7 +46,7 @@ RUN_ENV := $(VENV)/.installed-training
 FULL_ENV := $(VENV)/.installed-everything
 say = @printf '\033[1m%s\033[0m\n' $(1)
 
-.PHONY: help up test check train retrain report serve warm load bench export-events drill-events drill-promotion drill-alerts compose-test openapi clean
+.PHONY: help up test check train retrain report simulate serve warm load bench export-events drill-events drill-promotion drill-alerts compose-test openapi clean
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
@@ -91,9 +91,12 @@ report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take
 		printf '\033[1m%s\033[0m\n' 'report: measuring on $(DATA); an hour at most on two cores, minutes with EVALUATE_ARGS=--quick'; \
 		$(PY) -m training evaluate '$(DATA)' $(EVALUATE_ARGS); fi
 	$(call say,'report: $(RUN_FOLDER) -> reports/')
+	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
+
+simulate: $(RUN_ENV) ## Simulate experiments and a shop that changes; a quarter of an hour, for the next report to show
+	$(call say,'simulate: experiments and then a monitored shop -> reports/experiments.json and monitoring.json')
 	@$(PY) -m training simulate-experiments --out reports $(EXPERIMENTS_ARGS)
 	@$(PY) -m training simulate-monitoring --out reports $(MONITORING_ARGS)
-	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
 serve: $(RUN_ENV) ## Serve the promoted bundle, or without a model before the first; settings are STILLROOM_* variables
 	$(call say,'serve: the current bundle (popular items of the events before the first one); settings from STILLROOM_*')

@@ -101,7 +101,7 @@ def prune(
 
 def _replay(store: Path, version: str) -> Bundle:
     bundle = read_bundle(Registry(store).path(version))
-    replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden)
+    replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden, bundle.items.recommendable)
     if bundle.manifest.variants is not None:
         bundle.load_variants()
     return bundle

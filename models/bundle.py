@@ -52,6 +52,7 @@ from models.history import FEATURE_ORDER
 from models.items import Items
 from models.locks import lock
 from models.manifest import (
+    AVAILABILITY_SINCE,
     SCHEMA_VERSION,
     FileEntry,
     Manifest,
@@ -142,7 +143,8 @@ class Bundle:
             raise FileMissing(f"the manifest lists no {GOLDEN_FILE}; this bundle is incomplete")
         check_hashes(self.path, files, is_gentle=is_gentle)
         variants = Variants.from_arrays(_read_arrays(self.path, files), entry, len(self.items))
-        replay_variants(variants, read_json(self.path / GOLDEN_FILE, VariantsGolden))
+        golden = read_json(self.path / GOLDEN_FILE, VariantsGolden)
+        replay_variants(variants, golden, self.items.recommendable)
         return variants
 
 
@@ -192,6 +194,8 @@ def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
     arrays = _read_arrays(
         path, {name: each for name, each in manifest.files.items() if not name.startswith(PREFIX)}
     )
+    if manifest.schema_version < AVAILABILITY_SINCE and "item_ids.rows" in arrays:
+        arrays["item_available"] = np.ones(len(arrays["item_ids.rows"]), np.uint8)
     check_arrays(arrays, manifest.student)
     items = Items.from_arrays(arrays)
     people = ColdHistories(
@@ -277,7 +281,7 @@ def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
     check_golden(contents.golden, arrays)
     if contents.variants is not None:
         variants = Variants.from_arrays(arrays, contents.variants.entry, len(contents.items))
-        replay_variants(variants, contents.variants.golden)
+        replay_variants(variants, contents.variants.golden, contents.items.recommendable)
 
 
 def _student_files(path: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Manifest) -> StudentFiles:

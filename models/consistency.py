@@ -53,6 +53,7 @@ LAYOUT = {
     "item_segments": ("<i4", 1),
     "segment_popular": ("<i4", 2),
     "item_popularity": ("<f4", 1),
+    "item_available": ("|u1", 1),
     "history_scales": ("<f4", 1),
     "item_scales": ("<f4", 1),
     "neighbour_scales": ("<f4", 1),
@@ -208,7 +209,7 @@ def _check_vocabulary(arrays: Arrays, prefix: str) -> None:
 def _check_items(arrays: Arrays) -> None:
     n_items = len(arrays["item_ids.rows"])
     n_segments = len(arrays["segment_popular"])
-    for name in ("item_categories", "item_prices", "item_segments", "item_popularity"):
+    for name in ("item_categories", "item_prices", "item_segments", "item_popularity", "item_available"):
         _check_rows(arrays, n_items, name)
     _check_rows(arrays, n_items, "item_vectors", "item_scales")
     _check_rows(arrays, n_items + 1, "item_titles.offsets", "history_vectors", "history_scales")
@@ -217,6 +218,7 @@ def _check_items(arrays: Arrays) -> None:
     _check_range(arrays, "item_segments", 0, n_segments)
     _check_range(arrays, "segment_popular", -1, n_items)
     _check_range(arrays, "item_popularity", 0, None)
+    _check_range(arrays, "item_available", 0, 2)
     _check_finite(arrays, "item_popularity")
 
 

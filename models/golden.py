@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from models.errors import GoldenMismatch
 from models.history import Event, History
+from models.index import AllowedItems
 from models.student import Student
 from models.text import TextEncoder
 
@@ -29,7 +30,9 @@ TEXT_TOLERANCE = 1e-3
 
 
 class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """events: (item_index, Unix seconds, kind). Seen items are blocked, as the service does by default."""
+    """events: (item_index, Unix seconds, kind). Seen items are blocked, as the service does by default, and so are
+    those that may not be recommended.
+    """
 
     events: list[tuple[int, int, int]]
     item_indices: list[int]
@@ -57,13 +60,22 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def record_golden(
-    student: Student, text_encoder: TextEncoder, histories: Sequence[History], texts: Sequence[str]
+    student: Student,
+    text_encoder: TextEncoder,
+    histories: Sequence[History],
+    texts: Sequence[str],
+    allowed: AllowedItems | None = None,
 ) -> Golden:
-    """Ask the student and write down what it says: one request a history, one place a text."""
-    return Golden(_record_requests(student, histories), _record_texts(student, text_encoder, texts))
+    """Ask the student and write down what it says: one request a history, one place a text.
+
+    allowed: the items that may be recommended, `Items.recommendable`.
+    """
+    return Golden(_record_requests(student, histories, allowed), _record_texts(student, text_encoder, texts))
 
 
-def replay_golden(student: Student, text_encoder: TextEncoder, golden: Golden) -> None:
+def replay_golden(
+    student: Student, text_encoder: TextEncoder, golden: Golden, allowed: AllowedItems | None = None
+) -> None:
     """Ask again. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread, or a number
     of a text's vectors by more than `TEXT_TOLERANCE`.
 
@@ -71,15 +83,14 @@ def replay_golden(student: Student, text_encoder: TextEncoder, golden: Golden) -
     another processor, and at the last rank one may enter for another; anywhere else it may not.
     The item vectors kept for explanations must give the answer's scores too.
     """
-    _replay_requests(student, golden.requests)
+    _replay_requests(student, golden.requests, allowed)
     _replay_texts(student, text_encoder, golden.texts)
 
 
-def _record_requests(student: Student, histories: Sequence[History]) -> list[GoldenRequest]:
-    recorded = []
-    for history in histories:
-        recorded.append(golden_request(history, *_answer(student, history)))
-    return recorded
+def _record_requests(
+    student: Student, histories: Sequence[History], allowed: AllowedItems | None
+) -> list[GoldenRequest]:
+    return [golden_request(history, *_answer(student, history, allowed)) for history in histories]
 
 
 def golden_request(history: History, item_indices: list[int], scores: list[float]) -> GoldenRequest:
@@ -111,10 +122,12 @@ def _replay_texts(student: Student, text_encoder: TextEncoder, golden: Sequence[
                 )
 
 
-def _replay_requests(student: Student, requests: Sequence[GoldenRequest]) -> None:
+def _replay_requests(
+    student: Student, requests: Sequence[GoldenRequest], allowed: AllowedItems | None
+) -> None:
     for number, request in enumerate(requests):
         history = request.history()
-        item_indices, scores = _answer(student, history)
+        item_indices, scores = _answer(student, history, allowed)
         limit = check_answer(f"golden request {number}", request, item_indices, scores)
         if scores:
             _check_item_vectors(student, number, history, item_indices, np.array(scores), limit)
@@ -169,7 +182,9 @@ def _check_item_vectors(
         )
 
 
-def _answer(student: Student, history: History) -> tuple[list[int], list[float]]:
-    ranked = student.recommend([history], GOLDEN_K, blocked=[history.item_indices])
+def _answer(
+    student: Student, history: History, allowed: AllowedItems | None
+) -> tuple[list[int], list[float]]:
+    ranked = student.recommend([history], GOLDEN_K, blocked=[history.item_indices], allowed=allowed)
     is_item = ranked.item_indices[0] >= 0
     return ranked.item_indices[0][is_item].tolist(), ranked.scores[0][is_item].astype(float).tolist()

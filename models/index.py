@@ -92,6 +92,14 @@ class AllowedItems(NamedTuple):
         is_allowed[items] = 1
         return AllowedItems(len(items), None, np.packbits(is_allowed, bitorder="little").view("<u2"))
 
+    def mask(self, n_items: int) -> npt.NDArray[np.bool_]:
+        """Whether each item of the catalogue passes; (n_items,)."""
+        if self.bits is not None:
+            return np.unpackbits(self.bits.view(np.uint8), bitorder="little", count=n_items).view(np.bool_)
+        passes = np.zeros(n_items, np.bool_)
+        passes[self.listed] = True
+        return passes
+
     def contains(self, items: Indices) -> npt.NDArray[np.bool_]:
         """Which of these items pass; every one is >= 0. Shape (n,) to (n,)."""
         if self.listed is not None:

@@ -1,4 +1,4 @@
-"""What a bundle knows of each item: id, title, category, price, segment, popularity."""
+"""What a bundle knows of each item: id, title, category, price, segment, popularity, availability."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from models.index import AllowedItems
 from models.item_filters import ItemFilters
 from models.vocabulary import StringTable, Vocabulary
 
@@ -23,6 +24,8 @@ class Items:
     segments: (n_items,) int32; the category where the shop has them, else a cluster of item texts.
     segment_popular: (n_segments, width) int32, item indices by falling popularity, -1 after the last.
     popularity: (n_items,) float32, time-decayed interactions, >= 0.
+    available: (n_items,) bool, whether it may be recommended. An item that may not is still in people's histories,
+        and is scored and explained by like any other.
     """
 
     vocabulary: Vocabulary
@@ -33,6 +36,7 @@ class Items:
     segments: npt.NDArray[np.int32]
     segment_popular: npt.NDArray[np.int32]
     popularity: npt.NDArray[np.float32]
+    available: npt.NDArray[np.bool_]
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Items:
@@ -46,6 +50,7 @@ class Items:
             np.asarray(arrays["item_segments"], np.int32),
             np.asarray(arrays["segment_popular"], np.int32),
             np.asarray(arrays["item_popularity"], np.float32),
+            np.asarray(arrays["item_available"], np.uint8).view(np.bool_),
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -59,6 +64,7 @@ class Items:
             "item_segments": self.segments,
             "segment_popular": self.segment_popular,
             "item_popularity": self.popularity,
+            "item_available": np.asarray(self.available, np.bool_).view(np.uint8),
         }
 
     def __len__(self) -> int:
@@ -83,6 +89,16 @@ class Items:
     ) -> npt.NDArray[np.int32]:
         """The items that pass a filter, by rising item_index; (n_allowed,) int32. See `ItemFilters.allowed`."""
         return self.filters.allowed(categories, min_price, max_price)
+
+    @cached_property
+    def recommendable(self) -> AllowedItems | None:
+        """The available items as a mask for searches; None where all are, so that nothing gets slower then.
+
+        Every answer keeps to it: a search that is given no mask answers with what the shop took out.
+        """
+        if self.available.all():
+            return None
+        return AllowedItems.of(np.flatnonzero(self.available).astype(np.int32), len(self))
 
     @cached_property
     def filters(self) -> ItemFilters:

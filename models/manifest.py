@@ -9,10 +9,13 @@ import msgspec
 
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 4
-SCHEMA_VERSIONS = (3, SCHEMA_VERSION)
-"""Read here. A bundle of version 3 carries its student alone; 4 may carry the ensemble that taught it too."""
-_READ = " and ".join(map(str, SCHEMA_VERSIONS))
+SCHEMA_VERSION = 5
+SCHEMA_VERSIONS = (3, 4, SCHEMA_VERSION)
+"""Read here. A bundle of version 3 carries its student alone; 4 may carry the ensemble that taught it too; 5 says
+which items may be recommended, which are all of them in an earlier one."""
+AVAILABILITY_SINCE = 5
+"""Schema version from which on a bundle has `item_available.npy`."""
+_READ = f"{', '.join(map(str, SCHEMA_VERSIONS[:-1]))} and {SCHEMA_VERSION}"
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,6 +25,7 @@ from models.ensemble.strategies import from_parts, parts_of
 from models.errors import FileMissing, VariantUnknown
 from models.golden import GOLDEN_K, GoldenRequest, check_answer, golden_request
 from models.history import History
+from models.index import AllowedItems
 from models.manifest import VariantsEntry
 from models.members import FITTED_MEMBERS
 from models.members.member import Arrays, FittedMember, Floats, require
@@ -105,12 +106,20 @@ class Variants:
         return variants
 
 
-def best_items(scores: Floats, k: int, blocked: Sequence[npt.NDArray[np.int32]] = ()) -> Ranked:
+def best_items(
+    scores: Floats,
+    k: int,
+    blocked: Sequence[npt.NDArray[np.int32]] = (),
+    allowed: AllowedItems | None = None,
+) -> Ranked:
     """The best k of one person's scores (n_items,), equal ones by rising item_index; (1, k) both.
 
-    NaN and -inf are no opinion, and never among them. blocked: item indices that may not appear.
+    NaN and -inf are no opinion, and never among them. blocked: item indices that may not appear. allowed: the items
+    that may, None for all.
     """
     able = np.where(np.isnan(scores), np.float32(-np.inf), scores)
+    if allowed is not None:
+        able[~allowed.mask(len(able))] = -np.inf
     for items in blocked:
         able[items] = -np.inf
     best = Ranked(np.full((1, k), -1, np.int32), np.full((1, k), -np.inf, np.float32))
@@ -123,17 +132,22 @@ def best_items(scores: Floats, k: int, blocked: Sequence[npt.NDArray[np.int32]] 
     return best
 
 
-def record_variants(variants: Variants, histories: Sequence[History]) -> VariantsGolden:
-    """Ask every variant about each history and write down what it says."""
+def record_variants(
+    variants: Variants, histories: Sequence[History], allowed: AllowedItems | None = None
+) -> VariantsGolden:
+    """Ask every variant about each history and write down what it says. allowed: as in `best_items`."""
     return VariantsGolden(
         {
-            variant: [golden_request(history, *_answer(variants, variant, history)) for history in histories]
+            variant: [
+                golden_request(history, *_answer(variants, variant, history, allowed))
+                for history in histories
+            ]
             for variant in variants.names
         }
     )
 
 
-def replay_variants(variants: Variants, golden: VariantsGolden) -> None:
+def replay_variants(variants: Variants, golden: VariantsGolden, allowed: AllowedItems | None = None) -> None:
     """Ask again. Raises GoldenMismatch as `models.golden.replay_golden` does, BundleInconsistent for requests that
     cannot be asked, or a variant of which there are none.
     """
@@ -147,12 +161,15 @@ def replay_variants(variants: Variants, golden: VariantsGolden) -> None:
             require(
                 is_inside, f"{GOLDEN_FILE}: {variant} is asked of an item beyond the {variants.n_items:,}"
             )
-            answer = _answer(variants, variant, request.history())
+            answer = _answer(variants, variant, request.history(), allowed)
             check_answer(f"golden request {number} of {variant}", request, *answer)
 
 
-def _answer(variants: Variants, variant: str, history: History) -> tuple[list[int], list[float]]:
-    ranked = best_items(variants.score(variant, [history])[0], GOLDEN_K, [history.item_indices])
+def _answer(
+    variants: Variants, variant: str, history: History, allowed: AllowedItems | None
+) -> tuple[list[int], list[float]]:
+    scores = variants.score(variant, [history])[0]
+    ranked = best_items(scores, GOLDEN_K, [history.item_indices], allowed)
     is_item = ranked.item_indices[0] >= 0
     return ranked.item_indices[0][is_item].tolist(), ranked.scores[0][is_item].astype(float).tolist()
 

@@ -14,7 +14,7 @@ NO_ITEMS: Indices = np.zeros(0, np.int32)
 
 class Masks(NamedTuple):
     """seen: item indices of what this person has already, empty if it may be shown again. excluded: of what the
-    caller excludes. allowed: what the filter lets pass; None for everything.
+    caller excludes. allowed: the available items that the filter lets pass; None for everything.
     """
 
     seen: Indices = NO_ITEMS
@@ -24,9 +24,13 @@ class Masks(NamedTuple):
     def first_allowed(self, ranked: Indices, limit: int) -> Indices:
         """Positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
         blocked = np.concatenate([self.seen, self.excluded])
-        if self.allowed is None:  # blocked items can push out at most their own number
-            ranked = ranked[: limit + len(blocked) + int(np.count_nonzero(ranked < 0))]
-        is_allowed = (ranked >= 0) & ~np.isin(ranked, blocked)
-        if self.allowed is not None:
-            is_allowed &= self.allowed.contains(np.maximum(ranked, 0))
-        return np.flatnonzero(is_allowed)[:limit].astype(np.int32)
+        found = NO_ITEMS
+        start, n_looked_at = 0, limit + len(blocked)
+        while start < len(ranked) and len(found) < limit:  # a list may be as long as the catalogue
+            part = ranked[start : start + n_looked_at]
+            is_allowed = (part >= 0) & ~np.isin(part, blocked)
+            if self.allowed is not None:
+                is_allowed &= self.allowed.contains(np.maximum(part, 0))
+            found = np.concatenate([found, np.flatnonzero(is_allowed) + start])[:limit].astype(np.int32)
+            start, n_looked_at = start + n_looked_at, 4 * n_looked_at
+        return found

@@ -139,7 +139,8 @@ class Recommender:
         """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
         if self._scorer.n_waiting or person.vector is not None:
             return
-        job = ScoringJob(serving, person.encoded, None, Masks(person.seen, NO_ITEMS, None), 1)
+        masks = Masks(person.seen, NO_ITEMS, serving.allowed(None))
+        job = ScoringJob(serving, person.encoded, None, masks, 1)
         with suppress(StageFailed):  # the next request makes it, or says what is wrong
             self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
 

@@ -57,11 +57,12 @@ class ServingBundle:
         filter_bytes = len(bundle.items) // 5 + 1  # four for one item in twenty, or a bit for each
         n_filters = max(1, min(FILTER_CACHE_BYTES // filter_bytes, MAX_FILTERS))
         self.variants: Variants | None = None
+        self._recommendable = bundle.items.recommendable
         self._allowed = lru_cache(n_filters)(partial(_allowed_items, bundle.items))
 
     def replay_golden(self) -> None:
         """Raises GoldenMismatch if the student answers differently from when the bundle was written."""
-        replay_golden(self.student, self.bundle.text_encoder, self.bundle.golden)
+        replay_golden(self.student, self.bundle.text_encoder, self.bundle.golden, self.items.recommendable)
 
     def warm_up(self, max_batch: int) -> None:
         """Run the student at the smallest and the largest batch, so that no request pays for first times."""
@@ -69,7 +70,8 @@ class ServingBundle:
             Event(index, index, EventKind.VIEW) for index in range(min(len(self.items), 10))
         )
         for size in (1, max_batch, 1):
-            self.student.recommend([history] * size, 10, blocked=[history.item_indices] * size)
+            blocked = [history.item_indices] * size
+            self.student.recommend([history] * size, 10, blocked=blocked, allowed=self.allowed(None))
         self.items.allowed_items(max_price=0.0)  # builds what filters are looked up in
 
     def load_variants(self, *, is_gentle: bool = False) -> None:
@@ -94,9 +96,13 @@ class ServingBundle:
         return (index.kind, str(len(self.items)), str(index.n_lists), str(index.n_probes), kernel_in_use())
 
     def allowed(self, wanted: schemas.Filter | None) -> AllowedItems | None:
-        """What a filter lets pass, the same object for the same filter; None where it lets everything pass."""
+        """What may be answered: the available items that a filter lets pass, the same object for the same filter.
+
+        None where that is everything. Whoever answers asks here, so this is where a catalogue that changes while it
+        is served would come in.
+        """
         if wanted is None or wanted == schemas.Filter():
-            return None
+            return self._recommendable
         categories = None if wanted.categories is None else frozenset(wanted.categories)
         return self._allowed(categories, wanted.min_price, wanted.max_price)
 
@@ -126,7 +132,10 @@ class Labels(dict[int, Label]):
 def _allowed_items(
     items: Items, categories: frozenset[str] | None, min_price: float | None, max_price: float | None
 ) -> AllowedItems:
-    return AllowedItems.of(items.allowed_items(categories, min_price, max_price), len(items))
+    found = items.allowed_items(categories, min_price, max_price)
+    if items.recommendable is not None:
+        found = found[items.available[found]]
+    return AllowedItems.of(found, len(items))
 
 
 def as_stored(vectors: Floats) -> Floats:

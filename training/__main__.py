@@ -43,8 +43,8 @@ def train_command(
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
     """Train on a shop's events and write a bundle."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.data.tables import parse_columns
     from training.pipeline import train
     from training.settings import load_settings
 
@@ -85,17 +85,18 @@ def evaluate_command(
     seed: Seed = None,
     quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to quote.")] = False,
     tuned: Annotated[
-        bool, typer.Option("--tune/--no-tune", help="Search each member's settings on validation first.")
-    ] = True,
+        bool,
+        typer.Option("--tune/--no-tune", help="Search each member's settings first, which train does not."),
+    ] = False,
 ) -> None:
     """Measure everything under one or more protocols, or on published files; writes no bundle."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.data.tables import parse_columns
     from training.evaluation import protocol_runs
     from training.runs import Run
     from training.settings import load_settings
 
-    chosen = load_settings(settings, quick=quick, seed=seed, all_members=True)
+    chosen = load_settings(settings, quick=quick, seed=seed)
     published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
     if (data is None) == (published is None):
         raise SettingsInvalid(
@@ -103,7 +104,7 @@ def evaluate_command(
             "--sequences"
         )
     run = Run.create(runs)
-    how: Any = {"is_searched": tuned, "console": console}
+    how: Any = {"is_tuned": tuned, "console": console}
     if published is not None:
         evaluation = protocol_runs.evaluate_published(published, chosen, run, **how)
     else:
@@ -132,24 +133,20 @@ def tune_command(
     ] = None,
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import read_shop
-    from training.data.tables import parse_columns
     from training.pipeline import prepare, split_shop, tune
     from training.progress import Stages
-    from training.settings import ALL_MEMBERS, load_settings
+    from training.settings import load_settings
     from training.tuning.tuned_file import write_tuned
 
     stages, chosen = Stages(console), load_settings(settings, quick=False, seed=seed)
-    in_use = chosen.members
     if seconds is not None:
         budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
         chosen = chosen.model_copy(update={"tuning": budget})
-    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), stages)
-    every = chosen.model_copy(update={"members": ALL_MEMBERS})
-    tuned, _ = tune(split_shop(dataset, protocol.value, chosen), every, stages)
-    write_tuned(
-        load_settings(None, quick=False, seed=None), tuned.model_copy(update={"members": in_use}), out
-    )
+    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), chosen, stages)
+    tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
+    write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
     console.print(
         f"wrote {out}; train with it: python -m training train DATA --settings {out}", highlight=False
     )

@@ -13,6 +13,7 @@ from time import perf_counter
 from models.bundle import VariantsContents
 from models.ensemble.ensemble import FittedEnsemble
 from models.history import History
+from models.index import AllowedItems
 from models.members.item_items import FittedItemItems
 from models.members.member import FittedMember
 from models.variants import Variants, record_variants
@@ -22,14 +23,20 @@ N_TIMED = 5
 """Answers a variant, after a first one that pays for first times; their median is told."""
 
 
-def bundled_variants(ensemble: Ensemble, histories: Sequence[History]) -> VariantsContents:
-    """Everything that a bundle has of the variants. histories: what golden requests ask; the longest is timed."""
+def bundled_variants(
+    ensemble: Ensemble, histories: Sequence[History], allowed: AllowedItems | None = None
+) -> VariantsContents:
+    """Everything that a bundle has of the variants. histories: what golden requests ask; the longest is timed.
+    allowed: the items that may be recommended, None for all.
+    """
     fitted = ensemble.fitted()
     members = [_compact(member) for member in fitted.members]
     variants = Variants(FittedEnsemble(members, fitted.timeline.latest(), fitted.strategy))
     longest = max(histories, key=len)
     milliseconds = {name: round(_milliseconds(variants, name, longest), 3) for name in variants.names}
-    return VariantsContents(variants, record_variants(variants, histories), variants.entry(milliseconds))
+    return VariantsContents(
+        variants, record_variants(variants, histories, allowed), variants.entry(milliseconds)
+    )
 
 
 def _compact(member: FittedMember) -> FittedMember:

@@ -22,14 +22,13 @@ from training.bundled_variants import bundled_variants
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
 from training.ensemble.choice import Choice
 from training.ensemble.ensemble import Ensemble
+from training.kept_histories import kept_history
 from training.learning import Learned
 from training.members.popularity import decayed_popularity
 from training.reference import build_reference
 from training.settings import TrainingSettings, dump_settings
 from training.student.inverted_lists import with_lists
 
-MAX_KEPT_EVENTS = 1_000
-"""Distinct items of a person's history that a bundle carries: what the student reads, and what was seen."""
 N_GOLDEN = 16
 N_GOLDEN_VARIANTS = 4
 """Of the same people: each is asked of the ensemble and of every member, which takes a hundred times as long."""
@@ -51,9 +50,7 @@ def bundle_contents(
     is_new: (n_people,) people whom no fit has seen: on them a large catalogue's index is chosen, on everybody if
     there are none.
     """
-    histories = Histories.from_list(
-        [history.distinct().last(MAX_KEPT_EVENTS) for history in dataset.histories]
-    )
+    histories = Histories.from_list([kept_history(history) for history in dataset.histories])
     text_encoder, student = learned.text_encoder, learned.compressed.versions["student_shipped"]
     running, (shares, _) = Student(student), learned.shares
     items = _items(dataset, text_encoder, settings)
@@ -61,14 +58,17 @@ def bundle_contents(
     variants = None
     # An index puts items in another order, which members would not know.
     if len(items) <= min(settings.max_variant_items, settings.index.exact_up_to):
-        variants = bundled_variants(ensemble, _golden_histories(histories, N_GOLDEN_VARIANTS))
+        asked = _golden_histories(histories, N_GOLDEN_VARIANTS)
+        variants = bundled_variants(ensemble, asked, items.recommendable)
     contents = BundleContents(
         items=items,
         people=ColdHistories(dataset.people, histories),
         student=student,
         member_shares=shares,
         text_encoder=text_encoder,
-        golden=record_golden(running, text_encoder, golden_histories, _golden_texts(dataset.catalogue)),
+        golden=record_golden(
+            running, text_encoder, golden_histories, _golden_texts(dataset.catalogue), items.recommendable
+        ),
         reference=build_reference(
             dataset.histories,
             items,
@@ -134,8 +134,12 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         category_codes=codes,
         prices=catalogue.prices,
         segments=segments,
-        segment_popular=rank_segments(segments, popularity),
+        # What may not be recommended comes last, so that it does not fill a segment's list.
+        segment_popular=rank_segments(
+            segments, np.where(catalogue.recommendable, popularity, np.float32(-1))
+        ),
         popularity=popularity,
+        available=catalogue.recommendable,
     )
 
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,10 @@ MAX_THRESHOLD_QUESTIONS = 3_000
 """Validation questions that members' thresholds are taken from."""
 NO_NEIGHBOURS = Neighbours(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32))
 STUDENTS = ("student", "student_pruned", "student_shipped")
+SHIPPED = "student_shipped"
+"""The compressed student, as a bundle carries it: by this name where members have the settings that train uses."""
+TUNED = "student_tuned"
+"""The same where members were tuned first: no bundle that train writes by the same settings has it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Taught:
     """An ensemble that was fitted on one split.
 
     choice: the strategy and its rivals, with out-of-fold logits of the pairs. thresholds: per model, on scores, for
-    accuracy. seconds: of fitting each member once, on past and validation.
+    accuracy. seconds: of fitting each member once, on past and validation. beside: members that the ensemble does not
+    have, fitted as its own are, to compare it with.
     """
 
     ensemble: Ensemble
@@ -60,6 +65,7 @@ class Taught:
     pairs: Pairs
     thresholds: dict[str, float]
     seconds: dict[str, float]
+    beside: list[Member] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,16 @@ def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Ta
     seconds = {member.name: stages.seconds[member.name] - before[member.name] for member in refitted}
     ensemble = Ensemble(refitted, ItemTimeline.of(longer), choice.strategy)
     return Taught(ensemble, choice, pairs, thresholds, seconds)
+
+
+def with_members_beside(taught: Taught, split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
+    """Fit the members that the ensemble does not have, on what it was fitted on, with thresholds from validation."""
+    others = settings.beside()
+    on_past = fit_members(others, split.past, stages, "past, beside")
+    with stages.stage("thresholds", "Thresholds of members beside"):
+        thresholds = member_thresholds(on_past, split, settings)
+    beside = fit_members(others, split.past_and_validation, stages, "past and validation, beside")
+    return replace(taught, thresholds=taught.thresholds | thresholds, beside=beside)
 
 
 def _choose_on_validation(
@@ -133,13 +149,27 @@ def fit_thresholds(
 
     Students speak the ensemble's language and share its threshold.
     """
-    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
-    candidates = draw_candidates(questions, split.past.n_items, seed=settings.seed)
-    scores = {**baselines(split.past, settings), **{member.name: member.score for member in members}}
-    thresholds = {name: measure(score, questions, candidates).threshold() for name, score in scores.items()}
+    own = best_thresholds(baselines(split.past, settings), split, settings)
+    thresholds = own | member_thresholds(members, split, settings)
     asked = AskedPairs.draw(pairs.labels, pairs.people, np.random.default_rng(settings.seed))
     ensembles = best_threshold(choice.logits[asked.balanced], pairs.labels[asked.balanced])
-    return thresholds | dict.fromkeys(("ensemble", *STUDENTS), ensembles)
+    return thresholds | dict.fromkeys(("ensemble", *STUDENTS, TUNED), ensembles)
+
+
+def member_thresholds(
+    members: Sequence[Member], split: Split, settings: TrainingSettings
+) -> dict[str, float]:
+    """Of members that were fitted on the past."""
+    return best_thresholds({member.name: member.score for member in members}, split, settings)
+
+
+def best_thresholds(
+    scores: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
+) -> dict[str, float]:
+    """The threshold on scores that is most often right about validation's pairs, by model."""
+    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
+    candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
+    return {name: measure(score, questions, candidates).threshold() for name, score in scores.items()}
 
 
 def teach_student(
@@ -186,7 +216,7 @@ def teach_student(
     stages.note(compressed.reason)
     with stages.stage("shares", "Members' shares in the opinion") as progress:
         shares = fit_member_shares(
-            Student(compressed.versions["student_shipped"]),
+            Student(compressed.versions[SHIPPED]),
             partial(member_contributions, taught.ensemble),
             [member.name for member in taught.ensemble.members],
             labels,
@@ -221,10 +251,7 @@ def with_own_thresholds(
 
     They have learned from its events already, which can only flatter them.
     """
-    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
-    candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
-    own = {name: measure(score, questions, candidates).threshold() for name, score in others.items()}
-    return replace(taught, thresholds=taught.thresholds | own)
+    return replace(taught, thresholds=taught.thresholds | best_thresholds(others, split, settings))
 
 
 def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[str, ScoreFunction]:

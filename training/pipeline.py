@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from models.bundle import write_bundle
 from training.bundling import bundle_contents
+from training.data.columns import ColumnUse, column_lines
 from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles
@@ -25,10 +27,17 @@ from training.evaluation.examination import (
     study_members,
     without_distillation,
 )
-from training.learning import Learned, Taught, fit_ensemble, teach_student, with_own_thresholds
+from training.learning import (
+    Learned,
+    Taught,
+    fit_ensemble,
+    teach_student,
+    with_members_beside,
+    with_own_thresholds,
+)
 from training.progress import STAGES_FILE, Stages
 from training.runs import Run
-from training.settings import TrainingSettings, dump_settings
+from training.settings import ALL_MEMBERS, TrainingSettings, dump_settings
 from training.student.files import save_student
 from training.tuning.search import tune_members
 
@@ -65,7 +74,7 @@ def train(
             dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
         )
         bundle = write_bundle(store, contents)
-    evaluation |= portrayed | compression(learned, settings) | timing(stages)
+    evaluation |= portrayed | recipe(taught) | compression(learned, settings) | timing(stages)
     evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
     save(run, taught, learned, split)
     run.finish(evaluation | {"bundle": bundle.name})
@@ -78,23 +87,27 @@ def evaluate(
     run: Run,
     stages: Stages,
     *,
-    is_searched: bool,
+    is_tuned: bool,
     studies: frozenset[str],
 ) -> dict[str, Any]:
     """Everything that one protocol can tell, under the keys of quality.json.
 
-    is_searched: tune members first. studies: of "explanations", "distillation" and "cold_start".
+    The ensemble, its student and what is measured of both are those of `train` by the same settings, and all other
+    members are measured beside them. is_tuned: search members' settings first, and say that nothing of it ships.
+    studies: of "explanations", "distillation" and "cold_start".
     """
     tuning: dict[str, Any] = {}
-    if is_searched:
+    if is_tuned:
         settings, tuning = tune(split, settings, stages)
-    taught = fit_ensemble(split, settings, stages)
+    taught = with_members_beside(fit_ensemble(split, settings, stages), split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
     taught = with_own_thresholds(taught, others, split, settings)
-    assessment = ask_everybody(split, taught, learned, settings, stages, others)
+    assessment = ask_everybody(split, taught, learned, settings, stages, others, is_tuned=is_tuned)
     evaluation = protocol_part(split, taught, assessment, settings)
-    evaluation |= tuning | study_members(split, taught, assessment, settings, stages)
+    evaluation |= (
+        recipe(taught, is_tuned) | tuning | study_members(split, taught, assessment, settings, stages)
+    )
     if "distillation" in studies:
         evaluation |= study_distillation(split, taught, learned, assessment, settings, stages)
     if "cold_start" in studies:
@@ -112,17 +125,25 @@ def read_and_index(
     if isinstance(source, ShopFiles):
         with stages.stage("read", f"Reading {source.source.name}"):
             source = source.read()
-        for line in (source.layout, *source.dropped.lines()):
+        for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
             stages.note(line)
-    dataset = prepare(source, stages)
-    return dataset, portrait(dataset, source.layout, source.dropped.lines(), settings)
+    dataset = prepare(source, settings, stages)
+    return dataset, portrait(dataset, source.layout, source.dropped.lines(), source.columns, settings)
 
 
-def prepare(shop: Shop, stages: Stages) -> Dataset:
+def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
     """Check that there is enough to train on, and turn ids into rows."""
-    require_trainable(shop)
+    require_trainable(shop, unlisted_too=settings.recommend_unlisted)
     with stages.stage("index", "Indexing events"):
-        return index_shop(shop)
+        dataset = index_shop(shop, unlisted_too=settings.recommend_unlisted)
+    n_items, n_recommendable = len(dataset.catalogue), int(dataset.catalogue.recommendable.sum())
+    if n_recommendable < n_items:
+        n_unavailable, n_unlisted = (int((~shop.items[name]).sum()) for name in ("available", "is_listed"))
+        stages.note(
+            f"{n_recommendable:,} of {n_items:,} items may be recommended; {n_unavailable:,} are not available, "
+            f"{n_unlisted:,} have no row in the item table; all are learned from"
+        )
+    return dataset
 
 
 def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
@@ -143,19 +164,27 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
 
 
 def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[TrainingSettings, dict[str, Any]]:
-    """Search each member's settings on validation, within the budget."""
+    """Search each member's settings on validation, within the budget; of those beside the ensemble too."""
+    every = settings.model_copy(update={"members": ALL_MEMBERS})
     with stages.stage("tuning", "Tuning each member") as progress:
         tuned, searches = tune_members(
-            settings, split.past, split.validation, settings.tuning, seed=settings.seed, progress=progress
+            every, split.past, split.validation, settings.tuning, seed=settings.seed, progress=progress
         )
     for name, search in searches.items():
         stages.note(
             f"{name}: {search.given.score:.4f} -> {search.best.score:.4f} in {len(search.trials)} trials"
         )
+    tuned = tuned.model_copy(update={"members": settings.members})
     return tuned, {"tuning": {split.protocol: {name: each.record() for name, each in searches.items()}}}
 
 
-def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: TrainingSettings) -> dict[str, Any]:
+def portrait(
+    dataset: Dataset,
+    layout: str,
+    dropped: list[str],
+    columns: Sequence[ColumnUse],
+    settings: TrainingSettings,
+) -> dict[str, Any]:
     """What the report tells of the data, and the settings of the run."""
     histories = dataset.histories
     return {
@@ -163,8 +192,11 @@ def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: Traini
             "source": dataset.name,
             "layout": layout,
             "dropped": dropped,
+            "columns": [column._asdict() for column in columns],
             "n_people": len(dataset.people),
             "n_items": len(dataset.items),
+            "n_recommendable_items": int(dataset.catalogue.recommendable.sum()),
+            "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),
             "n_events": len(histories.item_indices),
             "history_lengths": np.diff(histories.offsets).tolist(),
             "item_counts": np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),
@@ -173,6 +205,17 @@ def portrait(dataset: Dataset, layout: str, dropped: list[str], settings: Traini
         },
         "settings": dump_settings(settings),
         "seed": settings.seed,
+    }
+
+
+def recipe(taught: Taught, is_tuned: bool = False) -> dict[str, Any]:
+    """Whether what was measured is what `train` ships by the same settings, and which members stand where."""
+    return {
+        "recipe": {
+            "is_tuned": is_tuned,
+            "members": [member.name for member in taught.ensemble.members],
+            "beside": [member.name for member in taught.beside],
+        }
     }
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar on a terminal, a line a stage elsewhere, and what each stage took.
+"""Progress of long work: a live bar on a terminal, lines elsewhere, and what each stage took.
 
 Seconds, CPU seconds and peak memory of every stage are kept, and written to a file after each one where the run has a
 folder: of a run that was stopped, or ran out of memory, the record says how far it came.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from training.members.member import Progress as Callback
 STAGES_FILE = "stages.json"
 """In a run's folder: `StageCost` of every finished stage, in order."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
+SAY_EVERY_SECONDS = 30.0
+"""Where there is no terminal to draw a bar on, a stage says so often how far it is."""
 RESET_PEAK = "5"
 """What sets a process's high-water mark of memory back to what it holds now (Linux, proc(5))."""
 
@@ -44,19 +46,22 @@ class StageCost:
 class Stages:
     """The stages of one run, in order; prefix: said before each line, where runs share a terminal.
 
-    costs: of every finished stage; a name may come up twice, as members do.
+    costs: of every finished stage; a name may come up twice, as members do. clock: seconds since any moment.
     """
 
-    def __init__(self, console: Console, prefix: str = "") -> None:
+    def __init__(
+        self, console: Console, prefix: str = "", clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.console = console
         self.prefix = prefix
+        self._clock = clock
         self.costs: list[StageCost] = []
         self._file: Path | None = None
 
     @contextmanager
     def stage(self, name: str, words: str) -> Iterator[Callback]:
         """Show one stage; call what is yielded with the share done and a few words."""
-        started, cpu_started = time.perf_counter(), time.process_time()
+        started, cpu_started = self._clock(), time.process_time()
         forget_peak_memory()
         columns = (
             TextColumn("{task.fields[title]:<28}"),
@@ -69,11 +74,14 @@ class Stages:
             *columns, console=self.console, transient=True, disable=not self.console.is_terminal
         ) as bar:
             task = bar.add_task("", total=1.0, title=words)
-            yield lambda share, detail: bar.update(task, completed=share, description=detail)
+            if self.console.is_terminal:
+                yield lambda share, detail: bar.update(task, completed=share, description=detail)
+            else:
+                yield self._saying(words, started)
         cost = StageCost(
             name,
             words,
-            time.perf_counter() - started,
+            self._clock() - started,
             time.process_time() - cpu_started,
             peak_memory_bytes(),
         )
@@ -83,6 +91,19 @@ class Stages:
             f"[green]✓[/] {self.prefix}{words:<44} {cost.seconds:7.1f} s {cost.peak_memory_bytes / 2**20:8,.0f} MiB",
             highlight=False,
         )
+
+    def _saying(self, words: str, started: float) -> Callback:
+        """Progress in lines, one in `SAY_EVERY_SECONDS` at most."""
+        due = started + SAY_EVERY_SECONDS
+
+        def say(share: float, detail: str) -> None:
+            nonlocal due
+            now = self._clock()
+            if now >= due:
+                due = now + SAY_EVERY_SECONDS
+                self.note(f"{words}: {share:.0%} after {now - started:,.0f} s, {detail}")
+
+        return say
 
     def note(self, words: str) -> None:
         """Say something between two stages."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.histories import Histories
 from models.history import History
+from models.index import AllowedItems
 from models.items import Items
 from models.monitoring import inputs
 from models.monitoring.disagreement import DisagreementReference, reference_of
@@ -131,7 +132,8 @@ def input_histograms(
     """By input. is_unknown: (n,) events of items that a service with a bundle of that time would not have known."""
     lengths, recencies = _person_inputs(traffic)
     answered = range(max(len(traffic) - MAX_ANSWERS, 0), len(traffic))
-    top, spread = _answers(student, [traffic.history_before(row) for row in answered])
+    asked = [traffic.history_before(row) for row in answered]
+    top, spread = _answers(student, asked, catalogue.recommendable)
     of_items = catalogue.numbers(traffic.item_indices[~is_unknown])
     category_edges = range(inputs.MAX_CATEGORIES + 1)
     return {
@@ -192,13 +194,14 @@ def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray
 
 
 def _answers(
-    student: Student, histories: Sequence[History]
+    student: Student, histories: Sequence[History], allowed: AllowedItems | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
     found = []
     for start in range(0, len(histories), 256):
         asked = histories[start : start + 256]
-        ranked = student.recommend(asked, inputs.TOP, blocked=[history.item_indices for history in asked])
+        seen = [history.item_indices for history in asked]
+        ranked = student.recommend(asked, inputs.TOP, blocked=seen, allowed=allowed)
         found += [inputs.answer_scores(scores) for scores in ranked.scores if scores[-1] > -np.inf]
     known = np.array([each for each in found if each is not None], np.float64).reshape(-1, 2)
     return known[:, 0], known[:, 1]
@@ -218,14 +221,19 @@ def _disagreement(
     n_scored = min(MAX_SCORED, MAX_SCORES // len(catalogue.ranks))
     histories = [traffic.history_before(int(row)) for row in rows[np.sort(first)][:n_scored]]
     bounds = popularity_bounds(histories, catalogue.ranks)
-    requests = watched(student, histories)
-    scored = score_requests(models, requests, catalogue.ranks, bounds)
+    requests = watched(student, histories, catalogue.recommendable)
+    scored = score_requests(models, requests, catalogue.ranks, catalogue.available, bounds)
     return reference_of(model_names(models), scored, bounds, n_window=WINDOW, seed=seed)
 
 
-def watched(student: Student, histories: Sequence[History]) -> list[WatchedRequest]:
-    """Requests as a service would have answered them; candidates drawn by their place."""
-    ranked = student.recommend(histories, inputs.TOP, blocked=[history.item_indices for history in histories])
+def watched(
+    student: Student, histories: Sequence[History], allowed: AllowedItems | None
+) -> list[WatchedRequest]:
+    """Requests as a service would have answered them; candidates drawn by their place. allowed: what may be answered,
+    None for everything.
+    """
+    seen = [history.item_indices for history in histories]
+    ranked = student.recommend(histories, inputs.TOP, blocked=seen, allowed=allowed)
     return [
         WatchedRequest(history, served.astype(np.int64), seed)
         for seed, (history, served) in enumerate(zip(histories, ranked.item_indices, strict=True))

@@ -124,13 +124,18 @@ class TrainingSettings(BaseModel):
     members: tuple[MemberName, ...] = Field(
         default=EARNING,
         min_length=1,
-        description="Which members the ensemble has; evaluate examines all of them unless this is set.",
+        description="Which members the ensemble has; evaluate measures all others beside it.",
     )
     max_variant_items: int = Field(
         default=20_000,
         ge=0,
         le=200_000,
         description="Catalogue up to which a bundle carries its ensemble, to be served and watched; 0: never.",
+    )
+    recommend_unlisted: bool = Field(
+        default=False,
+        description="Whether items without a row in the item table, where there is one, may be recommended; they are "
+        "learned from in any case.",
     )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
@@ -162,6 +167,11 @@ class TrainingSettings(BaseModel):
         """New, unfitted members; a member that was fitted before is never fitted again in place."""
         fresh = self.model_copy(deep=True)
         return [getattr(fresh, name) for name in MEMBERS if name in self.members]
+
+    def beside(self) -> TrainingSettings:
+        """The same with every member that the ensemble does not have: what it is compared with."""
+        others = tuple(name for name in ALL_MEMBERS if name not in self.members)
+        return self.model_copy(update={"members": others})
 
     def strategies(self) -> dict[str, Factory]:
         """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
@@ -205,10 +215,8 @@ in the bundle's manifest:
 |---|---|---|---|"""
 
 
-def load_settings(
-    file: Path | None, *, quick: bool, seed: int | None, all_members: bool = False
-) -> TrainingSettings:
-    """Defaults, then `QUICK` if asked, then the TOML file, then the seed. all_members: unless the file names some.
+def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> TrainingSettings:
+    """Defaults, then `QUICK` if asked, then the TOML file, then the seed.
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
@@ -220,8 +228,6 @@ def load_settings(
             raise SettingsInvalid(f"{file} cannot be read as TOML: {error}") from error
     if seed is not None:
         values["seed"] = seed
-    if all_members:
-        values.setdefault("members", list(ALL_MEMBERS))
     try:
         return TrainingSettings.model_validate(values)
     except ValidationError as error:
@@ -260,7 +266,7 @@ def settings_document() -> str:
 
 
 def _bounds(part: dict[str, Any]) -> str:
-    choices = _choices(part)
+    choices = ["true", "false"] if part.get("type") == "boolean" else _choices(part)
     if choices:
         return " · ".join(choices)
     low = f"{part['minimum']} ≤ " if "minimum" in part else f"{part['exclusiveMinimum']} < "

@@ -47,7 +47,9 @@ def contents_of(bundle: Bundle, student: StudentFiles) -> BundleContents:
         student=student,
         member_shares=bundle.member_shares,
         text_encoder=bundle.text_encoder,
-        golden=record_golden(running, bundle.text_encoder, histories, GOLDEN_TEXTS),
+        golden=record_golden(
+            running, bundle.text_encoder, histories, GOLDEN_TEXTS, bundle.items.recommendable
+        ),
         reference=bundle.reference,
         student_entry=bundle.manifest.student,
         training_entry=bundle.manifest.training,

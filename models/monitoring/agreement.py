@@ -17,19 +17,22 @@ TOP = 10
 N_CANDIDATES = 100
 
 
-def draw_candidates(seen: Sequence[Indices], n_items: int, seeds: Sequence[int]) -> npt.NDArray[np.int64]:
-    """N_CANDIDATES items of the catalogue for each request, drawn uniformly, the seen ones of its person left out;
+def draw_candidates(
+    seen: Sequence[Indices], available: npt.NDArray[np.bool_], seeds: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """N_CANDIDATES available items for each request, drawn uniformly, the seen ones of its person left out;
     (n_requests, N_CANDIDATES). Where fewer are unseen, some stand twice.
 
-    Not one of them was chosen by a model, so that no model's damage changes what the others are asked about.
+    available: (n_items,). Not one of them was chosen by a model, so that no model's damage changes what the others
+    are asked about.
     """
     drawn = np.empty((len(seen), N_CANDIDATES), np.int64)
     for row, own, seed in zip(drawn, seen, seeds, strict=True):
-        is_unseen = np.ones(n_items, np.bool_)
+        is_unseen = available.copy()
         is_unseen[own] = False
         unseen = np.flatnonzero(is_unseen)
         if not len(unseen):
-            unseen = np.arange(n_items)
+            unseen = np.arange(len(available))
         rng = np.random.default_rng(seed)
         row[:] = rng.choice(unseen, N_CANDIDATES, replace=len(unseen) < N_CANDIDATES)
     return drawn
@@ -60,18 +63,23 @@ def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
     return overlaps
 
 
-def top_items(scores: Floats, seen: Sequence[Indices]) -> npt.NDArray[np.int64]:
-    """The best TOP unseen items of each request by a model: (n_requests, n_items) gives (n_requests, TOP), -1 after
-    the last one that the model has an opinion of.
+def top_items(
+    scores: Floats, seen: Sequence[Indices], available: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """The best TOP available and unseen items of each request by a model, as an answer would have them: best first,
+    equal scores by rising item_index. (n_requests, n_items) gives (n_requests, TOP), -1 after the last one that the
+    model has an opinion of. available: (n_items,).
     """
-    masked = np.where(np.isnan(scores), -np.inf, scores)
-    for row, own in zip(masked, seen, strict=True):
-        row[own] = -np.inf
-    n_best = min(TOP, masked.shape[1])
-    best = np.argpartition(-masked, n_best - 1, axis=1)[:, :n_best]
-    is_scored = np.take_along_axis(masked, best, axis=1) > -np.inf
+    masked = np.where(np.isnan(scores), np.float32(-np.inf), scores)
+    masked[:, ~available] = -np.inf
     tops = np.full((len(masked), TOP), -1, np.int64)
-    tops[:, :n_best] = np.where(is_scored, best, -1)
+    n_best = min(TOP, masked.shape[1])
+    for top, row, own in zip(tops, masked, seen, strict=True):
+        row[own] = -np.inf
+        worst = np.partition(row, len(row) - n_best)[len(row) - n_best]
+        best = np.flatnonzero((row >= worst) & (row > -np.inf))
+        best = best[np.argsort(-row[best], kind="stable")][:n_best]
+        top[: len(best)] = best
     return tops
 
 

@@ -40,10 +40,12 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class CatalogueBins:
-    """Where items fall in ITEM_POPULARITY and CATEGORY. categories: of the reference."""
+    """Where items fall in ITEM_POPULARITY and CATEGORY, and which may be answered. categories: of the reference."""
 
     def __init__(self, items: Items, categories: list[int]) -> None:
         self.ranks: npt.NDArray[np.int64] = popularity_ranks(np.asarray(items.popularity))
+        self.available: npt.NDArray[np.bool_] = np.asarray(items.available)
+        self.recommendable = items.recommendable
         self._segments = np.asarray(items.segments)
         places = np.full(max(int(self._segments.max(initial=0)) + 1, 1), MAX_CATEGORIES - 1, np.int64)
         for place, code in enumerate(categories[:MAX_CATEGORIES]):

@@ -82,13 +82,16 @@ def score_requests(
     models: Mapping[str, ScoringModel],
     requests: Sequence[WatchedRequest],
     ranks: npt.NDArray[np.int64],
+    available: npt.NDArray[np.bool_],
     popularity_bounds: Sequence[float],
     took: TookSeconds = lambda name, seconds: None,
 ) -> Scored:
-    """Ask every model about every request. ranks: (n_items,) of popularity."""
+    """Ask every model about every request. ranks: (n_items,) of popularity. available: (n_items,), which items may be
+    answered: candidates and lists hold no others.
+    """
     n_at_once = max(1, SCORES_AT_ONCE // max(len(ranks), 1))
     parts = [
-        _score_chunk(models, requests[start : start + n_at_once], ranks, popularity_bounds, took)
+        _score_chunk(models, requests[start : start + n_at_once], ranks, available, popularity_bounds, took)
         for start in range(0, len(requests), n_at_once)
     ]
     return Scored.joined(parts)
@@ -98,19 +101,20 @@ def _score_chunk(
     models: Mapping[str, ScoringModel],
     requests: Sequence[WatchedRequest],
     ranks: npt.NDArray[np.int64],
+    available: npt.NDArray[np.bool_],
     popularity_bounds: Sequence[float],
     took: TookSeconds,
 ) -> Scored:
     histories = [request.history for request in requests]
     seen = [history.item_indices for history in histories]
-    candidates = draw_candidates(seen, len(ranks), [request.seed for request in requests])
+    candidates = draw_candidates(seen, available, [request.seed for request in requests])
     of_candidates, tops = [], []
     for name in model_names(models):
         started = perf_counter()
         scores = models[name](histories)
         took(name, (perf_counter() - started) / len(histories))
         of_candidates.append(np.take_along_axis(scores, candidates, axis=1))
-        tops.append(_served(requests) if name == STUDENT else top_items(scores, seen))
+        tops.append(_served(requests) if name == STUDENT else top_items(scores, seen, available))
     overlaps = top_overlaps(np.stack(tops))
     student = len(tops) - 2
     is_unknown = np.array([not _is_comparable(request) for request in requests])

@@ -74,6 +74,7 @@ class DisagreementWatch:
                 self._watched.models,
                 asked,
                 self._watched.catalogue.ranks,
+                self._watched.catalogue.available,
                 reference.popularity_bounds,
                 lambda name, seconds: self._metrics.model_seconds.labels(name).observe(seconds),
             )

@@ -47,7 +47,4 @@ def rank_by_variant(
 def _best(variant: str, scores: Floats, masks: Masks, limit: int) -> Ranked | StageFailed:
     if not np.isfinite(scores).any():
         return NoOpinion(f"{variant} has no opinion for this person")
-    if masks.allowed is not None:
-        is_allowed = masks.allowed.contains(np.arange(len(scores), dtype=np.int32))
-        scores = np.where(is_allowed, scores, np.float32(-np.inf))
-    return best_items(scores, limit, (masks.seen, masks.excluded))
+    return best_items(scores, limit, (masks.seen, masks.excluded), masks.allowed)

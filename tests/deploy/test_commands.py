@@ -20,6 +20,7 @@ NAMES = {
     "train",
     "retrain",
     "report",
+    "simulate",
     "serve",
     "warm",
     "load",
@@ -63,6 +64,13 @@ def test_help_lists_every_target_with_a_line() -> None:
 def test_every_target_is_phony() -> None:
     [phony] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(phony.split()) == NAMES
+
+
+def test_a_report_does_not_simulate_first() -> None:
+    recipe, simulations = (run("make", "--dry-run", target).stdout for target in ("report", "simulate"))
+    assert "training report" in recipe
+    assert "simulate-" not in recipe
+    assert re.findall(r"simulate-\w+", simulations) == ["simulate-experiments", "simulate-monitoring"]
 
 
 def test_an_old_python_is_named_with_the_remedy() -> None:

@@ -164,7 +164,7 @@ def test_an_extra_file_is_named(path: Path) -> None:
 def test_a_future_schema_says_what_is_read_here(path: Path) -> None:
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99, "new_field": True}))
-    with pytest.raises(SchemaUnsupported, match="schema version 99, this code reads 3 and 4"):
+    with pytest.raises(SchemaUnsupported, match="schema version 99, this code reads 3, 4 and 5"):
         read_bundle(path)
 
 

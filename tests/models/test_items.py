@@ -101,3 +101,24 @@ def test_segments_are_ranked_as_one_by_one(rows: list[tuple[int, int]], width: i
         members = [item for item in range(len(rows)) if rows[item][0] == segment]
         best = sorted(members, key=lambda item: (-rows[item][1], item))[:width]
         assert row == best + [-1] * (width - len(best))
+
+
+def test_a_catalogue_that_is_all_available_needs_no_mask() -> None:
+    assert tiny_items().recommendable is None
+
+
+@pytest.mark.parametrize("n_available", [1, 2, 39])
+def test_what_is_available_is_a_mask_for_searches(n_available: int) -> None:
+    available = np.arange(40) < n_available
+    mask = dataclasses.replace(tiny_items(40), available=available).recommendable
+    assert mask is not None
+    assert mask.n_allowed == n_available
+    assert (
+        mask.contains(np.arange(40, dtype=np.int32)).tolist() == mask.mask(40).tolist() == available.tolist()
+    )
+
+
+def test_availability_is_read_back_as_it_was_written() -> None:
+    available = np.arange(40) % 3 > 0
+    items = dataclasses.replace(tiny_items(40), available=available)
+    assert Items.from_arrays(items.arrays()).available.tolist() == available.tolist()

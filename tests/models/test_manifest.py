@@ -41,7 +41,7 @@ def test_hash_does_not_depend_on_the_order_of_files(raw: bytes) -> None:
 @pytest.mark.parametrize("found", [SCHEMA_VERSION + 1, min(SCHEMA_VERSIONS) - 1, 0, 99])
 def test_other_schema_is_refused_with_what_to_do(raw: bytes, found: int) -> None:
     with pytest.raises(
-        SchemaUnsupported, match=f"schema version {found}, this code reads 3 and 4.*train again"
+        SchemaUnsupported, match=f"schema version {found}, this code reads 3, 4 and 5.*train again"
     ):
         parse_manifest(edited(raw, schema_version=found))
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.data.dataset import Dataset, index_shop
-from training.data.shop import DropReport, Shop
+from training.data.shop import DropReport, Shop, assemble_shop
 
 N_PEOPLE, N_ITEMS, N_BLOCKS, N_EVENTS = 120, 60, 4, 8
 START, DAY = 1_600_000_000, 86_400
@@ -48,9 +48,25 @@ def block_shop(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
         schema_overrides={"category": pl.String, "price": pl.Float32},
     )
     n_rows = events.height
-    return Shop(
-        "blocks", events.sort("user_id", "time"), items, DropReport(n_rows, n_rows), "made for a test"
-    )
+    return assemble_shop("blocks", events, items, DropReport(n_rows, n_rows), "made for a test")
+
+
+GONE_FROM = 56
+"""Of `shop_with_items_gone`: the first item that its table does not have."""
+
+
+def shop_with_items_gone(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
+    """The block shop whose item table has lost four items, and has four others as not available."""
+    shop = block_shop(n_people=n_people, seed=seed)
+    number = pl.col("item_id").str.strip_prefix("item-").cast(pl.Int32, strict=False)
+    kept = shop.items.filter((number < GONE_FROM).fill_null(True))
+    kept = kept.with_columns(available=~(number < N_BLOCKS).fill_null(False))
+    return assemble_shop(shop.name, shop.events, kept, shop.dropped, "made for a test", has_item_table=True)
+
+
+def may_be_recommended(item_id: str) -> bool:
+    """Of `shop_with_items_gone`."""
+    return item_id == NEW_ITEM or N_BLOCKS <= int(item_id.removeprefix("item-")) < GONE_FROM
 
 
 def block_dataset(*, n_people: int = N_PEOPLE, seed: int = 0) -> Dataset:

@@ -8,6 +8,7 @@ recommended the rest of that block, most popular first. A text that says "block2
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from models.monitoring.reference import Reference
 from models.registry import Registry
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
+from models.variants import record_variants
 from models.vocabulary import StringTable, Vocabulary
 
 N_ITEMS = 40
@@ -57,6 +59,7 @@ def tiny_items(n_items: int = N_ITEMS, n_blocks: int = N_BLOCKS) -> Items:
         segments=blocks,
         segment_popular=rank_segments(blocks, popularity),
         popularity=popularity,
+        available=np.ones(n_items, np.bool_),
     )
 
 
@@ -175,6 +178,22 @@ def tiny_contents(
         ),
         training_entry=TrainingEntry("tiny", 0, {}, {}, {}),
     )
+
+
+def with_unavailable(contents: BundleContents, item_indices: Iterable[int]) -> BundleContents:
+    """The same bundle of a shop that took these items out, its golden requests asked again."""
+    available = np.ones(len(contents.items), np.bool_)
+    available[list(item_indices)] = False
+    items = dataclasses.replace(contents.items, available=available)
+    histories = [request.history() for request in contents.golden.requests]
+    student = Student(contents.student)
+    golden = record_golden(student, contents.text_encoder, histories, TEXTS, items.recommendable)
+    variants = contents.variants
+    if variants is not None:
+        asked = [request.history() for request in variants.golden.requests["ensemble"]]
+        again = record_variants(variants.variants, asked, items.recommendable)
+        variants = dataclasses.replace(variants, golden=again)
+    return dataclasses.replace(contents, items=items, golden=golden, variants=variants)
 
 
 def tiny_reference() -> Reference:

@@ -33,5 +33,6 @@ def interactions_of(
         [None] * n_items,
         np.ones(n_items, np.float32),
         first_event_times(packed, n_items),
+        np.ones(n_items, np.bool_),
     )
     return Interactions(packed, catalogue, until, asked_at)

@@ -75,6 +75,7 @@ def items_of(dataset: Dataset) -> Items:
         codes,
         rank_segments(codes, counts),
         counts,
+        dataset.catalogue.recommendable,
     )
 
 

@@ -17,17 +17,18 @@ from training.data.published import N_NEGATIVES
 from training.data.shop import Shop
 from training.errors import SettingsInvalid
 from training.runs import Run
+from training.settings import ALL_MEMBERS
 
 N_PEOPLE = 60
 MEMBERS = {"popularity", "als", "ease"}
 STUDENTS = {"student", "student_pruned", "student_shipped", "student_without_distillation"}
-MODELS = {"random", "popular", "ensemble"} | MEMBERS | STUDENTS
+MODELS = {"random", "popular", "ensemble", *ALL_MEMBERS} | STUDENTS
 RETAINED = {"ndcg@10", "catalogue_ndcg@20", "hr@10"}
 
 
 def evaluate(folder: Path, *arguments: str) -> Result:
     (folder / "few.toml").write_text(FEW_MEMBERS)
-    options = ["--settings", str(folder / "few.toml"), "--runs", str(folder / "runs"), "--no-tune"]
+    options = ["--settings", str(folder / "few.toml"), "--runs", str(folder / "runs")]
     return CliRunner().invoke(app, ["evaluate", *arguments, *options], catch_exceptions=False)
 
 
@@ -58,6 +59,14 @@ def test_every_model_is_measured_with_a_student_that_was_not_distilled(quality: 
     assert set(quality["protocols"]["leave_last_out"]["models"]) == MODELS
 
 
+def test_members_beside_the_ensemble_are_measured_and_said_to_be_beside(quality: dict[str, Any]) -> None:
+    assert quality["recipe"] == {
+        "is_tuned": False,
+        "members": ["popularity", "als", "ease"],
+        "beside": [name for name in ALL_MEMBERS if name not in MEMBERS],
+    }
+
+
 def test_a_block_shop_is_understood_by_the_ensemble_and_what_ships(quality: dict[str, Any]) -> None:
     models = quality["protocols"]["leave_last_out"]["models"]
     assert models["ensemble"]["auc"] > 0.9
@@ -67,7 +76,8 @@ def test_a_block_shop_is_understood_by_the_ensemble_and_what_ships(quality: dict
 
 def test_claims_have_intervals(quality: dict[str, Any]) -> None:
     assert set(quality["intervals"]["leave_last_out"]) == {
-        *(f"ensemble_minus_{name}" for name in (*MEMBERS, "best_member", "student_shipped")),
+        *(f"ensemble_minus_{name}" for name in (*ALL_MEMBERS, "best_member", "student_shipped")),
+        "student_shipped_minus_popular",
         "student_minus_student_without_distillation",
         "student_over_ensemble_retention",
         "student_shipped_over_ensemble_retention",

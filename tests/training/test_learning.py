@@ -22,6 +22,7 @@ from training.ensemble.pairs import Pairs
 from training.ensemble.stacking import Stacking
 from training.learning import (
     STUDENTS,
+    TUNED,
     Taught,
     describe_choice,
     fit_ensemble,
@@ -102,8 +103,8 @@ def test_a_members_threshold_parts_its_own_scores_and_the_ensembles_parts_out_of
         TrainingSettings(),
     )
     assert found["oracle"] == 5.0
-    assert {found[name] for name in ("ensemble", *STUDENTS)} == {1.0}
-    assert set(found) == {"random", "popular", "oracle", "ensemble", *STUDENTS}
+    assert {found[name] for name in ("ensemble", *STUDENTS, TUNED)} == {1.0}
+    assert set(found) == {"random", "popular", "oracle", "ensemble", *STUDENTS, TUNED}
 
 
 def test_what_is_measured_has_learned_from_validation_too(taught: Taught, split: Split) -> None:

@@ -36,6 +36,7 @@ METRICS = {
     "hr@10",
     "ndcg@10",
     "catalogue_recall@20",
+    "catalogue_capped_recall@20",
     "catalogue_ndcg@20",
     "catalogue_hr@10",
     "catalogue_ndcg@10",
@@ -59,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, "train", str(folder / "shop"), "--settings", str(folder / "small.toml"), "--seed", "5"
     )
     assert finished.exit_code == 0, finished.output
+    (folder / "output.txt").write_text(finished.output)
     return folder
 
 
@@ -117,6 +119,21 @@ def test_the_manifest_tells_where_the_bundle_came_from(bundle: Bundle) -> None:
     assert set(entry.metrics["next_basket"]) == MODELS
     assert bundle.manifest.student.precision in bundle.manifest.student.reason
     assert len(bundle.items) == N_ITEMS + 1
+
+
+def test_every_column_is_printed_with_its_use(folder: Path) -> None:
+    assert (
+        "interactions.parquet: user_id (person), item_id (item), time (time)"
+        in (folder / "output.txt").read_text()
+    )
+
+
+def test_the_run_keeps_every_column_and_its_use(folder: Path) -> None:
+    columns = Run.open(folder / "runs" / "latest").evaluation()["data"]["columns"]
+    assert {"table": "interactions.parquet", "column": "user_id", "use": "person"} in columns
+    assert [
+        column["column"] for column in columns if column["table"] == "items.parquet"
+    ] == block_shop().items.columns
 
 
 def test_the_ensemble_beats_chance_and_the_student_follows_it(folder: Path) -> None:

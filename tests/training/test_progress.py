@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def test_costs_are_on_disk_after_every_stage(tmp_path: Path) -> None:
     rows = json.loads(file.read_text())
     assert [row["name"] for row in rows] == ["read", "split"]
     assert set(rows[0]) == {"name", "words", "seconds", "cpu_seconds", "peak_memory_bytes"}
+
+
+def test_without_a_terminal_a_long_stage_says_in_lines_how_far_it_is() -> None:
+    seconds = 0.0
+    output = io.StringIO()
+    run = Stages(Console(file=output, width=118), prefix="next_basket: ", clock=lambda: seconds)
+    with run.stage("simulate", "Simulating") as progress:
+        for step in range(100):
+            seconds = float(step)
+            progress(step / 100, f"{step} of 100")
+    *lines, finished = output.getvalue().splitlines()
+    assert [line.strip() for line in lines] == [
+        "next_basket: Simulating: 30% after 30 s, 30 of 100",
+        "next_basket: Simulating: 60% after 60 s, 60 of 100",
+        "next_basket: Simulating: 90% after 90 s, 90 of 100",
+    ]
+    assert "99.0 s" in finished
 
 
 def test_a_stage_that_fails_is_no_finished_stage() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from models.histories import Histories
 from models.history import Event, History
+from models.index import AllowedItems
 from models.monitoring import inputs
 from models.monitoring.agreement import ENSEMBLE, STUDENT
 from models.monitoring.reference import Reference
+from models.scan import Ranked
 from models.student import Student
-from tests.support.bundles import N_ITEMS, tiny_items, tiny_student
-from training.reference import Traffic, build_reference, reference_start, with_effects
+from tests.support.bundles import N_ITEMS, tiny_contents, tiny_items, tiny_student, with_unavailable
+from training.reference import Traffic, build_reference, reference_start, watched, with_effects
 
 DAY = 86_400
 
@@ -98,3 +102,26 @@ def test_the_effect_grows_where_the_world_does_not_stand_still() -> None:
 
 def test_too_little_traffic_has_no_effects() -> None:
     assert with_effects(np.arange(100), [0, 50, 100]).design_effects == {}
+
+
+def test_reference_answers_hold_what_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of today's answers are compared with these."""
+    items = with_unavailable(tiny_contents(), range(20)).items
+    student = Student(tiny_student(items))
+    histories = [person(20 + block) for block in range(4)]
+    found = watched(student, histories, items.recommendable)
+    assert min(request.served.min() for request in found if request.served is not None) >= 20
+    asked: list[AllowedItems | None] = []
+    recommend, scores = student.recommend, student.catalogue_scores
+
+    def recommend_and_note(*args: Any, **how: Any) -> Ranked:
+        asked.append(how.get("allowed"))
+        return recommend(*args, **how)
+
+    monkeypatch.setattr(student, "recommend", recommend_and_note)
+    models = {"blocks": scores, STUDENT: scores, ENSEMBLE: scores}
+    people = Histories.from_list([person(*range(20, 26), start=number) for number in range(60)])
+    first_seen = np.zeros(N_ITEMS, np.int64)
+    build_reference(people, items, student, models, first_seen=first_seen, test_share=0.8, seed=0)
+    assert asked
+    assert all(allowed is items.recommendable for allowed in asked)

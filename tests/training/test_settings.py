@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from training.errors import SettingsInvalid
-from training.settings import describe_settings, load_settings, settings_document
+from training.settings import EARNING, describe_settings, load_settings, settings_document
 
 
 def test_every_setting_has_a_default_bounds_and_a_meaning() -> None:
@@ -53,3 +54,12 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
         load_settings(file, quick=False, seed=None)
     assert said in str(refused.value)
+
+
+def test_the_members_that_the_readme_names_are_those_of_a_default_bundle() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    in_example = set(re.findall(r'\{"member": "(\w+)"', readme))
+    [listed] = re.findall(r"`members` names the models .*? a bundle of other", readme, re.DOTALL)
+    assert in_example
+    assert in_example <= set(EARNING)
+    assert set(re.findall(r"`(\w+)`", listed)) - {"members", "share"} == set(EARNING)

@@ -35,8 +35,8 @@ def retrain_command(
     promote: Annotated[bool, typer.Option(help="Put it into service if it is not worse.")] = True,
 ) -> None:
     """Train on history and exported events; promote unless it may be worse. Exit code 3: it was not promoted."""
+    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.data.tables import parse_columns
     from training.promotion.retrain import DECISION_FILE, retrain
     from training.promotion.settings import PromotionSettings
     from training.settings import load_settings

@@ -24,7 +24,8 @@ class Catalogue:
     """What is known of each item, by item_index.
 
     titles, texts: (n_items,). categories: (n_items,), None where the shop gave none.
-    prices: (n_items,) float32, NaN where unknown. first_seen: (n_items,) int64, Unix seconds of its first event,
+    prices: (n_items,) float32, NaN where unknown. recommendable: (n_items,) bool.
+    first_seen: (n_items,) int64, Unix seconds of its first event,
         the largest int64 for an item without any.
     """
 
@@ -33,6 +34,18 @@ class Catalogue:
     categories: list[str | None]
     prices: npt.NDArray[np.float32]
     first_seen: npt.NDArray[np.int64]
+    recommendable: npt.NDArray[np.bool_]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Catalogue:
+        """The items of some rows."""
+        return Catalogue(
+            [self.titles[row] for row in rows],
+            [self.texts[row] for row in rows],
+            [self.categories[row] for row in rows],
+            self.prices[rows],
+            self.first_seen[rows],
+            self.recommendable[rows],
+        )
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -114,13 +127,14 @@ def interactions_until_now(dataset: Dataset) -> Interactions:
     return Interactions(dataset.histories, dataset.catalogue, int(dataset.histories.times.max()) + 1)
 
 
-def index_shop(shop: Shop) -> Dataset:
+def index_shop(shop: Shop, *, unlisted_too: bool = False) -> Dataset:
     """Give every person and item a row and pack the events; rows follow the sorted ids.
 
     The shop's events come sorted by person and time and keep that order. Items without any event stay in the
-    catalogue: they can be recommended by their text.
+    catalogue: they can be recommended by their text. Items that may not be recommended stay too, to be learned from.
+    unlisted_too: those without a row in the item table may be recommended.
     """
-    items = shop.items.sort("item_id")
+    items = shop.items.with_columns(shop.recommendable(unlisted_too=unlisted_too)).sort("item_id")
     item_ids = items["item_id"].to_list()
     user_ids = shop.events["user_id"].unique().sort().to_list()
     events = shop.events.with_columns(
@@ -136,6 +150,7 @@ def index_shop(shop: Shop) -> Dataset:
         categories=items["category"].to_list(),
         prices=items["price"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
         first_seen=first_event_times(histories, len(item_ids)),
+        recommendable=items["recommendable"].to_numpy(),
     )
     return Dataset(
         shop.name, Vocabulary.from_ids(item_ids), Vocabulary.from_ids(user_ids), catalogue, histories

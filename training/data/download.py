@@ -5,7 +5,6 @@ MovieLens zips are read as they are. The Online Retail zip holds an Excel sheet,
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,16 @@ import fastexcel
 import polars as pl
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from training.data.archives import member_names, read_member, require_bounded_workbook
 from training.data.online_retail import COLUMNS
 from training.data.transfer import OnBytes, fetch_file, md5_of
-from training.errors import DownloadFailed
+from training.errors import DownloadFailed, SourceUnreadable
 
 ONLINE_RETAIL_ROWS = 541_909
+MAX_DOWNLOAD_BYTES = 256 * 2**20
+"""Of a data set as it is fetched; the largest has 24 MB."""
+MAX_SHEET_BYTES = 2 * 2**30
+"""Of an Excel sheet's XML, unpacked; Online Retail's has 0.2 GB."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ def download_data_set(data_set: DataSet, directory: Path) -> Path:
     fetched = ready if data_set.convert is None else ready.with_name(f"{data_set.name}.fetched")
     try:
         with _progress(data_set.name) as on_bytes:
-            fetch_file(data_set.url, fetched, md5=data_set.md5, on_bytes=on_bytes)
+            fetch_file(
+                data_set.url, fetched, md5=data_set.md5, max_bytes=MAX_DOWNLOAD_BYTES, on_bytes=on_bytes
+            )
     except DownloadFailed as error:
         raise type(error)(f"{error} The data set's page is {data_set.page}.") from error
     if data_set.convert is not None:
@@ -88,15 +94,15 @@ def _read_sheet(archive: Path) -> pl.DataFrame:
     types: dict[str | int, fastexcel.DType] = {name: "string" for name in COLUMNS if name != "InvoiceDate"}
     types["InvoiceDate"] = "datetime"
     try:
-        with zipfile.ZipFile(archive) as zipped:
-            damaged = zipped.testzip()
-            if damaged is not None:
-                raise DownloadFailed(f"{archive}: the CRC of {damaged} is wrong. Try again.")
-            workbook = next(member for member in zipped.namelist() if member.endswith(".xlsx"))
-            sheet = fastexcel.read_excel(zipped.read(workbook)).load_sheet(0, dtypes=types)
-    except (zipfile.BadZipFile, StopIteration, fastexcel.FastExcelError) as error:
+        workbook = next(member for member in member_names(archive) if member.endswith(".xlsx"))
+        content = read_member(
+            archive, workbook, max_bytes=MAX_DOWNLOAD_BYTES
+        )  # its CRC is checked on the way
+        require_bounded_workbook(content, workbook, max_bytes=MAX_SHEET_BYTES)
+        sheet = fastexcel.read_excel(content).load_sheet(0, dtypes=types)
+    except (SourceUnreadable, StopIteration, fastexcel.FastExcelError) as error:
         raise DownloadFailed(
-            f"{archive} is not the zip of one Excel sheet that was expected: {error!r}."
+            f"{archive} is not the zip of one Excel sheet that was expected: {error}. Try again."
         ) from error
     return sheet.to_polars()
 

@@ -13,6 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from training.data.cleaning import is_blank, unreadable
+from training.data.columns import ColumnUse, uses_of
 from training.data.lines import read_lines, read_text
 from training.data.shop import ITEM_SCHEMA
 from training.errors import ColumnMissing, SourceUnreadable
@@ -54,12 +55,8 @@ def read_item_texts(file: Path) -> pl.DataFrame:
     With a header, the id and the title are found by name and all other columns that are not numbers are text.
     Without one, the first column is the id, the second the title, and the rest is text. Text begins with the title.
     """
-    table = _read_parquet(file) if file.suffix == ".parquet" else _with_header(_read_cells(file), file)
-    item_id = _named(table.columns, ID_NAMES)
-    if item_id is None:
-        raise ColumnMissing(f"{file} has no column of item ids; it has {table.columns}. Call it 'item_id'.")
-    title = _named(table.columns, TITLE_NAMES)
-    words = [name for name in table.columns if name not in (item_id, title) and not _is_numeric(table[name])]
+    table = _read_table(file)
+    item_id, title, words = _roles(table, file)
     titled = [title] if title else []
     return (
         table.filter(~is_blank(item_id))
@@ -71,6 +68,28 @@ def read_item_texts(file: Path) -> pl.DataFrame:
         .with_columns(title=pl.when(pl.col("title") == "").then("item_id").otherwise("title"))
         .unique("item_id", keep="first", maintain_order=True)
     )
+
+
+def item_text_columns(file: Path) -> tuple[ColumnUse, ...]:
+    """What each column of an item file is used for; numbers are no words. Raises as `read_item_texts` does."""
+    table = _read_table(file)
+    item_id, title, words = _roles(table, file)
+    uses = dict.fromkeys(words, "text") | ({title: "title"} if title else {}) | {item_id: "item"}
+    return uses_of(file.name, table.columns, uses)
+
+
+def _read_table(file: Path) -> pl.DataFrame:
+    return _read_parquet(file) if file.suffix == ".parquet" else _with_header(_read_cells(file), file)
+
+
+def _roles(table: pl.DataFrame, file: Path) -> tuple[str, str | None, list[str]]:
+    """The columns of ids, of titles if there is one, and of words."""
+    item_id = _named(table.columns, ID_NAMES)
+    if item_id is None:
+        raise ColumnMissing(f"{file} has no column of item ids; it has {table.columns}. Call it 'item_id'.")
+    title = _named(table.columns, TITLE_NAMES)
+    words = [name for name in table.columns if name not in (item_id, title) and not _is_numeric(table[name])]
+    return item_id, title, words
 
 
 def _read_parquet(file: Path) -> pl.DataFrame:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from models.histories import Histories
 from models.vocabulary import Vocabulary
 from training.data.dataset import (
-    Catalogue,
     Dataset,
     first_event_times,
     kept_events,
@@ -28,6 +27,7 @@ from training.data.split import (
     Split,
     Stage,
     Stages,
+    asking_about_recommendable,
     draw_new_people,
     require_questions,
     split_by_stages,
@@ -50,7 +50,7 @@ def leave_last_out(
     A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
     n_validation_items: up to so many of the basket before the test item are held out together and asked one by one,
     each from a history that has the others: more to learn the ensemble from, each like a test question. most: people
-    asked, at most.
+    asked, at most. What may not be recommended is not asked about.
     Raises TooLittleData where too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
@@ -71,6 +71,7 @@ def leave_last_out(
         most=most,
         seed=seed,
     )
+    split = asking_about_recommendable(split)
     require_questions(split, remedy="bring more people or lower the least number of items a person")
     return split
 
@@ -164,17 +165,11 @@ def _restricted(
     offsets = np.concatenate([[0], np.cumsum(np.diff(kept.offsets)[keep_person])])
     histories = Histories(offsets.astype(np.int64), new_rows[kept.item_indices], kept.times, kept.kinds)
     rows = np.flatnonzero(keep_item)
-    catalogue = dataset.catalogue
+    catalogue = replace(dataset.catalogue.take(rows), first_seen=first_event_times(histories, len(rows)))
     return Dataset(
         dataset.name,
         Vocabulary.from_ids(dataset.items.ids_of(rows.tolist())),
         Vocabulary.from_ids(dataset.people.ids_of(np.flatnonzero(keep_person).tolist())),
-        Catalogue(
-            [catalogue.titles[row] for row in rows],
-            [catalogue.texts[row] for row in rows],
-            [catalogue.categories[row] for row in rows],
-            catalogue.prices[rows],
-            first_event_times(histories, len(rows)),
-        ),
+        catalogue,
         histories,
     )

@@ -13,12 +13,36 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from models.history import EventKind
+from training.data.archives import member_names, read_member
 from training.data.cleaning import drop_bad_rows, is_blank, unreadable
+from training.data.columns import uses_of
 from training.data.shop import DropReport, Shop, assemble_shop
 from training.errors import SourceUnreadable
 
 # A control character that no title holds; polars separates by one byte, not by "::".
 _SEPARATOR = "\x1f"
+
+_RATINGS = {"user": "person", "item": "item", "rating": "value", "time": "time"}
+COLUMNS: dict[str, dict[str, dict[str, str]]] = {
+    "movielens-100k": {
+        "u.data": _RATINGS,
+        "u.item": {
+            "item": "item",
+            "title": "title",
+            "released": "",
+            "released_on_video": "",
+            "url": "",
+            "genres": "text and category",
+        },
+        "u.user": {"user": "", "age": "", "gender": "", "occupation": "", "zip_code": ""},
+    },
+    "movielens-1m": {
+        "ratings.dat": _RATINGS,
+        "movies.dat": {"item": "item", "title": "title", "genres": "text and category"},
+        "users.dat": {"user": "", "gender": "", "age": "", "occupation": "", "zip_code": ""},
+    },
+}
+"""Data set -> file -> column -> what it is used for; the files have no headers."""
 
 _ITEM_FIELDS_100K = ("item_id", "title", "released", "released_on_video", "url")
 
@@ -35,14 +59,20 @@ def read_movielens(source: Path) -> Shop:
     text is the title, with its year, and all genres. Raises `SourceUnreadable` where a file is missing or
     damaged.
     """
-    if "u.data" in _file_names(source):
+    names = _file_names(source)
+    if "u.data" in names:
         ratings = _table(_text(source, "u.data").replace("\t", _SEPARATOR), source, n_columns=4)
         items, name = _items_100k(source), "movielens-100k"
     else:
         ratings = _table(_text(source, "ratings.dat").replace("::", _SEPARATOR), source, n_columns=4)
         items, name = _items_1m(source), "movielens-1m"
     kept, dropped = _clean(ratings)
-    return assemble_shop(name, kept, items, dropped, f"MovieLens ({name}), {source.name}")
+    columns = tuple(
+        use for table, uses in COLUMNS[name].items() if table in names for use in uses_of(table, uses, uses)
+    )
+    return assemble_shop(
+        name, kept, items, dropped, f"MovieLens ({name}), {source.name}", columns=columns, has_item_table=True
+    )
 
 
 def _clean(ratings: pl.DataFrame) -> tuple[pl.DataFrame, DropReport]:
@@ -124,8 +154,7 @@ def _file_names(source: Path) -> set[str]:
         return {path.name for path in source.iterdir()}
     if not zipfile.is_zipfile(source):
         return set()
-    with zipfile.ZipFile(source) as archive:
-        return {Path(member).name for member in archive.namelist()}
+    return {Path(member).name for member in member_names(source)}
 
 
 def _text(source: Path, name: str) -> str:
@@ -133,10 +162,9 @@ def _text(source: Path, name: str) -> str:
     try:
         if source.is_dir():
             return (source / name).read_bytes().decode("latin-1")
-        with zipfile.ZipFile(source) as archive:
-            member = next(member for member in archive.namelist() if Path(member).name == name)
-            return archive.read(member).decode("latin-1")
+        member = next(member for member in member_names(source) if Path(member).name == name)
+        return read_member(source, member).decode("latin-1")
     except StopIteration:
         raise SourceUnreadable(f"{source} holds no {name}; fetch the data set again.") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise unreadable(source, error) from error

@@ -6,12 +6,16 @@ Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. In comes the table as CSV, plai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from models.history import EventKind
+from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
+from training.data.columns import uses_of
 from training.data.shop import Shop, assemble_shop
 
 COLUMNS = (
@@ -32,6 +36,22 @@ _PRODUCT_CODE = r"^(?:\d{5}[A-Z]{0,2}|DCGS\w+)$"
 # Two services that wear product codes: "Next Day Carriage" and "High Resolution Image".
 _SERVICES_WITH_PRODUCT_CODES = ("23444", "23702")
 
+USES = {
+    "InvoiceNo": "cancellations",
+    "StockCode": "item",
+    "Description": "title and text",
+    "Quantity": "value",
+    "InvoiceDate": "time",
+    "UnitPrice": "price and value",
+    "CustomerID": "person",
+}
+"""What columns are used for; the country is not."""
+
+FIRST_SALE, LAST_SALE = 1_291_191_960, 1_323_435_000
+"""Unix seconds of the first and the last sale that `read_online_retail` keeps."""
+N_PEOPLE, N_ITEMS = 4_334, 3_657
+"""Of what it keeps."""
+
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 # What the warehouse wrote into descriptions. Rows with such notes have no price and are dropped anyway, so
@@ -51,8 +71,10 @@ def read_online_retail(source: Path) -> Shop:
     slip of the till, because a basket holds a product's quantity in one row; the first one is kept.
     Raises `SourceUnreadable` for a damaged file and `ColumnMissing` for another table.
     """
+    require_bounded_text(source)
     table = pl.scan_csv(source, infer_schema=False)
-    require_columns(column_names(table, source), list(COLUMNS), source)
+    found = column_names(table, source)
+    require_columns(found, list(COLUMNS), source)
     rows = _typed(collect(table.select(COLUMNS), source))
     kept, dropped = drop_bad_rows(rows, _reasons())
     events = kept.select(
@@ -62,7 +84,25 @@ def read_online_retail(source: Path) -> Shop:
         kind=pl.lit(EventKind.PURCHASE, pl.UInt8),
         value=pl.col("Quantity") * pl.col("UnitPrice"),
     )
-    return assemble_shop("online-retail", events, _items(kept), dropped, f"UCI Online Retail, {source.name}")
+    return assemble_shop(
+        "online-retail",
+        events,
+        _items(kept),
+        dropped,
+        f"UCI Online Retail, {source.name}",
+        columns=uses_of(source.name, found, USES),
+    )
+
+
+def is_online_retail(portrait: Mapping[str, Any]) -> bool:
+    """Whether a data set is this one, told by its content: the second of its first and last sale, and its size.
+
+    portrait: first_event and last_event in Unix seconds, n_people, n_items; what is missing is not Online Retail's.
+    People and items may differ by 3 %, as they would after another way of cleaning.
+    """
+    span = (portrait.get("first_event"), portrait.get("last_event"))
+    sizes = ((portrait.get("n_people", 0), N_PEOPLE), (portrait.get("n_items", 0), N_ITEMS))
+    return span == (FIRST_SALE, LAST_SALE) and all(abs(found / known - 1) <= 0.03 for found, known in sizes)
 
 
 def _typed(rows: pl.DataFrame) -> pl.DataFrame:

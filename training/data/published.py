@@ -17,6 +17,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.data.cleaning import is_blank
+from training.data.columns import ColumnUse, uses_of
 from training.data.dataset import Dataset, index_shop
 from training.data.item_texts import describe_items
 from training.data.leave_last_out import stages_from_end, with_more_validation, with_shuffled_baskets
@@ -81,6 +82,23 @@ def read_published(
     split = replace(split, test=_test_questions(split.dataset, shop, asked, rivals))
     require_questions(split, at_least=1, remedy=f"{train} needs people with two lines or more")
     return split
+
+
+def published_columns(train: Path, test: Path, candidates: Path | None) -> tuple[ColumnUse, ...]:
+    """What the columns of these files are used for."""
+    of_lines = {"user": "person", "item": "item", "rating": ""}
+    names = (*of_lines, "time")
+    asked = uses_of(test.name, names, of_lines | {"time": ""})
+    ranked = (
+        ()
+        if candidates is None
+        else uses_of(
+            candidates.name,
+            ("(user,item)", "items"),
+            {"(user,item)": "checked against the test file", "items": "negatives"},
+        )
+    )
+    return uses_of(train.name, names, of_lines | {"time": "time"}) + asked + ranked
 
 
 def read_positives(file: Path) -> pl.DataFrame:

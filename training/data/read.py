@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from training.data.cleaning import column_names
+from training.data.column_mapping import ColumnMapping
 from training.data.movielens import is_movielens, read_movielens
 from training.data.online_retail import COLUMNS as ONLINE_RETAIL_COLUMNS
 from training.data.online_retail import read_online_retail
+from training.data.scanning import TABLE_SUFFIXES, scan_table
 from training.data.shop import Shop
-from training.data.tables import TABLE_SUFFIXES, ColumnMapping, read_tables, scan_table
+from training.data.tables import read_tables
 from training.errors import SourceUnreadable
 
 LAYOUTS = (
     "the UCI Online Retail table (.csv, .csv.gz)",
     "MovieLens 100K or 1M (its folder or its .zip)",
-    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.*)",
+    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.* and "
+    "removals/part-*.parquet)",
     "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
 )
 
@@ -60,13 +63,23 @@ def _read_collection(source: Path, mapping: ColumnMapping | None, items: Path | 
     interactions = _interaction_files(source) if source.is_dir() else []
     if not interactions:
         raise _unknown(source)
-    return read_tables(interactions, items or _one_table(source, "items"), mapping, name=source.name)
+    return read_tables(
+        interactions,
+        items or _one_table(source, "items"),
+        mapping,
+        name=source.name,
+        removals=_parts(source, "removals"),
+    )
 
 
 def _interaction_files(folder: Path) -> list[Path]:
     """The files of a folder's interactions; parts are read in the order of their names."""
     whole = _one_table(folder, "interactions")
-    return [whole] if whole else sorted((folder / "interactions").glob("part-*.parquet"))
+    return [whole] if whole else _parts(folder, "interactions")
+
+
+def _parts(folder: Path, table: str) -> list[Path]:
+    return sorted((folder / table).glob("part-*.parquet"))
 
 
 def _one_table(folder: Path, stem: str) -> Path | None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from models.histories import Histories
 from models.history import SECONDS_PER_DAY, EventKind
+from training.data.columns import ColumnUse, uses_of
 from training.data.dataset import Dataset, first_event_times, index_shop, people_of_events
 from training.data.item_texts import describe_items
 from training.data.leave_last_out import events_later, stages_from_end
@@ -55,6 +56,13 @@ def read_sequences(
     )
     require_questions(split, at_least=1, remedy=f"{file} needs people with three items or more")
     return split
+
+
+def sequence_columns(file: Path) -> tuple[ColumnUse, ...]:
+    """What the words of a line are used for."""
+    return uses_of(
+        file.name, ("first word", "other words"), {"first word": "person", "other words": "items in order"}
+    )
 
 
 def read_steps(file: Path) -> pl.DataFrame:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from training.data.columns import ColumnUse
+from training.data.removals import REMOVAL_SCHEMA
 from training.errors import TooLittleData
 
 EVENT_SCHEMA = pl.Schema(
@@ -19,6 +21,9 @@ EVENT_SCHEMA = pl.Schema(
 ITEM_SCHEMA = pl.Schema(
     {"item_id": pl.String, "title": pl.String, "text": pl.String, "category": pl.String, "price": pl.Float32}
 )
+SHOP_ITEM_SCHEMA = pl.Schema(dict(ITEM_SCHEMA) | {"available": pl.Boolean, "is_listed": pl.Boolean})
+"""available: false where the shop says that it does not sell the item now. is_listed: false where there is an item
+table that has no row of it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class DropReport:
         noticed = {note: count for note, count in notes.items() if count}
         return DropReport(self.n_read, self.n_kept, self.dropped, _added(self.notes, noticed))
 
+    def without(self, reason: str, count: int) -> DropReport:
+        """The same account after so many more rows, which had been kept, were dropped for this reason."""
+        dropped = _added(self.dropped, {reason: count})
+        return DropReport(self.n_read, self.n_kept - count, dropped, self.notes)
+
     def lines(self) -> list[str]:
         """One line for the totals, one a reason that dropped something, one a note; plain text, aligned."""
         share = self.n_kept / self.n_read if self.n_read else 0.0
@@ -72,9 +82,11 @@ class Shop:
     events: `EVENT_SCHEMA`; time in Unix seconds, kind an `EventKind` code. Sorted by user_id, then time;
         events of one person and one second keep the order of the source, which is often the order of the
         basket. Breaking ties by item_id instead would make the last item of every basket predictable.
-    items: `ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
+    items: `SHOP_ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
         more); text holds everything worth reading about the item, its title included.
-    layout: what the loader recognised, in words.
+    has_item_table: whether the shop gave a table of its items, beside its events.
+    removals: `REMOVAL_SCHEMA`, what was taken out of the cart again; events that they undo are left out already.
+    layout: what the loader recognised, in words. columns: what each column of its tables was used for.
     """
 
     name: str
@@ -82,37 +94,65 @@ class Shop:
     items: pl.DataFrame
     dropped: DropReport
     layout: str = ""
+    columns: tuple[ColumnUse, ...] = ()
+    has_item_table: bool = False
+    removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVAL_SCHEMA))
 
     @property
     def n_people(self) -> int:
         return self.events["user_id"].n_unique()
+
+    def recommendable(self, *, unlisted_too: bool) -> pl.Series:
+        """Whether each of `items` may be recommended: it is available, and listed unless unlisted_too."""
+        is_listed = self.items["is_listed"] | unlisted_too
+        return (self.items["available"] & is_listed).rename("recommendable")
 
 
 ROWLESS = "event of an item that has no row in the item table"
 
 
 def assemble_shop(
-    name: str, events: pl.DataFrame, items: pl.DataFrame, dropped: DropReport, layout: str
+    name: str,
+    events: pl.DataFrame,
+    items: pl.DataFrame,
+    dropped: DropReport,
+    layout: str,
+    *,
+    columns: tuple[ColumnUse, ...] = (),
+    has_item_table: bool = False,
+    removals: pl.DataFrame | None = None,
 ) -> Shop:
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
-    An item without a row gets its id as title and an empty text; its events are counted as a note.
+    items: `ITEM_SCHEMA`; where they say nothing else they are available and listed. An item without a row gets its id
+    as title and an empty text, and is unlisted where there is an item table; its events are counted as a note.
+    removals: kept with the shop, to be applied to whatever it is merged with.
     """
     events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
     events = events.sort("user_id", "time", maintain_order=True)
-    items = items.select(ITEM_SCHEMA.names()).cast(ITEM_SCHEMA)
+    said = {name: pl.lit(True) for name in ("available", "is_listed") if name not in items.columns}
+    items = items.with_columns(**said).select(SHOP_ITEM_SCHEMA.names()).cast(SHOP_ITEM_SCHEMA)
     rowless = events.join(items, on="item_id", how="anti")
-    items = pl.concat([items, _bare_items(rowless["item_id"])]).sort("item_id")
-    return Shop(name, events, items, dropped.with_notes({ROWLESS: rowless.height}), layout)
+    bare = _bare_items(rowless["item_id"], is_listed=not has_item_table)
+    items = pl.concat([items, bare]).sort("item_id")
+    noted = dropped.with_notes({ROWLESS: rowless.height})
+    kept = pl.DataFrame(schema=REMOVAL_SCHEMA) if removals is None else removals
+    return Shop(name, events, items, noted, layout, columns, has_item_table, kept)
 
 
 def require_trainable(
-    shop: Shop, *, min_people: int = 50, min_events_per_person: int = 5, min_items: int = 50
+    shop: Shop,
+    *,
+    min_people: int = 50,
+    min_events_per_person: int = 5,
+    min_items: int = 50,
+    unlisted_too: bool = False,
 ) -> None:
     """Raise `TooLittleData` unless there is enough to train on and to measure with.
 
     Asks for `min_people` people with at least `min_events_per_person` events each, `min_items` items that
-    somebody touched, and some time between the first event and the last. All that is missing is said at once.
+    somebody touched and as many of those that may be recommended, and some time between the first event and the last.
+    All that is missing is said at once. unlisted_too: items without a row in the item table may be recommended.
     """
     counts = shop.events["user_id"].value_counts()["count"]
     n_people = int((counts >= min_events_per_person).sum())
@@ -124,6 +164,8 @@ def require_trainable(
         )
     if n_items < min_items:
         missing.append(f"{n_items:,} items were touched, {min_items:,} needed")
+    elif (said := _too_few_recommendable(shop, min_items, unlisted_too)) is not None:
+        missing.append(said)
     if shop.events.height and shop.events["time"].n_unique() < 2:
         missing.append("all events carry the same time, so nothing can be held out as the future")
     if missing:
@@ -134,7 +176,28 @@ def require_trainable(
         )
 
 
-def _bare_items(item_ids: pl.Series) -> pl.DataFrame:
+def _too_few_recommendable(shop: Shop, min_items: int, unlisted_too: bool) -> str | None:
+    """What is missing where most items that people touched may not be recommended, with ids to compare."""
+    touched = shop.items.with_columns(shop.recommendable(unlisted_too=unlisted_too)).join(
+        shop.events, on="item_id", how="semi"
+    )
+    n_recommendable = int(touched["recommendable"].sum())
+    if n_recommendable >= min_items:
+        return None
+    listed, unlisted = (
+        shop.items.filter(pl.col("is_listed") == is_listed)["item_id"].head(3).to_list()
+        for is_listed in (True, False)
+    )
+    ids = (
+        f" (ids of the item table are {listed}, of events without a row there {unlisted})" if unlisted else ""
+    )
+    return (
+        f"{n_recommendable:,} of the {touched.height:,} items that were touched may be recommended, {min_items:,} "
+        f"needed; the others are not available or have no row in the item table{ids}"
+    )
+
+
+def _bare_items(item_ids: pl.Series, *, is_listed: bool) -> pl.DataFrame:
     bare = pl.DataFrame({"item_id": item_ids.unique()})
     return bare.select(
         "item_id",
@@ -142,6 +205,8 @@ def _bare_items(item_ids: pl.Series) -> pl.DataFrame:
         text=pl.lit(""),
         category=pl.lit(None, pl.String),
         price=pl.lit(None, pl.Float32),
+        available=pl.lit(True),
+        is_listed=pl.lit(is_listed),
     )
 
 

@@ -44,6 +44,16 @@ class Stage(IntEnum):
     TEST = 2
 
 
+class LeftOut(NamedTuple):
+    """True items that may not be recommended, and people who took nothing else and are therefore not asked."""
+
+    items: int = 0
+    people: int = 0
+
+
+NOTHING_LEFT_OUT = LeftOut()
+
+
 @dataclass(frozen=True)
 class Questions:
     """What is asked of a model about one stage: from this history, which items come next?
@@ -53,23 +63,28 @@ class Questions:
         sequences, where somebody may come back to an item.
     negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None where they
         are to be drawn.
+    recommendable: (n_items,) which items may be answered, the truth among them; None for all.
+    left_out: of the whole slice, what was not asked because it may not be answered.
     """
 
     user_indices: npt.NDArray[np.int32]
     histories: list[History]
     truth: list[npt.NDArray[np.int32]]
     negatives: list[npt.NDArray[np.int32]] | None = None
+    recommendable: npt.NDArray[np.bool_] | None = None
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
         return len(self.histories)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Questions:
         """The questions of some rows."""
-        return Questions(
-            self.user_indices[rows],
-            [self.histories[row] for row in rows],
-            [self.truth[row] for row in rows],
-            None if self.negatives is None else [self.negatives[row] for row in rows],
+        return replace(
+            self,
+            user_indices=self.user_indices[rows],
+            histories=[self.histories[row] for row in rows],
+            truth=[self.truth[row] for row in rows],
+            negatives=None if self.negatives is None else [self.negatives[row] for row in rows],
         )
 
 
@@ -118,6 +133,7 @@ def split_by_time(
         ───────── past ─────────┤ validation ├── test ──►  time
 
     A slice asks what a shop lives with: given all events before a moment, what new items does a person take next?
+    What may not be recommended is not asked about.
     new_people_share: of all people, drawn by seed. Raises TooLittleData where a slice would ask fewer than
     `MIN_QUESTIONS` people.
     """
@@ -138,6 +154,7 @@ def split_by_time(
         seed=seed,
     )
     split = replace(split, validation=only_new_items(split.validation), test=only_new_items(split.test))
+    split = asking_about_recommendable(split)
     require_questions(split, remedy="bring a longer period or enlarge the slice's share")
     return split
 
@@ -261,14 +278,34 @@ def only_new_items(questions: Questions) -> Questions:
         for truth, history in zip(questions.truth, questions.histories, strict=True)
     ]
     rows = np.flatnonzero([len(truth) > 0 for truth in new])
-    return Questions(questions.user_indices, questions.histories, new).take(rows)
+    return replace(questions, truth=new).take(rows)
+
+
+def asking_about_recommendable(split: Split) -> Split:
+    """Ask about items that may be recommended, and let nothing else be answered. As it is where all of them may."""
+    recommendable = split.dataset.catalogue.recommendable
+    if recommendable.all():
+        return split
+    validation, test = (only_recommendable(each, recommendable) for each in (split.validation, split.test))
+    return replace(split, validation=validation, test=test)
+
+
+def only_recommendable(questions: Questions, recommendable: npt.NDArray[np.bool_]) -> Questions:
+    """Leave out of the truth what may not be recommended, and people of whose truth nothing remains."""
+    truth = [items[recommendable[items]] for items in questions.truth]
+    rows = np.flatnonzero([len(items) > 0 for items in truth])
+    n_items = sum(map(len, questions.truth)) - sum(map(len, truth))
+    left_out = LeftOut(n_items, len(questions) - len(rows))
+    return replace(questions, truth=truth, recommendable=recommendable, left_out=left_out).take(rows)
 
 
 def require_questions(split: Split, *, remedy: str, at_least: int = MIN_QUESTIONS) -> None:
     """Raise TooLittleData, ending in the remedy, where validation or test asks fewer than `at_least` people."""
     for name, questions in (("validation", split.validation), ("test", split.test)):
         if len(questions) < at_least:
+            n_others = questions.left_out.people
+            others = f" ({n_others:,} more took only items that may not be recommended)" if n_others else ""
             raise TooLittleData(
-                f"the {name} slice has {len(questions)} people who return for a new item, at least "
+                f"the {name} slice has {len(questions)} people who return for a new item{others}, at least "
                 f"{at_least} are needed; {remedy}"
             )

@@ -26,12 +26,14 @@ def fetch_file(
     url: str,
     destination: Path,
     *,
+    max_bytes: int,
     md5: str | None = None,
     timeout_seconds: float = 30.0,
     on_bytes: OnBytes | None = None,
 ) -> Path:
     """Fetch `url` to `destination`, resuming an earlier attempt, and return the destination.
 
+    max_bytes: of the file; a server that sends more is not listened to, and what it sent is removed.
     md5: the publisher's checksum in hex; None skips the check.
     timeout_seconds: the longest silence of the server, not the whole transfer.
     Raises `ChecksumMismatch` (the file is removed) and `DownloadFailed` (what arrived is kept).
@@ -39,7 +41,13 @@ def fetch_file(
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(destination.name + ".part")
     try:
-        _fetch_rest(url, part, timeout_seconds, on_bytes)
+        _fetch_rest(url, part, timeout_seconds, max_bytes, on_bytes)
+    except _TooLarge as error:
+        part.unlink(missing_ok=True)
+        raise DownloadFailed(
+            f"{url} sends {error} bytes, at most {max_bytes:,} are expected of it; nothing is kept. Look whether the "
+            "address still has what its publisher put there."
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise DownloadFailed(
             f"{url} could not be fetched: {error}. What arrived is kept; run the command again to go on, or "
@@ -56,7 +64,13 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _fetch_rest(url: str, part: Path, timeout_seconds: float, on_bytes: OnBytes | None) -> None:
+class _TooLarge(Exception):
+    """More bytes come than may; the message is how many, as far as it is known."""
+
+
+def _fetch_rest(
+    url: str, part: Path, timeout_seconds: float, max_bytes: int, on_bytes: OnBytes | None
+) -> None:
     """Append what is missing to the part file, or begin again where the server cannot go on from there."""
     n_there = part.stat().st_size if part.exists() else 0
     try:
@@ -70,7 +84,7 @@ def _fetch_rest(url: str, part: Path, timeout_seconds: float, on_bytes: OnBytes 
     with response:
         is_resumed = response.status == http.client.PARTIAL_CONTENT
         with part.open("ab" if is_resumed else "wb") as file:
-            _copy(response, file, n_there if is_resumed else 0, on_bytes)
+            _copy(response, file, n_there if is_resumed else 0, max_bytes, on_bytes)
 
 
 def _open(url: str, first_byte: int, timeout_seconds: float) -> http.client.HTTPResponse:
@@ -81,12 +95,22 @@ def _open(url: str, first_byte: int, timeout_seconds: float) -> http.client.HTTP
     return response
 
 
-def _copy(response: http.client.HTTPResponse, file: BinaryIO, n_there: int, on_bytes: OnBytes | None) -> None:
+def _copy(
+    response: http.client.HTTPResponse,
+    file: BinaryIO,
+    n_there: int,
+    max_bytes: int,
+    on_bytes: OnBytes | None,
+) -> None:
     length = response.headers.get("Content-Length")
     n_expected = n_there + int(length) if length is not None else None
+    if n_expected is not None and n_expected > max_bytes:
+        raise _TooLarge(f"{n_expected:,}")
     while block := response.read(_BLOCK_BYTES):
-        file.write(block)
         n_there += len(block)
+        if n_there > max_bytes:
+            raise _TooLarge(f"more than {max_bytes:,}")
+        file.write(block)
         if on_bytes:
             on_bytes(n_there, n_expected)
     if n_expected is not None and n_there != n_expected:

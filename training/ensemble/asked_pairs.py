@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from training.ensemble.strategy import Labels, People
 from training.evaluation import metrics
+from training.evaluation.places import Places, ndcg_of_one, places_against
 from training.members.member import Floats
 
 MAX_OTHERS = 99
@@ -48,15 +49,15 @@ class AskedPairs:
 
     def ndcg(self, logits: Floats, k: int = 10) -> metrics.Doubles:
         """Each person's mean NDCG@k; (n_people,)."""
-        return np.array([metrics.ndcg_of_one(ranks, k).mean() for ranks in self._ranks(logits)])
+        return np.array([ndcg_of_one(places, k).mean() for places in self._places(logits)])
 
     def auc(self, logits: Floats) -> metrics.Doubles:
         """Each person's AUC: the chance that a taken pair stands above another; (n_people,)."""
-        means = [(ranks - 1).mean() for ranks in self._ranks(logits)]
+        means = [places.mean().mean() - 1.0 for places in self._places(logits)]
         return 1.0 - np.array(means) / [len(others) for others in self.others]
 
-    def _ranks(self, logits: Floats) -> list[metrics.Doubles]:
+    def _places(self, logits: Floats) -> list[Places]:
         return [
-            metrics.ranks_against(logits[taken], logits[others])
+            places_against(logits[taken], logits[others])
             for taken, others in zip(self.taken, self.others, strict=True)
         ]

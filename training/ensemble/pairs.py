@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from models.ensemble.meta_features import meta_features
 from models.ensemble.opinions import Indices, Opinions
@@ -13,6 +14,7 @@ from models.history import History
 from training.data.split import Questions
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.strategy import Labels, People
+from training.evaluation.protocols import recommendable_items
 from training.members.member import Floats, Member, Progress, no_progress
 
 MOST_AT_ONCE = 128
@@ -47,7 +49,8 @@ def describe_pairs(
     seed: int,
     progress: Progress = no_progress,
 ) -> Pairs:
-    """A pair is one question and one item unseen there: all of its truth, and `n_negatives` drawn from the rest.
+    """A pair is one question and one item unseen there: all of its truth, and `n_negatives` drawn from what else may
+    be recommended.
 
     The draw is uniform. Harder negatives, not weighed back, make the logit a worse ranking of the whole catalogue.
     """
@@ -58,7 +61,7 @@ def describe_pairs(
         chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
         opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
         drawn = [
-            _drawn_others(truth, history, timeline.n_items, n_negatives, rng)
+            _drawn_others(truth, history, recommendable_items(questions, timeline.n_items), n_negatives, rng)
             for truth, history in zip(chunk.truth, chunk.histories, strict=True)
         ]
         n_asked = [len(truth) + len(others) for truth, others in zip(chunk.truth, drawn, strict=True)]
@@ -76,10 +79,15 @@ def describe_pairs(
 
 
 def _drawn_others(
-    truth: Indices, history: History, n_items: int, n_drawn: int, rng: np.random.Generator
+    truth: Indices,
+    history: History,
+    is_other: npt.NDArray[np.bool_],
+    n_drawn: int,
+    rng: np.random.Generator,
 ) -> Indices:
-    """At most `n_drawn` items that are neither true nor in the history, each once."""
-    is_other = np.ones(n_items, np.bool_)
+    """At most `n_drawn` items that are neither true nor in the history, each once. is_other: (n_items,), those there
+    are, which is written into.
+    """
     is_other[truth] = is_other[history.item_indices] = False
     others = np.flatnonzero(is_other)
     return rng.choice(others, min(n_drawn, len(others)), replace=False)

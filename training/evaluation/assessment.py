@@ -30,22 +30,23 @@ from training.evaluation.protocols import (
     touched_shares,
 )
 from training.evaluation.segments import segments
-from training.learning import STUDENTS, Learned, Taught, baselines
+from training.learning import SHIPPED, STUDENTS, TUNED, Learned, Taught, baselines
 from training.progress import Stages
 from training.settings import TrainingSettings
 
-SEGMENTED = ("popular", "als", "ensemble", "student_shipped")
 WITHOUT = "student_without_distillation"
-SHIPPED = "student_shipped"
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """The test, answered. outcomes: per model, on the same questions and candidates."""
+    """The test, answered. outcomes: per model, on the same questions and candidates. shipped: the compressed
+    student's name among them, `SHIPPED` or `TUNED`.
+    """
 
     candidates: Candidates
     scores: dict[str, ScoreFunction]
     outcomes: dict[str, Outcome]
+    shipped: str = SHIPPED
 
 
 def ask_everybody(
@@ -55,15 +56,23 @@ def ask_everybody(
     settings: TrainingSettings,
     stages: Stages,
     others: Mapping[str, ScoreFunction],
+    *,
+    is_tuned: bool = False,
 ) -> Assessment:
-    """Put the test questions to baselines, members, ensemble, students and others; drawn with the run's seed + 1."""
+    """Put the test questions to baselines, members, ensemble, students and others; drawn with the run's seed + 1.
+
+    is_tuned: members had other settings than train gives them, so nothing measured here is what it ships.
+    """
     candidates = draw_candidates(split.test, len(split.dataset.items), seed=settings.seed + 1)
-    ensemble, versions = taught.ensemble, learned.compressed.versions
+    ensemble, versions, shipped = taught.ensemble, learned.compressed.versions, TUNED if is_tuned else SHIPPED
     scores: dict[str, ScoreFunction] = {
         **baselines(split.past_and_validation, settings),
-        **{member.name: member.score for member in ensemble.members},
+        **{member.name: member.score for member in (*ensemble.members, *taught.beside)},
         "ensemble": ensemble.score,
-        **{name: Student(versions[name]).catalogue_scores for name in STUDENTS if name in versions},
+        **{
+            shipped if name == SHIPPED else name: Student(versions[name]).catalogue_scores
+            for name in STUDENTS
+        },
         **others,
     }
     outcomes = {}
@@ -71,7 +80,7 @@ def ask_everybody(
         for position, (name, score) in enumerate(scores.items()):
             progress(position / len(scores), name)
             outcomes[name] = measure(score, split.test, candidates)
-    return Assessment(candidates, scores, outcomes)
+    return Assessment(candidates, scores, outcomes, shipped)
 
 
 def protocol_part(
@@ -79,21 +88,22 @@ def protocol_part(
 ) -> dict[str, Any]:
     """Everything that an evaluation says of one protocol without learning anything more."""
     outcomes, questions, seed = assessment.outcomes, split.test, settings.seed
+    ours = outcomes[assessment.shipped]
     shares = touched_shares(split.past_and_validation)
     protocol = {
         "models": metrics_table(outcomes, taught.thresholds, shares),
         "split": describe_split(split),
         "segments": {
-            name: segments(outcomes[name], questions, split) for name in SEGMENTED if name in outcomes
+            name: segments(outcomes[name], questions, split)
+            for name in ("popular", "als", "ensemble", assessment.shipped)
+            if name in outcomes
         },
     }
     return {
         "protocols": {split.protocol: protocol},
-        "intervals": {split.protocol: claims(taught, outcomes, seed)},
+        "intervals": {split.protocol: claims(taught, outcomes, seed, shipped=assessment.shipped)},
         "retention": {
-            split.protocol: retention_by_people(
-                outcomes[SHIPPED], outcomes["ensemble"], questions, split, seed=seed
-            )
+            split.protocol: retention_by_people(ours, outcomes["ensemble"], questions, split, seed=seed)
         },
         "strategies": {split.protocol: standings(taught.choice, settings)},
         "feature_weights": {split.protocol: taught.ensemble.feature_weights()},
@@ -101,9 +111,14 @@ def protocol_part(
     }
 
 
-def claims(taught: Taught, outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Any]:
-    """Intervals of the differences that are claimed: over each member, over the best of each metric, of students."""
-    members = [member.name for member in taught.ensemble.members]
+def claims(
+    taught: Taught, outcomes: Mapping[str, Outcome], seed: int, *, shipped: str = SHIPPED
+) -> dict[str, Any]:
+    """Intervals of the differences that are claimed: over each member, over the best of each metric, of students.
+
+    Members beside the ensemble are compared with as well: the best of all may be one that it does not have.
+    """
+    members = [member.name for member in (*taught.ensemble.members, *taught.beside)]
     thresholds = taught.thresholds
     intervals = difference_intervals(outcomes, thresholds, "ensemble", members, seed=seed)
     metrics = list(next(iter(intervals.values())))
@@ -111,11 +126,12 @@ def claims(taught: Taught, outcomes: Mapping[str, Outcome], seed: int) -> dict[s
     best = {metric: max(members, key=lambda name: table[name][metric]) for metric in metrics}
     over_best = {metric: intervals[f"ensemble_minus_{name}"][metric] for metric, name in best.items()}
     intervals["ensemble_minus_best_member"] = over_best
-    intervals |= difference_intervals(outcomes, thresholds, "ensemble", [SHIPPED], seed=seed)
+    intervals |= difference_intervals(outcomes, thresholds, "ensemble", [shipped], seed=seed)
+    intervals |= difference_intervals(outcomes, thresholds, shipped, ["popular"], seed=seed)
     if WITHOUT in outcomes:
         intervals |= difference_intervals(outcomes, thresholds, "student", [WITHOUT], seed=seed)
     teacher = outcomes["ensemble"].of_people()
-    for student in ("student", SHIPPED):
+    for student in ("student", shipped):
         ours = outcomes[student].of_people()
         intervals[f"{student}_over_ensemble_retention"] = {
             metric: list(ratio_interval(ours[metric], teacher[metric], seed=seed))
@@ -186,5 +202,10 @@ def describe_split(split: Split) -> dict[str, Any]:
         "n_test_people": len(split.test),
         "n_test_truth": sum(len(truth) for truth in split.test.truth),
         "n_new_people": int(is_new.sum()),
+        "n_recommendable_items": int(split.dataset.catalogue.recommendable.sum()),
+        "left_out": {
+            "validation": split.validation.left_out._asdict(),
+            "test": split.test.left_out._asdict(),
+        },
         "cuts": split.cuts,
     }

@@ -19,9 +19,9 @@ from training.ensemble.importance import member_importance
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.super_stacking import SuperStacking
-from training.evaluation.assessment import SHIPPED, Assessment
+from training.evaluation.assessment import Assessment
 from training.evaluation.protocols import Candidates, ScoreFunction
-from training.learning import Learned, Taught, some_questions
+from training.learning import SHIPPED, Learned, Taught, some_questions
 from training.members.content import Content
 from training.progress import Stages
 from training.settings import TrainingSettings
@@ -43,7 +43,7 @@ MAX_STUDIED = 2_000
 """Test questions that the studies of members ask."""
 TEXT_ALONE_SHARE = 0.5
 """Of the items at each step, where a student is to learn what texts say."""
-CURVES = (SHIPPED, "als", "content", "popular", "ensemble")
+CURVES = ("als", "content", "popular", "ensemble")
 
 
 def without_distillation(
@@ -149,9 +149,9 @@ def study_cold_start(
     """New people by how much is known of them, and new items by their text."""
     rows = np.flatnonzero(split.is_new[split.test.user_indices])
     with stages.stage("cold_people", "New people, event by event"):
-        own = assessment.candidates
+        own, curves = assessment.candidates, (assessment.shipped, *CURVES)
         candidates = Candidates([own.asked[row] for row in rows], [own.negatives[row] for row in rows])
-        scores = {name: assessment.scores[name] for name in CURVES if name in assessment.scores}
+        scores = {name: assessment.scores[name] for name in curves if name in assessment.scores}
         curve = people_curve(scores, split.test.take(rows), candidates, seed=settings.seed)
     with stages.stage("cold_items", "New items, by their text alone"):
         items = cold_items(
@@ -196,7 +196,9 @@ def study_explanations(
     """Whether the item that an explanation names matters, and how true members' shares are."""
     with stages.stage("explanations", "Removing what explanations name"):
         student = Student(learned.compressed.versions[SHIPPED])
-        removals = student_removal_test(student, split.test.histories, seed=settings.seed)
+        removals = student_removal_test(
+            student, split.test.histories, recommendable=split.test.recommendable, seed=settings.seed
+        )
     fidelity = learned.shares.fidelity
     return {
         "explanations": removals

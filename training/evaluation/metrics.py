@@ -1,7 +1,6 @@
-"""Ranking and classification metrics, vectorised over people. Pure functions of scores and truth.
+"""Metrics of lists and of pairs, and intervals over people. Pure functions of scores and truth.
 
-Ranks are 1-based and expected under ties: an item that ties with t others sits, on average, t / 2 places lower.
-So a model that scores everything alike gets what chance gives, not what the sort order happens to give.
+What a ranking gains, ties included, is in `places`.
 """
 
 from __future__ import annotations
@@ -17,50 +16,6 @@ Doubles = npt.NDArray[np.float64]
 N_RESAMPLES = 2000
 RESAMPLE_CHUNK = 100
 """Resamples drawn at once: 100 x 5,000 people are 2 MB of rows."""
-
-
-def expected_ranks(scores: Floats, of: npt.NDArray[np.int32]) -> Doubles:
-    """Rank of some candidates among all of one person's candidates.
-
-    scores: (n_candidates,), -inf for what may not be recommended. of: (n_asked,). Returns (n_asked,), >= 1.
-    """
-    ordered = np.sort(scores)
-    asked = scores[of]
-    n_above = len(scores) - np.searchsorted(ordered, asked, side="right")
-    n_tied = len(scores) - n_above - np.searchsorted(ordered, asked, side="left")
-    return 1.0 + n_above + (n_tied - 1) / 2.0
-
-
-def ranks_against(scores: Floats, negatives: Floats) -> Doubles:
-    """Rank of each score among its own negatives and itself.
-
-    scores: (n_asked,). negatives: (n_asked, n_negatives), or (n_negatives,) for all alike. Returns (n_asked,), >= 1.
-    """
-    n_above = (negatives > scores[:, None]).sum(axis=1)
-    n_tied = (negatives == scores[:, None]).sum(axis=1)
-    return 1.0 + n_above + n_tied / 2.0
-
-
-def hit_rate(ranks: Doubles, k: int) -> Doubles:
-    """1 where the one relevant item is in the top k; the shape of ranks."""
-    return (ranks <= k).astype(np.float64)
-
-
-def ndcg_of_one(ranks: Doubles, k: int) -> Doubles:
-    """NDCG@k with a single relevant item: 1 / log2(1 + rank) inside the top k; the shape of ranks."""
-    return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
-
-
-def recall_at(ranks: Doubles, k: int) -> float:
-    """Share of one person's relevant items in the top k, of at most k: ranks (n_relevant,)."""
-    return float((ranks <= k).sum() / min(len(ranks), k))
-
-
-def ndcg_at(ranks: Doubles, k: int) -> float:
-    """NDCG@k of one person with binary relevance: ranks (n_relevant,) of the relevant items."""
-    gain = np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0).sum()
-    ideal = (1.0 / np.log2(2.0 + np.arange(min(len(ranks), k)))).sum()
-    return float(gain / ideal)
 
 
 def coverage(top_items: npt.NDArray[np.int32], n_items: int) -> float:

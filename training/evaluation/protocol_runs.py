@@ -1,6 +1,7 @@
-"""Several protocols at once: each in a process of its own, with one thread, so that two cores do two protocols.
+"""Several protocols, each in a process of its own that has as many threads as `train` would have.
 
-Small models gain little from a second thread, and lose much where two processes want both cores.
+Sums in another order move figures by up to .002, and what is called shipped is to be what `train` ships to the last
+digit. Protocols run beside each other where there are cores for it: two processes that want the same cores lose much.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from training.data.published import read_published
+from training.data.columns import ColumnUse, column_lines
+from training.data.item_texts import item_text_columns
+from training.data.published import published_columns, read_published
 from training.data.read import ShopFiles
-from training.data.sequences import read_sequences
+from training.data.sequences import read_sequences, sequence_columns
 from training.data.split import Split
 from training.errors import SettingsInvalid
 from training.pipeline import evaluate, portrait, read_and_index, split_shop
@@ -24,7 +27,6 @@ from training.progress import STAGES_FILE, Stages
 from training.runs import Run
 from training.settings import TrainingSettings
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
 """Studies that need only one protocol: what ships is of the headline, and the last asks the most people."""
 
@@ -67,21 +69,32 @@ class PublishedFiles(NamedTuple):
             train=self.train, test=self.test, candidates=self.candidates, items=self.items, seed=seed
         )
 
+    def columns(self) -> tuple[ColumnUse, ...]:
+        """What each column of the files is used for."""
+        of_items = () if self.items is None else item_text_columns(self.items)
+        if self.sequences is not None:
+            return sequence_columns(self.sequences) + of_items
+        assert self.train is not None
+        assert self.test is not None
+        return published_columns(self.train, self.test, self.candidates) + of_items
+
 
 def evaluate_published(
-    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_searched: bool, console: Console
+    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
 ) -> dict[str, Any]:
     """Evaluate on published files, in this process."""
     stages, part = Stages(console), run.part("published")
     stages.keep_in(part.folder / STAGES_FILE)
     with stages.stage("read", "Reading published files"):
-        split = files.read(seed=settings.seed)
+        split, columns = files.read(seed=settings.seed), files.columns()
+    for line in column_lines(columns):
+        stages.note(line)
     evaluation = evaluate(
-        split, settings, part, stages, is_searched=is_searched, studies=frozenset({"distillation"})
+        split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
     )
     part.write(evaluation)
     layout = "sequences as published" if files.sequences else "train and test files as published"
-    return portrait(split.dataset, layout, [], settings) | joined([evaluation], ["published"])
+    return portrait(split.dataset, layout, [], columns, settings) | joined([evaluation], ["published"])
 
 
 def evaluate_shop(
@@ -90,7 +103,7 @@ def evaluate_shop(
     settings: TrainingSettings,
     run: Run,
     *,
-    is_searched: bool,
+    is_tuned: bool,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a shop under each protocol, and put the parts together."""
@@ -99,17 +112,24 @@ def evaluate_shop(
     )  # refused here, once, where it is too little
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
-    arguments = [(files, name, settings, run, is_searched, studies[name]) for name in protocols]
+    arguments = [(files, name, settings, run, is_tuned, studies[name]) for name in protocols]
     if len(arguments) == 1:
         parts = [_evaluate_one(*arguments[0], console)]
     else:
-        for variable in ONE_THREAD:
-            os.environ[variable] = "1"
         fresh = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(len(arguments), os.cpu_count() or 1), mp_context=fresh) as pool:
+        with ProcessPoolExecutor(
+            min(len(arguments), n_at_once()), mp_context=fresh, max_tasks_per_child=1
+        ) as pool:
             futures = [pool.submit(_evaluate_one, *each) for each in arguments]
             parts = [future.result() for future in futures]
     return portrayed | joined(parts, protocols)
+
+
+def n_at_once() -> int:
+    """Protocols that have cores of their own: each uses OMP_NUM_THREADS of them, all if that is not set."""
+    n_cores = os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, n_cores // (int(threads) if threads.isdecimal() and int(threads) else n_cores))
 
 
 def joined(parts: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
@@ -133,7 +153,7 @@ def _evaluate_one(
     protocol: str,
     settings: TrainingSettings,
     run: Run,
-    is_searched: bool,
+    is_tuned: bool,
     studies: frozenset[str],
     console: Console | None = None,
 ) -> dict[str, Any]:
@@ -143,6 +163,6 @@ def _evaluate_one(
     stages.keep_in(part.folder / STAGES_FILE)
     dataset, _ = read_and_index(files, settings, stages)
     split = split_shop(dataset, protocol, settings)
-    evaluation = evaluate(split, settings, part, stages, is_searched=is_searched, studies=studies)
+    evaluation = evaluate(split, settings, part, stages, is_tuned=is_tuned, studies=studies)
     part.write(evaluation)
     return evaluation

@@ -18,6 +18,17 @@ from models.history import History
 from training.data.dataset import Interactions, people_of_events
 from training.data.split import Questions
 from training.evaluation import metrics
+from training.evaluation.places import (
+    Places,
+    any_hit,
+    capped_recall_at,
+    hit_rate,
+    ndcg_at,
+    ndcg_of_one,
+    places_against,
+    places_among,
+    recall_at,
+)
 from training.members.member import Floats
 
 PROTOCOL = "next_basket"
@@ -49,18 +60,19 @@ class Candidates:
 class Outcome:
     """What one model answered, as arrays over people in the order of the questions, and over asked items.
 
-    Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall and
-    catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in the
-    catalogue is any true item in the list.
-    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: size of the catalogue.
-    Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_ranks among the sampled
-    candidates, asked_catalogue_ranks. Ranks are expected ones, from 1.
+    Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall, capped_recall
+    and catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in
+    the catalogue is any true item in the list. Of equal scores each is the mean over all orders.
+    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: how many may be recommended.
+    Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_places among the sampled
+    candidates, asked_catalogue_places.
     Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
     """
 
     hit: metrics.Doubles
     ndcg: metrics.Doubles
     recall: metrics.Doubles
+    capped_recall: metrics.Doubles
     catalogue_ndcg: metrics.Doubles
     catalogue_hit: metrics.Doubles
     catalogue_ndcg_10: metrics.Doubles
@@ -68,8 +80,8 @@ class Outcome:
     n_items: int
     asked_people: npt.NDArray[np.int64]
     asked_items: Items
-    asked_ranks: metrics.Doubles
-    asked_catalogue_ranks: metrics.Doubles
+    asked_places: Places
+    asked_catalogue_places: Places
     pair_scores: Floats
     pair_labels: npt.NDArray[np.bool_]
     pair_people: npt.NDArray[np.int64]
@@ -80,6 +92,7 @@ class Outcome:
             "hr@10": self.hit,
             "ndcg@10": self.ndcg,
             "catalogue_recall@20": self.recall,
+            "catalogue_capped_recall@20": self.capped_recall,
             "catalogue_ndcg@20": self.catalogue_ndcg,
             "catalogue_hr@10": self.catalogue_hit,
             "catalogue_ndcg@10": self.catalogue_ndcg_10,
@@ -120,15 +133,18 @@ class Outcome:
 
 
 def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
-    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any."""
+    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any.
+
+    Drawn ones may be recommended.
+    """
     if questions.negatives is not None:
         return Candidates(questions.truth, questions.negatives)
     rng = np.random.default_rng(seed)
     asked, negatives = [], []
     for truth, history in zip(questions.truth, questions.histories, strict=True):
-        is_touched = np.zeros(n_items, np.bool_)
-        is_touched[truth] = is_touched[history.item_indices] = True
-        others = np.flatnonzero(~is_touched).astype(np.int32)
+        is_other = recommendable_items(questions, n_items)
+        is_other[truth] = is_other[history.item_indices] = False
+        others = np.flatnonzero(is_other).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
         drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
         asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
@@ -137,9 +153,10 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
-    """Put all questions to one model, a chunk of people at a time."""
+    """Put all questions to one model, a chunk of people at a time; what may not be recommended is no candidate."""
     answers, lists = [], []
     n_items = 0
+    blocked = None if questions.recommendable is None else ~questions.recommendable
     for start in range(0, len(questions), CHUNK):
         rows = range(start, min(start + CHUNK, len(questions)))
         chunk_scores = score(questions.histories[rows.start : rows.stop])
@@ -148,6 +165,8 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
         for row, own in zip(rows, chunk_scores, strict=True):
             scores = opinion_or_last(own)
             unseen[row - start] = without_history(scores, questions.histories[row], questions.truth[row])
+            if blocked is not None:
+                unseen[row - start, blocked] = -np.inf
             answers.append(
                 _Answer.of(
                     scores,
@@ -158,7 +177,16 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
                 )
             )
         lists.append(metrics.top_items(unseen, LIST_LENGTH))
+    if blocked is not None:
+        n_items -= int(blocked.sum())
     return _outcome(answers, candidates, np.concatenate(lists), n_items)
+
+
+def recommendable_items(questions: Questions, n_items: int) -> npt.NDArray[np.bool_]:
+    """Which items may be answered, a copy to write into; (n_items,)."""
+    if questions.recommendable is None:
+        return np.ones(n_items, np.bool_)
+    return questions.recommendable.copy()
 
 
 def opinion_or_last(scores: Floats) -> Floats:
@@ -200,25 +228,26 @@ def touched_shares(interactions: Interactions) -> metrics.Doubles:
 
 @dataclass(frozen=True)
 class _Answer:
-    """One person's part of an `Outcome`. ranks: of all the truth, in the catalogue."""
+    """One person's part of an `Outcome`. places: of all the truth, in the catalogue."""
 
-    ranks: metrics.Doubles
-    asked_ranks: metrics.Doubles
-    asked_catalogue_ranks: metrics.Doubles
+    places: Places
+    asked_places: Places
+    asked_catalogue_places: Places
     true_scores: Floats
     false_scores: Floats
 
     @staticmethod
     def of(scores: Floats, unseen: Floats, truth: Items, asked: Items, negatives: Items) -> _Answer:
-        places = np.arange(len(asked))
+        columns = np.arange(len(asked))
         negative_scores = scores[negatives]  # (n_asked, n_negatives)
-        ranks = metrics.expected_ranks(unseen, np.concatenate([truth, asked]))
+        in_catalogue = places_among(unseen, np.concatenate([truth, asked]))
+        of_truth, of_asked = in_catalogue.split(len(truth))
         return _Answer(
-            ranks[: len(truth)],
-            metrics.ranks_against(scores[asked], negative_scores),
-            ranks[len(truth) :],
+            of_truth,
+            places_against(scores[asked], negative_scores),
+            of_asked,
             scores[asked],
-            negative_scores[places, places % negatives.shape[1]],
+            negative_scores[columns, columns % negatives.shape[1]],
         )
 
 
@@ -228,18 +257,19 @@ def _outcome(answers: list[_Answer], candidates: Candidates, lists: Items, n_ite
     is_true = [np.repeat([True, False], n) for n in n_asked]
     pairs = [part for answer in answers for part in (answer.true_scores, answer.false_scores)]
     return Outcome(
-        hit=np.array([metrics.hit_rate(answer.asked_ranks, 10).mean() for answer in answers]),
-        ndcg=np.array([metrics.ndcg_of_one(answer.asked_ranks, 10).mean() for answer in answers]),
-        recall=np.array([metrics.recall_at(answer.ranks, 20) for answer in answers]),
-        catalogue_ndcg=np.array([metrics.ndcg_at(answer.ranks, 20) for answer in answers]),
-        catalogue_hit=np.array([metrics.hit_rate(answer.ranks, 10).max() for answer in answers]),
-        catalogue_ndcg_10=np.array([metrics.ndcg_at(answer.ranks, 10) for answer in answers]),
+        hit=np.array([hit_rate(answer.asked_places, 10).mean() for answer in answers]),
+        ndcg=np.array([ndcg_of_one(answer.asked_places, 10).mean() for answer in answers]),
+        recall=np.array([recall_at(answer.places, 20) for answer in answers]),
+        capped_recall=np.array([capped_recall_at(answer.places, 20) for answer in answers]),
+        catalogue_ndcg=np.array([ndcg_at(answer.places, 20) for answer in answers]),
+        catalogue_hit=np.array([any_hit(answer.places, 10) for answer in answers]),
+        catalogue_ndcg_10=np.array([ndcg_at(answer.places, 10) for answer in answers]),
         top_items=lists,
         n_items=n_items,
         asked_people=people,
         asked_items=np.concatenate(candidates.asked),
-        asked_ranks=np.concatenate([answer.asked_ranks for answer in answers]),
-        asked_catalogue_ranks=np.concatenate([answer.asked_catalogue_ranks for answer in answers]),
+        asked_places=Places.joined([answer.asked_places for answer in answers]),
+        asked_catalogue_places=Places.joined([answer.asked_catalogue_places for answer in answers]),
         pair_scores=np.concatenate(pairs),
         pair_labels=np.concatenate(is_true),
         pair_people=np.repeat(np.arange(len(answers)), 2 * np.array(n_asked)),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from training.evaluation.benchmark import benchmark, machine
+from training.evaluation.benchmark import SHIPPED, benchmark, machine
 from training.evaluation.page.render import render
 from training.evaluation.requirements import (
     REQUIREMENTS,
@@ -21,8 +21,8 @@ from training.evaluation.requirements import (
     requirements_met,
     shipped_name,
     tables_of_models,
-    targets_met,
 )
+from training.evaluation.targets import promises_met, targets_met
 from training.runs import Run
 
 __all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
@@ -78,8 +78,16 @@ def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -
         "seed": evaluation.get("seed", evaluation.get("settings", {}).get("seed")),
         "serving": serving,
     }
+    # A run's folder knows the compressed student as shipped; where members were tuned, nothing of the run ships.
+    quality["serving"] = {
+        shipped_name(quality) if name == SHIPPED else name: row for name, row in serving.items()
+    }
     quality["ratios"] = ratios(quality)
-    return quality | {"requirements": requirements_met(quality), "targets": targets_met(quality)}
+    return quality | {
+        "requirements": requirements_met(quality),
+        "targets": targets_met(quality),
+        "promises": promises_met(quality),
+    }
 
 
 def ratios(quality: Quality) -> dict[str, float]:

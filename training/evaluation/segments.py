@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from training.data.split import Questions, Split
 from training.evaluation import metrics
+from training.evaluation.places import ndcg_of_one
 from training.evaluation.protocols import Outcome
 
 Segments = dict[str, dict[str, dict[str, float]]]
@@ -22,7 +23,7 @@ def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
     """dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20; segments with nobody in them are left out.
 
     history_length and person: n counts people. item_popularity and item: n counts asked items, each judged by its
-    own rank. A new person is in no fit; a new item has no event before the test.
+    own place. A new person is in no fit; a new item has no event before the test.
     """
     lengths = np.array([len(history) for history in questions.histories])
     is_new_person = split.is_new[questions.user_indices]
@@ -54,8 +55,8 @@ def _of_people(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, 
 def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, float]]:
     return _table(
         masks,
-        metrics.ndcg_of_one(outcome.asked_ranks, 10),
-        metrics.ndcg_of_one(outcome.asked_catalogue_ranks, 20),
+        ndcg_of_one(outcome.asked_places, 10),
+        ndcg_of_one(outcome.asked_catalogue_places, 20),
     )
 
 

@@ -16,10 +16,11 @@ SHOWN = ("accuracy", "auc", "hr@10", "ndcg@10", "catalogue_recall@20", "catalogu
 
 def quality_table(evaluation: dict[str, Any]) -> Group:
     """Models by metrics on the test slice, one table a protocol, from a run's evaluation."""
-    return Group(*(_table(protocol, models) for protocol, models in tables_of_models(evaluation)))
+    beside = evaluation.get("recipe", {}).get("beside", [])
+    return Group(*(_table(protocol, models, beside) for protocol, models in tables_of_models(evaluation)))
 
 
-def _table(protocol: str, models: dict[str, dict[str, float]]) -> Table:
+def _table(protocol: str, models: dict[str, dict[str, float]], beside: list[str]) -> Table:
     measured = [
         metric
         for metric in METRICS
@@ -31,5 +32,7 @@ def _table(protocol: str, models: dict[str, dict[str, float]]) -> Table:
         table.add_column(f"{metric.group.split()[0]}\n{metric.title}", justify="right", no_wrap=True)
     for name, values in models.items():
         shown = (f"{values[metric.name]:.3f}" if metric.name in values else "" for metric in measured)
-        table.add_row(model_words(name), *shown, style="bold" if name in OURS else None)
+        table.add_row(
+            model_words(name, is_beside=name in beside), *shown, style="bold" if name in OURS else None
+        )
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OURS = frozenset({"ensemble", "student_shipped"})
+OURS = frozenset({"ensemble", "student_shipped", "student_tuned"})
 """The two that a reader looks for in every table: the teacher, and what is served."""
 
 MODELS = {
@@ -21,6 +21,7 @@ MODELS = {
     "sequential": "self-attention",
     "student_pruned": "student, pruned",
     "student_shipped": "student, as shipped",
+    "student_tuned": "student, of tuned members",
     "student_without_distillation": "student, not distilled",
     "student_text": "student, by text alone",
     "tree": "one decision tree",
@@ -54,6 +55,7 @@ METRICS = (
     Metric("hr@10", "HR@10", "sampled candidates"),
     Metric("ndcg@10", "NDCG@10", "sampled candidates"),
     Metric("catalogue_recall@20", "Recall@20", "whole catalogue"),
+    Metric("catalogue_capped_recall@20", "R_cap@20", "whole catalogue"),
     Metric("catalogue_ndcg@20", "NDCG@20", "whole catalogue"),
     Metric("catalogue_hr@10", "HR@10", "whole catalogue"),
     Metric("catalogue_ndcg@10", "NDCG@10", "whole catalogue"),
@@ -68,8 +70,10 @@ METRIC_WORDS = {"mrr": "MRR"} | {
 }
 
 
-def model_words(name: str) -> str:
-    """A model, or a difference or ratio of two, as it is called in a sentence."""
+def model_words(name: str, *, is_beside: bool = False) -> str:
+    """A model, or a difference or ratio of two, as it is called in a sentence. is_beside: not in the ensemble."""
+    if is_beside:
+        return f"{model_words(name)} (beside)"
     if "_minus_" in name:
         return " − ".join(model_words(part) for part in name.split("_minus_"))
     if name.endswith("_retention"):

@@ -1,6 +1,6 @@
 """Answers that were logged, as an export holds them, with what came of them.
 
-Reads `exposures/`, `interactions/` and `visits/`, the Parquet parts that `make export-events` writes.
+Reads `exposures/`, `interactions/`, `visits/` and `removals/`, the Parquet parts that `make export-events` writes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class LoggedAnswer:
 
 @dataclass(frozen=True)
 class Log:
-    """answers: by time. events_of: each person's events, in the order in which they were accepted."""
+    """answers: by time. events_of: each person's events and removals, in the order in which they were accepted."""
 
     answers: list[LoggedAnswer]
     events_of: dict[str, list[PastEvent]]
@@ -104,18 +104,29 @@ def read_log(folder: Path, *, outcome: str, window_seconds: int) -> Log:
     """
     answers = [_answer(row) for row in _rows(folder, "exposures", EXPOSURE_COLUMNS, is_needed=True)]
     events = [
-        PastEvent(**{name: row[name] for name in EVENT_COLUMNS} | {"request_id": row["request_id"] or ""})
+        _event(row)
         for table in ("interactions", "visits")
         for row in _rows(folder, table, EVENT_COLUMNS, is_needed=False)
     ]
     answers.sort(key=lambda answer: answer.sent_ms)
-    events.sort(key=lambda event: event.received_ms)
+    events.sort(key=_accepted)
     _attribute(answers, events, outcome, window_seconds)
+    removals = [_event(row) for row in _rows(folder, "removals", EVENT_COLUMNS, is_needed=False)]
     events_of: defaultdict[str, list[PastEvent]] = defaultdict(list)
-    for event in events:
+    for event in sorted([*events, *removals], key=_accepted):
         if event.user_id is not None:
             events_of[event.user_id].append(event)
     return Log(answers, dict(events_of))
+
+
+def _event(row: dict[str, Any]) -> PastEvent:
+    return PastEvent(**{name: row[name] for name in EVENT_COLUMNS} | {"request_id": row["request_id"] or ""})
+
+
+def _accepted(event: PastEvent) -> tuple[int, int]:
+    """When, and in which place of its batch, whose events share the moment."""
+    place = event.event_id.rpartition("-")[2]
+    return event.received_ms, int(place) if place.isdecimal() else 0
 
 
 def _attribute(

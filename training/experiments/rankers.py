@@ -11,6 +11,7 @@ from models.bundle import Bundle, read_bundle
 from models.experiments.known import variants_of
 from models.history import Event, EventKind, History, encode_history
 from models.registry import Registry
+from models.removals import REMOVAL, standing
 from models.scan import Asked
 from models.variants import STUDENT, best_items
 from training.errors import ArmNotEstimable
@@ -30,6 +31,7 @@ class Ranker:
             )
         self._bundle, self._variant = bundle, variant
         self._student = bundle.load_student()
+        self._allowed = bundle.items.recommendable
         self._variants = None if variant == STUDENT else bundle.load_variants()
 
     def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
@@ -47,7 +49,7 @@ class Ranker:
         if self._variants is not None:
             scores = self._variants.score(self._variant, histories)
             return [
-                best_items(own, limit, [history.item_indices]).item_indices[0].tolist()
+                best_items(own, limit, [history.item_indices], self._allowed).item_indices[0].tolist()
                 for own, history in zip(scores, histories, strict=True)
             ]
         encoded = [encode_history(history, self._student.max_events) for history in histories]
@@ -56,7 +58,9 @@ class Ranker:
             Asked(vector, events, history.item_indices)
             for vector, events, history in zip(vectors, encoded, histories, strict=True)
         ]
-        ranked: list[list[int]] = self._student.top_k(asked, limit).item_indices.tolist()
+        ranked: list[list[int]] = self._student.top_k(
+            asked, limit, allowed=self._allowed
+        ).item_indices.tolist()
         return ranked
 
     def _known(self, history: LoggedHistory) -> History:
@@ -70,6 +74,21 @@ class Ranker:
 
     def _id_of(self, item_index: int) -> str:
         return self._bundle.items.vocabulary.id_of(item_index)
+
+
+_KINDS = {kind.name.lower(): int(kind) for kind in EventKind} | {"removal": REMOVAL}
+
+
+def _without_undone(history: LoggedHistory) -> LoggedHistory:
+    """Without removals and the carts that they undo. history: in the order in which it arrived."""
+    subjects = np.unique(np.array(history.item_ids, np.str_), return_inverse=True)[1]
+    kinds, times = np.array(history.kinds, np.uint8), np.array(history.times, np.int64)
+    stands = np.flatnonzero(standing(subjects, kinds, times, np.arange(len(kinds)))).tolist()
+    return LoggedHistory(
+        [history.item_ids[row] for row in stands],
+        [history.times[row] for row in stands],
+        [history.kinds[row] for row in stands],
+    )
 
 
 class Rankers:
@@ -90,8 +109,8 @@ class Rankers:
     def history(self, answer: LoggedAnswer, events: Sequence[PastEvent]) -> LoggedHistory | None:
         """What an answer was made of: as it was sampled, else what its bundle and the log know of the person.
 
-        events: the person's, in the order in which they were accepted. None where the answer had events of the visit
-        with it that nobody wrote down.
+        events: the person's, removals too, in the order in which they were accepted. None where the answer had events
+        of the visit with it that nobody wrote down.
         """
         if answer.history is not None or answer.n_session or answer.user_id is None:
             return answer.history
@@ -106,8 +125,8 @@ class Rankers:
             history.kinds.extend(cold.kinds.tolist())
         history.item_ids.extend(event.item_id for event in past)
         history.times.extend(event.time for event in past)
-        history.kinds.extend(EventKind[event.kind.upper()] for event in past)
-        return history
+        history.kinds.extend(_KINDS[event.kind] for event in past)
+        return _without_undone(history)
 
     def _bundle(self, version: str) -> Bundle:
         if version not in self._bundles:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
+from models.index import AllowedItems
 from models.members.content import FittedContent
 from models.members.factorization import FittedFactorization
 from models.members.member import FittedMember, Floats
@@ -108,7 +109,7 @@ def _truncated_histories(trained: Trained, name: str, part: str, from_length: in
         STUDENT,
         part,
         {STUDENT: lambda histories: student.catalogue_scores(cut(histories))},
-        lambda histories: _tops(student, cut(histories), histories),
+        lambda histories: _tops(student, cut(histories), histories, trained.items.recommendable),
     )
 
 
@@ -120,7 +121,7 @@ def _stale_bundle(trained: Trained, older: Trained) -> Damage:
 
     def serve(histories: Sequence[History]) -> Tops:
         known = [_translated(history, to_then) for history in histories]
-        tops = _tops(older.student, known, known)
+        tops = _tops(older.student, known, known, older.items.recommendable)
         return np.where(tops >= 0, to_now[tops], -1)
 
     return Damage("a stale bundle", STUDENT, serve=serve)
@@ -137,7 +138,10 @@ def _translated(history: History, rows: Tops) -> History:
     return History(items[known].astype(np.int32), history.times[known], history.kinds[known])
 
 
-def _tops(student: Student, read: Sequence[History], known: Sequence[History]) -> Tops:
-    """What is answered to who was read so, and has seen what is known."""
-    ranked = student.recommend(read, TOP, blocked=[history.item_indices for history in known])
+def _tops(
+    student: Student, read: Sequence[History], known: Sequence[History], allowed: AllowedItems | None
+) -> Tops:
+    """What is answered to who was read so, and has seen what is known. allowed: what may be answered."""
+    seen = [history.item_indices for history in known]
+    ranked = student.recommend(read, TOP, blocked=seen, allowed=allowed)
     return ranked.item_indices.astype(np.int64)

@@ -62,9 +62,9 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
     parts = []
     for start in range(0, len(histories), AT_ONCE):
         asked = histories[start : start + AT_ONCE]
-        parts.append(
-            trained.student.recommend(asked, inputs.TOP, blocked=[history.item_indices for history in asked])
-        )
+        seen = [history.item_indices for history in asked]
+        allowed = trained.items.recommendable
+        parts.append(trained.student.recommend(asked, inputs.TOP, blocked=seen, allowed=allowed))
     recencies = [
         inputs.recency_days(moment, history.times[-1]) if len(history) else np.nan
         for moment, history in zip(traffic.times, histories, strict=True)
@@ -131,7 +131,8 @@ def score_live(
     reference = trained.reference.disagreement
     assert reference is not None
     models = {**scoring_models(trained.ensemble, trained.student), **(damaged or {})}
-    return score_requests(models, requests, trained.catalogue.ranks, reference.popularity_bounds)
+    catalogue = trained.catalogue
+    return score_requests(models, requests, catalogue.ranks, catalogue.available, reference.popularity_bounds)
 
 
 def sampled(
@@ -139,7 +140,8 @@ def sampled(
 ) -> tuple[list[int], list[WatchedRequest]]:
     """Rows of some of the requests, and the requests as the monitor gets them."""
     rows = list(range(0, len(traffic), every))
-    requests = watched(trained.student, [answered.histories[row] for row in rows])
+    asked = [answered.histories[row] for row in rows]
+    requests = watched(trained.student, asked, trained.items.recommendable)
     return rows, [
         request._replace(seed=int(traffic.times[row])) for row, request in zip(rows, requests, strict=True)
     ]

@@ -59,9 +59,10 @@ def study(settings: StudySettings, world: World, stages: Stages) -> dict[str, An
     with stages.stage("futures", "Living through futures") as progress:
         futures, quiet = _futures(world, trained, settings, progress)
     rng = np.random.default_rng(world.settings.seed)
-    with stages.stage("damage", "Damaging models"):
-        damages = _damages(world, trained, older, settings, rng)
-        drawn = _drawn_false_alarms(_reference(trained), quiet, settings.n_windows, rng)
+    with stages.stage("damage", "Damaging models") as progress:
+        damages = _damages(world, trained, older, settings, rng, progress)
+    with stages.stage("windows", "Drawing quiet windows") as progress:
+        drawn = _drawn_false_alarms(_reference(trained), quiet, settings.n_windows, rng, progress)
     return {
         "schema_version": SCHEMA_VERSION,
         "settings": asdict(settings) | {"world": asdict(world.settings)},
@@ -131,10 +132,17 @@ def _share(n_alarms: int, n_windows: int) -> dict[str, Any]:
 
 
 def _drawn_false_alarms(
-    reference: DisagreementReference, quiet: Scored, n_windows: int, rng: np.random.Generator
+    reference: DisagreementReference,
+    quiet: Scored,
+    n_windows: int,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Of disagreement, in windows drawn from all quiet futures together."""
-    n_alarms = sum(bool(judge(reference, _drawn(quiet, rng)).moved) for _ in range(n_windows))
+    n_alarms = 0
+    for number in range(n_windows):
+        n_alarms += bool(judge(reference, _drawn(quiet, rng)).moved)
+        progress((number + 1) / n_windows, f"{number + 1:,} of {n_windows:,} windows")
     return _share(n_alarms, n_windows)
 
 
@@ -160,13 +168,20 @@ def _delays(seconds: Sequence[int | None]) -> dict[str, Any]:
 
 
 def _damages(
-    world: World, trained: Trained, older: Trained, settings: StudySettings, rng: np.random.Generator
+    world: World,
+    trained: Trained,
+    older: Trained,
+    settings: StudySettings,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> dict[str, Any]:
     traffic = world.live(trained, QUIET, settings.n_quiet + 1)
     _, requests = sampled(trained, traffic, answer(trained, traffic), SAMPLE_EVERY)
     reference = _reference(trained)
-    found = {}
-    for damage in every_damage(trained, older, world.settings.seed):
+    found: dict[str, Any] = {}
+    every = every_damage(trained, older, world.settings.seed)
+    for damage in every:
+        progress(len(found) / len(every), damage.name)
         scored = score_live(trained, damage.served(requests), damage.models)
         found[damage.name] = _found_damage(damage, reference, scored, settings.n_damaged, rng)
     return found

@@ -72,19 +72,21 @@ class Comparison:
 
 
 class BundleScores:
-    """A bundle's student, asked in the rows of a data set. Items that it does not know have no score."""
+    """A bundle's student, asked in the rows of a data set. Items that it does not know have no score, and neither
+    have those that it may not recommend, whatever the data set says of them now.
+    """
 
     def __init__(self, bundle: Bundle, dataset: Dataset) -> None:
         self._student = bundle.load_student()
         item_ids = dataset.items.ids_of(range(len(dataset.items)))
         self._rows = bundle.items.vocabulary.indices_of(item_ids, unknown="mark")
-        self._known = np.flatnonzero(self._rows >= 0)
+        self._answered = np.flatnonzero((self._rows >= 0) & bundle.items.available[self._rows])
 
     def __call__(self, histories: Sequence[History]) -> Floats:
         """Histories in the data set's rows to scores (n_people, n_items), NaN for what the bundle does not know."""
         own = self._student.catalogue_scores([self._translated(history) for history in histories])
         scores = np.full((len(histories), len(self._rows)), np.nan, np.float32)
-        scores[:, self._known] = own[:, self._rows[self._known]]
+        scores[:, self._answered] = own[:, self._rows[self._answered]]
         return scores
 
     def _translated(self, history: History) -> History:

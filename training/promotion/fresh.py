@@ -8,9 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from training.data.read import ShopFiles, read_shop
+from training.data.removals import UNDONE, without_undone
 from training.data.shop import ROWLESS, Shop, assemble_shop
 from training.errors import SourceUnreadable
 
+LATER = 2**62
+"""An arrival after every other: an export goes on where a history ends."""
 SAME_EVENT = ["user_id", "item_id", "time", "kind"]
 
 
@@ -33,7 +36,11 @@ def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
 
 
 def merged(history: Shop, exported: Shop) -> Shop:
-    """One shop of two. Items are the history's; one that only the export knows has no text."""
+    """One shop of two. Items are the history's; one that only the export knows has no text.
+
+    What either took out of the cart is taken out of both.
+    """
+    history, exported = _without(history, exported.removals, 0), _without(exported, history.removals, LATER)
     new = exported.events.join(history.events, on=SAME_EVENT, how="anti", maintain_order="left")
     n_known = exported.events.height - new.height
     dropped = history.dropped.merged(
@@ -50,7 +57,17 @@ def merged(history: Shop, exported: Shop) -> Shop:
         history.items,
         replace(dropped, notes=notes),
         f"{history.layout}, and an export of the live log",
+        columns=history.columns + exported.columns,
+        has_item_table=history.has_item_table,
+        removals=pl.concat([history.removals, exported.removals]),
     )
+
+
+def _without(shop: Shop, removals: pl.DataFrame, arrival: int) -> Shop:
+    """The shop without the carts that removals of another one undo. arrival: of its events, beside those."""
+    events = without_undone(shop.events.with_columns(arrival=pl.lit(arrival, pl.Int64)), removals)
+    dropped = shop.dropped.without(UNDONE, shop.events.height - events.height)
+    return replace(shop, events=events.drop("arrival"), dropped=dropped)
 
 
 def without_forgotten(shop: Shop, erasures: pl.DataFrame) -> Shop:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from models.bundle import Bundle, read_bundle
 from models.registry import Registry
+from training.data.columns import column_lines
 from training.data.dataset import Dataset
 from training.data.read import ShopFiles
 from training.data.split import MIN_QUESTIONS, Split
@@ -63,9 +64,9 @@ def retrain(
     in_service = _in_service(registry)
     with stages.stage("merge", "Reading the history and the export"):
         shop = read_history_and_export(history, export)
-    for line in shop.dropped.lines():
+    for line in (*column_lines(shop.columns), *shop.dropped.lines()):
         stages.note(line)
-    dataset = prepare(shop, stages)
+    dataset = prepare(shop, settings, stages)
     split = None
     if in_service is not None:
         settings = asking_about_fresh(settings, dataset, in_service)

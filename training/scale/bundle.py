@@ -93,7 +93,8 @@ def _with_lists(
         return catalogue, student, IndexEntry()
     with stages.stage("index", "Finding lists, and how many to look into"):
         held_back = hold_back(catalogue, settings, INDEX.n_people)
-        inverted = invert(student, held_back, INDEX, settings.seed % 2**31)
+        everything = np.ones(settings.n_items, np.bool_)
+        inverted = invert(student, held_back, everything, INDEX, settings.seed % 2**31)
     return catalogue.in_order(inverted.order), inverted.files, inverted.entry
 
 
@@ -115,7 +116,9 @@ def _contents(
         student=student,
         member_shares=shares,
         text_encoder=text_encoder,
-        golden=record_golden(running, text_encoder, _golden_histories(people.histories), texts),
+        golden=record_golden(
+            running, text_encoder, _golden_histories(people.histories), texts, items.recommendable
+        ),
         reference=invent_reference(running, items, people, settings.seed % 2**31),
         student_entry=StudentEntry(
             "int8", TOWER.n_factors, MAX_EVENTS, REASON, {}, SharesEntry(shares.members, {}, 0.0), index

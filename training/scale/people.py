@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from models.histories import TIMES_DTYPE, Histories
 from models.history import SECONDS_PER_DAY, History
-from training.bundling import MAX_KEPT_EVENTS
 from training.data.catalogue import Ints
+from training.kept_histories import MAX_PASSING_EVENTS
 from training.members.member import Progress
 from training.scale.appended import AppendedArrays
 from training.scale.shop import ScaleCatalogue, ScaleSettings
@@ -104,7 +104,7 @@ def hold_back(catalogue: ScaleCatalogue, settings: ScaleSettings, n_people: int)
 
 
 def draw_people(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generator) -> Drawn:
-    """Draw some people's histories; each has 1 to `MAX_KEPT_EVENTS` distinct items."""
+    """Draw some people's histories; each has 1 to `MAX_PASSING_EVENTS` distinct items."""
     people, items = _draw_items(catalogue, n_people, rng)
     n_events = np.bincount(people, minlength=n_people)
     last_days = rng.random(n_people) ** 2 * N_DAYS  # most were here lately
@@ -118,7 +118,7 @@ def draw_people(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generat
 def _draw_items(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Pairs of person and item_index, each once, ordered by person: (n_events,) both."""
     mu = np.log(MEAN_DRAWN) - SPREAD**2 / 2
-    n_drawn = np.clip(np.rint(rng.lognormal(mu, SPREAD, n_people)), 1, MAX_KEPT_EVENTS).astype(np.int64)
+    n_drawn = np.clip(np.rint(rng.lognormal(mu, SPREAD, n_people)), 1, MAX_PASSING_EVENTS).astype(np.int64)
     people = np.repeat(np.arange(n_people), n_drawn)
     invented = catalogue.invented
     clusters = _draw_clusters(catalogue, people, n_people, rng)

@@ -116,6 +116,7 @@ class ScaleCatalogue:
             segments=segments,
             segment_popular=rank_segments(segments, popularity),
             popularity=popularity,
+            available=np.ones(len(numbers), np.bool_),
         )
 
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.bundle import BundleContents
 from models.history import History
-from models.index import eight_bits, inverted_index
+from models.index import AllowedItems, eight_bits, inverted_index
 from models.manifest import IndexEntry
 from models.student import Floats, Student, StudentFiles
 from training.student.item_order import contents_in_order, history_in_order, places_of, student_in_order
@@ -90,16 +90,23 @@ def with_lists(
     """
     if len(contents.items) <= settings.exact_up_to:
         return contents
-    inverted = invert(contents.student, histories[: settings.n_people], settings, seed)
+    held_back, available = histories[: settings.n_people], contents.items.available
+    inverted = invert(contents.student, held_back, available, settings, seed)
     ordered = contents_in_order(contents, inverted.order, inverted.files)
     entry = msgspec.structs.replace(contents.student_entry, index=inverted.entry)
     return replace(ordered, student_entry=entry)
 
 
-def invert(files: StudentFiles, histories: Sequence[History], settings: IndexSettings, seed: int) -> Inverted:
+def invert(
+    files: StudentFiles,
+    histories: Sequence[History],
+    available: npt.NDArray[np.bool_],
+    settings: IndexSettings,
+    seed: int,
+) -> Inverted:
     """Cluster, choose how many lists to make and to look into, and lay the student out in their order.
 
-    histories: of people held back; their item indices are those of `files`.
+    histories: of people held back. available: (n_items,), what may be answered. Items are in the order of `files`.
     """
     n_items = len(files.item_vectors)
     best: Inverted | None = None
@@ -107,7 +114,7 @@ def invert(files: StudentFiles, histories: Sequence[History], settings: IndexSet
     for size in SIZES:
         n_lists = int(size * n_items**0.5)
         candidate = _in_lists(files, cluster(_vectors(files), n_lists, settings.sample_per_list, seed))
-        curve = recall_curve(candidate.files, candidate.order, histories, settings.min_recall)
+        curve = recall_curve(candidate.files, candidate.order, histories, available, settings.min_recall)
         chosen = min(curve, key=lambda n_probes: (curve[n_probes] < settings.min_recall, n_probes))
         tried[n_lists] = (chosen, n_lists + chosen * n_items / n_lists)
         if best is None or tried[n_lists][1] < tried[best.entry.n_lists][1]:
@@ -137,20 +144,29 @@ def cluster(vectors: Floats, n_lists: int, sample_per_list: int, seed: int) -> L
 
 
 def recall_curve(
-    files: StudentFiles, order: Indices, histories: Sequence[History], min_recall: float
+    files: StudentFiles,
+    order: Indices,
+    histories: Sequence[History],
+    available: npt.NDArray[np.bool_],
+    min_recall: float,
 ) -> dict[int, float]:
     """Recall@100 by number of lists looked into: doubling until it is reached, then closing in on the fewest that do.
 
-    files: in the order of their lists. order: as in `Inverted`; histories are in the order before.
+    files: in the order of their lists. order: as in `Inverted`; histories and available are in the order before.
     """
     student, n_lists = Student(files), files.index.n_lists
     places = places_of(order)
     asked = [history_in_order(history, places) for history in histories]
     seen = [each.item_indices for each in asked]
-    exact = student.recommend(asked, K, blocked=seen, n_probes=n_lists).item_indices
+    allowed = (
+        None
+        if available.all()
+        else AllowedItems.of(np.flatnonzero(available[order]).astype(np.int32), len(order))
+    )
+    exact = student.recommend(asked, K, blocked=seen, allowed=allowed, n_probes=n_lists).item_indices
 
     def recall(n_probes: int) -> float:
-        found = student.recommend(asked, K, blocked=seen, n_probes=n_probes).item_indices
+        found = student.recommend(asked, K, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
         hits = [np.isin(one, other[other >= 0]).sum() for one, other in zip(found, exact, strict=True)]
         return float(np.sum(hits) / max(1, np.count_nonzero(exact >= 0)))
 

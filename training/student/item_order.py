@@ -56,9 +56,10 @@ def contents_in_order(contents: BundleContents, order: Indices, student: Student
     histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
     asked = [History.from_events(Event(*event) for event in request.events) for request in golden.requests]
     texts = [text.text for text in golden.texts]
+    items = _items(contents.items, order, places)
     return replace(
         contents,
-        items=_items(contents.items, order, places),
+        items=items,
         people=ColdHistories(
             contents.people.people, replace(histories, item_indices=places[histories.item_indices])
         ),
@@ -69,6 +70,7 @@ def contents_in_order(contents: BundleContents, order: Indices, student: Student
             contents.text_encoder,
             [history_in_order(history, places) for history in asked],
             texts,
+            items.recommendable,
         ),
     )
 
@@ -89,4 +91,5 @@ def _items(items: Items, order: Indices, places: Indices) -> Items:
         segments=items.segments[order],
         segment_popular=np.where(popular >= 0, places[popular], -1).astype(np.int32),
         popularity=items.popularity[order],
+        available=items.available[order],
     )

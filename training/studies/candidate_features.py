@@ -71,6 +71,8 @@ def describe_candidates(
             items = np.concatenate([asked, candidates.negatives[row][0]])
             sampled.append((own[items], np.arange(len(items)) < len(asked)))
             logits[offset, questions.histories[row].item_indices] = -np.inf
+            if questions.recommendable is not None:
+                logits[offset, ~questions.recommendable] = -np.inf
             best = np.argpartition(-logits[offset], min(n_top, len(own)) - 1)[:n_top]
             items = np.union1d(best[np.isfinite(logits[offset, best])], truth)
             catalogue.append((own[items], np.isin(items, truth)))

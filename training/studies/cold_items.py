@@ -20,6 +20,7 @@ from models.student import Student
 from models.text import TextEncoder
 from training.data.split import Split
 from training.evaluation import metrics
+from training.evaluation.places import expected_gain, ndcg_of_one, places_against
 from training.evaluation.protocols import CHUNK, ScoreFunction, opinion_or_last
 from training.members.content import Content
 from training.members.member import Floats
@@ -142,15 +143,10 @@ def same_for_all(values: npt.NDArray[Any]) -> ScoreFunction:
 
 def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]:
     """Expected NDCG@K, reciprocal rank and AUC, means over the true items; (n_truth,), (n_others,)."""
-    ranks = np.arange(1, len(others) + 2, dtype=np.float64)
-    n_above = (others > true_scores[:, None]).sum(axis=1)
-    n_tied = (others == true_scores[:, None]).sum(axis=1)
-    means = []
-    for gains in (metrics.ndcg_of_one(ranks, K), 1.0 / ranks):
-        totals = np.concatenate([[0.0], np.cumsum(gains)])
-        means.append(((totals[n_above + n_tied + 1] - totals[n_above]) / (n_tied + 1)).mean())
-    auc = 1.0 - (n_above + n_tied / 2.0) / max(len(others), 1)
-    return means[0], means[1], auc.mean()
+    places = places_against(true_scores, others)
+    reciprocal = expected_gain(places, 1.0 / np.arange(1, len(others) + 2))
+    auc = 1.0 - (places.mean() - 1.0) / max(len(others), 1)
+    return ndcg_of_one(places, K).mean(), reciprocal.mean(), auc.mean()
 
 
 def _interval(values: metrics.Doubles, seed: int) -> dict[str, float]:

@@ -35,7 +35,13 @@ NOBODY = -1
 
 
 def student_removal_test(
-    student: Student, histories: Sequence[History], *, k: int = 10, n_people: int = 300, seed: int
+    student: Student,
+    histories: Sequence[History],
+    *,
+    recommendable: npt.NDArray[np.bool_] | None = None,
+    k: int = 10,
+    n_people: int = 300,
+    seed: int,
 ) -> dict[str, Any]:
     """`removal_test` of a student's own explanations, as a service gives them."""
 
@@ -44,7 +50,10 @@ def student_removal_test(
         every = np.arange(student.n_items, dtype=np.int32)
         return student.score_items(student.user_vectors(asked), student.boosts(asked), every)
 
-    return removal_test(score, partial(explain, student), histories, k=k, n_people=n_people, seed=seed)
+    reasons_of = partial(explain, student)
+    return removal_test(
+        score, reasons_of, histories, recommendable=recommendable, k=k, n_people=n_people, seed=seed
+    )
 
 
 def removal_test(
@@ -52,13 +61,15 @@ def removal_test(
     reasons_of: ReasonsOf,
     histories: Sequence[History],
     *,
+    recommendable: npt.NDArray[np.bool_] | None = None,
     k: int = 10,
     n_people: int = 300,
     seed: int,
 ) -> dict[str, Any]:
     """Explain each person's top k, remove the item named first, and ask again.
 
-    histories: of the people to draw from; an empty one is passed over. Returns
+    histories: of the people to draw from; an empty one is passed over. recommendable: (n_items,), None for all; an
+    explanation may name an item that is not, as it is one that the person has. Returns
 
     removal_pass_rate, low, high: share of recommended items that weaken, mean over people, 95 % interval; an item
         without a reason is no pass. n_people, n_explanations; n_unnamed: recommended items without a reason.
@@ -73,7 +84,8 @@ def removal_test(
     if not known:
         return {}
     rows = np.sort(rng.permutation(len(known))[:n_people])
-    people = [_remove_named(score, reasons_of, known[row], k, rng) for row in rows]
+    blocked = np.zeros(0, np.int32) if recommendable is None else np.flatnonzero(~recommendable)
+    people = [_remove_named(score, reasons_of, known[row], blocked, k, rng) for row in rows]
     passes = mean_of_people(np.array([(person.drops > 0).mean() for person in people]), seed=seed)
     every = _Removals(*(np.concatenate(parts) for parts in zip(*people, strict=True)))
     is_named, has_control = every.named != NOBODY, every.control != NOBODY
@@ -107,15 +119,22 @@ class _Removals(NamedTuple):
 
 
 def _remove_named(
-    score: ScoreFunction, reasons_of: ReasonsOf, history: History, k: int, rng: np.random.Generator
+    score: ScoreFunction,
+    reasons_of: ReasonsOf,
+    history: History,
+    blocked: npt.NDArray[np.integer[Any]],
+    k: int,
+    rng: np.random.Generator,
 ) -> _Removals:
-    items = _recommended(score, history, k)
+    """blocked: items that nobody may be recommended."""
+    blocked = np.union1d(blocked, history.item_indices)
+    items = _recommended(score, history, blocked, k)
     reasons = reasons_of(history, items)
     named = np.array([each[0].item_index if each else NOBODY for each in reasons], np.int32)
     control = np.array([_another(history, item, rng) for item in named], np.int32)
     removed = np.setdiff1d([*named, *control], [NOBODY])
     scores = score([history, *map(history.without_item, removed.tolist())]).astype(np.float64)
-    candidates = np.delete(scores, history.item_indices, axis=1)  # (1 + n_removed, n_candidates)
+    candidates = np.delete(scores, blocked, axis=1)  # (1 + n_removed, n_candidates)
     log_shares = scores[:, items] - logsumexp(candidates, axis=1, keepdims=True)  # (1 + n_removed, k)
     ranks = (candidates[:, None, :] > scores[:, items, None]).sum(axis=2)
     row_of = {NOBODY: 0} | {item: 1 + row for row, item in enumerate(removed.tolist())}
@@ -131,11 +150,13 @@ def _remove_named(
     )
 
 
-def _recommended(score: ScoreFunction, history: History, k: int) -> Indices:
-    """The k best items that the person does not have, best first."""
+def _recommended(
+    score: ScoreFunction, history: History, blocked: npt.NDArray[np.integer[Any]], k: int
+) -> Indices:
+    """The k best items that may be recommended to the person, best first."""
     [scores] = score([history])
     unseen = scores.astype(np.float32)
-    unseen[history.item_indices] = -np.inf
+    unseen[blocked] = -np.inf
     [top] = metrics.top_items(unseen[None], k)
     return top[top >= 0]
 

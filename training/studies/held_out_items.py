@@ -11,7 +11,7 @@ from models.histories import Histories
 from models.history import History
 from models.text import item_text
 from models.vocabulary import Vocabulary
-from training.data.dataset import Catalogue, Dataset, Interactions, kept_events, people_of_events
+from training.data.dataset import Dataset, Interactions, kept_events, people_of_events
 from training.data.split import Questions, Split
 from training.evaluation.protocols import Items
 
@@ -47,12 +47,13 @@ class HeldOut:
 
 
 def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
-    """Take a share of the items that at least `MIN_PEOPLE` people touched out of everything, drawn by seed.
+    """Take a share of the items that at least `MIN_PEOPLE` people touched out of everything, drawn by seed. Only what
+    may be recommended is held out, since it is then ranked.
 
     The questions are the split's own test questions whose truth was held out, so its rules about time still hold.
     """
     dataset = split.dataset
-    eligible = np.flatnonzero(people_of_items(dataset) >= MIN_PEOPLE)
+    eligible = np.flatnonzero((people_of_items(dataset) >= MIN_PEOPLE) & dataset.catalogue.recommendable)
     drawn = np.random.default_rng(seed).permutation(eligible)[: round(share * len(eligible))]
     is_kept = np.ones(len(dataset.items), np.bool_)
     is_kept[drawn] = False
@@ -101,7 +102,7 @@ def _dataset(dataset: Dataset, is_kept: IsKept) -> Dataset:
     return replace(
         dataset,
         items=Vocabulary.from_ids(ids),
-        catalogue=_catalogue(dataset.catalogue, is_kept),
+        catalogue=dataset.catalogue.take(np.flatnonzero(is_kept)),
         histories=_histories(dataset.histories, is_kept),
     )
 
@@ -110,18 +111,7 @@ def _interactions(interactions: Interactions, is_kept: IsKept) -> Interactions:
     return replace(
         interactions,
         histories=_histories(interactions.histories, is_kept),
-        catalogue=_catalogue(interactions.catalogue, is_kept),
-    )
-
-
-def _catalogue(catalogue: Catalogue, is_kept: IsKept) -> Catalogue:
-    rows = np.flatnonzero(is_kept)
-    return Catalogue(
-        [catalogue.titles[row] for row in rows],
-        [catalogue.texts[row] for row in rows],
-        [catalogue.categories[row] for row in rows],
-        catalogue.prices[rows],
-        catalogue.first_seen[rows],
+        catalogue=interactions.catalogue.take(np.flatnonzero(is_kept)),
     )
 
 
@@ -134,7 +124,9 @@ def _questions(questions: Questions, is_kept: IsKept) -> Questions:
     histories = [_history(history, is_kept) for history in questions.histories]
     truth = [_rows(items, is_kept) for items in questions.truth]
     rows = np.flatnonzero([len(truth[row]) > 0 and len(histories[row]) > 0 for row in range(len(questions))])
-    return Questions(questions.user_indices, histories, truth).take(rows)
+    recommendable = None if questions.recommendable is None else questions.recommendable[is_kept]
+    kept = replace(questions, histories=histories, truth=truth, negatives=None, recommendable=recommendable)
+    return kept.take(rows)
 
 
 def _history(history: History, is_kept: IsKept) -> History:

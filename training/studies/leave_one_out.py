@@ -18,6 +18,7 @@ from training.ensemble.cross_fits import Factory
 from training.ensemble.pairs import Pairs
 from training.ensemble.strategy import Strategy
 from training.evaluation import metrics
+from training.evaluation.places import ndcg_at, ndcg_of_one, places_against, places_among
 from training.members.member import Floats, Progress, no_progress
 from training.studies.candidate_features import CandidateFeatures
 from training.studies.figures import mean_of_people
@@ -65,15 +66,13 @@ def leave_one_out(
 
 def ndcg_of_each(true_logits: Floats, others: Floats) -> float:
     """Mean NDCG of each true item against the others, as sampled metrics are."""
-    return float(metrics.ndcg_of_one(metrics.ranks_against(true_logits, others), SAMPLED_K).mean())
+    return float(ndcg_of_one(places_against(true_logits, others), SAMPLED_K).mean())
 
 
 def ndcg_of_all(true_logits: Floats, others: Floats) -> float:
     """NDCG of all true items among all candidates, as catalogue metrics are."""
-    ranks = metrics.expected_ranks(
-        np.concatenate([true_logits, others]), np.arange(len(true_logits), dtype=np.int32)
-    )
-    return metrics.ndcg_at(ranks, CATALOGUE_K)
+    places = places_among(np.concatenate([true_logits, others]), np.arange(len(true_logits), dtype=np.int32))
+    return ndcg_at(places, CATALOGUE_K)
 
 
 def _fitted(make: Factory, pairs: Pairs, columns: npt.NDArray[np.int64], seed: int) -> Strategy:

@@ -55,8 +55,8 @@ def whole() -> BundleContents:
     assert contents.variants is not None
     student = Student(contents.student)
     models = scoring_models(contents.variants.variants.ensemble, student)
-    ranks = CatalogueBins(contents.items, []).ranks
-    scored = score_requests(models, requests_of(student, histories(800, 0)), ranks, BOUNDS)
+    ranks, available = CatalogueBins(contents.items, []).ranks, contents.items.available
+    scored = score_requests(models, requests_of(student, histories(800, 0)), ranks, available, BOUNDS)
     agreement = reference_of(model_names(models), scored, BOUNDS, n_window=100, seed=0)
     reference = msgspec.structs.replace(tiny_reference(), disagreement=agreement)
     return dataclasses.replace(contents, reference=reference.to_json())

@@ -66,7 +66,7 @@ def reference() -> DisagreementReference:
         WatchedRequest(history, np.array(served(history, MODELS[STUDENT])), number)
         for number, history in enumerate(histories(N_PEOPLE, 0))
     ]
-    scored = score_requests(MODELS, requests, ranks, BOUNDS)
+    scored = score_requests(MODELS, requests, ranks, np.ones(N_ITEMS, np.bool_), BOUNDS)
     made = reference_of(model_names(MODELS), scored, BOUNDS, n_window=100, seed=0)
     assert made is not None
     return made

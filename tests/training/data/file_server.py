@@ -16,6 +16,7 @@ class FileServer:
     content: bytes
     knows_ranges: bool = True
     breaks_off_after: int | None = None
+    tells_length: bool = True
     status: int = 200
     ranges: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -53,6 +54,7 @@ def _answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
         return
     body = server.content[first:]
     request.send_response(206 if first else 200)
-    request.send_header("Content-Length", str(len(body)))
+    if server.tells_length:
+        request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     request.wfile.write(body[: server.breaks_off_after])

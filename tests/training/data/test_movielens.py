@@ -5,6 +5,7 @@ import pytest
 
 from models.history import EventKind
 from training.data.movielens import is_movielens, read_movielens
+from training.data.shop import ITEM_SCHEMA
 from training.errors import SourceUnreadable
 
 LAYOUT_100K = {
@@ -48,7 +49,7 @@ def test_100k_ratings_are_read(tmp_path: Path) -> None:
 
 def test_100k_titles_and_genres_are_read_from_latin_1(tmp_path: Path) -> None:
     shop = read_movielens(write_folder(tmp_path / "ml-100k", LAYOUT_100K))
-    assert shop.items.rows() == [
+    assert shop.items.select(ITEM_SCHEMA.names()).rows() == [
         ("1", "Misérables, Les (1995)", "Misérables, Les (1995). Action Comedy", "Action", None),
         ("2", '"Toy" Story: 2 (1995)', '"Toy" Story: 2 (1995). Comedy', "Comedy", None),
     ]

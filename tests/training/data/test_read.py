@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from training.data.column_mapping import ColumnMapping
 from training.data.read import LAYOUTS, read_shop
-from training.data.tables import ColumnMapping
 from training.errors import SourceUnreadable
 
 EVENTS = "user_id,item_id,time\nu,i,1719835200\n"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from training.data.shop import (
     EVENT_SCHEMA,
     ITEM_SCHEMA,
+    SHOP_ITEM_SCHEMA,
     DropReport,
     Shop,
     assemble_shop,
@@ -72,13 +75,13 @@ def test_events_are_sorted_by_person_and_time_and_ties_keep_their_order() -> Non
 def test_tables_have_the_common_types() -> None:
     shop = shop_of([("a", "m", 9)])
     assert shop.events.schema == EVENT_SCHEMA
-    assert shop.items.schema == ITEM_SCHEMA
+    assert shop.items.schema == SHOP_ITEM_SCHEMA
 
 
 def test_item_without_a_row_is_kept_under_its_id_and_noted() -> None:
     shop = shop_of([("a", "m", 1), ("a", "ghost", 2), ("b", "ghost", 3)], items=["m"])
     assert shop.events.height == 3
-    assert shop.items.filter(item_id="ghost").rows() == [("ghost", "ghost", "", None, None)]
+    assert shop.items.filter(item_id="ghost").rows() == [("ghost", "ghost", "", None, None, True, True)]
     assert list(shop.dropped.notes.values()) == [2]
 
 
@@ -102,6 +105,27 @@ def test_enough_data_is_trainable() -> None:
 def test_too_little_data_is_refused_with_the_count_and_the_minimum(shop: Shop, message: str) -> None:
     with pytest.raises(TooLittleData, match=message):
         require_trainable(shop)
+
+
+def test_an_item_table_that_knows_none_of_the_items_is_refused_with_ids_to_compare() -> None:
+    shop = checkerboard(60, 60, 5)
+    prefixed = shop.items.with_columns(item_id=pl.format("sku-{}", "item_id"))
+    apart = assemble_shop("corner", shop.events, prefixed, shop.dropped, "by hand", has_item_table=True)
+    with pytest.raises(TooLittleData) as refused:
+        require_trainable(apart)
+    said = str(refused.value)
+    assert "0 of the 60 items that were touched may be recommended, 50 needed" in said
+    assert (
+        "item table are ['sku-i0', 'sku-i1', 'sku-i10'], of events without a row there ['i0', 'i1'," in said
+    )
+    require_trainable(apart, unlisted_too=True)
+
+
+def test_a_shop_that_sold_out_is_refused() -> None:
+    shop = checkerboard(60, 60, 5)
+    gone = shop.items.with_columns(available=pl.col("item_id") == "i0")
+    with pytest.raises(TooLittleData, match="1 of the 60 items that were touched may be recommended"):
+        require_trainable(replace(shop, items=gone))
 
 
 def test_everything_missing_is_said_at_once_with_what_was_dropped() -> None:

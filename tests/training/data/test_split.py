@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.blocks import block_dataset
+from tests.support.blocks import block_dataset, shop_with_items_gone
 from tests.support.shops import dataset_of
-from training.data.dataset import Dataset, kept_events
+from training.data.dataset import Dataset, index_shop, kept_events
+from training.data.leave_last_out import leave_last_out
 from training.data.split import (
     MostAsked,
     Questions,
@@ -240,3 +241,43 @@ def test_a_bound_that_nobody_exceeds_changes_no_question(split: Split) -> None:
     bounded = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, most=most)
     np.testing.assert_array_equal(bounded.test.user_indices, split.test.user_indices)
     np.testing.assert_array_equal(bounded.validation.user_indices, split.validation.user_indices)
+
+
+@pytest.fixture(scope="module")
+def partly_gone() -> Dataset:
+    return index_shop(shop_with_items_gone())
+
+
+@pytest.mark.parametrize("protocol", ["next_basket", "leave_last_out"])
+def test_what_may_not_be_recommended_is_learned_from_and_not_asked_about(
+    partly_gone: Dataset, protocol: str
+) -> None:
+    if protocol == "next_basket":
+        split = split_by_time(partly_gone, validation_share=0.2, test_share=0.2)
+        whole = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
+    else:
+        split = leave_last_out(partly_gone, new_people_share=0.0, seed=0)
+        whole = leave_last_out(block_dataset(), new_people_share=0.0, seed=0)
+    gone = ~split.dataset.catalogue.recommendable
+    assert gone.sum() == 8
+    assert gone[split.past.histories.item_indices].any()
+    for asked, of_all in ((split.validation, whole.validation), (split.test, whole.test)):
+        assert asked.recommendable is not None
+        assert not gone[np.concatenate(asked.truth)].any()
+        assert gone[np.concatenate([history.item_indices for history in asked.histories])].any()
+        n_truth = sum(map(len, asked.truth))
+        assert asked.left_out.items == sum(map(len, of_all.truth)) - n_truth > 0
+        assert asked.left_out.people == len(of_all) - len(asked)
+
+
+def test_where_everything_may_be_recommended_questions_have_no_mask() -> None:
+    split = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
+    assert split.test.recommendable is None
+    assert split.test.left_out == (0, 0)
+
+
+def test_too_few_questions_say_how_many_were_left_out(partly_gone: Dataset) -> None:
+    catalogue = replace(partly_gone.catalogue, recommendable=np.arange(61) < 4)
+    sold_out = replace(partly_gone, catalogue=catalogue)
+    with pytest.raises(TooLittleData, match=r"\(\d+ more took only items that may not be recommended\)"):
+        split_by_time(sold_out, validation_share=0.2, test_share=0.2)

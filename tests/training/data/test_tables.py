@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from models.history import EventKind
-from training.data.shop import Shop
-from training.data.tables import ColumnMapping, read_tables
+from training.data.column_mapping import ColumnMapping
+from training.data.shop import ITEM_SCHEMA, Shop
+from training.data.tables import read_tables
 from training.errors import ColumnMissing, SourceUnreadable
 
 NOON = int(datetime(2024, 7, 1, 12, tzinfo=UTC).timestamp())
@@ -181,7 +182,9 @@ def test_item_columns_are_read(tmp_path: Path) -> None:
     shop = read_items(
         tmp_path, item_id=["a"], title=["Oak stool"], text=["Three legs"], category=["stool"], price=[12.5]
     )
-    assert shop.items.rows() == [("a", "Oak stool", "Oak stool. Three legs", "stool", 12.5)]
+    assert shop.items.select(ITEM_SCHEMA.names()).rows() == [
+        ("a", "Oak stool", "Oak stool. Three legs", "stool", 12.5)
+    ]
 
 
 def test_several_text_columns_are_joined(tmp_path: Path) -> None:
@@ -198,7 +201,7 @@ def test_text_that_begins_with_the_title_says_it_once(tmp_path: Path) -> None:
 
 
 def test_items_need_nothing_but_an_id(tmp_path: Path) -> None:
-    assert read_items(tmp_path, item_id=["a"]).items.rows() == [("a", "a", "", None, None)]
+    assert read_items(tmp_path, item_id=["a"]).items.rows() == [("a", "a", "", None, None, True, True)]
 
 
 @pytest.mark.parametrize("price", ["-1", "NaN", "free", ""])

@@ -1,14 +1,17 @@
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.training.data.file_server import FileServer, serving
-from training.data.transfer import fetch_file, md5_of
+from training.data.transfer import fetch_file as fetch_file_within
+from training.data.transfer import md5_of
 from training.errors import ChecksumMismatch, DownloadFailed
 
 CONTENT = bytes(range(256)) * 5_000  # 1.28 MB: several blocks
 MD5 = hashlib.md5(CONTENT).hexdigest()
+fetch_file = partial(fetch_file_within, max_bytes=len(CONTENT))
 
 
 def part_of(destination: Path) -> Path:
@@ -76,6 +79,16 @@ def test_stale_start_of_another_file_is_found_by_the_checksum(tmp_path: Path) ->
         with pytest.raises(ChecksumMismatch):
             fetch_file(server.url, destination, md5=MD5)
         assert fetch_file(server.url, destination, md5=MD5).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_a_file_that_is_larger_than_it_may_be_is_not_kept(tmp_path: Path, tells_length: bool) -> None:
+    with (
+        serving(FileServer(CONTENT, tells_length=tells_length)) as server,
+        pytest.raises(DownloadFailed, match=r"at most 999,999 are expected of it; nothing is kept"),
+    ):
+        fetch_file_within(server.url, tmp_path / "file.bin", max_bytes=999_999)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_refusal_of_the_server_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -121,3 +123,12 @@ def test_fewer_people_are_described_together_the_larger_the_catalogue() -> None:
     assert pairs.people_at_once(1) == pairs.people_at_once(30_000) == pairs.MOST_AT_ONCE
     assert pairs.people_at_once(10 * pairs.SCORES_AT_ONCE) == 1
     assert pairs.people_at_once(pairs.SCORES_AT_ONCE // 3) == 3
+
+
+def test_others_may_be_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    even = np.arange(N_ITEMS) % 2 == 0
+    monkeypatch.setattr(sys.modules[__name__], "QUESTIONS", replace(QUESTIONS, recommendable=even))
+    found = described()
+    others = found.features[~found.labels, WHICH_ITEM]
+    assert len(others) == 3 * 4
+    assert (others % 2 == 0).all()

@@ -19,12 +19,13 @@ from training.evaluation.assessment import WITHOUT, calibration, claims, describ
 from training.evaluation.protocols import Outcome, draw_candidates, measure, random_scores
 from training.learning import Taught
 from training.members.ease import EASE
+from training.members.factorization import Factorization
 from training.members.popularity import Popularity
 from training.settings import TrainingSettings
 
 N = N_ITEMS + 1
 PAIRS = linear_pairs()
-NAMES = ("popularity", "ease", "ensemble", "student", "student_shipped")
+NAMES = ("popular", "popularity", "ease", "als", "ensemble", "student", "student_shipped")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,12 @@ def test_each_metric_is_compared_with_the_member_that_is_best_at_it(
     lead = claims(taught, outcomes, seed=0)["ensemble_minus_best_member"]
     assert lead["ndcg@10"] == pytest.approx([0.1, 0.1])
     assert lead["catalogue_ndcg@20"] == pytest.approx([0.15, 0.15])
+
+
+def test_the_best_member_may_be_one_beside_the_ensemble(taught: Taught, outcomes: dict[str, Outcome]) -> None:
+    outcomes["als"] = replace(outcomes["ease"], ndcg=outcomes["ensemble"].ndcg + 0.3)
+    lead = claims(replace(taught, beside=[Factorization()]), outcomes, seed=0)["ensemble_minus_best_member"]
+    assert lead["ndcg@10"] == pytest.approx([-0.3, -0.3])
 
 
 def test_what_students_keep_is_a_ratio_to_the_ensemble(taught: Taught, outcomes: dict[str, Outcome]) -> None:

@@ -26,7 +26,9 @@ def test_explanations_are_judged_by_removal_and_by_the_fidelity_of_shares() -> N
     shares = FittedShares(tiny_member_shares(ITEMS), FIDELITY)
     learned = cast(Learned, SimpleNamespace(compressed=compressed, shares=shares))
     of_two_blocks = History.from_events([Event(2, 1), Event(3, 2)])  # without one, the other counts for more
-    split = cast(Split, SimpleNamespace(test=SimpleNamespace(histories=[of_two_blocks] * 4)))
+    split = cast(
+        Split, SimpleNamespace(test=SimpleNamespace(histories=[of_two_blocks] * 4, recommendable=None))
+    )
     stages = Stages(Console(file=io.StringIO()))
     found = study_explanations(split, learned, TrainingSettings(seed=1), stages)["explanations"]
     assert (found["n_people"], found["removal_pass_rate"]) == (4, 1.0)

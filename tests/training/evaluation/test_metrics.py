@@ -1,4 +1,4 @@
-"""Metrics against hand-computed cases and independent implementations."""
+"""Metrics of lists and pairs, and intervals, against hand-computed cases and independent implementations."""
 
 from __future__ import annotations
 
@@ -8,66 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import bootstrap
-from sklearn.metrics import ndcg_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from training.evaluation import metrics
-
-
-def scores_of(*values: float) -> metrics.Floats:
-    return np.array(values, np.float32)
-
-
-def test_ranks_count_from_one() -> None:
-    ranks = metrics.expected_ranks(scores_of(0.1, 0.9, 0.5), np.array([1, 2, 0], np.int32))
-    np.testing.assert_array_equal(ranks, [1.0, 2.0, 3.0])
-
-
-def test_tied_items_share_their_expected_rank() -> None:
-    ranks = metrics.expected_ranks(scores_of(1.0, 1.0, 1.0, 0.0), np.array([0, 2, 3], np.int32))
-    np.testing.assert_array_equal(ranks, [2.0, 2.0, 4.0])
-
-
-def test_a_model_that_scores_all_alike_gets_the_middle_rank() -> None:
-    assert metrics.expected_ranks(np.zeros(99, np.float32), np.array([7], np.int32))[0] == 50.0
-
-
-def test_ranks_against_negatives_count_only_those_and_oneself() -> None:
-    ranks = metrics.ranks_against(scores_of(5.0, 1.0, 3.0), scores_of(4.0, 3.0, 2.0))
-    np.testing.assert_array_equal(ranks, [1.0, 4.0, 2.5])
-
-
-def test_each_score_is_ranked_against_its_own_negatives() -> None:
-    negatives = np.array([[4.0, 3.0], [0.0, 2.0], [3.0, 3.0]], np.float32)
-    ranks = metrics.ranks_against(scores_of(5.0, 1.0, 3.0), negatives)
-    np.testing.assert_array_equal(ranks, [1.0, 2.0, 2.0])
-
-
-def test_hit_rate_and_ndcg_of_one_by_hand() -> None:
-    ranks = np.array([1.0, 3.0, 11.0])
-    np.testing.assert_array_equal(metrics.hit_rate(ranks, 10), [1.0, 1.0, 0.0])
-    np.testing.assert_allclose(metrics.ndcg_of_one(ranks, 10), [1.0, 0.5, 0.0])
-
-
-def test_recall_divides_by_what_fits_into_the_list() -> None:
-    assert metrics.recall_at(np.array([1.0, 5.0, 30.0]), 20) == pytest.approx(2 / 3)
-    assert metrics.recall_at(np.arange(1.0, 41.0), 20) == 1.0
-
-
-def test_ndcg_by_hand() -> None:
-    gain, ideal = 1.0 + 1 / np.log2(4), 1.0 + 1 / np.log2(3)
-    assert metrics.ndcg_at(np.array([1.0, 3.0]), 20) == pytest.approx(gain / ideal)
-
-
-@given(
-    arrays(np.float32, 30, elements=st.floats(-4, 4, width=16), unique=True),
-    st.sets(st.integers(0, 29), min_size=1, max_size=30),
-)
-def test_ndcg_agrees_with_scikit_learn(scores: metrics.Floats, relevant: set[int]) -> None:
-    chosen = np.array(sorted(relevant), np.int32)
-    truth = np.zeros((1, 30))
-    truth[0, chosen] = 1.0
-    ours = metrics.ndcg_at(metrics.expected_ranks(scores, chosen), 10)
-    assert ours == pytest.approx(ndcg_score(truth, scores[None, :], k=10))
 
 
 @given(arrays(np.float32, 20, elements=st.integers(-3, 3).map(float)), st.integers(1, 19))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from training.errors import SettingsInvalid
-from training.evaluation.protocol_runs import PublishedFiles, joined
+from training.evaluation.protocol_runs import PublishedFiles, joined, n_at_once
 
 TRAIN, TEST, CANDIDATES, SEQUENCES, ITEMS = map(Path, ("train", "test", "candidates", "sequences", "items"))
 
@@ -82,3 +83,15 @@ def test_stages_of_all_protocols_are_told_apart() -> None:
 
 def test_a_single_protocol_keeps_all_its_parts() -> None:
     assert set(joined(PARTS[:1], ("next_basket",))) == {*PARTS[0], "of_protocol"}
+
+
+@pytest.mark.parametrize(
+    ("n_cores", "threads", "expected"),
+    [(2, "2", 1), (4, "2", 2), (2, "1", 2), (8, "", 1), (1, "2", 1), (8, "all", 1), (8, "0", 1)],
+)
+def test_protocols_run_beside_each_other_where_there_are_cores_for_it(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, threads: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert n_at_once() == expected

@@ -10,8 +10,8 @@ from models.history import Event, History
 from tests.support.blocks import N_ITEMS, block_dataset
 from tests.support.shops import dataset_of
 from training.data.dataset import interactions_among, interactions_until_now
-from training.data.split import Questions, split_by_time
-from training.evaluation import metrics
+from training.data.split import Questions, only_recommendable, split_by_time
+from training.evaluation.places import ndcg_of_one
 from training.evaluation.protocols import (
     MAX_ASKED,
     Candidates,
@@ -43,7 +43,7 @@ def oracle(questions: Questions, sign: float = 1.0) -> dict[bytes, Floats]:
     known = {}
     for history, truth in zip(questions.histories, questions.truth, strict=True):
         scores = np.zeros(N, np.float32)
-        scores[truth] = sign * np.arange(2, 2 + len(truth))  # distinct: ties among true items cost NDCG
+        scores[truth] = sign
         known[history.item_indices.tobytes()] = scores
     return known
 
@@ -76,8 +76,10 @@ def test_a_model_without_opinion_gets_chance_and_not_the_sort_order(
     silent = measure(
         lambda histories: np.full((len(histories), N), np.nan, np.float32), questions, candidates
     )
+    n_unseen = N - np.array([len(history.distinct()) for history in questions.histories])
     assert silent.summary(0.0)["auc"] == 0.5
-    assert silent.hit.max() == 0.0
+    np.testing.assert_allclose(silent.hit, 10 / 100)
+    np.testing.assert_allclose(silent.recall, 20 / n_unseen)
 
 
 def test_candidates_were_never_touched(questions: Questions, candidates: Candidates) -> None:
@@ -143,7 +145,7 @@ def test_every_figure_agrees_with_a_slow_reference(questions: Questions, candida
 
 def test_asked_items_keep_their_ranks_and_their_people(questions: Questions, candidates: Candidates) -> None:
     outcome = measure(random_scores(N, seed=1), questions, candidates)
-    gains = metrics.ndcg_of_one(outcome.asked_ranks, 10)
+    gains = ndcg_of_one(outcome.asked_places, 10)
     means = np.bincount(outcome.asked_people, gains) / np.bincount(outcome.asked_people)
     np.testing.assert_allclose(means, outcome.ndcg)
     np.testing.assert_array_equal(outcome.asked_items[outcome.asked_people == 3], candidates.asked[3])
@@ -158,7 +160,10 @@ def test_published_candidates_are_asked_as_they_are() -> None:
     assert candidates.asked[0].tolist() == [5, 1]
     scores = np.array([[9.0, 2.0, 4.0, 1.0, 0.0, 3.0]], np.float32)
     outcome = measure(_by_row(scores), questions, candidates)
-    assert outcome.asked_ranks.tolist() == [2.0, 1.0]  # 5 is behind its own 2, and 1 beats its own two
+    assert outcome.asked_places.mean().tolist() == [
+        2.0,
+        1.0,
+    ]  # 5 is behind its own 2, and 1 beats its own two
     assert outcome.pair_scores.tolist() == [3.0, 2.0, 4.0, 0.0]
 
 
@@ -168,7 +173,7 @@ def test_an_item_that_somebody_comes_back_to_is_not_masked() -> None:
     scores = np.array([[9.0, 8.5, *range(N - 2, 0, -1)]], np.float32)
     outcome = measure(_by_row(scores), questions, draw_candidates(questions, N, seed=0))
     better = (scores[0, 2:] > scores[0, 1]).sum()
-    assert outcome.asked_catalogue_ranks.tolist() == [better + 1.0]
+    assert outcome.asked_catalogue_places.mean().tolist() == [better + 1.0]
     assert 0 not in outcome.top_items
     assert outcome.catalogue_hit[0] == (better < 10)
 
@@ -215,7 +220,9 @@ def _slow_figures(
         gains.append(1 / math.log2(place + 2) if place < 10 else 0.0)
     ranking = sorted((item for item in range(N) if item not in seen), key=lambda item: -scores[item])
     figures = {"hr@10": sum(hits) / len(hits), "ndcg@10": sum(gains) / len(gains)}
-    figures["catalogue_recall@20"] = len(set(ranking[:20]) & set(truth)) / min(20, len(truth))
+    n_hits = len(set(ranking[:20]) & set(truth))
+    figures["catalogue_recall@20"] = n_hits / len(truth)
+    figures["catalogue_capped_recall@20"] = n_hits / min(20, len(truth))
     figures["catalogue_hr@10"] = float(any(item in truth for item in ranking[:10]))
     for k in (10, 20):
         gained = sum(1 / math.log2(place + 2) for place, item in enumerate(ranking[:k]) if item in truth)
@@ -226,3 +233,49 @@ def _slow_figures(
 
 def _look_up(known: dict[bytes, Floats], histories: Sequence[History]) -> Floats:
     return np.stack([known[history.item_indices.tobytes()] for history in histories])
+
+
+@pytest.fixture(scope="module")
+def half() -> Questions:
+    """Every second item may be recommended."""
+    split = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
+    return only_recommendable(split.test, np.arange(N) % 2 == 0)
+
+
+def test_candidates_may_be_recommended(half: Questions) -> None:
+    drawn = draw_candidates(half, N, seed=0)
+    assert (np.concatenate([negatives.ravel() for negatives in drawn.negatives]) % 2 == 0).all()
+
+
+def test_what_may_not_be_recommended_stands_before_nobody_in_the_catalogue(half: Questions) -> None:
+    """A model that adores what the shop took out is judged on the rest alone."""
+    drawn = draw_candidates(half, N, seed=0)
+    plain = np.arange(N, 0, -1, dtype=np.float32)
+    adoring = plain + 1_000 * (np.arange(N) % 2)
+    one, other = (measure(popular_scores(scores), half, drawn) for scores in (plain, adoring))
+    np.testing.assert_array_equal(one.catalogue_ndcg, other.catalogue_ndcg)
+    assert (one.top_items[one.top_items >= 0] % 2 == 0).all()
+    np.testing.assert_array_equal(one.top_items, other.top_items)
+
+
+def test_chance_and_coverage_are_of_what_may_be_recommended(half: Questions) -> None:
+    drawn = draw_candidates(half, N, seed=0)
+    silent = measure(lambda histories: np.full((len(histories), N), np.nan, np.float32), half, drawn)
+    n_left = np.array(
+        [(N + 1) // 2 - (history.distinct().item_indices % 2 == 0).sum() for history in half.histories]
+    )
+    np.testing.assert_allclose(silent.recall, np.minimum(20 / n_left, 1.0))
+    everything = measure(random_scores(N, seed=0), half, drawn)
+    assert (
+        everything.summary(0.5)["coverage"]
+        == len(np.unique(everything.top_items[everything.top_items >= 0])) / 31
+    )
+
+
+def test_recall_of_somebody_with_more_true_items_than_places_is_told_both_ways() -> None:
+    truth = np.arange(1, 31, dtype=np.int32)
+    questions = Questions(np.zeros(1, np.int32), [History.from_events([Event(0, 1)])], [truth])
+    scores = np.where(np.isin(np.arange(N), truth), 1.0, 0.0).astype(np.float32)[None]
+    outcome = measure(_by_row(scores), questions, draw_candidates(questions, N, seed=0))
+    assert outcome.of_people()["catalogue_recall@20"].tolist() == pytest.approx([20 / 30])
+    assert outcome.of_people()["catalogue_capped_recall@20"].tolist() == pytest.approx([1.0])

@@ -12,7 +12,8 @@ import pytest
 from models.bundle import read_bundle, write_bundle
 from models.history import EventKind
 from models.student import Floats
-from tests.support.bundles import N_BLOCKS, N_ITEMS, tiny_contents, with_item_vectors
+from tests.support.bundles import N_BLOCKS, N_ITEMS, tiny_contents, with_item_vectors, with_unavailable
+from tests.support.variants import contents_with_variants
 from training.errors import ArmNotEstimable, ColumnMissing, SourceUnreadable
 from training.experiments.estimate import estimate_arm, estimate_lines
 from training.experiments.logged import LoggedHistory
@@ -259,3 +260,12 @@ def test_a_table_of_another_layout_is_refused(logged: Logged, tmp_path: Path) ->
     write(tmp_path, "exposures", [{"request_id": "r"}])
     with pytest.raises(ColumnMissing, match="has no column 'sent_ms'"):
         dataclasses.replace(logged, log=tmp_path).estimate("mixed")
+
+
+@pytest.mark.parametrize("variant", ["student", "ensemble"])
+def test_a_bundle_would_not_have_answered_what_is_not_available(tmp_path: Path, variant: str) -> None:
+    gone = with_unavailable(contents_with_variants(), range(12, 24))
+    bundle = read_bundle(write_bundle(tmp_path, gone, now=datetime(2024, 3, 1, tzinfo=UTC)))
+    [answer] = Ranker(bundle, variant).rank([LoggedHistory(["item-0"], [1], [0])], [N_ITEMS])
+    assert len(answer) >= 20
+    assert not set(answer) & {f"item-{index}" for index in range(12, 24)}

@@ -12,7 +12,12 @@ def interactions(texts: list[str]) -> Interactions:
 
     n_items = len(texts)
     catalogue = Catalogue(
-        texts, texts, [None] * n_items, np.ones(n_items, np.float32), np.zeros(n_items, np.int64)
+        texts,
+        texts,
+        [None] * n_items,
+        np.ones(n_items, np.float32),
+        np.zeros(n_items, np.int64),
+        np.ones(n_items, np.bool_),
     )
     return Interactions(Histories.from_list([]), catalogue, until=1)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, read_bundle
+from models.bundle import Bundle, read_bundle, write_bundle
 from models.history import Event, History
-from tests.support.bundles import N_BLOCKS, N_ITEMS
+from tests.support.bundles import N_BLOCKS, N_ITEMS, WRITTEN_AT, tiny_contents, with_unavailable
 from tests.support.shops import dataset_of
 from tests.training.promotion.bundles import block_bundle
 from training.data.dataset import Dataset
@@ -90,3 +90,11 @@ def test_history_of_items_that_a_bundle_does_not_know_is_a_strangers(
     asked = [History.from_events([Event(row(dataset, "new-3"), 1000)]), History.empty()]
     scores = BundleScores(bundle(tmp_path), dataset)(asked)
     np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_a_bundle_may_not_answer_what_it_has_as_not_available(tmp_path: Path, dataset: Dataset) -> None:
+    gone = with_unavailable(tiny_contents(), range(8, 12))
+    written = read_bundle(write_bundle(tmp_path, gone, now=WRITTEN_AT))
+    scores = BundleScores(written, dataset)([History.from_events([Event(row(dataset, "item-0"), 1)])])[0]
+    silent = set(dataset.items.ids_of(np.flatnonzero(np.isnan(scores)).tolist()))
+    assert silent == {f"item-{index}" for index in range(8, 12)} | {f"new-{index}" for index in range(150)}

@@ -100,3 +100,19 @@ def test_history_alone_needs_no_export(history: ShopFiles) -> None:
 def test_export_without_interactions_is_refused_with_the_remedy(history: ShopFiles, tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="make export-events"):
         read_history_and_export(history, tmp_path)
+
+
+def test_an_item_that_only_the_export_knows_is_not_listed_where_there_is_an_item_table(
+    history: ShopFiles, tmp_path: Path
+) -> None:
+    export = tmp_path / "export"
+    write_part(export, "interactions", [event(0, "anna", "jug", BEGAN + 20)])
+    shop = read_history_and_export(history, export)
+    assert dict(shop.items.select("item_id", "is_listed").iter_rows()) == {
+        "cup": True,
+        "jug": False,
+        "lamp": True,
+        "vase": True,
+    }
+    (history.source / "items.csv").unlink()
+    assert read_history_and_export(history, export).items["is_listed"].all()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.bundling import MAX_KEPT_EVENTS
+from training.kept_histories import MAX_PASSING_EVENTS
 from training.scale import people
 from training.scale.people import N_DAYS, UNTIL, ScalePeople, draw_people, hold_back, invent_people
 from training.scale.shop import ScaleCatalogue, ScaleSettings
@@ -24,7 +24,7 @@ def test_everybody_touched_each_item_once_oldest_first(
     histories = list(invented(catalogue, settings, tmp_path).histories)
     assert len(histories) == 300
     for history in histories:
-        assert 1 <= len(set(history.item_indices.tolist())) == len(history) <= MAX_KEPT_EVENTS
+        assert 1 <= len(set(history.item_indices.tolist())) == len(history) <= MAX_PASSING_EVENTS
         assert (np.diff(history.times) >= 0).all()
         assert history.times[-1] <= UNTIL
         assert history.times[0] > UNTIL - (N_DAYS + 1) * 86_400

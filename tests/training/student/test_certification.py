@@ -166,3 +166,21 @@ def test_students_are_timed_in_turns(
     times = time_in_turns(students, random_histories(3))
     assert turns[:12] == ["fp32"] * 3 + ["int8"] * 3 + ["fp32"] * 3 + ["int8"] * 3
     assert set(times) == {"fp32", "int8"}
+
+
+def test_only_the_students_own_time_of_the_processor_counts(
+    exports: dict[str, StudentFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock on the wall the other student is slower: somebody else has the core while it answers."""
+    students = {name: Student(files) for name, files in exports.items()}
+    wall, own = [0.0], [0.0]
+    for name, (elsewhere, busy) in {"fp32": (0.0, 0.002), "int8": (0.5, 0.001)}.items():
+
+        def recommend(*_: object, elsewhere: float = elsewhere, busy: float = busy, **__: object) -> None:
+            wall[0] += elsewhere + busy
+            own[0] += busy
+
+        monkeypatch.setattr(students[name], "recommend", recommend)
+    monkeypatch.setattr("time.perf_counter", lambda: wall[0])
+    monkeypatch.setattr("time.thread_time", lambda: own[0])
+    assert time_in_turns(students, random_histories(3)) == pytest.approx({"fp32": 2.0, "int8": 1.0})

@@ -12,7 +12,7 @@ from models.bundle import BundleContents, read_bundle, write_bundle
 from models.golden import replay_golden
 from models.history import Event, History
 from models.student import Student
-from tests.support.bundles import tiny_contents, tiny_cooccurrence, with_item_vectors
+from tests.support.bundles import tiny_contents, tiny_cooccurrence, with_item_vectors, with_unavailable
 from training.student.inverted_lists import IndexSettings, cluster, invert, recall_curve, with_lists
 from training.student.item_order import contents_in_order, places_of, student_in_order
 
@@ -65,7 +65,7 @@ def test_recall_that_was_asked_for_is_reached_and_in_the_manifest(listed: Bundle
 def test_no_more_lists_are_looked_into_than_the_recall_needs(contents: BundleContents) -> None:
     wanted = 0.9995
     settings = SETTINGS.model_copy(update={"min_recall": wanted})
-    entry = invert(contents.student, some_histories(), settings, seed=0).entry
+    entry = invert(contents.student, some_histories(), contents.items.available, settings, seed=0).entry
     fewer = {int(n): recall for n, recall in entry.curve.items() if int(n) < entry.n_probes}
     assert entry.recall >= wanted
     assert all(recall < wanted for recall in fewer.values())
@@ -74,7 +74,7 @@ def test_no_more_lists_are_looked_into_than_the_recall_needs(contents: BundleCon
 
 def test_recall_in_the_manifest_is_what_a_search_finds(contents: BundleContents) -> None:
     histories = some_histories()
-    inverted = invert(contents.student, histories, SETTINGS, seed=0)
+    inverted = invert(contents.student, histories, contents.items.available, SETTINGS, seed=0)
     flat = Student(contents.student)
     exact = flat.recommend(histories, 100, blocked=[each.item_indices for each in histories])
     places = places_of(inverted.order)
@@ -88,8 +88,10 @@ def test_recall_in_the_manifest_is_what_a_search_finds(contents: BundleContents)
 
 
 def test_looking_into_every_list_finds_everything(contents: BundleContents) -> None:
-    inverted = invert(contents.student, some_histories(), SETTINGS, seed=0)
-    curve = recall_curve(inverted.files, inverted.order, some_histories(), min_recall=1.0)
+    inverted = invert(contents.student, some_histories(), contents.items.available, SETTINGS, seed=0)
+    curve = recall_curve(
+        inverted.files, inverted.order, some_histories(), contents.items.available, min_recall=1.0
+    )
     assert curve[max(curve)] == 1.0
 
 
@@ -102,7 +104,10 @@ def test_lists_hold_what_is_nearest_to_their_centroids() -> None:
 
 
 def test_same_seed_makes_the_same_lists(contents: BundleContents) -> None:
-    one, other = (invert(contents.student, some_histories(), SETTINGS, seed=3) for _ in range(2))
+    one, other = (
+        invert(contents.student, some_histories(), contents.items.available, SETTINGS, seed=3)
+        for _ in range(2)
+    )
     assert (one.order == other.order).all()
     assert one.entry == other.entry
 
@@ -141,3 +146,26 @@ def test_student_in_another_order_scores_items_as_before(precision: str) -> None
     before = Student(files).catalogue_scores(histories)
     after = Student(student_in_order(files, order)).catalogue_scores(moved)
     np.testing.assert_allclose(after[:, places], before, rtol=1e-5, atol=1e-5)
+
+
+def test_recall_is_of_what_is_available(contents: BundleContents) -> None:
+    """The best of a block are gone: whoever looked for them would call a search bad that answers as it should."""
+    gone = with_unavailable(contents, range(0, N_ITEMS, 2))
+    listed = with_lists(gone, some_histories(), SETTINGS, seed=0)
+    allowed, student = listed.items.recommendable, Student(listed.student)
+    assert listed.items.available.sum() == N_ITEMS // 2
+    assert listed.items.vocabulary.id_of(int(np.flatnonzero(~listed.items.available)[0])) in {
+        f"item-{index}" for index in range(0, N_ITEMS, 2)
+    }
+    places = {item_id: place for place, item_id in enumerate(listed.items.vocabulary.ids_of(range(N_ITEMS)))}
+    order = np.array([places[f"item-{index}"] for index in range(N_ITEMS)], np.int32)
+    asked = [History(order[each.item_indices], each.times, each.kinds) for each in some_histories()]
+    seen = [each.item_indices for each in asked]
+    n_lists = listed.student.index.n_lists
+    exact, found = (
+        student.recommend(asked, 100, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
+        for n_probes in (n_lists, None)
+    )
+    hits = [np.isin(one, other).sum() for one, other in zip(exact, found, strict=True)]
+    assert sum(hits) / exact.size == pytest.approx(listed.student_entry.index.recall, abs=2e-4)
+    replay_golden(student, listed.text_encoder, listed.golden, allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from models.history import Event, History
 from training.data.split import Questions
@@ -27,10 +28,12 @@ def numbered(histories: Sequence[History]) -> Floats:
     return np.tile(np.arange(N_ITEMS, dtype=np.float32)[:, None], (len(histories), 1, 1))
 
 
-def described(truth: list[int], seen: list[int], n_top: int) -> tuple[CandidateFeatures, CandidateFeatures]:
+def described(
+    truth: list[int], seen: list[int], n_top: int, recommendable: npt.NDArray[np.bool_] | None = None
+) -> tuple[CandidateFeatures, CandidateFeatures]:
     history = History.from_events(Event(item, 1) for item in seen)
     taken = np.array(truth, np.int32)
-    questions = Questions(np.zeros(1, np.int32), [history], [taken])
+    questions = Questions(np.zeros(1, np.int32), [history], [taken], recommendable=recommendable)
     negatives = np.array([[7, 8, 9]], np.int32)
     return describe_candidates(
         numbered,
@@ -76,3 +79,8 @@ def test_candidates_stay_with_their_person() -> None:
     )
     logits = np.array([2, 1, 3, 2, 1], np.float32)
     assert packed.measure(logits, lambda true, others: float((others > true).sum())).tolist() == [0.0, 2.0]
+
+
+def test_the_top_holds_what_may_be_recommended() -> None:
+    _, catalogue = described(truth=[4], seen=[18], n_top=3, recommendable=np.arange(N_ITEMS) % 2 == 0)
+    assert catalogue.features.ravel().tolist() == [4, 12, 14, 16]

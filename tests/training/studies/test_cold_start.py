@@ -16,6 +16,10 @@ from training.studies.cold_start import people_curve, told_the_last
 N_ITEMS = 130
 N_PEOPLE = 4
 LENGTHS = (0, 2, 3)
+CHANCE = sum(1 / np.log2(1 + place) for place in range(1, 11)) / 100
+"""NDCG@10 of a true item among 99 others that are all scored alike."""
+CATALOGUE_CHANCE = sum(1 / np.log2(1 + place) for place in range(1, 21)) / (N_ITEMS - 4)
+"""NDCG@20 of it in the catalogue, without the four items of its person."""
 
 
 def history_of(*items: int) -> History:
@@ -37,7 +41,7 @@ def people() -> tuple[Questions, Candidates]:
 
 
 def reads_the_third_last(histories: Sequence[History]) -> Floats:
-    """Person p's truth on top where item 10 p + 1 is known, else items they have on top and the truth at the end."""
+    """Person p's truth on top where item 10 p + 1 is known, else all alike."""
     scores = np.zeros((len(histories), N_ITEMS), np.float32)
     for row, history in enumerate(histories):
         for item in history.item_indices:
@@ -54,8 +58,9 @@ def test_quality_appears_with_the_item_that_tells(people: tuple[Questions, Candi
         "models"
     ]["third"]
     assert list(curve) == ["0", "2", "3"]
-    assert [curve[length]["ndcg@10"] for length in curve] == [0.0, 0.0, 1.0]
-    assert [curve[length]["catalogue_ndcg@20"] for length in curve] == [0.0, 0.0, 1.0]
+    assert [curve[length]["ndcg@10"] for length in curve] == pytest.approx([CHANCE, CHANCE, 1.0])
+    in_catalogue = [curve[length]["catalogue_ndcg@20"] for length in curve]
+    assert in_catalogue == pytest.approx([CATALOGUE_CHANCE, CATALOGUE_CHANCE, 1.0])
 
 
 def test_each_point_is_told_as_a_share_of_the_longest(people: tuple[Questions, Candidates]) -> None:
@@ -111,8 +116,22 @@ def test_a_model_without_an_opinion_of_strangers_gets_what_chance_gives(
     cell = people_curve({"none": has_no_opinion}, *people, lengths=(0, 3), seed=0)["people"]["models"][
         "none"
     ]["0"]
-    assert cell["ndcg@10"] == 0.0  # all alike: expected rank 50 of 100
-    assert cell["of_longest"] == {}  # a share of nothing is not told
+    assert cell["ndcg@10"] == pytest.approx(CHANCE)
+    assert cell["of_longest"]["ndcg@10"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+
+
+def test_a_share_of_nothing_is_not_told() -> None:
+    questions, candidates = asked([history_of(1, 2), history_of(3, 4)], [9, 19])
+
+    def knows_better(histories: Sequence[History]) -> Floats:
+        scores = np.ones((len(histories), N_ITEMS), np.float32)
+        scores[:, [9, 19]] = 0.0
+        return scores
+
+    cell = people_curve({"bad": knows_better}, questions, candidates, lengths=(2,), seed=0)["people"][
+        "models"
+    ]["bad"]["2"]
+    assert (cell["ndcg@10"], cell["of_longest"]) == (0.0, {})
 
 
 def test_intervals_stand_around_their_own_metric() -> None:
@@ -120,7 +139,7 @@ def test_intervals_stand_around_their_own_metric() -> None:
 
     def knows_the_first(histories: Sequence[History]) -> Floats:
         scores = np.zeros((len(histories), N_ITEMS), np.float32)
-        scores[:, 9] = 1.0
+        scores[:, 9], scores[:, 19] = 1.0, -1.0
         return scores
 
     cell = people_curve({"one": knows_the_first}, questions, candidates, lengths=(2,), seed=0)["people"][

@@ -131,3 +131,12 @@ def test_a_student_is_asked_as_a_service_asks_it(precision: str) -> None:
     assert found["removal_pass_rate"] == 1.0
     assert found["n_explanations"] == 30
     assert found["control_pass_rate"] < 0.5
+
+
+def test_only_what_may_be_recommended_is_explained_and_stands_beside_it(added: Floats) -> None:
+    without_3_and_7 = ~np.isin(np.arange(N_ITEMS), [3, 7])
+    found = removal_test(linear(added), naming(speaks), [HISTORY], recommendable=without_3_and_7, k=3, seed=0)
+    assert (found["n_explanations"], found["removal_pass_rate"]) == (3, 1.0)
+    of_item_4 = (2.0 - np.log(3 * np.exp(2.0) + 4)) - (0.0 - np.log(2 * np.exp(2.0) + 5))
+    of_5_and_6 = (2.0 - np.log(3 * np.exp(2.0) + 4)) - (0.0 - np.log(1 * np.exp(2.0) + 6))
+    assert found["mean_drop"] == pytest.approx((of_item_4 + 2 * of_5_and_6) / 3, abs=1e-6)

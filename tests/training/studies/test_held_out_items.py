@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.text import item_text
-from tests.support.blocks import block_dataset
+from tests.support.blocks import block_dataset, shop_with_items_gone
 from tests.support.shops import dataset_of
+from training.data.dataset import index_shop
 from training.data.leave_last_out import leave_last_out
 from training.data.split import Questions, Split, Stage, split_by_stages
 from training.studies.held_out_items import HeldOut, hold_out_items, only_items, people_of_items
@@ -157,3 +158,15 @@ def test_what_somebody_comes_back_for_is_asked_all_the_same(returning: Split) ->
     held_out = hold_out_items(returning, share=1.0, seed=0)
     assert [items.tolist() for items in held_out.truth] == [[0]] * 4
     assert [items.tolist() for items in held_out.owned] == [[]] * 4
+
+
+def test_only_what_may_be_recommended_is_held_out() -> None:
+    split = leave_last_out(index_shop(shop_with_items_gone()), new_people_share=0.0, seed=0)
+    held_out = hold_out_items(split, share=0.2, seed=0)
+    assert split.dataset.catalogue.recommendable[held_out.item_indices].all()
+    rest = held_out.split
+    assert rest.test.recommendable is not None
+    np.testing.assert_array_equal(
+        rest.test.recommendable, split.dataset.catalogue.recommendable[held_out.kept]
+    )
+    np.testing.assert_array_equal(rest.test.recommendable, rest.dataset.catalogue.recommendable)

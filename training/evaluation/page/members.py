@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from training.evaluation import plots
@@ -31,7 +31,12 @@ HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
 
 def quality_of_models(quality: Quality) -> View:
     """All models by all metrics, once a protocol, and both headline metrics as bars."""
-    return {"protocols": {name: _quality(part["models"]) for name, part in quality["protocols"].items()}}
+    recipe = quality.get("recipe")
+    beside = recipe["beside"] if recipe else []
+    return {
+        "recipe": recipe,
+        "protocols": {name: _quality(part["models"], beside) for name, part in quality["protocols"].items()},
+    }
 
 
 def claimed_differences(quality: Quality) -> View:
@@ -155,12 +160,13 @@ def calibration(quality: Quality) -> View:
     }
 
 
-def _quality(models: Mapping[str, Mapping[str, float]]) -> View:
+def _quality(models: Mapping[str, Mapping[str, float]], beside: Collection[str]) -> View:
+    """beside: members that the ensemble does not have."""
     columns = [
         Column(metric.name, metric.title, _metric_form(metric.name), metric.better, metric.group)
         for metric in METRICS
     ]
-    rows = _spoken(models)
+    rows = {model_words(name, is_beside=name in beside): row for name, row in models.items()}
     return {
         "table": table("model", columns, rows, ours=OUR_NAMES),
         "plots": [

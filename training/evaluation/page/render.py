@@ -31,7 +31,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("verdicts", "What was asked for, and what was reached", "requirements", verdicts.verdicts),
+    Section("verdicts", "What was asked for, and what was reached", "targets", verdicts.verdicts),
     Section("quality", "Quality on the test slice", "protocols", members.quality_of_models),
     Section("differences", "Which differences are real", "intervals", members.claimed_differences),
     Section("segments", "For whom it works", "protocols", members.segments),

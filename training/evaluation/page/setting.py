@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from training.data.columns import ColumnUse, column_lines
 from training.evaluation import plots
 from training.evaluation.page.tables import Column, seconds, size, table
 from training.evaluation.requirements import Quality
 
 View = dict[str, Any]
+SIMULATED = {"experiments": "whether experiments decide rightly", "monitoring": "what the monitor finds"}
+"""Parts of a report that `make simulate` makes."""
 LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
 
 
@@ -24,7 +27,8 @@ def portrait(quality: Quality) -> View:
     if shares := data.get("event_share_of_top_items"):
         named = {f"{float(top):.0%}": value for top, value in shares.items()}
         drawn.append(plots.columns(named, "most popular items", "share of all events"))
-    return {"data": data, "plots": drawn}
+    uses = data.get("columns", [])
+    return {"data": data, "plots": drawn, "columns": column_lines(ColumnUse(**use) for use in uses)}
 
 
 def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
@@ -70,6 +74,7 @@ def again(quality: Quality) -> View:
         "stages": table("stage", columns, rows) if rows else None,
         "total_seconds": sum(took.values()),
         "machine": quality.get("machine"),
+        "not_simulated": [words for part, words in SIMULATED.items() if part not in quality],
     }
 
 

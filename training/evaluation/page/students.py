@@ -24,7 +24,7 @@ from training.evaluation.page.tables import (
     with_interval,
     words,
 )
-from training.evaluation.requirements import Quality, figure_at, tables_of_models
+from training.evaluation.requirements import Quality, figure_at, shipped_name, tables_of_models
 from training.evaluation.words import METRIC_TITLES, OURS, metric_words, model_words
 
 View = dict[str, Any]
@@ -272,7 +272,7 @@ def _cold_table(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Tabl
 
 def _after_two(quality: Quality) -> str | None:
     """What the student reaches of its NDCG@10 with twenty events when it knows two, with the interval of that."""
-    for student in ("student_shipped", "student"):
+    for student in (shipped_name(quality), "student"):
         kept = figure_at(quality, f"cold_start/people/models/{student}/2/of_longest/ndcg@10")
         if kept is not None:
             return share_with_interval(kept)

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import tomllib
 
-from training.evaluation.page.setting import as_toml, people_by_length
+import pytest
+
+from tests.support.evaluations import example_evaluation
+from tests.support.simulations import example_monitoring, example_study
+from training.evaluation.page.render import render
+from training.evaluation.page.setting import again, as_toml, people_by_length
 from training.settings import TrainingSettings, dump_settings
 
 
@@ -31,3 +36,33 @@ def test_people_are_counted_in_ranges_up_to_the_longest_history() -> None:
 
 def test_histories_of_any_length_are_counted() -> None:
     assert people_by_length({"1": 1, "25000": 2})["10,000+"] == 2
+
+
+@pytest.mark.parametrize(
+    ("simulated", "missing"),
+    [
+        ([], ["whether experiments decide rightly", "what the monitor finds"]),
+        (["experiments"], ["what the monitor finds"]),
+        (["experiments", "monitoring"], []),
+    ],
+)
+def test_what_was_not_simulated_is_said_with_the_command_that_does(
+    simulated: list[str], missing: list[str]
+) -> None:
+    figures = {"experiments": example_study(), "monitoring": example_monitoring()}
+    quality = {"schema_version": 1, **{part: figures[part] for part in simulated}}
+    assert again(quality)["not_simulated"] == missing
+    assert ("make simulate" in render(quality)) is bool(missing)
+
+
+def test_what_may_not_be_recommended_and_was_not_asked_is_told() -> None:
+    evaluation = example_evaluation()
+    said = ("true items may not be and are not asked about", "of the items may be recommended")
+    assert not any(words in render(evaluation) for words in said)
+    evaluation["data"]["n_recommendable_items"] = 3_000
+    evaluation["protocols"]["next_basket"]["split"] |= {
+        "n_recommendable_items": 3_000,
+        "left_out": {"validation": {"items": 1, "people": 0}, "test": {"items": 1_234, "people": 56}},
+    }
+    page = render(evaluation)
+    assert all(words in page for words in (*said, "1,234", "56 people who took nothing else"))

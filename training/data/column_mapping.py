@@ -1,0 +1,69 @@
+"""Which column of a shop's own tables holds what, and how a command says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from models.history import EventKind
+from training.errors import SettingsInvalid
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Which column of the shop's tables holds what. The defaults are Stillroom's own names.
+
+    kind, value, item_title, item_text, item_category and item_price may be absent under their default name;
+    a name given here must be there.
+    """
+
+    user_id: str = "user_id"
+    item_id: str = "item_id"
+    time: str = "time"
+    """Unix seconds, Unix milliseconds, ISO 8601 text, or a date type of Parquet: found out by looking."""
+    kind: str = "kind"
+    """`EventKind` names in any case, or codes. Without this column every row is of `default_kind`."""
+    value: str = "value"
+    """A rating or an amount of money. Without this column every row has the value 1."""
+    items_item_id: str = "item_id"
+    item_title: str = "title"
+    item_text: tuple[str, ...] = ("text",)
+    """Columns worth reading; they are joined behind the title."""
+    item_category: str = "category"
+    item_price: str = "price"
+    item_available: tuple[str, ...] = ()
+    """Columns that say whether an item may be recommended, by all of them; if not given, the first of
+    `availability.NAMES` that is there."""
+    default_kind: EventKind = EventKind.PURCHASE
+
+
+def parse_columns(text: str) -> ColumnMapping | None:
+    """Read `user_id=customer,item_text=name+description` into a mapping; an empty text is no mapping.
+
+    Raises `SettingsInvalid` naming the fields that can be mapped.
+    """
+    if not text:
+        return None
+    names = {field.name for field in fields(ColumnMapping)} - {"default_kind"}
+    chosen: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, column = (piece.strip() for piece in part.partition("="))
+        if name not in names or not column:
+            raise SettingsInvalid(f"{part!r} maps nothing: write field=column, field one of {sorted(names)}.")
+        chosen[name] = tuple(column.split("+")) if name in ("item_text", "item_available") else column
+    return ColumnMapping(**chosen)
+
+
+def optional_column(column: str, default: str, found: Sequence[str]) -> str | None:
+    """None where a column is absent and the mapping did not ask for it by a name of its own."""
+    return None if column == default and column not in found else column
+
+
+def uses_by_column(roles: Mapping[str, Sequence[str] | str | None]) -> dict[str, list[str]]:
+    """By column what it is used for; roles: by use the column, or columns, that have it. One may have several."""
+    uses: dict[str, list[str]] = {}
+    for use, columns in roles.items():
+        for column in [columns] if isinstance(columns, str) else columns or ():
+            uses.setdefault(column, []).append(use)
+    return uses

@@ -1,0 +1,40 @@
+"""What each column of a shop's tables is used for, so that a misnamed one does not vanish without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+
+class ColumnUse(NamedTuple):
+    """One column of one table. use: what it is taken for, in a few words; "" where it is not used."""
+
+    table: str
+    column: str
+    use: str
+
+
+def uses_of(
+    table: str, columns: Iterable[str], uses: Mapping[str, Sequence[str] | str]
+) -> tuple[ColumnUse, ...]:
+    """Each column of a table, in the table's order. uses: by column; a column may have several."""
+    return tuple(ColumnUse(table, column, _words(uses.get(column, ""))) for column in columns)
+
+
+def column_lines(uses: Iterable[ColumnUse]) -> list[str]:
+    """One line a table: columns with what they are used for, then those that are not used."""
+    return [_line(table, list(own)) for table, own in groupby(uses, key=lambda use: use.table)]
+
+
+def _line(table: str, uses: Sequence[ColumnUse]) -> str:
+    used = [f"{use.column} ({use.use})" for use in uses if use.use]
+    unused = [use.column for use in uses if not use.use]
+    told = [", ".join(used)] if used else []
+    if unused:
+        told.append(f"not used: {', '.join(unused)}")
+    return f"{table}: {'; '.join(told)}"
+
+
+def _words(use: Sequence[str] | str) -> str:
+    return use if isinstance(use, str) else ", ".join(use)

@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtest.alerts.replay import as_it_was, of_another_season
 from loadtest.alerts.servers import SlowLine, run_python
 from loadtest.alerts.traffic import Traffic
-from loadtest.servers import Redis
+from loadtest.redis_server import Redis
 
 CRITICAL = ("slack", "email", "sms")
 WARNING = ("slack", "email")

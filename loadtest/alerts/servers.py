@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from loadtest.errors import ServerFailed, ServerMissing
-from loadtest.servers import HOST, Server, Service
+from loadtest.servers import HOST, Server
 
 READ_BYTES = 65_536
 
@@ -63,18 +63,6 @@ class Alertmanager(Server):
     def answers(self) -> bool:
         """Ask /-/ready."""
         return _says_ready(self.port)
-
-
-class WatchedService(Service):
-    """The service with settings of the drill. settings: STILLROOM_* variables."""
-
-    def __init__(self, port: int, log: Path, redis_url: str, settings: Mapping[str, str]) -> None:
-        super().__init__(port, log, redis_url)
-        self._settings = settings
-
-    def environment(self) -> Mapping[str, str]:
-        """Its own beside those of every service."""
-        return {**super().environment(), **self._settings}
 
 
 class Monitor(Server):

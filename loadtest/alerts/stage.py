@@ -13,10 +13,12 @@ from loadtest.alerts.configuration import Addresses, Secrets, write_alertmanager
 from loadtest.alerts.faults import Fault, disagreement, drift, redis_away, slowness
 from loadtest.alerts.messages import SLACK_PATH, SMS_PATH, Inbox, email, slack_and_sms
 from loadtest.alerts.replay import last_steps
-from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus, SlowLine, WatchedService
+from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus, SlowLine
 from loadtest.alerts.traffic import Traffic
 from loadtest.errors import FaultUnknown, IdsMissing
-from loadtest.servers import HOST, Redis, free_port
+from loadtest.redis_server import Redis
+from loadtest.servers import HOST, free_port
+from loadtest.service_processes import Service
 
 DEPLOY = Path("deploy")
 SECRETS = Secrets(smtp_password="drill-password", sms_token="drill-token")
@@ -83,7 +85,8 @@ def staged(plan: Plan, logs: Path) -> Iterator[Stage]:
         line = SlowLine(free_port(), redis.port)
         stack.enter_context(line.open())
         settings = {**SETTINGS, "STILLROOM_STORE": str(store), "STILLROOM_SPOOL": str(folder / "spool")}
-        service = WatchedService(_port(addresses.service), logs / "alerts-service.log", line.url, settings)
+        of_service = {**settings, "STILLROOM_REDIS_URL": line.url}
+        service = Service(_port(addresses.service), logs / "alerts-service.log", of_service)
         stack.enter_context(service)
         monitor = Monitor(_port(addresses.monitor), logs / "alerts-monitor.log", redis.url, settings)
         stack.enter_context(monitor)

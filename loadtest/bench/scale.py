@@ -13,12 +13,13 @@ from typing import Any
 from loadtest.bench.bundles import Shop
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.plan import Plan
-from loadtest.bench.processes import Memory, memory_of
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.rounds import Round, check_sound, of
 from loadtest.bench.servers import CountedService
 from loadtest.bench.size import OURS, WARM_UP, SizeBench, open_bench
-from loadtest.servers import HOST, is_ready
+from loadtest.processes import Memory, memory_of
+from loadtest.servers import HOST
+from loadtest.service_processes import is_ready
 
 N_READY_IN_A_ROW = 40
 """Fresh connections that must all find the service ready, before every worker counts as ready."""

@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 from loadtest.errors import LoadTestError
 from loadtest.events.plan import Fault, Plan
 from loadtest.events.sending import Sender, Sent
-from loadtest.events.servers import ROOT, DrilledService, DurableRedis
+from loadtest.redis_server import DurableRedis
+from loadtest.servers import ROOT
+from loadtest.service_processes import Service
 
 EVENT_TABLES = ("interactions", "visits", "impressions", "removals")
 EXPORT_SECONDS = 120.0
@@ -36,7 +38,7 @@ class Drill:
 
     plan: Plan
     redis: DurableRedis
-    service: DrilledService
+    service: Service
     out: Path
     redis_down_seconds: float = 2.0
     happened: list[dict[str, Any]] = field(default_factory=list)

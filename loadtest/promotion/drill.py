@@ -15,9 +15,9 @@ from loadtest.promotion.answers import References
 from loadtest.promotion.bundles import DrillStore
 from loadtest.promotion.operator import Operator
 from loadtest.promotion.questions import Question
-from loadtest.promotion.servers import N_WORKERS
 from loadtest.promotion.traffic import Answered, Target, Traffic
 
+N_WORKERS = 2
 AT_MOST_SECONDS = 60.0
 SETTLING_SECONDS = 0.5
 """After a swap, before the next quiet stretch begins."""

@@ -45,9 +45,9 @@ class Drill:
 
     async def run(self) -> Sent:
         """Send everything while breaking everything; at the end all is up, shipped and exported."""
-        sender = Sender(self.service.port, self.plan)
+        sender = Sender(self.service.port, self.plan.replay_share, self.plan.seed + 2)
         breaking = asyncio.create_task(self._break_all())
-        sending = asyncio.create_task(sender.send_all())
+        sending = asyncio.create_task(sender.send_all(self.plan))
         await asyncio.gather(breaking, sending)
         await asyncio.to_thread(self._cut_power_and_start)
         await asyncio.to_thread(self.service.wait_until_shipped)

@@ -12,7 +12,7 @@ import typer
 from loadtest.bench.rounds import run_on_uvloop
 from loadtest.errors import LoadTestError
 from loadtest.promotion.bundles import kept_bundles, lay_out
-from loadtest.promotion.drill import N_WORKERS, Drill, Plan
+from loadtest.promotion.drill import N_GOOD, N_WORKERS, Drill, Plan
 from loadtest.promotion.operator import Operator, new_key
 from loadtest.promotion.questions import draw_questions, heavy_question
 from loadtest.promotion.report import make_report, write_report
@@ -39,7 +39,9 @@ def main(
 ) -> None:
     """Run, report, decide."""
     plan = Plan(promotions, rate, quiet, questions, seed)
-    kept = kept_bundles(bundles, items, people)
+    kept = kept_bundles(
+        bundles, items, people, N_GOOD + 1, lambda line: typer.echo(f"drill-promotion: {line}")
+    )
     # Beside the kept bundles, whose files the store shares.
     with tempfile.TemporaryDirectory(prefix=".drill-", dir=bundles) as name:
         folder = Path(name).resolve()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,19 +20,33 @@ DRAIN_SECONDS = 120.0
 
 
 class Service(Marked):
-    """settings: STILLROOM_* variables, beside those of this process's environment."""
+    """settings: environment variables, beside those of this process. prefix: a command that starts the service.
+
+    module: what is started.
+    """
 
     name = "the service"
     ready_seconds = 120.0
 
-    def __init__(self, port: int, log: Path, settings: Mapping[str, str], *, n_workers: int = 1) -> None:
+    def __init__(
+        self,
+        port: int,
+        log: Path,
+        settings: Mapping[str, str],
+        *,
+        n_workers: int = 1,
+        prefix: Sequence[str] = (),
+        module: str = "service",
+    ) -> None:
         super().__init__(port, log)
+        self._prefix = prefix
+        self._module = module
         self.settings = dict(settings)
         self._n_workers = n_workers
 
     def command(self) -> list[str]:
         """A process of its own: the generator must not share an interpreter with what it measures."""
-        return [sys.executable, "-m", "service"]
+        return [*self._prefix, sys.executable, "-m", self._module]
 
     def environment(self) -> Mapping[str, str]:
         """Where to listen, and the settings."""

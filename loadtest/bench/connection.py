@@ -63,6 +63,11 @@ class Connection(asyncio.Protocol):
         self.reply = data
         self._listener.replied(self, data[9:12] == b"200", body)
 
+    @property
+    def is_within_reply(self) -> bool:
+        """Part of a reply is here."""
+        return bool(self._pending)
+
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the listener, who may still be waiting."""
         self._listener.lost(self)

@@ -69,8 +69,16 @@ def kept_bundles(
     return _versions(store)[:n_bundles]
 
 
-def lay_out(bundles: list[Path], folder: Path, *, spoils_last: bool = True) -> DrillStore:
-    """A store of these bundles' files, the first one promoted, the last one spoilt by a bit if wanted."""
+def lay_out(
+    bundles: list[Path],
+    folder: Path,
+    *,
+    spoils_last: bool = True,
+    ids: tuple[list[str], list[str]] | None = None,
+) -> DrillStore:
+    """A store of these bundles' files, the first one promoted, the last one spoilt by a bit if wanted. ids: of people
+    and items, where they are known already.
+    """
     folder.mkdir(parents=True)
     for bundle in bundles:
         put(bundle, folder)
@@ -79,11 +87,17 @@ def lay_out(bundles: list[Path], folder: Path, *, spoils_last: bool = True) -> D
     if bad:
         spoil(folder / bad)
     (folder / "current").write_text(f"{good[0]}\n")
+    people, items = ids or ids_in(folder)
+    return DrillStore(folder, good, bad, people, items)
+
+
+def ids_in(store: Path) -> tuple[list[str], list[str]]:
+    """The first people and items of the promoted bundle."""
     people, items = (
-        _python("models", "ids", f"--{kind}", f"--limit={N_IDS}", f"--store={folder}").splitlines()
+        _python("models", "ids", f"--{kind}", f"--limit={N_IDS}", f"--store={store}").splitlines()
         for kind in ("people", "items")
     )
-    return DrillStore(folder, good, bad, people, items)
+    return people, items
 
 
 def put(bundle: Path, store: Path) -> None:

@@ -87,6 +87,8 @@ class Line:
         self.touched.connections += 1
         try:
             await self._carry(reader, writer)
+        except asyncio.CancelledError:
+            pass  # of `close`; asyncio would report a task that it made itself
         finally:
             self._connections.discard(task)
 

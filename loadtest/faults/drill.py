@@ -65,6 +65,9 @@ def run_row(row: Row, pace: Pace, kept: Kept, module: str = "service") -> RowRep
         report = msgspec.structs.replace(described(row), verdict="not run", remedy=str(error))
     except LoadTestError as error:
         report = msgspec.structs.replace(described(row), verdict="failed", problems=[str(error)])
+    except Exception as error:  # whatever it is, it must not cost the figures of the other rows
+        broke = f"the row itself broke: {type(error).__name__}: {error}"
+        report = msgspec.structs.replace(described(row), verdict="failed", problems=[broke])
     return msgspec.structs.replace(report, seconds=round(perf_counter() - started_at, 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from redis import Redis as RedisClient
 
+from loadtest.errors import ServerMissing
 from loadtest.events.sending import Sent
 from loadtest.faults.clock import MovedClock
 from loadtest.faults.disks import small_disk
@@ -95,6 +97,8 @@ class Stage:
     def begin(self, stack: ExitStack) -> None:
         """Start everything, each part before the one that needs it. Raises ServerMissing or ServerFailed."""
         setting = self.setting
+        if setting.prefix and shutil.which(setting.prefix[0]) is None:
+            raise ServerMissing(f"no {setting.prefix[0]} on PATH: apt-get install util-linux")
         if setting.spool_bytes:
             stack.enter_context(small_disk(self.disk, setting.spool_bytes))
         stack.enter_context(self.redis)

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from loadtest.faults.redis_faults import killed, no_fault
 from loadtest.faults.row import Row
 from loadtest.faults.schema import RowReport
 from loadtest.faults.setting import Setting
-from loadtest.faults.stage import Kept
+from loadtest.faults.stage import Kept, Stage
 from models.bundle import write_bundle
 from tests.support.bundles import N_PEOPLE, WRITTEN_AT, tiny_contents
 from tests.support.ports import wait_until
@@ -108,6 +110,24 @@ def test_row_that_lacks_a_tool_is_not_run_and_says_the_remedy(
     made = run_row(row(no_fault), PACE, kept)
     assert (made.verdict, made.problems) == ("not run", [])
     assert "install Redis" in made.remedy
+
+
+def test_prefix_that_is_not_installed_is_named(kept: Kept) -> None:
+    made = run_row(row(no_fault, setting=Setting(prefix=("no-such-command",))), PACE, kept)
+    assert (made.verdict, made.remedy) == (
+        "not run",
+        "no no-such-command on PATH: apt-get install util-linux",
+    )
+
+
+def test_row_that_breaks_itself_fails_and_the_others_go_on(kept: Kept) -> None:
+    @asynccontextmanager
+    async def breaks(stage: Stage) -> AsyncIterator[None]:
+        yield
+        raise ValueError("no such thing")
+
+    made = run_row(row(breaks), PACE, kept)
+    assert (made.verdict, made.problems) == ("failed", ["the row itself broke: ValueError: no such thing"])
 
 
 def test_interrupted_drill_leaves_no_process_and_no_folder_behind(kept: Kept, tmp_path: Path) -> None:

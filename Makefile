@@ -2,10 +2,10 @@
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
 # RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
-# EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events and drill-alerts),
+# EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events, drill-alerts and drill-faults),
 # PROMOTION_ARGS (for drill-promotion), EVALUATE_ARGS (for report with DATA),
 # EXPERIMENTS_ARGS and MONITORING_ARGS (for simulate),
-# DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test).
+# DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test), FUZZ_ARGS (for fuzz).
 # STILLROOM_* in the environment reach the service unchanged.
 
 SHELL := /bin/bash
@@ -29,6 +29,7 @@ EXPORT_ARGS ?=
 DRILL_ARGS ?=
 PROMOTION_ARGS ?=
 TEST_ARGS ?=
+FUZZ_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 # At once, since STILLROOM_STORE is set from it below.
 ifndef STORE
@@ -46,7 +47,7 @@ RUN_ENV := $(VENV)/.installed-training
 FULL_ENV := $(VENV)/.installed-everything
 say = @printf '\033[1m%s\033[0m\n' $(1)
 
-.PHONY: help up test check train retrain report simulate serve warm load bench export-events drill-events drill-promotion drill-alerts compose-test openapi clean
+.PHONY: help up test check train retrain report simulate serve warm load bench export-events drill-events drill-promotion drill-alerts drill-faults fuzz compose-test openapi clean
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
@@ -133,6 +134,14 @@ drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmana
 drill-promotion: $(FULL_ENV) ## Promote, refuse and roll back bundles under load; writes reports/promotion.json
 	$(call say,'drill-promotion: ten promotions at 200 requests a second; keeps bundles in data/promotion')
 	@$(PY) -m loadtest.promotion $(PROMOTION_ARGS)
+
+drill-faults: $(FULL_ENV) ## Break everything around the service, one thing at a time, under traffic; reports/faults.json
+	$(call say,'drill-faults: half an hour; minutes with DRILL_ARGS=--short; DRILL_ARGS=--list says what there is')
+	@$(PY) -m loadtest.faults $(DRILL_ARGS)
+
+fuzz: $(FULL_ENV) ## 100,000 odd requests and odd replies of Redis: no 5xx, no hang, no growth; reports/fuzz.json
+	$(call say,'fuzz: a quarter of an hour; a minute with FUZZ_ARGS="--cases 3000"; result in reports/fuzz.json')
+	@$(PY) -m tests.fuzz $(FUZZ_ARGS)
 
 compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py

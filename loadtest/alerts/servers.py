@@ -1,21 +1,16 @@
-"""Prometheus and Alertmanager as Debian packages them, and the way to Redis that can be made slow."""
+"""Prometheus and Alertmanager as Debian packages them, and the monitor."""
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Event, Thread
 
 from loadtest.errors import ServerFailed, ServerMissing
-from loadtest.servers import HOST, Server, Service
-
-READ_BYTES = 65_536
+from loadtest.servers import HOST, Server
 
 
 class Prometheus(Server):
@@ -65,18 +60,6 @@ class Alertmanager(Server):
         return _says_ready(self.port)
 
 
-class WatchedService(Service):
-    """The service with settings of the drill. settings: STILLROOM_* variables."""
-
-    def __init__(self, port: int, log: Path, redis_url: str, settings: Mapping[str, str]) -> None:
-        super().__init__(port, log, redis_url)
-        self._settings = settings
-
-    def environment(self) -> Mapping[str, str]:
-        """Its own beside those of every service."""
-        return {**super().environment(), **self._settings}
-
-
 class Monitor(Server):
     """The monitor beside the service. settings: STILLROOM_* variables, those of the service."""
 
@@ -104,86 +87,6 @@ class Monitor(Server):
     def answers(self) -> bool:
         """Ask /health/ready."""
         return _says_ready(self.port, "/health/ready")
-
-
-class SlowLine:
-    """A way to a port of this machine whose answers take as long as one says.
-
-    delay_seconds: what each answer waits; any thread may change it while connections are open.
-    """
-
-    def __init__(self, port: int, target_port: int) -> None:
-        self.port = port
-        self.delay_seconds = 0.0
-        self._target_port = target_port
-
-    @property
-    def url(self) -> str:
-        """For STILLROOM_REDIS_URL."""
-        return f"redis://{HOST}:{self.port}/0"
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Carry what comes, until the block ends."""
-        loop = asyncio.new_event_loop()
-        is_open, closing = Event(), asyncio.Event()
-        thread = Thread(target=loop.run_until_complete, args=(self._serve(is_open, closing),), name="line")
-        thread.start()
-        try:
-            is_open.wait()
-            yield
-        finally:
-            loop.call_soon_threadsafe(closing.set)
-            thread.join()
-            loop.close()
-
-    async def _serve(self, is_open: Event, closing: asyncio.Event) -> None:
-        server = await asyncio.start_server(self._carry, HOST, self.port)
-        is_open.set()
-        await closing.wait()
-        server.close()
-        while carrying := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
-            for task in carrying:
-                task.cancel()
-            await asyncio.wait(carrying)
-        await asyncio.sleep(0)  # transports close in the turn after the one that says so
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either end closes it. Without a target it is closed at once."""
-        try:
-            there, thither = await asyncio.open_connection(HOST, self._target_port)
-            try:
-                await self._both_ways((reader, thither), (there, writer))
-            finally:
-                thither.close()
-        except OSError:
-            pass  # nobody is at the target
-        finally:
-            writer.close()
-
-    async def _both_ways(
-        self,
-        asked: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        answered: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    ) -> None:
-        ways = {
-            asyncio.ensure_future(self._copy(*asked, delayed=False)),
-            asyncio.ensure_future(self._copy(*answered, delayed=True)),
-        }
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-
-    async def _copy(self, source: asyncio.StreamReader, to: asyncio.StreamWriter, *, delayed: bool) -> None:
-        with suppress(OSError):
-            while chunk := await source.read(READ_BYTES):
-                if delayed:
-                    await asyncio.sleep(self.delay_seconds)
-                to.write(chunk)
-                await to.drain()
 
 
 def installed(*names: str) -> str:

@@ -13,10 +13,13 @@ from loadtest.alerts.configuration import Addresses, Secrets, write_alertmanager
 from loadtest.alerts.faults import Fault, disagreement, drift, redis_away, slowness
 from loadtest.alerts.messages import SLACK_PATH, SMS_PATH, Inbox, email, slack_and_sms
 from loadtest.alerts.replay import last_steps
-from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus, SlowLine, WatchedService
+from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus
 from loadtest.alerts.traffic import Traffic
 from loadtest.errors import FaultUnknown, IdsMissing
-from loadtest.servers import HOST, Redis, free_port
+from loadtest.faults.proxy import ProxyProcess
+from loadtest.redis_server import Redis
+from loadtest.servers import HOST, free_port
+from loadtest.service_processes import Service
 
 DEPLOY = Path("deploy")
 SECRETS = Secrets(smtp_password="drill-password", sms_token="drill-token")
@@ -80,10 +83,10 @@ def staged(plan: Plan, logs: Path) -> Iterator[Stage]:
         stack.enter_context(email(inbox, _port(addresses.smtp), SECRETS.smtp_password))
         store = copied(plan.store, folder / "store")
         redis = stack.enter_context(Redis(free_port(), logs / "alerts-redis.log"))
-        line = SlowLine(free_port(), redis.port)
-        stack.enter_context(line.open())
+        line = stack.enter_context(ProxyProcess(redis.port, logs / "alerts-line.log", is_redis=True))
         settings = {**SETTINGS, "STILLROOM_STORE": str(store), "STILLROOM_SPOOL": str(folder / "spool")}
-        service = WatchedService(_port(addresses.service), logs / "alerts-service.log", line.url, settings)
+        of_service = {**settings, "STILLROOM_REDIS_URL": line.redis_url}
+        service = Service(_port(addresses.service), logs / "alerts-service.log", of_service)
         stack.enter_context(service)
         monitor = Monitor(_port(addresses.monitor), logs / "alerts-monitor.log", redis.url, settings)
         stack.enter_context(monitor)

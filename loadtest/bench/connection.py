@@ -28,11 +28,14 @@ class Listener(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time. due_at, sent_at: of the request under way, on the listener's clock."""
+    """One request at a time. due_at, sent_at: of the request under way, on the listener's clock. reply: the bytes of
+    the last whole one, head and body.
+    """
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._pending = b""
+        self.reply = b""
         self._write: Callable[[bytes], None] = _not_connected
         self.close: Callable[[], None] = lambda: None
         self.due_at = 0.0
@@ -57,7 +60,13 @@ class Connection(asyncio.Protocol):
             self._pending = data
             return
         self._pending = b""
+        self.reply = data
         self._listener.replied(self, data[9:12] == b"200", body)
+
+    @property
+    def is_within_reply(self) -> bool:
+        """Part of a reply is here."""
+        return bool(self._pending)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the listener, who may still be waiting."""

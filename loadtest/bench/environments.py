@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from loadtest.bench.errors import EnvironmentFailed
-from loadtest.bench.servers import ROOT
+from loadtest.servers import ROOT
 
 PEERS = ("fastapi_implicit_redis", "litserve", "bentoml", "ray_serve", "precomputed")
 """In the order in which they are measured; each is a folder of loadtest/peers with requirements.txt and server.py."""

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from loadtest.bench.servers import ROOT
+from loadtest.servers import ROOT
 from loadtest.verdict import machine
 
 VECTOR_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "asimd", "asimddp")

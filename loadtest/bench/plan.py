@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.bench.environments import PEERS
-from loadtest.bench.processes import pick_cores
 from loadtest.bench.questions import SCENARIOS
+from loadtest.processes import pick_cores
 
 N_PAIRS_A_ROUND = 8
 """For one round of everything else, so many half as long with the live log and without."""

@@ -14,12 +14,12 @@ from loadtest.bench.environments import versions_in
 from loadtest.bench.machine import describe_code, describe_machine
 from loadtest.bench.peers import PeerFigures, measure_peers, prepare_peers
 from loadtest.bench.plan import Plan
-from loadtest.bench.processes import running_on
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.scale import measure_people_sweep, measure_start_and_memory
 from loadtest.bench.size import SizeFigures, blended_cost, measure_size, open_bench
 from loadtest.bench.verdicts import judge
 from loadtest.errors import LoadTestError
+from loadtest.processes import running_on
 
 SCHEMA_VERSION = 1
 

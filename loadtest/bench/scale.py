@@ -14,11 +14,11 @@ from urllib.request import urlopen
 from loadtest.bench.bundles import Shop
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.plan import Plan
-from loadtest.bench.processes import Memory, memory_of
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.rounds import Round, check_sound, of
 from loadtest.bench.servers import CountedService
 from loadtest.bench.size import OURS, WARM_UP, SizeBench, open_bench
+from loadtest.processes import Memory, memory_of
 from loadtest.servers import HOST
 
 WAIT_SECONDS = 180.0

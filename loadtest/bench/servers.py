@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,11 +13,12 @@ from typing import Protocol
 from loadtest.bench.answers import ask
 from loadtest.bench.echo import BODY_VARIABLE
 from loadtest.bench.errors import BenchFailed
-from loadtest.bench.processes import MARK_VARIABLE, cpu_seconds, end_family, family, running_on
 from loadtest.peers.setting import PeerSetting
-from loadtest.servers import HOST, Redis, Server, free_port, is_ready
+from loadtest.processes import cpu_seconds, running_on
+from loadtest.redis_server import Redis
+from loadtest.servers import HOST, Marked, free_port
+from loadtest.service_processes import is_ready
 
-ROOT = Path(__file__).parents[2]
 REDIS_PRIORITY = -10
 
 SERVICE_VARIABLES = {
@@ -33,8 +33,8 @@ deadline and the limits of what may wait are out of the way. Nobody watches read
 """
 
 
-class Counted(Server):
-    """A server whose processes carry a mark, run on one core and are all gone afterwards.
+class Counted(Marked):
+    """A server that runs on one core, counted with all of its processes.
 
     seconds_to_ready: from the start of the process until it said it was ready.
     """
@@ -42,12 +42,7 @@ class Counted(Server):
     def __init__(self, port: int, log: Path, core: int | None) -> None:
         super().__init__(port, log)
         self.core = core
-        self.mark = secrets.token_hex(8)
         self.seconds_to_ready = 0.0
-
-    def environment(self) -> Mapping[str, str]:
-        """The mark, beside what the server itself wants."""
-        return {**super().environment(), MARK_VARIABLE: self.mark, "PYTHONPATH": str(ROOT)}
 
     def start(self) -> None:
         """As `Server.start`, on its core."""
@@ -55,15 +50,6 @@ class Counted(Server):
         with running_on(self.core):
             super().start()
         self.seconds_to_ready = monotonic() - started_at
-
-    def stop(self) -> None:
-        """Also whoever detached themselves."""
-        super().stop()
-        end_family(self.mark)
-
-    def processes(self) -> list[int]:
-        """Ids of all processes, oldest first."""
-        return family(self.mark)
 
     def cpu_seconds(self) -> float:
         """Of all processes since their start."""

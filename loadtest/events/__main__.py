@@ -14,7 +14,12 @@ import typer
 from loadtest.errors import LoadTestError
 from loadtest.events.plan import Plan
 from loadtest.events.run import Drill, report, write_report
-from loadtest.events.servers import DrilledService, DurableRedis
+from loadtest.redis_server import DurableRedis
+from loadtest.servers import free_port
+from loadtest.service_processes import Service
+
+N_WORKERS = 2
+SETTINGS = {"STILLROOM_DRAIN_SECONDS": "0", "STILLROOM_LOG_LEVEL": "warning"}
 
 app = typer.Typer(help=__doc__, add_completion=False)
 
@@ -34,7 +39,17 @@ def main(
         folder = Path(name)
         with (
             DurableRedis(folder / "redis", folder / "redis.log") as redis,
-            DrilledService(store.resolve(), folder / "spool", redis.url, folder / "service.log") as service,
+            Service(
+                free_port(),
+                folder / "service.log",
+                {
+                    **SETTINGS,
+                    "STILLROOM_STORE": str(store.resolve()),
+                    "STILLROOM_SPOOL": str(folder / "spool"),
+                    "STILLROOM_REDIS_URL": redis.url,
+                },
+                n_workers=N_WORKERS,
+            ) as service,
         ):
             drill = Drill(plan, redis, service, folder / "export")
             sent = asyncio.run(drill.run())

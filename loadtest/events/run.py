@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from loadtest.errors import LoadTestError
+from loadtest.events.exporting import export, read_marks, start_export
 from loadtest.events.plan import Fault, Plan
 from loadtest.events.sending import Sender, Sent
-from loadtest.events.servers import ROOT, DrilledService, DurableRedis
+from loadtest.redis_server import DurableRedis
+from loadtest.service_processes import Service
 
-EVENT_TABLES = ("interactions", "visits", "impressions", "removals")
-EXPORT_SECONDS = 120.0
 SCHEMA_VERSION = 1
-
-
-class ExportBroken(LoadTestError):
-    """The export ended with an error; the message is its own."""
 
 
 @dataclass
@@ -36,16 +26,16 @@ class Drill:
 
     plan: Plan
     redis: DurableRedis
-    service: DrilledService
+    service: Service
     out: Path
     redis_down_seconds: float = 2.0
     happened: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self) -> Sent:
         """Send everything while breaking everything; at the end all is up, shipped and exported."""
-        sender = Sender(self.service.port, self.plan)
+        sender = Sender(self.service.port, self.plan.replay_share, self.plan.seed + 2)
         breaking = asyncio.create_task(self._break_all())
-        sending = asyncio.create_task(sender.send_all())
+        sending = asyncio.create_task(sender.send_all(self.plan))
         await asyncio.gather(breaking, sending)
         await asyncio.to_thread(self._cut_power_and_start)
         await asyncio.to_thread(self.service.wait_until_shipped)
@@ -87,34 +77,15 @@ class Drill:
 
     def _export(self) -> None:
         """From the streams alone, as an export on another machine does."""
-        done = self._start_export()
-        _, errors = done.communicate(timeout=EXPORT_SECONDS)
-        if done.returncode:
-            raise ExportBroken(errors.strip())
+        export(self.service.settings, self.out)
 
     def _kill_export(self, after_seconds: float) -> None:
-        started = self._start_export()
+        started = start_export(self.service.settings, self.out)
         try:
             started.communicate(timeout=after_seconds)
         except subprocess.TimeoutExpired:
             started.kill()
             started.communicate()
-
-    def _start_export(self) -> subprocess.Popen[str]:
-        nowhere = self.out.parent / "no-spool"
-        command = [
-            sys.executable,
-            "-m",
-            "service.log.export",
-            "--out",
-            str(self.out),
-            "--spool",
-            str(nowhere),
-        ]
-        environment = {**os.environ, **self.service.settings, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
 
 
 def report(plan: Plan, sent: Sent, out: Path, happened: list[dict[str, Any]]) -> dict[str, Any]:
@@ -140,15 +111,6 @@ def report(plan: Plan, sent: Sent, out: Path, happened: list[dict[str, Any]]) ->
         "replies_unlike": len(sent.unlike),
         "faults": happened,
     }
-
-
-def read_marks(out: Path) -> Counter[str]:
-    """How often each event is in the export, by its mark."""
-    marks: Counter[str] = Counter()
-    for name in EVENT_TABLES:
-        for path in (out / name).glob("part-*.parquet"):
-            marks.update(pq.read_table(path, columns=["request_id"])["request_id"].to_pylist())
-    return marks
 
 
 def write_report(found: dict[str, Any], path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from time import perf_counter
 from typing import Any
 
 from loadtest.events.plan import Plan
@@ -31,32 +33,43 @@ class Sent:
 
 
 class Sender:
-    """port: of the service, wherever it is in its life."""
+    """port: of the service, wherever it is in its life. replay_share: of batches that are sent a second time after
+    they were accepted. on_accepted: called with each batch's body and how long its last attempt took, in seconds.
+    """
 
-    def __init__(self, port: int, plan: Plan) -> None:
+    def __init__(
+        self,
+        port: int,
+        replay_share: float,
+        seed: int,
+        on_accepted: Callable[[dict[str, Any], float], object] = lambda body, seconds: None,
+    ) -> None:
         self._port = port
-        self._plan = plan
-        self._random = Random(plan.seed + 2)
+        self._replay_share = replay_share
+        self._on_accepted = on_accepted
+        self._random = Random(seed)
         self._places = asyncio.Semaphore(MAX_AT_ONCE)
         self.sent = Sent()
 
-    async def send_all(self) -> None:
+    async def send_all(self, plan: Plan) -> None:
         """At the plan's rate, whatever happens; returns when every batch is acknowledged."""
         loop = asyncio.get_running_loop()
         started_at = loop.time()
         tasks = []
-        for number, body in enumerate(self._plan.batches()):
-            due_at = started_at + number * self._plan.batch_events / self._plan.rate
+        for number, body in enumerate(plan.batches()):
+            due_at = started_at + number * plan.batch_events / plan.rate
             await asyncio.sleep(max(0.0, due_at - loop.time()))
-            tasks.append(asyncio.create_task(self._send_until_accepted(body)))
+            tasks.append(asyncio.create_task(self.send(body)))
         await asyncio.gather(*tasks)
 
-    async def _send_until_accepted(self, body: dict[str, Any]) -> None:
+    async def send(self, body: dict[str, Any]) -> None:
+        """One batch, until it is acknowledged. Its events say in request_id which one each is."""
         marks = {event["request_id"] for event in body["events"]}
         self.sent.sent |= marks
         encoded = json.dumps(body).encode()
         while True:
             async with self._places:
+                started_at = perf_counter()
                 reply = await self._post(encoded)
             if reply is not None:
                 break
@@ -64,7 +77,8 @@ class Sender:
         if reply["accepted"] != len(marks) or reply["rejected"]:
             self.sent.unlike.append(body["key"])
         self.sent.accepted |= marks
-        if self._random.random() < self._plan.replay_share:
+        self._on_accepted(body, perf_counter() - started_at)
+        if self._random.random() < self._replay_share:
             await self._replay(body["key"], encoded, reply)
 
     async def _replay(self, key: str, encoded: bytes, first: dict[str, Any]) -> None:

@@ -12,12 +12,13 @@ import typer
 from loadtest.bench.rounds import run_on_uvloop
 from loadtest.errors import LoadTestError
 from loadtest.promotion.bundles import kept_bundles, lay_out
-from loadtest.promotion.drill import Drill, Plan
-from loadtest.promotion.operator import Operator
+from loadtest.promotion.drill import N_GOOD, N_WORKERS, Drill, Plan
+from loadtest.promotion.operator import Operator, new_key
 from loadtest.promotion.questions import draw_questions, heavy_question
 from loadtest.promotion.report import make_report, write_report
-from loadtest.promotion.servers import OperatedService
 from loadtest.promotion.traffic import Target
+from loadtest.servers import free_port
+from loadtest.service_processes import Service
 
 app = typer.Typer(help=__doc__, add_completion=False)
 
@@ -38,16 +39,28 @@ def main(
 ) -> None:
     """Run, report, decide."""
     plan = Plan(promotions, rate, quiet, questions, seed)
-    kept = kept_bundles(bundles, items, people)
+    kept = kept_bundles(
+        bundles, items, people, N_GOOD + 1, lambda line: typer.echo(f"drill-promotion: {line}")
+    )
     # Beside the kept bundles, whose files the store shares.
     with tempfile.TemporaryDirectory(prefix=".drill-", dir=bundles) as name:
         folder = Path(name).resolve()
         store = lay_out(kept, folder / "store")
         asked = draw_questions(store.people, store.items, plan.n_questions, seed)
         typer.echo(f"drill-promotion: {promotions} promotions at {rate:g} requests a second")
-        with OperatedService(store.folder, folder) as service:
+        key = new_key(folder / "keys")
+        settings = {
+            "STILLROOM_STORE": str(store.folder),
+            "STILLROOM_SPOOL": str(folder / "spool"),
+            "STILLROOM_ADMIN_KEYS_FILE": str(folder / "keys"),
+            # What people know is the bundle's.
+            "STILLROOM_REDIS_URL": "",
+            "STILLROOM_EXPERIMENTS": "",
+            "STILLROOM_DRAIN_SECONDS": "0",
+        }
+        with Service(free_port(), folder / "service.log", settings, n_workers=N_WORKERS) as service:
             target = Target(service.port, tuple(service.workers()), heavy_question(store.people))
-            drill = Drill(plan, store, Operator(service.port, service.key), target, asked)
+            drill = Drill(plan, store, Operator(service.port, key), target, asked)
             happened = run_on_uvloop(drill.run())
         report = make_report(plan, store, (items, people), happened)
     write_report(report, out)

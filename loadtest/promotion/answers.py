@@ -80,9 +80,10 @@ class References:
             return Judged(f"not a reply: {type(error).__name__}", frozenset(), False)
         if faults:
             return Judged(faults[0], versions, False)
-        return Judged(None, versions, not self._is_whole(answered.question, parts))
+        return Judged(None, versions, not self.holds(answered.question, parts))
 
-    def _is_whole(self, question: int, parts: list[Part]) -> bool:
+    def holds(self, question: int, parts: list[Part]) -> bool:
+        """Whether each part is what the version that it names says to this question."""
         for place, part in enumerate(parts):
             known = self.by_version.get(part["model"]["version"])
             if (

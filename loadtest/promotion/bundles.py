@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.bench.bundles import size_words
 from loadtest.errors import LoadTestError
-
-N_GOOD = 3
-"""One is in service, one is kept for a roll back, and the next one has to be loaded."""
 
 SPOILT = "user_tower.onnx"
 N_IDS = 2000
@@ -25,7 +23,9 @@ class BundlesMissing(LoadTestError):
 
 @dataclass(frozen=True)
 class DrillStore:
-    """good: versions in the order in which they are promoted. bad: one that does not verify. people, items: ids."""
+    """good: versions in the order in which they are promoted. bad: one that does not verify, "" for none. people,
+    items: ids.
+    """
 
     folder: Path
     good: list[str]
@@ -55,35 +55,63 @@ class DrillStore:
         return sum(file.stat().st_size for file in (self.folder / self.good[0]).iterdir())
 
 
-def kept_bundles(folder: Path, n_items: int, n_people: int) -> list[Path]:
-    """One more than `N_GOOD` bundles of this size, made now where they are not there or of an older format."""
+def kept_bundles(
+    folder: Path, n_items: int, n_people: int, n_bundles: int, say: Callable[[str], object]
+) -> list[Path]:
+    """Bundles of this size, made now where they are not there or of an older format."""
     store = folder / f"{size_words(n_items)}x{size_words(n_people)}"
     if "unusable" in _python("models", "list", f"--store={store}"):
         shutil.rmtree(store)
-    for seed in range(len(_versions(store)), N_GOOD + 1):
-        print(f"drill-promotion: making bundle {seed + 1} of {N_GOOD + 1} in {store}; it is kept", flush=True)
+    for seed in range(len(_versions(store)), n_bundles):
+        say(f"making bundle {seed + 1} of {n_bundles} in {store}; it is kept")
         size = [f"--items={n_items}", f"--people={n_people}", f"--student-seed={seed}"]
         _python("training", "scale-bundle", *size, f"--store={store}", "--no-promote")
-    return _versions(store)[: N_GOOD + 1]
+    return _versions(store)[:n_bundles]
 
 
-def lay_out(bundles: list[Path], folder: Path) -> DrillStore:
-    """A store of these bundles' files, the first one promoted, the last one spoilt by a bit."""
+def lay_out(
+    bundles: list[Path],
+    folder: Path,
+    *,
+    spoils_last: bool = True,
+    ids: tuple[list[str], list[str]] | None = None,
+) -> DrillStore:
+    """A store of these bundles' files, the first one promoted, the last one spoilt by a bit if wanted. ids: of people
+    and items, where they are known already.
+    """
     folder.mkdir(parents=True)
     for bundle in bundles:
-        shutil.copytree(bundle, folder / bundle.name, copy_function=_link)
-    spoilt = folder / bundles[-1].name / SPOILT
+        put(bundle, folder)
+    names = [bundle.name for bundle in bundles]
+    good, bad = (names[:-1], names[-1]) if spoils_last else (names, "")
+    if bad:
+        spoil(folder / bad)
+    (folder / "current").write_text(f"{good[0]}\n")
+    people, items = ids or ids_in(folder)
+    return DrillStore(folder, good, bad, people, items)
+
+
+def ids_in(store: Path) -> tuple[list[str], list[str]]:
+    """The first people and items of the promoted bundle."""
+    people, items = (
+        _python("models", "ids", f"--{kind}", f"--limit={N_IDS}", f"--store={store}").splitlines()
+        for kind in ("people", "items")
+    )
+    return people, items
+
+
+def put(bundle: Path, store: Path) -> None:
+    """Into a store, which shares its files."""
+    shutil.copytree(bundle, store / bundle.name, copy_function=_link)
+
+
+def spoil(bundle: Path) -> None:
+    """Turn over one bit, of this bundle alone."""
+    spoilt = bundle / SPOILT
     content = bytearray(spoilt.read_bytes())
     content[len(content) // 2] ^= 1
     spoilt.unlink()
     spoilt.write_bytes(bytes(content))
-    *good, bad = [bundle.name for bundle in bundles]
-    (folder / "current").write_text(f"{good[0]}\n")
-    people, items = (
-        _python("models", "ids", f"--{kind}", f"--limit={N_IDS}", f"--store={folder}").splitlines()
-        for kind in ("people", "items")
-    )
-    return DrillStore(folder, good, bad, people, items)
 
 
 def _versions(store: Path) -> list[Path]:

@@ -15,8 +15,11 @@ from loadtest.promotion.answers import References
 from loadtest.promotion.bundles import DrillStore
 from loadtest.promotion.operator import Operator
 from loadtest.promotion.questions import Question
-from loadtest.promotion.servers import N_WORKERS
 from loadtest.promotion.traffic import Answered, Target, Traffic
+
+N_WORKERS = 2
+N_GOOD = 3
+"""Bundles: one is in service, one is kept for a roll back, and the next one has to be loaded."""
 
 AT_MOST_SECONDS = 60.0
 SETTLING_SECONDS = 0.5

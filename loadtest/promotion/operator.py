@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -17,6 +19,14 @@ class OperatorReply(NamedTuple):
 
     status: int
     body: dict[str, Any]
+
+
+def new_key(file: Path) -> str:
+    """A key for an operator called drill, written into a file of keys."""
+    key = secrets.token_hex(16)
+    file.write_text(f"drill:{key}\n")
+    file.chmod(0o600)
+    return key
 
 
 class Operator:

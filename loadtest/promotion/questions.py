@@ -48,16 +48,29 @@ def heavy_question(people: Sequence[str]) -> Question:
 
 
 def draw_questions(
-    people: Sequence[str], items: Sequence[str], n_questions: int, seed: int
+    people: Sequence[str],
+    items: Sequence[str],
+    n_questions: int,
+    seed: int,
+    deadline_ms: int = DEADLINE_MS,
 ) -> list[Question]:
     """In proportion to `MIX`."""
     random = Random(seed)
-    return [_question(MIX[number % len(MIX)], people, items, random) for number in range(n_questions)]
+    drawn = [_question(MIX[number % len(MIX)], people, items, random) for number in range(n_questions)]
+    return [_in_time(question, deadline_ms) for question in drawn]
+
+
+def _in_time(question: Question, deadline_ms: int) -> Question:
+    """Each of its requests with this deadline."""
+    asked = question.body.get("requests")
+    if asked is None:
+        return Question(question.path, {**question.body, "deadline_ms": deadline_ms})
+    return Question(question.path, {"requests": [{**each, "deadline_ms": deadline_ms} for each in asked]})
 
 
 def _question(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> Question:
     if kind == "similar":
-        return Question("/similar", {"item_id": random.choice(items), "deadline_ms": DEADLINE_MS})
+        return Question("/similar", {"item_id": random.choice(items)})
     if kind == "batch":
         kinds = ("plain", "visit", "narrowed", "explained")
         return Question(
@@ -67,7 +80,7 @@ def _question(kind: str, people: Sequence[str], items: Sequence[str], random: Ra
 
 
 def _asked(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> dict[str, Any]:
-    body: dict[str, Any] = {"limit": random.choice((5, 10, 20)), "deadline_ms": DEADLINE_MS}
+    body: dict[str, Any] = {"limit": random.choice((5, 10, 20))}
     if kind != "stranger":
         body["user_id"] = random.choice(people)
     if kind in ("visit", "stranger"):

@@ -9,8 +9,7 @@ from typing import Any
 
 from loadtest.promotion.answers import Judged, count_faults
 from loadtest.promotion.bundles import DrillStore
-from loadtest.promotion.drill import Happened, Plan, Swap
-from loadtest.promotion.servers import N_WORKERS
+from loadtest.promotion.drill import N_WORKERS, Happened, Plan, Swap
 from loadtest.promotion.traffic import Answered
 from loadtest.verdict import percentile
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from loadtest.bench.connection import Connection, Listener, connect
-from loadtest.bench.processes import GONE, PROC
 from loadtest.errors import ServerFailed
+from loadtest.processes import GONE, PROC
 from loadtest.servers import HOST
 
 MAX_TRIES = 2000

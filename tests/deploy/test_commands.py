@@ -29,6 +29,8 @@ NAMES = {
     "drill-events",
     "drill-promotion",
     "drill-alerts",
+    "drill-faults",
+    "fuzz",
     "compose-test",
     "openapi",
     "clean",

@@ -12,9 +12,10 @@ import httpx
 import psutil
 import pytest
 
+from loadtest.servers import free_port
 from tests.support.bundles import tiny_bundle
-from tests.support.ports import free_port, wait_until
 from tests.support.service import ServiceProcess
+from tests.support.waiting import wait_until
 
 MEBIBYTE = 2**20
 ROOM = 48 * MEBIBYTE

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from tests.support.events import body, did
-from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
 from tests.support.service import ServiceProcess, ids_of
+from tests.support.waiting import wait_until
 
 
 def recommended(service: ServiceProcess, **asked: Any) -> list[str]:

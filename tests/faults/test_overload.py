@@ -15,8 +15,8 @@ from service import deadline, recommender
 from service.permits import LEAST
 from service.scoring import turns
 from tests.faults.test_student import stuck_student
-from tests.support.ports import eventually
 from tests.support.service import Running, running
+from tests.support.waiting import eventually
 
 
 async def started(service: Running, n_requests: int) -> list[asyncio.Task[dict[str, object]]]:

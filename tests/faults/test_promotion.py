@@ -15,8 +15,8 @@ from models.bundle import Bundle, read_bundle, write_bundle
 from models.golden import Golden
 from models.registry import Registry
 from tests.support.bundles import tiny_bundle, tiny_contents
-from tests.support.ports import eventually
 from tests.support.service import Running, running
+from tests.support.waiting import eventually
 
 
 def other_bundle(store: Path) -> str:

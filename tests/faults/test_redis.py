@@ -8,12 +8,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from loadtest.servers import free_port
 from service.histories.circuit import CircuitState
 from service.histories.redis import KEY_PREFIX
-from tests.support.ports import eventually, free_port
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ids_of, running
 from tests.support.stalling import stalling_server
+from tests.support.waiting import eventually
 
 RIGHT = ["item-13", "item-17", "item-21"]
 GENEROUS = {"redis_read_timeout_ms": 5000, "redis_connect_timeout_ms": 5000, "cache_bytes": 0}

@@ -17,9 +17,9 @@ from redis import Redis
 from service.histories.recovery import RECOVERING
 from tests.faults.test_events import send
 from tests.support.events import body, did
-from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
 from tests.support.service import ServiceProcess, ids_of, running
+from tests.support.waiting import wait_until
 
 PEOPLE = [f"user-{number}" for number in range(40)]
 MAX_CLUSTER_PORT = 55_535

@@ -15,8 +15,8 @@ import httpx
 import psutil
 
 from models.registry import Registry
-from tests.support.ports import wait_until
 from tests.support.service import ServiceProcess
+from tests.support.waiting import wait_until
 
 N_KILLS = 3
 N_CLIENTS = 2

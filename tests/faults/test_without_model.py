@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 from models.registry import Registry
 from tests.support.bundles import tiny_bundle
 from tests.support.events import body, did, streamed
-from tests.support.ports import eventually, wait_until
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ServiceProcess, ids_of, running
+from tests.support.waiting import eventually, wait_until
 
 FIRST_EVENTS = (
     did("view", "item-7", "anna"),

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import IdsMissing, PortTaken, ServerFailed
+from loadtest.redis_server import Redis
 from loadtest.run import LOCUSTFILE, Target, Timetable, locust_command, run_against, run_with_own_servers
-from loadtest.servers import HOST, Redis, Server, Service, free_port
+from loadtest.servers import HOST, Server, free_port
+from loadtest.service_processes import Service
 from loadtest.verdict import Settings
 
 
@@ -74,14 +76,14 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(PortTaken, match=f"port {port} for the service is taken"),
-            Service(port, tmp_path / "log", ""),
+            Service(port, tmp_path / "log", {}),
         ):
             pass
 
 
 def test_a_service_without_a_bundle_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_STORE", str(tmp_path / "nowhere"))
-    with pytest.raises(ServerFailed, match="nothing is promoted"), Service(free_port(), tmp_path / "log", ""):
+    with pytest.raises(ServerFailed, match="nothing is promoted"), Service(free_port(), tmp_path / "log", {}):
         pass
 
 

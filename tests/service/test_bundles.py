@@ -11,7 +11,7 @@ import pytest
 from models.registry import Registry
 from service.bundles import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, BundleHolder
 from service.metrics import Metrics
-from tests.support.ports import eventually
+from tests.support.waiting import eventually
 
 FILE = "user_tower.onnx"
 

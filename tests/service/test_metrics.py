@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.scan import KERNEL
 from service.metrics import STAGE_BUCKETS, STAGES, forget_dead_workers
-from tests.support.ports import wait_until
 from tests.support.service import Running, ServiceProcess
+from tests.support.waiting import wait_until
 
 
 def samples(text: str, name: str) -> dict[tuple[str, ...], float]:

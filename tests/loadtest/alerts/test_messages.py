@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from loadtest.alerts.messages import SLACK_PATH, SMS_PATH, Inbox, email, slack_and_sms
-from tests.support.ports import free_port
+from loadtest.servers import free_port
 
 TOLD = {
     "status": "firing",

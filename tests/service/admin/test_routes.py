@@ -12,11 +12,11 @@ import httpx
 import msgspec
 import pytest
 
+from loadtest.servers import free_port
 from models.bundle import Bundle, read_bundle, write_bundle
 from models.registry import Registry
 from service.app import create_admin_app
 from tests.support.bundles import tiny_contents
-from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ServiceProcess, running
 from tests.support.variants import contents_with_variants

@@ -18,9 +18,9 @@ from service.log.spool import Spool
 from service.schemas import MAX_BATCH_EVENTS
 from tests.service.log.test_spool import files_of_at_most
 from tests.support.events import body, did, streamed
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ids_of, running
+from tests.support.waiting import eventually
 
 RIGHT = ["item-13", "item-17", "item-21"]
 """Of user-1, who knows item-1, item-5 and item-9."""

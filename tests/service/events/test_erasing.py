@@ -25,9 +25,9 @@ from service.log.records import (
 from service.tiers import LastGoodAnswers
 from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
 from tests.support.events import body, did, streamed
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
+from tests.support.waiting import eventually
 
 KEY = "a key of sixteen characters or more"
 POPULAR = ["item-0", "item-1", "item-2"]

@@ -17,9 +17,9 @@ from tests.service.events.test_accepting import has_streamed, is_answer, post, r
 from tests.service.log.test_spool import die, opened
 from tests.support.events import body, did, encoded, event, spooled
 from tests.support.people import raw
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
+from tests.support.waiting import eventually
 
 BOUGHT = ["item-17", "item-21", "item-25"]
 """What user-1 is recommended after a purchase of item-13."""

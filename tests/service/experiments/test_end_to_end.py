@@ -15,9 +15,9 @@ from service.experiments.stopped import stop_command
 from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, EventRecord, ExposureRecord
 from tests.support.events import streamed
 from tests.support.experiments import TWO_ARMS
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ids_of, running
+from tests.support.waiting import eventually
 
 N_PEOPLE = 120
 GUARDED = TWO_ARMS.replace('variant = "ensemble"\n', "").replace(

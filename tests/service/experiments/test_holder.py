@@ -14,9 +14,9 @@ from models.registry import Registry
 from service.experiments.stopped import Stop, resume_command, stop_command
 from tests.support.bundles import tiny_contents
 from tests.support.experiments import TWO_ARMS
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
+from tests.support.waiting import eventually
 
 STUDENTS = TWO_ARMS.replace('variant = "ensemble"\n', "")
 

@@ -19,8 +19,8 @@ import uvloop
 from service.errors import RedisUnavailable
 from service.histories.connection import Connection
 from service.histories.wire import Command, Reply
-from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 UNHURRIED: dict[str, Any] = {"connect_seconds": 5.0, "read_seconds": 5.0}
 PONG = b"+PONG\r\n"

@@ -14,10 +14,10 @@ from service.errors import HistoryUnwritable, RedisUnavailable
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
 from tests.support.people import connected, raw
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
 from tests.support.redis_double import speaking
 from tests.support.service import ids_of, running
+from tests.support.waiting import eventually
 
 RIGHT = ["item-13", "item-17", "item-21"]
 

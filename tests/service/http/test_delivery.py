@@ -15,7 +15,7 @@ from service.http.bounds import MAX_HELD_BACK_BYTES
 from service.http.ending import MAX_UNSENT_BYTES, Stage
 from service.whole_requests import WholeRequestProtocol
 from tests.support.connected import Connected, request
-from tests.support.ports import eventually
+from tests.support.waiting import eventually
 
 SLOW = request(1, "expect: nothing")
 """Through ASGI."""

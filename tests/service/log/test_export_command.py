@@ -15,8 +15,8 @@ from service.log.frames import frame
 from tests.service.log.test_export import ids, ids_of, ship
 from tests.service.log.test_spool import opened as opened_spool
 from tests.support.events import encoded, event, spooled
-from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from tests.support.monitoring import MonitorProcess, push, shown
-from tests.support.ports import wait_until
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 WINDOW = {"MONITOR_WINDOW_SECONDS": "10", "MONITOR_MIN_RECORDS": "200", "OUTCOME_WINDOW_SECONDS": "5"}
 

@@ -15,7 +15,7 @@ from service.monitor import server as monitor_server
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 from service.monitor.server import MAX_CLIENTS, serve
-from tests.support.ports import wait_until
+from tests.support.waiting import wait_until
 
 
 @contextmanager

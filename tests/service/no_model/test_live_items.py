@@ -17,8 +17,8 @@ from service.log.records import EVENTS_STREAM, GENERATION_KEY, RECORD_FIELD, Era
 from service.metrics import Metrics
 from service.no_model.live_items import PAGE, LiveItems
 from tests.support.events import RECEIVED_MS, event
-from tests.support.ports import eventually
 from tests.support.redis import RedisServer
+from tests.support.waiting import eventually
 
 
 class Stream:

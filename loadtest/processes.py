@@ -71,6 +71,22 @@ def memory_of(pid: int) -> Memory:
     )
 
 
+def own_bytes(pids: list[int]) -> int:
+    """Memory that processes have of their own, files and what they share left out; who is gone counts nothing.
+
+    Cheaper than `memory_of` by far, so that it can be asked for while something is measured.
+    """
+    return sum(map(_own_pages, pids)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _own_pages(pid: int) -> int:
+    try:
+        _, resident, shared, *_ = (PROC / str(pid) / "statm").read_text().split()
+    except GONE:
+        return 0
+    return int(resident) - int(shared)
+
+
 def end_family(mark: str) -> None:
     """Ask whoever is left to end, then make them; returns when nobody is left."""
     for number in (signal.SIGTERM, signal.SIGKILL):

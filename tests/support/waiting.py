@@ -1,21 +1,12 @@
-"""Free ports, and waiting for what will listen on them."""
+"""Waiting for what will be."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from time import monotonic, sleep
 
 POLL_SECONDS = 0.02
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_until(claim: Callable[[], bool], what: str, timeout_seconds: float = 30.0) -> None:

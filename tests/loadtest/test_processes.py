@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from loadtest.bench.processes import (
+from loadtest.processes import (
     MARK_VARIABLE,
     cpu_seconds,
     end_family,
@@ -64,7 +64,7 @@ def test_ending_a_family_ends_whoever_detached() -> None:
 
 
 def test_who_ignores_a_polite_end_is_made_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadtest.bench.processes.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("loadtest.processes.STOP_SECONDS", 0.2)
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "print('ready', flush=True); time.sleep(60)"

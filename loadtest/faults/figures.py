@@ -1,0 +1,126 @@
+"""From single questions to a row's figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypedDict
+
+from loadtest.faults.schema import Phases, Timeline
+from loadtest.faults.traffic import Asked
+from loadtest.verdict import percentile
+
+SLICE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Moments:
+    """On `perf_counter`: the first question, the fault, and its repair."""
+
+    started_at: float
+    fault_at: float
+    repaired_at: float
+
+
+class Figures(TypedDict):
+    """Of a row's questions, as `RowReport` has them."""
+
+    asked: int
+    asked_before: int
+    failed: int
+    wrong: int
+    late: int
+    failures: dict[str, int]
+    wrongs: dict[str, int]
+    helpless: dict[str, int]
+    degraded: dict[str, int]
+    degraded_before: dict[str, int]
+    degraded_during: dict[str, int]
+    p50: Phases
+    p99: Phases
+    timeline: Timeline
+
+
+def of_questions(
+    all_asked: Sequence[Asked], moments: Moments, helpless: frozenset[str], deadline_ms: float
+) -> Figures:
+    """helpless: words of judgements that are in no figure but their own."""
+    asked = [each for each in all_asked if not _is_helpless(each, helpless)]
+    before = [each for each in asked if each.due_at < moments.fault_at]
+    during = [each for each in asked if moments.fault_at <= each.due_at < moments.repaired_at]
+    failures, wrongs = count(asked, "failed"), count(asked, "wrong")
+    return Figures(
+        asked=len(asked),
+        asked_before=len(before),
+        failed=sum(failures.values()),
+        wrong=sum(wrongs.values()),
+        late=n_late(asked, deadline_ms),
+        failures=failures,
+        wrongs=wrongs,
+        helpless=dict(Counter(each.judgement.words for each in all_asked if _is_helpless(each, helpless))),
+        degraded=count(asked, "degraded"),
+        degraded_before=count(before, "degraded"),
+        degraded_during=count(during, "degraded"),
+        p50=phases(asked, moments, 0.5),
+        p99=phases(asked, moments, 0.99),
+        timeline=timeline(all_asked, moments),
+    )
+
+
+def _is_helpless(asked: Asked, helpless: frozenset[str]) -> bool:
+    return asked.judgement.kind in ("failed", "wrong") and asked.judgement.words in helpless
+
+
+def phases(asked: Sequence[Asked], moments: Moments, share: float) -> Phases:
+    """A percentile of what was answered, before, during and after the fault."""
+    edges = (moments.started_at, moments.fault_at, moments.repaired_at, float("inf"))
+    found = []
+    for start, end in pairwise(edges):
+        latencies = sorted(each.latency_ms for each in answered(asked) if start <= each.due_at < end)
+        found.append(round(percentile(latencies, share), 2))
+    return Phases(*found)
+
+
+def answered(asked: Iterable[Asked]) -> list[Asked]:
+    """Those that got an answer, whatever it was worth."""
+    return [each for each in asked if each.judgement.kind != "failed"]
+
+
+def count(asked: Iterable[Asked], kind: str) -> dict[str, int]:
+    """Judgements of a kind by their words, the most frequent first."""
+    return dict(Counter(each.judgement.words for each in asked if each.judgement.kind == kind).most_common())
+
+
+def n_late(asked: Iterable[Asked], deadline_ms: float) -> int:
+    """Answers that took longer inside the service than they were given, and gave no reason."""
+    return sum(
+        each.judgement.kind == "good" and each.took_ms is not None and each.took_ms > deadline_ms
+        for each in asked
+    )
+
+
+def timeline(asked: Sequence[Asked], moments: Moments) -> Timeline:
+    """Slices of the whole row."""
+    n_slices = 1 + max((_slice(each, moments) for each in asked), default=0)
+    slices: list[list[Asked]] = [[] for _ in range(n_slices)]
+    for each in asked:
+        slices[max(0, _slice(each, moments))].append(each)
+    latencies = [sorted(each.latency_ms for each in answered(some)) for some in slices]
+    by_kind = {
+        kind: [sum(each.judgement.kind == kind for each in some) for some in slices]
+        for kind in ("good", "degraded", "failed", "wrong")
+    }
+    return Timeline(
+        slice_seconds=SLICE_SECONDS,
+        **by_kind,
+        p50_ms=[round(percentile(some, 0.5), 2) for some in latencies],
+        max_ms=[round(percentile(some, 1.0), 2) for some in latencies],
+        fault_at=round(moments.fault_at - moments.started_at, 3),
+        repaired_at=round(moments.repaired_at - moments.started_at, 3),
+    )
+
+
+def _slice(asked: Asked, moments: Moments) -> int:
+    return int((asked.due_at - moments.started_at) / SLICE_SECONDS)

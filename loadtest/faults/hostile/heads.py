@@ -1,0 +1,89 @@
+"""Heads and bodies that are too long, too slow, or never come."""
+
+from __future__ import annotations
+
+import asyncio
+
+from loadtest.faults.hostile.attack import Attack, request
+
+CHUNK_BYTES = 65_536
+MANY_BYTES = 100 * 2**20
+BOUND_BYTES = 16 * 2**20
+"""What may have left before a client sees that it is cut off: buffers of the system hold several megabytes."""
+
+N_SLOW = 300
+N_SILENT = 600
+SLOW_SECONDS = 1.0
+"""Between two bytes."""
+
+START = b"POST /recommend HTTP/1.1\r\nhost: hostile\r\n"
+
+
+async def endless_head(attack: Attack) -> None:
+    """Header lines on one connection without an end."""
+    line = b"x-more: " + b"a" * 100 + b"\r\n"
+    await _pour(attack, line * (CHUNK_BYTES // len(line)))
+
+
+async def giant_header(attack: Attack) -> None:
+    """One header value without an end."""
+    await _pour(attack, b"a" * CHUNK_BYTES, start=b"x-giant: ")
+
+
+async def _pour(attack: Attack, chunk: bytes, start: bytes = b"") -> None:
+    async def client() -> None:
+        sent_before = attack.seen.sent_bytes
+        async with attack.connected() as (_, writer):
+            await attack.send(writer, START + start)
+            try:
+                while attack.seen.sent_bytes - sent_before < MANY_BYTES and not attack.is_over:
+                    await attack.send(writer, chunk)
+            finally:
+                taken = attack.seen.sent_bytes - sent_before
+                if taken > BOUND_BYTES:
+                    attack.was_unexpected(f"more than {BOUND_BYTES >> 20} MiB of one head were taken")
+        await asyncio.sleep(0.1)
+
+    await attack.by_many(1, client)
+
+
+async def slow_heads(attack: Attack) -> None:
+    """Heads that come byte by byte, a second between them."""
+
+    async def client() -> None:
+        async with attack.connected() as (_, writer):
+            await attack.send(writer, START)
+            while not attack.is_over:
+                await attack.send(writer, b"x")
+                await asyncio.sleep(SLOW_SECONDS)
+
+    await attack.by_many(N_SLOW, client)
+
+
+async def slow_bodies(attack: Attack) -> None:
+    """Bodies that come byte by byte, a second between them."""
+    whole = request(attack.question(limit=10))
+
+    async def client() -> None:
+        async with attack.connected() as (_, writer):
+            head_end = whole.index(b"\r\n\r\n") + 4
+            await attack.send(writer, whole[:head_end])
+            for byte in whole[head_end:]:
+                if attack.is_over:
+                    break
+                await attack.send(writer, bytes([byte]))
+                await asyncio.sleep(SLOW_SECONDS)
+
+    await attack.by_many(N_SLOW, client)
+
+
+async def silent(attack: Attack) -> None:
+    """Connections on which nothing is ever said."""
+
+    async def client() -> None:
+        async with attack.connected() as (reader, _):
+            async with asyncio.timeout(attack.left_seconds):
+                await reader.read(1)
+        await asyncio.sleep(0.2)  # it was closed or refused: come again
+
+    await attack.by_many(N_SILENT, client)

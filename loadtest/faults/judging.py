@@ -1,0 +1,149 @@
+"""Whether an answer is what it has to be, or says of itself that it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from loadtest.faults.lane import Reply
+from loadtest.promotion.answers import References
+from loadtest.promotion.questions import Question
+
+Kind = Literal["good", "degraded", "failed", "wrong"]
+
+
+class Judgement(NamedTuple):
+    """words: why it is not good; of a degraded one the reason that it gives itself."""
+
+    kind: Kind
+    words: str = ""
+
+
+GOOD = Judgement("good")
+BOUGHT = "an item that was bought, and no word of it"
+OTHER = "other items than this one gets, and no word of it"
+STALE = frozenset({BOUGHT, OTHER})
+"""What is wrong with answers that do not know of something."""
+
+
+class ShownItem(msgspec.Struct):
+    """What a page needs of an item."""
+
+    item_id: str
+    score: float
+
+
+class Model(msgspec.Struct):
+    """Who made an answer."""
+
+    version: str
+    variant: str
+
+
+class Answer(msgspec.Struct):
+    """What a shop reads of an answer."""
+
+    items: list[ShownItem]
+    model: Model
+    tier: str
+    degraded: str | None
+    shortfall: str | None
+
+
+class Answers(msgspec.Struct):
+    """Of a batch."""
+
+    replies: list[Answer]
+
+
+class Problem(msgspec.Struct):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def read_answers(reply: Reply, question: Question) -> list[Answer] | Judgement:
+    """The answers in a reply, or why there are none that a shop could use."""
+    if reply.status == 0:
+        return Judgement("failed", reply.fault)
+    if reply.status != 200:
+        return Judgement("failed", f"{reply.status} {_problem_of(reply)}")
+    try:
+        if "requests" in question.body:
+            return msgspec.json.decode(reply.body, type=Answers).replies
+        return [msgspec.json.decode(reply.body, type=Answer)]
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Judgement("failed", f"not a reply: {error}"[:120])
+
+
+def judge(reply: Reply, question: Question, bought: Collection[str] = ()) -> Judgement:
+    """Without knowing what the right items are. bought: what the one who asks has bought by now.
+
+    Whatever an answer says of itself, it may not hold what the question excludes. What was bought elsewhere it may
+    hold only if it says that something was away.
+    """
+    answers = read_answers(reply, question)
+    if isinstance(answers, Judgement):
+        return answers
+    asked = question.body.get("requests", [question.body])
+    if len(answers) != len(asked):
+        return Judgement("wrong", f"{len(answers)} answers to {len(asked)} requests")
+    judgements = [_judge_one(answer, each, bought) for answer, each in zip(answers, asked, strict=True)]
+    return next((each for kind in ("wrong", "degraded") for each in judgements if each.kind == kind), GOOD)
+
+
+def judge_known(reply: Reply, question: Question, number: int, references: References) -> Judgement:
+    """By what the version that answers says to this question when nothing is amiss. number: of the question."""
+    judgement = judge(reply, question)
+    if judgement is not GOOD:
+        return judgement
+    body = json.loads(reply.body)
+    if references.by_version and not references.holds(number, body.get("replies", [body])):
+        return Judgement("wrong", OTHER)
+    return GOOD
+
+
+def _judge_one(answer: Answer, asked: dict[str, object], bought: Collection[str]) -> Judgement:
+    items = [item.item_id for item in answer.items]
+    if len(set(items)) < len(items):
+        return Judgement("wrong", "an item twice")
+    if found := forbidden_to(asked) & set(items):
+        return Judgement("wrong", f"an item that the question excludes, {min(found)}")
+    if len(items) > limit_of(asked) or (len(items) < limit_of(asked) and answer.shortfall is None):
+        return Judgement("wrong", f"{len(items)} of {limit_of(asked)} items and no word of it")
+    if answer.degraded is not None:
+        return Judgement("degraded", answer.degraded)
+    if set(bought) & set(items):
+        return Judgement("wrong", BOUGHT)
+    return GOOD
+
+
+def forbidden_to(asked: dict[str, object]) -> set[str]:
+    """Items that no answer to this request may hold, whatever is away."""
+    excluded, session = asked.get("exclude_items", []), asked.get("session", [])
+    assert isinstance(excluded, list)
+    assert isinstance(session, list)
+    viewed = {asked["item_id"]} if "item_id" in asked else set()
+    return {*excluded, *(event["item_id"] for event in session), *map(str, viewed)}
+
+
+def limit_of(asked: dict[str, object]) -> int:
+    """How many items are wanted."""
+    limit = asked.get("limit", 10)
+    assert isinstance(limit, int)
+    return limit
+
+
+def _problem_of(reply: Reply) -> str:
+    """The kind of a problem document, or what there is instead."""
+    try:
+        problem = msgspec.json.decode(reply.body, type=Problem)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
+        return f"and no problem document: {reply.body[:40]!r}"
+    return problem.type.rpartition(":")[2]

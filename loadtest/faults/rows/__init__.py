@@ -1,0 +1,35 @@
+"""Every row of the drill: what is done, and what must hold; smallest first in each group.
+
+In every row no question fails, no answer is wrong without saying that something is away, p99 stays within the
+deadline (or three times what it was before), no accepted event is lost or doubled, all is well again soon after the
+repair, the service does not grow, and nothing unhandled is in its log.
+"""
+
+from __future__ import annotations
+
+from loadtest.errors import FaultUnknown
+from loadtest.faults.row import Row
+from loadtest.faults.rows.of_clients import CLIENTS
+from loadtest.faults.rows.of_redis import REDIS
+from loadtest.faults.rows.of_the_line import HUGE, LINES, REPLIES
+from loadtest.faults.rows.of_the_machine import MACHINE, PROCESSES, STORE
+
+ROWS: tuple[Row, ...] = (*REDIS, *REPLIES, *HUGE, *LINES, *CLIENTS, *PROCESSES, *MACHINE, *STORE)
+
+
+def chosen(names: str, *, is_short: bool) -> list[Row]:
+    """names: of rows with commas between them, or beginnings of names with a star behind; "" for all, or for the
+    short drill's. Raises FaultUnknown.
+    """
+    if not names:
+        return [row for row in ROWS if row.is_short or not is_short]
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if not any(_is_named(row, name) for row in ROWS):
+            known = ", ".join(row.name for row in ROWS)
+            raise FaultUnknown(f"there is no row {name!r}; there is {known}")
+    return [row for row in ROWS if any(_is_named(row, name) for name in wanted)]
+
+
+def _is_named(row: Row, name: str) -> bool:
+    return row.name.startswith(name[:-1]) if name.endswith("*") else row.name == name

@@ -15,8 +15,8 @@ from models.vocabulary import MAX_ID_CHARACTERS
 PRINTABLE = r"^[^\u0000-\u001f\u007f]+(?!\n)$"
 """No control characters. The look-ahead is there because `$` lets a final line break pass in Python."""
 
-MAX_TIME = 2**32 - 1
-"""Unix seconds that can be kept, up to the year 2106."""
+MAX_TIME = 2**53 - 1
+"""What every reader of JSON reads exactly. Milliseconds are below it, so that their fault is told in words."""
 
 MAX_SESSION_EVENTS = 100
 MAX_EXCLUDED_ITEMS = 500

@@ -113,7 +113,7 @@ def test_examples_of_answers_are_as_the_service_encodes_them(reply: msgspec.Stru
 def test_operators_routes_need_a_key_and_no_other_does() -> None:
     for route in ROUTES:
         operation = DOCUMENT["paths"][route.path][route.method]
-        assert ("security" in operation) == route.path.startswith(("/admin", "/people"))
+        assert ("security" in operation) == route.path.startswith(("/admin", "/people", "/sessions"))
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert {scheme["scheme"] for scheme in schemes.values()} == {"bearer"}
 
@@ -125,7 +125,7 @@ def test_each_status_of_a_problem_is_told_in_the_words_of_what_can_happen_there(
             told = responses[str(PROBLEMS[error].status)]
             assert PROBLEMS[error].title in told["description"]
             assert list(told["content"]) == ["application/problem+json"]
-    assert "503" not in DOCUMENT["paths"]["/recommend"]["post"]["responses"]
+    assert "409" not in DOCUMENT["paths"]["/recommend"]["post"]["responses"]
 
 
 def test_headers_of_requests_and_answers_are_there() -> None:

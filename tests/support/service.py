@@ -92,7 +92,6 @@ class ServiceProcess:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
         given = {f"STILLROOM_{name}": value for name, value in environment.items()}
         self.environment = {**inherited, **own, **given}
-        self.command = [sys.executable, "-m", "service"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ServiceProcess:

@@ -23,6 +23,9 @@ EXPONENT = 1.0
 
 LIMIT = 20
 BATCH_SIZE = 16
+N_CONNECTIONS = 64
+"""In the closed loop: enough that the server never waits for the client."""
+
 N_EXCLUDED = 500
 N_SESSION_EVENTS = 10
 RARE_CATEGORY = "one-percent"
@@ -34,7 +37,9 @@ N_BODIES = 2_000
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of request. n_answers: recommendations in one reply. share: of the assumed day, all together 1."""
+    """One kind of request. n_answers: recommendations in one reply. share: of the assumed day, all together 1.
+    n_connections: of a closed loop.
+    """
 
     name: str
     words: str
@@ -42,6 +47,7 @@ class Scenario:
     path: str = "/recommend"
     n_answers: int = 1
     is_fresh: bool = False
+    n_connections: int = N_CONNECTIONS
 
 
 PLAIN = "plain"
@@ -56,7 +62,12 @@ SCENARIOS = (
     Scenario("filter_one_percent", "a filter that one item in a hundred passes", 0.05),
     Scenario("exclusions_500", "500 items excluded by name", 0.03),
     Scenario(
-        "batch_of_16", "/recommend/batch of sixteen people, an answer's share", 0.02, "/recommend/batch", 16
+        "batch_of_16",
+        "/recommend/batch of sixteen people, an answer's share",
+        0.02,
+        "/recommend/batch",
+        BATCH_SIZE,
+        n_connections=8,  # all that the lane of batches lets in at once
     ),
     Scenario(COLD_HISTORY, "first asked for while there is no Redis: the bundle alone", 0.02, is_fresh=True),
 )

@@ -15,12 +15,9 @@ import uvloop
 from loadtest.bench.answers import STUDENT_MARK, look_at
 from loadtest.bench.closed_loop import run_closed_loop
 from loadtest.bench.errors import BenchFailed
-from loadtest.bench.questions import LIMIT, PLAIN
+from loadtest.bench.questions import LIMIT, N_CONNECTIONS, PLAIN
 from loadtest.bench.servers import HasCpu
 from loadtest.verdict import percentile
-
-N_CONNECTIONS = 64
-"""In the closed loop: enough that the server never waits for the client."""
 
 MAX_SIMPLER_SHARE = 0.001
 MAX_DEGRADED_SHARE = 0.1

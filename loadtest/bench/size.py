@@ -18,7 +18,6 @@ from loadtest.bench.plan import N_PAIRS_A_ROUND, Plan
 from loadtest.bench.questions import COLD_HISTORY, LIMIT, PLAIN, SCENARIOS, Questions, Scenario
 from loadtest.bench.rounds import (
     MAX_SIMPLER_SHARE,
-    N_CONNECTIONS,
     Asked,
     Round,
     check_sound,
@@ -77,10 +76,10 @@ class SizeBench:
         seconds: float,
         *,
         requests: Iterator[bytes] | None = None,
-        n_connections: int = N_CONNECTIONS,
+        n_connections: int | None = None,
         beside: str = "",
     ) -> Round:
-        """Run one round and keep it. requests: other than the scenario's usual ones."""
+        """Run one round and keep it. requests, n_connections: other than the scenario's usual ones."""
         asked = Asked(
             self.shop.size,
             name,
@@ -88,7 +87,7 @@ class SizeBench:
             requests or self.questions.stream(scenario),
             scenario.n_answers,
             is_marked=name in (OURS, LOGGED, UNLOGGED),
-            n_connections=n_connections,
+            n_connections=n_connections or scenario.n_connections,
             n_items=0 if name == ECHO else LIMIT,
             beside=beside,
         )

@@ -43,7 +43,11 @@ SHRINKING_TRIES, HANGING_TRIES = 150, 20
 HIGHEST_BYTES = 6 * 2**30
 """Of addresses, while this kind runs: a reply that announces gigabytes must not take the machine along."""
 
-GREETINGS = {b"HELLO": b"%1\r\n+proto\r\n:3\r\n", b"CLIENT": b"+OK\r\n"}
+GREETINGS = {
+    b"INFO": b"$31\r\nrun_id:1\r\nredis_mode:standalone\r\n",
+    b"HELLO": b"%1\r\n+proto\r\n:3\r\n",
+    b"CLIENT": b"+OK\r\n",
+}
 HUGE = (HUGE_ARRAY, HUGE_STRING, b"%999999999\r\n", b"*2147483647\r\n", b"*20000000\r\n", b">99999999\r\n")
 PEOPLE = ("one", "two", "three")
 WRITTEN = BlobWrite("one", b"", b"a blob")

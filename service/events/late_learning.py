@@ -11,13 +11,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
 from service.errors import RedisUnavailable, SpoolUnavailable
 from service.events.learning import Learner
+from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import say_behind_command
 from service.events.thread import SpoolThread
 from service.histories.connection import Connection
@@ -30,8 +30,6 @@ from service.log.spool import Spool, Spooled
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-FINISH_SECONDS = 3.0
 TRIP_BYTES = 2**19
 PEOPLE_AT_ONCE = 128
 """Of what is learnt late, where nobody waits: one trip to Redis serves them all."""
@@ -45,7 +43,7 @@ class _Taught(NamedTuple):
     is_all: bool
 
 
-class LateLearner:
+class LateLearner(Rounds):
     """redis: people, and a connection to say who is behind; None runs without, and then each process learns alone."""
 
     def __init__(
@@ -57,6 +55,10 @@ class LateLearner:
         redis: tuple[RedisPeople, Connection] | None,
         recovery: Recovery,
     ) -> None:
+        super().__init__(
+            failing="what people did is not in their histories everywhere for now",
+            over="what people did is in their histories again",
+        )
         self._spool = spool
         self._thread = thread
         self._learner = learner
@@ -67,14 +69,12 @@ class LateLearner:
         self._replica = secrets.token_hex(8)
         self._under_way: set[str] = set()
         self._taught: list[_Taught] = []
-        self._woken = asyncio.Event()
         self._is_behind = True
         """Redis may lack what is on this disk, since this process began or since Redis lost it."""
         self._said_at = 0.0
-        self._trouble = ""
         self.has_looked = asyncio.Event()
         """The first look is over, however it went."""
-        recovery.call_at_each_beginning(self._woken.set)
+        recovery.call_at_each_beginning(self.wake)
 
     @property
     def world(self) -> str:
@@ -91,29 +91,18 @@ class LateLearner:
         if is_learnt:
             self._taught.append(_Taught(place, world, is_all))
         else:
-            self._woken.set()
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            self._woken.clear()
-            is_well = await self._round()
-            self.has_looked.set()
-            if is_well:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._woken.wait()
-            else:
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def finish(self) -> None:
-        """Once no more comes. What was learnt is written down, so that nobody learns it again at the next start."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_SECONDS):
-                await self._round()
+            self.wake()
 
     async def _round(self) -> bool:
-        """Learn all there is; whether it could be."""
+        try:
+            return await self._learn_all()
+        finally:
+            self.has_looked.set()
+
+    async def _learn_all(self) -> bool:
+        """Learn all there is, and write down what was learnt, so that nobody learns it again at the next start;
+        whether it could be done.
+        """
         try:
             world = await self._look()
             await self._note_what_was_taught()
@@ -182,14 +171,6 @@ class LateLearner:
             n_others = await self._redis[1].ask_one(command, whole_number)
         if not n_others:
             self._recovery.end()
-
-    def _say(self, trouble: str) -> None:
-        """Log a change for the worse or the better once."""
-        if trouble and not self._trouble:
-            logger.warning("what people did is not in their histories everywhere for now: %s", trouble)
-        elif self._trouble and not trouble:
-            logger.info("what people did is in their histories again")
-        self._trouble = trouble
 
 
 def _before_any(found: Sequence[Spooled], batch_ids: set[str]) -> list[Spooled]:

@@ -15,8 +15,9 @@ from service.events.erasing import Caches, Disk, Eraser
 from service.events.keys import BatchKeys
 from service.events.late_learning import LateLearner
 from service.events.learning import Learner
+from service.events.rounds import POLL_SECONDS
 from service.events.set_aside import SetAside
-from service.events.shipping import POLL_SECONDS, TRIP_SECONDS, Look, Shipper
+from service.events.shipping import TRIP_SECONDS, Look, Shipper
 from service.events.thread import SpoolThread
 from service.experiments.exposures import ExposureLog
 from service.histories.circuit import Circuit

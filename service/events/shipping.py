@@ -7,7 +7,6 @@ nothing is added twice.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +19,7 @@ import msgspec
 
 from service.errors import RedisUnavailable, SpoolUnavailable
 from service.events.clock import ReceivingClock
+from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import (
     KEY_SECONDS,
     Claim,
@@ -41,10 +41,6 @@ from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-FINISH_SECONDS = 3.0
-"""How long a service that stops goes on shipping; what is left stays on disk."""
-
 TRIP_BYTES = 2**19
 TRIP_SECONDS = 5.0
 """For one trip of the shipper, which nobody waits for."""
@@ -62,7 +58,7 @@ class Look(NamedTuple):
     erasures: list[ErasureRecord]
 
 
-class Shipper:
+class Shipper(Rounds):
     """connection: None runs without Redis; then the disk is all there is. on_look: called each second with how Redis
     stands, before anything is shipped; None for a look without Redis.
     """
@@ -80,6 +76,7 @@ class Shipper:
         max_entries: int,
         on_look: Callable[[Look | None], Awaitable[None]],
     ) -> None:
+        super().__init__(failing="events stay in the spool for now", over="events are shipped again")
         self._spool = spool
         self._thread = thread
         self._clock = clock
@@ -89,35 +86,11 @@ class Shipper:
         self._keep_seconds = keep_seconds
         self._max_entries = max_entries
         self._on_look = on_look
-        self._woken = asyncio.Event()
         self._incarnation = "" if connection else f"without-redis-{secrets.token_hex(8)}"
         self._last_id = ""
         self._erasures_after = ""
         self._look_due_at = 0.0
         self._n_lost_shown = 0
-        self._trouble = ""
-
-    def wake(self) -> None:
-        """A batch is in the spool."""
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Ship until cancelled."""
-        while True:
-            self._woken.clear()
-            is_well = await self._round()
-            if is_well:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._woken.wait()
-            else:
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def finish(self) -> None:
-        """Once no more comes: this may be the last that anybody sees of this disk."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_SECONDS):
-                await self._round()
 
     async def _round(self) -> bool:
         """Everything there is to do; whether it could be done."""
@@ -249,14 +222,6 @@ class Shipper:
     def _now(self) -> float:
         """Unix seconds, by the clock that a jump of the machine's does not lead astray: files are kept by it."""
         return self._clock.received_ms() / 1000
-
-    def _say(self, trouble: str) -> None:
-        """Log a change for the worse or the better once."""
-        if trouble and not self._trouble:
-            logger.warning("events stay in the spool for now: %s", trouble)
-        elif self._trouble and not trouble:
-            logger.info("events are shipped again")
-        self._trouble = trouble
 
 
 def _is_shipped(batch: SpooledBatch, claim: Claim | None) -> bool:

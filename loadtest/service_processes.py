@@ -23,7 +23,7 @@ DRAIN_SECONDS = 120.0
 class Service(Marked):
     """settings: environment variables, beside those of this process. prefix: a command that starts the service.
 
-    module: what is started.
+    module: what is started. wants_model: a service that answers without one is no service to measure.
     """
 
     name = "the service"
@@ -38,8 +38,10 @@ class Service(Marked):
         n_workers: int = 1,
         prefix: Sequence[str] = (),
         module: str = "service",
+        wants_model: bool = True,
     ) -> None:
         super().__init__(port, log)
+        self._wants_model = wants_model
         self._prefix = prefix
         self._module = module
         self.settings = dict(settings)
@@ -61,7 +63,7 @@ class Service(Marked):
 
     def answers(self) -> bool:
         """Ask /health/ready."""
-        return is_ready(f"{HOST}:{self.port}")
+        return is_ready(f"{HOST}:{self.port}", wants_model=self._wants_model)
 
     def workers(self) -> list[int]:
         """Process ids of those who serve, oldest first: of a single one, the service itself."""
@@ -103,9 +105,9 @@ class Service(Marked):
             sleep(0.2)
 
 
-def is_ready(address: str) -> bool:
+def is_ready(address: str, *, wants_model: bool = True) -> bool:
     """Whether /health/ready at "host:port" says 200. Raises OSError where nothing listens, and ServerFailed where the
-    service answers without a model, which nobody wants to measure.
+    service answers without a model and one is wanted.
     """
     connection = HTTPConnection(address, timeout=2)
     try:
@@ -114,7 +116,7 @@ def is_ready(address: str) -> bool:
         body = response.read()
     finally:
         connection.close()
-    if response.status == 200 and json.loads(body).get("bundle_version", "") is None:
+    if wants_model and response.status == 200 and json.loads(body).get("bundle_version", "") is None:
         raise ServerFailed(
             f"the service at {address} answers without a model: nothing is promoted in its store; `make train`, then "
             "`python -m models promote`"

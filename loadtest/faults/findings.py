@@ -11,7 +11,7 @@ from loadtest.faults.schema import EventFigures, RowReport
 MAX_UNEXPLAINED_RATIO = 3.0
 """So many times the excuses that there were before a fault are no sign of it."""
 
-UNEXPLAINED = frozenset({"deadline", "redis_unavailable"})
+UNEXPLAINED = frozenset({"deadline", "deadline_missed", "redis_unavailable"})
 """Reasons that a busy machine alone may give, in that share."""
 
 
@@ -50,7 +50,7 @@ def _of_answers(row: Row, report: RowReport, allowance: Allowance) -> Iterator[s
     for reason, n_times in report.degraded.items():
         before = report.degraded_before.get(reason, 0) / max(report.asked_before, 1)
         allowed = (allowance.unexplained_share + MAX_UNEXPLAINED_RATIO * before) * report.asked
-        if reason not in {row.told, *row.may_say} and n_times > (allowed if reason in UNEXPLAINED else 0):
+        if reason not in row.explains and n_times > (allowed if reason in UNEXPLAINED else 0):
             yield f"{n_times} answers said {reason}, for which this fault is no reason"
 
 

@@ -47,7 +47,7 @@ class Answer(msgspec.Struct):
     """What a shop reads of an answer."""
 
     items: list[ShownItem]
-    model: Model
+    model: Model | None
     tier: str
     degraded: str | None
     shortfall: str | None

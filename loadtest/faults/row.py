@@ -18,6 +18,11 @@ Fault = Callable[[Stage], AbstractAsyncContextManager[None]]
 Check = Callable[[Stage], Awaitable[list[str]]]
 """What else is wrong afterwards; called once everything is exported, while the service still runs."""
 
+AWAY = "redis_unavailable"
+RECOVERING = "redis_recovering"
+DEADLINE = "deadline"
+DEADLINE_MISSED = "deadline_missed"
+
 PLAIN = Setting()
 MEBIBYTE = 2**20
 
@@ -52,3 +57,12 @@ class Row:
     check: Check | None = None
     setting: Setting = PLAIN
     is_short: bool = False
+
+    @property
+    def explains(self) -> frozenset[str]:
+        """The reasons that answers may give. Who was away may have lost something, and is recovering for a while;
+        what leaves no time for an answer may also let one come too late.
+        """
+        given = {self.told, *self.may_say}
+        also = {AWAY: RECOVERING, DEADLINE: DEADLINE_MISSED}
+        return frozenset(given | {also[reason] for reason in given & also.keys()})

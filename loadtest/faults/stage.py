@@ -78,6 +78,7 @@ class Stage:
             n_workers=setting.n_workers,
             prefix=setting.prefix,
             module=module,
+            wants_model=setting.n_bundles > 0,
         )
 
     async def do(self, what: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:

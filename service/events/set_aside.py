@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 MAX_PEOPLE = 1000
 """About 35 kB each at most; of more than these nothing is kept here, and it is learnt after the next restart."""
 
-TRY_AGAIN_SECONDS = 60.0
+TRY_AGAIN_SECONDS = 10.0
 
 
 @dataclass(slots=True)

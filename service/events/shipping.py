@@ -27,12 +27,12 @@ from service.events.stream import (
     claims_of,
     look_command,
     read_added,
-    read_claim,
+    read_claims,
     read_look,
 )
 from service.events.thread import SpoolThread
 from service.histories.connection import Connection
-from service.histories.replies import StreamEntry, entries, values
+from service.histories.replies import StreamEntry, entries
 from service.log.erasures import ErasedPeople
 from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
@@ -182,8 +182,8 @@ class Shipper(Rounds):
         """Without those that are in the stream already, as another process shipped them, or this one before."""
         if self._connection is None:
             return batches
-        read = partial(values, n_expected=len(batches))
-        claims = map(read_claim, await self._connection.ask_one(claims_of(batches), read))
+        read = partial(read_claims, n_expected=len(batches))
+        claims = await self._connection.ask_one(claims_of(batches), read)
         return [batch for batch, claim in zip(batches, claims, strict=True) if not _is_shipped(batch, claim)]
 
     async def _add(self, batches: Sequence[SpooledBatch]) -> str:

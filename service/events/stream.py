@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.histories.replies import ReplyUnexpected, StreamEntry, array, entries, entry_id, text, value
+from service.histories.replies import StreamEntry, array, entries, entry_id, text, value, values
 from service.histories.wire import Command, Reply
 from service.log.records import (
     ADDED_KEY,
@@ -137,12 +137,10 @@ class Claim(NamedTuple):
         return self.n_shipped >= self.n_parts
 
     @staticmethod
-    def read(held: bytes) -> Claim:
-        """As it is written. Raises ReplyUnexpected for what is no claim."""
+    def read(held: bytes) -> Claim | None:
+        """As it is written; None for what somebody else wrote there, which holds no key."""
         found = _CLAIM.fullmatch(held)
-        if found is None:
-            raise ReplyUnexpected(f"a claim was expected, {len(held)} other bytes came")
-        return Claim(found[1].decode(), *map(int, found.groups()[1:]))
+        return None if found is None else Claim(found[1].decode(), *map(int, found.groups()[1:]))
 
     def written(self) -> str:
         """As it is read."""
@@ -167,8 +165,13 @@ def read_claim(reply: Reply) -> Claim | None:
 
 
 def claims_of(batches: Sequence[SpooledBatch]) -> Command:
-    """Ask for the claims of batches; the reply is as many of `read_claim`."""
+    """Ask for the claims of batches; the reply is for `read_claims`."""
     return ("MGET", *(BATCH_PREFIX + batch.key for batch in batches))
+
+
+def read_claims(reply: Reply, n_expected: int) -> list[Claim | None]:
+    """As many as there are batches."""
+    return list(map(read_claim, values(reply, n_expected)))
 
 
 class Added(NamedTuple):

@@ -55,7 +55,7 @@ class Answering:
             self.permits.answered(n / self.per_second, self.now)
 
 
-@pytest.mark.parametrize(("per_second", "limit"), [(6000, 75), (2000, 25), (1000, 12)])
+@pytest.mark.parametrize(("per_second", "limit"), [(6000, 75), (4000, 50), (2400, 30)])
 def test_as_many_are_let_in_as_are_answered_in_the_time_aimed_at(per_second: float, limit: int) -> None:
     service = Answering(per_second)
     service.run(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from loadtest.faults.setting import Setting
 
-AWAY = "redis_unavailable"
 NOT_KEPT = frozenset({"503"})
 """What POST /events says, with its reason, where it can keep nothing (docs/events.md)."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from loadtest.faults.client_faults import hostile
 from loadtest.faults.conditions import Conditions
-from loadtest.faults.row import Row
-from loadtest.faults.rows.common import AWAY
+from loadtest.faults.row import AWAY, Row
 from loadtest.faults.setting import Setting
 
 FEW_DESCRIPTORS = Setting(opens_anew=True, prefix=("prlimit", "--nofile=256", "--"))

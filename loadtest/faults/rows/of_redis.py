@@ -6,8 +6,8 @@ from loadtest.faults import redis_faults as redis
 from loadtest.faults.conditions import Conditions
 from loadtest.faults.judging import STALE
 from loadtest.faults.line_faults import line_is
-from loadtest.faults.row import Row
-from loadtest.faults.rows.common import AWAY, COLD, LINE, SHIPPED
+from loadtest.faults.row import AWAY, RECOVERING, Row
+from loadtest.faults.rows.common import COLD, LINE, SHIPPED
 from loadtest.faults.setting import Setting
 
 COLD_SHIPPED = Setting(settings=COLD, redis_patience_ms=20)
@@ -83,7 +83,8 @@ REDIS = (
         fault=redis.data_gone,
         done="Redis is killed, and comes back with nothing.",
         holds="What is on disk is shipped and learnt again; until then answers say that they may be stale.",
-        told=AWAY,
+        told=RECOVERING,
+        may_say=frozenset({AWAY}),
         setting=SHIPPED,
     ),
     Row(
@@ -93,6 +94,7 @@ REDIS = (
         done="FLUSHALL, while all connections stay up. Nobody repairs it.",
         holds="What is on disk is shipped and learnt again; until then answers say that they may be stale.",
         seconds=6.0,
+        told=RECOVERING,
         may_say=frozenset({AWAY}),
         is_short=True,
         setting=COLD_SHIPPED,

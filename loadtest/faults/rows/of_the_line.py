@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from loadtest.faults.conditions import Conditions
 from loadtest.faults.line_faults import line_is
-from loadtest.faults.row import Row
-from loadtest.faults.rows.common import AWAY, COLD, LINE
+from loadtest.faults.row import AWAY, Row
+from loadtest.faults.rows.common import COLD, LINE
 from loadtest.faults.setting import Setting
 
 LATE = frozenset({AWAY, "deadline"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from loadtest.faults import machine_faults as machine
 from loadtest.faults import process_faults as processes
 from loadtest.faults import store_faults as store
-from loadtest.faults.row import Row
-from loadtest.faults.rows.common import AWAY, BROKEN_OFF, NOT_KEPT
+from loadtest.faults.row import AWAY, Row
+from loadtest.faults.rows.common import BROKEN_OFF, NOT_KEPT
 from loadtest.faults.setting import Setting
 
 PROCESSES = (
@@ -127,6 +127,7 @@ STORE = (
         fault=store.first_bundle_comes,
         done="The service starts on an empty store; later a first bundle is promoted.",
         holds="Events are accepted and questions answered from the start, then by the student.",
+        may_say=frozenset({"no_model"}),
         setting=Setting(n_bundles=0),
         check=store.student_answers,
     ),

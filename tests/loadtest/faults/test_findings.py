@@ -77,6 +77,11 @@ def test_fault_that_should_be_told_must_be_told_while_it_lasts() -> None:
     assert found(before_only, told) == ["no answer said redis_unavailable while the fault lasted"]
 
 
+def test_who_was_away_may_recover_and_who_has_no_time_may_be_late() -> None:
+    assert row(told="redis_unavailable").explains == {"redis_unavailable", "redis_recovering"}
+    assert row(may_say=frozenset({"deadline"})).explains == {"", "deadline", "deadline_missed"}
+
+
 def test_excuse_that_the_fault_does_not_give_is_a_problem_beyond_what_a_busy_machine_explains() -> None:
     some, many = [asked(5, AWAY)] * 4, [asked(5, AWAY)] * 30
     assert found(report(*good(), *some)) == []

@@ -122,6 +122,7 @@ async def delay(client: Redis) -> None:
         ("stillroom:log:exported", True),
         ("stillroom:log:erasures", True),
         ("stillroom:log:batch:a", False),
+        ("stillroom:log:batch:a", True),
         ("stillroom:behind", True),
         ("stillroom:world", False),
         ("stillroom:v:user-1", True),

@@ -28,6 +28,9 @@ OTHER = "other items than this one gets, and no word of it"
 STALE = frozenset({BOUGHT, OTHER})
 """What is wrong with answers that do not know of something."""
 
+LANE_IS_FULL = frozenset({"429 overloaded of a batch"})
+"""What batches are told while others fill their lane."""
+
 
 class ShownItem(msgspec.Struct):
     """What a page needs of an item."""
@@ -73,7 +76,8 @@ def read_answers(reply: Reply, question: Question) -> list[Answer] | Judgement:
     if reply.status == 0:
         return Judgement("failed", reply.fault)
     if reply.status != 200:
-        return Judgement("failed", f"{reply.status} {_problem_of(reply)}")
+        of_whom = " of a batch" if "requests" in question.body else ""
+        return Judgement("failed", f"{reply.status} {_problem_of(reply)}{of_whom}")
     try:
         if "requests" in question.body:
             return msgspec.json.decode(reply.body, type=Answers).replies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadtest.faults.client_faults import hostile
 from loadtest.faults.conditions import Conditions
+from loadtest.faults.judging import LANE_IS_FULL
 from loadtest.faults.row import AWAY, Row
 from loadtest.faults.setting import Setting
 
@@ -122,8 +123,9 @@ CLIENTS = (
         group="clients",
         fault=hostile("mail_beside", 5.0),
         done="Four clients ask for batches of 64, one after the other.",
-        holds="No shopper is refused for it.",
+        holds="No shopper is refused for it, but other batches are: they have one lane.",
         seconds=5.0,
+        helpless=LANE_IS_FULL,
         may_say=frozenset({"overloaded"}),
     ),
     Row(

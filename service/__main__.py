@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -61,7 +60,7 @@ def _check_redis(settings: Settings) -> None:
     if not settings.redis_url:
         return
     try:
-        asyncio.run(check_topology(settings.redis_url, REDIS_SECONDS))
+        check_topology(settings.redis_url, REDIS_SECONDS)
     except RedisTopologyUnsupported as error:
         _refuse(f"error: STILLROOM_REDIS_URL cannot be used: {error}")
 

@@ -22,9 +22,10 @@ from models.errors import StillroomError
 from models.histories import Histories
 from models.history import encode_history
 from models.registry import Registry
-from service.errors import RedisUnavailable, SettingsInvalid
+from service.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
 from service.histories.address import check_address, without_arguments
 from service.histories.blobs import encode_person
+from service.histories.connection import check_topology
 from service.histories.redis import KEY_PREFIX
 from service.histories.stored import StoredEvents, StoredPerson
 from service.serving import ServingBundle
@@ -37,6 +38,7 @@ TOWER_BATCH = 64
 FULL_SHARE = 0.95
 """Of Redis's maxmemory. Beyond it warming stops, since Redis would begin to evict people who are asked for."""
 
+CONNECT_SECONDS = 5.0
 REPORT_SECONDS = 1.0
 EXIT_STOPPED, EXIT_MISUSE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -61,9 +63,10 @@ def main() -> None:
         if not url:
             _stop("no Redis is named; set STILLROOM_REDIS_URL or give --redis-url", EXIT_MISUSE)
         check_address(url, "the address of Redis")
+        check_topology(url, CONNECT_SECONDS)
         serving = _current(settings)
-        client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=60)
-    except (SettingsInvalid, StillroomError, ValueError) as error:
+        client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
+    except (SettingsInvalid, RedisTopologyUnsupported, StillroomError, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
     say = Reporter()
     rows = people_to_warm(serving.people.histories, asked.limit)

@@ -25,7 +25,15 @@ from service.admin.schemas import (
 from service.bundles import BundleRefused
 from service.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
 from service.experiments.report import ExperimentReport, read_command, read_report
-from service.experiments.stopped import EVERY_ARM, Stop, resume_command, stop_command, stopped_arms
+from service.experiments.stopped import (
+    EVERY_ARM,
+    Stop,
+    read_resumed,
+    resume_command,
+    stop_command,
+    stopped_arms,
+    stopped_together,
+)
 from service.histories.connection import Connection
 from service.histories.replies import nothing
 from service.histories.wire import Command, Reply
@@ -121,7 +129,8 @@ class Actions:
         """POST /admin/experiments/{name}/resume."""
         self._declared(name, asked.arm)
         async with self._audit.change(key, "resume", f"{name}/{asked.arm}", request_id):
-            await self._ask(resume_command(name, asked.arm), nothing)
+            if not await self._ask(resume_command(name, asked.arm), read_resumed):
+                raise ChangeRefused(stopped_together(name))
         return await self._stopped_now(name)
 
     async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:

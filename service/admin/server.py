@@ -55,11 +55,14 @@ async def serving_on(host: str, port: int, app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _serve(server: uvicorn.Server, host: str, port: int) -> None:
+    said = None
     while True:
         try:
             listening = _listen(host, port)
         except OSError as error:
-            logger.info("the operators' port %d is not free: %s", port, error.strerror)
+            if error.strerror != said:  # once: of several workers all but one wait here for good
+                logger.info("the operators' port %d waits until it is free: %s", port, error.strerror)
+            said = error.strerror
             await asyncio.sleep(TRY_AGAIN_SECONDS)
         else:
             break

@@ -19,12 +19,23 @@ from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
 from models.registry import Registry
-from service.errors import SettingsInvalid
+from service.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.experiments.report import read_command, read_report, report_lines
-from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, resume_command, stop_command
+from service.experiments.stopped import (
+    EVERY_ARM,
+    READ_STOPS,
+    Stop,
+    read_resumed,
+    read_stops,
+    resume_command,
+    stop_command,
+    stopped_together,
+)
+from service.histories.connection import check_topology
 from service.settings import Settings, read_settings
 
 EXIT_FAILED, EXIT_MISUSE = 1, 2
+CONNECT_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line)
     except (SettingsInvalid, ExperimentsInvalid) as error:
         _refuse(str(error), EXIT_MISUSE)
+    except RedisTopologyUnsupported as error:
+        _refuse(f"STILLROOM_REDIS_URL cannot be used: {error}", EXIT_MISUSE)
     except (redis.RedisError, OSError) as error:
         _refuse(f"Redis at STILLROOM_REDIS_URL: {error}", EXIT_FAILED)
 
@@ -53,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--stop", metavar="ARM", help='stop an arm, or "*" for the whole experiment')
-    change.add_argument("--resume", metavar="ARM", help="let a stopped arm go on")
+    change.add_argument("--resume", metavar="ARM", help='let a stopped arm go on, or "*" for all of them')
     parser.add_argument("--why", default="by hand", help="noted with --stop")
     return parser
 
@@ -72,6 +85,7 @@ def _answer(asked: argparse.Namespace, declaration: Declaration, settings: Setti
         _refuse(f"{asked.name!r} has no arm {arm!r}, it has: {', '.join(known)}", EXIT_MISUSE)
     if not settings.redis_url:
         _refuse("STILLROOM_REDIS_URL is empty; the monitor's reports and stops are in Redis", EXIT_MISUSE)
+    check_topology(settings.redis_url, CONNECT_SECONDS)
     with redis.Redis.from_url(settings.redis_url) as client:
         if asked.stop:
             now_ms = int(1000 * time())
@@ -79,7 +93,8 @@ def _answer(asked: argparse.Namespace, declaration: Declaration, settings: Setti
             client.execute_command(*stop_command(stop))
             yield f"{asked.name}/{arm} is stopped; services follow within STILLROOM_BUNDLE_POLL_SECONDS"
         elif asked.resume:
-            client.execute_command(*resume_command(asked.name, arm))
+            if not read_resumed(client.execute_command(*resume_command(asked.name, arm))):
+                _refuse(stopped_together(asked.name), EXIT_MISUSE)
             yield f"{asked.name}/{arm} goes on"
         else:
             yield from _reported(asked, client)

@@ -11,7 +11,7 @@ import msgspec
 
 from models.experiments.assignment import ArmName
 from models.experiments.declaration import Declaration
-from service.histories.replies import ReplyUnexpected, hash_values
+from service.histories.replies import ReplyUnexpected, hash_values, whole_number
 from service.histories.wire import Command, Reply
 
 STOPPED_KEY = "stillroom:experiments:stopped"
@@ -38,9 +38,39 @@ def stop_command(stop: Stop) -> Command:
     return ("HSETNX", STOPPED_KEY, f"{stop.experiment}/{stop.arm}", msgspec.json.encode(stop))
 
 
+RESUME = """
+local prefix, arm = ARGV[1] .. '/', ARGV[2]
+if arm ~= '*' then
+    if redis.call('HEXISTS', KEYS[1], prefix .. '*') == 1 then return 0 end
+    redis.call('HDEL', KEYS[1], prefix .. arm)
+    return 1
+end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, #prefix) == prefix then redis.call('HDEL', KEYS[1], field) end
+end
+return 1
+"""
+"""KEYS: the hash of stops. ARGV: experiment, arm. 0 where one arm cannot go on, since all are stopped together."""
+
+
 def resume_command(experiment: str, arm: str) -> Command:
-    """Let an arm go on; guardrails judge it by what it does from then on."""
-    return ("HDEL", STOPPED_KEY, f"{experiment}/{arm}")
+    """Let an arm go on, or all of them; guardrails judge it by what it does from then on. The reply is for
+    `read_resumed`.
+    """
+    return ("EVAL", RESUME, 1, STOPPED_KEY, experiment, arm)
+
+
+def read_resumed(reply: Reply) -> bool:
+    """False where all arms are stopped together, so that one alone cannot go on."""
+    return whole_number(reply) == 1
+
+
+def stopped_together(experiment: str) -> str:
+    """What is said then."""
+    return (
+        f"all arms of {experiment!r} are stopped together; let all go on with {EVERY_ARM!r}, and stop the arms that "
+        "are not to"
+    )
 
 
 READ_STOPS: Command = ("HGETALL", STOPPED_KEY)

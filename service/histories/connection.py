@@ -155,8 +155,8 @@ class Connection:
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
             message = (
-                f"who answers there is a {self.server.mode.capitalize()}, which is not served yet; name one server "
-                "that is not a part of any"
+                f"at the address of Redis is a {self.server.mode.capitalize()}, which is not served yet; name a server "
+                "that stands alone"
             )
             _tell_once(message)
             raise RedisTopologyUnsupported(message)
@@ -195,8 +195,15 @@ class Connection:
         return f"{type(error).__name__}: {text}"
 
 
-async def check_topology(url: str, seconds: float) -> None:
-    """Raise RedisTopologyUnsupported where a node of a Cluster, or a Sentinel, answers; whoever is away may come."""
+def check_topology(url: str, seconds: float) -> None:
+    """Raise RedisTopologyUnsupported where a node of a Cluster, or a Sentinel, answers; whoever is away may come.
+
+    For programs that begin: it runs a loop of its own.
+    """
+    asyncio.run(_check_topology(url, seconds))
+
+
+async def _check_topology(url: str, seconds: float) -> None:
     connection = Connection(url, connect_seconds=seconds, read_seconds=seconds)
     try:
         await connection.ask_one(("PING",), nothing)

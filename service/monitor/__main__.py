@@ -13,7 +13,8 @@ from typing import NoReturn
 
 import redis
 
-from service.errors import SettingsInvalid
+from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.histories.connection import check_topology
 from service.logging import configure_logging
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
@@ -39,6 +40,10 @@ def main() -> None:
     if not settings.redis_url:
         _refuse("STILLROOM_REDIS_URL is empty; the monitor reads the live log in Redis", EXIT_MISUSE)
     configure_logging(settings.log_level)
+    try:
+        check_topology(settings.redis_url, REDIS_TIMEOUT_SECONDS)
+    except RedisTopologyUnsupported as error:
+        _refuse(f"STILLROOM_REDIS_URL cannot be used: {error}", EXIT_MISUSE)
     metrics = MonitorMetrics()
     client = redis.Redis.from_url(
         settings.redis_url,

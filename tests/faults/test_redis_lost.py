@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,9 +15,11 @@ import httpx
 import pytest
 from redis import Redis
 
+from loadtest.servers import ROOT
 from service.histories.recovery import RECOVERING
 from tests.faults.test_events import send
 from tests.support.events import body, did
+from tests.support.experiments import TWO_ARMS
 from tests.support.redis import RedisServer
 from tests.support.service import ServiceProcess, ids_of, running
 from tests.support.waiting import wait_until
@@ -127,16 +130,36 @@ async def test_cluster_or_sentinel_that_only_comes_up_later_counts_as_redis_away
             for _ in range(5):
                 answer = await service.recommend(user_id="user-1")
                 assert answer["degraded"] == "redis_unavailable"
-    assert caplog.text.count(f"Redis is not used: who answers there is a {mode.capitalize()}") == 1
+    assert caplog.text.count(f"at the address of Redis is a {mode.capitalize()}") == 1
+
+
+PROGRAMS = {
+    "service": (),
+    "service.warm": (),
+    "service.log.export": ("--out", "export"),
+    "service.monitor": (),
+    "service.experiments": ("vases",),
+}
 
 
 @pytest.mark.parametrize("mode", ["cluster", "sentinel"])
-def test_cluster_and_sentinel_are_refused_at_the_start(store: Path, tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_cluster_and_sentinel_are_refused_at_the_start(
+    store: Path, tmp_path: Path, mode: str, program: str
+) -> None:
+    declared = tmp_path / "experiments.toml"
+    declared.write_text(TWO_ARMS.replace('variant = "ensemble"\n', ""))
     with special(tmp_path, mode) as server:
-        service = ServiceProcess(store, REDIS_URL=server.url)
+        service = ServiceProcess(store, REDIS_URL=server.url, EXPERIMENTS=str(declared))
         ended = subprocess.run(
-            service.command, env=service.environment, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", program, *PROGRAMS[program]],
+            env={**service.environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
         )
     assert ended.returncode == 2
-    assert f"is a {mode.capitalize()}" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+    assert f"is a {mode.capitalize()}, which is not served yet" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

@@ -50,6 +50,9 @@ GREETINGS = {
 }
 HUGE = (HUGE_ARRAY, HUGE_STRING, b"%999999999\r\n", b"*2147483647\r\n", b"*20000000\r\n", b">99999999\r\n")
 PEOPLE = ("one", "two", "three")
+N_VALUES = len(PEOPLE) + 1
+"""That one trip asks for: the people, and the mark of this Redis."""
+
 WRITTEN = BlobWrite("one", b"", b"a blob")
 FORESEEN = frozenset({"blobs", "away"})
 
@@ -204,12 +207,14 @@ async def _commands(reader: StreamReader) -> AsyncIterator[bytes]:
 
 def draw_reply(random: Random) -> Case:
     """From a right answer to noise."""
-    blobs = [random.choice((b"$-1\r\n", bulk_of(random.randbytes(random.randint(0, 60))))) for _ in PEOPLE]
+    blobs = [
+        random.choice((b"$-1\r\n", bulk_of(random.randbytes(random.randint(0, 60))))) for _ in range(N_VALUES)
+    ]
     drawn = random.random()
     if drawn < 0.35:
         blobs[random.randrange(len(blobs))] = random.choice(ODDITIES)
     elif drawn < 0.45:
-        blobs = blobs[: random.randint(0, 2)] if random.random() < 0.5 else [*blobs, *blobs]
+        blobs = blobs[: random.randrange(N_VALUES)] if random.random() < 0.5 else [*blobs, *blobs]
     data = array_of(blobs)
     if random.random() < 0.15:
         data = random.choice((*ODDITIES, b":1\r\n", b":0\r\n"))

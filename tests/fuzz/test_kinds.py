@@ -17,10 +17,10 @@ from tests.fuzz import replies
 from tests.fuzz.__main__ import KINDS
 from tests.fuzz.cases import Case, Findings
 from tests.fuzz.document import DocumentFuzz
-from tests.fuzz.replies import RepliesFuzz
+from tests.fuzz.replies import RepliesFuzz, outcome_of
 from tests.fuzz.services import FuzzedService
 
-THREE_PEOPLE = b"*3\r\n$3\r\none\r\n$-1\r\n$5\r\nthree\r\n"
+THREE_PEOPLE = b"*4\r\n$3\r\none\r\n$-1\r\n$5\r\nthree\r\n$-1\r\n"
 
 
 class ReadsNumbers:
@@ -47,12 +47,18 @@ def _done(value: Any) -> asyncio.Future[Any]:
 
 @pytest.mark.parametrize(
     "pieces",
-    [(THREE_PEOPLE,), (THREE_PEOPLE[:9], THREE_PEOPLE[9:]), (b"*3\r\n$3\r\non",), (b"hello\r\n",)],
+    [(THREE_PEOPLE,), (THREE_PEOPLE[:9], THREE_PEOPLE[9:]), (b"*4\r\n$3\r\non",), (b"hello\r\n",)],
 )
 async def test_right_replies_late_ones_and_noise_are_all_foreseen(
     pieces: tuple[bytes, ...], tmp_path: Path
 ) -> None:
     assert await RepliesFuzz(Findings(tmp_path)).judged(Case("replies", pieces)) is None
+
+
+async def test_right_reply_is_read_and_not_refused_as_a_whole(tmp_path: Path) -> None:
+    assert await outcome_of(Case("replies", (THREE_PEOPLE,))) == "blobs"
+    report = await RepliesFuzz(Findings(tmp_path)).run(300, 1, lambda line: None)
+    assert report.outcomes["blobs"] > 30
 
 
 async def test_connection_code_that_gives_what_it_must_not_is_found_out(

@@ -13,14 +13,16 @@ from typing import NoReturn
 import msgspec
 import redis
 
-from service.errors import SettingsInvalid
+from service.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.histories.address import check_address, without_arguments
+from service.histories.connection import check_topology
 from service.log.export.errors import ExportFailed
 from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
 from service.settings import read_settings, spool_folder
 
 EXIT_PART, EXIT_MISUSE = 1, 2
+CONNECT_SECONDS = 5.0
 
 
 def main() -> None:
@@ -50,12 +52,13 @@ def _run(asked: argparse.Namespace) -> str:
         url = asked.redis_url if asked.redis_url is not None else settings.redis_url
         if url:
             check_address(url, "the address of Redis")
+            check_topology(url, CONNECT_SECONDS)
         spool = SpoolFolder(asked.spool or spool_folder(settings))
         with opened(asked.out) as export:
             trouble = _read(export, spool, url, asked)
             export.finish(asked.remember_days)
             _tell(export.done, asked.out)
-    except (SettingsInvalid, ExportFailed, ValueError) as error:
+    except (SettingsInvalid, RedisTopologyUnsupported, ExportFailed, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
     return trouble
 
@@ -65,7 +68,7 @@ def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespac
     export.read_spool(spool)
     if not url:
         return _lost(export.done)
-    client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=60)
+    client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
     try:
         export.read_streams(LogStreams(client))
         tell_services(client, export, asked.keep_hours)

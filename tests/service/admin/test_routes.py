@@ -235,6 +235,20 @@ async def test_experiment_is_stopped_and_goes_on(store: Path, redis_server: Redi
         assert (response.status_code, "no report" in response.json()["detail"]) == (404, True)
 
 
+async def test_experiment_goes_on_whole_where_one_arm_was_stopped(
+    store: Path, redis_server: RedisServer
+) -> None:
+    declared = store.parent / "experiments.toml"
+    declared.write_text(TWO_ARMS)
+    async with guarded(store, experiments=str(declared), redis_url=redis_server.url) as service:
+        await service.parts.experiments.follow()
+        for arm in ("control", "same", "*"):
+            await service.post("/admin/experiments/vases/stop", {"arm": arm})
+        response = await service.client.post("/admin/experiments/vases/resume", json={"arm": "same"})
+        assert (response.status_code, "stopped together" in response.json()["detail"]) == (409, True)
+        assert (await service.post("/admin/experiments/vases/resume", {"arm": "*"}))["stopped"] == []
+
+
 async def test_person_is_forgotten(store: Path) -> None:
     async with guarded(store) as service:
         before = await service.recommend(user_id="user-1")

@@ -82,6 +82,17 @@ def test_an_arm_is_stopped_and_resumed(settings: Path, redis_server: RedisServer
         assert read_stops(client.execute_command(*READ_STOPS)) == []
 
 
+def test_one_arm_cannot_go_on_while_all_are_stopped_together(
+    settings: Path, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["vases", "--stop", "*"])
+    code, said = refused(capsys, "vases", "--resume", "ensemble")
+    assert (code, "stopped together" in said) == (2, True)
+    main(["vases", "--resume", "*"])
+    with redis.Redis.from_url(redis_server.url) as client:
+        assert read_stops(client.execute_command(*READ_STOPS)) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -80,7 +80,7 @@ class Permits:
         """Note how long an answer took; now and then, fit the limit to it."""
         self._n_answered += n_permits
         self._seconds_at_work += seconds * n_permits
-        if now - self._window_began_at >= WINDOW_SECONDS:
+        if now - self._window_began_at >= WINDOW_SECONDS and self._n_answered:
             self._fit(now)
 
     def _fit(self, now: float) -> None:

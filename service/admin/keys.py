@@ -114,8 +114,10 @@ class AdminKeys:
 
     def _read(self, file: Path) -> dict[str, bytes]:
         """Raises OSError and KeysInvalid."""
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=_open_at_once) as opened:
             mode = os.fstat(opened.fileno()).st_mode  # of what is read, whatever has taken its name meanwhile
+            if not stat.S_ISREG(mode):
+                raise KeysInvalid(f"it is no file ({stat.filemode(mode)})")
             text = opened.read(MAX_FILE_BYTES + 1).decode("utf-8")
         if mode & 0o022:
             raise KeysInvalid(f"others may write it ({stat.filemode(mode)}); chmod go-w {file}")
@@ -129,6 +131,11 @@ class AdminKeys:
                 stat.filemode(mode),
             )
         return digests
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe would wait for somebody who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_keys(text: str) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from fastapi import FastAPI
@@ -72,19 +73,26 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
 
     @app.delete("/people/{user_id:path}")
     async def erase(request: Request, user_id: str) -> Response:
-        return await guard.answer(request, lambda key, id: actions.erase(_checked(user_id), key, id))
+        return await guard.answer(
+            request, lambda key, id: actions.erase(_checked(request, user_id, "user_id"), key, id)
+        )
 
     @app.delete("/sessions/{session_id:path}")
     async def erase_visit(request: Request, session_id: str) -> Response:
         return await guard.answer(
-            request, lambda key, id: actions.erase_visit(_checked(session_id, "session_id"), key, id)
+            request, lambda key, id: actions.erase_visit(_checked(request, session_id, "session_id"), key, id)
         )
 
 
-def _checked(shops_id: str, name: str = "user_id") -> str:
-    """Raises RequestInvalid for what no shop's id can be."""
+def _checked(request: Request, shops_id: str, name: str) -> str:
+    """An id of the path. Raises RequestInvalid for what no shop's id can be."""
     try:
+        unquote_to_bytes(request.scope["raw_path"]).decode("utf-8")
         return msgspec.convert(shops_id, Id)
+    except UnicodeDecodeError as error:  # in `shops_id` stands another character in its place
+        raise RequestInvalid(
+            [Fault(name, "its bytes are not UTF-8; percent-encode the id as UTF-8")]
+        ) from error
     except msgspec.ValidationError as error:
         said = f"expected 1 to {MAX_ID_CHARACTERS} characters, none of them a control character"
         raise RequestInvalid([Fault(name, said)]) from error

@@ -12,6 +12,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -233,6 +234,8 @@ class Eraser:
             return removed
         connection, _ = self._redis
         fresh = {record.user_id: record for record in records if record.event_id not in self._told_ms}
+        visits = await self._linked(fresh)
+        records, fresh = [*records, *visits.values()], fresh | visits
         walk = LogWalk(connection, fresh, self._erased.now_ms())
         if fresh:
             removed["histories"] = await self._in_histories(list(fresh))
@@ -242,6 +245,24 @@ class Eraser:
         await self._tell(connection, records)
         removed.update(await self._found_on_the_way(walk, fresh))
         return removed
+
+    async def _linked(self, fresh: Mapping[str, ErasureRecord]) -> dict[str, ErasureRecord]:
+        """Visits of these people that Redis alone knows of, which are to be forgotten as of the same moment: it is
+        written down here, before Redis forgets that they were theirs. Raises RedisUnavailable.
+        """
+        assert self._redis is not None
+        found: dict[str, ErasureRecord] = {}
+        for key, record in fresh.items():
+            session_ids: frozenset[str] = frozenset()
+            with suppress(HistoryUnwritable):  # something else stands there, which names no visit
+                session_ids = await self._redis[1].links(key)
+            for visit in map(session_key, session_ids):
+                if visit not in fresh and not self._erased.covers_moment(visit, record.received_ms):
+                    found[visit] = ErasureRecord(secrets.token_hex(16), visit, record.received_ms)
+        await self._write(list(found.values()))
+        self._note(found.values())
+        await self._here(found)
+        return found
 
     async def _found_on_the_way(self, walk: LogWalk, records: Mapping[str, ErasureRecord]) -> Removed:
         """Visits of these people that only the log knew of: they are forgotten as of the same moment."""

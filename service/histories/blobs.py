@@ -1,7 +1,7 @@
 """A person as Redis holds them: events under shortened item keys, so a new bundle can still read them.
 
 Nine bytes an event for most people: six of key and kind, and as many of time as the longest pause between two
-events needs, three up to half a year; carts and removals have four more, of when they arrived. Times are exact. The
+events needs, three up to half a year; carts and removals have six more, of when they arrived. Times are exact. The
 checksum begins with whose blob it is, so one that stands under another key is no blob there.
 """
 
@@ -35,7 +35,7 @@ _HAS_LAGS = 0x20
 _GAP_BYTES_MASK = 0x07
 
 _CODE_BYTES = 6
-_LAG_BYTES = 4
+_LAG_BYTES = 6
 _KIND_SHIFT = np.uint64(16)
 _KIND_MASK = np.uint64(7)
 
@@ -63,7 +63,7 @@ def encode_person(person: StoredPerson, owner: str) -> bytes:
         marks |= _NOT_PLAIN
     if events.lags.any():
         marks |= _HAS_LAGS
-        body += events.lags[_have_lags(events.kinds)].astype("<u4").tobytes()
+        body += _low_bytes(events.lags[_have_lags(events.kinds)], 8, slice(_LAG_BYTES))
     first_time = int(events.times[0]) if len(events) else 0
     return _pack(marks, first_time, len(events), body, person.vector, person.tag, owner)
 
@@ -113,11 +113,13 @@ def decode_events(blob: bytes) -> StoredEvents:
     times = gaps.view("<u4").ravel().cumsum(dtype=np.uint32)
     times += np.uint32(first_time)
     kinds = (keys >> _KIND_SHIFT & _KIND_MASK).astype(np.uint8)
-    lags = np.zeros(n_events, np.uint32)
+    lags = np.zeros(n_events, np.uint64)
     if marks & _HAS_LAGS:
         have_lags = _have_lags(kinds)
         offset = HEADER_BYTES + (_CODE_BYTES + n_gap_bytes) * n_events
-        lags[have_lags] = np.frombuffer(blob, "<u4", int(have_lags.sum()), offset)
+        rows = np.zeros((int(have_lags.sum()), 8), np.uint8)
+        rows[:, :_LAG_BYTES] = _rows(blob, offset, len(rows), _LAG_BYTES)
+        lags[have_lags] = rows.view("<u8").ravel()
     return StoredEvents(short_keys(keys), times, kinds, lags, not marks & _NOT_PLAIN)
 
 

@@ -155,8 +155,8 @@ class Connection:
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
             message = (
-                f"at the address of Redis is a {self.server.mode.capitalize()}, which is not served yet; name a server "
-                "that stands alone"
+                f"at the address of Redis is a {self.server.mode.capitalize()}, which is not served yet; name a "
+                "server that stands alone"
             )
             _tell_once(message)
             raise RedisTopologyUnsupported(message)

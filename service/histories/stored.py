@@ -33,7 +33,9 @@ KEY_BITS = 45
 1.4 %, and then events of the one count for the other; three more bits would cost a byte an event."""
 
 MAX_TIME = 2**32 - 1
-MAX_LAG = 2**32 - 1
+MAX_LAG = 2**48 - 1
+"""In milliseconds: nine thousand years, so that events of long ago that arrive today are told apart."""
+
 LAG_OF_NOW_MS = 300_000
 """Lags count from so long before an event's own time, since events may be that far ahead of their arrival."""
 
@@ -58,7 +60,7 @@ class StoredEvents:
 
     keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
     times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
-    lags: (n_events,) uint32, of carts and removals how many milliseconds after `LAG_OF_NOW_MS` before their second
+    lags: (n_events,) uint64, of carts and removals how many milliseconds after `LAG_OF_NOW_MS` before their second
     they arrived, which tells those of one second apart; 0 where that is not known, and of all other kinds.
     is_plain: every item stands here once, and none was removed.
     """
@@ -66,7 +68,7 @@ class StoredEvents:
     keys: npt.NDArray[np.uint64]
     times: npt.NDArray[np.uint32]
     kinds: npt.NDArray[np.uint8]
-    lags: npt.NDArray[np.uint32]
+    lags: npt.NDArray[np.uint64]
     is_plain: bool
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ class StoredEvents:
             short_keys(np.array(columns[0], np.uint64)),
             np.array(columns[2], np.uint32),
             np.array(columns[1], np.uint8),
-            np.array(columns[3], np.uint32),
+            np.array(columns[3], np.uint64),
         )
 
     @staticmethod
@@ -107,7 +109,7 @@ class StoredEvents:
         times = np.clip(history.times[keep], 0, MAX_TIME).astype(np.uint32)
         is_plain = len(np.unique(items)) == len(items)
         return StoredEvents(
-            short_keys(item_keys[items]), times, kinds, np.zeros(len(items), np.uint32), is_plain
+            short_keys(item_keys[items]), times, kinds, np.zeros(len(items), np.uint64), is_plain
         )
 
     def merged(self, others: StoredEvents) -> StoredEvents:
@@ -156,7 +158,7 @@ class StoredEvents:
 
 
 _NO_EVENTS = StoredEvents(
-    np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint8), np.zeros(0, np.uint32), True
+    np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint8), np.zeros(0, np.uint64), True
 )
 
 
@@ -193,7 +195,7 @@ def _arranged(
     keys: npt.NDArray[np.uint64],
     times: npt.NDArray[np.uint32],
     kinds: npt.NDArray[np.uint8],
-    lags: npt.NDArray[np.uint32],
+    lags: npt.NDArray[np.uint64],
 ) -> StoredEvents:
     """Of (n,) events in the order they arrived, the latest of each item and kind; of equal ones the first."""
     by_time = np.argsort(times, kind="stable")

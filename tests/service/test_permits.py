@@ -105,6 +105,13 @@ def test_one_stall_halves_the_limit_at_most() -> None:
     assert permits.limit >= 64
 
 
+def test_refusals_alone_say_nothing_of_the_limit() -> None:
+    permits = Permits(128, aim_seconds=AIM)
+    for number in range(10):
+        permits.answered(0.0001, 1000.0 + number, n_permits=0)
+    assert permits.limit == 128
+
+
 def test_without_an_aim_the_limit_is_fixed() -> None:
     permits = Permits(100)
     for number in range(1000):

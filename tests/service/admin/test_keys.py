@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -133,6 +134,14 @@ def test_what_is_wrong_with_the_file_is_logged_at_the_start(
     (tmp_path / "keys").write_text("anna:short\n")
     AdminKeys(tmp_path / "keys")
     assert "line 1: a key has at least 16 characters" in caplog.text
+
+
+def test_pipe_is_no_file_of_keys_and_nobody_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "keys")
+    AdminKeys(tmp_path / "keys")
+    assert "keys is not read, the keys of before stay: it is no file (p" in caplog.text
 
 
 async def test_without_a_file_nothing_is_open() -> None:

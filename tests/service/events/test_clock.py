@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.events.clock import BELIEVED_AFTER_MS, MAX_STEP_MS, ReceivingClock
+from tests.support.service import running
 
 DAY_MS = 86_400_000
 NOW_MS = 1_700_000_000_000
@@ -95,6 +100,21 @@ def test_later_moment_is_later_than_any_before() -> None:
     machine.clock.not_before(NOW_MS + MAX_STEP_MS)
     moments = [machine.clock.received_ms(), machine.clock.later_ms(), machine.clock.later_ms()]
     assert moments == sorted(set(moments))
+
+
+async def test_service_that_gets_no_events_looks_at_its_clock(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = asyncio.Event()
+
+    def received_ms(clock: ReceivingClock) -> int:
+        looked.set()
+        return NOW_MS
+
+    async with running(store):
+        monkeypatch.setattr(ReceivingClock, "received_ms", received_ms)
+        async with asyncio.timeout(30):
+            await looked.wait()
 
 
 @given(

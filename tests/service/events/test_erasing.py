@@ -323,6 +323,24 @@ async def test_visits_of_long_ago_and_of_other_replicas_go_too(
     await client.aclose()
 
 
+async def test_visits_that_only_a_redis_knows_that_was_away_go_once_it_is_back(
+    store: Path, redis_server: RedisServer, keys_file: str
+) -> None:
+    settings = {**shared(redis_server), "admin_keys_file": keys_file}
+    client: Redis = Redis.from_url(redis_server.url)
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        await post(one, body("a", visited("item-2"), visited("item-3", user_id="user-1")))
+        await eventually(partial(has_streamed, redis_server, 2))
+        await client.delete(EVENTS_STREAM)
+        assert await recommended(other, session_id="visit") == BACK
+        redis_server.freeze()
+        assert (await erase(other, "user-1"))["pending"] == ["histories", "events", "exposures"]
+        redis_server.thaw()
+        for service in (one, other):
+            await eventually(partial(is_recommended, service, POPULAR, session_id="visit"))
+    await client.aclose()
+
+
 async def test_visits_that_only_answers_name_go_with_the_person(
     store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
@@ -368,6 +386,9 @@ async def test_visit_is_not_forgotten_without_a_key_or_by_an_id_that_is_none(
         headers = {"authorization": f"Bearer {KEY}"}
         refused = await one.client.delete(f"/sessions/{'x' * 257}", headers=headers)
         assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "session_id")
+        for path, name in (("/sessions/%ed%a0%80", "session_id"), ("/people/a%ff", "user_id")):
+            refused = await one.client.delete(path, headers=headers)
+            assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, name)
 
 
 DAY_MS = 86_400_000

@@ -90,13 +90,13 @@ def test_person_of_twenty_events_and_half_a_year_takes_nine_bytes_an_event() -> 
     assert len(encode_person(StoredPerson(events, np.zeros(64, np.float16)), OWNER)) == 24 + 20 * 9 + 64 * 2
 
 
-def test_cart_takes_four_bytes_more_where_its_arrival_is_known() -> None:
+def test_cart_takes_six_bytes_more_where_its_arrival_is_known() -> None:
     known, unknown = (
         as_stored([(1, EventKind.CART, 1000, 5)]),
         as_stored([(1, EventKind.CART, 1000, -300_000)]),
     )
     sizes = [len(encode_person(StoredPerson(events), OWNER)) for events in (known, unknown)]
-    assert sizes == [HEADER_BYTES + 7 + 4, HEADER_BYTES + 7]
+    assert sizes == [HEADER_BYTES + 7 + 6, HEADER_BYTES + 7]
 
 
 @given(events=EVENTS, tag=st.integers(0, 2**64 - 1))

@@ -35,6 +35,9 @@ Did = tuple[int, int, int]
 """Item, kind, second."""
 
 SECONDS = st.integers(1_000, 1_003)
+ARRIVALS_MS = (1_000_000, 1_700_000_000_000)
+"""When what happened in these seconds arrives: at once, or decades later."""
+
 DID = st.tuples(st.integers(0, 2), st.integers(0, REMOVAL), SECONDS)
 
 
@@ -63,9 +66,11 @@ def packed(events: Sequence[Did], received_ms: int) -> StoredEvents:
     )
 
 
-def learnt(requests: Sequence[Sequence[Did]], again: Sequence[int] = ()) -> StoredEvents:
-    """Requests learnt one after the other, through Redis; then some of them once more."""
-    taught = [packed(events, 1_000_000 + number) for number, events in enumerate(requests)]
+def learnt(
+    requests: Sequence[Sequence[Did]], again: Sequence[int] = (), first_ms: int = ARRIVALS_MS[0]
+) -> StoredEvents:
+    """Requests learnt one after the other, through Redis; then some of them once more. first_ms: of their arrival."""
+    taught = [packed(events, first_ms + number) for number, events in enumerate(requests)]
     known = StoredEvents.empty()
     for each in [*taught, *(taught[number] for number in again)]:
         known = decode_person(encode_person(StoredPerson(known.merged(each)), "user-1"), "user-1").events
@@ -94,11 +99,12 @@ def replayed(events: Sequence[Did]) -> list[Did]:
     return [did for place, did in enumerate(left) if latest[did[0]] == place]
 
 
-@given(portions())
+@given(requests=portions(), first_ms=st.sampled_from(ARRIVALS_MS))
 def test_history_is_that_of_replaying_all_events_however_they_were_portioned(
-    requests: list[list[Did]],
+    requests: list[list[Did]], first_ms: int
 ) -> None:
-    assert shown(learnt(requests)) == replayed([did for request in requests for did in request])
+    replay = replayed([did for request in requests for did in request])
+    assert shown(learnt(requests, first_ms=first_ms)) == replay
 
 
 @given(requests=portions(), data=st.data())

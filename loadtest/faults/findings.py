@@ -11,7 +11,7 @@ from loadtest.faults.schema import EventFigures, RowReport
 MAX_UNEXPLAINED_RATIO = 3.0
 """So many times the excuses that there were before a fault are no sign of it."""
 
-UNEXPLAINED = frozenset({"deadline", "deadline_missed", "redis_unavailable"})
+UNEXPLAINED = frozenset({"deadline", "deadline_missed", "overloaded", "redis_unavailable"})
 """Reasons that a busy machine alone may give, in that share."""
 
 

@@ -64,6 +64,7 @@ class Learner:
         for key, events in self._aside.due():
             if await self._in_turn(key, events, frozenset()):
                 self._aside.done(key)
+                self._people.doubt()  # what stood in the way has taken the place of what was learnt before
 
     async def wait_for(self, key: str, seconds: float) -> None:
         """Until nobody learns of this person or visit any more, for so long at most."""

@@ -94,7 +94,6 @@ class Shipper(Rounds):
 
     async def _round(self) -> bool:
         """Everything there is to do; whether it could be done."""
-        self._now()  # a clock's jump is seen when it happens, and not at the first event after it
         try:
             await self._look_if_due()
             while await self._ship_some():

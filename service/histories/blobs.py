@@ -41,7 +41,7 @@ _KIND_MASK = np.uint64(7)
 
 
 class BlobCorrupt(ValueError):
-    """A blob is not what `encode_person` wrote for this person; it counts as a miss and is overwritten."""
+    """A blob is not what `encode_person` wrote for this person; it counts as Redis away and is overwritten."""
 
 
 class BlobOutdated(ValueError):

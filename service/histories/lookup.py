@@ -128,6 +128,11 @@ class People:
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
+    def doubt(self) -> None:
+        """Redis holds of somebody what was not written here; see `RedisPeople.doubt`."""
+        if self._learning is not None:
+            self._learning.doubt()
+
     async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
         """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
         and HistoryUnwritable, and then it is to be said again.
@@ -219,7 +224,15 @@ class People:
         replaced = blob or b""
         if held is not None and held.version == serving.version and replaced == held.replaced:
             return Found(held, "redis" if blob else "memory")  # nobody wrote since
-        stored = self._decode(user_id, blob)
+        try:
+            stored = self._decode(user_id, blob)
+        except BlobCorrupt as error:
+            logger.warning("a corrupt blob counts as Redis away: %s", error)
+            self._metrics.corrupt_blobs.inc()
+            self.doubt()
+            found = self._without_redis(user_id, serving, held, replaced)
+            found.degraded = "redis_unavailable"
+            return found
         if stored is None:
             return self._without_redis(user_id, serving, held, replaced)
         if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be
@@ -267,15 +280,13 @@ class People:
         return events, "bundle" if cold is not None else "none"
 
     def _decode(self, user_id: str, blob: bytes | None) -> StoredPerson | None:
+        """Raises BlobCorrupt."""
         if blob is None:
             return None
         try:
             return decode_person(blob, user_id)
         except BlobOutdated as error:
             logger.debug("a blob of another version counts as a miss: %s", error)
-        except BlobCorrupt as error:
-            logger.warning("a corrupt blob counts as a miss: %s", error)
-            self._metrics.corrupt_blobs.inc()
         return None
 
     def _stranger(self, serving: HistoryContext) -> KnownPerson:

@@ -36,6 +36,7 @@ WORLD_KEY = "stillroom:world"
 
 MAX_MARK_BYTES = 64
 MARK_AGAIN_SECONDS = 1.0
+DOUBT_AGAIN_SECONDS = 60.0
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
 """Between two questions on a watched connection, so that one that broke without a word is found out."""
@@ -105,6 +106,8 @@ class RedisPeople:
         self._world_watch = 0
         """The watch under which it was found out."""
         self._marked_at = -MARK_AGAIN_SECONDS
+        self._doubted_at = -DOUBT_AGAIN_SECONDS
+        self._is_mark_wanted = False
         self.watch = Watch()
         self._told = _Told(self.watch, self._beat)
         watched = (KEY_PREFIX, self._told) if is_watched else None
@@ -135,11 +138,24 @@ class RedisPeople:
     async def look(self) -> str:
         """See which Redis this is, marking it if it is new; `world`. Raises RedisUnavailable."""
         for _ in range(2):
+            self._is_mark_wanted = True
             await self.read("")
             if self._world is not None and self._world.marker:
                 break
             await self._marked()
         return self.world
+
+    def doubt(self) -> None:
+        """What stands there of somebody is not what was written: people may lack what they did. It counts as another
+        Redis, so every replica learns again what it has on disk. At most once a minute.
+        """
+        if monotonic() - self._doubted_at >= DOUBT_AGAIN_SECONDS:
+            self._doubted_at = monotonic()
+            logger.warning("what Redis holds of people was overwritten: what they did is learnt again")
+            self._recovery.begin()
+            self._writes.ask(_mark(only_if_none=False)).add_done_callback(
+                lambda future: future.exception()
+            )  # the trip has logged it
 
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
         """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
@@ -202,7 +218,8 @@ class RedisPeople:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
         # As long as Redis tells of changes it tells of its being emptied too, and another one is another connection.
         watch_number = self.watch.number
-        is_mark_read = watch_number == 0 or watch_number != self._world_watch
+        is_mark_read = self._is_mark_wanted or watch_number == 0 or watch_number != self._world_watch
+        self._is_mark_wanted = False
         if is_mark_read:
             keys.append(WORLD_KEY)
         try:
@@ -275,8 +292,9 @@ def _is_stored(reply: Reply) -> bool:
     return reply == b"OK" or whole_number(reply) == 1
 
 
-def _mark() -> Query:
-    return Query(("SET", WORLD_KEY, secrets.token_hex(8), "NX"), nothing)
+def _mark(*, only_if_none: bool = True) -> Query:
+    command: Command = ("SET", WORLD_KEY, secrets.token_hex(8))
+    return Query((*command, "NX") if only_if_none else command, nothing)
 
 
 def _session_ids(reply: Reply) -> frozenset[str]:

@@ -103,13 +103,16 @@ async def test_frozen_redis_is_survived_and_used_again(store: Path, redis_server
         await eventually(lambda: is_whole(service))
 
 
-async def test_corrupt_blob_is_answered_from_the_bundle(store: Path, redis_server: RedisServer) -> None:
+async def test_corrupt_blob_counts_as_redis_away_until_all_is_learnt_again(
+    store: Path, redis_server: RedisServer
+) -> None:
     client: Redis = Redis.from_url(redis_server.url)
     await client.set(KEY_PREFIX + "user-1", b"SRH\x01 but then nonsense")
     await client.aclose()
     async with running(store, redis_url=redis_server.url, **GENEROUS) as service:
-        assert (await ask(service))["degraded"] is None
+        assert (await ask(service))["degraded"] == "redis_unavailable"
         assert service.metric("stillroom_corrupt_blobs_total") == 1
+        await eventually(lambda: is_whole(service))
 
 
 async def test_person_in_memory_is_served_while_redis_is_away(store: Path, redis_server: RedisServer) -> None:

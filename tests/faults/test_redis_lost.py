@@ -130,7 +130,7 @@ async def test_cluster_or_sentinel_that_only_comes_up_later_counts_as_redis_away
             for _ in range(5):
                 answer = await service.recommend(user_id="user-1")
                 assert answer["degraded"] == "redis_unavailable"
-    assert caplog.text.count(f"at the address of Redis is a {mode.capitalize()}") == 1
+    assert caplog.text.count(f"Redis is not used: at the address of Redis is a {mode.capitalize()}") == 1
 
 
 PROGRAMS = {

@@ -83,8 +83,7 @@ REDIS = (
         fault=redis.data_gone,
         done="Redis is killed, and comes back with nothing.",
         holds="What is on disk is shipped and learnt again; until then answers say that they may be stale.",
-        told=RECOVERING,
-        may_say=frozenset({AWAY}),
+        told=AWAY,
         setting=SHIPPED,
     ),
     Row(

@@ -171,6 +171,24 @@ async def test_what_a_killed_worker_owed_is_learnt_by_who_takes_its_place(
         assert await has_streamed(redis_server, 1)
 
 
+async def test_what_stood_in_the_way_makes_every_replica_learn_again(
+    store: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's key was overwritten: what others had learnt of that person before is gone too."""
+    monkeypatch.setattr("service.events.set_aside.TRY_AGAIN_SECONDS", 0.0)
+    settings = {**shared(redis_server), "cache_bytes": 0}
+    async with running(store, **settings) as one, running(store, **settings) as other:
+        await post(one, body("a", did("purchase", "item-13")))
+        await eventually(partial(is_nothing_owed, one))
+        async with raw(redis_server) as client:
+            await client.delete(KEY_PREFIX + "user-1")
+            await client.lpush(KEY_PREFIX + "user-1", "x")
+            await post(other, body("b", did("view", "item-3")))
+            await client.delete(KEY_PREFIX + "user-1")
+        await eventually(partial(is_answer, one, BOUGHT))
+        await eventually(partial(is_answer, other, BOUGHT))
+
+
 async def test_unexpected_failure_of_one_person_sets_that_one_aside(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from service.garbage import OldGarbage
 from service.http.bounds import bounds_of, operators_bounds
 from service.http.connections import Connections
 from service.logging import configure_logging
-from service.openapi import openapi_document
+from service.openapi import encoded_document
 from service.parts import Parts
 from service.permits import Permits
 from service.problems import PROBLEM_MEDIA_TYPE, problem_document
@@ -40,6 +40,7 @@ from service.schemas import (
     SimilarRequest,
 )
 from service.settings import read_settings
+from service.together import Together
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
@@ -71,6 +72,7 @@ def create_app(parts: Parts) -> FastPathApp:
         lifespan=lifespan,
         redoc_url=None,
         docs_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         connections=Connections(
             bounds_of(settings),
@@ -78,7 +80,6 @@ def create_app(parts: Parts) -> FastPathApp:
             on_end=parts.metrics.connection_ended,
         ),
     )
-    app.openapi = openapi_document  # type: ignore[method-assign]
     add_docs_page(app)
     _add_post_routes(app, parts)
     _add_get_routes(app, parts)
@@ -94,10 +95,10 @@ def create_admin_app(parts: Parts) -> FastAPI:
         title="Stillroom, for operators",
         redoc_url=None,
         docs_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         connections=Connections(operators_bounds(parts.settings), on_end=parts.metrics.connection_ended),
     )
-    app.openapi = openapi_document  # type: ignore[method-assign]
     _add_get_routes(app, parts)
     add_admin_routes(app, parts.actions, parts.admin_keys, parts.metrics)
     _add_error_handlers(app)
@@ -162,9 +163,15 @@ def _add_get_routes(app: FastAPI, parts: Parts) -> None:
     async def ready() -> Response:
         return _json(parts.readiness())
 
+    exposition = Together(parts.metrics.exposition)
+
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition.get(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(encoded_document(), media_type="application/json")
 
 
 def _json(reply: msgspec.Struct) -> Response:

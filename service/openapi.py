@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -54,6 +55,12 @@ def openapi_document() -> dict[str, Any]:
             },
         },
     }
+
+
+@cache
+def encoded_document() -> bytes:
+    """The same as JSON. To make it takes 50 ms, which nobody waits for twice."""
+    return msgspec.json.encode(openapi_document())
 
 
 _REQUEST_ID = {

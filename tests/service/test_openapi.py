@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from service.errors import PROBLEMS
-from service.openapi import openapi_document
+from service.openapi import encoded_document, openapi_document
 from service.openapi_examples import ASKED, REPLIES
 from service.openapi_routes import OPERATORS, ROUTES
 from tests.support.service import Running
@@ -133,3 +133,8 @@ def test_headers_of_requests_and_answers_are_there() -> None:
     assert {"$ref": "#/components/parameters/request_id"} in operation["parameters"]
     assert set(operation["responses"]["200"]["headers"]) == {"x-request-id", "server-timing"}
     assert set(operation["responses"]["429"]["headers"]) == {"x-request-id", "retry-after"}
+
+
+def test_document_is_made_once() -> None:
+    assert encoded_document() is encoded_document()
+    assert msgspec.json.decode(encoded_document()) == DOCUMENT

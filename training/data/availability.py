@@ -19,27 +19,45 @@ NAMES = (
         "enabled",
     ),
 )
-"""What such a column is called, in any case, with spaces or hyphens for the underscores; the first that is there."""
+"""What such columns are called, in any case, with spaces or hyphens for the underscores."""
 
 AVAILABLE = (
     *("yes", "y", "true", "t", "on", "available", "active", "enabled", "published", "instock", "lowstock"),
+    *("ja", "oui", "si", "sí", "sim"),
     *("instoreonly", "onlineonly", "limitedavailability", "preorder", "presale", "backorder", "onbackorder"),
     "madetoorder",
 )
 UNAVAILABLE = (
     *("no", "n", "false", "f", "off", "unavailable", "notavailable", "inactive", "disabled", "unpublished"),
-    *("draft", "archived", "hidden", "deleted", "outofstock", "soldout", "discontinued", "reserved"),
+    *(
+        "draft",
+        "archived",
+        "hidden",
+        "deleted",
+        "reserved",
+        "sold",
+        "retired",
+        "expired",
+        "removed",
+        "nostock",
+    ),
+    *("nein", "non", "nee", "nao", "não"),
 )
 """Both without case, spaces, hyphens and underscores. schema.org/ItemAvailability is among them: what can be ordered,
 later or elsewhere too, is available."""
 
+_SAYS_NO = r"^not|outofstock|unavailable|soldout|discontinued"
+"""In a longer text: temporarily out of stock, currently unavailable, not for sale."""
+
 _SCHEMA_ORG = r"^(?:https?://)?(?:www\.)?schema(?:\.org)?[/:]"
+_NUMBER = r"^([+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:units?|pieces?|pcs?\.?|items?|stk\.?|left|in stock)?$"
 
 
-def availability_column(found: Sequence[str]) -> str | None:
-    """The column of a table that says it by its name, None where there is none."""
-    plain = {column.strip().lower().replace(" ", "_").replace("-", "_"): column for column in reversed(found)}
-    return next((plain[name] for name in NAMES if name in plain), None)
+def availability_columns(found: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a table that say it by their names, in the table's order."""
+    return tuple(
+        column for column in found if column.strip().lower().replace(" ", "_").replace("-", "_") in NAMES
+    )
 
 
 def is_available(column: str) -> pl.Expr:
@@ -47,14 +65,15 @@ def is_available(column: str) -> pl.Expr:
 
     A number is how many there are: more than none is available.
     """
-    text = _text(column).str.to_lowercase().str.replace(_SCHEMA_ORG, "").str.replace_all(r"[\s_-]", "")
-    number = _text(column).cast(pl.Float64, strict=False)
+    cell = _text(column).str.to_lowercase()
+    text = cell.str.replace(_SCHEMA_ORG, "").str.replace_all(r"[\s_-]|[./!]+$", "")
+    number = cell.str.extract(_NUMBER, 1).str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
     return (
-        pl.when(number.is_not_nan())
+        pl.when(number.is_not_null())
         .then(number > 0)
         .when(text.is_in(AVAILABLE))
         .then(pl.lit(True))
-        .when(text.is_in(UNAVAILABLE))
+        .when(text.is_in(UNAVAILABLE) | text.str.contains(_SAYS_NO))
         .then(pl.lit(False))
     )
 

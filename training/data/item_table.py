@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from training.data.availability import all_available, availability_column, is_unreadable
+from training.data.availability import all_available, availability_columns, is_unreadable
 from training.data.cleaning import collect, column_names, is_blank, require_columns
 from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
 from training.data.columns import ColumnUse, uses_of
@@ -28,8 +28,7 @@ def read_items(
     price = optional_column(mapping.item_price, ColumnMapping.item_price, found)
     is_textless = mapping.item_text == ColumnMapping.item_text and not set(mapping.item_text) & set(found)
     texts = () if is_textless else mapping.item_text
-    says_available = availability_column(found)
-    available = mapping.item_available or ((says_available,) if says_available else ())
+    available = mapping.item_available or availability_columns(found)
     needed = [mapping.items_item_id, title, category, price, *texts, *available]
     require_columns(found, [column for column in needed if column is not None], path)
     item_id = id_text(mapping.items_item_id, table.collect_schema())

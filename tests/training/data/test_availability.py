@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.data.availability import availability_column, is_available
+from training.data.availability import availability_columns, is_available
 from training.data.column_mapping import ColumnMapping, parse_columns
 from training.data.columns import column_lines
 from training.data.read import read_shop
@@ -30,6 +30,10 @@ YES = [
     "in_stock",
     "InStock",
     "preorder",
+    "12 pcs",
+    "1,5",
+    "3 left",
+    "oui",
 ]
 NO = [
     "no",
@@ -44,6 +48,17 @@ NO = [
     "OutOfStock",
     "sold out",
     "Discontinued",
+    "temporarily out of stock",
+    "currently unavailable",
+    "not in stock",
+    "no stock",
+    "Not for sale",
+    "0 units",
+    "0,0",
+    "sold",
+    "retired",
+    "nein",
+    "https://schema.org/OutOfStock/",
 ]
 SCHEMA_ORG = {
     "BackOrder": True,
@@ -104,11 +119,11 @@ def test_a_column_is_found_by_its_usual_names(tmp_path: Path, name: str) -> None
     assert f"{name} (available)" in column_lines(shop.columns)[-1]
 
 
-def test_of_several_such_columns_one_is_taken_and_the_other_is_said_not_to_be(tmp_path: Path) -> None:
-    assert availability_column(["active", "in_stock", "sku"]) == "in_stock"
-    shop = read(tmp_path, active=["no", "no"], in_stock=["yes", "no"])
-    assert available(shop) == [True, False]
-    assert column_lines(shop.columns)[-1].endswith("in_stock (available); not used: active")
+def test_of_several_such_columns_all_must_say_yes(tmp_path: Path) -> None:
+    assert availability_columns(["active", "In-Stock", "sku"]) == ("active", "In-Stock")
+    shop = read(tmp_path, active=["no", "yes", "yes"], in_stock=["yes", "yes", "no"])
+    assert available(shop) == [False, True, False]
+    assert column_lines(shop.columns)[-1].endswith("active (available), in_stock (available)")
 
 
 def test_columns_can_be_named_and_must_all_say_yes(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Ask and answer what nobody meant, a hundred thousand times; no 5xx, no hang, no growth, nothing unhandled.
+"""Send a hundred thousand malformed requests, and malformed replies of Redis.
+
+The service must not answer 5xx, hang, grow or raise an error that nothing handles.
 
 Exits with 0 if nothing was found, with 1 if something was. `--replay FILE` tries one case that was written down.
 """

@@ -49,7 +49,7 @@ app = typer.Typer(help=__doc__, add_completion=False)
 def main(
     cases: Annotated[int, typer.Option(min=100, help="Of all kinds together.")] = 100_000,
     only: Annotated[str, typer.Option(help=f"Kinds, with commas: {', '.join(KINDS)}.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Of everything drawn; left out, a new one.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; left out, a new one is drawn.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="A case that was written down, and nothing else.")
     ] = None,

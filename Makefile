@@ -1,7 +1,8 @@
 # One name for each thing one does here. `make` alone lists them; CI calls the same names.
 #
 # Variables: VENV (.venv), PYTHON (interpreters to try), STORE (models/store), DATA (for train),
-# RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench), TRAIN_ARGS (for train),
+# RUN_FOLDER (runs/latest, for report), WARM_ARGS (for warm), LOAD_ARGS (for load), BENCH_ARGS (for bench),
+# TRAIN_ARGS (for train and retrain),
 # EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events, drill-alerts and drill-faults),
 # PROMOTION_ARGS (for drill-promotion), EVALUATE_ARGS (for report with DATA),
 # EXPERIMENTS_ARGS and MONITORING_ARGS (for simulate),
@@ -51,9 +52,10 @@ say = @printf '\033[1m%s\033[0m\n' $(1)
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
-		printf '  make %-14s %s\n' "$$name" "$$line"; done
+		printf '  make %-15s %s\n' "$$name" "$$line"; done
 
 up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
+	@$(PY) -m service.listening
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh '$(STORE)' data runs $(DEMO_SIZE)
 	@body=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)' | $(PY) -c '$(quote_question)'); \
 	url=http://127.0.0.1:$${STILLROOM_PORT:-8000}; \
@@ -66,7 +68,7 @@ test: $(FULL_ENV) ## Run the tests
 	$(call say,'test: pytest; a failure names the behaviour that broke')
 	@$(PY) -m pytest $(TEST_ARGS)
 
-check: $(FULL_ENV) ## Lint, formatting, types, and that committed documents match the code
+check: $(FULL_ENV) ## Lint, formatting and types; `make test` checks that committed documents match the code
 	$(call say,'check: ruff check')
 	@$(PY) -m ruff check .
 	$(call say,'check: ruff format')

@@ -118,8 +118,8 @@ def is_ready(address: str, *, wants_model: bool = True) -> bool:
         connection.close()
     if wants_model and response.status == 200 and json.loads(body).get("bundle_version", "") is None:
         raise ServerFailed(
-            f"the service at {address} answers without a model: nothing is promoted in its store; `make train`, then "
-            "`python -m models promote`"
+            f"the service at {address} answers without a model: nothing is promoted in its store; `make train` "
+            "trains a bundle and promotes it"
         )
     return response.status == 200
 

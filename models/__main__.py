@@ -10,11 +10,12 @@ import numpy as np
 import typer
 
 from models.bundle import Bundle, read_bundle, read_manifest
-from models.errors import BundleError, StillroomError
+from models.errors import BundleError, StillroomError, StoreMissing
 from models.golden import replay_golden
 from models.registry import DEFAULT_STORE, Registry
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+EXIT_MISUSE = 2
 Store = Annotated[Path, typer.Option(help="Folder of bundles.")]
 Version = Annotated[str, typer.Argument(help="A version as `list` prints it.")]
 
@@ -23,6 +24,7 @@ Version = Annotated[str, typer.Argument(help="A version as `list` prints it.")]
 def list_versions(store: Store = DEFAULT_STORE) -> None:
     """List the bundles, oldest first; * is current."""
     registry = Registry(store)
+    registry.require_store()
     current = registry.promotions()[:1]
     for version in registry.versions():
         mark = "*" if [version] == current else " "
@@ -41,7 +43,7 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
 @app.command()
 def show(version: Version, store: Store = DEFAULT_STORE) -> None:
     """Print a bundle's manifest."""
-    sys.stdout.buffer.write(read_manifest(Registry(store).path(version)).to_json() + b"\n")
+    sys.stdout.buffer.write(read_manifest(_path(store, version)).to_json() + b"\n")
 
 
 @app.command()
@@ -80,6 +82,7 @@ def ids(
 ) -> None:
     """Print ids of the current bundle, one a line: people in row order, items by falling popularity."""
     registry = Registry(store)
+    registry.require_store()
     bundle = read_bundle(registry.path(registry.current()))
     if people:
         vocabulary, rows = bundle.people.people, np.arange(len(bundle.people.people))
@@ -99,8 +102,14 @@ def prune(
     typer.echo(f"deleted {len(deleted)}: {', '.join(deleted) or 'none'}")
 
 
+def _path(store: Path, version: str) -> Path:
+    registry = Registry(store)
+    registry.require_store()
+    return registry.path(version)
+
+
 def _replay(store: Path, version: str) -> Bundle:
-    bundle = read_bundle(Registry(store).path(version))
+    bundle = read_bundle(_path(store, version))
     replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden, bundle.items.recommendable)
     if bundle.manifest.variants is not None:
         bundle.load_variants()
@@ -110,5 +119,8 @@ def _replay(store: Path, version: str) -> Bundle:
 if __name__ == "__main__":
     try:
         app()
+    except StoreMissing as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_MISUSE)
     except (StillroomError, OSError) as error:  # a store that may not be read is for the operator too
         sys.exit(f"error: {error}")

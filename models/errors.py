@@ -14,7 +14,8 @@ StillroomError
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
-│   └── NothingPromoted         the store names no current bundle: nobody has promoted one yet, or there is no store
+│   ├── NothingPromoted         the store names no current bundle: nobody has promoted one yet, or there is no store
+│   └── StoreMissing            there is no folder where the store should be; the operator names another
 ├── ExperimentsInvalid          the declaration of experiments cannot be meant; whoever wrote it mends the named line
 ├── VariantUnknown              a bundle is asked for a variant that it does not carry; whoever asked names another
 ├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
@@ -79,6 +80,10 @@ class GoldenMismatch(BundleError):
 
 class RegistryError(StillroomError):
     """The registry cannot do what was asked; the message says what it holds instead."""
+
+
+class StoreMissing(RegistryError):
+    """There is no folder at the path that was given for the store."""
 
 
 class NothingPromoted(RegistryError):

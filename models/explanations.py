@@ -33,7 +33,8 @@ def explain(student: Student, history: History, item_indices: Indices) -> list[R
     """Say which of the person's own items speak most for each recommended one, by leaving each out in turn.
 
     The tower runs once for the whole history and once without each of the last 20 distinct items, as one
-    batch. Returns, for each of item_indices (n_items,), up to three reasons that speak for it, strongest first.
+    batch. Returns, for each of item_indices (n_items,), up to three reasons that speak for it, strongest first. An
+    item that the person owns and is recommended again is never its own reason.
     """
     own = history.distinct().last(MAX_EXPLAINING_ITEMS).item_indices[::-1]
     if not len(own) or not len(item_indices):
@@ -42,6 +43,7 @@ def explain(student: Student, history: History, item_indices: Indices) -> list[R
     asked = [history, *without]
     scores = student.score_items(student.user_vectors(asked), student.boosts(asked), item_indices)
     drops = scores[0] - scores[1:]  # (n_own, n_items)
+    drops[own[:, None] == item_indices[None, :]] = 0.0
     return [_strongest(own, drops[:, column]) for column in range(len(item_indices))]
 
 

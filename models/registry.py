@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from models.bundle import WRITING_LOCK, read_bundle
-from models.errors import NothingPromoted, RegistryError
+from models.errors import NothingPromoted, RegistryError, StoreMissing
 from models.files import MANIFEST, sync_folder
 from models.locks import lock, lock_if_free
 
@@ -31,6 +31,11 @@ class Registry:
     """The bundles under one folder."""
 
     store: Path
+
+    def require_store(self) -> None:
+        """Raise StoreMissing where there is no folder."""
+        if not self.store.is_dir():
+            raise StoreMissing(f"there is no store at {self.store}; train, or name another with --store")
 
     def versions(self) -> list[str]:
         """Every bundle in the store, oldest first."""
@@ -54,7 +59,8 @@ class Registry:
         promotions = self.promotions()
         if not promotions:
             raise NothingPromoted(
-                f"nothing is promoted in {self.store}; train, then `python -m models promote`"
+                f"nothing is promoted in {self.store}; `make train` trains a bundle and promotes it, and "
+                "`python -m models promote VERSION` promotes one that is in the store already"
             )
         return promotions[0]
 
@@ -130,8 +136,7 @@ class Registry:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Be the only one who changes the store."""
-        if not self.store.is_dir():
-            raise RegistryError(f"there is no store at {self.store}; train, or name another with --store")
+        self.require_store()
         with lock(self.store / LOCK):
             yield
 

@@ -1,4 +1,4 @@
-"""`python -m service`: check the settings, then hand over to uvicorn."""
+"""`python -m service`: check the settings and the address, then hand over to uvicorn."""
 
 from __future__ import annotations
 
@@ -6,24 +6,35 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 
 from service.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.histories.connection import check_topology
+from service.listening import check_listening
 from service.logging import configure_logging
 from service.settings import Settings, read_settings
 
 EXIT_MISUSE = 2
+HELP = """usage: python -m service
+
+Serve the promoted bundle of the store, or popular items before the first one is promoted.
+
+There are no options. Settings are environment variables that begin with STILLROOM_, for example STILLROOM_PORT=9000
+and STILLROOM_STORE=models/store; docs/settings.md lists them all. SIGTERM or Ctrl-C ends the service after the
+requests at work. Exit code 2: a setting or the address cannot be used, and one line says why."""
 REDIS_SECONDS = 1.0
 """How long a start waits to see what kind of Redis it is to use; one that comes later is looked at then."""
 
 
-def main() -> None:
-    """Exit code 2 with one line for an operator to act on; no stack trace."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Exit code 2 with one line for an operator to act on; no stack trace. arguments: of the command line."""
+    _check_arguments(arguments)
     try:
         settings = read_settings()
+        check_listening(settings)
     except SettingsInvalid as error:
         _refuse(f"error: {error}")
     configure_logging(settings.log_level)
@@ -56,6 +67,18 @@ def _run(settings: Settings) -> None:
     )
 
 
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Show the help, or refuse: an option that is passed over would be believed to work."""
+    if {"--help", "-h"} & set(arguments):
+        print(HELP)
+        sys.exit(0)
+    if arguments:
+        _refuse(
+            f"error: python -m service takes no arguments, {arguments[0]!r} was given; settings are STILLROOM_* "
+            "variables, which docs/settings.md lists"
+        )
+
+
 def _check_redis(settings: Settings) -> None:
     if not settings.redis_url:
         return
@@ -76,4 +99,4 @@ def _exit_cleanly(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,6 +7,9 @@ for the live log by the dozen: to walk them cost 1 µs a request.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import ClassVar
+
 import msgspec
 
 from models.experiments.assignment import Assigned
@@ -14,8 +17,9 @@ from models.history import History
 from service.deadline import RequestClock
 from service.histories.memory import KnownPerson
 from service.schemas import RecommendRequest, Tier
-from service.scoring.scorer import Explanation, Scored, ScoringJob
+from service.scoring.scorer import STUDENT, Explanation, Scored, ScoringJob
 from service.serving import Label, ServingBundle
+from service.shortfall import shortfall_words
 from service.tiers import Ranking
 
 
@@ -27,6 +31,9 @@ class Recommendation(msgspec.Struct, gc=False):
     labels: list[Label]
     scores: list[float]
     degraded: str | None
+
+    seen_words: ClassVar[str] = "the item itself"
+    """What masks an item that counts as seen, in a shortfall."""
 
     @property
     def serving(self) -> ServingBundle:
@@ -49,10 +56,24 @@ class Recommendation(msgspec.Struct, gc=False):
         n_items, limit = len(self.labels), self.job.limit
         if n_items >= limit:
             return None
-        return (
-            f"{n_items} of {limit}: the filter, exclude_items and exclude_seen leave "
-            f"no more of {len(self.serving.items):,} items"
-        )
+        among = f"{self.serving.n_recommendable:,} items that may be recommended"
+        return shortfall_words(n_items, limit, among, list(self._what_took_items_away()))
+
+    def _more_is_allowed(self) -> bool:
+        """Whether masks leave more items than there are in the answer."""
+        return len(self.job.masks.first_allowed(self.serving.popular, self.job.limit)) > len(self.labels)
+
+    def _what_took_items_away(self) -> Iterator[str]:
+        """In the words of the request."""
+        masks = self.job.masks
+        if masks.allowed is not self.serving.allowed(None):
+            yield "the filter"
+        if len(masks.excluded):
+            yield "exclude_items"
+        if len(masks.seen):
+            yield self.seen_words
+        if self.job.variant != STUDENT and self._more_is_allowed():
+            yield f"the model {self.job.variant}, which has no opinion of the others,"
 
 
 class PersonalRecommendation(Recommendation, gc=False):
@@ -69,6 +90,8 @@ class PersonalRecommendation(Recommendation, gc=False):
     session: History | None
     scored: Scored | None
     assigned: Assigned | None
+
+    seen_words: ClassVar[str] = "exclude_seen"
 
     @property
     def explanations(self) -> list[Explanation] | None:

@@ -41,6 +41,9 @@ REPLY_RESERVE_SECONDS = 0.002
 
 MAX_CLOCK_SKEW_SECONDS = 86_400
 
+UNKNOWN_ITEM = "unknown_item"
+"""What `degraded` says where items like one are asked for that the bundle does not know."""
+
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 
@@ -161,7 +164,7 @@ class Recommender:
         job = ScoringJob(serving, events, None, masks, asked.limit)
         clock.mark("history")
         if not len(session):
-            return _answer(job, fall_back(serving, None, events, masks, asked.limit), "unknown_item")
+            return _answer(job, fall_back(serving, None, events, masks, asked.limit), UNKNOWN_ITEM)
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:

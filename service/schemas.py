@@ -214,7 +214,7 @@ class RecommendReply(msgspec.Struct, frozen=True, gc=False):
 
     model: null where no bundle is in service. tier: what answered. degraded: null, or why the answer is not what it
     would be on a good day; `deadline` where a lower tier answered for want of time, `deadline_missed` where the
-    answer was made in full and came too late.
+    answer was made in full and came too late; docs/runbook.md lists every reason.
     shortfall: null, or why there are fewer items than asked for. took_ms: inside the service.
     """
 

@@ -37,8 +37,8 @@ class ServingBundle:
 
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
-    empty history. labels: `Labels`. find_item: an item's index by its id, None for an unknown one. variants: the
-    ensemble and its members, None until an experiment wants them.
+    empty history. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: an item's index by
+    its id, None for an unknown one. variants: the ensemble and its members, None until an experiment wants them.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -58,6 +58,9 @@ class ServingBundle:
         n_filters = max(1, min(FILTER_CACHE_BYTES // filter_bytes, MAX_FILTERS))
         self.variants: Variants | None = None
         self._recommendable = bundle.items.recommendable
+        self.n_recommendable = (
+            len(self.items) if self._recommendable is None else self._recommendable.n_allowed
+        )
         self._allowed = lru_cache(n_filters)(partial(_allowed_items, bundle.items))
 
     def replay_golden(self) -> None:

@@ -343,13 +343,14 @@ class Settings(BaseSettings):
     admin_keys_file: str = Field(
         default="",
         description="File of operators' keys, a line `name:key` each, followed while the service runs; empty closes "
-        "/admin and DELETE /people.",
+        "/admin, DELETE /people and DELETE /sessions.",
     )
     admin_port: int = Field(
         default=0,
         ge=0,
         le=65_535,
-        description="TCP port of /admin and DELETE /people, on the same host; 0 has them on the main port.",
+        description="TCP port of /admin, DELETE /people and DELETE /sessions, on the same host; 0 has them on "
+        "the main port.",
     )
     audit_log: str = Field(
         default="", description="File of operators' changes; empty: `audit.jsonl` in the spool's folder."

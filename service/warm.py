@@ -40,6 +40,7 @@ FULL_SHARE = 0.95
 
 CONNECT_SECONDS = 5.0
 REPORT_SECONDS = 1.0
+GO_ON = "What was written stays in Redis; run it again to go on"
 EXIT_STOPPED, EXIT_MISUSE, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -74,9 +75,9 @@ def main() -> None:
         for warmed in warm(serving, client, rows, ttl_seconds=settings.redis_ttl_seconds):
             say(warmed)
     except RedisUnavailable as error:
-        _stop(f"{error}. Who is written stays; run it again to go on", EXIT_STOPPED)
+        _stop(f"{str(error).rstrip('.')}. {GO_ON}", EXIT_STOPPED)
     except KeyboardInterrupt:
-        _stop("interrupted. Who is written stays; run it again to go on", EXIT_INTERRUPTED)
+        _stop(f"interrupted. {GO_ON}", EXIT_INTERRUPTED)
 
 
 def people_to_warm(histories: Histories, limit: int | None) -> npt.NDArray[np.int64]:

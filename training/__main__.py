@@ -15,6 +15,7 @@ from models.registry import DEFAULT_STORE, Registry
 from training.commands import promotion, studies  # noqa: F401 - they add their commands
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
 from training.errors import SettingsInvalid, TrainingError
+from training.repeating import repeating
 from training.runs import DEFAULT_RUNS, LATEST
 
 __all__ = ["app", "main"]
@@ -50,7 +51,8 @@ def train_command(
 
     chosen = load_settings(settings, quick=quick, seed=seed)
     files = ShopFiles(data, parse_columns(columns), items)
-    trained = train(files, chosen, store=store, runs=runs, console=console)
+    command = repeating("train", data, {"items": items, "columns": columns}, seed=chosen.seed)
+    trained = train(files, chosen, store=store, runs=runs, console=console, command=command)
     _show_quality(trained.run.evaluation())
     console.print(f"bundle  {trained.bundle}\nrun     {trained.run.folder}", highlight=False, soft_wrap=True)
     if promote:
@@ -105,14 +107,17 @@ def evaluate_command(
         )
     run = Run.create(runs)
     how: Any = {"is_tuned": tuned, "console": console}
+    options: dict[str, Any] = {"tune": tuned}
     if published is not None:
         evaluation = protocol_runs.evaluate_published(published, chosen, run, **how)
+        options |= published._asdict()
     else:
         assert data is not None
         asked = [each.value for each in protocol or list(Protocol)]
         files = ShopFiles(data, parse_columns(columns), items)
         evaluation = protocol_runs.evaluate_shop(files, asked, chosen, run, **how)
-    run.finish(evaluation)
+        options |= {"protocol": asked, "items": items, "columns": columns}
+    run.finish(evaluation | {"command": repeating("evaluate", data, options, seed=chosen.seed)})
     _show_quality(evaluation)
     console.print(f"run     {run.folder}", highlight=False, soft_wrap=True)
 

@@ -274,7 +274,10 @@ def describe_choice(choice: Choice) -> str:
     """One line on what was chosen and by how much."""
     rivals = ", ".join(f"{name} {standing.ndcg:.4f}" for name, standing in choice.standings.items())
     if choice.margin is None or choice.margin_interval is None:
-        return f"{choice.name} combines the members, as told: NDCG@10 out of fold {rivals}"
+        return (
+            f"{choice.name} combines the members, the only strategy that was tried (setting `ensemble`): "
+            f"NDCG@10 out of fold {rivals}"
+        )
     low, high = choice.margin_interval
     return (
         f"{choice.name} combines the members: NDCG@10 out of fold {choice.margin:+.4f} ({low:+.4f} to {high:+.4f}) "

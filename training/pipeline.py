@@ -53,11 +53,18 @@ class Trained:
 
 
 def train(
-    source: Shop | ShopFiles, settings: TrainingSettings, *, store: Path, runs: Path, console: Console
+    source: Shop | ShopFiles,
+    settings: TrainingSettings,
+    *,
+    store: Path,
+    runs: Path,
+    console: Console,
+    command: str | None = None,
 ) -> Trained:
     """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong.
 
     Of files nothing but the arrays stays in memory once they are read. What each stage took is in the run's folder.
+    command: what repeats the run, for its report; None where no command began it.
     """
     stages, run = Stages(console), Run.create(runs)
     stages.keep_in(run.folder / STAGES_FILE)
@@ -77,6 +84,8 @@ def train(
     evaluation |= portrayed | recipe(taught) | compression(learned, settings) | timing(stages)
     evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
     save(run, taught, learned, split)
+    if command is not None:
+        evaluation["command"] = command
     run.finish(evaluation | {"bundle": bundle.name})
     return Trained(run, bundle)
 

@@ -110,7 +110,12 @@ class TrainingSettings(BaseModel):
     """One run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    seed: int = Field(default=0, ge=0, le=2**31, description="Of everything random.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31,
+        description="Random seed; equal seeds make equal runs on the same processor.",
+    )
     n_text_components: int = Field(default=64, ge=1, le=1024, description="Length of an item's text vector.")
     n_segments: int = Field(
         default=32, ge=1, le=10_000, description="Clusters of item texts, where the shop gives no categories."

@@ -20,7 +20,7 @@ from loadtest.faults.drill import Pace, run_row
 from loadtest.faults.findings import Allowance
 from loadtest.faults.page import write_page
 from loadtest.faults.report import make_report, row_lines, write_report
-from loadtest.faults.rows import ROWS, chosen
+from loadtest.faults.rows import chosen
 from loadtest.faults.schema import RowReport
 from loadtest.faults.stage import Kept
 from loadtest.promotion.bundles import ids_in, kept_bundles, lay_out
@@ -47,14 +47,14 @@ def main(
     out: Annotated[Path, typer.Option(help="The report; a page lies beside it.")] = Path(
         "reports/faults.json"
     ),
-    names: Annotated[bool, typer.Option("--list", help="Say what rows there are, and run none.")] = False,
+    names: Annotated[bool, typer.Option("--list", help="Say what rows would run, and run none.")] = False,
 ) -> None:
     """Run, write, decide."""
+    rows, started_at = chosen(only, is_short=short), monotonic()
     if names:
-        for row in ROWS:
+        for row in rows:
             typer.echo(f"{row.name:<26} {row.done} {row.holds}")
         return
-    rows, started_at = chosen(only, is_short=short), monotonic()
     pace = replace(SHORT if short else Pace(), seed=randrange(10**6) if seed is None else seed)
     kept = _kept(bundles, items, people, max(row.setting.n_bundles for row in rows))
     _say(f"seed {pace.seed}, {len(rows)} rows; each begins with a service and a Redis of its own")

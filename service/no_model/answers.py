@@ -21,6 +21,7 @@ from service.no_model.live_items import LiveItems
 from service.no_model.popularity import PopularItem, Ranked
 from service.recommender import check_session_times, person_key
 from service.schemas import Filter, RecommendRequest, SimilarRequest, Tier
+from service.shortfall import shortfall_words
 
 NEW_EVERY = 5
 """One place in so many is a new item's: nobody would ever take what is only ever ranked by how many have."""
@@ -59,25 +60,34 @@ class ModellessAnswers:
         if asked.exclude_seen:
             excluded.update(event.item_id for event in asked.session)
             keys.update(found.person.events.standing_keys().tolist())
-        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys)
+        causes = ["exclude_items"] if asked.exclude_items else []
+        if keys or (asked.exclude_seen and asked.session):
+            causes.append("exclude_seen")
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys, causes)
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
     def similar(self, asked: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
         """The same for everybody who looks at this item."""
         excluded = {asked.item_id, *asked.exclude_items}
-        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, set())
+        causes = ["exclude_items", "the item itself"] if asked.exclude_items else ["the item itself"]
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, set(), causes)
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
     def _choose(
-        self, limit: int, wanted: Filter | None, excluded: Container[str], keys: Container[int]
+        self,
+        limit: int,
+        wanted: Filter | None,
+        excluded: Container[str],
+        keys: Container[int],
+        causes: Sequence[str],
     ) -> tuple[list[str], str | None]:
-        """Items and the shortfall."""
+        """Items and the shortfall. causes: what excludes items, in the words of the request."""
         ranked = self._items.ranked
         if wanted is not None and wanted != Filter():
             reason = "nothing is known of categories and prices without a model, so no item passes a filter"
             return [], f"0 of {limit}: {reason}"
         item_ids = list(islice(_mixed(ranked, excluded, keys), limit))
-        return item_ids, _shortfall(len(item_ids), limit, len(ranked.popular))
+        return item_ids, _shortfall(len(item_ids), limit, len(ranked.popular), causes)
 
 
 def _mixed(ranked: Ranked, excluded: Container[str], keys: Container[int]) -> Iterator[str]:
@@ -99,10 +109,10 @@ def _mixed(ranked: Ranked, excluded: Container[str], keys: Container[int]) -> It
         yield item_id
 
 
-def _shortfall(n_items: int, limit: int, n_known: int) -> str | None:
+def _shortfall(n_items: int, limit: int, n_known: int, causes: Sequence[str]) -> str | None:
     if n_items >= limit:
         return None
     if not n_known:
         return f"{n_items} of {limit}: no event has named an item yet; send what people do to POST /events"
-    named = f"of {n_known:,} items that events have named so far"
-    return f"{n_items} of {limit}: {named}, exclude_items and exclude_seen leave no more"
+    among = f"{n_known:,} items that events have named so far"
+    return shortfall_words(n_items, limit, among, causes)

@@ -84,7 +84,17 @@ async def test_what_people_took_is_answered_by_how_many_did(empty: Path) -> None
         assert ids_of(answer) == POPULAR[:2]
         assert [item["score"] for item in answer["items"]] == [1, 0.5]
         assert answer["shortfall"] is None
-        assert "3 items" in (await service.recommend(limit=4))["shortfall"]
+        said = "3 of 4: there are only 3 items that events have named so far"
+        assert (await service.recommend(limit=4))["shortfall"] == said
+        short = await service.recommend(limit=4, exclude_items=["item-3"])
+        assert (
+            short["shortfall"]
+            == "2 of 4: of 3 items that events have named so far, exclude_items leaves no more"
+        )
+        short = await service.recommend(limit=4, session=[{"item_id": "item-3"}])
+        assert short["shortfall"].endswith("exclude_seen leaves no more")
+        short = await service.post("/similar", {"item_id": "item-3", "limit": 4})
+        assert short["shortfall"].endswith("the item itself leaves no more")
 
 
 async def test_seen_and_excluded_items_are_left_out_for_known_people_visits_and_sessions(empty: Path) -> None:

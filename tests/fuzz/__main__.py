@@ -1,4 +1,6 @@
-"""Ask and answer what nobody meant, a hundred thousand times; no 5xx, no hang, no growth, nothing unhandled.
+"""Send a hundred thousand malformed requests, and malformed replies of Redis.
+
+The service must not answer 5xx, hang, grow or raise an error that nothing handles.
 
 Exits with 0 if nothing was found, with 1 if something was. `--replay FILE` tries one case that was written down.
 """
@@ -47,7 +49,7 @@ app = typer.Typer(help=__doc__, add_completion=False)
 def main(
     cases: Annotated[int, typer.Option(min=100, help="Of all kinds together.")] = 100_000,
     only: Annotated[str, typer.Option(help=f"Kinds, with commas: {', '.join(KINDS)}.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Of everything drawn; left out, a new one.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; left out, a new one is drawn.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="A case that was written down, and nothing else.")
     ] = None,

@@ -39,6 +39,15 @@ def test_at_most_three_reasons_strongest_first(student: Student) -> None:
     assert reasons[0].contribution >= reasons[2].contribution > 0
 
 
+def test_an_own_item_is_no_reason_for_itself(student: Student) -> None:
+    history = History.from_events([Event(2, 1), Event(6, 2), Event(3, 3)])
+    for_2, for_10 = explain(student, history, np.array([2, 10], np.int32))
+    assert [reason.item_index for reason in for_2] == [6]
+    assert {reason.item_index for reason in for_10} == {2, 6}
+    [alone] = explain(student, History.from_events([Event(2, 1)]), np.array([2], np.int32))
+    assert alone == []
+
+
 def test_nothing_to_explain_with(student: Student) -> None:
     assert explain(student, History.empty(), np.array([1, 2], np.int32)) == [[], []]
     assert explain(student, History.from_events([Event(1, 1)]), np.zeros(0, np.int32)) == []

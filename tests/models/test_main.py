@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from models.__main__ import app
 from models.bundle import write_bundle
-from models.errors import GoldenMismatch, RegistryError
+from models.errors import GoldenMismatch, RegistryError, StoreMissing
 from models.manifest import parse_manifest
 from models.registry import Registry
 from tests.support.bundles import tiny_contents
@@ -39,6 +39,15 @@ def test_list_marks_the_current_version(store: Path, other: str) -> None:
 def test_list_of_an_empty_store_is_empty(tmp_path: Path) -> None:
     result = run(tmp_path, "list")
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["ids"], ["show", "1"], ["verify", "1"], ["promote", "1"], ["rollback"]]
+)
+def test_every_command_says_where_there_is_no_store(tmp_path: Path, command: list[str]) -> None:
+    result = run(tmp_path / "nowhere", *command)
+    assert isinstance(result.exception, StoreMissing)
+    assert f"there is no store at {tmp_path / 'nowhere'}" in str(result.exception)
 
 
 def test_list_shows_a_broken_bundle_and_the_others(store: Path, other: str) -> None:
@@ -109,20 +118,21 @@ def current_is_a_folder(store: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "command"),
+    ("spoil", "command", "code"),
     [
-        (no_such_version, ["promote", "nothing"]),
-        (store_is_a_file, ["prune"]),
-        (current_is_a_folder, ["list"]),
+        (no_such_version, ["promote", "nothing"], 1),
+        (store_is_a_file, ["prune"], 2),
+        (store_is_a_file, ["list"], 2),
+        (current_is_a_folder, ["list"], 1),
     ],
 )
 def test_error_is_one_line_and_a_status(
-    store: Path, spoil: Callable[[Path], str], command: list[str]
+    store: Path, spoil: Callable[[Path], str], command: list[str], code: int
 ) -> None:
     expected = spoil(store)
     result = subprocess.run(
         [sys.executable, "-m", "models", *command, "--store", str(store)], capture_output=True, text=True
     )
-    assert result.returncode == 1
+    assert result.returncode == code
     assert result.stderr.startswith(expected)
     assert result.stderr.count("\n") == 1

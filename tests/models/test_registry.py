@@ -88,7 +88,9 @@ def test_store_that_does_not_exist_cannot_be_changed(
 def test_nothing_promoted_is_said_with_what_to_do(registry: Registry, content: str | None) -> None:
     if content is not None:
         (registry.store / "current").write_text(content)
-    with pytest.raises(RegistryError, match="models promote"):
+    with pytest.raises(
+        RegistryError, match=r"`make train` trains a bundle and promotes it.*models promote VERSION"
+    ):
         registry.current()
 
 

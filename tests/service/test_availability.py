@@ -122,6 +122,8 @@ def test_no_tier_answers_what_is_not_available(
 async def test_a_person_is_not_recommended_what_the_shop_took_out(on_whole: Running) -> None:
     answer = await on_whole.recommend(user_id="user-1", limit=N_ITEMS)
     assert len(answer["items"]) == N_ITEMS - len(GONE) - 3
+    said = f"of {N_ITEMS - len(GONE)} items that may be recommended, exclude_seen leaves no more"
+    assert answer["shortfall"].endswith(said)
     assert not GONE_IDS & set(ids_of(answer))
 
 

@@ -93,6 +93,37 @@ async def test_filter_that_nothing_passes_is_a_shortfall(service: Running) -> No
     assert answer["shortfall"].startswith("0 of 10")
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "40 of 100: there are only 40 items that may be recommended"),
+        ({"user_id": "nobody"}, "40 of 100: there are only 40 items that may be recommended"),
+        ({"user_id": "user-1"}, "exclude_seen leaves no more"),
+        (
+            {"exclude_items": ["item-3"]},
+            ": of 40 items that may be recommended, exclude_items leaves no more",
+        ),
+        ({"exclude_items": ["no item of the shop"]}, "there are only 40 items"),
+        ({"filter": {"categories": ["block-1"]}}, "items that may be recommended, the filter leaves no more"),
+        (
+            {"user_id": "user-1", "exclude_items": ["item-3"], "filter": {"min_price": 20}},
+            "the filter, exclude_items and exclude_seen leave no more",
+        ),
+        ({"user_id": "user-1", "exclude_seen": False}, "there are only 40 items"),
+    ],
+)
+async def test_a_shortfall_names_only_what_took_items_away(
+    service: Running, asked: dict[str, object], said: str
+) -> None:
+    assert said in (await service.recommend(limit=100, **asked))["shortfall"]
+
+
+async def test_a_shortfall_of_similar_items_names_the_item_itself(service: Running) -> None:
+    answer = await service.post("/similar", {"item_id": "item-2", "limit": 100})
+    said = "39 of 100: of 40 items that may be recommended, the item itself leaves no more"
+    assert answer["shortfall"] == said
+
+
 async def test_ids_in_any_script_are_accepted(service: Running) -> None:
     for user_id in ("🛍️-1", "مستخدم", "käufer"):
         assert len((await service.recommend(user_id=user_id))["items"]) == 10
@@ -114,6 +145,16 @@ async def test_explanation_names_the_own_item_without_which_the_score_falls(serv
     assert reason["item_id"] == "item-2"
     assert reason["title"] == "Item 2"
     assert reason["contribution"] > 0
+
+
+async def test_an_item_that_is_recommended_again_is_not_its_own_reason(service: Running) -> None:
+    session = [{"item_id": "item-2"}, {"item_id": "item-6"}, {"item_id": "item-3"}]
+    wanted = {"categories": ["block-2"]}
+    answer = await service.recommend(
+        session=session, exclude_seen=False, explain=True, limit=3, filter=wanted
+    )
+    named = {item["item_id"]: {own["item_id"] for own in item["because"]} for item in answer["items"]}
+    assert named == {"item-2": {"item-6"}, "item-6": {"item-2"}, "item-10": {"item-2", "item-6"}}
 
 
 async def test_explanation_tells_each_members_share_strongest_first(service: Running) -> None:

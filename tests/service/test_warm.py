@@ -167,7 +167,11 @@ def test_progress_is_said_once_a_second_and_at_the_end(capsys: pytest.CaptureFix
     [
         ([], 2, "no Redis is named"),
         (["--redis-url", "http://nowhere"], 2, "begins with none of redis://"),
-        (["--redis-url", "redis://127.0.0.1:{closed}/0"], 1, "run it again to go on"),
+        (
+            ["--redis-url", "redis://127.0.0.1:{closed}/0"],
+            1,
+            "refused. What was written stays in Redis; run it again to go on",
+        ),
         (["--limit", "0"], 2, "at least 1 is needed"),
     ],
 )

@@ -59,6 +59,13 @@ def test_every_model_is_measured_with_a_student_that_was_not_distilled(quality: 
     assert set(quality["protocols"]["leave_last_out"]["models"]) == MODELS
 
 
+def test_the_report_keeps_the_command_that_repeats_it(reported: Path, quality: dict[str, Any]) -> None:
+    said = (
+        f"python -m training evaluate {reported} --protocol leave_last_out --seed 0 --settings settings.toml"
+    )
+    assert quality["command"] == said
+
+
 def test_members_beside_the_ensemble_are_measured_and_said_to_be_beside(quality: dict[str, Any]) -> None:
     assert quality["recipe"] == {
         "is_tuned": False,

@@ -163,4 +163,5 @@ def test_a_choice_is_told_with_its_margin_and_interval(rivals: Choice) -> None:
 def test_without_a_rival_there_is_no_margin_to_tell(rivals: Choice) -> None:
     alone: dict[str, Standing] = {"stacking": rivals.standings["stacking"]}
     told = describe_choice(replace(rivals, margin=None, margin_interval=None, standings=alone))
-    assert told.startswith("stacking combines the members, as told")
+    said = "stacking combines the members, the only strategy that was tried (setting `ensemble`): NDCG@10 out of fold"
+    assert told.startswith(said)

@@ -121,6 +121,11 @@ def test_the_manifest_tells_where_the_bundle_came_from(bundle: Bundle) -> None:
     assert len(bundle.items) == N_ITEMS + 1
 
 
+def test_the_run_keeps_the_command_that_repeats_it(folder: Path) -> None:
+    command = Run.open(folder / "runs" / "latest").evaluation()["command"]
+    assert command == f"python -m training train {folder / 'shop'} --seed 5 --settings settings.toml"
+
+
 def test_every_column_is_printed_with_its_use(folder: Path) -> None:
     assert (
         "interactions.parquet: user_id (person), item_id (item), time (time)"

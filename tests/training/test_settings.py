@@ -59,7 +59,9 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, said: str) -> None:
 def test_the_members_that_the_readme_names_are_those_of_a_default_bundle() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     in_example = set(re.findall(r'\{"member": "(\w+)"', readme))
-    [listed] = re.findall(r"`members` names the models .*? a bundle of other", readme, re.DOTALL)
+    [listed] = re.findall(
+        r"`members` names the models .*? a bundle that was trained with other", readme, re.DOTALL
+    )
     assert in_example
     assert in_example <= set(EARNING)
     assert set(re.findall(r"`(\w+)`", listed)) - {"members", "share"} == set(EARNING)

@@ -20,7 +20,7 @@ console = Console() if sys.stdout.isatty() else Console(width=118)
 
 Runs = Annotated[Path, typer.Option(help="Folder of training runs.")]
 SettingsFile = Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")]
-Seed = Annotated[int | None, typer.Option(help="Of everything random; 0 if not given.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed; that of the settings (0) if not given.")]
 Columns = Annotated[
     str, typer.Option(help="Column names where they differ, e.g. user_id=customer,item_id=sku,time=ts.")
 ]

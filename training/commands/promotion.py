@@ -12,6 +12,7 @@ from rich.table import Table
 from models.registry import DEFAULT_STORE
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
 from training.errors import SettingsInvalid
+from training.repeating import repeating
 from training.runs import DEFAULT_RUNS
 
 NOT_PROMOTED = 3
@@ -45,7 +46,17 @@ def retrain_command(
     if max_loss is not None:
         chosen = chosen.model_copy(update={"promotion": PromotionSettings(max_loss=max_loss)})
     files = ShopFiles(data, parse_columns(columns), items)
-    decision = retrain(files, events, chosen, store=store, runs=runs, console=console, may_promote=promote)
+    options = {"events": events, "items": items, "columns": columns, "store": store}
+    decision = retrain(
+        files,
+        events,
+        chosen,
+        store=store,
+        runs=runs,
+        console=console,
+        may_promote=promote,
+        command=repeating("retrain", data, options, seed=chosen.seed),
+    )
     name = decision.trained.bundle.name
     console.print(f"{name}: {decision.reason}", highlight=False, soft_wrap=True)
     console.print(

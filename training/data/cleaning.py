@@ -77,7 +77,7 @@ def require_columns(found: list[str], needed: list[str], source: Path) -> None:
     if missing:
         raise ColumnMissing(
             f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, found))}. "
-            f"Name the right columns in the mapping."
+            "Name the right ones with --columns field=column,field=column."
         )
 
 

@@ -125,7 +125,7 @@ def assemble_shop(
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
     items: `ITEM_SCHEMA`; where they say nothing else they are available and listed. An item without a row gets its id
-    as title and an empty text, and is unlisted where there is an item table; its events are counted as a note.
+    as title and an empty text; where there is an item table it is unlisted, and its events are counted as a note.
     removals: kept with the shop, to be applied to whatever it is merged with.
     """
     events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
@@ -135,7 +135,7 @@ def assemble_shop(
     rowless = events.join(items, on="item_id", how="anti")
     bare = _bare_items(rowless["item_id"], is_listed=not has_item_table)
     items = pl.concat([items, bare]).sort("item_id")
-    noted = dropped.with_notes({ROWLESS: rowless.height})
+    noted = dropped.with_notes({ROWLESS: rowless.height}) if has_item_table else dropped
     kept = pl.DataFrame(schema=REMOVAL_SCHEMA) if removals is None else removals
     return Shop(name, events, items, noted, layout, columns, has_item_table, kept)
 

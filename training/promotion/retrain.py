@@ -54,11 +54,13 @@ def retrain(
     runs: Path,
     console: Console,
     may_promote: bool = True,
+    command: str | None = None,
 ) -> Decision:
     """Train a candidate, compare it and promote it if it is not worse; else it stays in the store, unpromoted.
 
-    may_promote: False only compares. Raises NothingFresh before anything is trained where too little has happened
-    since the bundle in service, BundleError where that one cannot be read, and what training raises.
+    may_promote: False only compares. command: as of `train`. Raises NothingFresh before anything is trained where too
+    little has happened since the bundle in service, BundleError where that one cannot be read, and what training
+    raises.
     """
     stages, registry = Stages(console), Registry(store)
     in_service = _in_service(registry)
@@ -71,7 +73,7 @@ def retrain(
     if in_service is not None:
         settings = asking_about_fresh(settings, dataset, in_service)
         split = split_fresh(dataset, settings, in_service)
-    trained = train(shop, settings, store=store, runs=runs, console=console)
+    trained = train(shop, settings, store=store, runs=runs, console=console, command=command)
     comparison = None
     if in_service is not None and split is not None:
         with stages.stage("compare", f"Comparing with {in_service.version}"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from loadtest.errors import FaultUnknown
+from loadtest.faults.__main__ import app
 from loadtest.faults.page import GROUPS
 from loadtest.faults.rows import ROWS, chosen
 
@@ -23,6 +25,13 @@ def test_rows_are_chosen_by_name_and_by_the_beginning_of_a_name() -> None:
     assert [row.name for row in chosen("sigterm, redis-killed", is_short=True)] == ["redis-killed", "sigterm"]
     slow = {row.name for row in chosen("redis-slow-*", is_short=False)}
     assert slow == {"redis-slow-30", "redis-slow-100", "redis-slow-300"}
+
+
+def test_list_names_the_chosen_rows_alone() -> None:
+    listed = CliRunner().invoke(app, ["--list", "--only", "sigterm,redis-killed"])
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["redis-killed", "sigterm"]
+    every = CliRunner().invoke(app, ["--list"])
+    assert [line.split()[0] for line in every.stdout.splitlines()] == [row.name for row in ROWS]
 
 
 def test_name_that_there_is_not_is_told_with_those_that_there_are() -> None:

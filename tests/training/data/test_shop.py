@@ -25,13 +25,16 @@ def report(n_kept: int, dropped: dict[str, int]) -> DropReport:
     return DropReport(n_kept + sum(dropped.values()), n_kept, dropped)
 
 
-def shop_of(events: list[tuple[str, str, int]], items: list[str] | None = None) -> Shop:
+def shop_of(
+    events: list[tuple[str, str, int]], items: list[str] | None = None, *, has_item_table: bool = False
+) -> Shop:
     table = pl.DataFrame(events, schema=["user_id", "item_id", "time"], orient="row")
     table = table.with_columns(kind=pl.lit(3), value=pl.lit(1.0))
     item_ids = sorted({item for _, item, _ in events}) if items is None else items
     rows = [(item, f"Title of {item}", "text", None, None) for item in item_ids]
     item_table = pl.DataFrame(rows, schema=ITEM_SCHEMA, orient="row")
-    return assemble_shop("corner", table, item_table, report(len(events), {}), "by hand")
+    counted = report(len(events), {})
+    return assemble_shop("corner", table, item_table, counted, "by hand", has_item_table=has_item_table)
 
 
 def checkerboard(n_people: int, n_items: int, n_events: int) -> Shop:
@@ -78,10 +81,16 @@ def test_tables_have_the_common_types() -> None:
     assert shop.items.schema == SHOP_ITEM_SCHEMA
 
 
+def test_without_an_item_table_no_item_lacks_its_row() -> None:
+    shop = shop_of([("a", "m", 1), ("b", "n", 2)], items=[])
+    assert not shop.has_item_table
+    assert shop.dropped.notes == {}
+
+
 def test_item_without_a_row_is_kept_under_its_id_and_noted() -> None:
-    shop = shop_of([("a", "m", 1), ("a", "ghost", 2), ("b", "ghost", 3)], items=["m"])
+    shop = shop_of([("a", "m", 1), ("a", "ghost", 2), ("b", "ghost", 3)], items=["m"], has_item_table=True)
     assert shop.events.height == 3
-    assert shop.items.filter(item_id="ghost").rows() == [("ghost", "ghost", "", None, None, True, True)]
+    assert shop.items.filter(item_id="ghost").rows() == [("ghost", "ghost", "", None, None, True, False)]
     assert list(shop.dropped.notes.values()) == [2]
 
 

@@ -215,6 +215,11 @@ def test_item_rows_without_id_or_repeated_are_left_out_and_noted(tmp_path: Path)
     assert sorted(shop.dropped.notes.values()) == [1, 1]
 
 
+def test_a_missing_column_names_the_option_that_maps_it(tmp_path: Path) -> None:
+    with pytest.raises(ColumnMissing, match=r"Name the right ones with --columns field=column"):
+        read_items(tmp_path, sku=["a"])
+
+
 def test_named_text_column_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ColumnMissing, match="'body'"):
         read_items(tmp_path, ColumnMapping(item_text=("body",)), item_id=["a"], text=["x"])

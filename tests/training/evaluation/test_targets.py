@@ -45,6 +45,12 @@ def test_a_shop_is_not_held_against_what_was_promised_for_another(other_shop: Qu
     assert "As promised for UCI Online Retail" not in page
 
 
+def test_every_comparison_with_the_ensemble_ends_with_its_unit(quality: Quality) -> None:
+    said = {row["meaning"] for row in (*targets_met(quality), *promises_met(quality))}
+    assert "times faster than the ensemble, p50" in said
+    assert not [meaning for meaning in said if ", p50 than" in meaning]
+
+
 def test_online_retail_is_known_by_its_content_and_held_against_what_was_promised(quality: Quality) -> None:
     quality["data"]["source"] = "a-shop.csv"
     assert {row["bound"] for row in promises_met(quality)} > {0.85, 0.86, 0.93, 0.58, 0.98, 25.0}

@@ -26,9 +26,9 @@ def experiments(quality: Quality) -> dict[str, Any]:
     stops = {words: aa[name] for name, words in SAID.items()}
     columns = [
         Column("stated", "stated rate", share),
-        Column("share", "stopped", share),
+        Column("share", "share stopped", share),
         Column("interval", "95 % interval", share_interval),
-        Column("n_stopped", "experiments", str),
+        Column("n_stopped", "experiments stopped", str),
     ]
     lines = {"always valid": aa["decided"], "a test for one look": aa["one_look"]}
     return {

@@ -15,6 +15,16 @@ def test_false_stops_stand_beside_their_stated_rate() -> None:
     ]
 
 
+def test_columns_are_called_what_they_hold() -> None:
+    columns = experiments({"experiments": example_study()})["table"].columns
+    assert [column.title for column in columns] == [
+        "stated rate",
+        "share stopped",
+        "95 % interval",
+        "experiments stopped",
+    ]
+
+
 def test_three_curves_are_drawn() -> None:
     plots = experiments({"experiments": example_study()})["plots"]
     assert [str(plot).count("<svg") for plot in plots] == [1, 1, 1]

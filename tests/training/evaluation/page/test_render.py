@@ -132,6 +132,13 @@ def test_what_the_shop_named_is_text_and_never_markup() -> None:
     assert "&lt;i&gt;3 events&lt;/i&gt;" in page
 
 
+def test_rows_that_were_kept_do_not_stand_under_what_was_left_out() -> None:
+    data = {"layout": "a table", "dropped": ["3 of 4 rows kept (75.0%)", "  1  odd (kept)"]}
+    page = render({"schema_version": 1, "data": data})
+    assert "What was left out" not in page
+    assert "How many rows were kept" in page
+
+
 def test_what_is_missed_is_said_before_any_table(page: str) -> None:
     said = page[: page.index("<table")]
     assert re.search(r"\d+ of \d+ bounds are missed", said)
@@ -157,7 +164,11 @@ def test_a_member_that_adds_nothing_is_named(page: str) -> None:
 
 def test_the_command_that_made_the_report_is_shown_where_it_is_known() -> None:
     command = "python -m training evaluate shop --seed 7"
-    assert command in render({"schema_version": 1, "command": command})
+    page = render({"schema_version": 1, "command": command})
+    assert command in page
+    assert "make report" in page
+    assert "did not keep its command" not in page
+    assert "give <code>--items</code> and <code>--columns</code>" in render({"schema_version": 1})
 
 
 def test_the_ensemble_and_what_ships_are_shaded(page: str) -> None:

@@ -69,7 +69,7 @@ def entry_id(reply: Reply) -> str:
     """Of a stream's entry, as 1700000000000-0, or "" for none."""
     found = text(reply)
     if found and not _ENTRY_ID.fullmatch(found):
-        raise ReplyUnexpected("the id of an entry was expected, another text came")
+        raise ReplyUnexpected("the id of an entry expected, another text came")
     return found
 
 
@@ -106,4 +106,4 @@ def _entry(reply: Reply) -> StreamEntry:
 def _unexpected(wanted: str, reply: Reply) -> ReplyUnexpected:
     """Says the type and no more: what it holds may be anything of any size."""
     n_elements = f" of {len(reply):,}" if isinstance(reply, list | dict | bytes) else ""
-    return ReplyUnexpected(f"{wanted} was expected, {type(reply).__name__}{n_elements} came")
+    return ReplyUnexpected(f"{wanted} expected, {type(reply).__name__}{n_elements} came")

@@ -84,7 +84,7 @@ def test_anything_else_is_refused(read: Callable[[Any], Any], reply: Any) -> Non
 def test_what_was_said_instead_is_told_by_its_type_alone() -> None:
     with pytest.raises(ReplyUnexpected) as refused:
         value([b"a secret"] * 1000)
-    assert str(refused.value) == "a value was expected, list of 1,000 came"
+    assert str(refused.value) == "a value expected, list of 1,000 came"
 
 
 def test_field_of_an_entry_is_found_by_its_name() -> None:

@@ -17,6 +17,7 @@ from service.histories.blobs import decode_person, encode_person
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
+from service.histories.recovery import RECOVERING, Recovery
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
 from service.histories.stored import StoredPerson
 from service.histories.watch import NOT_WATCHED
@@ -129,6 +130,15 @@ async def test_corrupt_blob_is_a_miss_that_is_counted_and_overwritten(
         blob = await client.get(KEY_PREFIX + "user-1")
         assert isinstance(blob, bytes)
         assert len(decode_person(blob, "user-1").events) == 3
+
+
+async def test_person_in_memory_may_be_of_before_while_redis_recovers(serving: ServingBundle) -> None:
+    recovery = Recovery()
+    people = People(PeopleInMemory(2**20), None, Metrics(), max_age_seconds=1000.0, recovery=recovery)
+    await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    recovery.begin()
+    found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
+    assert (found.layer, found.degraded) == ("memory", RECOVERING)
 
 
 async def test_reads_that_wait_go_in_one_round_trip(redis_server: RedisServer) -> None:

@@ -114,6 +114,10 @@ async def test_what_a_person_has_just_done_is_left_out_of_the_very_next_answer(e
         await are_counted(service)
         await send(service, "b", did("purchase", "item-7", "carl"))
         assert await says(service, ["item-3", "item-9"], user_id="carl")
+        await send(service, "c", did("cart", "item-3", "carl"))
+        assert await says(service, ["item-9"], user_id="carl")
+        await send(service, "d", did("removal", "item-3", "carl"))
+        assert await says(service, ["item-3", "item-9"], user_id="carl")
 
 
 async def test_who_is_forgotten_has_seen_nothing(empty: Path) -> None:

@@ -60,6 +60,15 @@ async def test_longest_idle_connection_makes_room() -> None:
     assert len(registry) == 3
 
 
+async def test_longest_idle_connection_of_any_address_makes_room_for_another_address() -> None:
+    registry = Registry(max_connections=2, max_connections_per_address=2)
+    peers = [registry.admitted("192.0.2.2")]
+    registry.pass_time(1)
+    peers.append(registry.admitted("192.0.2.3"))
+    registry.admitted("192.0.2.9")
+    assert [peer.ended for peer in peers] == ["made_room", None]
+
+
 async def test_of_connections_idle_for_as_long_the_first_makes_room() -> None:
     registry = Registry(max_connections=2, max_connections_per_address=2)
     first, second = registry.admitted(), registry.admitted()

@@ -60,7 +60,7 @@ def kept_bundles(
 ) -> list[Path]:
     """Bundles of this size, made now where they are not there or of an older format."""
     store = folder / f"{size_words(n_items)}x{size_words(n_people)}"
-    if "unusable" in _python("models", "list", f"--store={store}"):
+    if store.exists() and "unusable" in _python("models", "list", f"--store={store}"):
         shutil.rmtree(store)
     for seed in range(len(_versions(store)), n_bundles):
         say(f"making bundle {seed + 1} of {n_bundles} in {store}; it is kept")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -23,6 +24,10 @@ from service.log.records import SpooledBatch
 OPEN, SEALED, SHIPPED, LEARNT, EXPORTED = ".open", ".seg", ".shipped", ".learnt", ".exported"
 
 Note = TypeVar("Note")
+
+FIRST_BYTES = 4096
+"""Of a batch that is longer than what was to be read; then twice as many, and so on. To read all that is left, for
+the first one alone, would cost what the whole segment costs."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(SpooledBatch)
@@ -110,8 +115,9 @@ class Segment:
             left = self.end - start
             data = file.read(left if n_bytes is None else min(left, n_bytes))
             found = list(decode_batches(data, start))
-            if not found and len(data) < left:  # the first one is longer than that
-                found = list(decode_batches(data + file.read(left - len(data)), start))[:1]
+            while not found and len(data) < left:  # the first one is longer than that
+                data += file.read(min(left - len(data), max(len(data), FIRST_BYTES)))
+                found = list(islice(decode_batches(data, start), 1))
         return found
 
     def seal(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SpoolUnavailable
-from service.log.frames import frame
+from service.log.frames import frame, read_frames
 from service.log.records import SpooledBatch
 from service.log.segments import EXPORTED, ShippedNote
 from service.log.spool import Spool, Spooled, stream_position
@@ -74,6 +74,25 @@ def test_batch_that_is_longer_than_a_trip_goes_alone(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.append(encoded(spooled(1), spooled(2)))
     assert ids(spool.unshipped(1)) == ["1"]
+
+
+def test_first_batch_of_a_long_segment_costs_no_more_than_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for after each batch, to say how old what waits is."""
+    spool = opened(tmp_path)
+    spool.append(encoded(*(spooled(number) for number in range(1000))))
+    n_decoded = 0
+
+    def read(data: bytes) -> Iterator[tuple[bytes, int]]:
+        nonlocal n_decoded
+        for each in read_frames(data):
+            n_decoded += 1
+            yield each
+
+    monkeypatch.setattr("service.log.segments.read_frames", read)
+    assert len(spool.unshipped(1)) == 1
+    assert n_decoded <= 4
 
 
 def test_living_worker_keeps_its_segments_and_a_dead_ones_are_adopted(tmp_path: Path) -> None:

@@ -234,6 +234,7 @@ class EndingProtocol(OneWriteProtocol):
         """Tell who is at work on it that the client is gone."""
         if self._stage is Stage.BODY:
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False  # it would be told to go on behind the last word
             self.cycle.message_event.set()
 
     def _answer_and_end(self, error: ServiceError) -> None:

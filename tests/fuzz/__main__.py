@@ -47,7 +47,9 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    cases: Annotated[int, typer.Option(min=100, help="Of all kinds together.")] = 100_000,
+    cases: Annotated[
+        int, typer.Option(min=100, help="Of all kinds together; a few are not drawn.")
+    ] = 101_000,
     only: Annotated[str, typer.Option(help=f"Kinds, with commas: {', '.join(KINDS)}.")] = "",
     seed: Annotated[int | None, typer.Option(help="Random seed; left out, a new one is drawn.")] = None,
     replay: Annotated[

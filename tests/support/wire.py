@@ -25,6 +25,8 @@ class Wire(asyncio.Transport):
         return b"".join(each for each in self.writes if each)
 
     def write(self, data: Any) -> None:
+        if self.has_ended:
+            raise RuntimeError("Cannot call write() after write_eof()")
         self.writes.append(bytes(data))
 
     def write_eof(self) -> None:

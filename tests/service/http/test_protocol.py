@@ -61,6 +61,18 @@ async def test_head_without_end_in_one_piece_is_refused_too() -> None:
         assert client.wire.has_ended
 
 
+async def test_who_waits_to_be_told_to_go_on_and_sends_garbage_is_not_told_to_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with connected() as client:
+        head = PROBLEM_CHUNK.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")
+        await client.receive(head + b"no chunk\r\n")
+        await client.settled()
+        assert client.statuses == [400]
+        assert client.wire.has_ended
+    assert "Exception" not in caplog.text
+
+
 async def test_head_of_just_the_bound_is_read() -> None:
     async with connected(max_head_bytes=4096) as client:
         body_at = request(1, "x-padding: ").index(b'{"number"')

@@ -20,6 +20,7 @@ from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
 from service.events.late_learning import LateLearner
 from service.events.learning import Learner
+from service.events.rounds import FINISH_SECONDS
 from service.events.stream import Claim, claim_command, read_claim
 from service.events.thread import SpoolThread
 from service.events.validating import Validated, batch_id_of, validate
@@ -111,11 +112,15 @@ class Intake:
         return msgspec.structs.replace(reply, replayed=True)
 
     async def close(self) -> None:
-        """Finish what is being written."""
+        """Finish what is being written. What is not learnt soon is learnt at the next start, from the disk."""
         for task in [task for _, task in self._under_way.values()]:
             await asyncio.wait([task])
-        for learning in list(self._background):
-            await asyncio.wait([learning])
+        left = set(self._background)
+        if left:
+            _, left = await asyncio.wait(left, timeout=FINISH_SECONDS)
+        for learning in left:
+            learning.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _recovered(self) -> None:
         try:

@@ -223,6 +223,24 @@ async def is_no_more(service: Running, name: str) -> bool:
     return service.metric(name) == 0
 
 
+async def test_service_that_stops_leaves_what_takes_long_to_learn_to_the_next_one(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*args: Any) -> None:
+        await asyncio.Event().wait()
+
+    for module in ("accepting", "rounds"):
+        monkeypatch.setattr(f"service.events.{module}.FINISH_SECONDS", 0.05)
+    async with running(store) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr(one.parts.people, "learn", never)
+            await post(one, body("a", did("purchase", "item-13")))
+        async with asyncio.timeout(30):
+            await one.parts.events._intake.close()
+    async with running(store) as other:
+        await eventually(partial(is_answer, other, ["item-17", "item-21", "item-25"]))
+
+
 @pytest.mark.parametrize("loses_everything", [True, False])
 async def test_redis_that_comes_back_with_less_gets_the_rest_again(
     store: Path, redis_server: RedisServer, loses_everything: bool

@@ -52,4 +52,4 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
     case: schemathesis.Case[Any], service: ServiceProcess
 ) -> None:
     headers = {"authorization": f"Bearer {KEY}"}
-    case.call_and_validate(base_url=service.url, checks=CHECKS, headers=headers)
+    case.call_and_validate(base_url=service.url, checks=CHECKS, headers=headers, timeout=60)

@@ -37,6 +37,8 @@ def read_address(url: str) -> AbstractConnection:
             raise ValueError("it names no socket; write unix:///path/of/the/socket")
     elif not _DATABASE.fullmatch(urlsplit(url).path):
         raise ValueError("what follows host and port is not the number of a database")
+    if int(described.db) < 0:
+        raise ValueError("the number of a database is 0 or more")
     return described
 
 

@@ -14,7 +14,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from service.errors import HeadTooLarge, MethodNotAllowed, ProtocolInvalid, ServiceError
+from service.errors import EncodingUnsupported, HeadTooLarge, MethodNotAllowed, ProtocolInvalid, ServiceError
 from service.http.bounds import MAX_HELD_BACK_BYTES
 from service.http.delivery import EXTENSION, Delivery
 from service.http.ending import EndingProtocol, Stage
@@ -82,6 +82,12 @@ class BoundedProtocol(EndingProtocol):
                 raise self._refusal
             self._is_upgrade_offered = True
             return
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._refusal = EncodingUnsupported(
+                    "the transfer coding is not chunked alone; send the body as it is, chunked or with its length"
+                )
+                raise self._refusal
         super().on_headers_complete()
         self._n_body_bytes_left = body_bytes(self.headers)
         self._stage = Stage.BODY

@@ -24,6 +24,7 @@ from service.histories.address import read_address, without_arguments
         ("redis://host?socket_timeout=soon", "socket_timeout"),
         ("redis://host?retry=5", "retry"),
         ("redis://host?db=x", "db"),
+        ("redis://host?db=-1", "0 or more"),
         ("rediss://host?ssl_cert_reqs=maybe", "ssl_cert_reqs"),
         ("http://user:s3cret@host", "begins with none"),
         ("s3cret", "begins with none"),

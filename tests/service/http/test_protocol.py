@@ -61,6 +61,13 @@ async def test_head_without_end_in_one_piece_is_refused_too() -> None:
         assert client.wire.has_ended
 
 
+async def test_transfer_coding_that_is_not_understood_is_refused() -> None:
+    async with connected() as client:
+        await client.receive(PROBLEM_CHUNK.replace(b"chunked", b"gzip, chunked") + b"2\r\n{}\r\n0\r\n\r\n")
+        assert client.problem()["status"] == 415
+        assert client.wire.has_ended
+
+
 async def test_who_waits_to_be_told_to_go_on_and_sends_garbage_is_not_told_to_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -110,8 +110,8 @@ def test_no_way_of_cutting_hides_an_announcement(data: st.DataObject) -> None:
 
 @given(blobs=st.lists(st.binary(max_size=300), max_size=50), size=st.integers(1, 400))
 def test_what_redis_does_say_passes_in_pieces_of_any_size(blobs: list[bytes], size: int) -> None:
+    blobs = [blob.translate(None, b"*%~>|") for blob in blobs]  # what looks like an announcement is counted
     said = b"*%d\r\n" % len(blobs) + b"".join(b"$%d\r\n%b\r\n" % (len(blob), blob) for blob in blobs)
-    said = said.replace(b"\r\n*9", b"\r\n*1")  # a value may look like an announcement, which is counted
     checked([said[start : start + size] for start in range(0, len(said), size)])
 
 

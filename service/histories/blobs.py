@@ -96,6 +96,11 @@ def decode_person(blob: bytes, owner: str) -> StoredPerson:
     return StoredPerson(events, vector, tag, is_erased(blob))
 
 
+def is_whole(blob: bytes, owner: str) -> bool:
+    """Whether a blob's checksum is that of its bytes and of this owner."""
+    return len(blob) >= HEADER_BYTES and _HEADER.unpack_from(blob)[3] == _checksum(blob, owner)
+
+
 def is_erased(blob: bytes) -> bool:
     """Whether a blob that is known to be whole is of a person who was to be forgotten."""
     return blob[3] >= _ERASED

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from service.errors import HistoryUnwritable, RedisUnavailable
-from service.histories.blobs import HEADER_BYTES
+from service.histories.blobs import HEADER_BYTES, is_whole
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.coalescer import Coalescer
 from service.histories.connection import Connection, Query, Refused
@@ -270,8 +270,12 @@ class RedisPeople:
         key = KEY_PREFIX + write.user_id
         if write.replaced is None:
             return ("SET", key, write.blob, "EX", self._ttl_seconds)
-        replaced = write.replaced[:HEADER_BYTES]
-        return ("EVAL", COMPARE_AND_SET, 1, key, replaced, write.blob, self._ttl_seconds, HEADER_BYTES)
+        # A header names all behind it by its checksum; what the line garbled may have the header of what is there.
+        n_bytes = HEADER_BYTES
+        if write.replaced and not is_whole(write.replaced, write.user_id):
+            n_bytes = len(write.replaced) + 1
+        replaced = write.replaced[:n_bytes]
+        return ("EVAL", COMPARE_AND_SET, 1, key, replaced, write.blob, self._ttl_seconds, n_bytes)
 
     def _succeeded(self) -> None:
         self._circuit.succeeded()

@@ -11,9 +11,11 @@ import pytest
 from redis.asyncio import Redis
 
 from service.errors import HistoryUnwritable, RedisUnavailable
+from service.histories.blobs import encode_person
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
-from tests.support.people import connected, raw
+from service.histories.stored import StoredPerson
+from tests.support.people import connected, raw, views
 from tests.support.redis import RedisServer
 from tests.support.redis_double import speaking
 from tests.support.service import ids_of, running
@@ -43,6 +45,19 @@ async def test_what_stands_in_the_way_of_an_erasure_is_overwritten(redis_server:
         await client.lpush(KEY_PREFIX + "poison", "x")
         assert await redis.write(BlobWrite("poison", None, b"forgotten"))
         assert await client.get(KEY_PREFIX + "poison") == b"forgotten"
+
+
+async def test_blob_that_the_line_garbled_replaces_nothing_and_garbage_that_stands_there_is_replaced(
+    redis_server: RedisServer,
+) -> None:
+    blob = encode_person(StoredPerson(views((1, 1000), (2, 2000))), "user-1")
+    garbled = blob[:-1] + bytes([blob[-1] ^ 1])
+    async with connected(redis_server) as redis, raw(redis_server) as client:
+        await client.set(KEY_PREFIX + "user-1", blob)
+        assert not await redis.write(BlobWrite("user-1", garbled, b"less than that"))
+        assert await client.get(KEY_PREFIX + "user-1") == blob
+        await client.set(KEY_PREFIX + "user-1", garbled)
+        assert await redis.write(BlobWrite("user-1", garbled, blob))
 
 
 async def test_key_that_is_no_text_disturbs_nobody(redis_server: RedisServer) -> None:

@@ -106,9 +106,8 @@ async def test_frozen_redis_is_survived_and_used_again(store: Path, redis_server
 async def test_corrupt_blob_counts_as_redis_away_until_all_is_learnt_again(
     store: Path, redis_server: RedisServer
 ) -> None:
-    client: Redis = Redis.from_url(redis_server.url)
-    await client.set(KEY_PREFIX + "user-1", b"SRH\x01 but then nonsense")
-    await client.aclose()
+    async with Redis.from_url(redis_server.url) as client:
+        await client.set(KEY_PREFIX + "user-1", b"SRH\x01 but then nonsense")
     async with running(store, redis_url=redis_server.url, **GENEROUS) as service:
         assert (await ask(service))["degraded"] == "redis_unavailable"
         assert service.metric("stillroom_corrupt_blobs_total") == 1

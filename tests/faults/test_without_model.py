@@ -299,10 +299,9 @@ async def test_key_of_the_stream_that_holds_something_else_leaves_answers_as_the
     async with running(empty, **shared(redis_server)) as service:
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
-        client: Redis = Redis.from_url(redis_server.url)
-        await client.delete("stillroom:log:events")
-        await client.set("stillroom:log:events", "no stream")
-        await client.aclose()
+        async with Redis.from_url(redis_server.url) as client:
+            await client.delete("stillroom:log:events")
+            await client.set("stillroom:log:events", "no stream")
         assert await says(service, POPULAR)
         assert (await service.client.get("/health/ready")).status_code == 200
 

@@ -54,7 +54,6 @@ def did(kind: str, item_id: str, user_id: str | None = "user-1", **more: Any) ->
 
 async def streamed(url: str) -> list[EventRecord]:
     """What stands in Redis's stream of events."""
-    client: Redis = Redis.from_url(url)
-    entries: Any = await client.xrange(EVENTS_STREAM)
-    await client.aclose()
+    async with Redis.from_url(url) as client:
+        entries: Any = await client.xrange(EVENTS_STREAM)
     return [msgspec.msgpack.decode(fields[RECORD_FIELD], type=EventRecord) for _, fields in entries]

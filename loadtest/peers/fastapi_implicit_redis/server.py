@@ -17,6 +17,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from pydantic import BaseModel, Field
 from scipy.sparse import csr_matrix
 
+from loadtest.peers.lifespan import closing
 from loadtest.peers.setting import PeerSetting
 from models.bundle import Bundle, read_bundle
 from models.history import History
@@ -67,11 +68,12 @@ def create_app(setting: PeerSetting) -> FastAPI:
     people = setting.read_people()
     model, user_items = fit_in(bundle, [bundle.people.find(each) or History.empty() for each in people])
     profiles = {f"profile:{user_id}": json.dumps({"row": row}) for row, user_id in enumerate(people)}
-    redis.Redis.from_url(setting.redis_url).mset(profiles)
+    with redis.Redis.from_url(setting.redis_url) as client:
+        client.mset(profiles)
     item_ids = bundle.items.vocabulary
     titles = bundle.items.titles
     live = redis.asyncio.Redis.from_url(setting.redis_url)
-    app = FastAPI()
+    app = FastAPI(lifespan=closing(live))
 
     @app.post("/recommend")
     async def recommend(asked: RecommendRequest) -> RecommendReply:

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from loadtest.peers.lifespan import closing
 from loadtest.peers.same_student import SameStudent
 from loadtest.peers.setting import PeerSetting
 
@@ -40,18 +41,18 @@ class RecommendReply(BaseModel):
 def fill(setting: PeerSetting) -> None:
     """Everybody's list into Redis."""
     student = SameStudent(setting)
-    pipeline = redis.Redis.from_url(setting.redis_url).pipeline(transaction=False)
-    for user_id in setting.read_people():
-        pipeline.delete(f"list:{user_id}")
-        if items := student.recommend(user_id, N_KEPT):
-            pipeline.rpush(f"list:{user_id}", *map(json.dumps, items))
-    pipeline.execute()
+    with redis.Redis.from_url(setting.redis_url) as client, client.pipeline(transaction=False) as pipeline:
+        for user_id in setting.read_people():
+            pipeline.delete(f"list:{user_id}")
+            if items := student.recommend(user_id, N_KEPT):
+                pipeline.rpush(f"list:{user_id}", *map(json.dumps, items))
+        pipeline.execute()
 
 
 def create_app(setting: PeerSetting) -> FastAPI:
     """The app over lists that are there already."""
     live = redis.asyncio.Redis.from_url(setting.redis_url)
-    app = FastAPI()
+    app = FastAPI(lifespan=closing(live))
 
     @app.post("/recommend")
     async def recommend(asked: RecommendRequest) -> RecommendReply:

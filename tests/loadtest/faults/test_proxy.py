@@ -176,8 +176,10 @@ def test_rule_that_there_is_not_is_named() -> None:
 
 
 def test_process_obeys_and_says_what_it_did(redis_server: RedisServer, tmp_path: Path) -> None:
-    with ProxyProcess(redis_server.port, tmp_path / "log", is_redis=True) as proxy:
-        client = Redis.from_url(proxy.redis_url, protocol=2)
+    with (
+        ProxyProcess(redis_server.port, tmp_path / "log", is_redis=True) as proxy,
+        Redis.from_url(proxy.redis_url, protocol=2) as client,
+    ):
         client.set("a", b"blob")
         assert client.mget("a") == [b"blob"]
         assert proxy.touched().changed == 0
@@ -185,6 +187,5 @@ def test_process_obeys_and_says_what_it_did(redis_server: RedisServer, tmp_path:
         assert client.mget("a") == [b"blob", None]
         assert proxy.set(Conditions()).changed == 1
         assert client.mget("a") == [b"blob"]
-        client.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, proxy.port))

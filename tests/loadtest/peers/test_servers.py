@@ -30,7 +30,11 @@ def setting(store: Path, tmp_path: Path, redis_server: RedisServer) -> PeerSetti
 
 
 async def ask(app: FastAPI, user_id: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://peer") as client:
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://peer") as client,
+    ):
         reply = await client.post("/recommend", json={"user_id": user_id, "limit": 5})
     assert reply.status_code == 200, reply.text
     items: list[dict[str, Any]] = reply.json()["items"]

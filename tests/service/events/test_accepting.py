@@ -254,9 +254,8 @@ async def test_redis_that_comes_back_with_less_gets_the_rest_again(
             redis_server.kill()
             redis_server.start()
         else:
-            client: Redis = Redis.from_url(redis_server.url)
-            await client.flushall()
-            await client.aclose()
+            async with Redis.from_url(redis_server.url) as client:
+                await client.flushall()
         await post(service, body("3", did("view", "item-3")))
         await eventually(partial(has_streamed, redis_server, 4))
 

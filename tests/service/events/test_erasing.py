@@ -99,9 +99,8 @@ async def is_none_left(last_good: LastGoodAnswers, user_id: str, version: str) -
 
 async def has_exposed(redis: RedisServer, user_ids: Sequence[str | None]) -> bool:
     """Whether these people's exposures stand in the stream, one a time."""
-    client: Redis = Redis.from_url(redis.url)
-    entries: Any = await client.xrange(EXPOSURES_STREAM)
-    await client.aclose()
+    async with Redis.from_url(redis.url) as client:
+        entries: Any = await client.xrange(EXPOSURES_STREAM)
     records = [msgspec.msgpack.decode(fields[RECORD_FIELD], type=ExposureRecord) for _, fields in entries]
     return [record.user_id for record in records] == list(user_ids)
 
@@ -144,11 +143,10 @@ async def test_what_another_worker_sent_before_it_knew_is_deleted_later(
         await erase(one, "user-1")
         now_ms = int(1000 * time())
         late = [("user-1", now_ms - 2000), ("user-2", now_ms - 2000), ("user-1", now_ms + 60_000)]
-        client: Redis = Redis.from_url(redis_server.url)
-        for user_id, sent_ms in late:
-            record = _exposure(user_id, sent_ms)
-            await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(record)})
-        await client.aclose()
+        async with Redis.from_url(redis_server.url) as client:
+            for user_id, sent_ms in late:
+                record = _exposure(user_id, sent_ms)
+                await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(record)})
         eraser = one.parts.events.eraser
         eraser._late = [waiting._replace(due_at=0.0) for waiting in eraser._late]
         await eventually(partial(has_exposed, redis_server, ["user-2", "user-1"]))
@@ -158,13 +156,14 @@ async def test_what_another_worker_sent_before_it_knew_is_deleted_later(
 async def test_an_exposure_that_cannot_be_read_goes_with_the_person_it_names(
     store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
-    client: Redis = Redis.from_url(redis_server.url)
-    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+    async with (
+        Redis.from_url(redis_server.url) as client,
+        running(store, **shared(redis_server), admin_keys_file=keys_file) as one,
+    ):
         for user_id in ("user-1", "user-2"):
             await client.xadd(EXPOSURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode({"user_id": user_id})})
         assert (await erase(one, "user-1"))["removed"]["exposures"] == 1
         assert await client.xlen(EXPOSURES_STREAM) == 1
-    await client.aclose()
 
 
 def _exposure(user_id: str, sent_ms: int) -> ExposureRecord:
@@ -198,26 +197,27 @@ async def test_erasure_survives_a_redis_that_lost_its_tombstone(
 async def test_who_comes_back_stays_though_many_were_erased_before_and_all_starts_again(
     store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
-    client: Redis = Redis.from_url(redis_server.url)
-    for number in range(1001):  # more than are read at once
-        erased = ErasureRecord(f"e{number}", f"gone-{number}", 1)
-        await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(erased)})
-    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
-        await erase(one, "user-1")
-        await post(one, body("b", did("view", "item-2")))
-        assert await recommended(one, user_id="user-1") == BACK
-    async with running(store, **shared(redis_server)) as another:
-        await eventually(partial(has_looked, another))
-        assert await recommended(another, user_id="user-1") == BACK
-        assert await client.xlen(ERASURES_STREAM) == 1002
-    await client.aclose()
+    async with Redis.from_url(redis_server.url) as client:
+        for number in range(1001):  # more than are read at once
+            erased = ErasureRecord(f"e{number}", f"gone-{number}", 1)
+            await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(erased)})
+        async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+            await erase(one, "user-1")
+            await post(one, body("b", did("view", "item-2")))
+            assert await recommended(one, user_id="user-1") == BACK
+        async with running(store, **shared(redis_server)) as another:
+            await eventually(partial(has_looked, another))
+            assert await recommended(another, user_id="user-1") == BACK
+            assert await client.xlen(ERASURES_STREAM) == 1002
 
 
 async def test_first_event_of_all_after_an_erasure_is_kept(
     store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
-    client: Redis = Redis.from_url(redis_server.url)
-    async with running(store, **shared(redis_server), admin_keys_file=keys_file) as one:
+    async with (
+        Redis.from_url(redis_server.url) as client,
+        running(store, **shared(redis_server), admin_keys_file=keys_file) as one,
+    ):
         await erase(one, "user-1")
         await eventually(partial(has_read_erasures, one))
         await post(one, body("b", did("view", "item-2")))
@@ -226,7 +226,6 @@ async def test_first_event_of_all_after_an_erasure_is_kept(
         await eventually(partial(has_looked, one, other_than=eraser._incarnation))
         assert await recommended(one, user_id="user-1") == BACK
         assert await client.xlen(ERASURES_STREAM) == 1
-    await client.aclose()
 
 
 async def has_read_erasures(service: Running) -> bool:
@@ -311,8 +310,11 @@ async def test_visits_of_long_ago_and_of_other_replicas_go_too(
 ) -> None:
     """Their events are in no spool and no stream any more; Redis knows whose they were."""
     settings = {**shared(redis_server), "admin_keys_file": keys_file}
-    client: Redis = Redis.from_url(redis_server.url)
-    async with running(store, **settings) as one, running(store, **settings) as other:
+    async with (
+        Redis.from_url(redis_server.url) as client,
+        running(store, **settings) as one,
+        running(store, **settings) as other,
+    ):
         await post(one, body("a", visited("item-2"), visited("item-3", user_id="user-1")))
         await eventually(partial(has_streamed, redis_server, 2))
         await client.delete(EVENTS_STREAM)
@@ -320,15 +322,17 @@ async def test_visits_of_long_ago_and_of_other_replicas_go_too(
         await erase(other, "user-1")
         for service in (one, other):
             await eventually(partial(is_recommended, service, POPULAR, session_id="visit"))
-    await client.aclose()
 
 
 async def test_visits_that_only_a_redis_knows_that_was_away_go_once_it_is_back(
     store: Path, redis_server: RedisServer, keys_file: str
 ) -> None:
     settings = {**shared(redis_server), "admin_keys_file": keys_file}
-    client: Redis = Redis.from_url(redis_server.url)
-    async with running(store, **settings) as one, running(store, **settings) as other:
+    async with (
+        Redis.from_url(redis_server.url) as client,
+        running(store, **settings) as one,
+        running(store, **settings) as other,
+    ):
         await post(one, body("a", visited("item-2"), visited("item-3", user_id="user-1")))
         await eventually(partial(has_streamed, redis_server, 2))
         await client.delete(EVENTS_STREAM)
@@ -338,7 +342,6 @@ async def test_visits_that_only_a_redis_knows_that_was_away_go_once_it_is_back(
         redis_server.thaw()
         for service in (one, other):
             await eventually(partial(is_recommended, service, POPULAR, session_id="visit"))
-    await client.aclose()
 
 
 async def test_visits_that_only_answers_name_go_with_the_person(
@@ -400,27 +403,26 @@ async def test_erasure_of_a_clock_that_is_far_ahead_swallows_nothing_that_comes_
     settings = {**shared(redis_server), "admin_keys_file": keys_file}
     ahead_ms = int(1000 * time()) + 400 * DAY_MS
     wrong = ErasureRecord("e", "user-1", ahead_ms)
-    client: Redis = Redis.from_url(redis_server.url)
-    async with (
-        running(store, **settings) as one,
-        running(store, spool=str(store.parent / "other"), **settings) as two,
-    ):
-        await post(one, body("a", did("purchase", "item-13")))
-        await erase(two, "user-1")
-        await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(wrong)})
-        for number, service in enumerate((one, two)):
-            await eventually(partial(has_corrected, service, "user-1", ahead_ms))
-            await post(service, body(f"b{number}", did("view", "item-2")))
-        for service in (one, two):
-            assert await recommended(service, user_id="user-1") == BACK
-            assert service.parts.events._clock.received_ms() < ahead_ms - 399 * DAY_MS
-    async with running(store, **settings) as again:  # which reads the wrong one before its correction
-        await eventually(partial(has_corrected, again, "user-1", ahead_ms))
-        assert await recommended(again, user_id="user-1") == BACK
-        await post(again, body("c", did("view", "item-6")))
-        assert "item-6" not in await recommended(again, user_id="user-1")
-        await eventually(partial(has_streamed, redis_server, 3))
-    await client.aclose()
+    async with Redis.from_url(redis_server.url) as client:
+        async with (
+            running(store, **settings) as one,
+            running(store, spool=str(store.parent / "other"), **settings) as two,
+        ):
+            await post(one, body("a", did("purchase", "item-13")))
+            await erase(two, "user-1")
+            await client.xadd(ERASURES_STREAM, {RECORD_FIELD: msgspec.msgpack.encode(wrong)})
+            for number, service in enumerate((one, two)):
+                await eventually(partial(has_corrected, service, "user-1", ahead_ms))
+                await post(service, body(f"b{number}", did("view", "item-2")))
+            for service in (one, two):
+                assert await recommended(service, user_id="user-1") == BACK
+                assert service.parts.events._clock.received_ms() < ahead_ms - 399 * DAY_MS
+        async with running(store, **settings) as again:  # which reads the wrong one before its correction
+            await eventually(partial(has_corrected, again, "user-1", ahead_ms))
+            assert await recommended(again, user_id="user-1") == BACK
+            await post(again, body("c", did("view", "item-6")))
+            assert "item-6" not in await recommended(again, user_id="user-1")
+            await eventually(partial(has_streamed, redis_server, 3))
 
 
 async def has_corrected(service: Running, user_id: str, ahead_ms: int) -> bool:

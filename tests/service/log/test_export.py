@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,10 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def client(redis_server: RedisServer) -> redis.Redis:
+def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
     """Of the log's Redis."""
-    return redis.Redis.from_url(redis_server.url)
+    with redis.Redis.from_url(redis_server.url) as connected:
+        yield connected
 
 
 def ship(client: redis.Redis, *batches: SpooledBatch, max_entries: int = 10**6) -> None:

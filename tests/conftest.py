@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.bundle import read_bundle
+from service.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
@@ -18,6 +20,12 @@ def store(tmp_path: Path) -> Path:
     folder = tmp_path / "store"
     tiny_bundle(folder)
     return folder
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> ServingBundle:
+    """The tiny bundle, ready to serve."""
+    return ServingBundle(read_bundle(tiny_bundle(tmp_path / "served")))
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Connection:
     """Connects when it is first asked, and again after it broke. One caller at a time.
 
     url: any that redis-py takes, with its options for TLS. connect_seconds: for connecting, AUTH and SELECT together.
-    read_seconds: from sending commands to their last reply. watched: a prefix of keys, and who is told of each write
+    read_seconds: from sending commands to their last reply. watched: prefixes of keys, and who is told of each write
     to one of them, in order with the replies; a Redis that cannot tell (before 6.0, or a proxy) is used without, and
     the log says so. Raises ValueError for a URL that is none.
     """
@@ -70,7 +70,7 @@ class Connection:
         *,
         connect_seconds: float,
         read_seconds: float,
-        watched: tuple[str, Watcher] | None = None,
+        watched: tuple[Sequence[str], Watcher] | None = None,
     ) -> None:
         try:
             self._described = read_address(url)
@@ -163,8 +163,9 @@ class Connection:
         if to.db:
             self._check(await wire.ask([("SELECT", to.db)], self._connect_seconds))
 
-    async def _watch(self, wire: Wire, prefix: str, watcher: Watcher) -> None:
-        tracking: Command = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
+    async def _watch(self, wire: Wire, prefixes: Sequence[str], watcher: Watcher) -> None:
+        named = (word for prefix in prefixes for word in ("PREFIX", prefix))
+        tracking: Command = ("CLIENT", "TRACKING", "ON", "BCAST", *named)
         try:
             self._check(await wire.ask([("HELLO", 3), tracking], self._connect_seconds))
         except RedisUnavailable as error:

@@ -6,6 +6,7 @@ next request and not after its reply: otherwise an event that another replica ac
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from math import inf
@@ -17,7 +18,7 @@ import numpy as np
 from models.scan import Asked
 from models.student import Floats
 from service.deadline import RequestClock, wait_at_most
-from service.errors import RedisUnavailable, StageFailed
+from service.errors import HistoryUnwritable, RedisUnavailable, StageFailed
 from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person, encode_person, with_vector
 from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson, PeopleInMemory
@@ -37,6 +38,9 @@ REDIS_SHARE = 0.4
 
 MAX_LINKED_PEOPLE = 50_000
 """Whose visits a process knows, the latest ones; Redis knows all of them."""
+
+MAX_MENDED_AT_ONCE = 16
+"""Blobs that a request found to be corrupt; what is left over is found again."""
 
 MAX_ATTEMPTS = 8
 """To write what was learnt of a person, while others write to the same person."""
@@ -77,6 +81,7 @@ class People:
         self._visits = KnownVisits(MAX_LINKED_PEOPLE)
         self._recovery.call_at_each_beginning(self._visits.clear)
         self._erased: set[str] = set()
+        self._mending: dict[str, asyncio.Task[None]] = {}
         self.on_learnt: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
     async def find(self, user_id: str | None, serving: HistoryContext, clock: RequestClock) -> Found:
@@ -104,22 +109,16 @@ class People:
         Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
         """
         for _ in range(MAX_ATTEMPTS):
-            held = self._memory.peek(user_id)
             away: StageFailed | None = None
-            blob: bytes | None = None
             try:
-                if self._learning is not None:
-                    blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
+                before = await self._before(user_id, serving)
             except StageFailed as error:
-                away = error
-            before = (
-                self._merged(user_id, serving, held, blob).person
-                if away is None
-                else self._held(user_id, serving, held)
-            )
+                away, before = error, self._held(user_id, serving, self._memory.peek(user_id))
             stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
             person = resolve(serving, user_id, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
+            if isinstance(away, HistoryUnwritable):
+                raise away
             if away is not None:
                 raise RedisUnavailable(f"only this process has learnt it: {away}") from away
             if await self._replace(user_id, person):
@@ -128,10 +127,10 @@ class People:
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
-    def doubt(self) -> None:
-        """Redis holds of somebody what was not written here; see `RedisPeople.doubt`."""
+    async def distrust(self) -> None:
+        """Somebody overwrote what Redis held of people: what is on disk is learnt again. Raises RedisUnavailable."""
         if self._learning is not None:
-            self._learning.doubt()
+            await self._learning.distrust()
 
     async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
         """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
@@ -213,26 +212,61 @@ class People:
             self._watch.finish_reading(user_id)
             raise
         is_overtaken = self._watch.finish_reading(user_id)
-        found = self._merged(user_id, serving, held, blob)
+        try:
+            found = self._merged(user_id, serving, held, blob)
+        except BlobCorrupt as error:
+            self._mend_later(user_id, serving, error)
+            found = self._without_redis(user_id, serving, held, b"")  # so that nothing is written over it
+            found.degraded = "redis_unavailable"
+            return found
         self._vouch_for(found.person, is_overtaken=is_overtaken)
         return found
+
+    async def _before(self, user_id: str, serving: HistoryContext) -> KnownPerson:
+        """A person whose blob is to be replaced by one that knows more.
+
+        Raises RedisUnavailable, and HistoryUnwritable where what stands there is not to be replaced now.
+        """
+        blob: bytes | None = None
+        for _ in range(2):  # what the line garbled once is not so again
+            if self._learning is not None:
+                blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
+            held = self._memory.peek(user_id)
+            try:
+                return self._merged(user_id, serving, held, blob).person
+            except BlobCorrupt as error:
+                self._say_corrupt(error)
+        assert self._learning is not None
+        assert blob is not None
+        await self._learning.doubt(user_id, blob)
+        return self._without_redis(user_id, serving, self._memory.peek(user_id), blob).person
+
+    def _mend_later(self, user_id: str, serving: HistoryContext, error: BlobCorrupt) -> None:
+        """Put what is known of a person in place of what nobody wrote, after the reply."""
+        self._say_corrupt(error)
+        if user_id not in self._mending and len(self._mending) < MAX_MENDED_AT_ONCE:
+            task = asyncio.create_task(self._mend(user_id, serving))
+            self._mending[user_id] = task
+            task.add_done_callback(lambda _: self._mending.pop(user_id))
+
+    async def _mend(self, user_id: str, serving: HistoryContext) -> None:
+        try:
+            await self.learn(user_id, StoredEvents.empty(), serving)
+        except StageFailed as error:
+            logger.debug("a corrupt blob stays for now: %s", error)
+
+    def _say_corrupt(self, error: BlobCorrupt) -> None:
+        logger.warning("a corrupt blob counts as Redis away: %s", error)
+        self._metrics.corrupt_blobs.inc()
 
     def _merged(
         self, user_id: str, serving: HistoryContext, held: KnownPerson | None, blob: bytes | None
     ) -> Found:
-        """A person as Redis has them, with what the bundle and this process know beside it."""
+        """A person as Redis has them, with what the bundle and this process know beside it. Raises BlobCorrupt."""
         replaced = blob or b""
         if held is not None and held.version == serving.version and replaced == held.replaced:
             return Found(held, "redis" if blob else "memory")  # nobody wrote since
-        try:
-            stored = self._decode(user_id, blob)
-        except BlobCorrupt as error:
-            logger.warning("a corrupt blob counts as Redis away: %s", error)
-            self._metrics.corrupt_blobs.inc()
-            self.doubt()
-            found = self._without_redis(user_id, serving, held, replaced)
-            found.degraded = "redis_unavailable"
-            return found
+        stored = self._decode(user_id, blob)
         if stored is None:
             return self._without_redis(user_id, serving, held, replaced)
         if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be

@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from service.errors import HistoryUnwritable, RedisUnavailable
+from service.errors import HistoryDoubted, HistoryUnwritable, RedisUnavailable
 from service.histories.blobs import HEADER_BYTES, is_whole
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.coalescer import Coalescer
@@ -34,9 +34,12 @@ _PREFIX = KEY_PREFIX.encode()
 WORLD_KEY = "stillroom:world"
 """A random word that whoever finds none puts there: another one, or none, means that Redis lost what it had."""
 
+_WORLD = WORLD_KEY.encode()
+
 MAX_MARK_BYTES = 64
 MARK_AGAIN_SECONDS = 1.0
-DOUBT_AGAIN_SECONDS = 60.0
+DOUBT_AGAIN_SECONDS = 5.0
+MAX_DOUBTED_PEOPLE = 10_000
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
 """Between two questions on a watched connection, so that one that broke without a word is found out."""
@@ -107,10 +110,14 @@ class RedisPeople:
         """The watch under which it was found out."""
         self._marked_at = -MARK_AGAIN_SECONDS
         self._doubted_at = -DOUBT_AGAIN_SECONDS
+        self._garbage: dict[str, bytes] = {}
+        """By person, what was seen since all replicas were last told to learn again."""
+        self._replaceable: dict[str, bytes] = {}
+        """The same, seen before that."""
         self._is_mark_wanted = False
         self.watch = Watch()
-        self._told = _Told(self.watch, self._beat)
-        watched = (KEY_PREFIX, self._told) if is_watched else None
+        self._told = _Told(self.watch, self._beat, self._marked_anew)
+        watched = ((KEY_PREFIX, WORLD_KEY), self._told) if is_watched else None
         self._reading = Connection(
             url, connect_seconds=connect_seconds, read_seconds=read_seconds, watched=watched
         )
@@ -145,17 +152,29 @@ class RedisPeople:
             await self._marked()
         return self.world
 
-    def doubt(self) -> None:
-        """What stands there of somebody is not what was written: people may lack what they did. It counts as another
-        Redis, so every replica learns again what it has on disk. At most once a minute.
+    async def doubt(self, user_id: str, garbage: bytes) -> None:
+        """Nobody wrote what stands there of a person; after this it may be replaced with what is known here.
+
+        That may lack what others knew. So all replicas are told first, as of another Redis, and learn again what they
+        have on disk, whatever was written over since. Raises HistoryDoubted where they still are at it because of
+        what was seen before, and RedisUnavailable.
         """
-        if monotonic() - self._doubted_at >= DOUBT_AGAIN_SECONDS:
-            self._doubted_at = monotonic()
-            logger.warning("what Redis holds of people was overwritten: what they did is learnt again")
-            self._recovery.begin()
-            self._writes.ask(_mark(only_if_none=False)).add_done_callback(
-                lambda future: future.exception()
-            )  # the trip has logged it
+        if self._replaceable.get(user_id) == garbage:
+            return
+        if len(self._garbage) < MAX_DOUBTED_PEOPLE:
+            self._garbage[user_id] = garbage
+        if self._recovery.degraded is not None or monotonic() - self._doubted_at < DOUBT_AGAIN_SECONDS:
+            raise HistoryDoubted("nobody wrote what stands there, and all are learning again already")
+        await self.distrust()
+
+    async def distrust(self) -> None:
+        """Tell all replicas to learn again what they have on disk. Raises RedisUnavailable."""
+        self._doubted_at = monotonic()
+        logger.warning("what Redis holds of people was overwritten: what they did is learnt again")
+        seen, self._garbage = self._garbage, {}
+        self._recovery.begin()
+        await self._asked(_mark(only_if_none=False))
+        self._replaceable = seen
 
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
         """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
@@ -209,6 +228,12 @@ class RedisPeople:
         await self._writes.close()
         self._reading.close()
         self._writing.close()
+
+    def _marked_anew(self) -> None:
+        """Somebody wrote under `WORLD_KEY`, and people's blobs after it may lack what they did."""
+        self._is_mark_wanted = True
+        if self._world is not None and self._world.marker:
+            self._recovery.begin()
 
     def _beat(self) -> None:
         """Ask for nobody: a reply is all that is wanted, and a trip that fails ends the watch."""
@@ -308,11 +333,14 @@ def _session_ids(reply: Reply) -> frozenset[str]:
 
 
 class _Told:
-    """What the reading connection is told, by key, as people. beat: called each second of a watch."""
+    """What the reading connection is told, by key, as people. beat: called each second of a watch. marked: called
+    where `WORLD_KEY` was written.
+    """
 
-    def __init__(self, watch: Watch, beat: Callable[[], None]) -> None:
+    def __init__(self, watch: Watch, beat: Callable[[], None], marked: Callable[[], None]) -> None:
         self._watch = watch
         self._beat = beat
+        self._marked = marked
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
@@ -323,6 +351,9 @@ class _Told:
         if keys is None:
             self._watch.changed_all()
         else:
+            if _WORLD in keys:
+                self._marked()
+                keys = [key for key in keys if key != _WORLD]
             self._watch.changed(filter(None, map(_person_of, keys)))
 
     def end(self) -> None:

@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
 from service.deadline import RequestClock
 from service.histories.blobs import decode_person, encode_person
 from service.histories.circuit import Circuit
@@ -23,7 +22,6 @@ from service.histories.stored import StoredPerson
 from service.histories.watch import NOT_WATCHED
 from service.metrics import Metrics
 from service.serving import ServingBundle
-from tests.support.bundles import tiny_bundle
 from tests.support.people import (
     CLOCK_SECONDS,
     connected,
@@ -35,11 +33,6 @@ from tests.support.people import (
 from tests.support.redis import RedisServer
 from tests.support.service import ids_of, running
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> ServingBundle:
-    return ServingBundle(read_bundle(tiny_bundle(tmp_path / "store")))
 
 
 async def test_person_of_the_bundle_is_found_without_redis(serving: ServingBundle) -> None:
@@ -112,24 +105,6 @@ async def test_late_write_back_leaves_a_newer_blob_alone(
             assert await redis.write(BlobWrite("user-1", replaced, blob)) is is_stored
         assert await client.get(KEY_PREFIX + "user-1") == new
         assert 0 < await client.ttl(KEY_PREFIX + "user-1") <= 100
-
-
-@pytest.mark.parametrize("garbage", [b"", b"x", b"\0" * 400])
-async def test_corrupt_blob_is_a_miss_that_is_counted_and_overwritten(
-    serving: ServingBundle, redis_server: RedisServer, garbage: bytes
-) -> None:
-    async with raw(redis_server) as client:
-        await client.set(KEY_PREFIX + "user-1", garbage)
-        async with connected(redis_server) as redis:
-            metrics = Metrics()
-            people = People(PeopleInMemory(2**20), redis, metrics, max_age_seconds=1000.0)
-            found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-            people.remember("user-1", found.person, np.zeros(4, np.float32), serving)
-        assert found.layer == "bundle"
-        assert metrics.registry.get_sample_value("stillroom_corrupt_blobs_total") == 1
-        blob = await client.get(KEY_PREFIX + "user-1")
-        assert isinstance(blob, bytes)
-        assert len(decode_person(blob, "user-1").events) == 3
 
 
 async def test_person_in_memory_may_be_of_before_while_redis_recovers(serving: ServingBundle) -> None:

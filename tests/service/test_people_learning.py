@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
 from models.history import EventKind
 from models.removals import REMOVAL
 from service.deadline import RequestClock
 from service.errors import RedisUnavailable
 from service.histories.blobs import decode_person
 from service.serving import ServingBundle
-from tests.support.bundles import tiny_bundle
 from tests.support.people import (
     CLOCK_SECONDS,
     connected,
@@ -24,11 +21,6 @@ from tests.support.people import (
     stored_person,
 )
 from tests.support.redis import RedisServer
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> ServingBundle:
-    return ServingBundle(read_bundle(tiny_bundle(tmp_path / "store")))
 
 
 async def test_what_a_person_did_is_learnt_by_every_replica(

@@ -15,15 +15,10 @@ from service.masks import Masks
 from service.schemas import Filter
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from service.serving import ServingBundle
-from tests.support.bundles import tiny_bundle, tiny_contents, tiny_cooccurrence
+from tests.support.bundles import tiny_contents, tiny_cooccurrence
 
 IN_THREE_BLOCKS = History.from_events([Event(0, 1), Event(1, 2), Event(2, 3)])
 """Its vector has thirds in it, which float16 cannot hold exactly."""
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> ServingBundle:
-    return ServingBundle(read_bundle(tiny_bundle(tmp_path)))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from models.history import Event, EventKind, History
 from service.histories.circuit import Circuit
 from service.histories.lookup import People
 from service.histories.memory import PeopleInMemory
+from service.histories.recovery import Recovery
 from service.histories.redis import RedisPeople
 from service.histories.stored import KEY_BITS, Occurrence, StoredEvents, StoredPerson
 from service.metrics import Metrics
@@ -39,17 +40,20 @@ def of_kind(serving: ServingBundle, kind: int, item_indices: list[int], moment: 
 
 
 @asynccontextmanager
-async def connected(server: RedisServer) -> AsyncIterator[RedisPeople]:
-    redis = RedisPeople(server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
-    yield redis
-    await redis.close()
+async def connected(server: RedisServer, recovery: Recovery | None = None) -> AsyncIterator[RedisPeople]:
+    redis = RedisPeople(
+        server.url, Circuit(5, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100, recovery=recovery
+    )
+    try:
+        yield redis
+    finally:
+        await redis.close()
 
 
 @asynccontextmanager
 async def raw(server: RedisServer) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(server.url, protocol=2)  # also one that is old
-    yield client
-    await client.aclose()
+    async with Redis.from_url(server.url, protocol=2) as client:  # also one that is old
+        yield client
 
 
 def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = None) -> StoredPerson:
@@ -63,8 +67,10 @@ def stored_person(serving: ServingBundle, *item_indices: int, tag: int | None = 
     )
 
 
-def people_with(redis: RedisPeople | None, max_age_seconds: float = 1000.0) -> People:
-    return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds)
+def people_with(
+    redis: RedisPeople | None, max_age_seconds: float = 1000.0, recovery: Recovery | None = None
+) -> People:
+    return People(PeopleInMemory(2**20), redis, Metrics(), max_age_seconds=max_age_seconds, recovery=recovery)
 
 
 async def has_changed(redis: RedisPeople, number: int) -> bool:

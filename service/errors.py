@@ -241,10 +241,6 @@ class HistoryUnwritable(StageFailed):
     reason = "history_unwritable"
 
 
-class HistoryDoubted(HistoryUnwritable):
-    """Nobody wrote what stands there. It is replaced once every replica was told to learn again what it knows."""
-
-
 class RedisUnavailable(StageFailed):
     """Redis refused, timed out, said what is no answer, or is not asked at the moment."""
 
@@ -303,7 +299,6 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     VariantFailed: _NOT_SERVED,
     NoOpinion: _NOT_SERVED,
     HistoryUnwritable: _NOT_SERVED,
-    HistoryDoubted: _NOT_SERVED,
     RedisUnavailable: _NOT_SERVED,
     RedisTopologyUnsupported: _NOT_SERVED,
 }

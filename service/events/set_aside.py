@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
 
-from service.errors import HistoryDoubted
 from service.histories.stored import StoredEvents
 from service.metrics import Metrics
 
@@ -27,8 +26,6 @@ TRY_AGAIN_SECONDS = 10.0
 class _Aside:
     events: StoredEvents
     due_at: float
-    is_told: bool
-    """All replicas learn again what was learnt before, before this is written."""
 
 
 class SetAside:
@@ -49,14 +46,11 @@ class SetAside:
         aside = self._people.get(key)
         if aside is not None:
             aside.events = aside.events.merged(events)
-            aside.is_told &= isinstance(why, HistoryDoubted)
             return
         if len(self._people) == MAX_PEOPLE:
             self._say_full()
             return
-        self._people[key] = _Aside(
-            events, self._clock() + TRY_AGAIN_SECONDS, is_told=isinstance(why, HistoryDoubted)
-        )
+        self._people[key] = _Aside(events, self._clock() + TRY_AGAIN_SECONDS)
         self._metrics.people_set_aside.set(len(self._people))
         logger.error(
             "the history of one person cannot be written, and waits apart from all others (SHA-256 of the id begins "
@@ -83,16 +77,11 @@ class SetAside:
             aside.due_at = now + TRY_AGAIN_SECONDS
         return [(key, aside.events) for key, aside in due]
 
-    def done(self, key: str) -> bool:
-        """It was learnt after all, or is to be forgotten. Whether other replicas do not know yet that what they had
-        learnt of this person was overwritten.
-        """
-        aside = self._people.pop(key, None)
-        if aside is None:
-            return False
-        self._metrics.people_set_aside.set(len(self._people))
-        logger.info("the history of a person that was set aside is written again (%s)", name_of(key))
-        return not aside.is_told
+    def done(self, key: str) -> None:
+        """It was learnt after all, or is to be forgotten."""
+        if self._people.pop(key, None) is not None:
+            self._metrics.people_set_aside.set(len(self._people))
+            logger.info("the history of a person that was set aside is written again (%s)", name_of(key))
 
 
 def name_of(key: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from models.scan import Asked
 from models.student import Floats
 from service.deadline import RequestClock, wait_at_most
-from service.errors import HistoryUnwritable, RedisUnavailable, StageFailed
+from service.errors import RedisUnavailable, StageFailed
 from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person, encode_person, with_vector
 from service.histories.context import HistoryContext
 from service.histories.memory import KnownPerson, PeopleInMemory
@@ -39,11 +39,10 @@ REDIS_SHARE = 0.4
 MAX_LINKED_PEOPLE = 50_000
 """Whose visits a process knows, the latest ones; Redis knows all of them."""
 
-MAX_MENDED_AT_ONCE = 16
-"""Blobs that a request found to be corrupt; what is left over is found again."""
-
 MAX_ATTEMPTS = 8
 """To write what was learnt of a person, while others write to the same person."""
+
+SAY_AGAIN_SECONDS = 1.0
 
 LEARNING_SECONDS = 5.0
 """How long learning and forgetting wait for Redis, each attempt."""
@@ -81,7 +80,9 @@ class People:
         self._visits = KnownVisits(MAX_LINKED_PEOPLE)
         self._recovery.call_at_each_beginning(self._visits.clear)
         self._erased: set[str] = set()
-        self._mending: dict[str, asyncio.Task[None]] = {}
+        self._mending: asyncio.Task[None] | None = None
+        """One at a time: whom it leaves out is found to be so again."""
+        self._said_at = -SAY_AGAIN_SECONDS
         self.on_learnt: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
     async def find(self, user_id: str | None, serving: HistoryContext, clock: RequestClock) -> Found:
@@ -108,29 +109,31 @@ class People:
 
         Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
         """
-        for _ in range(MAX_ATTEMPTS):
-            away: StageFailed | None = None
+        for attempt in range(MAX_ATTEMPTS):
+            away: RedisUnavailable | None = None
             try:
-                before = await self._before(user_id, serving)
+                before, replaced = await self._before(user_id, serving, attempt)
             except StageFailed as error:
-                away, before = error, self._held(user_id, serving, self._memory.peek(user_id))
+                away = RedisUnavailable(f"only this process has learnt it: {error}")
+                before, replaced = self._held(user_id, serving, self._memory.peek(user_id)), b""
+            except BlobCorrupt as error:  # what the line garbled once is not so again
+                self._say_corrupt(error)
+                continue
             stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
             person = resolve(serving, user_id, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
-            if isinstance(away, HistoryUnwritable):
-                raise away
             if away is not None:
-                raise RedisUnavailable(f"only this process has learnt it: {away}") from away
-            if await self._replace(user_id, person):
+                raise away
+            if await self._replace(user_id, person, replaced):
                 if isinstance(serving, ServingBundle):
                     self.on_learnt(user_id, person, serving)
                 return
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
-    async def distrust(self) -> None:
-        """Somebody overwrote what Redis held of people: what is on disk is learnt again. Raises RedisUnavailable."""
+    async def doubt(self) -> None:
+        """Redis holds of somebody what was not written here; see `RedisPeople.doubt`."""
         if self._learning is not None:
-            await self._learning.distrust()
+            await self._learning.doubt()
 
     async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
         """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
@@ -164,12 +167,12 @@ class People:
             await self._learning.write(BlobWrite(user_id, None, tombstone))
             await self._learning.unlink(user_id)
 
-    async def _replace(self, user_id: str, person: KnownPerson) -> bool:
-        """Put a person's blob into Redis in place of what it was made from; False where somebody was faster."""
+    async def _replace(self, user_id: str, person: KnownPerson, replaced: bytes) -> bool:
+        """Put a person's blob into Redis in place of what stood there; False where somebody was faster."""
         if self._learning is None:
             person.fresh_until = inf
             return True
-        is_written = await self._learning.write(BlobWrite(user_id, person.replaced, person.blob))
+        is_written = await self._learning.write(BlobWrite(user_id, replaced, person.blob))
         if is_written:
             person.replaced = person.blob
         return is_written
@@ -222,42 +225,44 @@ class People:
         self._vouch_for(found.person, is_overtaken=is_overtaken)
         return found
 
-    async def _before(self, user_id: str, serving: HistoryContext) -> KnownPerson:
-        """A person whose blob is to be replaced by one that knows more.
-
-        Raises RedisUnavailable, and HistoryUnwritable where what stands there is not to be replaced now.
+    async def _before(self, user_id: str, serving: HistoryContext, attempt: int) -> tuple[KnownPerson, bytes]:
+        """Somebody, and their blob, which is to be replaced. Raises BlobCorrupt at the first attempt, and
+        RedisUnavailable.
         """
         blob: bytes | None = None
-        for _ in range(2):  # what the line garbled once is not so again
-            if self._learning is not None:
-                blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
-            held = self._memory.peek(user_id)
-            try:
-                return self._merged(user_id, serving, held, blob).person
-            except BlobCorrupt as error:
-                self._say_corrupt(error)
-        assert self._learning is not None
-        assert blob is not None
-        await self._learning.doubt(user_id, blob)
-        return self._without_redis(user_id, serving, self._memory.peek(user_id), blob).person
+        if self._learning is not None:
+            blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
+        try:
+            person = self._merged(user_id, serving, self._memory.peek(user_id), blob).person
+        except BlobCorrupt as error:
+            if attempt == 0:
+                raise
+            if attempt > 1:
+                raise RedisUnavailable(f"what is read is not what stands there: {error}") from error
+            await self.doubt()
+            person = self._without_redis(user_id, serving, self._memory.peek(user_id), b"").person
+            return person, blob or b""
+        return person, person.replaced
 
     def _mend_later(self, user_id: str, serving: HistoryContext, error: BlobCorrupt) -> None:
         """Put what is known of a person in place of what nobody wrote, after the reply."""
         self._say_corrupt(error)
-        if user_id not in self._mending and len(self._mending) < MAX_MENDED_AT_ONCE:
-            task = asyncio.create_task(self._mend(user_id, serving))
-            self._mending[user_id] = task
-            task.add_done_callback(lambda _: self._mending.pop(user_id))
+        if self._mending is None:
+            self._mending = asyncio.create_task(self._mend(user_id, serving))
 
     async def _mend(self, user_id: str, serving: HistoryContext) -> None:
         try:
             await self.learn(user_id, StoredEvents.empty(), serving)
         except StageFailed as error:
             logger.debug("a corrupt blob stays for now: %s", error)
+        finally:
+            self._mending = None
 
     def _say_corrupt(self, error: BlobCorrupt) -> None:
-        logger.warning("a corrupt blob counts as Redis away: %s", error)
         self._metrics.corrupt_blobs.inc()
+        if monotonic() - self._said_at >= SAY_AGAIN_SECONDS:  # all of them may be
+            self._said_at = monotonic()
+            logger.warning("a corrupt blob counts as Redis away: %s", error)
 
     def _merged(
         self, user_id: str, serving: HistoryContext, held: KnownPerson | None, blob: bytes | None

@@ -16,12 +16,12 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from service.errors import HistoryDoubted, HistoryUnwritable, RedisUnavailable
+from service.errors import HistoryUnwritable, RedisUnavailable
 from service.histories.blobs import HEADER_BYTES, is_whole
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.coalescer import Coalescer
 from service.histories.connection import Connection, Query, Refused
-from service.histories.recovery import AWAY_SECONDS, Recovery
+from service.histories.recovery import AWAY_SECONDS, SETTLE_SECONDS, Recovery
 from service.histories.replies import array, nothing, value, values, whole_number
 from service.histories.visits import MAX_VISITS
 from service.histories.watch import Watch
@@ -38,8 +38,8 @@ _WORLD = WORLD_KEY.encode()
 
 MAX_MARK_BYTES = 64
 MARK_AGAIN_SECONDS = 1.0
-DOUBT_AGAIN_SECONDS = 5.0
-MAX_DOUBTED_PEOPLE = 10_000
+DOUBT_AGAIN_SECONDS = 2.0
+assert DOUBT_AGAIN_SECONDS < SETTLE_SECONDS
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
 """Between two questions on a watched connection, so that one that broke without a word is found out."""
@@ -109,11 +109,10 @@ class RedisPeople:
         self._world_watch = 0
         """The watch under which it was found out."""
         self._marked_at = -MARK_AGAIN_SECONDS
-        self._doubted_at = -DOUBT_AGAIN_SECONDS
-        self._garbage: dict[str, bytes] = {}
-        """By person, what was seen since all replicas were last told to learn again."""
-        self._replaceable: dict[str, bytes] = {}
-        """The same, seen before that."""
+        self._told_at = -DOUBT_AGAIN_SECONDS
+        """When all replicas were last told to learn again."""
+        self._telling_again: asyncio.Task[None] | None = None
+        self._doubting = asyncio.Lock()
         self._is_mark_wanted = False
         self.watch = Watch()
         self._told = _Told(self.watch, self._beat, self._marked_anew)
@@ -152,29 +151,37 @@ class RedisPeople:
             await self._marked()
         return self.world
 
-    async def doubt(self, user_id: str, garbage: bytes) -> None:
-        """Nobody wrote what stands there of a person; after this it may be replaced with what is known here.
+    async def doubt(self) -> None:
+        """What stands there of a person is not what was written. What is known here may take its place after this; it
+        may lack what others knew.
 
-        That may lack what others knew. So all replicas are told first, as of another Redis, and learn again what they
-        have on disk, whatever was written over since. Raises HistoryDoubted where they still are at it because of
-        what was seen before, and RedisUnavailable.
+        So all replicas are told first, as of another Redis, to learn again what they have on disk. Until they have,
+        but for `SETTLE_SECONDS` at least, they say that answers may be of before. What is doubted within
+        `DOUBT_AGAIN_SECONDS`, which is less, they are told together at the end of these. Raises RedisUnavailable.
         """
-        if self._replaceable.get(user_id) == garbage:
-            return
-        if len(self._garbage) < MAX_DOUBTED_PEOPLE:
-            self._garbage[user_id] = garbage
-        if self._recovery.degraded is not None or monotonic() - self._doubted_at < DOUBT_AGAIN_SECONDS:
-            raise HistoryDoubted("nobody wrote what stands there, and all are learning again already")
-        await self.distrust()
+        async with self._doubting:
+            passed = monotonic() - self._told_at
+            if passed >= DOUBT_AGAIN_SECONDS:
+                await self._tell_all()
+            elif self._telling_again is None:
+                loop = asyncio.get_running_loop()
+                self._telling_again = loop.create_task(self._tell_all_in(DOUBT_AGAIN_SECONDS - passed))
 
-    async def distrust(self) -> None:
-        """Tell all replicas to learn again what they have on disk. Raises RedisUnavailable."""
-        self._doubted_at = monotonic()
+    async def _tell_all(self) -> None:
         logger.warning("what Redis holds of people was overwritten: what they did is learnt again")
-        seen, self._garbage = self._garbage, {}
         self._recovery.begin()
         await self._asked(_mark(only_if_none=False))
-        self._replaceable = seen
+        self._told_at = monotonic()
+
+    async def _tell_all_in(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+            async with self._doubting:
+                await self._tell_all()
+        except RedisUnavailable:  # the next one who doubts tells
+            self._told_at = -DOUBT_AGAIN_SECONDS
+        finally:
+            self._telling_again = None
 
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
         """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
@@ -224,6 +231,8 @@ class RedisPeople:
 
     async def close(self) -> None:
         """Finish writes under way and disconnect."""
+        if self._telling_again is not None:
+            self._telling_again.cancel()
         await self._reads.close()
         await self._writes.close()
         self._reading.close()

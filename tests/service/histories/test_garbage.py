@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import numpy as np
 import pytest
 from redis.asyncio import Redis
 
 from service.deadline import RequestClock
-from service.errors import HistoryDoubted
-from service.histories.blobs import decode_person
+from service.errors import RedisUnavailable
+from service.histories.blobs import decode_person, encode_person
 from service.histories.recovery import RECOVERING, SETTLE_SECONDS, Recovery
 from service.histories.redis import DOUBT_AGAIN_SECONDS, KEY_PREFIX
+from service.histories.stored import StoredPerson
 from service.serving import ServingBundle
 from tests.support.people import CLOCK_SECONDS, connected, people_with, raw, stored_person
 from tests.support.redis import RedisServer
-from tests.support.waiting import eventually
 
 GARBAGE = b"\0" * 400
 
@@ -43,7 +42,8 @@ async def test_request_counts_it_as_redis_away_and_mends_it_after_the_reply(
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         assert (found.layer, found.degraded) == ("bundle", "redis_unavailable")
         people.remember("user-1", found.person, np.zeros(4, np.float32), serving)
-        await asyncio.gather(*people._mending.values())
+        assert people._mending is not None
+        await people._mending
         assert await n_events(client, "user-1") == 3
         again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         assert again.degraded is None
@@ -57,8 +57,8 @@ async def test_request_alone_writes_nothing_over_it(
         async with connected(redis_server) as redis:
             people = people_with(redis)
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-            for mending in people._mending.values():
-                mending.cancel()
+            assert people._mending is not None
+            people._mending.cancel()
             people.remember("user-1", found.person, np.zeros(4, np.float32), serving)
         assert await stands(client, "user-1", GARBAGE)
 
@@ -81,37 +81,71 @@ async def test_who_reads_what_took_its_place_has_been_told_that_it_may_lack_some
         assert (found.layer, found.degraded) == ("redis", RECOVERING)
 
 
-async def test_what_is_seen_while_all_learn_again_waits_until_they_are_told_once_more(
+async def test_what_is_replaced_within_a_moment_is_told_together_and_before_anybody_is_done(
     serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("service.histories.redis.monotonic", lambda: now)
-    recovery = Recovery(lambda: now)
+    assert DOUBT_AGAIN_SECONDS < SETTLE_SECONDS
+    monkeypatch.setattr("service.histories.redis.DOUBT_AGAIN_SECONDS", 0.05)
+    recovery = Recovery()
     async with raw(redis_server) as client, connected(redis_server, recovery) as redis:
         people = people_with(redis, recovery=recovery)
         await redis.look()
-        learn = partial(people.learn, events=stored_person(serving, 1).events, serving=serving)
-        for user_id in ("a", "b", "c", "d"):
+        worlds = {redis.world}
+        for user_id in ("a", "b", "c"):
             await client.set(KEY_PREFIX + user_id, GARBAGE)
-        await learn("a")
-        world = redis.world
-        for user_id in ("b", "c", "d"):
-            with pytest.raises(HistoryDoubted):
-                await learn(user_id)
-            assert await stands(client, user_id, GARBAGE)
-        assert redis.world == await redis.look()
-        now += SETTLE_SECONDS
-        recovery.end()
-        with pytest.raises(HistoryDoubted):  # a moment after the last time
-            await learn("b")
-        now += DOUBT_AGAIN_SECONDS
-        await client.set(KEY_PREFIX + "d", b"other garbage, written since")
-        for user_id in ("b", "c"):  # seen before all were told once more, for b
-            await learn(user_id)
+            await people.learn(user_id, stored_person(serving, 1).events, serving)
             assert await n_events(client, user_id) == 1
-        with pytest.raises(HistoryDoubted):
-            await learn("d")
-        assert await redis.look() != world
+            worlds.add(await redis.look())
+        assert len(worlds) == 2
+        assert redis._telling_again is not None
+        begun = recovery._begun_at
+        await redis._telling_again
+        assert await redis.look() not in worlds
+        assert recovery._begun_at > begun
+
+
+async def test_many_that_doubt_at_once_tell_once(
+    serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_told = 0
+    async with raw(redis_server) as client, connected(redis_server) as redis:
+        tell = redis._tell_all
+
+        async def count() -> None:
+            nonlocal n_told
+            n_told += 1
+            await tell()
+
+        monkeypatch.setattr(redis, "_tell_all", count)
+        people = people_with(redis)
+        user_ids = [f"user-{number}" for number in range(40)]
+        for user_id in user_ids:
+            await client.set(KEY_PREFIX + user_id, GARBAGE)
+        learning = (people.learn(each, stored_person(serving, 1).events, serving) for each in user_ids)
+        await asyncio.gather(*learning)
+        assert n_told == 1
+
+
+async def test_line_that_always_garbles_counts_as_redis_away(
+    serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with raw(redis_server) as client, connected(redis_server) as redis:
+        people = people_with(redis)
+        await people.learn("a", stored_person(serving, 1).events, serving)
+        blob = encode_person(StoredPerson(stored_person(serving, 1).events, tag=serving.tag), "a")
+
+        async def garbled(user_id: str) -> bytes:
+            return GARBAGE
+
+        monkeypatch.setattr(redis, "read", garbled)
+        with pytest.raises(RedisUnavailable, match="not what stands there"):
+            await people.learn("a", stored_person(serving, 2).events, serving)
+        assert await stands(client, "a", blob)
+        known = people._memory.peek("a")
+        assert known is not None
+        assert len(known.events) == 2
+        found = await people_with(redis).find("a", serving, RequestClock(CLOCK_SECONDS))
+        assert found.degraded == "redis_unavailable"
 
 
 async def test_what_the_line_garbled_once_is_read_again_and_nobody_learns_again(
@@ -134,21 +168,3 @@ async def test_what_the_line_garbled_once_is_read_again_and_nobody_learns_again(
         await people_with(redis).learn("a", stored_person(serving, 2).events, serving)
         assert recovery.degraded is None
         assert await n_events(client, "a") == 2
-
-
-async def test_garbage_for_everybody_is_gone_in_the_end(
-    serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.histories.redis.DOUBT_AGAIN_SECONDS", 0.0)
-    async with raw(redis_server) as client, connected(redis_server) as redis:
-        people = people_with(redis)
-        user_ids = [f"user-{number}" for number in range(40)]
-        for user_id in user_ids:
-            await client.set(KEY_PREFIX + user_id, GARBAGE)
-
-        async def are_all_well() -> bool:
-            found = [await people.find(user_id, serving, RequestClock(CLOCK_SECONDS)) for user_id in user_ids]
-            redis._recovery.degraded = None  # as if all had learnt again
-            return all(each.degraded is None for each in found)
-
-        await eventually(are_all_well)

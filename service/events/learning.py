@@ -39,11 +39,14 @@ class Learner:
         self._turns: dict[str, asyncio.Task[None]] = {}
         self.n_people_waiting = 0
 
-    async def learn(self, events: Sequence[EventRecord], *, n_at_once: int = MAX_PEOPLE_AT_ONCE) -> bool:
+    async def learn(
+        self, events: Sequence[EventRecord], *, n_at_once: int = MAX_PEOPLE_AT_ONCE, stops_early: bool = False
+    ) -> bool:
         """Learn what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
         it adds nothing.
 
-        Raises RedisUnavailable where only this process knows it now.
+        stops_early: when Redis is away. Raises RedisUnavailable where only this process knows it now; with
+        `stops_early` it may not know all of it.
         """
         people = [(key, stored_events(own), visits_of(own)) for key, own in by_person(events).items()]
         self.n_people_waiting += len(people)
@@ -52,6 +55,8 @@ class Learner:
             for start in range(0, len(people), n_at_once):
                 turns = (self._in_turn(*each) for each in people[start : start + n_at_once])
                 outcomes += await asyncio.gather(*turns, return_exceptions=True)
+                if stops_early and any(isinstance(each, BaseException) for each in outcomes):
+                    break
         finally:
             self.n_people_waiting -= len(people)
         for outcome in outcomes:

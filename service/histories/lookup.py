@@ -120,6 +120,9 @@ class People:
                 self._say_corrupt(error)
                 continue
             stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
+            if away is None and self._is_there(user_id, stored, replaced):
+                self._memory.put(user_id, before)
+                return
             person = resolve(serving, user_id, stored, replaced=before.replaced)
             self._memory.put(user_id, person)
             if away is not None:
@@ -243,6 +246,14 @@ class People:
             person = self._without_redis(user_id, serving, self._memory.peek(user_id), b"").person
             return person, blob or b""
         return person, person.replaced
+
+    def _is_there(self, user_id: str, stored: StoredPerson, blob: bytes) -> bool:
+        """Whether a blob in Redis holds exactly these events."""
+        try:
+            there = self._decode(user_id, blob) if blob else None
+        except BlobCorrupt:
+            return False
+        return there is not None and there.is_erased == stored.is_erased and there.events == stored.events
 
     def _mend_later(self, user_id: str, serving: HistoryContext, error: BlobCorrupt) -> None:
         """Put what is known of a person in place of what nobody wrote, after the reply."""

@@ -74,6 +74,14 @@ class StoredEvents:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredEvents):
+            return NotImplemented
+        pairs = ((self.keys, other.keys), (self.times, other.times), (self.kinds, other.kinds))
+        return all(np.array_equal(*pair) for pair in (*pairs, (self.lags, other.lags)))
+
+    __hash__ = None  # type: ignore[assignment] # arrays have none
+
     @staticmethod
     def empty() -> StoredEvents:
         """Nobody has seen this person."""

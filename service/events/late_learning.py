@@ -31,8 +31,6 @@ from service.log.spool import Spool, Spooled
 logger = logging.getLogger(__name__)
 
 TRIP_BYTES = 2**19
-PEOPLE_AT_ONCE = 128
-"""Of what is learnt late, where nobody waits: one trip to Redis serves them all."""
 
 
 class _Taught(NamedTuple):
@@ -144,7 +142,7 @@ class LateLearner(Rounds):
     async def _learnt(self, found: Sequence[Spooled], world: str) -> bool:
         """Learn batches; False where Redis has become another one meanwhile."""
         events = [event for each in found for event in each.batch.events if not self._erased.covers(event)]
-        is_all = await self._learner.learn(events, n_at_once=PEOPLE_AT_ONCE, stops_early=True)
+        is_all = await self._learner.learn(events, stops_early=True)
         if self.world != world:
             return False
         places = [each.place for each in found]

@@ -17,8 +17,8 @@ from service.histories.stored import Occurrence, StoredEvents
 from service.log.records import EventRecord
 from service.metrics import Metrics
 
-MAX_PEOPLE_AT_ONCE = 16
-"""Of one batch; requests get their turn in between."""
+PEOPLE_AT_ONCE = 16
+"""With a trip to Redis for all of them; requests get their turn in between."""
 
 SLICE = 200
 """Events that are counted before others get a turn: about a millisecond where many people are unknown."""
@@ -39,21 +39,22 @@ class Learner:
         self._turns: dict[str, asyncio.Task[None]] = {}
         self.n_people_waiting = 0
 
-    async def learn(
-        self, events: Sequence[EventRecord], *, n_at_once: int = MAX_PEOPLE_AT_ONCE, stops_early: bool = False
-    ) -> bool:
+    async def learn(self, events: Sequence[EventRecord], *, stops_early: bool = False) -> bool:
         """Learn what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
         it adds nothing.
 
         stops_early: when Redis is away. Raises RedisUnavailable where only this process knows it now; with
         `stops_early` it may not know all of it.
         """
-        people = [(key, stored_events(own), visits_of(own)) for key, own in by_person(events).items()]
+        people = list(by_person(events).items())
         self.n_people_waiting += len(people)
         try:
             outcomes: list[bool | BaseException] = []
-            for start in range(0, len(people), n_at_once):
-                turns = (self._in_turn(*each) for each in people[start : start + n_at_once])
+            for start in range(0, len(people), PEOPLE_AT_ONCE):
+                turns = (
+                    self._in_turn(key, stored_events(own), visits_of(own))
+                    for key, own in people[start : start + PEOPLE_AT_ONCE]
+                )
                 outcomes += await asyncio.gather(*turns, return_exceptions=True)
                 if stops_early and any(isinstance(each, BaseException) for each in outcomes):
                     break

@@ -4,7 +4,8 @@ redis-py reads the URL and knows every form of it; the wire is our own, over hir
 key costs a server 35 to 40 µs of CPU through redis-py's client and 10 through this. Nothing is retried here: a trip
 that fails closes the connection, and the next one connects anew.
 
-This is the seam: whatever goes wrong, and whatever comes that is no answer to the question, is a RedisUnavailable.
+This is the seam: whatever goes wrong is a RedisUnavailable, and whatever comes that is no answer to the question a
+RedisGarbled, which is one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from service.errors import RedisTopologyUnsupported, RedisUnavailable
+from service.errors import RedisGarbled, RedisTopologyUnsupported, RedisUnavailable
 from service.histories.address import read_address, without_arguments
 from service.histories.replies import ReplyUnexpected, nothing
 from service.histories.wire import Command, Reply, Watcher, Wire
@@ -123,7 +124,9 @@ class Connection:
             if self._wire is None or self._wire.is_closed:
                 self._wire = await self._connect()
             return await self._wire.ask(commands, self._read_seconds)
-        except (OSError, TimeoutError, hiredis.HiredisError) as error:
+        except hiredis.HiredisError as error:
+            raise RedisGarbled(self._said(error)) from error
+        except (OSError, TimeoutError) as error:
             raise RedisUnavailable(self._said(error)) from error
 
     def _read(self, reply: Reply, read: Callable[[Any], Read]) -> Read:
@@ -131,7 +134,7 @@ class Connection:
             return read(reply)
         except ReplyUnexpected as error:
             self.close()
-            raise RedisUnavailable(f"an answer that cannot be one: {error}") from error
+            raise RedisGarbled(f"an answer that cannot be one: {error}") from error
 
     async def _connect(self) -> Wire:
         async with asyncio.timeout(self._connect_seconds):

@@ -221,6 +221,7 @@ class People:
         try:
             found = self._merged(user_id, serving, held, blob)
         except BlobCorrupt as error:
+            self._recovery.go_on()
             self._mend_later(user_id, serving, error)
             found = self._without_redis(user_id, serving, held, b"")  # so that nothing is written over it
             found.degraded = "redis_unavailable"

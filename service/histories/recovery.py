@@ -2,7 +2,8 @@
 
 Another Redis than before, one that was emptied, or one that was away for longer than a moment lacks what people did
 until each replica has learnt again what its spool holds. So answers say for as long that they may be of before: until
-this replica is done, no other one says that it is not, and all others have had the time to notice.
+this replica is done, no other one says that it is not, and all others have had the time to notice. What is garbled on
+its way to this replica may be so to others, who then cannot write what they learn: that is the same.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ class Recovery:
         self._begun_at = self._clock()
         for call in self._calls:
             call()
+
+    def go_on(self) -> None:
+        """There is reason to begin, if it is not so already."""
+        if self.degraded is None:
+            self.begin()
+        self._begun_at = self._clock()
 
     def end(self) -> None:
         """This replica has learnt again what it knows, and no other one says that it has not; it ends once all others

@@ -110,7 +110,7 @@ async def test_corrupt_blob_counts_as_redis_away_until_all_is_learnt_again(
         await client.set(KEY_PREFIX + "user-1", b"SRH\x01 but then nonsense")
     async with running(store, redis_url=redis_server.url, **GENEROUS) as service:
         assert (await ask(service))["degraded"] == "redis_unavailable"
-        assert service.metric("stillroom_corrupt_blobs_total") == 1
+        assert service.metric("stillroom_corrupt_blobs_total") >= 1
         await eventually(lambda: is_whole(service))
 
 

@@ -46,7 +46,7 @@ async def test_request_counts_it_as_redis_away_and_mends_it_after_the_reply(
         await people._mending
         assert await n_events(client, "user-1") == 3
         again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        assert again.degraded is None
+        assert again.degraded == RECOVERING  # others may not have written what they learnt
 
 
 async def test_request_alone_writes_nothing_over_it(

@@ -35,3 +35,19 @@ def test_another_beginning_begins_the_time_anew() -> None:
     recovery.end()
     assert said(recovery) == RECOVERING
     assert calls == ["begun"] * 2
+
+
+def test_what_goes_on_begins_once_and_lasts_longer() -> None:
+    now = [100.0]
+    recovery = Recovery(lambda: now[0])
+    calls: list[str] = []
+    recovery.call_at_each_beginning(lambda: calls.append("begun"))
+    for _ in range(3):
+        recovery.go_on()
+        now[0] += SETTLE_SECONDS - 1
+    recovery.end()
+    assert said(recovery) == RECOVERING
+    assert calls == ["begun"]
+    now[0] += 1
+    recovery.end()
+    assert said(recovery) is None

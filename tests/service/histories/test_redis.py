@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from service.errors import HistoryUnwritable, RedisUnavailable
 from service.histories.blobs import encode_person
 from service.histories.circuit import Circuit, CircuitState
+from service.histories.recovery import RECOVERING, Recovery
 from service.histories.redis import KEY_PREFIX, BlobWrite, RedisPeople
 from service.histories.stored import StoredPerson
 from tests.support.people import connected, raw, views
@@ -94,9 +95,12 @@ async def test_answer_that_cannot_be_one_counts_as_redis_away(said: bytes) -> No
     replies = {"MGET": said}
     async with speaking(replies) as url:
         circuit = Circuit(100, 1.0)
-        redis = RedisPeople(url, circuit, connect_seconds=5, read_seconds=5, ttl_seconds=100)
+        recovery, bounds = Recovery(), {"connect_seconds": 5.0, "read_seconds": 5.0}
+        redis = RedisPeople(url, circuit, **bounds, ttl_seconds=100, recovery=recovery, is_watched=True)
         outcomes = await asyncio.gather(redis.read("user-1"), return_exceptions=True)
         assert isinstance(outcomes[0], RedisUnavailable)
+        is_refusal = said.startswith(b"-")
+        assert (recovery.degraded == RECOVERING) is not is_refusal  # others may get the like
         assert circuit.came_back is False
         replies["MGET"] = b"*2\r\n$1\r\na\r\n$-1\r\n"
         assert await redis.read("user-1") == b"a"

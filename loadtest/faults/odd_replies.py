@@ -78,20 +78,23 @@ def _anything(question: Question, reply: Frame, random: Random) -> bytes:
 
 
 class SomebodyElses:
-    """Gives each person the blob that was read before theirs, whoever's it was."""
+    """Gives each person what was read last of another one; the very first has nobody before them."""
 
     def __init__(self) -> None:
-        self._before = b"$-1\r\n"
+        self._last: dict[bytes, bytes] = {}
+        """By key, of the last two."""
 
     def __call__(self, question: Question, reply: Frame, random: Random) -> bytes:
-        """Every blob moves on by one; who has none still has none."""
+        """Who has nothing still has nothing."""
         given = []
-        for part in reply.parts:
+        for key, part in zip(question.arguments, reply.parts, strict=False):
             if part.raw.startswith(b"$-1") or part.kind == b"_":
                 given.append(part.raw)
-            else:
-                given.append(self._before)
-                self._before = part.raw
+                continue
+            others = [raw for other, raw in self._last.items() if other != key]
+            given.append(others[-1] if others else part.raw)
+            self._last.pop(key, None)
+            self._last = dict([*self._last.items(), (key, part.raw)][-2:])
         return array_of(given)
 
 

@@ -56,15 +56,20 @@ def test_push_comes_before_the_reply_that_was_due() -> None:
     assert pushes == set(ODD_PUSHES)
 
 
-def test_everybody_gets_the_blob_of_the_one_before() -> None:
+def test_everybody_gets_the_blob_of_another_one_and_nobody_an_older_one_of_their_own() -> None:
     said("somebody_elses")
-    again = values(said("somebody_elses"))
-    assert again == [[b"two", b"one"]]
+    assert values(said("somebody_elses")) == [[b"two", b"one"]]
+    alone = Question(b"MGET", (b"b",))
+    for number in range(3):
+        reply = array_of([bulk_of(b"newer %d" % number)])
+        assert values(said("somebody_elses", alone, reply)) == [[b"one"]]
 
 
 def test_who_has_no_blob_gets_none() -> None:
     reply = array_of([b"$-1\r\n", bulk_of(b"two"), b"_\r\n"])
-    assert [value is None for value in values(said("somebody_elses", reply=reply))[0]] == [True, False, True]
+    three = Question(b"MGET", (b"a", b"b", b"c"))
+    found = values(said("somebody_elses", three, reply))[0]
+    assert [value is None for value in found] == [True, False, True]
 
 
 @pytest.mark.parametrize("rule", sorted(set(RULES) - {"anything"}))

@@ -129,7 +129,13 @@ class WholeRequestProtocol(BoundedProtocol):
         if self._is_to_close:
             reply = reply._replace(headers=(*reply.headers, (b"connection", b"close")))
         self._socket.write(reply.on_the_wire(self._usual_headers()))
-        if self._is_to_close or self._is_half_closed or self._pending or self.flow.write_paused:
+        if (
+            self._is_to_close
+            or self._is_half_closed
+            or self._pending
+            or self._has_turn
+            or self.flow.write_paused
+        ):
             return self._sent_otherwise()
         self._stage, self.since = IDLE, self._connections.now
         return True

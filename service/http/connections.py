@@ -15,6 +15,7 @@ from typing import Protocol
 
 from service.errors import AddressBusy, ConnectionsExhausted, ServiceError
 from service.http.bounds import MAX_LINGERING, Bounds
+from service.http.pipelining import Turns
 
 TICK_SECONDS = 0.5
 SLICE = 256
@@ -63,6 +64,7 @@ class Connections:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.bounds = bounds
+        self.turns = Turns()
         self.on_end = on_end
         self.now = clock()
         self._on_change = on_change

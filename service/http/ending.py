@@ -42,6 +42,8 @@ class Stage(IntEnum):
     """It is answered, and part of its body still has to come."""
     UNTAKEN = auto()
     """It is answered, and the client has not taken the answer."""
+    QUEUED = auto()
+    """The next one was here before it was answered, and waits for its turn."""
     ENDING = auto()
     """Nothing that comes is looked at any more."""
 
@@ -59,13 +61,14 @@ class EndingProtocol(OneWriteProtocol):
         super().__init__(config, server_state, app_state, _loop)
         app = self.app
         self._connections = app.connections if isinstance(app, FastPathApp) else Connections(Bounds())
+        self._turns = self._connections.turns
         self._bounds = self._connections.bounds
         self._stage = Stage.IDLE
         self.since = self._connections.now
         self.address = ""
         self._pending = bytearray()
         self._n_dropped_bytes = 0
-        self._is_half_closed = self._is_to_close = False
+        self._is_half_closed = self._is_to_close = self._has_turn = False
         self._delivery = Delivery()
         self._untaken: asyncio.Future[bool] | None = None
         self._usual: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
@@ -120,6 +123,7 @@ class EndingProtocol(OneWriteProtocol):
         """Close at once; what the client has not taken by now is lost."""
         self._connections.on_end(reason)
         self._connections.leave(self)
+        self._give_back_turn()
         self._stage, self.since = Stage.ENDING, self._connections.now
         if self.n_unread_bytes:
             self._socket.abort()
@@ -141,6 +145,7 @@ class EndingProtocol(OneWriteProtocol):
         """Free what it held."""
         self._connections.leave(self)
         self._stage = Stage.ENDING
+        self._give_back_turn()
         self._pending.clear()
         self._settle_untaken(taken=False)
         super().connection_lost(exc)
@@ -172,6 +177,7 @@ class EndingProtocol(OneWriteProtocol):
 
     def _after_answer(self) -> None:
         """Wait until the answer is taken, where that can be told; then go on."""
+        self._give_back_turn()
         if self._socket.is_closing() or self._stage is Stage.ENDING:
             return
         self.since = self._connections.now
@@ -180,15 +186,43 @@ class EndingProtocol(OneWriteProtocol):
         else:
             self._be_ready()
 
+    @property
+    def waits_for_turn(self) -> bool:
+        """See `pipelining.Waiter`."""
+        return self._stage is Stage.QUEUED
+
+    def begin_turn(self) -> None:
+        """See `pipelining.Waiter`."""
+        self._has_turn = True
+        self.loop.call_soon(self._begin_next)
+
     def _be_ready(self) -> None:
-        """Begin the next request, if it is here."""
+        """Begin the next request, if it is here and it is its turn."""
+        if self._pending:
+            self._stage = Stage.QUEUED
+            self._has_turn = self._turns.take(self)
+            if not self._has_turn:
+                return
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        if self._stage is Stage.ENDING:
+            self._give_back_turn()
+            return
         self._stage, self.since = Stage.IDLE, self._connections.now
         self._go_on()
+        if self._stage is not Stage.ANSWERING:
+            self._give_back_turn()
         if self._is_half_closed and self._stage in (Stage.IDLE, Stage.HEAD, Stage.BODY):
             self._drop_request()
             self._end_gently()
         elif len(self._pending) <= MAX_HELD_BACK_BYTES:
             self.flow.resume_reading()
+
+    def _give_back_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._turns.give_back()
 
     def _deliver(self) -> Delivered:
         """Whether the reply just written was handed to an open connection."""

@@ -53,7 +53,7 @@ class BoundedProtocol(EndingProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has said all still gets its answers; if none is due, the connection is at its end."""
         self._is_half_closed = True
-        return self._stage in (Stage.ANSWERING, Stage.UNTAKEN)
+        return self._stage in (Stage.ANSWERING, Stage.UNTAKEN, Stage.QUEUED)
 
     def on_message_begin(self) -> None:
         """A request is parsed when the one before it is done with, so there cannot be one within another."""

@@ -39,10 +39,12 @@ class Connected:
     ways: for each request, "whole" or "asgi". settled: for each reply, whether it was a good one that arrived.
     """
 
-    def __init__(self, bounds: Bounds | None = None, *, max_body_bytes: int = 100) -> None:
+    def __init__(
+        self, bounds: Bounds | None = None, *, max_body_bytes: int = 100, n_permits: int = 2
+    ) -> None:
         self.state, self.ways, self.settled_as = ServerState(), list[str](), list[bool]()
         self.may_answer = asyncio.Event()
-        self.permits, self.metrics = Permits(2), Metrics()
+        self.permits, self.metrics = Permits(n_permits), Metrics()
         self.moment, self.ended = 100.0, list[str]()
         self.connections = Connections(
             bounds or Bounds(), on_end=self.ended.append, clock=lambda: self.moment

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from service.errors import RedisGarbled, RedisTopologyUnsupported, RedisUnavailable
+from service.errors import RedisGarbled, RedisRefusing, RedisTopologyUnsupported, RedisUnavailable
 from service.histories.address import read_address, without_arguments
 from service.histories.replies import ReplyUnexpected, nothing
 from service.histories.wire import Command, Reply, Watcher, Wire
@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 Read = TypeVar("Read")
 
 MAX_SAID_CHARACTERS = 200
+
+LACKING = ("ERR", "NOPROTO", "NOPERM")
+"""How a refusal begins that will not pass: this Redis, or what stands in front of it, has no such command, or not for
+this user. Others are about the moment: it loads, is busy, or wants another password.
+"""
 
 OWN_FAULT = "WRONGTYPE"
 """In a refusal, also of a script: it is about this command's key, and says nothing of Redis or any other command."""
@@ -98,7 +103,7 @@ class Connection:
         """The same for one command. read: of its reply."""
         (reply,) = await self._ask((command,))
         if isinstance(reply, hiredis.ReplyError):
-            raise RedisUnavailable(self._said(reply))
+            raise RedisRefusing(self._said(reply))
         return self._read(reply, read)
 
     async def ask_each(self, queries: Sequence[Query]) -> list[Any]:
@@ -108,7 +113,7 @@ class Connection:
         replies = await self._ask([query.command for query in queries])
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError) and OWN_FAULT not in str(reply):
-                raise RedisUnavailable(self._said(reply))
+                raise RedisRefusing(self._said(reply))
         return self._read(replies, lambda all_of_them: list(map(self._answer, queries, all_of_them)))
 
     def _answer(self, query: Query, reply: Reply) -> Any:
@@ -155,6 +160,8 @@ class Connection:
             login: Command = ("AUTH", to.username, to.password) if to.username else ("AUTH", to.password)
             self._check(await wire.ask([login], self._connect_seconds))
         (info,) = await wire.ask([("INFO", "server")], self._connect_seconds)
+        if isinstance(info, hiredis.ReplyError) and not _is_lacking(info):
+            raise RedisRefusing(self._said(info))
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
             message = (
@@ -169,13 +176,18 @@ class Connection:
     async def _watch(self, wire: Wire, prefixes: Sequence[str], watcher: Watcher) -> None:
         named = (word for prefix in prefixes for word in ("PREFIX", prefix))
         tracking: Command = ("CLIENT", "TRACKING", "ON", "BCAST", *named)
-        try:
-            self._check(await wire.ask([("HELLO", 3), tracking], self._connect_seconds))
-        except RedisUnavailable as error:
-            logger.warning("Redis does not tell of changes, so people are read again by the clock: %s", error)
-        else:
+        replies = await wire.ask([("HELLO", 3), tracking], self._connect_seconds)
+        refusals = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
+        if not refusals:
             wire.watcher = watcher
             watcher.begin()
+        elif all(map(_is_lacking, refusals)):
+            logger.warning(
+                "Redis does not tell of changes, so people are read again by the clock: %s",
+                self._said(refusals[0]),
+            )
+        else:
+            self._check(refusals)
 
     async def _open(self) -> Wire:
         loop, to = asyncio.get_running_loop(), self._described
@@ -189,7 +201,7 @@ class Connection:
         """Raise RedisUnavailable for the first refusal: without it as the cause, since it may repeat a password."""
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
-                raise RedisUnavailable(self._said(reply))
+                raise RedisRefusing(self._said(reply))
 
     def _said(self, error: BaseException) -> str:
         """Whatever Redis says, shortened, and without what it repeats of a command, a password for one."""
@@ -197,6 +209,10 @@ class Connection:
         if self._described.password:
             text = text.replace(self._described.password, "***")
         return f"{type(error).__name__}: {text}"
+
+
+def _is_lacking(refusal: hiredis.ReplyError) -> bool:
+    return str(refusal).startswith(LACKING)
 
 
 def check_topology(url: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from service.errors import HistoryUnwritable, RedisGarbled, RedisUnavailable
+from service.errors import HistoryUnwritable, RedisGarbled, RedisRefusing, RedisUnavailable
 from service.histories.blobs import HEADER_BYTES, is_whole
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.coalescer import Coalescer
@@ -323,7 +323,8 @@ class RedisPeople:
         if self._failing_since is None:
             self._failing_since = monotonic()
         self._circuit.failed()
-        if isinstance(error, RedisGarbled):  # others may get the like, and not have written what they learnt
+        # Others may be told the like, and then cannot write what they learn.
+        if isinstance(error, RedisGarbled | RedisRefusing):
             self._recovery.go_on()
         logger.warning("a trip to Redis failed: %s", error)
 

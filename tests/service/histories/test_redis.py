@@ -99,12 +99,63 @@ async def test_answer_that_cannot_be_one_counts_as_redis_away(said: bytes) -> No
         redis = RedisPeople(url, circuit, **bounds, ttl_seconds=100, recovery=recovery, is_watched=True)
         outcomes = await asyncio.gather(redis.read("user-1"), return_exceptions=True)
         assert isinstance(outcomes[0], RedisUnavailable)
-        is_refusal = said.startswith(b"-")
-        assert (recovery.degraded == RECOVERING) is not is_refusal  # others may get the like
+        assert (
+            recovery.degraded == RECOVERING
+        )  # others may get the like, and then cannot write what they learn
         assert circuit.came_back is False
         replies["MGET"] = b"*2\r\n$1\r\na\r\n$-1\r\n"
         assert await redis.read("user-1") == b"a"
         await redis.close()
+
+
+@pytest.mark.parametrize("name", ["INFO", "HELLO", "CLIENT"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "BUSY a script runs",
+        "LOADING the dataset",
+        "NOAUTH Authentication required.",
+        "MASTERDOWN Link is down",
+    ],
+)
+async def test_trouble_that_passes_is_not_taken_for_a_redis_that_cannot_tell_of_changes(
+    name: str, trouble: str
+) -> None:
+    replies = {"MGET": b"*2\r\n$1\r\na\r\n$1\r\nw\r\n", name: f"-{trouble}\r\n".encode()}
+    async with speaking(replies) as url:
+        redis = RedisPeople(url, Circuit(100, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
+        with pytest.raises(RedisUnavailable, match=trouble.split()[0]):
+            await redis.read("user-1")
+        del replies[name]
+        assert await redis.read("user-1") == b"a"
+        assert redis.watch.number == 1
+        await redis.close()
+
+
+@pytest.mark.parametrize("name", ["HELLO", "CLIENT"])
+@pytest.mark.parametrize("lack", ["ERR unknown command", "NOPROTO unsupported", "NOPERM no permissions"])
+async def test_redis_that_cannot_tell_of_changes_is_used_without(name: str, lack: str) -> None:
+    replies = {"MGET": b"*2\r\n$1\r\na\r\n$1\r\nw\r\n", name: f"-{lack}\r\n".encode()}
+    async with speaking(replies) as url:
+        redis = RedisPeople(url, Circuit(100, 1.0), connect_seconds=5, read_seconds=5, ttl_seconds=100)
+        assert await redis.read("user-1") == b"a"
+        assert redis.watch.number == 0
+        await redis.close()
+
+
+async def test_who_is_refused_a_write_says_that_answers_may_be_of_before(redis_server: RedisServer) -> None:
+    recovery = Recovery()
+    async with connected(redis_server, recovery) as redis, raw(redis_server) as client:
+        await redis.look()
+        assert recovery.degraded is None
+        await client.config_set("maxmemory", "1")
+        redis.write_later(BlobWrite("user-1", b"", b"a blob"))
+        await eventually(partial(has_begun, recovery))
+        assert await redis.read("user-1") is None
+
+
+async def has_begun(recovery: Recovery) -> bool:
+    return recovery.degraded == RECOVERING
 
 
 @pytest.mark.parametrize("said", MALFORMED, ids=repr)

@@ -37,8 +37,6 @@ ServiceError
     ├── NoOpinion                   a member that an arm names scores nothing for this person
     ├── HistoryUnwritable           Redis does not let this one person's history be written; others are not touched
     └── RedisUnavailable            Redis is away, slow, says what it cannot say, or its circuit is open
-        ├── RedisGarbled                it, or the line to it, says what it cannot say
-        ├── RedisRefusing               it is there and does not do what is asked: full, read-only, busy
         └── RedisTopologyUnsupported    who answers is a node of a Cluster, or a Sentinel
 
 `PROBLEMS` is the only place that knows HTTP status; a class missing from it fails a test.
@@ -249,14 +247,6 @@ class RedisUnavailable(StageFailed):
     reason = "redis_unavailable"
 
 
-class RedisGarbled(RedisUnavailable):
-    """Redis, or the line to it, says what it cannot say."""
-
-
-class RedisRefusing(RedisUnavailable):
-    """Redis is there and does not do what it is asked: it is full, read-only, busy, or wants another password."""
-
-
 class RedisTopologyUnsupported(RedisUnavailable):
     """A Cluster or Sentinel answers, which are not served. The operator names another server."""
 
@@ -310,7 +300,5 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     NoOpinion: _NOT_SERVED,
     HistoryUnwritable: _NOT_SERVED,
     RedisUnavailable: _NOT_SERVED,
-    RedisGarbled: _NOT_SERVED,
-    RedisRefusing: _NOT_SERVED,
     RedisTopologyUnsupported: _NOT_SERVED,
 }

@@ -4,8 +4,7 @@ redis-py reads the URL and knows every form of it; the wire is our own, over hir
 key costs a server 35 to 40 µs of CPU through redis-py's client and 10 through this. Nothing is retried here: a trip
 that fails closes the connection, and the next one connects anew.
 
-This is the seam: whatever goes wrong is a RedisUnavailable, and whatever comes that is no answer to the question a
-RedisGarbled, which is one.
+This is the seam: whatever goes wrong, and whatever comes that is no answer to the question, is a RedisUnavailable.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from service.errors import RedisGarbled, RedisRefusing, RedisTopologyUnsupported, RedisUnavailable
+from service.errors import RedisTopologyUnsupported, RedisUnavailable
 from service.histories.address import read_address, without_arguments
 from service.histories.replies import ReplyUnexpected, nothing
 from service.histories.wire import Command, Reply, Watcher, Wire
@@ -103,7 +102,7 @@ class Connection:
         """The same for one command. read: of its reply."""
         (reply,) = await self._ask((command,))
         if isinstance(reply, hiredis.ReplyError):
-            raise RedisRefusing(self._said(reply))
+            raise RedisUnavailable(self._said(reply))
         return self._read(reply, read)
 
     async def ask_each(self, queries: Sequence[Query]) -> list[Any]:
@@ -113,7 +112,7 @@ class Connection:
         replies = await self._ask([query.command for query in queries])
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError) and OWN_FAULT not in str(reply):
-                raise RedisRefusing(self._said(reply))
+                raise RedisUnavailable(self._said(reply))
         return self._read(replies, lambda all_of_them: list(map(self._answer, queries, all_of_them)))
 
     def _answer(self, query: Query, reply: Reply) -> Any:
@@ -129,9 +128,7 @@ class Connection:
             if self._wire is None or self._wire.is_closed:
                 self._wire = await self._connect()
             return await self._wire.ask(commands, self._read_seconds)
-        except hiredis.HiredisError as error:
-            raise RedisGarbled(self._said(error)) from error
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, hiredis.HiredisError) as error:
             raise RedisUnavailable(self._said(error)) from error
 
     def _read(self, reply: Reply, read: Callable[[Any], Read]) -> Read:
@@ -139,7 +136,7 @@ class Connection:
             return read(reply)
         except ReplyUnexpected as error:
             self.close()
-            raise RedisGarbled(f"an answer that cannot be one: {error}") from error
+            raise RedisUnavailable(f"an answer that cannot be one: {error}") from error
 
     async def _connect(self) -> Wire:
         async with asyncio.timeout(self._connect_seconds):
@@ -161,7 +158,7 @@ class Connection:
             self._check(await wire.ask([login], self._connect_seconds))
         (info,) = await wire.ask([("INFO", "server")], self._connect_seconds)
         if isinstance(info, hiredis.ReplyError) and not _is_lacking(info):
-            raise RedisRefusing(self._said(info))
+            raise RedisUnavailable(self._said(info))
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
             message = (
@@ -201,7 +198,7 @@ class Connection:
         """Raise RedisUnavailable for the first refusal: without it as the cause, since it may repeat a password."""
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
-                raise RedisRefusing(self._said(reply))
+                raise RedisUnavailable(self._said(reply))
 
     def _said(self, error: BaseException) -> str:
         """Whatever Redis says, shortened, and without what it repeats of a command, a password for one."""

@@ -16,7 +16,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from service.errors import HistoryUnwritable, RedisGarbled, RedisRefusing, RedisUnavailable
+from service.errors import HistoryUnwritable, RedisUnavailable
 from service.histories.blobs import HEADER_BYTES, is_whole
 from service.histories.circuit import Circuit, CircuitState
 from service.histories.coalescer import Coalescer
@@ -323,8 +323,8 @@ class RedisPeople:
         if self._failing_since is None:
             self._failing_since = monotonic()
         self._circuit.failed()
-        # Others may be told the like, and then cannot write what they learn.
-        if isinstance(error, RedisGarbled | RedisRefusing):
+        # Others may meet the like, and then cannot write what they learn. One reply that is late is no sign of it.
+        if not isinstance(error.__cause__, TimeoutError):
             self._recovery.go_on()
         logger.warning("a trip to Redis failed: %s", error)
 

@@ -21,8 +21,8 @@ TICK_SECONDS = 0.5
 SLICE = 256
 """Connections that are looked at before requests get their turn: 0.1 ms."""
 
-MAX_LISTINGS = 16
-"""Times a tick that idle connections are looked for: among 4,096 it takes 0.5 ms."""
+MAX_LISTED = 65_536
+"""Connections that are looked at in a tick for one that makes room: 4,096 take 0.5 ms."""
 
 EVERYBODY = ""
 """In place of an address."""
@@ -37,6 +37,10 @@ class Connection(Protocol):
     @property
     def is_idle(self) -> bool:
         """Nothing was asked that is not answered, read and taken."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """A request has begun to come, and is not here in full."""
 
     @property
     def n_unread_bytes(self) -> int:
@@ -75,15 +79,15 @@ class Connections:
         self._unread: dict[Connection, None] = {}
         """Those whose client does not read, the longest first."""
         self._idle: dict[str, list[tuple[float, Connection]]] = {}
-        """By address: who was idle when somebody had to make room, the longest last."""
-        self._n_listings = 0
+        """By address: who could go when somebody had to make room, the first to go last."""
+        self._n_listed = 0
         self._ticking: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: Connection) -> ServiceError | None:
-        """Count a new one in; where there is no room and nobody idle to make it, the error that refuses it."""
+        """Count a new one in; where there is no room and nobody to make it, the error that refuses it."""
         if self._ticking is None:
             self.now = self._clock()
             self._wind()
@@ -93,12 +97,12 @@ class Connections:
         ):
             return AddressBusy(
                 f"{len(of_address):,} connections are open from your address, which is the limit, and none of them "
-                "is idle; use those that are open, or close some"
+                "waits for you; use those that are open, or close some"
             )
         if len(self._open) >= bounds.max_connections and not self._make_room(EVERYBODY, self._open):
             return ConnectionsExhausted(
-                f"{len(self._open):,} connections are open, which is the limit, and none of them is idle; try again "
-                "in a second"
+                f"{len(self._open):,} connections are open, which is the limit, and all of them are at work; try "
+                "again in a second"
             )
         self._open[connection] = None
         self._of_address[connection.address][connection] = None
@@ -144,7 +148,7 @@ class Connections:
         """Move the clock on and look at every connection, some at a time."""
         self.now = self._clock()
         self._idle.clear()
-        self._n_listings = 0
+        self._n_listed = 0
         self._ticking = None
         if self._open or self._lingering:
             self._wind()
@@ -160,27 +164,43 @@ class Connections:
             asyncio.get_running_loop().call_soon(self._look_at, connections, start + SLICE)
 
     def _make_room(self, address: str, among: Iterable[Connection]) -> bool:
-        """End the longest idle of these; False if none is found."""
-        while (longest := self._longest_idle(address)) is None:
-            if self._n_listings >= MAX_LISTINGS:
+        """End the one of these that is missed least; False if all are at work.
+
+        First whoever has taken long to say what they want, then the longest idle, then whoever is just saying it: a
+        request that comes as fast as it can is here before as many others have come.
+        """
+        while (least := self._least(address)) is None:
+            if self._n_listed >= MAX_LISTED:
                 return False
-            self._n_listings += 1
-            idle = [(each.since, each) for each in among if each.is_idle]
-            if not idle:
+            ranked = [(self._rank(each), each.since, each) for each in among]
+            self._n_listed += len(ranked)
+            able = [each for each in ranked if each[0] < _AT_WORK]
+            if not able:
                 return False
-            self._idle[address] = sorted(idle, key=lambda pair: pair[0])[::-1]
-        self.leave(longest)
-        longest.end("made_room")
+            self._idle[address] = [each[1:] for each in sorted(able, key=lambda one: one[:2])[::-1]]
+        self.leave(least)
+        least.end("made_room")
         return True
 
-    def _longest_idle(self, address: str) -> Connection | None:
-        """Of those that were listed and have been idle ever since."""
+    def _least(self, address: str) -> Connection | None:
+        """Of those that were listed and are as they were then."""
         listed = self._idle.get(address, [])
         while listed:
             since, connection = listed.pop()
-            if connection in self._open and connection.is_idle and connection.since == since:
+            if connection in self._open and self._rank(connection) < _AT_WORK and connection.since == since:
                 return connection
         return None
+
+    def _rank(self, connection: Connection) -> int:
+        if connection.is_idle:
+            return 1
+        if connection.is_unfinished:
+            return 0 if connection.since < self.now else 2
+        return _AT_WORK
+
+
+_AT_WORK = 3
+"""In the order of those who make room: nobody who is at work does."""
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:

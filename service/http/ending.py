@@ -83,6 +83,11 @@ class EndingProtocol(OneWriteProtocol):
         return self._stage is Stage.IDLE
 
     @property
+    def is_unfinished(self) -> bool:
+        """See `Connection`."""
+        return self._stage in (Stage.HEAD, Stage.BODY, Stage.REST)
+
+    @property
     def n_unread_bytes(self) -> int:
         """See `Connection`."""
         return self._socket.get_write_buffer_size()

@@ -6,7 +6,7 @@
 # EVENTS and EXPORT_ARGS (for export-events), DRILL_ARGS (for drill-events, drill-alerts and drill-faults),
 # PROMOTION_ARGS (for drill-promotion), EVALUATE_ARGS (for report with DATA),
 # EXPERIMENTS_ARGS and MONITORING_ARGS (for simulate),
-# DEMO_SIZE (of the shop that up generates), TEST_ARGS (for test), FUZZ_ARGS (for fuzz).
+# DEMO_SIZE (of the shop that up generates), TEST_ARGS and TEST_PROCESSES (for test), FUZZ_ARGS (for fuzz).
 # STILLROOM_* in the environment reach the service unchanged.
 
 SHELL := /bin/bash
@@ -30,6 +30,9 @@ EXPORT_ARGS ?=
 DRILL_ARGS ?=
 PROMOTION_ARGS ?=
 TEST_ARGS ?=
+TEST_PROCESSES ?= 2
+# Tests that only compute run beside each other; those that talk to processes, or count time, run one by one.
+COMPUTED := tests/models tests/training
 FUZZ_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 # At once, since STILLROOM_STORE is set from it below.
@@ -66,7 +69,9 @@ up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then ser
 
 test: $(FULL_ENV) ## Run the tests
 	$(call say,'test: pytest; a failure names the behaviour that broke')
-	@$(PY) -m pytest $(TEST_ARGS)
+	@if [ -n '$(TEST_ARGS)' ]; then exec $(PY) -m pytest $(TEST_ARGS); fi; rc=0; \
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(COMPUTED) || rc=$$?; \
+	$(PY) -m pytest $(addprefix --ignore ,$(COMPUTED)) || rc=$$?; exit $$rc
 
 check: $(FULL_ENV) ## Lint, formatting and types; `make test` checks that committed documents match the code
 	$(call say,'check: ruff check')

@@ -68,11 +68,10 @@ class Learner:
     async def try_again(self) -> None:
         """Whom to set aside was right a while ago. Raises RedisUnavailable."""
         for key, events in self._aside.due():
-            if await self._in_turn(key, events, frozenset()):
+            if key in self._aside and await self._in_turn(key, events, frozenset()):
+                # What stood in the way has taken the place of what was learnt before.
+                await self._people.doubt()
                 self._aside.done(key)
-                await (
-                    self._people.doubt()
-                )  # what stood in the way has taken the place of what was learnt before
 
     async def wait_for(self, key: str, seconds: float) -> None:
         """Until nobody learns of this person or visit any more, for so long at most."""

@@ -40,6 +40,9 @@ class SetAside:
     def __len__(self) -> int:
         return len(self._people)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._people
+
     def add(self, key: str, events: StoredEvents, why: Exception) -> None:
         """What somebody did could not be learnt. key: the person's, or the visit's."""
         self._metrics.learning_refused.inc()

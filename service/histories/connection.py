@@ -29,9 +29,9 @@ Read = TypeVar("Read")
 
 MAX_SAID_CHARACTERS = 200
 
-LACKING = ("ERR", "NOPROTO", "NOPERM")
-"""How a refusal begins that will not pass: this Redis, or what stands in front of it, has no such command, or not for
-this user. Others are about the moment: it loads, is busy, or wants another password.
+PASSING = ("LOADING", "BUSY", "NOAUTH", "WRONGPASS", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN")
+"""How a refusal begins that is about the moment. Any other means that this Redis, or what stands in front of it, has
+no such command, or not for this user.
 """
 
 OWN_FAULT = "WRONGTYPE"
@@ -157,8 +157,7 @@ class Connection:
             login: Command = ("AUTH", to.username, to.password) if to.username else ("AUTH", to.password)
             self._check(await wire.ask([login], self._connect_seconds))
         (info,) = await wire.ask([("INFO", "server")], self._connect_seconds)
-        if isinstance(info, hiredis.ReplyError) and not _is_lacking(info):
-            raise RedisUnavailable(self._said(info))
+        self._check([info] if _is_passing(info) else [])
         self.server = read_server(info)
         if self.server.mode in ("cluster", "sentinel"):
             message = (
@@ -178,7 +177,7 @@ class Connection:
         if not refusals:
             wire.watcher = watcher
             watcher.begin()
-        elif all(map(_is_lacking, refusals)):
+        elif not any(map(_is_passing, refusals)):
             logger.warning(
                 "Redis does not tell of changes, so people are read again by the clock: %s",
                 self._said(refusals[0]),
@@ -208,8 +207,8 @@ class Connection:
         return f"{type(error).__name__}: {text}"
 
 
-def _is_lacking(refusal: hiredis.ReplyError) -> bool:
-    return str(refusal).startswith(LACKING)
+def _is_passing(reply: Reply) -> bool:
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith(PASSING)
 
 
 def check_topology(url: str, seconds: float) -> None:

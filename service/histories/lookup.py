@@ -109,15 +109,17 @@ class People:
 
         Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
         """
-        for attempt in range(MAX_ATTEMPTS):
+        n_corrupt = 0
+        for _ in range(MAX_ATTEMPTS):
             away: RedisUnavailable | None = None
             try:
-                before, replaced = await self._before(user_id, serving, attempt)
+                before, replaced = await self._before(user_id, serving, n_corrupt)
             except StageFailed as error:
                 away = RedisUnavailable(f"only this process has learnt it: {error}")
                 before, replaced = self._held(user_id, serving, self._memory.peek(user_id)), b""
             except BlobCorrupt as error:  # what the line garbled once is not so again
                 self._say_corrupt(error)
+                n_corrupt += 1
                 continue
             stored = StoredPerson(before.events.merged(events), tag=serving.tag, is_erased=before.is_erased)
             if away is None and self._is_there(user_id, stored, replaced):
@@ -131,6 +133,7 @@ class People:
                 if isinstance(serving, ServingBundle):
                     self.on_learnt(user_id, person, serving)
                 return
+            n_corrupt += before.replaced != replaced
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
     async def doubt(self) -> None:
@@ -229,9 +232,12 @@ class People:
         self._vouch_for(found.person, is_overtaken=is_overtaken)
         return found
 
-    async def _before(self, user_id: str, serving: HistoryContext, attempt: int) -> tuple[KnownPerson, bytes]:
-        """Somebody, and their blob, which is to be replaced. Raises BlobCorrupt at the first attempt, and
-        RedisUnavailable.
+    async def _before(
+        self, user_id: str, serving: HistoryContext, n_corrupt: int
+    ) -> tuple[KnownPerson, bytes]:
+        """Somebody, and their blob, which is to be replaced. n_corrupt: how often it was none so far.
+
+        Raises BlobCorrupt the first time, and RedisUnavailable.
         """
         blob: bytes | None = None
         if self._learning is not None:
@@ -239,9 +245,9 @@ class People:
         try:
             person = self._merged(user_id, serving, self._memory.peek(user_id), blob).person
         except BlobCorrupt as error:
-            if attempt == 0:
+            if n_corrupt == 0:
                 raise
-            if attempt > 1:
+            if n_corrupt > 1:
                 raise RedisUnavailable(f"what is read is not what stands there: {error}") from error
             await self.doubt()
             person = self._without_redis(user_id, serving, self._memory.peek(user_id), b"").person

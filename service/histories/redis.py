@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -174,14 +175,15 @@ class RedisPeople:
         self._told_at = monotonic()
 
     async def _tell_all_in(self, seconds: float) -> None:
-        try:
+        while True:
             await asyncio.sleep(seconds)
-            async with self._doubting:
-                await self._tell_all()
-        except RedisUnavailable:  # the next one who doubts tells
-            self._told_at = -DOUBT_AGAIN_SECONDS
-        finally:
-            self._telling_again = None
+            try:
+                async with self._doubting:
+                    await self._tell_all()
+                    self._telling_again = None
+                return
+            except RedisUnavailable:
+                seconds = DOUBT_AGAIN_SECONDS
 
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
         """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
@@ -233,6 +235,9 @@ class RedisPeople:
         """Finish writes under way and disconnect."""
         if self._telling_again is not None:
             self._telling_again.cancel()
+            with suppress(RedisUnavailable, TimeoutError):
+                async with asyncio.timeout(DOUBT_AGAIN_SECONDS):
+                    await self._tell_all()
         await self._reads.close()
         await self._writes.close()
         self._reading.close()

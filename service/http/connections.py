@@ -24,6 +24,9 @@ SLICE = 256
 MAX_LISTED = 65_536
 """Connections that are looked at in a tick for one that makes room: 4,096 take 0.5 ms."""
 
+SLOW_SECONDS = 2.0
+"""After these, whoever is still saying what they want goes before those who are idle."""
+
 EVERYBODY = ""
 """In place of an address."""
 
@@ -40,7 +43,7 @@ class Connection(Protocol):
 
     @property
     def is_unfinished(self) -> bool:
-        """A request has begun to come, and is not here in full."""
+        """A request has begun to come, is not here in full, and has no answer yet."""
 
     @property
     def n_unread_bytes(self) -> int:
@@ -195,7 +198,7 @@ class Connections:
         if connection.is_idle:
             return 1
         if connection.is_unfinished:
-            return 0 if connection.since < self.now else 2
+            return 0 if self.now - connection.since > SLOW_SECONDS else 2
         return _AT_WORK
 
 

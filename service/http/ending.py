@@ -85,7 +85,7 @@ class EndingProtocol(OneWriteProtocol):
     @property
     def is_unfinished(self) -> bool:
         """See `Connection`."""
-        return self._stage in (Stage.HEAD, Stage.BODY, Stage.REST)
+        return self._stage is Stage.HEAD or (self._stage is Stage.BODY and not self.cycle.response_started)
 
     @property
     def n_unread_bytes(self) -> int:
@@ -158,6 +158,7 @@ class EndingProtocol(OneWriteProtocol):
     def pause_writing(self) -> None:
         """The client does not read: no further request of its is begun."""
         super().pause_writing()
+        self._give_back_turn()  # its answer waits for the client
         self.since = self._connections.now
         if self._stage is Stage.IDLE:
             self._stage = Stage.UNTAKEN
@@ -302,6 +303,7 @@ class EndingProtocol(OneWriteProtocol):
 
     def _close(self) -> None:
         """uvicorn has written the last reply."""
+        self._give_back_turn()
         if self._stage is Stage.ENDING:
             return
         self._delivery.delivered = self._deliver()

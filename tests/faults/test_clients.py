@@ -77,11 +77,11 @@ def n_connections(service: ServiceProcess) -> int:
     return int(float(found[1]))
 
 
-def said(client: socket.socket) -> bytes:
-    """All that the service says until it closes."""
+def said(client: socket.socket, n_bytes: int = 2**31) -> bytes:
+    """All that the service says until it closes, so many bytes at most."""
     received = b""
     with suppress(ConnectionResetError):
-        while piece := client.recv(65_536):
+        while len(received) < n_bytes and (piece := client.recv(min(65_536, n_bytes - len(received)))):
             received += piece
     return received
 
@@ -149,24 +149,42 @@ def test_idle_connections_lock_nobody_out(store: Path) -> None:
         assert_is_served(service)
 
 
+def never_reading(service: ServiceProcess) -> socket.socket:
+    """A client that has asked for more answers than can wait for it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", service.port))
+    client.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 500)
+    return client
+
+
 def test_connection_beyond_the_bound_of_an_address_is_told_so(store: Path) -> None:
     with ServiceProcess(store, MAX_CONNECTIONS_PER_ADDRESS="2") as service, ExitStack() as stack:
-        busy = [stack.enter_context(connect(service)) for _ in range(2)]
-        for client in busy:
-            client.sendall(b"POST /recommend HTTP/1.1\r\n")
+        busy = [stack.enter_context(never_reading(service)) for _ in range(2)]
 
         def is_refused() -> bool:
             with connect(service) as client:
                 client.sendall(b"GET /health/live HTTP/1.1\r\n\r\n")
-                return said(client).startswith(b"HTTP/1.1 429 ")
+                return said(client, 13) == b"HTTP/1.1 429 "
 
         wait_until(is_refused, "a refusal")
-        for client in busy:
-            client.sendall(b"\r\n")
-            assert b"415" in client.recv(100)
-        with connect(service) as client:
-            client.sendall(b"GET /health/live HTTP/1.1\r\nconnection: close\r\n\r\n")
-            assert said(client).startswith(b"HTTP/1.1 200 ")
+        busy[0].close()
+
+        def is_answered() -> bool:
+            with connect(service) as client:
+                client.sendall(b"GET /health/live HTTP/1.1\r\nconnection: close\r\n\r\n")
+                return said(client).startswith(b"HTTP/1.1 200 ")
+
+        wait_until(is_answered, "an answer")
+
+
+def test_whoever_has_not_said_what_they_want_makes_room_for_who_has(store: Path) -> None:
+    with ServiceProcess(store, MAX_CONNECTIONS_PER_ADDRESS="2") as service, ExitStack() as stack:
+        slow = [stack.enter_context(connect(service)) for _ in range(2)]
+        for client in slow:
+            client.sendall(b"POST /recommend HTTP/1.1\r\n")
+        assert_is_served(service)
+        assert said(slow[0]) == b""
 
 
 def test_operators_port_is_bounded_too(store: Path, tmp_path: Path) -> None:

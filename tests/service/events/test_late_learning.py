@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from service.errors import RedisUnavailable
 from service.events.late_learning import LateLearner
+from service.events.learning import Learner
 from service.events.stream import add_commands
 from service.histories.redis import KEY_PREFIX
 from tests.service.events.test_accepting import has_streamed, is_answer, post, recommended, shared
 from tests.service.log.test_spool import die, opened
 from tests.support.events import body, did, encoded, event, spooled
-from tests.support.people import raw
+from tests.support.people import raw, views
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
 from tests.support.waiting import eventually
@@ -187,6 +189,30 @@ async def test_what_stood_in_the_way_makes_every_replica_learn_again(
             await client.delete(KEY_PREFIX + "user-1")
         await eventually(partial(is_answer, one, BOUGHT))
         await eventually(partial(is_answer, other, BOUGHT))
+
+
+async def test_who_was_set_aside_stays_so_until_the_others_are_told(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.events.set_aside.TRY_AGAIN_SECONDS", 0.0)
+    learner: Learner = service.parts.events._late._learner
+    aside = learner._aside
+    aside.add("user-1", views((1, 10)), ValueError("a list stands there"))
+    told: list[str] = []
+
+    async def away() -> None:
+        raise RedisUnavailable("away")
+
+    async def tell() -> None:
+        told.append("told")
+
+    monkeypatch.setattr(service.parts.people, "doubt", away)
+    with pytest.raises(RedisUnavailable):
+        await learner.try_again()
+    assert "user-1" in aside
+    monkeypatch.setattr(service.parts.people, "doubt", tell)
+    await learner.try_again()
+    assert (told, len(aside)) == (["told"], 0)
 
 
 async def test_unexpected_failure_of_one_person_sets_that_one_aside(

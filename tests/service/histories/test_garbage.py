@@ -12,7 +12,7 @@ from service.deadline import RequestClock
 from service.errors import RedisUnavailable
 from service.histories.blobs import decode_person, encode_person
 from service.histories.recovery import RECOVERING, SETTLE_SECONDS, Recovery
-from service.histories.redis import DOUBT_AGAIN_SECONDS, KEY_PREFIX
+from service.histories.redis import DOUBT_AGAIN_SECONDS, KEY_PREFIX, WORLD_KEY
 from service.histories.stored import StoredPerson
 from service.serving import ServingBundle
 from tests.support.people import CLOCK_SECONDS, connected, people_with, raw, stored_person
@@ -102,6 +102,36 @@ async def test_what_is_replaced_within_a_moment_is_told_together_and_before_anyb
         await redis._telling_again
         assert await redis.look() not in worlds
         assert recovery._begun_at > begun
+
+
+async def test_telling_that_fails_is_tried_again_and_is_not_left_out_at_the_end(
+    serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.histories.redis.DOUBT_AGAIN_SECONDS", 0.05)
+    async with raw(redis_server) as client:
+        async with connected(redis_server) as redis:
+            tell, n_failed = redis._tell_all, 0
+
+            async def fail_twice() -> None:
+                nonlocal n_failed
+                if redis._telling_again is not None and n_failed < 2:
+                    n_failed += 1
+                    raise RedisUnavailable("busy")
+                await tell()
+
+            monkeypatch.setattr(redis, "_tell_all", fail_twice)
+            await redis.doubt()
+            world = await redis.look()
+            await redis.doubt()
+            telling = redis._telling_again
+            assert telling is not None
+            await telling
+            assert (n_failed, await redis.look() == world) == (2, False)
+            monkeypatch.setattr("service.histories.redis.DOUBT_AGAIN_SECONDS", 1000.0)
+            world = await redis.look()
+            await redis.doubt()
+            assert redis._telling_again is not None
+        assert await client.get(WORLD_KEY) not in (None, world.partition(":")[2].encode())
 
 
 async def test_many_that_doubt_at_once_tell_once(

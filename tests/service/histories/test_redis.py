@@ -133,7 +133,10 @@ async def test_trouble_that_passes_is_not_taken_for_a_redis_that_cannot_tell_of_
 
 
 @pytest.mark.parametrize("name", ["HELLO", "CLIENT"])
-@pytest.mark.parametrize("lack", ["ERR unknown command", "NOPROTO unsupported", "NOPERM no permissions"])
+@pytest.mark.parametrize(
+    "lack",
+    ["ERR unknown command", "NOPROTO unsupported", "NOPERM no permissions", "unsupported command 'hello'"],
+)
 async def test_redis_that_cannot_tell_of_changes_is_used_without(name: str, lack: str) -> None:
     replies = {"MGET": b"*2\r\n$1\r\na\r\n$1\r\nw\r\n", name: f"-{lack}\r\n".encode()}
     async with speaking(replies) as url:

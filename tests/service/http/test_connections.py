@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import AddressBusy, ConnectionsExhausted
 from service.http.bounds import MAX_LINGERING, Bounds
-from service.http.connections import MAX_LISTED, SLICE, Connections, address_of
+from service.http.connections import MAX_LISTED, SLICE, SLOW_SECONDS, Connections, address_of
 from tests.support.wire import Wire
 
 
@@ -95,7 +95,7 @@ async def test_who_takes_long_goes_before_the_idle_and_who_has_just_begun_after_
     registry.pass_time(1)
     slow, at_work = registry.admitted(is_idle=False), registry.admitted(is_idle=False)
     slow.is_unfinished = True
-    registry.pass_time(1)
+    registry.pass_time(SLOW_SECONDS + 1)
     begun = registry.admitted(is_idle=False)
     begun.is_unfinished = True
     ended = []

@@ -114,3 +114,32 @@ async def test_half_a_request_keeps_no_turn() -> None:
     for _ in range(N_CLIENTS):
         await server.settled()
     assert [wire.sent.count(b"200 OK") for wire, _ in halves] == [2] * N_CLIENTS
+
+
+async def test_who_does_not_read_or_is_to_be_closed_keeps_no_turn() -> None:
+    server = Connected(n_permits=100)
+    server.may_answer.set()
+    last = b"GET /cold HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    closing = [server.another()[1] for _ in range(PIPELINED_AT_ONCE)]
+    for protocol in closing:
+        protocol.data_received(request(1) + last + b"x")  # stays open a little, to be told why
+    server.may_answer.clear()
+    unread = [server.another()[1] for _ in range(PIPELINED_AT_ONCE)]
+    for protocol in unread:
+        protocol.data_received(request(1) + request(2, "x-long: " + "a" * 3000) + request(3))
+    for _ in range(N_CLIENTS):
+        await server.settled()
+    server.may_answer.set()
+    server.may_answer.clear()
+    await server.settled()
+    for protocol in unread:  # each has a turn, and will not take its answer
+        protocol.pause_writing()
+    wire, protocol = server.another()
+    protocol.data_received(request(1) + request(2))
+    server.may_answer.set()
+    for _ in range(N_CLIENTS):
+        await server.settled()
+    assert wire.sent.count(b"200 OK") == 2
+    for protocol in (*closing, *unread):
+        protocol.connection_lost(None)
+    await server.settled()

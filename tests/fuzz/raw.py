@@ -132,7 +132,7 @@ def difference(one: Seen, other: Seen) -> str | None:
     """How the short way's answers differ from the long way's."""
     statuses = [[_whatever_came_before(reply.status) for reply in seen.replies] for seen in (one, other)]
     ends = [seen.ended.removesuffix(" after FIN") for seen in (one, other)]
-    if statuses[0] != statuses[1]:
+    if len(statuses[0]) != len(statuses[1]) or not all(map(_are_alike, *statuses)):
         return f"answered with {statuses[0]} on the short way and {statuses[1]} on the long way"
     if ends[0] != ends[1]:
         return f"{ends[0]} on the short way and {ends[1]} on the long way, after {statuses[0]}"
@@ -144,6 +144,14 @@ def difference(one: Seen, other: Seen) -> str | None:
         if mine.told() != theirs.told():
             return f"a {mine.status} says other things on the short way than on the long way"
     return None
+
+
+def _are_alike(one: int, other: int) -> bool:
+    """Whoever has no route is told so at the end of the head, and what is broken behind it may come before that."""
+    return one == other or {one, other} in (
+        {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST},
+        {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.BAD_REQUEST},
+    )
 
 
 def _whatever_came_before(status: int) -> int:

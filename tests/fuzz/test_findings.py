@@ -85,6 +85,14 @@ def test_ways_differ_in_statuses_ends_and_what_is_said() -> None:
     assert difference(seen(one), seen(hurried)) is None
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_is_broken_behind_a_head_without_a_route_may_come_before_its_answer(status: int) -> None:
+    broken, unknown = (Replied(each, PROBLEM, b"{}") for each in (400, status))
+    assert difference(seen(broken), seen(unknown)) is None
+    assert difference(seen(unknown), seen(broken)) is None
+    assert difference(seen(unknown), seen(Replied(422, PROBLEM, b"{}"))) is not None
+
+
 def test_growth_counts_from_the_warm_moment() -> None:
     watch = GrowthWatch(100)
     for n_done, mebibytes in ((0, 10), (29, 90), (30, 100), (60, 110), (100, 130)):

@@ -21,6 +21,11 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._joining = JoiningTransport(transport, self._close)
         super().connection_made(self._joining)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing refers in a circle to what is lost: a busy service looks for such garbage once an hour."""
+        super().connection_lost(exc)
+        self._joining.let_go()
+
     def on_response_complete(self) -> None:
         """A reply without a body, as to HEAD, has nothing that its head could wait for."""
         self._joining.flush()
@@ -64,6 +69,10 @@ class JoiningTransport(asyncio.Transport):
         self.flush()
         self._on_close()
 
+    def let_go(self) -> None:
+        """Of whoever is called when it is closed."""
+        self._on_close = _nothing
+
     def close_now(self) -> None:
         """Close the socket."""
         self._transport.close()
@@ -85,3 +94,7 @@ class JoiningTransport(asyncio.Transport):
         """As the socket's transport has it, which must be open."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
+
+
+def _nothing() -> None:
+    """There is nothing to do."""

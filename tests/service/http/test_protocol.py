@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -493,3 +495,38 @@ async def test_client_that_still_sends_can_read_why_its_body_was_refused() -> No
         await client.receive(b"a" * 1000)
         assert client.protocol.n_bytes_waiting == 0
         assert not client.protocol.eof_received()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(1),
+        request(1) + request(2),
+        request(1, "x-long: " + "a" * 3000),
+        request(1, "x-long: " + "a" * 3000) + request(2),
+        request(1)[:30],
+        request(1)[:-1],
+        request(1) + b"\x00 garbage\r\n\r\n",
+        b"GET /cold HTTP/1.1\r\n\r\n" * 3,
+        b"GET /cold HTTP/1.1\r\nconnection: close\r\n\r\nx",
+        b"GET /nowhere HTTP/1.1\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False])
+async def test_lost_connection_leaves_no_garbage(sent: bytes, *, answers: bool) -> None:
+    async with connected(answers=answers) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            wire, protocol = server.another()
+            protocol.data_received(sent)
+            await server.settled()
+            protocol.connection_lost(None)
+            server.may_answer.set()
+            await server.settled()
+            lost = weakref.ref(protocol)
+            del wire, protocol
+            await server.settled()
+            assert lost() is None
+        finally:
+            gc.enable()

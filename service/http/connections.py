@@ -196,7 +196,7 @@ class Connections:
 
     def _rank(self, connection: Connection) -> int:
         if connection.is_idle:
-            return 1
+            return 1 if connection.since < self.now else 2  # it may have come a moment ago, to ask
         if connection.is_unfinished:
             return 0 if self.now - connection.since > SLOW_SECONDS else 2
         return _AT_WORK

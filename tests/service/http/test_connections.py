@@ -108,6 +108,16 @@ async def test_who_takes_long_goes_before_the_idle_and_who_has_just_begun_after_
     assert at_work.ended is None
 
 
+async def test_who_has_just_come_goes_after_who_began_before() -> None:
+    registry = Registry(max_connections=3, max_connections_per_address=3)
+    begun = registry.admitted(is_idle=False)
+    begun.is_unfinished = True
+    registry.pass_time(SLOW_SECONDS / 2)
+    came, at_work = registry.admitted(), registry.admitted(is_idle=False)
+    registry.admitted(is_idle=False)
+    assert (begun.ended, came.ended, at_work.ended) == ("made_room", None, None)
+
+
 async def test_of_many_who_have_just_begun_the_first_makes_room() -> None:
     registry = Registry(max_connections=4, max_connections_per_address=4)
     peers = [registry.admitted(is_idle=False) for _ in range(4)]

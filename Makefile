@@ -69,9 +69,12 @@ up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then ser
 
 test: $(FULL_ENV) ## Run the tests
 	$(call say,'test: pytest; a failure names the behaviour that broke')
-	@if [ -n '$(TEST_ARGS)' ]; then exec $(PY) -m pytest $(TEST_ARGS); fi; rc=0; \
-	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(COMPUTED) || rc=$$?; \
+ifneq ($(strip $(TEST_ARGS)),)
+	@$(PY) -m pytest $(TEST_ARGS)
+else
+	@rc=0; $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(COMPUTED) || rc=$$?; \
 	$(PY) -m pytest $(addprefix --ignore ,$(COMPUTED)) || rc=$$?; exit $$rc
+endif
 
 check: $(FULL_ENV) ## Lint, formatting and types; `make test` checks that committed documents match the code
 	$(call say,'check: ruff check')

@@ -2,8 +2,8 @@
 
 Another Redis than before, one that was emptied, or one that was away for longer than a moment lacks what people did
 until each replica has learnt again what its spool holds. So answers say for as long that they may be of before: until
-this replica is done, no other one says that it is not, and all others have had the time to notice. What is garbled on
-its way to this replica may be so to others, who then cannot write what they learn: that is the same.
+this replica is done, no other one says that it is not, and all others have had the time to notice. A trip that
+is refused, cut off or garbled here may be so elsewhere, where none can then write what they learn: that is the same.
 """
 
 from __future__ import annotations

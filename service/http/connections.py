@@ -27,6 +27,9 @@ MAX_LISTED = 65_536
 SLOW_SECONDS = 2.0
 """After these, whoever is still saying what they want goes before those who are idle."""
 
+_AT_WORK = 3
+"""In the order of those who make room: nobody who is at work does."""
+
 EVERYBODY = ""
 """In place of an address."""
 
@@ -81,7 +84,7 @@ class Connections:
         self._lingering: dict[Connection, None] = {}
         self._unread: dict[Connection, None] = {}
         """Those whose client does not read, the longest first."""
-        self._idle: dict[str, list[tuple[float, Connection]]] = {}
+        self._able: dict[str, list[tuple[float, Connection]]] = {}
         """By address: who could go when somebody had to make room, the first to go last."""
         self._n_listed = 0
         self._ticking: asyncio.TimerHandle | None = None
@@ -123,7 +126,7 @@ class Connections:
         del of_address[connection]
         if not of_address:
             del self._of_address[connection.address]
-            self._idle.pop(connection.address, None)
+            self._able.pop(connection.address, None)
         self._on_change(len(self._open))
 
     def may_linger(self, connection: Connection) -> bool:
@@ -150,7 +153,7 @@ class Connections:
     def tick(self) -> None:
         """Move the clock on and look at every connection, some at a time."""
         self.now = self._clock()
-        self._idle.clear()
+        self._able.clear()
         self._n_listed = 0
         self._ticking = None
         if self._open or self._lingering:
@@ -180,14 +183,14 @@ class Connections:
             able = [each for each in ranked if each[0] < _AT_WORK]
             if not able:
                 return False
-            self._idle[address] = [each[1:] for each in sorted(able, key=lambda one: one[:2])[::-1]]
+            self._able[address] = [each[1:] for each in sorted(able, key=lambda one: one[:2])[::-1]]
         self.leave(least)
         least.end("made_room")
         return True
 
     def _least(self, address: str) -> Connection | None:
         """Of those that were listed and are as they were then."""
-        listed = self._idle.get(address, [])
+        listed = self._able.get(address, [])
         while listed:
             since, connection = listed.pop()
             if connection in self._open and self._rank(connection) < _AT_WORK and connection.since == since:
@@ -200,10 +203,6 @@ class Connections:
         if connection.is_unfinished:
             return 0 if self.now - connection.since > SLOW_SECONDS else 2
         return _AT_WORK
-
-
-_AT_WORK = 3
-"""In the order of those who make room: nobody who is at work does."""
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:

@@ -1,7 +1,8 @@
 """What is said to Redis of events, each in one step that nobody else can halve.
 
 A batch is added in parts of at most PART_EVENTS, which Redis takes a millisecond for; which of them are in the stream
-stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_PARTS:N_SHIPPED.
+stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_PARTS:N_SHIPPED:CHECKSUM. Without the
+checksum, a bit that was turned over on the way would refuse a batch as another one's, or lose it as shipped.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from hashlib import sha1
 from math import ceil
 from typing import NamedTuple
 
@@ -39,13 +41,24 @@ BEHIND_SECONDS = 10
 
 MAX_DELETED_IDS = 100_000
 
-CLAIM = """
+CHECKSUM_DIGITS = 8
+CHECKED = f"""
+local function checksum(claim) return string.sub(redis.sha1hex(claim), 1, {CHECKSUM_DIGITS}) end
+local function checked(held)
+    local claim, sum = string.match(held or '', '^(.+):(%x+)$')
+    return claim and checksum(claim) == sum and claim
+end
+"""
+
+CLAIM = f"""{CHECKED}
 local held = redis.call('GET', KEYS[1])
-if not held then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+if not checked(held) then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return held
 """
 
-ADD = """
+ADD = (
+    CHECKED
+    + """
 local function text(key)
     local found = redis.pcall('GET', key)
     return type(found) == 'string' and found
@@ -55,13 +68,13 @@ if not generation then
     generation = ARGV[6]
     redis.call('SET', KEYS[3], generation)
 end
-local claim, held = KEYS[1], text(KEYS[1])
-if held and string.sub(held, 1, 32) ~= ARGV[1] or not held and redis.call('EXISTS', KEYS[1]) == 1 then
-    claim = claim .. ':' .. ARGV[1]
-    held = text(claim)
+local key, claim = KEYS[1], checked(text(KEYS[1]))
+if claim and string.sub(claim, 1, 32) ~= ARGV[1] or not claim and redis.call('EXISTS', KEYS[1]) == 1 then
+    key = key .. ':' .. ARGV[1]
+    claim = checked(text(key))
 end
 local n_shipped, last_id = 0, ''
-if held then n_shipped = tonumber(string.match(held, ':(%d+)$') or 0) end
+if claim then n_shipped = tonumber(string.match(claim, ':(%d+)$') or 0) end
 if n_shipped <= tonumber(ARGV[4]) then
     for i = 8, #ARGV do
         last_id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'r', ARGV[i])
@@ -69,11 +82,12 @@ if n_shipped <= tonumber(ARGV[4]) then
     if #ARGV > 7 and type(redis.pcall('INCRBY', KEYS[4], #ARGV - 7)) ~= 'number' then
         redis.call('SET', KEYS[4], redis.call('XLEN', KEYS[2]))
     end
-    local claimed = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4] + 1}, ':')
-    redis.call('SET', claim, claimed, 'EX', ARGV[5])
+    claim = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4] + 1}, ':')
+    redis.call('SET', key, claim .. ':' .. checksum(claim), 'EX', ARGV[5])
 end
 return {generation, last_id}
 """
+)
 """KEYS: the batch's, the stream, generation, count. ARGV: batch id, received_ms, parts, this part from 0, seconds to
 keep the key, a word for a new generation, the stream's bound, records. What stands under a key of ours and is nothing
 of ours holds up nobody: an error in the middle would add the same entries again and again."""
@@ -120,7 +134,7 @@ return n_deleted
 """
 
 _ENCODER = msgspec.msgpack.Encoder()
-_CLAIM = re.compile(rb"([0-9a-f]{32}):(\d{1,16}):(\d{1,9}):(\d{1,9})")
+_CLAIM = re.compile(rb"(([0-9a-f]{32}):(\d{1,16}):(\d{1,9}):(\d{1,9})):([0-9a-f]+)")
 
 
 class Claim(NamedTuple):
@@ -138,13 +152,20 @@ class Claim(NamedTuple):
 
     @staticmethod
     def read(held: bytes) -> Claim | None:
-        """As it is written; None for what somebody else wrote there, which holds no key."""
+        """As it is written; None for what is damaged, or somebody else wrote there, which holds no key."""
         found = _CLAIM.fullmatch(held)
-        return None if found is None else Claim(found[1].decode(), *map(int, found.groups()[1:]))
+        if found is None or found[6] != _checksum(found[1]):
+            return None
+        return Claim(found[2].decode(), *map(int, found.groups()[2:5]))
 
-    def written(self) -> str:
+    def written(self) -> bytes:
         """As it is read."""
-        return f"{self.batch_id}:{self.received_ms}:{self.n_parts}:{self.n_shipped}"
+        claim = b"%s:%d:%d:%d" % (self.batch_id.encode(), self.received_ms, self.n_parts, self.n_shipped)
+        return b"%s:%s" % (claim, _checksum(claim))
+
+
+def _checksum(claim: bytes) -> bytes:
+    return sha1(claim, usedforsecurity=False).hexdigest()[:CHECKSUM_DIGITS].encode()
 
 
 def n_parts(n_sent: int) -> int:

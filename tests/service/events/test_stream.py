@@ -105,3 +105,29 @@ def test_stream_is_bounded(client: redis.Redis) -> None:
         for command in add_commands(spooled(number), 100, 100):
             client.execute_command(*command)  # type: ignore[no-untyped-call]
     assert client.xlen(EVENTS_STREAM) < 300
+
+
+@pytest.mark.parametrize("n_shipped", [0, 1])
+def test_claim_with_any_bit_turned_over_holds_no_key(n_shipped: int) -> None:
+    written = Claim("0123456789abcdef" * 2, 1_790_000_000_000, 2, n_shipped).written()
+    for bit in range(8 * len(written)):
+        turned = bytearray(written)
+        turned[bit // 8] ^= 1 << bit % 8
+        assert Claim.read(bytes(turned)) is None
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"x", b"%s:7:1:1", b"%s:7:1:1:00000000", b"f" * 32 + b":7:1:0:00000000"]
+)
+def test_damaged_claim_refuses_nobody_and_loses_nothing(client: redis.Redis, damaged: bytes) -> None:
+    batch = spooled(1, event(), event())
+    damaged = damaged.replace(b"%s", batch.batch_id.encode())
+    client.set(BATCH_PREFIX + batch.key, damaged)
+    add(client, batch)
+    add(client, batch)
+    assert ids(client) == [one.event_id for one in batch.events]
+    client.set(BATCH_PREFIX + batch.key, damaged)
+    assert claimed(client, batch) is None
+    claim = claimed(client, batch)
+    assert claim is not None
+    assert claim.batch_id == batch.batch_id

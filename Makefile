@@ -58,7 +58,7 @@ help: ## List these targets
 		printf '  make %-15s %s\n' "$$name" "$$line"; done
 
 up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
-	@$(PY) -m service.listening
+	@$(PY) -m service.process.listening
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh '$(STORE)' data runs $(DEMO_SIZE)
 	@body=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)' | $(PY) -c '$(quote_question)'); \
 	url=http://127.0.0.1:$${STILLROOM_PORT:-8000}; \
@@ -158,7 +158,7 @@ compose-test: ## Build the images, start docker-compose.yml, break Redis, check;
 
 openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ from the code
 	@mkdir -p docs
-	@$(PY) -m service.openapi >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
+	@$(PY) -m service.edge.openapi.document >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
 	@$(PY) -m service.settings >docs/.settings.md && mv docs/.settings.md docs/settings.md
 	@$(PY) -m training settings --markdown >docs/.training-settings.md && mv docs/.training-settings.md docs/training-settings.md
 	$(call say,'openapi: openapi.json and both settings pages are in docs/')

@@ -12,10 +12,10 @@ from types import FrameType
 import uvicorn
 
 from service.errors import RedisTopologyUnsupported, SettingsInvalid
-from service.histories.connection import check_topology
-from service.listening import check_listening
-from service.logging import configure_logging
+from service.process.listening import check_listening
+from service.redis.connection import check_topology
 from service.settings import Settings, read_settings
+from service.telemetry.logging import configure_logging
 
 EXIT_MISUSE = 2
 HELP = """usage: python -m service
@@ -50,13 +50,13 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def _run(settings: Settings) -> None:
     uvicorn.run(
-        "service.app:serve",
+        "service.edge.app:serve",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="service.whole_requests:WholeRequestProtocol",
+        http="service.edge.protocol.whole_requests:WholeRequestProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -28,7 +28,7 @@ IS_ID = "is_id"
 """Marks text that may be sent as a whole number too, and is taken as its digits then."""
 
 ALSO_A_WHOLE_NUMBER = "x-also-a-whole-number"
-"""The same in the schema, where `service.openapi` makes types of it."""
+"""The same in the schema, where `service.edge.openapi.document` makes types of it."""
 
 Id = Annotated[
     str,

@@ -22,13 +22,13 @@ from models.errors import StillroomError
 from models.histories import Histories
 from models.history import encode_history
 from models.registry import Registry
+from service.bundles.serving import ServingBundle
 from service.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
-from service.histories.address import check_address, without_arguments
-from service.histories.blobs import encode_person
-from service.histories.connection import check_topology
-from service.histories.redis import KEY_PREFIX
-from service.histories.stored import StoredEvents, StoredPerson
-from service.serving import ServingBundle
+from service.people.blobs import encode_person
+from service.people.redis import KEY_PREFIX
+from service.people.stored import StoredEvents, StoredPerson
+from service.redis.address import check_address, without_arguments
+from service.redis.connection import check_topology
 from service.settings import Settings, read_settings
 
 CHUNK = 2048

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import read_bundle
-from service.serving import ServingBundle
+from service.bundles.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running

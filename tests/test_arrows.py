@@ -37,8 +37,8 @@ SERVE_EACH_MODEL_AND_PLACE_ONE_NEW_ITEM = """
 import asyncio, sys
 from pathlib import Path
 import httpx
-from service.app import create_app
-from service.parts import Parts
+from service.edge.app import create_app
+from service.assembly import Parts
 from service.settings import Settings
 
 async def main():

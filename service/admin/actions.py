@@ -22,7 +22,7 @@ from service.admin.schemas import (
     StoppedReply,
     StopRequest,
 )
-from service.bundles import BundleRefused
+from service.bundles.holder import BundleRefused
 from service.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
 from service.experiments.report import ExperimentReport, read_command, read_report
 from service.experiments.stopped import (
@@ -34,13 +34,13 @@ from service.experiments.stopped import (
     stopped_arms,
     stopped_together,
 )
-from service.histories.connection import Connection
-from service.histories.replies import nothing
-from service.histories.wire import Command, Reply
+from service.redis.connection import Connection
+from service.redis.replies import nothing
+from service.redis.wire import Command, Reply
 from service.schemas import ErasureReply, VisitErasureReply
 
 if TYPE_CHECKING:
-    from service.parts import Parts
+    from service.assembly import Parts
 
 Read = TypeVar("Read")
 

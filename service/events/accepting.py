@@ -24,14 +24,14 @@ from service.events.rounds import FINISH_SECONDS
 from service.events.stream import Claim, claim_command, read_claim
 from service.events.thread import SpoolThread
 from service.events.validating import Validated, batch_id_of, validate
-from service.histories.circuit import Circuit
-from service.histories.connection import Connection, Query, Refused
 from service.log.erasures import ErasedPeople
 from service.log.records import SpooledBatch
 from service.log.segments import Place
 from service.log.spool import Spool
-from service.metrics import Metrics
+from service.redis.circuit import Circuit
+from service.redis.connection import Connection, Query, Refused
 from service.schemas import EventBatch, EventsReply
+from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

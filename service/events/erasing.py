@@ -17,6 +17,8 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
+from service.answers.exposures import ExposureLog
+from service.answers.tiers import LastGoodAnswers
 from service.errors import HistoryUnwritable, RedisUnavailable
 from service.events.clock import ReceivingClock
 from service.events.learning import Learner
@@ -25,18 +27,16 @@ from service.events.set_aside import SetAside
 from service.events.shipping import Look
 from service.events.stream import add_erasure_command
 from service.events.thread import SpoolThread
-from service.experiments.exposures import ExposureLog
-from service.histories.blobs import BlobCorrupt, BlobOutdated, decode_person
-from service.histories.connection import Connection
-from service.histories.lookup import People
-from service.histories.memory import PeopleInMemory
-from service.histories.redis import RedisPeople
-from service.histories.replies import nothing
 from service.log.erasures import ErasedPeople, ErasureFile
 from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, ErasureRecord, session_key
 from service.log.spool import Spool
+from service.people.blobs import BlobCorrupt, BlobOutdated, decode_person
+from service.people.lookup import People
+from service.people.memory import PeopleInMemory
+from service.people.redis import RedisPeople
+from service.redis.connection import Connection
+from service.redis.replies import nothing
 from service.schemas import ErasurePlace
-from service.tiers import LastGoodAnswers
 
 logger = logging.getLogger(__name__)
 

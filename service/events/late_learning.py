@@ -20,13 +20,13 @@ from service.events.learning import Learner
 from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import say_behind_command
 from service.events.thread import SpoolThread
-from service.histories.connection import Connection
-from service.histories.recovery import Recovery
-from service.histories.redis import RedisPeople
-from service.histories.replies import whole_number
 from service.log.erasures import ErasedPeople
 from service.log.segments import Place
 from service.log.spool import Spool, Spooled
+from service.people.recovery import Recovery
+from service.people.redis import RedisPeople
+from service.redis.connection import Connection
+from service.redis.replies import whole_number
 
 logger = logging.getLogger(__name__)
 

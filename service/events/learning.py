@@ -9,13 +9,13 @@ from contextlib import suppress
 from models.history import EventKind
 from models.removals import REMOVAL
 from models.vocabulary import id_key
-from service.bundles import BundleHolder
+from service.bundles.holder import BundleHolder
 from service.errors import RedisUnavailable
 from service.events.set_aside import SetAside
-from service.histories.lookup import People
-from service.histories.stored import Occurrence, StoredEvents
 from service.log.records import EventRecord
-from service.metrics import Metrics
+from service.people.lookup import People
+from service.people.stored import Occurrence, StoredEvents
+from service.telemetry.metrics import Metrics
 
 PEOPLE_AT_ONCE = 16
 """With a trip to Redis for all of them; requests get their turn in between."""

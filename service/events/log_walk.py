@@ -7,8 +7,6 @@ from collections.abc import Mapping
 import msgspec
 
 from service.events.stream import delete_command
-from service.histories.connection import Connection
-from service.histories.replies import StreamEntry, entries, whole_number
 from service.log.erasures import is_covered
 from service.log.records import (
     EXPOSURES_STREAM,
@@ -17,6 +15,8 @@ from service.log.records import (
     EventRecord,
     ExposureRecord,
 )
+from service.redis.connection import Connection
+from service.redis.replies import StreamEntry, entries, whole_number
 
 SCAN_ENTRIES = 1000
 

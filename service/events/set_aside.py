@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
 
-from service.histories.stored import StoredEvents
-from service.metrics import Metrics
+from service.people.stored import StoredEvents
+from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

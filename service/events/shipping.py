@@ -31,13 +31,13 @@ from service.events.stream import (
     read_look,
 )
 from service.events.thread import SpoolThread
-from service.histories.connection import Connection
-from service.histories.replies import StreamEntry, entries
 from service.log.erasures import ErasedPeople
 from service.log.records import ERASURES_STREAM, RECORD_FIELD, ErasureRecord, SpooledBatch
 from service.log.segments import ShippedNote
 from service.log.spool import Spool, Spooled, stream_position
-from service.metrics import Metrics
+from service.redis.connection import Connection
+from service.redis.replies import StreamEntry, entries
+from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

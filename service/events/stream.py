@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.histories.replies import StreamEntry, array, entries, entry_id, text, value, values
-from service.histories.wire import Command, Reply
 from service.log.records import (
     ADDED_KEY,
     BATCH_PREFIX,
@@ -29,6 +27,8 @@ from service.log.records import (
     SpooledBatch,
     deleted_key,
 )
+from service.redis.replies import StreamEntry, array, entries, entry_id, text, value, values
+from service.redis.wire import Command, Reply
 
 PART_EVENTS = 500
 CLAIM_SECONDS = 60

@@ -31,7 +31,7 @@ from service.experiments.stopped import (
     stop_command,
     stopped_together,
 )
-from service.histories.connection import check_topology
+from service.redis.connection import check_topology
 from service.settings import Settings, read_settings
 
 EXIT_FAILED, EXIT_MISUSE = 1, 2

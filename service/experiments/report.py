@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from service.histories.replies import ReplyUnexpected, value
-from service.histories.wire import Command, Reply
+from service.redis.replies import ReplyUnexpected, value
+from service.redis.wire import Command, Reply
 
 REPORTS_KEY = "stillroom:experiments:reports"
 """A hash in Redis, written by the monitor at each window: an experiment's name to its report as JSON."""

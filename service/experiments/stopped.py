@@ -11,8 +11,8 @@ import msgspec
 
 from models.experiments.assignment import ArmName
 from models.experiments.declaration import Declaration
-from service.histories.replies import ReplyUnexpected, hash_values, whole_number
-from service.histories.wire import Command, Reply
+from service.redis.replies import ReplyUnexpected, hash_values, whole_number
+from service.redis.wire import Command, Reply
 
 STOPPED_KEY = "stillroom:experiments:stopped"
 EVERY_ARM = "*"

@@ -14,12 +14,12 @@ from typing import NoReturn
 import redis
 
 from service.errors import RedisTopologyUnsupported, SettingsInvalid
-from service.histories.connection import check_topology
-from service.logging import configure_logging
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 from service.monitor.server import serve
+from service.redis.connection import check_topology
 from service.settings import read_settings
+from service.telemetry.logging import configure_logging
 
 logger = logging.getLogger("service.monitor")
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from models.experiments.attribution import OUTCOMES
 from models.monitoring.falls import FallDetector
-from service.experiments.attribution import Attributed
 from service.log.records import ExposureRecord
+from service.monitor.attribution import Attributed
 from service.monitor.metrics import MonitorMetrics
 
 logger = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
 from models.registry import Registry
-from service.experiments.attribution import Attributed
-from service.experiments.judge import Judge
 from service.experiments.report import publish_command
 from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, stop_command
 from service.log.records import ExposureRecord
+from service.monitor.attribution import Attributed
+from service.monitor.judge import Judge
 from service.monitor.metrics import MonitorMetrics
 
 logger = logging.getLogger(__name__)

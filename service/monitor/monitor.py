@@ -14,7 +14,6 @@ from time import monotonic, sleep, time
 import redis
 
 from models.experiments.attribution import Attributor
-from service.histories.replies import ReplyUnexpected
 from service.log.erasures import MAX_AHEAD_MS, wall_ms
 from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.accuracy import AccuracyWatch
@@ -24,6 +23,7 @@ from service.monitor.inputs import InputWatch
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.tail import LogTail, Record
 from service.monitor.watched import BundleFollower, WatchedBundle
+from service.redis.replies import ReplyUnexpected
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)

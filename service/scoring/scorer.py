@@ -19,11 +19,11 @@ from models.history import EncodedHistory, History
 from models.member_shares import MemberShare
 from models.scan import Asked
 from models.student import Floats
+from service.bundles.serving import Indices, ServingBundle, as_stored
 from service.errors import StageFailed, StudentFailed
-from service.masks import NO_ITEMS, Masks
+from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.ranking import diversify, pool_size
 from service.scoring.variants import rank_by_variant
-from service.serving import Indices, ServingBundle, as_stored
 
 T = TypeVar("T")
 

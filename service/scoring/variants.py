@@ -15,9 +15,9 @@ from models.history import History
 from models.scan import Ranked
 from models.student import Floats
 from models.variants import best_items
+from service.bundles.serving import ServingBundle
 from service.errors import NoOpinion, StageFailed, VariantFailed
-from service.masks import Masks
-from service.serving import ServingBundle
+from service.scoring.masks import Masks
 
 logger = logging.getLogger(__name__)
 

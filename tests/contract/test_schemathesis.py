@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.openapi import openapi_document
+from service.edge.openapi.document import openapi_document
 from tests.support.bundles import tiny_bundle
 from tests.support.service import ServiceProcess
 

@@ -9,8 +9,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from service.metrics import Metrics
 from service.monitor.metrics import MonitorMetrics
+from service.telemetry.metrics import Metrics
 from tests.deploy.test_alert_rules import EXPRESSIONS
 from tests.support.repository import ROOT, program, read_yaml
 

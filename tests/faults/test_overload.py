@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from models.scan import Ranked
-from service import deadline, recommender
-from service.permits import LEAST
+from service.answers import recommender
+from service.limits import deadline
+from service.limits.permits import LEAST
 from service.scoring import turns
 from tests.faults.test_student import stuck_student
 from tests.support.service import Running, running

@@ -189,7 +189,7 @@ async def test_bundle_that_is_loaded_beside_requests_is_read_gently_and_the_firs
         are_gentle.append(is_gentle)
         return read_bundle(path, is_gentle=is_gentle)
 
-    monkeypatch.setattr("service.bundles.read_bundle", read)
+    monkeypatch.setattr("service.bundles.holder.read_bundle", read)
     async with running(store) as service:
         Registry(store).promote(other_bundle(store))
         await service.parts.bundles.follow()

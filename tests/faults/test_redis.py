@@ -9,8 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from loadtest.servers import free_port
-from service.histories.circuit import CircuitState
-from service.histories.redis import KEY_PREFIX
+from service.people.redis import KEY_PREFIX
+from service.redis.circuit import CircuitState
 from tests.support.redis import RedisServer
 from tests.support.service import Running, ids_of, running
 from tests.support.stalling import stalling_server

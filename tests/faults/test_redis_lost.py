@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from loadtest.servers import ROOT
-from service.histories.recovery import RECOVERING
+from service.people.recovery import RECOVERING
 from tests.faults.test_events import send
 from tests.support.events import body, did
 from tests.support.experiments import TWO_ARMS

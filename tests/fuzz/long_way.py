@@ -1,7 +1,7 @@
 """The service, with every request on the long way: through uvicorn, Starlette and FastAPI.
 
 `python -m tests.fuzz.long_way` is `python -m service` but for one thing: the app has a middleware that does nothing,
-and an app that has one lets no request pass it by (`service.fast_path`).
+and an app that has one lets no request pass it by (`service.edge.endpoints.fast_path`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import service.__main__
-from service.app import serve as serve_as_shipped
+from service.edge.app import serve as serve_as_shipped
 
 
 class PassOn:

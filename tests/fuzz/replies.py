@@ -21,8 +21,8 @@ from loadtest.faults.odd_replies import HUGE_ARRAY, HUGE_STRING, ODD_PUSHES, ODD
 from loadtest.faults.resp import array_of, bulk_of, read_frame
 from loadtest.processes import own_bytes
 from service.errors import RedisUnavailable
-from service.histories.circuit import Circuit
-from service.histories.redis import BlobWrite, RedisPeople
+from service.people.redis import BlobWrite, RedisPeople
+from service.redis.circuit import Circuit
 from tests.fuzz.cases import Case, Findings
 from tests.fuzz.mutations import in_pieces, mutated, smaller
 from tests.fuzz.watching import GrowthWatch, KindReport, ordered

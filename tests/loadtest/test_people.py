@@ -13,7 +13,7 @@ import pytest
 
 from loadtest.errors import IdsMissing
 from loadtest.people import MIX, Answer, Crowd, PowerLaw, read_ids
-from service.openapi_routes import ASKED_AT
+from service.edge.openapi.routes import ASKED_AT
 
 PEOPLE = [f"user-{number}" for number in range(50)]
 ITEMS = [f"item-{number}" for number in range(30)]

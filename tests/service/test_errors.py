@@ -9,8 +9,8 @@ from http import HTTPStatus
 import pytest
 
 from service import errors
+from service.edge.endpoints.problems import problem_document
 from service.errors import PROBLEMS, NotReady, ServiceError, StudentFailed
-from service.problems import problem_document
 
 
 def every_class(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:

@@ -15,15 +15,15 @@ from loadtest.servers import free_port
 from models.bundle import read_bundle
 from models.histories import ColdHistories, Histories
 from models.history import Event, History
-from service.deadline import RequestClock
+from service.bundles.serving import ServingBundle, as_stored
 from service.errors import RedisUnavailable
-from service.histories.blobs import decode_person
-from service.histories.circuit import Circuit
-from service.histories.lookup import People
-from service.histories.memory import PeopleInMemory
-from service.histories.redis import KEY_PREFIX, RedisPeople
-from service.metrics import Metrics
-from service.serving import ServingBundle, as_stored
+from service.limits.deadline import RequestClock
+from service.people.blobs import decode_person
+from service.people.lookup import People
+from service.people.memory import PeopleInMemory
+from service.people.redis import KEY_PREFIX, RedisPeople
+from service.redis.circuit import Circuit
+from service.telemetry.metrics import Metrics
 from service.warm import Reporter, Warmed, people_to_warm, warm
 from tests.support.bundles import N_PEOPLE, tiny_bundle
 from tests.support.redis import RedisServer

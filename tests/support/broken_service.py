@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import service.__main__
-from service.app import serve as serve_as_shipped
+from service.edge.app import serve as serve_as_shipped
 
 EVERY = 9
 LEAKED_BYTES = 2**20

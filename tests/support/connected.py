@@ -10,14 +10,14 @@ import msgspec
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from service.body import Limits
-from service.endpoint import Exchange, JsonEndpoint
-from service.fast_path import FastPathApp
-from service.http.bounds import Bounds
-from service.http.connections import Connections
-from service.metrics import Metrics
-from service.permits import Permits
-from service.whole_requests import WholeRequestProtocol
+from service.edge.endpoints.body import Limits
+from service.edge.endpoints.endpoint import Exchange, JsonEndpoint
+from service.edge.endpoints.fast_path import FastPathApp
+from service.edge.http.bounds import Bounds
+from service.edge.http.connections import Connections
+from service.edge.protocol.whole_requests import WholeRequestProtocol
+from service.limits.permits import Permits
+from service.telemetry.metrics import Metrics
 from tests.support.wire import Wire
 
 

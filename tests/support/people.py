@@ -9,14 +9,14 @@ import numpy as np
 from redis.asyncio import Redis
 
 from models.history import Event, EventKind, History
-from service.histories.circuit import Circuit
-from service.histories.lookup import People
-from service.histories.memory import PeopleInMemory
-from service.histories.recovery import Recovery
-from service.histories.redis import RedisPeople
-from service.histories.stored import KEY_BITS, Occurrence, StoredEvents, StoredPerson
-from service.metrics import Metrics
-from service.serving import ServingBundle
+from service.bundles.serving import ServingBundle
+from service.people.lookup import People
+from service.people.memory import PeopleInMemory
+from service.people.recovery import Recovery
+from service.people.redis import RedisPeople
+from service.people.stored import KEY_BITS, Occurrence, StoredEvents, StoredPerson
+from service.redis.circuit import Circuit
+from service.telemetry.metrics import Metrics
 from tests.support.redis import RedisServer
 
 CLOCK_SECONDS = 10.0

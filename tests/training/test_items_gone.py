@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from models.bundle import Bundle, read_bundle
 from models.history import EventKind
 from models.registry import Registry
-from service.serving import ServingBundle
+from service.bundles.serving import ServingBundle
 from tests.support.blocks import may_be_recommended, shop_with_items_gone
 from tests.support.service import ids_of, running
 from tests.support.settings import FEW_MEMBERS

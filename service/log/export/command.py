@@ -14,11 +14,11 @@ import msgspec
 import redis
 
 from service.errors import RedisTopologyUnsupported, SettingsInvalid
-from service.histories.address import check_address, without_arguments
-from service.histories.connection import check_topology
 from service.log.export.errors import ExportFailed
 from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
+from service.redis.address import check_address, without_arguments
+from service.redis.connection import check_topology
 from service.settings import read_settings, spool_folder
 
 EXIT_PART, EXIT_MISUSE = 1, 2

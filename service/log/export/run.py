@@ -19,7 +19,7 @@ import redis
 from models.locks import lock_if_free
 from service.log.erasures import ErasedPeople, read_erasures
 from service.log.export.errors import ExportFailed
-from service.log.export.parts import Parts
+from service.log.export.part_files import Parts
 from service.log.export.sources import Entry, LogStreams, ReadSegment, SpoolFolder, StreamLook
 from service.log.export.state import State
 from service.log.export.tables import Record, as_table, table_of

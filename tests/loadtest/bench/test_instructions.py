@@ -7,7 +7,7 @@ import pytest
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.instructions import parse_kernel
 from loadtest.bench.report import render, summary_lines
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from tests.loadtest.bench.reports import good_report
 
 

@@ -21,7 +21,7 @@ from loadtest.bench.questions import (
     Scenario,
     post,
 )
-from service.openapi_routes import ASKED_AT
+from service.edge.openapi.routes import ASKED_AT
 
 PEOPLE = [f"user-{number}" for number in range(400)]
 ITEMS = [f"item-{number}" for number in range(2000)]

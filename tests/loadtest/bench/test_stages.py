@@ -7,7 +7,7 @@ import pytest
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.stage_bars import OTHER, draw_stage_bars, shares
 from loadtest.bench.stages import StageSums, mean_microseconds, parse_stages
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 
 BEFORE = StageSums({"vector": 1.0, "score": 2.0, "total": 4.0}, {"vector": 10, "score": 10, "total": 10})
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from service.answers.tiers import LastGoodAnswers
 from service.log.records import (
     ERASURES_STREAM,
     EVENTS_STREAM,
@@ -22,7 +23,6 @@ from service.log.records import (
     ExposureRecord,
     pack_scores,
 )
-from service.tiers import LastGoodAnswers
 from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
 from tests.support.events import body, did, streamed
 from tests.support.redis import RedisServer

@@ -14,7 +14,7 @@ from service.errors import RedisUnavailable
 from service.events.late_learning import LateLearner
 from service.events.learning import Learner
 from service.events.stream import add_commands
-from service.histories.redis import KEY_PREFIX
+from service.people.redis import KEY_PREFIX
 from tests.service.events.test_accepting import has_streamed, is_answer, post, recommended, shared
 from tests.service.log.test_spool import die, opened
 from tests.support.events import body, did, encoded, event, spooled

@@ -8,8 +8,8 @@ from models.history import EventKind
 from models.removals import REMOVAL
 from models.vocabulary import id_key
 from service.events.learning import by_person, stored_events
-from service.histories.stored import StoredEvents, short_keys
 from service.log.records import EventRecord, session_key
+from service.people.stored import StoredEvents, short_keys
 from tests.support.events import event
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.events.set_aside import MAX_PEOPLE, TRY_AGAIN_SECONDS, SetAside, name_of
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from tests.support.people import keys_of, views
 
 WHY = ValueError("their key holds a list")

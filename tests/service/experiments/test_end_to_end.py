@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import redis
 
-from service.experiments.attribution import Attributor
-from service.experiments.judge import Decision, Judge
 from service.experiments.stopped import stop_command
 from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, EventRecord, ExposureRecord
+from service.monitor.attribution import Attributor
+from service.monitor.judge import Decision, Judge
 from tests.support.events import streamed
 from tests.support.experiments import TWO_ARMS
 from tests.support.redis import RedisServer

@@ -7,9 +7,9 @@ import pytest
 import redis
 
 from service.experiments.__main__ import main
-from service.experiments.judge import Judge
 from service.experiments.report import publish_command
 from service.experiments.stopped import READ_STOPS, read_stops
+from service.monitor.judge import Judge
 from tests.support.experiments import TWO_ARMS, declared, exposure
 from tests.support.redis import RedisServer
 

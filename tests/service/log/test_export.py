@@ -15,7 +15,7 @@ import redis
 from service.events.stream import add_commands, add_erasure_command, delete_command
 from service.log.erasures import ErasureFile
 from service.log.export.errors import ExportFailed
-from service.log.export.parts import Parts
+from service.log.export.part_files import Parts
 from service.log.export.run import Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
 from service.log.export.state import State

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.experiments.attribution import Attributed
 from service.log.records import ExposureRecord
 from service.monitor.accuracy import AccuracyWatch
+from service.monitor.attribution import Attributed
 from service.monitor.metrics import MonitorMetrics
 from tests.support.experiments import exposure
 

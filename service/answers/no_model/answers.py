@@ -1,0 +1,118 @@
+"""What is answered without a model: popular and new items of the shop's own events, tier `no_model`.
+
+Nothing is known of an item but its id, so there are no titles, and no item passes a filter. The person's own events
+count as ever: what they have seen is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from itertools import count, islice
+from time import time
+from typing import ClassVar
+
+import msgspec
+
+from service.answers.no_model.live_items import LiveItems
+from service.answers.no_model.popularity import PopularItem, Ranked
+from service.answers.recommender import check_session_times, person_key
+from service.answers.shortfall import shortfall_words
+from service.bundles.context import NO_BUNDLE
+from service.bundles.holder import BundleHolder
+from service.limits.deadline import RequestClock
+from service.people.lookup import People
+from service.schemas import Filter, RecommendRequest, SimilarRequest, Tier
+
+NEW_EVERY = 5
+"""One place in so many is a new item's: nobody would ever take what is only ever ranked by how many have."""
+
+
+class ModellessAnswer(msgspec.Struct, gc=False):
+    """item_ids: best first. degraded: why there is no model. shortfall: why there are fewer items than asked,
+    None where there are not. clock: of the request.
+    """
+
+    tier: ClassVar[Tier] = "no_model"
+
+    item_ids: list[str]
+    degraded: str
+    shortfall: str | None
+    request_id: str
+    clock: RequestClock
+
+
+class ModellessAnswers:
+    """Asked where no bundle is in service."""
+
+    def __init__(self, bundles: BundleHolder, people: People, items: LiveItems) -> None:
+        self._bundles = bundles
+        self._people = people
+        self._items = items
+
+    async def recommend(
+        self, asked: RecommendRequest, clock: RequestClock, request_id: str
+    ) -> ModellessAnswer:
+        """Items for a person. Raises RequestInvalid for a session in the future."""
+        check_session_times(asked.session, int(time()))
+        found = await self._people.find(person_key(asked), NO_BUNDLE, clock)
+        clock.mark("history")
+        excluded, keys = set(asked.exclude_items), set[int]()
+        if asked.exclude_seen:
+            excluded.update(event.item_id for event in asked.session)
+            keys.update(found.person.events.standing_keys().tolist())
+        causes = ["exclude_items"] if asked.exclude_items else []
+        if keys or (asked.exclude_seen and asked.session):
+            causes.append("exclude_seen")
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys, causes)
+        return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
+
+    def similar(self, asked: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
+        """The same for everybody who looks at this item."""
+        excluded = {asked.item_id, *asked.exclude_items}
+        causes = ["exclude_items", "the item itself"] if asked.exclude_items else ["the item itself"]
+        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, set(), causes)
+        return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
+
+    def _choose(
+        self,
+        limit: int,
+        wanted: Filter | None,
+        excluded: Container[str],
+        keys: Container[int],
+        causes: Sequence[str],
+    ) -> tuple[list[str], str | None]:
+        """Items and the shortfall. causes: what excludes items, in the words of the request."""
+        ranked = self._items.ranked
+        if wanted is not None and wanted != Filter():
+            reason = "nothing is known of categories and prices without a model, so no item passes a filter"
+            return [], f"0 of {limit}: {reason}"
+        item_ids = list(islice(_mixed(ranked, excluded, keys), limit))
+        return item_ids, _shortfall(len(item_ids), limit, len(ranked.popular), causes)
+
+
+def _mixed(ranked: Ranked, excluded: Container[str], keys: Container[int]) -> Iterator[str]:
+    """The allowed items, each once; every NEW_EVERYth is a new one as long as there are any."""
+
+    def allowed(items: Sequence[PopularItem]) -> Iterator[str]:
+        for item in items:
+            if item.item_id not in excluded and item.key not in keys and item.item_id not in given:
+                yield item.item_id
+
+    given: set[str] = set()
+    popular, new = allowed(ranked.popular), allowed(ranked.new)
+    for place in count(1):
+        item_id = next(new, None) if place % NEW_EVERY == 0 else None
+        item_id = item_id or next(popular, None)
+        if item_id is None:
+            return
+        given.add(item_id)
+        yield item_id
+
+
+def _shortfall(n_items: int, limit: int, n_known: int, causes: Sequence[str]) -> str | None:
+    if n_items >= limit:
+        return None
+    if not n_known:
+        return f"{n_items} of {limit}: no event has named an item yet; send what people do to POST /events"
+    among = f"{n_known:,} items that events have named so far"
+    return shortfall_words(n_items, limit, among, causes)

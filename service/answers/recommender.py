@@ -1,0 +1,273 @@
+"""One request from question to answer. Read this page first.
+
+`routes` calls it with validated requests; it uses `histories` to know the person, `scoring` to rank and `tiers`
+where ranking fails. It never fails for want of time, Redis or a working student.
+"""
+
+from __future__ import annotations
+
+import logging
+from asyncio import Future
+from contextlib import suppress
+from functools import partial
+from time import perf_counter, time
+
+import numpy as np
+
+from models.experiments.assignment import Assigned
+from models.history import Event, EventKind, History, encode_history
+from models.scan import Asked
+from service.answers.experiments import ExperimentsHolder
+from service.answers.exposures import ExposureLog
+from service.answers.recommendation import PersonalRecommendation, Recommendation
+from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
+from service.bundles.holder import BundleHolder
+from service.bundles.serving import Indices, ServingBundle
+from service.errors import Fault, RequestInvalid, StageFailed
+from service.limits.deadline import RequestClock, wait_at_most
+from service.log.records import session_key
+from service.people.lookup import People
+from service.people.memory import KnownPerson
+from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
+from service.scoring.batcher import Batcher
+from service.scoring.masks import NO_ITEMS, Masks
+from service.scoring.scorer import STUDENT, Scored, ScoringJob
+from service.scoring.turns import TurnBatcher
+
+logger = logging.getLogger(__name__)
+
+REPLY_RESERVE_SECONDS = 0.002
+"""Of the deadline, kept for falling back and encoding."""
+
+MAX_CLOCK_SKEW_SECONDS = 86_400
+
+UNKNOWN_ITEM = "unknown_item"
+"""What `degraded` says where items like one are asked for that the bundle does not know."""
+
+_KINDS = {kind.name.lower(): kind for kind in EventKind}
+
+
+class Recommender:
+    """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others.
+
+    exposures: told of each answer, None where nobody listens.
+    """
+
+    def __init__(
+        self,
+        bundles: BundleHolder,
+        people: People,
+        scorer: Batcher[ScoringJob, Scored],
+        quick_scorer: TurnBatcher[ScoringJob, Scored],
+        last_good: LastGoodAnswers,
+        experiments: ExperimentsHolder,
+        exposures: ExposureLog | None,
+    ) -> None:
+        self._bundles = bundles
+        self._people = people
+        self._scorer = scorer
+        self._quick_scorer = quick_scorer
+        self._last_good = last_good
+        self._experiments = experiments
+        self._exposures = exposures
+
+    async def recommend(
+        self, asked: RecommendRequest, clock: RequestClock, request_id: str = ""
+    ) -> PersonalRecommendation:
+        """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
+        serving, assigned = self._model(asked)
+        session = read_session(asked.session, serving) if asked.session else None
+        found = await self._people.find(person_key(asked), serving, clock)
+        job = _job(serving, asked, found.person, session, assigned)
+        clock.mark("history")
+        scored, degraded = None, found.degraded
+        try:
+            scored = await self._score(job, clock)
+            ranking = Ranking(scored.item_indices, scored.scores, "student")
+        except StageFailed as failure:
+            degraded = failure.reason
+            last_good = self._last_good.find(person_key(asked), serving.version)
+            ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
+        return PersonalRecommendation(
+            job,
+            ranking,
+            serving.labels.of(ranking.item_indices),
+            ranking.scores.tolist(),
+            degraded,
+            asked,
+            request_id,
+            clock,
+            found.person,
+            session,
+            scored,
+            assigned,
+        )
+
+    def settle(self, recommendation: PersonalRecommendation, is_good: bool) -> None:
+        """What is owed after the reply: keep a new user vector and, where the person got the answer, keep it too and
+        tell the live log. is_good: a good reply was handed to an open connection.
+
+        The vector follows from the history alone, so it is right whoever got the answer; and whoever gave up waiting
+        asks again, when it saves the tower's work.
+        """
+        self._remember_vector(recommendation)
+        if not is_good:
+            return
+        self._remember_answer(recommendation)
+        if self._exposures is not None:
+            self._exposures.record(recommendation, time(), recommendation.clock.elapsed())
+
+    def _model(self, asked: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
+        """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""
+        assigned = self._experiments.assign(asked.user_id, asked.session_id, asked.placement)
+        serving = None if assigned is None else self._bundles.holding(assigned.version)
+        if serving is None:  # nobody, or an arm whose version is just being let go
+            return self._bundles.serving(), None
+        return serving, assigned
+
+    def _remember_answer(self, answer: PersonalRecommendation) -> None:
+        asked, key = answer.asked, person_key(answer.asked)
+        if key is not None and answer.scored is not None and asked.filter is None and not asked.diversity:
+            self._last_good.keep(key, answer.job.serving.version, answer.ranking)
+
+    def _remember_vector(self, answer: PersonalRecommendation) -> None:
+        asked, scored, job = answer.asked, answer.scored, answer.job
+        key = person_key(asked)
+        if key is None or scored is None or answer.person.vector is not None:
+            return
+        if not asked.session and job.variant == STUDENT:
+            self._people.remember(key, answer.person, scored.asked.vector, job.serving)
+
+    def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
+        """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
+        if self._scorer.n_waiting or person.vector is not None:
+            return
+        masks = Masks(person.seen, NO_ITEMS, serving.allowed(None))
+        job = ScoringJob(serving, person.encoded, None, masks, 1)
+        with suppress(StageFailed):  # the next request makes it, or says what is wrong
+            self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
+
+    def _keep_vector(
+        self, key: str, person: KnownPerson, serving: ServingBundle, scored: Future[Scored]
+    ) -> None:
+        if not scored.cancelled() and scored.exception() is None:  # else the next request makes it
+            self._people.remember(key, person, scored.result().asked.vector, serving)
+
+    async def similar(self, asked: SimilarRequest, clock: RequestClock) -> Recommendation:
+        """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
+        serving = self._bundles.serving()
+        session = read_session([SessionEvent(asked.item_id)], serving)
+        events = encode_history(session, serving.student.max_events)
+        masks = Masks(
+            session.item_indices, _known(asked.exclude_items, serving), serving.allowed(asked.filter)
+        )
+        job = ScoringJob(serving, events, None, masks, asked.limit)
+        clock.mark("history")
+        if not len(session):
+            return _answer(job, fall_back(serving, None, events, masks, asked.limit), UNKNOWN_ITEM)
+        try:
+            scored = await self._score(job, clock)
+        except StageFailed as failure:
+            return _answer(job, fall_back(serving, None, events, masks, asked.limit), failure.reason)
+        return _answer(job, Ranking(scored.item_indices, scored.scores, "student"), None)
+
+    async def _score(self, job: ScoringJob, clock: RequestClock) -> Scored:
+        """Wait for a scorer as long as the deadline allows. Raises StageFailed."""
+        vector_seconds = 0.0
+        remaining = clock.remaining() - REPLY_RESERVE_SECONDS
+        try:
+            if job.is_quick:
+                scored = await self._quick_scorer.submit(job, perf_counter() + remaining)
+            else:
+                scored = await wait_at_most(self._scorer.submit(job, remaining), remaining)
+                vector_seconds = scored.vector_seconds
+        finally:
+            clock.mark("score", minus=vector_seconds)
+            if not job.is_quick:
+                clock.elsewhere_seconds += clock.stages["score"] + vector_seconds
+            if vector_seconds:
+                clock.stages["vector"] = vector_seconds
+        if scored.failure is not None:
+            raise scored.failure
+        return scored
+
+
+def person_key(asked: RecommendRequest) -> str | None:
+    """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
+    if asked.user_id is None and asked.session_id is not None:
+        return session_key(asked.session_id)
+    return asked.user_id
+
+
+def _job(
+    serving: ServingBundle,
+    asked: RecommendRequest,
+    person: KnownPerson,
+    session: History | None,
+    assigned: Assigned | None,
+) -> ScoringJob:
+    """What to score. A person without events of this visit is asked about as they lie in memory: nothing is made
+    anew.
+    """
+    excluded = _known(asked.exclude_items, serving) if asked.exclude_items else NO_ITEMS
+    allowed = serving.allowed(asked.filter)
+    variant = STUDENT if assigned is None else assigned.variant
+    if session is None or not len(session):
+        events, seen = person.encoded, person.seen if asked.exclude_seen else NO_ITEMS
+        question = person.asked if asked.exclude_seen and not asked.exclude_items else None
+        if question is None and person.vector is not None:
+            question = Asked(person.vector, events, seen, excluded)
+        history = person.history if asked.explain or variant != STUDENT else None
+    else:
+        history = person.history.extended(session)
+        events, question = encode_history(history, serving.student.max_events), None
+        seen = history.item_indices if asked.exclude_seen else NO_ITEMS
+    masks = Masks(seen, excluded, allowed)
+    explained = history if asked.explain else None
+    whole = None if variant == STUDENT else history
+    return ScoringJob(
+        serving, events, question, masks, asked.limit, asked.diversity, explained, variant, whole
+    )
+
+
+def _known(item_ids: list[str], serving: ServingBundle) -> Indices:
+    """The items of these ids; an unknown one excludes nothing."""
+    found = [serving.find_item(item_id) for item_id in item_ids]
+    return np.array([item_index for item_index in found if item_index is not None], np.int32)
+
+
+def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
+    """The visit's events whose items the bundle knows, in the order given where they carry no time.
+
+    Raises RequestInvalid for a time more than a day ahead; a smaller lead is clamped to now.
+    """
+    if not events:
+        return History.empty()
+    now = int(time())
+    check_session_times(events, now)
+    known = []
+    for event in events:
+        item_index = serving.find_item(event.item_id)
+        if item_index is not None:
+            moment = now if event.time is None else min(event.time, now)
+            known.append(Event(item_index, moment, _KINDS[event.kind]))
+    return History.from_events(known)
+
+
+def check_session_times(events: list[SessionEvent], now: int) -> None:
+    """Raise RequestInvalid for a time more than a day ahead of now, Unix seconds."""
+    for number, event in enumerate(events):
+        if event.time is not None and event.time > now + MAX_CLOCK_SKEW_SECONDS:
+            raise RequestInvalid([Fault(f"session[{number}].time", _future(event.time, now))])
+
+
+def _future(moment: int, now: int) -> str:
+    return (
+        f"{moment} is {(moment - now) / 86_400:,.0f} days in the future, at most 1 is accepted; "
+        "send Unix seconds (not milliseconds), or leave it out"
+    )
+
+
+def _answer(job: ScoringJob, ranking: Ranking, degraded: str | None) -> Recommendation:
+    labels = job.serving.labels.of(ranking.item_indices)
+    return Recommendation(job, ranking, labels, ranking.scores.tolist(), degraded)

@@ -1,0 +1,269 @@
+"""The parts of a running service, put together once from the settings, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Literal, TypeAlias
+
+from models.experiments.known import known_variants
+from models.registry import Registry
+from service.admin.actions import Actions
+from service.admin.audit import AuditLog
+from service.admin.keys import AdminKeys
+from service.answers.experiments import ExperimentsHolder
+from service.answers.exposures import ExposureLog
+from service.answers.no_model.answers import ModellessAnswers
+from service.answers.no_model.live_items import LiveItems
+from service.answers.recommender import Recommender
+from service.answers.tiers import LastGoodAnswers
+from service.bundles.holder import BundleHolder
+from service.errors import NotReady
+from service.events.intake import Events
+from service.limits.permits import BodyBytes, Permits
+from service.log.erasures import ErasedPeople
+from service.people.lookup import People
+from service.people.memory import PeopleInMemory
+from service.people.recovery import Recovery
+from service.people.redis import RedisPeople
+from service.process.drain import Drain
+from service.redis.circuit import Circuit
+from service.redis.connection import Connection
+from service.schemas import ReadyReply
+from service.scoring.batcher import Batcher
+from service.scoring.scorer import Scored, ScoringJob, score_batch
+from service.scoring.turns import TurnBatcher
+from service.settings import Settings, audit_file
+from service.telemetry.metrics import Metrics
+
+TURN_BATCH = 16
+"""Searches of one turn of the event loop: 2 ms in a catalogue of a million."""
+
+
+SHARE_AT_WORK = 0.25
+"""Of the deadline, what answers may take on average while many are at work: they have waited as long in sockets, and
+some take twice the average.
+"""
+
+
+class Parts:
+    """Built without an event loop; `running` starts what needs one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.permits = Permits(
+            settings.max_in_flight,
+            self.metrics.in_flight.set,
+            aim_seconds=SHARE_AT_WORK * settings.deadline_ms / 1000,
+        )
+        self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
+        self.bodies = BodyBytes(settings.max_bodies_bytes)
+        self.drain = Drain(settings.drain_seconds)
+        recovery = Recovery()
+        self.redis = _redis(settings, self.metrics, recovery)
+        self._learning_redis = _learning_redis(settings, recovery)
+        self.memory = memory = PeopleInMemory(settings.cache_bytes)
+        self.people = People(
+            memory,
+            self.redis,
+            self.metrics,
+            max_age_seconds=settings.cache_max_age_seconds,
+            learning=self._learning_redis,
+            recovery=recovery,
+        )
+        self.bundles = BundleHolder(
+            settings.store,
+            self.metrics,
+            max_batch=settings.max_batch,
+            poll_seconds=settings.bundle_poll_seconds,
+        )
+        self.experiments = ExperimentsHolder(
+            Path(settings.experiments) if settings.experiments else None,
+            self.bundles,
+            known_variants(Registry(settings.store)),
+            _connection(settings),
+            self.metrics,
+            poll_seconds=settings.bundle_poll_seconds,
+        )
+        erased = ErasedPeople()
+        self.exposures = _exposures(settings, erased, self.metrics)
+        self.scorer, quick_scorer = _scorers(settings, self.metrics)
+        last_good = LastGoodAnswers(settings.last_good_people)
+        self.recommender = Recommender(
+            self.bundles,
+            self.people,
+            self.scorer,
+            quick_scorer,
+            last_good,
+            self.experiments,
+            self.exposures,
+        )
+        keys_file = settings.admin_keys_file
+        self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
+        self._operators_redis = _connection(settings)
+        self.actions = Actions(self, AuditLog(audit_file(settings)), self._operators_redis)
+        self.people.on_learnt = self.recommender.make_vector
+        self.live_items = LiveItems(self.bundles, _connection(settings), erased)
+        self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
+        self.events = Events(
+            settings,
+            self.people,
+            memory,
+            self._learning_redis,
+            recovery,
+            last_good,
+            self.bundles,
+            erased,
+            self.exposures,
+            self.live_items,
+            self.metrics,
+        )
+        self._started_at = monotonic()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve inside. The bundle is in service before anybody is answered, and the experiments are in force: the
+        server takes no connection before, and other workers answer in the meantime.
+        """
+        self.scorer.start()
+        await self.bundles.start()
+        await self.experiments.start()
+        watching = asyncio.create_task(self.bundles.watch())
+        following = asyncio.create_task(self.experiments.watch())
+        counting = asyncio.create_task(self.live_items.watch())
+        if self.exposures is not None:
+            self.exposures.start()
+        try:
+            async with self.events.running():
+                self.metrics.workers.set(1)
+                with self.drain.on_sigterm():
+                    yield
+        finally:
+            for task in (watching, following, counting):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            if self.exposures is not None:
+                await self.exposures.close()
+            self.experiments.close()
+            self.live_items.close()
+            if self._operators_redis is not None:
+                self._operators_redis.close()
+            await self.scorer.close()
+            for people in (self.redis, self._learning_redis):
+                if people is not None:
+                    await people.close()
+            self.metrics.close()
+
+    def n_requests(self) -> int:
+        """How many requests for items there ever were, a batch as one."""
+        return self.permits.n_ever_taken + self.batch_permits.n_ever_taken
+
+    def readiness(self) -> ReadyReply:
+        """Raises NotReady, saying what is missing. As long as no bundle was promoted the service is ready without."""
+        if self.drain.is_draining:
+            raise NotReady("the service is shutting down")
+        if not self.scorer.is_alive:
+            raise NotReady("the scoring thread has ended; replace this process")
+        version = self.bundles.serving().version if self.bundles.is_ready else None
+        if version is None and self.bundles.absence == "bundle_refused":
+            raise NotReady(
+                "the promoted bundle is refused, so requests are answered without a model; the log says what is "
+                "wrong with it. Roll back, or promote another"
+            )
+        if version is None and self.settings.require_bundle:
+            raise NotReady("nothing is promoted in the store, and STILLROOM_REQUIRE_BUNDLE is set")
+        uptime = round(monotonic() - self._started_at, 1)
+        return ReadyReply("ready", version, self._redis_state(), uptime)
+
+    def _redis_state(self) -> Literal["off", "untried", "up", "down"]:
+        if self.redis is None:
+            return "off"
+        if self.redis.came_back is None:
+            return "untried"
+        return "up" if self.redis.came_back else "down"
+
+
+Scorers: TypeAlias = "tuple[Batcher[ScoringJob, Scored], TurnBatcher[ScoringJob, Scored]]"
+
+
+def _scorers(settings: Settings, metrics: Metrics) -> Scorers:
+    """For requests that need the tower, on a thread; and for those that do not, in a turn of the event loop."""
+    batcher = Batcher(
+        partial(score_batch, on_tower_runs=metrics.tower_runs.inc),
+        max_batch=settings.max_batch,
+        max_waiting=settings.max_waiting,
+        on_batch=metrics.batch_sizes.observe,
+    )
+    quick = TurnBatcher(
+        score_batch,
+        max_batch=min(settings.max_batch, TURN_BATCH),
+        max_waiting=settings.max_waiting,
+        on_batch=metrics.batch_sizes.observe,
+    )
+    return batcher, quick
+
+
+def _redis(settings: Settings, metrics: Metrics, recovery: Recovery) -> RedisPeople | None:
+    if not settings.redis_url:
+        return None
+    circuit = Circuit(
+        settings.circuit_failures, settings.circuit_open_seconds, on_change=metrics.circuit_changed
+    )
+    return RedisPeople(
+        settings.redis_url,
+        circuit,
+        connect_seconds=settings.redis_connect_timeout_ms / 1000,
+        read_seconds=settings.redis_read_timeout_ms / 1000,
+        ttl_seconds=settings.redis_ttl_seconds,
+        recovery=recovery,
+    )
+
+
+BACKGROUND_SECONDS = 1.0
+"""For connecting to Redis, and for a trip, where no request waits."""
+
+LEARNING_SECONDS = 5.0
+"""For a trip by which something is learnt: of a Redis that is too slow for requests, too."""
+
+
+def _learning_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None:
+    """The same people over connections of their own: learning neither waits for requests nor fails with them."""
+    if not settings.redis_url:
+        return None
+    return RedisPeople(
+        settings.redis_url,
+        Circuit(settings.circuit_failures, settings.circuit_open_seconds),
+        connect_seconds=BACKGROUND_SECONDS,
+        read_seconds=LEARNING_SECONDS,
+        ttl_seconds=settings.redis_ttl_seconds,
+        recovery=recovery,
+        is_watched=False,
+    )
+
+
+def _connection(settings: Settings) -> Connection | None:
+    """One for work beside the requests."""
+    if not settings.redis_url:
+        return None
+    return Connection(settings.redis_url, connect_seconds=BACKGROUND_SECONDS, read_seconds=BACKGROUND_SECONDS)
+
+
+def _exposures(settings: Settings, erased: ErasedPeople, metrics: Metrics) -> ExposureLog | None:
+    connection = _connection(settings)
+    if connection is None or settings.exposure_max_records == 0:
+        return None
+    return ExposureLog(
+        connection,
+        erased,
+        metrics,
+        max_records=settings.exposure_max_records,
+        max_bytes=settings.exposure_max_bytes,
+        stream_length=settings.exposure_stream_length,
+        sampled_share=settings.sampled_share,
+    )

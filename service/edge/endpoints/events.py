@@ -1,0 +1,18 @@
+"""POST /events over HTTP: as the other JSON routes, but answered with 202 and counted apart from answers."""
+
+from __future__ import annotations
+
+from service.edge.endpoints.endpoint import CLIENT_GONE, Exchange, JsonEndpoint
+from service.schemas import EventBatch
+
+
+class EventsEndpoint(JsonEndpoint[EventBatch]):
+    """Its times are not those of a request for items, whose stages stand under an alert."""
+
+    good_status = 202
+
+    def _settle(self, exchange: Exchange, status: int, *, is_delivered: bool) -> None:
+        self._metrics.answered("events", "none", status)
+        self._metrics.event_seconds.observe(exchange.clock.elapsed())
+        if status not in (self.good_status, CLIENT_GONE):  # what was accepted is kept, whoever heard of it
+            self._metrics.event_rejected(f"batch_{status}")

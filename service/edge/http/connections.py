@@ -1,0 +1,218 @@
+"""The connections of a process: who is let in, who makes room for whom, and who has taken too long.
+
+One clock goes round for all of them, twice a second: to set a timer and cancel it again for each request costs 1 µs.
+So every time-out is kept to within half a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Protocol
+
+from service.edge.http.bounds import MAX_LINGERING, Bounds
+from service.edge.http.pipelining import Turns
+from service.errors import AddressBusy, ConnectionsExhausted, ServiceError
+
+TICK_SECONDS = 0.5
+SLICE = 256
+"""Connections that are looked at before requests get their turn: 0.1 ms."""
+
+MAX_LISTED = 65_536
+"""Connections that are looked at in a tick for one that makes room: 4,096 take 0.5 ms."""
+
+SLOW_SECONDS = 2.0
+"""After these, whoever is still saying what they want goes before those who are idle."""
+
+_AT_WORK = 3
+"""In the order of those who make room: nobody who is at work does."""
+
+EVERYBODY = ""
+"""In place of an address."""
+
+
+class Connection(Protocol):
+    """What is asked of one. address: of `address_of`. since: on `Connections.now`, when it began to be what it is."""
+
+    address: str
+    since: float
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing was asked that is not answered, read and taken."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """A request has begun to come, is not here in full, and has no answer yet."""
+
+    @property
+    def n_unread_bytes(self) -> int:
+        """Of answers that wait for the client."""
+
+    def look(self, now: float) -> None:
+        """Act if its time is over."""
+
+    def end(self, reason: str) -> None:
+        """Close it now. reason: for the count."""
+
+
+class Connections:
+    """on_change: told how many are open. on_end: told why a connection was ended or refused.
+
+    now: seconds on a coarse clock; it stands still while nothing is open.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        on_change: Callable[[int], object] = lambda n_open: None,
+        on_end: Callable[[str], object] = lambda reason: None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.bounds = bounds
+        self.turns = Turns()
+        self.on_end = on_end
+        self.now = clock()
+        self._on_change = on_change
+        self._clock = clock
+        self._open: dict[Connection, None] = {}
+        self._of_address: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
+        self._lingering: dict[Connection, None] = {}
+        self._unread: dict[Connection, None] = {}
+        """Those whose client does not read, the longest first."""
+        self._able: dict[str, list[tuple[float, Connection]]] = {}
+        """By address: who could go when somebody had to make room, the first to go last."""
+        self._n_listed = 0
+        self._ticking: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, connection: Connection) -> ServiceError | None:
+        """Count a new one in; where there is no room and nobody to make it, the error that refuses it."""
+        if self._ticking is None:
+            self.now = self._clock()
+            self._wind()
+        bounds, of_address = self.bounds, self._of_address.get(connection.address, {})
+        if len(of_address) >= bounds.max_connections_per_address and not self._make_room(
+            connection.address, of_address
+        ):
+            return AddressBusy(
+                f"{len(of_address):,} connections are open from your address, which is the limit, and none of them "
+                "waits for you; use those that are open, or close some"
+            )
+        if len(self._open) >= bounds.max_connections and not self._make_room(EVERYBODY, self._open):
+            return ConnectionsExhausted(
+                f"{len(self._open):,} connections are open, which is the limit, and all of them are at work; try "
+                "again in a second"
+            )
+        self._open[connection] = None
+        self._of_address[connection.address][connection] = None
+        self._on_change(len(self._open))
+        return None
+
+    def leave(self, connection: Connection) -> None:
+        """Forget one that is closed, or will be at once."""
+        self._lingering.pop(connection, None)
+        self._unread.pop(connection, None)
+        if connection not in self._open:
+            return
+        del self._open[connection]
+        of_address = self._of_address[connection.address]
+        del of_address[connection]
+        if not of_address:
+            del self._of_address[connection.address]
+            self._able.pop(connection.address, None)
+        self._on_change(len(self._open))
+
+    def may_linger(self, connection: Connection) -> bool:
+        """Whether one may stay a little although it is refused; it is looked at until it leaves."""
+        if len(self._lingering) >= MAX_LINGERING:
+            return False
+        self._lingering[connection] = None
+        return True
+
+    def stopped_reading(self, connection: Connection) -> None:
+        """Its client leaves answers unread. While all clients together leave too much, the slowest is dropped."""
+        self._unread[connection] = None
+        n_bytes = sum(each.n_unread_bytes for each in self._unread)
+        for slowest in list(self._unread):
+            if n_bytes <= self.bounds.max_unread_bytes:
+                break
+            n_bytes -= slowest.n_unread_bytes
+            slowest.end("unread_bytes")
+
+    def reads_again(self, connection: Connection) -> None:
+        """Its client has caught up."""
+        self._unread.pop(connection, None)
+
+    def tick(self) -> None:
+        """Move the clock on and look at every connection, some at a time."""
+        self.now = self._clock()
+        self._able.clear()
+        self._n_listed = 0
+        self._ticking = None
+        if self._open or self._lingering:
+            self._wind()
+        self._look_at([*self._open, *(each for each in self._lingering if each not in self._open)])
+
+    def _wind(self) -> None:
+        self._ticking = asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
+
+    def _look_at(self, connections: list[Connection], start: int = 0) -> None:
+        for connection in connections[start : start + SLICE]:
+            connection.look(self.now)
+        if start + SLICE < len(connections):
+            asyncio.get_running_loop().call_soon(self._look_at, connections, start + SLICE)
+
+    def _make_room(self, address: str, among: Iterable[Connection]) -> bool:
+        """End the one of these that is missed least; False if all are at work.
+
+        First whoever has taken long to say what they want, then the longest idle, then whoever is just saying it: a
+        request that comes as fast as it can is here before as many others have come.
+        """
+        while (least := self._least(address)) is None:
+            if self._n_listed >= MAX_LISTED:
+                return False
+            ranked = [(self._rank(each), each.since, each) for each in among]
+            self._n_listed += len(ranked)
+            able = [each for each in ranked if each[0] < _AT_WORK]
+            if not able:
+                return False
+            self._able[address] = [each[1:] for each in sorted(able, key=lambda one: one[:2])[::-1]]
+        self.leave(least)
+        least.end("made_room")
+        return True
+
+    def _least(self, address: str) -> Connection | None:
+        """Of those that were listed and are as they were then."""
+        listed = self._able.get(address, [])
+        while listed:
+            since, connection = listed.pop()
+            if connection in self._open and self._rank(connection) < _AT_WORK and connection.since == since:
+                return connection
+        return None
+
+    def _rank(self, connection: Connection) -> int:
+        if connection.is_idle:
+            return 1 if connection.since < self.now else 2  # it may have come a moment ago, to ask
+        if connection.is_unfinished:
+            return 0 if self.now - connection.since > SLOW_SECONDS else 2
+        return _AT_WORK
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """Whom a connection is counted for: an IPv4 address, or the /64 that a customer has at least with IPv6. A socket
+    of the file system has none, and all of them count as one.
+    """
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple) or ":" not in peer[0]:
+        return str(peer[0]) if isinstance(peer, tuple) else "local"
+    address = ipaddress.IPv6Address(peer[0].partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()

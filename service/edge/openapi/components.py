@@ -1,0 +1,137 @@
+"""The schemas of requests and replies as the OpenAPI document shows them, so that generators read them right.
+
+msgspec describes types; which way a type goes decides more: a field of a request that may be left out is optional and
+names no default, since generators take a field with a default for one that is always there; a field of a reply is
+always there unless the struct leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from service.schemas import ALSO_A_WHOLE_NUMBER, PRINTABLE
+
+REFERENCE = "#/components/schemas/{name}"
+
+PRINTABLE_IN_JSON_SCHEMA = PRINTABLE.replace(r"(?!\n)", "")
+"""In its dialect `$` is the end of the text, and many who read it know no look-ahead."""
+
+Structs = Sequence[type[msgspec.Struct]]
+Schema = dict[str, Any]
+
+
+def component_schemas(asked: Structs, replies: Structs) -> dict[str, Schema]:
+    """By name. asked: what requests are of, replies: what comes back; each with all that it holds."""
+    _, described = msgspec.json.schema_components([*asked, *replies], ref_template=REFERENCE)
+    found: dict[str, Schema] = {name: _readable(schema) for name, schema in described.items()}
+    for struct in _structs_in(asked):
+        _take_whole_numbers(found[struct.__name__])
+        _as_request(found[struct.__name__])
+    for struct in _structs_in(replies):
+        _as_reply(found[struct.__name__], struct)
+    return {name: _without_mark(schema) for name, schema in sorted(found.items())}
+
+
+def _readable(part: Any) -> Any:
+    """The same schema in words that every generator knows."""
+    if isinstance(part, list):
+        return [_readable(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    schema = {name: _readable(each) for name, each in part.items()}
+    if isinstance(schema.get("description"), str):
+        schema["description"] = " ".join(cleandoc(schema["description"]).split())
+    if schema.get("items") is False:  # a tuple: all of one kind here
+        kinds = schema.pop("prefixItems")
+        assert all(kind == kinds[0] for kind in kinds)
+        schema["items"] = kinds[0]
+    if "enum" in schema:
+        schema["type"] = "string"
+    if schema.get("pattern") == PRINTABLE:
+        schema["pattern"] = PRINTABLE_IN_JSON_SCHEMA
+    return schema
+
+
+def _take_whole_numbers(part: Any) -> None:
+    """An id may be sent as a number, which msgspec has no type for; `service.edge.endpoints.decoding` takes it."""
+    if isinstance(part, list):
+        for each in part:
+            _take_whole_numbers(each)
+    elif isinstance(part, dict):
+        if part.get(ALSO_A_WHOLE_NUMBER):
+            part["type"] = ["string", "integer"]
+        for each in part.values():
+            _take_whole_numbers(each)
+
+
+def _without_mark(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_mark(each) for each in part]
+    if isinstance(part, dict):
+        return {name: _without_mark(each) for name, each in part.items() if name != ALSO_A_WHOLE_NUMBER}
+    return part
+
+
+def _as_request(schema: Schema) -> None:
+    for field in schema["properties"].values():
+        default = field.pop("default", None)
+        if default is None or default == []:
+            continue
+        said = str(default).lower() if isinstance(default, bool) else default
+        field["description"] = f"{field.get('description', '')} Left out, it is {said}.".strip()
+    _drop_if_empty(schema)
+
+
+def _as_reply(schema: Schema, struct: type[msgspec.Struct]) -> None:
+    always = []
+    for name, field in schema["properties"].items():
+        is_left_out = "default" in field and struct.__struct_config__.omit_defaults
+        field.pop("default", None)
+        if is_left_out:
+            _forbid_null(field)
+        else:
+            always.append(name)
+    schema["required"] = always
+    _drop_if_empty(schema)
+
+
+def _forbid_null(field: Schema) -> None:
+    """What would be null is left out."""
+    kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
+    assert len(kinds) == 1
+    field |= kinds[0]
+
+
+def _drop_if_empty(schema: Schema) -> None:
+    if not schema.get("required"):
+        schema.pop("required", None)
+
+
+def _structs_in(types: Structs) -> list[type[msgspec.Struct]]:
+    """These and all that they hold, each once."""
+    found: dict[type[msgspec.Struct], None] = {}
+    for kind in inspect.multi_type_info(types):
+        found.update(dict.fromkeys(_structs_of(kind)))
+    return list(found)
+
+
+def _structs_of(kind: inspect.Type) -> Iterator[type[msgspec.Struct]]:
+    match kind:
+        case inspect.StructType():
+            yield kind.cls
+            for field in kind.fields:
+                yield from _structs_of(field.type)
+        case inspect.Metadata():
+            yield from _structs_of(kind.type)
+        case inspect.ListType():
+            yield from _structs_of(kind.item_type)
+        case inspect.DictType():
+            yield from _structs_of(kind.value_type)
+        case inspect.UnionType():
+            for each in kind.types:
+                yield from _structs_of(each)

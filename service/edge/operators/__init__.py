@@ -1,0 +1,1 @@
+"""The routes of operators, and the port that they may have to themselves."""

@@ -1,0 +1,1 @@
+"""How much may be at work at once, and for how long."""

@@ -1,0 +1,61 @@
+"""A stored person made ready for one bundle, which is what every request needs of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from models.history import encode_distinct
+from models.scan import Asked
+from models.student import Floats
+from service.bundles.context import HistoryContext
+from service.people.blobs import encode_person
+from service.people.memory import KnownPerson
+from service.people.stored import StoredPerson
+
+Layer = Literal["memory", "redis", "bundle", "none"]
+
+
+class Found(msgspec.Struct, gc=False):
+    """A person, the layer that knew them, and why the answer may be older than Redis, if so."""
+
+    person: KnownPerson
+    layer: Layer
+    degraded: str | None = None
+
+
+def resolve(
+    serving: HistoryContext,
+    key: str,
+    stored: StoredPerson,
+    vector: Floats | None = None,
+    *,
+    replaced: bytes,
+    blob: bytes | None = None,
+) -> KnownPerson:
+    """A person for this bundle, not yet known to be what Redis has.
+
+    key: under which they are held; "" for nobody in particular. vector: (n_factors,) that this bundle made of these
+    very events. replaced: the blob in Redis that they came from, b"" for none. blob: what `encode_person` makes of
+    `stored`, where it is at hand.
+    """
+    events = stored.events
+    item_indices = events.item_indices(serving)
+    are_shown = events.are_shown(item_indices)
+    seen = item_indices if are_shown is None else item_indices[are_shown]
+    history = events.as_history(seen, are_shown)
+    encoded = encode_distinct(history, serving.max_events)
+    if not len(history):
+        vector = serving.stranger[0]
+    return KnownPerson(
+        version=serving.version,
+        blob=encode_person(stored, key) if blob is None else blob,
+        seen=seen,
+        are_shown=are_shown,
+        encoded=encoded,
+        vector=vector,
+        asked=None if vector is None else Asked(vector, encoded, seen),
+        replaced=replaced,
+        fresh_until=0.0,
+    )

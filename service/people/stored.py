@@ -1,0 +1,226 @@
+"""What a person did, as it is kept: of each item the latest event of each kind, whatever order events came in.
+
+So learning is a maximum: it does not matter in which portions and how often events are learnt, and nothing that is
+learnt later has to be looked up in what was forgotten. A removal is kept as such; what it undoes, `models.removals`
+says when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import EventKind, History
+from models.removals import REMOVAL, standing
+from models.student import Floats
+from models.vocabulary import id_key
+from service.bundles.context import HistoryContext
+
+MAX_LASTING_EVENTS = 1000
+"""Purchases and ratings of a person, the latest ones: however much somebody looks at, what they bought stays."""
+
+MAX_PASSING_EVENTS = 1000
+"""All other events of a person, the latest ones."""
+
+MAX_STORED_EVENTS = MAX_LASTING_EVENTS + MAX_PASSING_EVENTS
+
+KEY_BITS = 45
+"""Of an item's 64-bit key, the highest ones are kept. Among a million items two share them with a probability of
+1.4 %, and then events of the one count for the other; three more bits would cost a byte an event."""
+
+MAX_TIME = 2**32 - 1
+MAX_LAG = 2**48 - 1
+"""In milliseconds: nine thousand years, so that events of long ago that arrive today are told apart."""
+
+LAG_OF_NOW_MS = 300_000
+"""Lags count from so long before an event's own time, since events may be that far ahead of their arrival."""
+
+_LASTING = (EventKind.PURCHASE, EventKind.RATING)
+_CART_KINDS = (EventKind.CART, REMOVAL)
+_KEY_MASK = np.uint64(2**64 - 2 ** (64 - KEY_BITS))
+
+
+class Occurrence(NamedTuple):
+    """One event before it is packed. item_key: 64 bits. time: Unix seconds. received_ms: Unix milliseconds."""
+
+    item_key: int
+    kind: int
+    time: int
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvents:
+    """Events by time, of one second by arrival; of each item and kind only the latest, and at most
+    `MAX_STORED_EVENTS`.
+
+    keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
+    times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
+    lags: (n_events,) uint64, of carts and removals how many milliseconds after `LAG_OF_NOW_MS` before their second
+    they arrived, which tells those of one second apart; 0 where that is not known, and of all other kinds.
+    is_plain: every item stands here once, and none was removed.
+    """
+
+    keys: npt.NDArray[np.uint64]
+    times: npt.NDArray[np.uint32]
+    kinds: npt.NDArray[np.uint8]
+    lags: npt.NDArray[np.uint64]
+    is_plain: bool
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredEvents):
+            return NotImplemented
+        pairs = ((self.keys, other.keys), (self.times, other.times), (self.kinds, other.kinds))
+        return all(np.array_equal(*pair) for pair in (*pairs, (self.lags, other.lags)))
+
+    __hash__ = None  # type: ignore[assignment] # arrays have none
+
+    @staticmethod
+    def empty() -> StoredEvents:
+        """Nobody has seen this person."""
+        return _NO_EVENTS
+
+    @staticmethod
+    def of(occurrences: Iterable[Occurrence]) -> StoredEvents:
+        """Events in the order they arrived."""
+        # In and out of the cart in one second, and in again: of equal ones that arrived together the last counts.
+        kept: dict[tuple[int, int, int, int], None] = {}
+        for item_key, kind, time, received_ms in occurrences:
+            lag = received_ms - 1000 * time + LAG_OF_NOW_MS if kind in _CART_KINDS else 0
+            event = (item_key, kind, time, min(max(lag, 0), MAX_LAG))
+            if lag:
+                kept.pop(event, None)
+            kept[event] = None
+        columns = list(zip(*kept, strict=True)) or [(), (), (), ()]
+        return _arranged(
+            short_keys(np.array(columns[0], np.uint64)),
+            np.array(columns[2], np.uint32),
+            np.array(columns[1], np.uint8),
+            np.array(columns[3], np.uint64),
+        )
+
+    @staticmethod
+    def from_history(history: History, item_keys: npt.NDArray[np.uint64]) -> StoredEvents:
+        """item_keys: (n_items,) by item index."""
+        items, kinds = history.item_indices, history.kinds
+        registers = items.astype(np.int64) << 3 | kinds
+        _, first_from_end = np.unique(registers[::-1], return_index=True)
+        keep = _within_bounds(np.sort(len(items) - 1 - first_from_end), kinds)
+        items, kinds = items[keep], kinds[keep]
+        times = np.clip(history.times[keep], 0, MAX_TIME).astype(np.uint32)
+        is_plain = len(np.unique(items)) == len(items)
+        return StoredEvents(
+            short_keys(item_keys[items]), times, kinds, np.zeros(len(items), np.uint64), is_plain
+        )
+
+    def merged(self, others: StoredEvents) -> StoredEvents:
+        """Both. Of one second, what is in `others` alone counts as later."""
+        if not len(others):
+            return self
+        return _arranged(
+            np.concatenate([self.keys, others.keys]),
+            np.concatenate([self.times, others.times]),
+            np.concatenate([self.kinds, others.kinds]),
+            np.concatenate([self.lags, others.lags]),
+        )
+
+    def item_indices(self, serving: HistoryContext) -> npt.NDArray[np.int32]:
+        """Each event's item in this bundle; -1 where it knows none."""
+        return serving.indices_of_keys(self.keys, KEY_BITS)
+
+    def are_shown(self, item_indices: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
+        """Which events (n_events,) a bundle with these items is to see, None for all: of each item that it knows the
+        latest that no removal undid. item_indices: (n_events,), as it knows them.
+        """
+        if self.is_plain:
+            return None if not len(self) or item_indices.min() >= 0 else item_indices >= 0
+        candidates = np.flatnonzero(
+            (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
+        )
+        _, first_from_end = np.unique(self.keys[candidates][::-1], return_index=True)
+        shown = np.zeros(len(self), np.bool_)
+        shown[candidates[len(candidates) - 1 - first_from_end]] = True
+        return shown
+
+    def standing_keys(self) -> npt.NDArray[np.uint64]:
+        """Of the events that no removal undid, whatever a bundle knows."""
+        return self.keys[standing(self.keys, self.kinds, self.times, self.lags)]
+
+    def to_history(self, serving: HistoryContext) -> History:
+        """What this bundle is to see."""
+        item_indices = self.item_indices(serving)
+        are_shown = self.are_shown(item_indices)
+        return self.as_history(item_indices if are_shown is None else item_indices[are_shown], are_shown)
+
+    def as_history(self, seen: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
+        """The events of `are_shown`, each item once. seen: (n_shown,), their items."""
+        shown = slice(None) if are_shown is None else are_shown
+        return History(seen, self.times[shown].astype(np.int64), self.kinds[shown])
+
+
+_NO_EVENTS = StoredEvents(
+    np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint8), np.zeros(0, np.uint64), True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    """events, and the vector (n_factors,) float16 that the bundle with this tag made of them, or None.
+
+    is_erased: the person was to be forgotten, and these events came later; what bundles know of them does not count.
+    """
+
+    events: StoredEvents
+    vector: npt.NDArray[np.float16] | None = None
+    tag: int = 0
+    is_erased: bool = False
+
+    def vector_for(self, serving: HistoryContext) -> Floats | None:
+        """The vector, if this bundle made it."""
+        if self.vector is None or self.tag != serving.tag or len(self.vector) != serving.n_factors:
+            return None
+        return self.vector.astype(np.float32)
+
+
+def short_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """64-bit item keys as events are stored under; any shape."""
+    return keys & _KEY_MASK
+
+
+def short_key(item_id: str) -> int:
+    """The same of one item's id."""
+    return id_key(item_id) >> (64 - KEY_BITS) << (64 - KEY_BITS)
+
+
+def _arranged(
+    keys: npt.NDArray[np.uint64],
+    times: npt.NDArray[np.uint32],
+    kinds: npt.NDArray[np.uint8],
+    lags: npt.NDArray[np.uint64],
+) -> StoredEvents:
+    """Of (n,) events in the order they arrived, the latest of each item and kind; of equal ones the first."""
+    by_time = np.argsort(times, kind="stable")
+    keys, times, kinds, lags = keys[by_time], times[by_time], kinds[by_time], lags[by_time]
+    registers = keys | kinds  # a key's lowest bits are 0
+    backwards = -np.arange(len(keys))
+    order = np.lexsort((backwards, lags, times, registers))
+    is_latest = np.append(registers[order][1:] != registers[order][:-1], True)[: len(order)]
+    keep = _within_bounds(np.sort(order[is_latest]), kinds)
+    is_plain = len(np.unique(keys[keep])) == len(keep) and not np.any(kinds[keep] == REMOVAL)
+    return StoredEvents(keys[keep], times[keep], kinds[keep], lags[keep], bool(is_plain))
+
+
+def _within_bounds(places: npt.NDArray[np.intp], kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Of rising places, those of the latest events that are kept."""
+    if len(places) <= min(MAX_LASTING_EVENTS, MAX_PASSING_EVENTS):
+        return places
+    are_lasting = np.isin(kinds[places], _LASTING)
+    lasting, passing = places[are_lasting], places[~are_lasting]
+    return np.sort(np.append(lasting[-MAX_LASTING_EVENTS:], passing[-MAX_PASSING_EVENTS:]))

@@ -1,0 +1,1 @@
+"""What the process does around its work: listening, ending, and collecting garbage."""

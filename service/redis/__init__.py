@@ -1,0 +1,1 @@
+"""Redis over one connection: an address, commands and replies, and when not to ask."""

@@ -1,0 +1,36 @@
+"""Which items may not be in an answer; every tier keeps to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.index import AllowedItems
+from service.bundles.serving import Indices
+
+NO_ITEMS: Indices = np.zeros(0, np.int32)
+
+
+class Masks(NamedTuple):
+    """seen: item indices of what this person has already, empty if it may be shown again. excluded: of what the
+    caller excludes. allowed: the available items that the filter lets pass; None for everything.
+    """
+
+    seen: Indices = NO_ITEMS
+    excluded: Indices = NO_ITEMS
+    allowed: AllowedItems | None = None
+
+    def first_allowed(self, ranked: Indices, limit: int) -> Indices:
+        """Positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
+        blocked = np.concatenate([self.seen, self.excluded])
+        found = NO_ITEMS
+        start, n_looked_at = 0, limit + len(blocked)
+        while start < len(ranked) and len(found) < limit:  # a list may be as long as the catalogue
+            part = ranked[start : start + n_looked_at]
+            is_allowed = (part >= 0) & ~np.isin(part, blocked)
+            if self.allowed is not None:
+                is_allowed &= self.allowed.contains(np.maximum(part, 0))
+            found = np.concatenate([found, np.flatnonzero(is_allowed) + start])[:limit].astype(np.int32)
+            start, n_looked_at = start + n_looked_at, 4 * n_looked_at
+        return found

@@ -1,1 +1,0 @@
-"""Tests of how people are known: memory, Redis, the bundle."""

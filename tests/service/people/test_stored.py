@@ -1,0 +1,251 @@
+"""What is kept of a person: the same, however their events were portioned, repeated and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.bundle import read_bundle
+from models.history import Event, EventKind, History
+from models.removals import REMOVAL, standing
+from models.vocabulary import id_key
+from service.bundles.serving import ServingBundle
+from service.people.blobs import decode_person, encode_person
+from service.people.stored import (
+    MAX_LASTING_EVENTS,
+    MAX_PASSING_EVENTS,
+    Occurrence,
+    StoredEvents,
+    StoredPerson,
+    short_keys,
+)
+from tests.support.bundles import tiny_bundle
+from tests.support.people import keys_of, views
+
+VIEW, CLICK, CART, PURCHASE, RATING = EventKind
+
+Did = tuple[int, int, int]
+"""Item, kind, second."""
+
+SECONDS = st.integers(1_000, 1_003)
+ARRIVALS_MS = (1_000_000, 1_700_000_000_000)
+"""When what happened in these seconds arrives: at once, or decades later."""
+
+DID = st.tuples(st.integers(0, 2), st.integers(0, REMOVAL), SECONDS)
+
+
+def is_of_the_cart(did: Did) -> bool:
+    return did[1] in (CART, REMOVAL)
+
+
+@st.composite
+def lists_of_events(draw: st.DrawFn) -> list[Did]:
+    """Only carts and removals may come twice in one second: all others would say nothing new."""
+    events = draw(st.lists(DID, max_size=20))
+    return [did for place, did in enumerate(events) if is_of_the_cart(did) or did not in events[:place]]
+
+
+@st.composite
+def portions(draw: st.DrawFn) -> list[list[Did]]:
+    """A list of events cut into requests."""
+    events = draw(lists_of_events())
+    cuts = sorted(draw(st.sets(st.integers(0, len(events)), max_size=6)) | {0, len(events)})
+    return [events[start:end] for start, end in pairwise(cuts)]
+
+
+def packed(events: Sequence[Did], received_ms: int) -> StoredEvents:
+    return StoredEvents.of(
+        Occurrence((item + 1) << 19, kind, time, received_ms) for item, kind, time in events
+    )
+
+
+def learnt(
+    requests: Sequence[Sequence[Did]], again: Sequence[int] = (), first_ms: int = ARRIVALS_MS[0]
+) -> StoredEvents:
+    """Requests learnt one after the other, through Redis; then some of them once more. first_ms: of their arrival."""
+    taught = [packed(events, first_ms + number) for number, events in enumerate(requests)]
+    known = StoredEvents.empty()
+    for each in [*taught, *(taught[number] for number in again)]:
+        known = decode_person(encode_person(StoredPerson(known.merged(each)), "user-1"), "user-1").events
+    return known
+
+
+def shown(events: StoredEvents) -> list[Did]:
+    """What a bundle that knows all items is to see."""
+    items = (events.keys >> np.uint64(19)).astype(np.int32) - 1
+    are_shown = events.are_shown(items)
+    history = events.as_history(items if are_shown is None else items[are_shown], are_shown)
+    return list(
+        zip(history.item_indices.tolist(), history.kinds.tolist(), history.times.tolist(), strict=True)
+    )
+
+
+def replayed(events: Sequence[Did]) -> list[Did]:
+    """Walked one after the other, by time and then by arrival: what is left, each item at its latest event."""
+    left: list[Did] = []
+    for item, kind, time in sorted(events, key=lambda did: did[2]):
+        if kind == REMOVAL:
+            left = [did for did in left if did[:2] != (item, CART)]
+        else:
+            left.append((item, kind, time))
+    latest = {did[0]: place for place, did in enumerate(left)}
+    return [did for place, did in enumerate(left) if latest[did[0]] == place]
+
+
+@given(requests=portions(), first_ms=st.sampled_from(ARRIVALS_MS))
+def test_history_is_that_of_replaying_all_events_however_they_were_portioned(
+    requests: list[list[Did]], first_ms: int
+) -> None:
+    replay = replayed([did for request in requests for did in request])
+    assert shown(learnt(requests, first_ms=first_ms)) == replay
+
+
+@given(requests=portions(), data=st.data())
+def test_what_is_learnt_again_adds_nothing(requests: list[list[Did]], data: st.DataObject) -> None:
+    again = data.draw(st.lists(st.integers(0, len(requests) - 1), max_size=5)) if requests else []
+    once, twice = learnt(requests), learnt(requests, again)
+    assert encode_person(StoredPerson(twice), "") == encode_person(StoredPerson(once), "")
+
+
+@given(lists_of_events())
+def test_history_is_that_of_the_rule_of_training(events: list[Did]) -> None:
+    items, kinds, times = np.array(events, np.int64).reshape(-1, 3).T
+    stand = standing(items, kinds.astype(np.uint8), times, np.arange(len(events)))
+    past = (
+        History.from_events(
+            Event(*did)
+            for did in ((item, time, kind) for item, kind, time in np.array(events)[stand].tolist())
+        )
+        if events
+        else History.empty()
+    )
+    offline = past.distinct()
+    live = shown(learnt([[did] for did in events]))
+    assert [did[0] for did in live] == offline.item_indices.tolist()
+    assert [did[1] for did in live] == offline.kinds.tolist()
+
+
+@pytest.mark.parametrize(
+    ("requests", "expected"),
+    [
+        ([[(0, PURCHASE, 1000)], [(0, CART, 1001)], [(0, REMOVAL, 1002)]], [(0, PURCHASE, 1000)]),
+        ([[(0, PURCHASE, 1000), (0, CART, 1000), (0, REMOVAL, 1000)]], [(0, PURCHASE, 1000)]),
+        ([[(0, VIEW, 1000)], [(0, CART, 1000)], [(0, REMOVAL, 1000)]], [(0, VIEW, 1000)]),
+        ([[(0, REMOVAL, 1002)], [(0, CART, 1001)]], []),  # the cart event came late
+        ([[(0, REMOVAL, 1000)], [(0, CART, 1000)]], [(0, CART, 1000)]),
+        ([[(0, CART, 1000), (0, REMOVAL, 1000), (0, CART, 1000)]], [(0, CART, 1000)]),
+        ([[(0, CART, 1000)], [(0, REMOVAL, 1000)], [(0, CART, 1000)]], [(0, CART, 1000)]),
+        (
+            [[(0, PURCHASE, 1000)], [(0, VIEW, 1001)]],
+            [(0, VIEW, 1001)],
+        ),  # as the latest event, it is what counts
+    ],
+)
+def test_removal_takes_back_the_cart_and_nothing_else(requests: list[list[Did]], expected: list[Did]) -> None:
+    assert shown(learnt(requests)) == expected
+
+
+def test_cart_that_is_learnt_again_after_its_removal_stays_removed() -> None:
+    """Of one second, so that only the moment of arrival tells them apart."""
+    assert shown(learnt([[(0, CART, 1000)], [(0, REMOVAL, 1000)]], again=[0])) == []
+
+
+def many(kind: EventKind, n_events: int, start: int) -> StoredEvents:
+    return StoredEvents.of(Occurrence((start + n) << 19, kind, start + n, 0) for n in range(n_events))
+
+
+def test_purchases_outlive_any_number_of_views() -> None:
+    bought, seen = many(PURCHASE, 3, 1), many(VIEW, 5 * MAX_PASSING_EVENTS, 10_000)
+    known = bought.merged(seen)
+    assert keys_of(known)[:3] == [1, 2, 3]
+    assert len(known) == 3 + MAX_PASSING_EVENTS
+    rated = many(RATING, 2, 5)
+    assert keys_of(seen.merged(rated))[:2] == [5, 6]
+
+
+def test_only_the_most_recent_events_are_kept() -> None:
+    bought = many(PURCHASE, MAX_LASTING_EVENTS + 5, 1)
+    assert keys_of(bought) == list(range(6, MAX_LASTING_EVENTS + 6))
+    seen = many(VIEW, MAX_PASSING_EVENTS + 5, 1)
+    assert keys_of(seen) == list(range(6, MAX_PASSING_EVENTS + 6))
+    both = bought.merged(seen)
+    assert len(both) == MAX_LASTING_EVENTS + MAX_PASSING_EVENTS
+    assert len(decode_person(encode_person(StoredPerson(both), "a"), "a").events) == len(both)
+
+
+@given(requests=portions(), max_lasting=st.integers(1, 3), max_passing=st.integers(1, 3))
+def test_portions_do_not_matter_at_the_bounds_either(
+    requests: list[list[Did]], max_lasting: int, max_passing: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("service.people.stored.MAX_LASTING_EVENTS", max_lasting)
+        patched.setattr("service.people.stored.MAX_PASSING_EVENTS", max_passing)
+        one_by_one = learnt([[did] for request in requests for did in request])
+        assert shown(learnt(requests)) == shown(one_by_one)
+
+
+def test_merging_keeps_each_item_and_kind_once_at_its_latest_event() -> None:
+    merged = views((1, 10), (2, 20), (3, 30)).merged(views((1, 25), (4, 30)))
+    assert keys_of(merged) == [2, 1, 3, 4]
+    assert merged.times.tolist() == [20, 25, 30, 30]
+
+
+def test_merging_with_nothing_changes_nothing() -> None:
+    events = views((1, 10), (2, 20))
+    assert keys_of(events.merged(StoredEvents.empty())) == [1, 2]
+    assert keys_of(StoredEvents.empty().merged(events)) == [1, 2]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> ServingBundle:
+    return ServingBundle(read_bundle(tiny_bundle(tmp_path)))
+
+
+def test_history_and_stored_events_are_the_same_events(serving: ServingBundle) -> None:
+    history = History.from_events([Event(3, 100, 1), Event(0, 200, 2)])
+    events = StoredEvents.from_history(history, serving.item_keys)
+    assert [int(key) >> 19 for key in events.keys] == [id_key("item-3") >> 19, id_key("item-0") >> 19]
+    for read in (
+        events.to_history(serving),
+        decode_person(encode_person(StoredPerson(events), "a"), "a").events.to_history(serving),
+    ):
+        assert read.item_indices.tolist() == [3, 0]
+        assert read.times.tolist() == [100, 200]
+        assert read.kinds.tolist() == [1, 2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), max_size=20))
+def test_history_of_a_bundle_is_shown_as_the_student_was_measured_on_it(events: list[Did]) -> None:
+    history = History.from_events(Event(*did) for did in events)
+    keys = np.arange(1, 5, dtype=np.uint64) << np.uint64(19)
+    expected = history.distinct()
+    read = shown(StoredEvents.from_history(history, keys))
+    assert [did[0] for did in read] == expected.item_indices.tolist()
+    assert [did[1] for did in read] == expected.kinds.tolist()
+    assert [did[2] for did in read] == expected.times.tolist()
+
+
+def test_items_that_the_bundle_does_not_know_stay_stored_but_are_not_read(serving: ServingBundle) -> None:
+    keys = short_keys(np.array([id_key("gone"), id_key("item-3")], np.uint64))
+    events = replace(views((1, 5), (2, 6)), keys=keys)
+    assert events.item_indices(serving).tolist() == [-1, 3]
+    assert events.to_history(serving).item_indices.tolist() == [3]
+    assert events.to_history(serving).times.tolist() == [6]
+    bought = StoredEvents.of(
+        [Occurrence(id_key("item-3"), PURCHASE, 7, 0), Occurrence(id_key("new"), VIEW, 8, 0)]
+    )
+    assert events.merged(bought).to_history(serving).kinds.tolist() == [PURCHASE]
+
+
+def test_vector_of_another_bundle_is_not_used(serving: ServingBundle) -> None:
+    vector = np.ones(serving.student.n_factors, np.float16)
+    assert StoredPerson(StoredEvents.empty(), vector, serving.tag).vector_for(serving) is not None
+    assert StoredPerson(StoredEvents.empty(), vector, serving.tag + 1).vector_for(serving) is None
+    assert StoredPerson(StoredEvents.empty(), vector[:1], serving.tag).vector_for(serving) is None

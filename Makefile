@@ -114,7 +114,7 @@ serve: $(RUN_ENV) ## Serve the promoted bundle, or without a model before the fi
 	@exec $(PY) -m service
 
 warm: $(RUN_ENV) ## Fill Redis (STILLROOM_REDIS_URL) with the people of the current bundle; never overwrites what is newer
-	@exec $(PY) -m service.warm $(WARM_ARGS)
+	@exec $(PY) -m service.people.warm $(WARM_ARGS)
 
 load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its own; writes reports/load.json
 	@mkdir -p reports

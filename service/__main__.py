@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.process.listening import check_listening
 from service.redis.connection import check_topology
 from service.settings import Settings, read_settings

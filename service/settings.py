@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.registry import DEFAULT_STORE
 from models.scan import KERNELS, available_kernels
-from service.errors import SettingsInvalid
+from service.contract.errors import SettingsInvalid
 from service.redis.address import read_address
 
 PREFIX = "STILLROOM_"

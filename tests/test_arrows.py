@@ -38,7 +38,7 @@ import asyncio, sys
 from pathlib import Path
 import httpx
 from service.edge.app import create_app
-from service.assembly import Parts
+from service.process.assembly import Parts
 from service.settings import Settings
 
 async def main():

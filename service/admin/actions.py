@@ -23,7 +23,8 @@ from service.admin.schemas import (
     StopRequest,
 )
 from service.bundles.holder import BundleRefused
-from service.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
+from service.contract.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
+from service.contract.schemas import ErasureReply, VisitErasureReply
 from service.experiments.report import ExperimentReport, read_command, read_report
 from service.experiments.stopped import (
     EVERY_ARM,
@@ -37,10 +38,9 @@ from service.experiments.stopped import (
 from service.redis.connection import Connection
 from service.redis.replies import nothing
 from service.redis.wire import Command, Reply
-from service.schemas import ErasureReply, VisitErasureReply
 
 if TYPE_CHECKING:
-    from service.assembly import Parts
+    from service.process.assembly import Parts
 
 Read = TypeVar("Read")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from service.errors import AuditUnavailable
+from service.contract.errors import AuditUnavailable
 from service.log.private import make_private_folder, open_private
 
 

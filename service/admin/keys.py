@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from service.errors import AdminClosed, NotAuthorised
+from service.contract.errors import AdminClosed, NotAuthorised
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from service.contract.schemas import Id, ReadyReply
 from service.experiments.report import ExperimentReport
-from service.schemas import Id, ReadyReply
 
 Why = Annotated[str, Meta(max_length=200, description="Kept with the stop, for whoever looks later.")]
 

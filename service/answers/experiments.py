@@ -15,7 +15,7 @@ from models.experiments.assignment import Assigned, Assignment
 from models.experiments.declaration import Declaration
 from models.experiments.reading import KnownVariants, read_declaration
 from service.bundles.holder import BundleHolder
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.experiments.stopped import READ_STOPS, Stop, read_stops, stopped_arms
 from service.redis.connection import Connection
 from service.telemetry.metrics import Metrics

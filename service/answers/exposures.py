@@ -22,7 +22,7 @@ import msgspec
 
 from models.experiments.assignment import unit_of
 from service.answers.recommendation import PersonalRecommendation
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.log.erasures import ErasedPeople
 from service.log.records import (
     EXPOSURES_STREAM,

@@ -17,9 +17,9 @@ from models.history import History
 from service.answers.shortfall import shortfall_words
 from service.answers.tiers import Ranking
 from service.bundles.serving import Label, ServingBundle
+from service.contract.schemas import RecommendRequest, Tier
 from service.limits.deadline import RequestClock
 from service.people.memory import KnownPerson
-from service.schemas import RecommendRequest, Tier
 from service.scoring.scorer import STUDENT, Explanation, Scored, ScoringJob
 
 

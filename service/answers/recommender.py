@@ -23,12 +23,12 @@ from service.answers.recommendation import PersonalRecommendation, Recommendatio
 from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
 from service.bundles.holder import BundleHolder
 from service.bundles.serving import Indices, ServingBundle
-from service.errors import Fault, RequestInvalid, StageFailed
+from service.contract.errors import Fault, RequestInvalid, StageFailed
+from service.contract.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.limits.deadline import RequestClock, wait_at_most
 from service.log.records import session_key
 from service.people.lookup import People
 from service.people.memory import KnownPerson
-from service.schemas import RecommendRequest, SessionEvent, SimilarRequest
 from service.scoring.batcher import Batcher
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.scorer import STUDENT, Scored, ScoringJob

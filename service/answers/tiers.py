@@ -13,7 +13,7 @@ import numpy as np
 from models.history import EncodedHistory
 from models.student import Floats
 from service.bundles.serving import Indices, ServingBundle
-from service.schemas import Tier
+from service.contract.schemas import Tier
 from service.scoring.masks import Masks
 
 

@@ -21,7 +21,7 @@ from models.experiments.declaration import CURRENT
 from models.registry import Registry
 from service.bundles.context import NO_BUNDLE, HistoryContext
 from service.bundles.serving import ServingBundle
-from service.errors import NotReady
+from service.contract.errors import NotReady
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)

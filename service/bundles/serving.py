@@ -20,7 +20,7 @@ from models.scan import kernel_in_use
 from models.student import Floats, Student
 from models.variants import Variants
 from models.vocabulary import id_key
-from service import schemas
+from service.contract import schemas
 
 CACHED_LABELS = 65_536
 FILTER_CACHE_BYTES = 64 * 2**20

@@ -14,7 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.scan import choose_kernel
-from service.assembly import Parts
+from service.contract.errors import (
+    InternalFailure,
+    MethodNotAllowed,
+    RequestError,
+    RouteUnknown,
+    ServiceError,
+)
+from service.contract.schemas import (
+    EventBatch,
+    EventsReply,
+    LiveReply,
+    RecommendBatchRequest,
+    RecommendRequest,
+    SimilarRequest,
+)
 from service.edge.endpoints.body import Limits
 from service.edge.endpoints.endpoint import Exchange, JsonEndpoint, request_id
 from service.edge.endpoints.events import EventsEndpoint
@@ -28,17 +42,9 @@ from service.edge.operators.routes import add_admin_routes
 from service.edge.operators.server import serving_on
 from service.edge.routes import Routes
 from service.edge.together import Together
-from service.errors import InternalFailure, MethodNotAllowed, RequestError, RouteUnknown, ServiceError
 from service.limits.permits import Permits
+from service.process.assembly import Parts
 from service.process.garbage import OldGarbage
-from service.schemas import (
-    EventBatch,
-    EventsReply,
-    LiveReply,
-    RecommendBatchRequest,
-    RecommendRequest,
-    SimilarRequest,
-)
 from service.settings import read_settings
 from service.telemetry.logging import configure_logging
 
@@ -188,7 +194,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def _translated(request: Request, error: Exception) -> ServiceError:
-    """Starlette's errors in the terms of `service.errors`."""
+    """Starlette's errors in the terms of `service.contract.errors`."""
     if isinstance(error, ServiceError):
         return error
     if not isinstance(error, HTTPException):

@@ -16,11 +16,8 @@ from service.answers.no_model.answers import ModellessAnswer, ModellessAnswers
 from service.answers.recommendation import PersonalRecommendation, Recommendation
 from service.answers.recommender import Recommender
 from service.bundles.serving import ServingBundle
-from service.edge.endpoints.endpoint import Exchange
-from service.errors import DeadlineExceeded, Fault, NotReady, RequestInvalid
-from service.limits.deadline import RequestClock
-from service.limits.permits import Permits
-from service.schemas import (
+from service.contract.errors import DeadlineExceeded, Fault, NotReady, RequestInvalid
+from service.contract.schemas import (
     MAX_REQUEST_ID_CHARACTERS,
     Because,
     Filter,
@@ -34,6 +31,9 @@ from service.schemas import (
     ServedModel,
     SimilarRequest,
 )
+from service.edge.endpoints.endpoint import Exchange
+from service.limits.deadline import RequestClock
+from service.limits.permits import Permits
 from service.scoring.scorer import STUDENT, Explanation
 
 _ENCODER = msgspec.json.Encoder()

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.errors import KeyReused, RedisUnavailable, SpoolUnavailable
+from service.contract.errors import KeyReused, RedisUnavailable, SpoolUnavailable
+from service.contract.schemas import EventBatch, EventsReply
 from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
 from service.events.late_learning import LateLearner
@@ -30,7 +31,6 @@ from service.log.segments import Place
 from service.log.spool import Spool
 from service.redis.circuit import Circuit
 from service.redis.connection import Connection, Query, Refused
-from service.schemas import EventBatch, EventsReply
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)

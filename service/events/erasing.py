@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from service.answers.exposures import ExposureLog
 from service.answers.tiers import LastGoodAnswers
-from service.errors import HistoryUnwritable, RedisUnavailable
+from service.contract.errors import HistoryUnwritable, RedisUnavailable
+from service.contract.schemas import ErasurePlace
 from service.events.clock import ReceivingClock
 from service.events.learning import Learner
 from service.events.log_walk import LogWalk
@@ -36,7 +37,6 @@ from service.people.memory import PeopleInMemory
 from service.people.redis import RedisPeople
 from service.redis.connection import Connection
 from service.redis.replies import nothing
-from service.schemas import ErasurePlace
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from service.answers.exposures import ExposureLog
 from service.answers.no_model.live_items import LiveItems
 from service.answers.tiers import LastGoodAnswers
 from service.bundles.holder import BundleHolder
-from service.errors import SpoolUnavailable
+from service.contract.errors import SpoolUnavailable
+from service.contract.schemas import EventBatch, EventsReply
 from service.events.accepting import RECOVERY_SECONDS, Intake
 from service.events.clock import ReceivingClock
 from service.events.erasing import Caches, Disk, Eraser
@@ -32,7 +33,6 @@ from service.people.recovery import Recovery
 from service.people.redis import RedisPeople
 from service.redis.circuit import Circuit
 from service.redis.connection import Connection
-from service.schemas import EventBatch, EventsReply
 from service.settings import Settings, spool_folder
 from service.telemetry.metrics import Metrics
 

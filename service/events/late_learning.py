@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from service.errors import RedisUnavailable, SpoolUnavailable
+from service.contract.errors import RedisUnavailable, SpoolUnavailable
 from service.events.learning import Learner
 from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import say_behind_command

@@ -10,7 +10,7 @@ from models.history import EventKind
 from models.removals import REMOVAL
 from models.vocabulary import id_key
 from service.bundles.holder import BundleHolder
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.events.set_aside import SetAside
 from service.log.records import EventRecord
 from service.people.lookup import People

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.errors import RedisUnavailable, SpoolUnavailable
+from service.contract.errors import RedisUnavailable, SpoolUnavailable
 from service.events.clock import ReceivingClock
 from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import (

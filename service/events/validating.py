@@ -13,8 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.vocabulary import MAX_ID_CHARACTERS
-from service.log.records import EventRecord
-from service.schemas import (
+from service.contract.schemas import (
     MAX_REQUEST_ID_CHARACTERS,
     PRINTABLE,
     EventBatch,
@@ -22,6 +21,7 @@ from service.schemas import (
     RejectionReason,
     ShopEvent,
 )
+from service.log.records import EventRecord
 
 EARLIEST_SECONDS = 631_152_000
 """1990-01-01, as in training."""

@@ -19,7 +19,7 @@ from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
 from models.registry import Registry
-from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.experiments.report import read_command, read_report, report_lines
 from service.experiments.stopped import (
     EVERY_ARM,

@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 from typing import TypeVar
 
-from service.errors import DeadlineExceeded
+from service.contract.errors import DeadlineExceeded
 
 T = TypeVar("T")
 

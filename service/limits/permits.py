@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from service.errors import Overloaded
+from service.contract.errors import Overloaded
 
 WINDOW_SECONDS = 0.05
 """Of answers, after which the limit is looked at."""

@@ -15,7 +15,7 @@ from time import time_ns
 import msgspec
 
 from models.locks import lock
-from service.errors import SpoolUnavailable
+from service.contract.errors import SpoolUnavailable
 from service.log.frames import frame, read_frames
 from service.log.private import FILE_MODE, open_private
 from service.log.records import ErasureRecord, EventRecord

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import time
 from typing import NamedTuple
 
-from service.errors import SpoolUnavailable
+from service.contract.errors import SpoolUnavailable
 from service.log.folders import WorkerFolder, is_at
 from service.log.frames import frame
 from service.log.private import open_private

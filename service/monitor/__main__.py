@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import redis
 
-from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 from service.monitor.server import serve

@@ -19,7 +19,7 @@ from models.scan import Asked
 from models.student import Floats
 from service.bundles.context import HistoryContext
 from service.bundles.serving import ServingBundle
-from service.errors import RedisUnavailable, StageFailed
+from service.contract.errors import RedisUnavailable, StageFailed
 from service.limits.deadline import RequestClock, wait_at_most
 from service.people.blobs import BlobCorrupt, BlobOutdated, decode_person, encode_person, with_vector
 from service.people.memory import KnownPerson, PeopleInMemory

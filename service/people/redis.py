@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from service.errors import HistoryUnwritable, RedisUnavailable
+from service.contract.errors import HistoryUnwritable, RedisUnavailable
 from service.people.blobs import HEADER_BYTES, is_whole
 from service.people.coalescer import Coalescer
 from service.people.recovery import AWAY_SECONDS, SETTLE_SECONDS, Recovery

@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import Any
 
-from service.errors import SettingsInvalid
+from service.contract.errors import SettingsInvalid
 from service.settings import Settings, read_settings
 
 EXIT_MISUSE = 2

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from time import monotonic
 
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 
 
 class CircuitState(IntEnum):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
-from service.errors import RedisTopologyUnsupported, RedisUnavailable
+from service.contract.errors import RedisTopologyUnsupported, RedisUnavailable
 from service.redis.address import read_address, without_arguments
 from service.redis.replies import ReplyUnexpected, nothing
 from service.redis.wire import Command, Reply, Watcher, Wire

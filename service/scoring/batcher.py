@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
-from service.errors import ScorerOverloaded, ScorerStopped, StudentFailed
+from service.contract.errors import ScorerOverloaded, ScorerStopped, StudentFailed
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from models.member_shares import MemberShare
 from models.scan import Asked
 from models.student import Floats
 from service.bundles.serving import Indices, ServingBundle, as_stored
-from service.errors import StageFailed, StudentFailed
+from service.contract.errors import StageFailed, StudentFailed
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.ranking import diversify, pool_size
 from service.scoring.variants import rank_by_variant

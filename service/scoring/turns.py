@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
-from service.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
+from service.contract.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
 
 logger = logging.getLogger(__name__)
 

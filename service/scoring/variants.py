@@ -16,7 +16,7 @@ from models.scan import Ranked
 from models.student import Floats
 from models.variants import best_items
 from service.bundles.serving import ServingBundle
-from service.errors import NoOpinion, StageFailed, VariantFailed
+from service.contract.errors import NoOpinion, StageFailed, VariantFailed
 from service.scoring.masks import Masks
 
 logger = logging.getLogger(__name__)

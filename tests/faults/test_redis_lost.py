@@ -135,7 +135,7 @@ async def test_cluster_or_sentinel_that_only_comes_up_later_counts_as_redis_away
 
 PROGRAMS = {
     "service": (),
-    "service.warm": (),
+    "service.people.warm": (),
     "service.log.export": ("--out", "export"),
     "service.monitor": (),
     "service.experiments": ("vases",),

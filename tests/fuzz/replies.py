@@ -20,7 +20,7 @@ from hiredis import ReplyError
 from loadtest.faults.odd_replies import HUGE_ARRAY, HUGE_STRING, ODD_PUSHES, ODDITIES
 from loadtest.faults.resp import array_of, bulk_of, read_frame
 from loadtest.processes import own_bytes
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.people.redis import BlobWrite, RedisPeople
 from service.redis.circuit import Circuit
 from tests.fuzz.cases import Case, Findings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.scan import KERNELS, available_kernels
-from service.errors import SettingsInvalid
+from service.contract.errors import SettingsInvalid
 from service.settings import Settings, read_settings, settings_page
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ import psutil
 from fastapi.dependencies import models
 
 from loadtest.servers import free_port
-from service.assembly import Parts
 from service.edge.app import create_app
+from service.process.assembly import Parts
 from service.settings import Settings
 from tests.support.waiting import wait_until
 

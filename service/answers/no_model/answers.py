@@ -19,9 +19,9 @@ from service.answers.recommender import check_session_times, person_key
 from service.answers.shortfall import shortfall_words
 from service.bundles.context import NO_BUNDLE
 from service.bundles.holder import BundleHolder
+from service.contract.schemas import Filter, RecommendRequest, SimilarRequest, Tier
 from service.limits.deadline import RequestClock
 from service.people.lookup import People
-from service.schemas import Filter, RecommendRequest, SimilarRequest, Tier
 
 NEW_EVERY = 5
 """One place in so many is a new item's: nobody would ever take what is only ever ranked by how many have."""

@@ -18,7 +18,7 @@ import msgspec
 
 from service.answers.no_model.popularity import LivePopularity, Ranked
 from service.bundles.holder import BundleHolder
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.log.erasures import ErasedPeople
 from service.log.records import EVENTS_STREAM, GENERATION_KEY, RECORD_FIELD, EventRecord
 from service.redis.connection import Connection

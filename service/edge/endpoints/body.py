@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive
 
-from service.errors import BodyTooLarge, BodyTooSlow, EncodingUnsupported, MediaTypeUnsupported
+from service.contract.errors import BodyTooLarge, BodyTooSlow, EncodingUnsupported, MediaTypeUnsupported
 from service.limits.permits import BodyBytes
 
 JSON = b"application/json"

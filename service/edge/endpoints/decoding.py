@@ -16,9 +16,9 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args,
 import msgspec
 from msgspec import NODEFAULT, Struct
 
+from service.contract.errors import BodyMalformed
+from service.contract.schemas import IS_ID
 from service.edge.endpoints.problems import explain_invalid
-from service.errors import BodyMalformed
-from service.schemas import IS_ID
 
 Asked = TypeVar("Asked", bound=Struct)
 Mender: TypeAlias = Callable[[Any], Any]

@@ -17,14 +17,14 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from service.contract.errors import PROBLEMS, InternalFailure, Overloaded, ServiceError
+from service.contract.schemas import MAX_REQUEST_ID_CHARACTERS
 from service.edge.endpoints.body import JSON, ClientGone, Limits, read_body
 from service.edge.endpoints.decoding import RequestDecoder
 from service.edge.endpoints.problems import PROBLEM_MEDIA_TYPE, problem_document
 from service.edge.http.delivery import Delivered, delivered_over
-from service.errors import PROBLEMS, InternalFailure, Overloaded, ServiceError
 from service.limits.deadline import RequestClock
 from service.limits.permits import Permits
-from service.schemas import MAX_REQUEST_ID_CHARACTERS
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)

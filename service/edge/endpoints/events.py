@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from service.contract.schemas import EventBatch
 from service.edge.endpoints.endpoint import CLIENT_GONE, Exchange, JsonEndpoint
-from service.schemas import EventBatch
 
 
 class EventsEndpoint(JsonEndpoint[EventBatch]):

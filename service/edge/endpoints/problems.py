@@ -7,8 +7,8 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from service.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
-from service.schemas import PRINTABLE, EventKindName, FaultReply, Kind, ProblemReply
+from service.contract.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
+from service.contract.schemas import PRINTABLE, EventKindName, FaultReply, Kind, ProblemReply
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Protocol
 
+from service.contract.errors import AddressBusy, ConnectionsExhausted, ServiceError
 from service.edge.http.bounds import MAX_LINGERING, Bounds
 from service.edge.http.pipelining import Turns
-from service.errors import AddressBusy, ConnectionsExhausted, ServiceError
 
 TICK_SECONDS = 0.5
 SLICE = 256

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from service.schemas import ALSO_A_WHOLE_NUMBER, PRINTABLE
+from service.contract.schemas import ALSO_A_WHOLE_NUMBER, PRINTABLE
 
 REFERENCE = "#/components/schemas/{name}"
 

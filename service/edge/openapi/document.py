@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from models.vocabulary import MAX_ID_CHARACTERS
+from service.contract.errors import PROBLEMS, ServiceError
+from service.contract.schemas import ProblemReply
 from service.edge.openapi.components import REFERENCE, component_schemas
 from service.edge.openapi.examples import PROBLEM, example_of
 from service.edge.openapi.routes import ANYWHERE, OPERATORS, ROUTES, TAGS, Route, Struct
-from service.errors import PROBLEMS, ServiceError
-from service.schemas import ProblemReply
 
 PROBLEM_JSON = "application/problem+json"
 KEY = "operators_key"

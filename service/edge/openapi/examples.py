@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from service.admin.schemas import PromotedReply, PromoteRequest, ResumeRequest, StoppedReply, StopRequest
-from service.schemas import (
+from service.contract.schemas import (
     Because,
     ErasureReply,
     EventBatch,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from service import errors, schemas
 from service.admin import schemas as admin
-from service.errors import ServiceError
+from service.contract import errors, schemas
+from service.contract.errors import ServiceError
 from service.experiments.report import ExperimentReport
 
 Struct = type[msgspec.Struct]

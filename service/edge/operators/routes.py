@@ -15,11 +15,11 @@ from models.vocabulary import MAX_ID_CHARACTERS
 from service.admin.actions import Actions
 from service.admin.keys import AdminKeys
 from service.admin.schemas import PromoteRequest, ResumeRequest, StopRequest
+from service.contract.errors import Fault, NotAuthorised, RequestInvalid, ServiceError
+from service.contract.schemas import Id
 from service.edge.endpoints.body import Limits, read_body
 from service.edge.endpoints.decoding import RequestDecoder
 from service.edge.endpoints.endpoint import request_id
-from service.errors import Fault, NotAuthorised, RequestInvalid, ServiceError
-from service.schemas import Id
 from service.telemetry.metrics import Metrics
 
 Body = TypeVar("Body", bound=msgspec.Struct)

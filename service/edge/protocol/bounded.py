@@ -14,11 +14,17 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from service.contract.errors import (
+    EncodingUnsupported,
+    HeadTooLarge,
+    MethodNotAllowed,
+    ProtocolInvalid,
+    ServiceError,
+)
 from service.edge.http.bounds import MAX_HELD_BACK_BYTES
 from service.edge.http.delivery import EXTENSION, Delivery
 from service.edge.http.framing import CHUNKED, EmptyLine, body_bytes, head_without_upgrade
 from service.edge.protocol.ending import EndingProtocol, Stage
-from service.errors import EncodingUnsupported, HeadTooLarge, MethodNotAllowed, ProtocolInvalid, ServiceError
 
 PIECE_BYTES = 16_384
 """Of a chunked body, fed to the parser at once: it joins the pieces of a trailer by adding them up."""

@@ -15,13 +15,13 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from service.contract.errors import PROBLEMS, HeadTooSlow, ServiceError
 from service.edge.endpoints.endpoint import problem_reply, request_id
 from service.edge.endpoints.fast_path import FastPathApp
 from service.edge.http.bounds import LINGER_SECONDS, MAX_HELD_BACK_BYTES, MAX_LINGER_BYTES, Bounds
 from service.edge.http.connections import Connections, address_of
 from service.edge.http.delivery import Delivered, Delivery, is_taken
 from service.edge.http.one_write import OneWriteProtocol
-from service.errors import PROBLEMS, HeadTooSlow, ServiceError
 
 MAX_UNSENT_BYTES = 65_536
 """Of answers, in the system's hands; as many may wait here before no further request is begun."""

@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 import redis
 
-from service.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.log.export.errors import ExportFailed
 from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder

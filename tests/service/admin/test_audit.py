@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from service.admin.audit import AuditLog
-from service.errors import AuditUnavailable
+from service.contract.errors import AuditUnavailable
 
 
 def lines(file: Path) -> list[dict[str, Any]]:

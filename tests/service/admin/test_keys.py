@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.admin.keys import MAX_REFUSALS_AT_ONCE, AdminKeys, KeysInvalid, read_keys
-from service.errors import AdminClosed, NotAuthorised
+from service.contract.errors import AdminClosed, NotAuthorised
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
 

@@ -15,8 +15,8 @@ from models.history import Event, History, encode_history
 from models.registry import Registry
 from service.answers.tiers import Ranking, fall_back
 from service.bundles.serving import ServingBundle
-from service.errors import StudentFailed
-from service.schemas import Filter
+from service.contract.errors import StudentFailed
+from service.contract.schemas import Filter
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from tests.support.bundles import N_BLOCKS, N_ITEMS, WRITTEN_AT, with_unavailable

@@ -17,6 +17,7 @@ from models.history import Event, EventKind, History
 from service.answers.exposures import TRIP, ExposureLog
 from service.answers.recommendation import PersonalRecommendation
 from service.answers.tiers import Ranking
+from service.contract.schemas import Filter, RecommendRequest, SessionEvent
 from service.limits.deadline import RequestClock
 from service.log.erasures import ErasedPeople
 from service.log.records import (
@@ -31,7 +32,6 @@ from service.people.resolving import resolve
 from service.people.stored import StoredEvents, StoredPerson
 from service.redis.connection import Connection
 from service.redis.wire import Command, Reply
-from service.schemas import Filter, RecommendRequest, SessionEvent
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.scorer import ScoringJob
 from service.telemetry.metrics import Metrics

@@ -7,10 +7,10 @@ from typing import get_args
 
 from service.answers.recommender import UNKNOWN_ITEM
 from service.bundles.holder import Absence
+from service.contract.errors import StageFailed
 from service.edge.routes import MISSED
-from service.errors import StageFailed
 from service.people.recovery import RECOVERING
-from tests.service.test_errors import every_class
+from tests.service.contract.test_errors import every_class
 from tests.support.repository import ROOT
 
 

@@ -11,7 +11,7 @@ from models.bundle import read_bundle
 from models.history import Event, History, encode_history
 from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
 from service.bundles.serving import ServingBundle
-from service.schemas import Filter
+from service.contract.schemas import Filter
 from service.scoring.masks import Masks
 from tests.support.bundles import N_ITEMS, tiny_bundle
 

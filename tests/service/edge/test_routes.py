@@ -10,11 +10,11 @@ import msgspec
 
 from service.answers.no_model.answers import ModellessAnswers
 from service.answers.recommender import Recommender
+from service.contract.schemas import RecommendBatchReply, RecommendBatchRequest, RecommendRequest
 from service.edge.endpoints.endpoint import Exchange
 from service.edge.routes import BATCH_SLICE, Routes
 from service.limits.deadline import RequestClock
 from service.limits.permits import Permits
-from service.schemas import RecommendBatchReply, RecommendBatchRequest, RecommendRequest
 
 N_REQUESTS = 3 * BATCH_SLICE + 1
 

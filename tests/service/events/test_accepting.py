@@ -14,8 +14,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from service.contract.schemas import MAX_BATCH_EVENTS
 from service.log.spool import Spool
-from service.schemas import MAX_BATCH_EVENTS
 from tests.service.log.test_spool import files_of_at_most
 from tests.support.events import body, did, streamed
 from tests.support.redis import RedisServer

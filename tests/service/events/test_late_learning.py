@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.events.late_learning import LateLearner
 from service.events.learning import Learner
 from service.events.stream import add_commands

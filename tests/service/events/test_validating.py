@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.contract.schemas import EventBatch, ShopEvent
 from service.events.validating import EARLIEST_SECONDS, batch_id_of, validate
-from service.schemas import EventBatch, ShopEvent
 from tests.support.events import RECEIVED_MS
 
 NOW = RECEIVED_MS // 1000

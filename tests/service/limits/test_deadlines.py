@@ -12,9 +12,9 @@ from models.scan import Ranked
 from service.answers import recommender
 from service.answers.recommendation import PersonalRecommendation
 from service.answers.recommender import REPLY_RESERVE_SECONDS
+from service.contract.schemas import RecommendRequest
 from service.limits import deadline
 from service.limits.deadline import RequestClock
-from service.schemas import RecommendRequest
 from service.scoring import turns
 from tests.support.service import Running, running
 

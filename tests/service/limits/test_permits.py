@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import Overloaded
+from service.contract.errors import Overloaded
 from service.limits.permits import LEAST, WINDOW_SECONDS, BodyBytes, Permits
 
 AIM = 0.0125

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import SpoolUnavailable
+from service.contract.errors import SpoolUnavailable
 from service.log.erasures import MAX_AHEAD_MS, ErasedPeople, ErasureFile, is_covered
 from service.log.frames import frame
 from service.log.records import ErasureRecord, session_key

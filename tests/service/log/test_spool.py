@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import SpoolUnavailable
+from service.contract.errors import SpoolUnavailable
 from service.log.frames import frame, read_frames
 from service.log.records import SpooledBatch
 from service.log.segments import EXPORTED, ShippedNote

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.bundles.serving import ServingBundle
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.limits.deadline import RequestClock
 from service.people.blobs import decode_person, encode_person
 from service.people.recovery import RECOVERING, SETTLE_SECONDS, Recovery

@@ -10,7 +10,7 @@ import pytest
 from models.history import EventKind
 from models.removals import REMOVAL
 from service.bundles.serving import ServingBundle
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.limits.deadline import RequestClock
 from service.people.blobs import decode_person, encode_person
 from service.people.redis import KEY_PREFIX

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.errors import HistoryUnwritable, RedisUnavailable
+from service.contract.errors import HistoryUnwritable, RedisUnavailable
 from service.people.blobs import encode_person
 from service.people.recovery import RECOVERING, Recovery
 from service.people.redis import KEY_PREFIX, BlobWrite, RedisPeople

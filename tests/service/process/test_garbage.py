@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import pytest
 
-from service.errors import DeadlineExceeded
+from service.contract.errors import DeadlineExceeded
+from service.contract.schemas import Filter, RecommendRequest, SessionEvent
 from service.limits.deadline import RequestClock, wait_at_most
 from service.process.garbage import AT_LATEST_SECONDS, OldGarbage
-from service.schemas import Filter, RecommendRequest, SessionEvent
 from tests.support.service import Running
 
 

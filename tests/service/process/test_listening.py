@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import SettingsInvalid
+from service.contract.errors import SettingsInvalid
 from service.process.listening import check_listening
 from service.settings import Settings
 

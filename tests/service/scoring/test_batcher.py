@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.errors import DeadlineExceeded, ScorerOverloaded, ScorerStopped, StudentFailed
+from service.contract.errors import DeadlineExceeded, ScorerOverloaded, ScorerStopped, StudentFailed
 from service.limits.deadline import wait_at_most
 from service.scoring import batcher as batcher_module
 from service.scoring.batcher import Batcher

@@ -12,7 +12,7 @@ from models.history import Event, History, encode_history
 from models.scan import Asked
 from models.student import Floats
 from service.bundles.serving import ServingBundle
-from service.schemas import Filter
+from service.contract.schemas import Filter
 from service.scoring.masks import Masks
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from tests.support.bundles import tiny_contents, tiny_cooccurrence

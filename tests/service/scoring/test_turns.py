@@ -9,7 +9,7 @@ from time import perf_counter
 
 import pytest
 
-from service.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
+from service.contract.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
 from service.scoring.turns import TurnBatcher
 
 

@@ -11,8 +11,8 @@ import pytest
 from models.bundle import read_bundle, write_bundle
 from models.history import Event, History, encode_history
 from service.bundles.serving import ServingBundle
-from service.errors import NoOpinion, VariantFailed
-from service.schemas import Filter
+from service.contract.errors import NoOpinion, VariantFailed
+from service.contract.schemas import Filter
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from tests.support.bundles import N_BLOCKS, N_ITEMS, tiny_contents

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive
 
+from service.contract.errors import BodyTooLarge, BodyTooSlow
 from service.edge.endpoints.body import ClientGone, Limits, read_body
-from service.errors import BodyTooLarge, BodyTooSlow
 
 HEADERS = {b"content-type": b"application/json"}
 LIMITS = Limits(max_body_bytes=10, body_timeout_seconds=60)

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edge.endpoints.decoding import EXACT_BELOW, RequestDecoder
-from service.errors import BodyMalformed, RequestInvalid
-from service.schemas import (
+from service.contract.errors import BodyMalformed, RequestInvalid
+from service.contract.schemas import (
     EventBatch,
     RecommendBatchRequest,
     RecommendRequest,
     ShopEvent,
     SimilarRequest,
 )
+from service.edge.endpoints.decoding import EXACT_BELOW, RequestDecoder
 from tests.support.service import Running, ids_of
 
 KINDS: tuple[type[msgspec.Struct], ...] = (

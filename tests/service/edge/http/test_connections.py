@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.contract.errors import AddressBusy, ConnectionsExhausted
 from service.edge.http.bounds import MAX_LINGERING, Bounds
 from service.edge.http.connections import MAX_LISTED, SLICE, SLOW_SECONDS, Connections, address_of
-from service.errors import AddressBusy, ConnectionsExhausted
 from tests.support.wire import Wire
 
 

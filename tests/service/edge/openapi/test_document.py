@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from service.contract.errors import PROBLEMS
 from service.edge.openapi.document import encoded_document, openapi_document
 from service.edge.openapi.examples import ASKED, REPLIES
 from service.edge.openapi.routes import OPERATORS, ROUTES
-from service.errors import PROBLEMS
 from tests.support.service import Running
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"

@@ -1,4 +1,4 @@
-"""`python -m service.warm`: put people of the current bundle into Redis, with their user vectors.
+"""`python -m service.people.warm`: put people of the current bundle into Redis, with their user vectors.
 
 For a fresh Redis, or after a promotion that many people will feel at once. Nobody who is there already is touched,
 so it can run beside live traffic, and after an interruption it goes on where it is run again.
@@ -23,7 +23,7 @@ from models.histories import Histories
 from models.history import encode_history
 from models.registry import Registry
 from service.bundles.serving import ServingBundle
-from service.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
+from service.contract.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
 from service.people.blobs import encode_person
 from service.people.redis import KEY_PREFIX
 from service.people.stored import StoredEvents, StoredPerson
@@ -143,7 +143,7 @@ class Reporter:
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service.warm", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m service.people.warm", description=__doc__)
     parser.add_argument(
         "--redis-url", help="redis://, rediss:// or unix:// address; STILLROOM_REDIS_URL if left out"
     )

@@ -10,7 +10,7 @@ import pytest
 from msgspec import inspect
 
 from service.admin.schemas import PromoteRequest, ResumeRequest, StopRequest
-from service.schemas import EventBatch, RecommendBatchRequest, RecommendRequest, SimilarRequest
+from service.contract.schemas import EventBatch, RecommendBatchRequest, RecommendRequest, SimilarRequest
 from tests.support.events import body, did
 from tests.support.service import Running
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 import pytest
 
-from service import errors
+from service.contract import errors
+from service.contract.errors import PROBLEMS, NotReady, ServiceError, StudentFailed
 from service.edge.endpoints.problems import problem_document
-from service.errors import PROBLEMS, NotReady, ServiceError, StudentFailed
 
 
 def every_class(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:

@@ -22,7 +22,8 @@ from service.answers.no_model.live_items import LiveItems
 from service.answers.recommender import Recommender
 from service.answers.tiers import LastGoodAnswers
 from service.bundles.holder import BundleHolder
-from service.errors import NotReady
+from service.contract.errors import NotReady
+from service.contract.schemas import ReadyReply
 from service.events.intake import Events
 from service.limits.permits import BodyBytes, Permits
 from service.log.erasures import ErasedPeople
@@ -33,7 +34,6 @@ from service.people.redis import RedisPeople
 from service.process.drain import Drain
 from service.redis.circuit import Circuit
 from service.redis.connection import Connection
-from service.schemas import ReadyReply
 from service.scoring.batcher import Batcher
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from service.scoring.turns import TurnBatcher

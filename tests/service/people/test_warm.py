@@ -16,15 +16,15 @@ from models.bundle import read_bundle
 from models.histories import ColdHistories, Histories
 from models.history import Event, History
 from service.bundles.serving import ServingBundle, as_stored
-from service.errors import RedisUnavailable
+from service.contract.errors import RedisUnavailable
 from service.limits.deadline import RequestClock
 from service.people.blobs import decode_person
 from service.people.lookup import People
 from service.people.memory import PeopleInMemory
 from service.people.redis import KEY_PREFIX, RedisPeople
+from service.people.warm import Reporter, Warmed, people_to_warm, warm
 from service.redis.circuit import Circuit
 from service.telemetry.metrics import Metrics
-from service.warm import Reporter, Warmed, people_to_warm, warm
 from tests.support.bundles import N_PEOPLE, tiny_bundle
 from tests.support.redis import RedisServer
 
@@ -97,8 +97,8 @@ def test_person_who_came_while_vectors_were_made_is_left_alone(
 def test_each_person_gets_their_own_vector_however_they_are_batched(
     serving: ServingBundle, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.warm.TOWER_BATCH", 2)
-    monkeypatch.setattr("service.warm.CHUNK", 5)
+    monkeypatch.setattr("service.people.warm.TOWER_BATCH", 2)
+    monkeypatch.setattr("service.people.warm.CHUNK", 5)
     histories = [
         History.from_events(Event(person + step, step) for step in range(1 + 5 * person % 7))
         for person in range(N_PEOPLE)
@@ -134,7 +134,7 @@ def test_redis_that_is_full_is_named_with_its_limit(serving: ServingBundle, clie
 def test_redis_that_fills_up_on_the_way_is_named_with_its_limit(
     serving: ServingBundle, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.warm.FULL_SHARE", 1e9)
+    monkeypatch.setattr("service.people.warm.FULL_SHARE", 1e9)
     client.config_set("maxmemory", 1000)
     with pytest.raises(RedisUnavailable, match="raise maxmemory"):
         warm_all(serving, client)
@@ -181,7 +181,7 @@ def test_command_says_what_is_wrong_without_a_stack_trace(
     tiny_bundle(tmp_path)
     asked = [each.format(closed=free_port()) for each in arguments]
     ended = subprocess.run(
-        [sys.executable, "-m", "service.warm", *asked],
+        [sys.executable, "-m", "service.people.warm", *asked],
         env={"STILLROOM_STORE": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -194,7 +194,7 @@ def test_command_says_what_is_wrong_without_a_stack_trace(
 def test_command_warms_and_says_so(tmp_path: Path, redis_server: RedisServer, client: redis.Redis) -> None:
     tiny_bundle(tmp_path)
     ended = subprocess.run(
-        [sys.executable, "-m", "service.warm", "--limit", "3"],
+        [sys.executable, "-m", "service.people.warm", "--limit", "3"],
         env={"STILLROOM_STORE": str(tmp_path), "STILLROOM_REDIS_URL": redis_server.url},
         capture_output=True,
         text=True,

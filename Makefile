@@ -159,7 +159,7 @@ compose-test: ## Build the images, start docker-compose.yml, break Redis, check;
 openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ from the code
 	@mkdir -p docs
 	@$(PY) -m service.edge.openapi.document >docs/.openapi.json && mv docs/.openapi.json docs/openapi.json
-	@$(PY) -m service.settings >docs/.settings.md && mv docs/.settings.md docs/settings.md
+	@$(PY) -m service.settings.reading >docs/.settings.md && mv docs/.settings.md docs/settings.md
 	@$(PY) -m training settings --markdown >docs/.training-settings.md && mv docs/.training-settings.md docs/training-settings.md
 	$(call say,'openapi: openapi.json and both settings pages are in docs/')
 

@@ -14,7 +14,8 @@ import uvicorn
 from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.process.listening import check_listening
 from service.redis.connection import check_topology
-from service.settings import Settings, read_settings
+from service.settings.reading import read_settings
+from service.settings.service import Settings
 from service.telemetry.logging import configure_logging
 
 EXIT_MISUSE = 2
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Exit code 2 with one line for an operator to act on; no stack trace. arguments: of the command line."""
     _check_arguments(arguments)
     try:
-        settings = read_settings()
+        settings = read_settings(Settings)
         check_listening(settings)
     except SettingsInvalid as error:
         _refuse(f"error: {error}")

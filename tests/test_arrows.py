@@ -39,7 +39,7 @@ from pathlib import Path
 import httpx
 from service.edge.app import create_app
 from service.process.assembly import Parts
-from service.settings import Settings
+from service.settings.service import Settings
 
 async def main():
     parts = Parts(Settings(store=Path(sys.argv[1])))

@@ -45,7 +45,8 @@ from service.edge.together import Together
 from service.limits.permits import Permits
 from service.process.assembly import Parts
 from service.process.garbage import OldGarbage
-from service.settings import read_settings
+from service.settings.reading import read_settings
+from service.settings.service import Settings
 from service.telemetry.logging import configure_logging
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
@@ -53,7 +54,7 @@ Asked = TypeVar("Asked", bound=msgspec.Struct)
 
 def serve() -> FastAPI:
     """What each uvicorn worker runs: settings from the environment, logs as JSON."""
-    settings = read_settings()
+    settings = read_settings(Settings)
     choose_kernel(settings.kernel)
     configure_logging(settings.log_level)
     return create_app(Parts(settings))

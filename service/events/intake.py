@@ -33,7 +33,7 @@ from service.people.recovery import Recovery
 from service.people.redis import RedisPeople
 from service.redis.circuit import Circuit
 from service.redis.connection import Connection
-from service.settings import Settings, spool_folder
+from service.settings.service import Settings
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Events:
         live_items: LiveItems,
         metrics: Metrics,
     ) -> None:
-        root = spool_folder(settings)
+        root = settings.spool_folder
         self.permits = Permits(settings.max_event_batches)
         self.thread = SpoolThread()
         self.spool = Spool(root, max_bytes=settings.spool_bytes, with_redis=redis is not None)

@@ -32,7 +32,8 @@ from service.experiments.stopped import (
     stopped_together,
 )
 from service.redis.connection import check_topology
-from service.settings import Settings, read_settings
+from service.settings.commands import ExperimentsCommandSettings
+from service.settings.reading import read_settings
 
 EXIT_FAILED, EXIT_MISUSE = 1, 2
 CONNECT_SECONDS = 5.0
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; an error is one line and an exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = read_settings()
+        settings = read_settings(ExperimentsCommandSettings)
         file = asked.file or (Path(settings.experiments) if settings.experiments else None)
         if file is None:
             _refuse("no declaration; set STILLROOM_EXPERIMENTS or give --file", EXIT_MISUSE)
@@ -71,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _answer(asked: argparse.Namespace, declaration: Declaration, settings: Settings) -> Iterator[str]:
+def _answer(
+    asked: argparse.Namespace, declaration: Declaration, settings: ExperimentsCommandSettings
+) -> Iterator[str]:
     if asked.name is None:
         yield from _listed(declaration)
         return

@@ -18,7 +18,8 @@ from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 from service.monitor.server import serve
 from service.redis.connection import check_topology
-from service.settings import read_settings
+from service.settings.commands import MonitorProcessSettings
+from service.settings.reading import read_settings
 from service.telemetry.logging import configure_logging
 
 logger = logging.getLogger("service.monitor")
@@ -34,7 +35,7 @@ def main() -> None:
         description="Watch the live log of a deployment; docs/monitoring.md. Settings are STILLROOM_* variables.",
     ).parse_args()
     try:
-        settings = read_settings()
+        settings = read_settings(MonitorProcessSettings)
     except SettingsInvalid as error:
         _refuse(str(error), EXIT_MISUSE)
     if not settings.redis_url:

@@ -24,7 +24,7 @@ from service.monitor.metrics import MonitorMetrics
 from service.monitor.tail import LogTail, Record
 from service.monitor.watched import BundleFollower, WatchedBundle
 from service.redis.replies import ReplyUnexpected
-from service.settings import Settings
+from service.settings.commands import MonitorProcessSettings
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,9 @@ def _moment(record: Record) -> int:
 class Monitor:
     """client: of Redis, replies as bytes."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, metrics: MonitorMetrics) -> None:
+    def __init__(
+        self, settings: MonitorProcessSettings, client: redis.Redis, metrics: MonitorMetrics
+    ) -> None:
         self._settings = settings
         self._client = client
         self._metrics = metrics

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import NamedTuple, NoReturn
 
@@ -29,7 +30,8 @@ from service.people.redis import KEY_PREFIX
 from service.people.stored import StoredEvents, StoredPerson
 from service.redis.address import check_address, without_arguments
 from service.redis.connection import check_topology
-from service.settings import Settings, read_settings
+from service.settings.commands import WarmSettings
+from service.settings.reading import read_settings
 
 CHUNK = 2048
 """People at a time: one round trip to see who is there, one to write; the tower sees them by length of history."""
@@ -59,13 +61,13 @@ def main() -> None:
     """Exit code 0 when everybody is there, 2 for what the operator must correct first, 1 where Redis stopped it."""
     asked = _arguments().parse_args()
     try:
-        settings = read_settings()
+        settings = read_settings(WarmSettings)
         url = asked.redis_url or settings.redis_url
         if not url:
             _stop("no Redis is named; set STILLROOM_REDIS_URL or give --redis-url", EXIT_MISUSE)
         check_address(url, "the address of Redis")
         check_topology(url, CONNECT_SECONDS)
-        serving = _current(settings)
+        serving = _current(settings.store)
         client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
     except (SettingsInvalid, RedisTopologyUnsupported, StillroomError, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
@@ -159,8 +161,8 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _current(settings: Settings) -> ServingBundle:
-    registry = Registry(settings.store)
+def _current(store: Path) -> ServingBundle:
+    registry = Registry(store)
     version = registry.current()
     print(f"verifying bundle {version}", file=sys.stderr)
     return ServingBundle(read_bundle(registry.path(version)))

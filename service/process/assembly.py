@@ -37,7 +37,7 @@ from service.redis.connection import Connection
 from service.scoring.batcher import Batcher
 from service.scoring.scorer import Scored, ScoringJob, score_batch
 from service.scoring.turns import TurnBatcher
-from service.settings import Settings, audit_file
+from service.settings.service import Settings
 from service.telemetry.metrics import Metrics
 
 TURN_BATCH = 16
@@ -106,7 +106,7 @@ class Parts:
         keys_file = settings.admin_keys_file
         self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
         self._operators_redis = _connection(settings)
-        self.actions = Actions(self, AuditLog(audit_file(settings)), self._operators_redis)
+        self.actions = Actions(self, AuditLog(settings.audit_file), self._operators_redis)
         self.people.on_learnt = self.recommender.make_vector
         self.live_items = LiveItems(self.bundles, _connection(settings), erased)
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)

@@ -12,12 +12,13 @@ import sys
 from typing import Any
 
 from service.contract.errors import SettingsInvalid
-from service.settings import Settings, read_settings
+from service.settings.process import ProcessSettings
+from service.settings.reading import read_settings
 
 EXIT_MISUSE = 2
 
 
-def check_listening(settings: Settings) -> None:
+def check_listening(settings: ProcessSettings) -> None:
     """Raise SettingsInvalid where the address cannot be listened on; the message names the variable to change.
 
     Nothing stays open, so somebody else may still take the port in the moment before uvicorn does.
@@ -67,7 +68,7 @@ def _why(host: str, port: int, error: OSError) -> str:
 def main() -> None:
     """Exit code 2 with one line where the service could not listen."""
     try:
-        check_listening(read_settings())
+        check_listening(read_settings(ProcessSettings))
     except SettingsInvalid as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_MISUSE)

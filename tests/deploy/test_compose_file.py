@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models.experiments.reading import parse_declaration
-from service.settings import PREFIX, Settings
+from service.settings.base import PREFIX
+from service.settings.reading import ROOMS
 from tests.support.repository import ROOT, read_yaml
 
 COMPOSE = read_yaml("docker-compose.yml")
@@ -89,7 +90,7 @@ def test_exporter_reads_the_spool_of_the_service() -> None:
 
 
 def test_every_variable_of_the_service_is_a_setting() -> None:
-    settings = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    settings = {f"{PREFIX}{name}".upper() for room in ROOMS for name in room.model_fields}
     assert set(SERVICES["service"]["environment"]) <= settings
     for container in ("monitor", "exporter"):
         assert {name for name in SERVICES[container]["environment"] if name.startswith(PREFIX)} <= settings

@@ -19,7 +19,7 @@ from fastapi.dependencies import models
 from loadtest.servers import free_port
 from service.edge.app import create_app
 from service.process.assembly import Parts
-from service.settings import Settings
+from service.settings.service import Settings
 from tests.support.waiting import wait_until
 
 UNHURRIED_MS = 1000

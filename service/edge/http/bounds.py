@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass, replace
 
-from service.settings import Settings
+from service.settings.http import HttpSettings
 
 OPERATORS_CONNECTIONS = 32
 """On the port of their own."""
@@ -49,7 +49,7 @@ class Bounds:
     max_unread_bytes: int = 67_108_864
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def bounds_of(settings: HttpSettings) -> Bounds:
     """The bounds that these settings and the process's descriptors give."""
     allowed = allowed_by_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     max_connections = min(settings.max_connections or MAX_CONNECTIONS, allowed)
@@ -66,7 +66,7 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
-def operators_bounds(settings: Settings) -> Bounds:
+def operators_bounds(settings: HttpSettings) -> Bounds:
     """Of the operators' port: the same, for the few who work there."""
     bounds = bounds_of(settings)
     return replace(

@@ -19,7 +19,8 @@ from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
 from service.redis.address import check_address, without_arguments
 from service.redis.connection import check_topology
-from service.settings import read_settings, spool_folder
+from service.settings.commands import ExportSettings
+from service.settings.reading import read_settings
 
 EXIT_PART, EXIT_MISUSE = 1, 2
 CONNECT_SECONDS = 5.0
@@ -48,12 +49,12 @@ def main() -> None:
 def _run(asked: argparse.Namespace) -> str:
     """Export once; what went wrong, "" for nothing."""
     try:
-        settings = read_settings()
+        settings = read_settings(ExportSettings)
         url = asked.redis_url if asked.redis_url is not None else settings.redis_url
         if url:
             check_address(url, "the address of Redis")
             check_topology(url, CONNECT_SECONDS)
-        spool = SpoolFolder(asked.spool or spool_folder(settings))
+        spool = SpoolFolder(asked.spool or settings.spool_folder)
         with opened(asked.out) as export:
             trouble = _read(export, spool, url, asked)
             export.finish(asked.remember_days)

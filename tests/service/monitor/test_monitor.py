@@ -15,7 +15,7 @@ from service.experiments.stopped import READ_STOPS, read_stops, resume_command
 from service.log.records import ErasureRecord, EventRecord, ExposureRecord
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
-from service.settings import Settings
+from service.settings.commands import MonitorProcessSettings
 from tests.support.monitoring import click, push, shown
 from tests.support.redis import RedisServer
 
@@ -30,7 +30,9 @@ class Watching:
         self.client = redis.Redis.from_url(url)
         self.url = url
         given = {"bundle_poll_seconds": 0.001, **WINDOW, **settings}
-        self.monitor = Monitor(Settings(store=store, redis_url=url, **given), self.client, self.metrics)
+        self.monitor = Monitor(
+            MonitorProcessSettings(store=store, redis_url=url, **given), self.client, self.metrics
+        )
 
     def see(self, records: Sequence[EventRecord | ExposureRecord | ErasureRecord]) -> None:
         """Push records, and read until nothing is left."""

@@ -13,9 +13,9 @@ import pytest
 
 from service.contract.errors import SettingsInvalid
 from service.process.listening import check_listening
-from service.settings import Settings
+from service.settings.service import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def start(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from service.edge.http.bounds import MAX_CONNECTIONS, allowed_by_descriptors, bounds_of, operators_bounds
-from service.settings import Settings
+from service.settings.service import Settings
 
 
 @pytest.mark.parametrize(("n_descriptors", "allowed"), [(4, 1), (256, 64), (1024, 768), (100_000, 99_744)])

@@ -16,7 +16,7 @@ from service.edge.openapi.examples import ASKED, REPLIES
 from service.edge.openapi.routes import OPERATORS, ROUTES
 from tests.support.service import Running
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+COMMITTED = Path(__file__).parents[4] / "docs" / "openapi.json"
 DOCUMENT = openapi_document()
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 OPERATIONS = [operation for methods in DOCUMENT["paths"].values() for operation in methods.values()]

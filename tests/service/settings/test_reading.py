@@ -11,9 +11,11 @@ import pytest
 
 from models.scan import KERNELS, available_kernels
 from service.contract.errors import SettingsInvalid
-from service.settings import Settings, read_settings, settings_page
+from service.settings.monitor import MonitorSettings
+from service.settings.reading import ROOMS, read_settings, settings_page
+from service.settings.service import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def start(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -32,17 +34,17 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     committed = (ROOT / "docs" / "settings.md").read_text()
-    assert committed == settings_page(), "run `python -m service.settings > docs/settings.md`"
+    assert committed == settings_page(), "run `python -m service.settings.reading > docs/settings.md`"
 
 
 def test_every_setting_has_a_default_and_says_what_it_is() -> None:
-    for name, field in Settings.model_fields.items():
+    for name, field in [each for room in ROOMS for each in room.model_fields.items()]:
         assert not field.is_required(), name
         assert (field.description or "").endswith("."), name
 
 
 def test_every_number_is_bounded_on_both_sides() -> None:
-    for name, schema in Settings.model_json_schema()["properties"].items():
+    for name, schema in [each for room in ROOMS for each in room.model_json_schema()["properties"].items()]:
         if schema.get("type") in ("integer", "number"):
             assert {"minimum", "exclusiveMinimum"} & set(schema), name
             assert {"maximum", "exclusiveMaximum"} & set(schema), name
@@ -50,7 +52,7 @@ def test_every_number_is_bounded_on_both_sides() -> None:
 
 def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_DEADLINE_MS", "70")
-    assert read_settings().deadline_ms == 70
+    assert read_settings(Settings).deadline_ms == 70
 
 
 @pytest.mark.parametrize(
@@ -74,13 +76,13 @@ def test_faults_name_the_variable_its_value_and_the_bound(monkeypatch: pytest.Mo
     with pytest.raises(
         SettingsInvalid, match=r"STILLROOM_LOG_LEVEL is 'loud'.*STILLROOM_DEADLINE_MS is '0'.*1"
     ):
-        read_settings()
+        read_settings(Settings)
 
 
 def test_misspelt_setting_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_PROT", "80")
     with pytest.raises(SettingsInvalid, match="STILLROOM_PROT"):
-        read_settings()
+        read_settings(Settings)
 
 
 def test_bad_setting_ends_the_process_with_one_line() -> None:
@@ -101,7 +103,7 @@ def test_store_that_is_no_folder_ends_the_process_with_one_line(tmp_path: Path) 
 def test_redis_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLROOM_REDIS_URL", "http://x")
     with pytest.raises(SettingsInvalid, match=r"STILLROOM_REDIS_URL cannot be used: .*redis://"):
-        read_settings()
+        read_settings(Settings)
 
 
 def test_instructions_that_this_processor_lacks_are_refused_with_those_it_has(
@@ -110,4 +112,17 @@ def test_instructions_that_this_processor_lacks_are_refused_with_those_it_has(
     lacking = next(name for name in KERNELS if name not in available_kernels())
     monkeypatch.setenv("STILLROOM_KERNEL", lacking)
     with pytest.raises(SettingsInvalid, match=rf"STILLROOM_KERNEL is '{lacking}': .*takes best,.* plain"):
-        read_settings()
+        read_settings(Settings)
+
+
+def test_process_refuses_only_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STILLROOM_DEADLINE_MS", "0")
+    assert read_settings(MonitorSettings).monitor_port == 9101
+    with pytest.raises(SettingsInvalid, match="STILLROOM_DEADLINE_MS"):
+        read_settings(Settings)
+
+
+def test_rooms_have_all_the_settings_and_none_twice() -> None:
+    names = [name for room in ROOMS for name in room.__annotations__]
+    assert len(set(names)) == len(names)
+    assert set(names) == {*Settings.model_fields, *MonitorSettings.model_fields}

@@ -1,0 +1,1 @@
+"""Every setting, a class for each room; a process reads those that it uses."""

@@ -1,0 +1,51 @@
+"""The store, and what is in service of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from models.registry import DEFAULT_STORE
+from models.scan import KERNELS, available_kernels
+from service.settings.base import RoomSettings
+
+
+def _instructions(name: str) -> str:
+    """Raises ValueError for those that there are not or that this processor lacks."""
+    allowed = ("best", *available_kernels())
+    if name not in allowed:
+        raise ValueError(f"this processor takes {', '.join(allowed)}")
+    return name
+
+
+def _store(store: Path) -> Path:
+    """Raises ValueError for a path that can never be a store; one that is not there yet is an empty one."""
+    if store.exists() and not store.is_dir():
+        raise ValueError("it is no folder; name the folder that bundles are in, or will be")
+    return store
+
+
+class BundleSettings(RoomSettings):
+    """The store, and what is in service of it."""
+
+    store: Annotated[Path, AfterValidator(_store)] = Field(
+        default=DEFAULT_STORE, description="Folder of bundles, with the `current` pointer in it."
+    )
+    require_bundle: bool = Field(
+        default=False,
+        description="Whether /health/ready is 503 without a bundle; true keeps a roll-out with a wrong store from "
+        "going on, false lets a shop start before its first model.",
+    )
+    bundle_poll_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description="Seconds between looks at `current`; raising it delays a promotion or a roll back.",
+    )
+    kernel: Annotated[str, AfterValidator(_instructions)] = Field(
+        default="best",
+        json_schema_extra={"enum": ["best", *KERNELS]},
+        description="Instructions that searches of the catalogue use; all give the same answers, the best soonest.",
+    )

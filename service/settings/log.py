@@ -1,0 +1,35 @@
+"""Where accepted events are on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from service.settings.bundles import BundleSettings
+
+
+class SpoolSettings(BundleSettings):
+    """Where accepted events are on disk."""
+
+    spool: str = Field(
+        default="",
+        description="Folder where accepted events are written before anything else; empty: `spool` beside the store.",
+    )
+    spool_bytes: int = Field(
+        default=1_073_741_824,
+        ge=1_048_576,
+        le=2**50,
+        description="Bytes of events on disk, a process; beyond it POST /events answers 503.",
+    )
+    spool_keep_seconds: float = Field(
+        default=86_400.0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds that events stay on disk after Redis has them, unless exported before.",
+    )
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where accepted events are written first."""
+        return Path(self.spool) if self.spool else self.store.parent / "spool"

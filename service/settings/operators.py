@@ -1,0 +1,34 @@
+"""Who may change what, and where it is written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from service.settings.log import SpoolSettings
+
+
+class OperatorSettings(SpoolSettings):
+    """Who may change what, and where it is written down."""
+
+    admin_keys_file: str = Field(
+        default="",
+        description="File of operators' keys, a line `name:key` each, followed while the service runs; empty closes "
+        "/admin, DELETE /people and DELETE /sessions.",
+    )
+    admin_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="TCP port of /admin, DELETE /people and DELETE /sessions, on the same host; 0 has them on "
+        "the main port.",
+    )
+    audit_log: str = Field(
+        default="", description="File of operators' changes; empty: `audit.jsonl` in the spool's folder."
+    )
+
+    @property
+    def audit_file(self) -> Path:
+        """Where operators' changes are written down."""
+        return Path(self.audit_log) if self.audit_log else self.spool_folder / "audit.jsonl"

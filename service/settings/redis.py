@@ -1,0 +1,48 @@
+"""Where Redis is, and when it is not asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from service.redis.address import read_address
+from service.settings.base import RoomSettings
+
+
+def _redis_url(url: str) -> str:
+    """Raises ValueError for one that cannot be used, and says nothing of what it holds."""
+    if url:
+        read_address(url)
+    return url
+
+
+class RedisSettings(RoomSettings):
+    """Where Redis is, and when it is not asked."""
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        default="",
+        repr=False,
+        description="redis://, rediss:// or unix:// address of one server; empty runs without Redis.",
+    )
+    redis_connect_timeout_ms: int = Field(
+        default=50,
+        ge=1,
+        le=60_000,
+        description="Milliseconds to connect to Redis; requests in line wait as long.",
+    )
+    redis_read_timeout_ms: int = Field(
+        default=20,
+        ge=1,
+        le=60_000,
+        description="Milliseconds for one Redis round trip before it counts as failed.",
+    )
+    circuit_failures: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="Failed Redis trips in a row that stop further attempts for a while.",
+    )
+    circuit_open_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="Seconds without attempts before one trip tries Redis again."
+    )

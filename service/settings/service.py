@@ -1,0 +1,25 @@
+"""All that the service itself reads: of each room whose parts it has."""
+
+from __future__ import annotations
+
+from service.settings.answers import AnswerSettings
+from service.settings.events import EventSettings
+from service.settings.experiments import ExperimentSettings
+from service.settings.http import HttpSettings
+from service.settings.operators import OperatorSettings
+from service.settings.people import PeopleSettings
+from service.settings.process import ProcessSettings
+from service.settings.redis import RedisSettings
+
+
+class Settings(
+    OperatorSettings,  # and with it those of the spool and of the store
+    EventSettings,
+    ExperimentSettings,
+    RedisSettings,
+    PeopleSettings,
+    HttpSettings,
+    AnswerSettings,
+    ProcessSettings,
+):
+    """Read once, and given in part to who needs it."""

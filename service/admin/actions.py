@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from models.errors import RegistryError, StillroomError
 from models.experiments.declaration import Experiment
@@ -22,9 +22,11 @@ from service.admin.schemas import (
     StoppedReply,
     StopRequest,
 )
-from service.bundles.holder import BundleRefused
+from service.answers.experiments import ExperimentsHolder
+from service.bundles.holder import BundleHolder, BundleRefused
 from service.contract.errors import ChangeRefused, NothingToServe, RedisUnavailable, TargetUnknown
 from service.contract.schemas import ErasureReply, VisitErasureReply
+from service.events.erasing import Eraser
 from service.experiments.report import ExperimentReport, read_command, read_report
 from service.experiments.stopped import (
     EVERY_ARM,
@@ -39,20 +41,31 @@ from service.redis.connection import Connection
 from service.redis.replies import nothing
 from service.redis.wire import Command, Reply
 
-if TYPE_CHECKING:
-    from service.process.assembly import Parts
-
 Read = TypeVar("Read")
 
 
 class Actions:
-    """key: the name of the operator's key; request_id: of the request. redis: None runs without."""
+    """key: the name of the operator's key; request_id: of the request. redis: None runs without. state: what
+    GET /admin/state answers; raises NotReady.
+    """
 
-    def __init__(self, parts: Parts, audit: AuditLog, redis: Connection | None) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        registry: Registry,
+        bundles: BundleHolder,
+        experiments: ExperimentsHolder,
+        eraser: Eraser,
+        audit: AuditLog,
+        redis: Connection | None,
+        state: Callable[[], StateReply],
+    ) -> None:
+        self._registry = registry
+        self._bundles = bundles
+        self._experiments = experiments
+        self._eraser = eraser
         self._audit = audit
         self._redis = redis
-        self._registry = Registry(parts.settings.store)
+        self._state = state
         self._redis_turn = asyncio.Lock()
         self._store_turn = asyncio.Lock()
 
@@ -77,9 +90,9 @@ class Actions:
             if version not in await asyncio.to_thread(self._registry.versions):
                 raise TargetUnknown(f"there is no bundle {version!r}; GET /admin/bundles lists them")
             try:
-                async with self._parts.bundles.prepared(version):
+                async with self._bundles.prepared(version):
                     await self._in_store(self._registry.promote, version, True)
-                    await self._parts.bundles.follow()
+                    await self._bundles.follow()
             except BundleRefused as error:
                 raise ChangeRefused(str(error)) from error
             if self._in_service() != version:
@@ -93,16 +106,16 @@ class Actions:
         started_at, replaced = perf_counter(), self._in_service()
         async with self._audit.change(key, "rollback", replaced or "no bundle", request_id), self._store_turn:
             promotions = await asyncio.to_thread(self._registry.promotions)
-            is_loaded = self._parts.bundles.holding(promotions[1]) is not None if promotions[1:] else False
+            is_loaded = self._bundles.holding(promotions[1]) is not None if promotions[1:] else False
             version = await self._in_store(self._registry.roll_back, is_loaded)
-            await self._parts.bundles.follow()
+            await self._bundles.follow()
             if self._in_service() != version:
                 raise ChangeRefused(f"bundle {version} cannot be served any more; the log has the cause")
         return PromotedReply(str(version), replaced, _milliseconds(started_at))
 
     async def experiments(self) -> ExperimentsReply:
         """GET /admin/experiments."""
-        holder = self._parts.experiments
+        holder = self._experiments
         lines = [
             ExperimentLine(each.name, each.layer, [arm.name for arm in each.arms], self._stopped(each.name))
             for each in holder.declaration.experiments
@@ -136,32 +149,22 @@ class Actions:
     async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:
         """DELETE /people/{user_id}. The audit names nobody: who is forgotten is not to be kept there."""
         async with self._audit.change(key, "erase", "a person", request_id):
-            removed, pending = await self._parts.events.eraser.erase_person(user_id)
+            removed, pending = await self._eraser.erase_person(user_id)
         return ErasureReply(user_id, removed, pending)
 
     async def erase_visit(self, session_id: str, key: str, request_id: str) -> VisitErasureReply:
         """DELETE /sessions/{session_id}. The audit names no visit either."""
         async with self._audit.change(key, "erase", "a visit", request_id):
-            removed, pending = await self._parts.events.eraser.erase_visit(session_id)
+            removed, pending = await self._eraser.erase_visit(session_id)
         return VisitErasureReply(session_id, removed, pending)
 
     async def state(self) -> StateReply:
         """GET /admin/state. Raises NotReady."""
-        parts = self._parts
-        return StateReply(
-            parts.readiness(),
-            parts.permits.n_taken,
-            len(parts.memory),
-            parts.memory.held_bytes,
-            parts.redis is not None and bool(parts.redis.watch.number),
-            parts.events.spool.n_bytes,
-            [each.name for each in parts.experiments.declaration.experiments],
-            parts.experiments.refused,
-        )
+        return self._state()
 
     def _in_service(self) -> str | None:
         """None where there is no bundle yet."""
-        bundles = self._parts.bundles
+        bundles = self._bundles
         return bundles.serving().version if bundles.is_ready else None
 
     async def _in_store(self, change: Any, *arguments: Any) -> Any:
@@ -178,9 +181,9 @@ class Actions:
             ) from error
 
     def _declared(self, name: str, arm: str = EVERY_ARM) -> Experiment:
-        experiment = self._parts.experiments.declaration.experiment(name)
+        experiment = self._experiments.declaration.experiment(name)
         if experiment is None:
-            names = ", ".join(each.name for each in self._parts.experiments.declaration.experiments)
+            names = ", ".join(each.name for each in self._experiments.declaration.experiments)
             raise TargetUnknown(f"no experiment {name[:64]!r} is in force, there is: {names or 'none'}")
         arms = [each.name for each in experiment.arms]
         if arm not in (*arms, EVERY_ARM):
@@ -188,12 +191,12 @@ class Actions:
         return experiment
 
     def _stopped(self, name: str) -> list[str]:
-        holder = self._parts.experiments
+        holder = self._experiments
         stopped = stopped_arms(holder.stops, holder.declaration)
         return sorted(arm for experiment, arm in stopped if experiment == name)
 
     async def _stopped_now(self, name: str) -> StoppedReply:
-        await self._parts.experiments.follow()
+        await self._experiments.follow()
         return StoppedReply(name, self._stopped(name))
 
     async def _ask(self, command: Command, read: Callable[[Reply], Read]) -> Read:

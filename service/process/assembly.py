@@ -15,6 +15,7 @@ from models.registry import Registry
 from service.admin.actions import Actions
 from service.admin.audit import AuditLog
 from service.admin.keys import AdminKeys
+from service.admin.schemas import StateReply
 from service.answers.experiments import ExperimentsHolder
 from service.answers.exposures import ExposureLog
 from service.answers.no_model.answers import ModellessAnswers
@@ -106,7 +107,6 @@ class Parts:
         keys_file = settings.admin_keys_file
         self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
         self._operators_redis = _connection(settings)
-        self.actions = Actions(self, AuditLog(settings.audit_file), self._operators_redis)
         self.people.on_learnt = self.recommender.make_vector
         self.live_items = LiveItems(self.bundles, _connection(settings), erased)
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
@@ -122,6 +122,15 @@ class Parts:
             self.exposures,
             self.live_items,
             self.metrics,
+        )
+        self.actions = Actions(
+            Registry(settings.store),
+            self.bundles,
+            self.experiments,
+            self.events.eraser,
+            AuditLog(settings.audit_file),
+            self._operators_redis,
+            self.state,
         )
         self._started_at = monotonic()
 
@@ -163,6 +172,19 @@ class Parts:
     def n_requests(self) -> int:
         """How many requests for items there ever were, a batch as one."""
         return self.permits.n_ever_taken + self.batch_permits.n_ever_taken
+
+    def state(self) -> StateReply:
+        """What operators see of this process. Raises NotReady."""
+        return StateReply(
+            self.readiness(),
+            self.permits.n_taken,
+            len(self.memory),
+            self.memory.held_bytes,
+            self.redis is not None and bool(self.redis.watch.number),
+            self.events.spool.n_bytes,
+            [each.name for each in self.experiments.declaration.experiments],
+            self.experiments.refused,
+        )
 
     def readiness(self) -> ReadyReply:
         """Raises NotReady, saying what is missing. As long as no bundle was promoted the service is ready without."""

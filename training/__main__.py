@@ -12,11 +12,11 @@ from rich.table import Table
 
 from models.errors import StillroomError
 from models.registry import DEFAULT_STORE, Registry
+from training.base.errors import SettingsInvalid, TrainingError
+from training.base.runs import DEFAULT_RUNS, LATEST
 from training.commands import promotion, studies  # noqa: F401 - they add their commands
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
-from training.errors import SettingsInvalid, TrainingError
-from training.repeating import repeating
-from training.runs import DEFAULT_RUNS, LATEST
+from training.commands.repeating import repeating
 
 __all__ = ["app", "main"]
 
@@ -46,8 +46,8 @@ def train_command(
     """Train on a shop's events and write a bundle."""
     from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.pipeline import train
-    from training.settings import load_settings
+    from training.pipeline.train import train
+    from training.recipe.settings import load_settings
 
     chosen = load_settings(settings, quick=quick, seed=seed)
     files = ShopFiles(data, parse_columns(columns), items)
@@ -92,11 +92,11 @@ def evaluate_command(
     ] = False,
 ) -> None:
     """Measure everything under one or more protocols, or on published files; writes no bundle."""
+    from training.base.runs import Run
     from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
-    from training.evaluation import protocol_runs
-    from training.runs import Run
-    from training.settings import load_settings
+    from training.pipeline import protocol_runs
+    from training.recipe.settings import load_settings
 
     chosen = load_settings(settings, quick=quick, seed=seed)
     published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
@@ -138,11 +138,11 @@ def tune_command(
     ] = None,
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
+    from training.base.progress import Stages
     from training.data.column_mapping import parse_columns
     from training.data.read import read_shop
-    from training.pipeline import prepare, split_shop, tune
-    from training.progress import Stages
-    from training.settings import load_settings
+    from training.pipeline.train import prepare, split_shop, tune
+    from training.recipe.settings import load_settings
     from training.tuning.tuned_file import write_tuned
 
     stages, chosen = Stages(console), load_settings(settings, quick=False, seed=seed)
@@ -164,8 +164,8 @@ def report_command(
     price: Annotated[float, typer.Option(help="US dollars per vCPU-hour.", min=0.0)] = 0.05,
 ) -> None:
     """Measure serving figures of a run's models and write the report."""
+    from training.base.runs import Run
     from training.evaluation.report import write_report
-    from training.runs import Run
 
     for path in write_report(Run.open(run), out, price_per_vcpu_hour=price, console=console):
         console.print(f"wrote {path}", highlight=False)
@@ -186,8 +186,8 @@ def generate(
     turnover: Annotated[float, typer.Option(help="Share of items replaced that day, up to 0.5.")] = 0.0,
 ) -> None:
     """Write a plausible shop: people with drifting tastes, a power-law catalogue, sessions, new items."""
-    from training.data.generator import GeneratorSettings, generate_shop
-    from training.progress import Stages
+    from training.base.progress import Stages
+    from training.generator.generator import GeneratorSettings, generate_shop
 
     chosen = GeneratorSettings(
         n_people=people,
@@ -244,7 +244,7 @@ def settings_command(
     markdown: Annotated[bool, typer.Option(help="As docs/training-settings.md.")] = False,
 ) -> None:
     """Print every training setting with its default, bounds and meaning."""
-    from training.settings import describe_settings, settings_document
+    from training.recipe.settings import describe_settings, settings_document
 
     if markdown:
         typer.echo(settings_document(), nl=False)

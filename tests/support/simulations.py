@@ -6,7 +6,7 @@ from typing import Any
 
 
 def example_study() -> dict[str, Any]:
-    """Simulated experiments as `training.experiments.study` sums them up."""
+    """Simulated experiments as `training.simulations.experiments.study` sums them up."""
     by_units = {"1000": 0.0, "2000": 0.5}
     stops = {"stated": 0.05, "n_stopped": 3, "share": 0.03, "interval": (0.006, 0.085), "by_units": by_units}
     found = {"n_runs": 20, "n_found": 10, "median_units": 2000.0, "p90_units": 2000.0, "by_units": by_units}
@@ -19,7 +19,7 @@ def example_study() -> dict[str, Any]:
 
 
 def example_monitoring() -> dict[str, Any]:
-    """As `training.monitoring.study` sums futures and damages up."""
+    """As `training.simulations.monitoring.study` sums futures and damages up."""
     alarms = {"n_windows": 1_000, "n_alarms": 2, "share": 0.002, "interval": (0.0002, 0.0072)}
     found = {"n_found": 3, "median_days": 1.25, "longest_days": 2.0}
     nothing = {"n_found": 0, "median_days": None, "longest_days": None}

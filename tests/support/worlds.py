@@ -18,13 +18,13 @@ from models.monitoring.scored_requests import scoring_models
 from models.student import Student
 from models.vocabulary import StringTable
 from tests.support.bundles import tiny_student, with_item_vectors
+from training.bundling.reference import build_reference
 from training.data.dataset import Dataset, index_shop, interactions_until_now
 from training.ensemble.item_timeline import ItemTimeline
 from training.members.content import Content
 from training.members.ease import EASE
 from training.members.factorization import Factorization
-from training.monitoring.world import Trained, World
-from training.reference import build_reference
+from training.simulations.monitoring.world import Trained, World
 
 N_FACTORS = 12
 """As many as the generated shop has categories."""

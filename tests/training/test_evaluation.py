@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 from tests.support.blocks import N_BLOCKS, N_EVENTS, N_ITEMS, block_shop
 from tests.support.settings import FEW_MEMBERS
 from training.__main__ import app
+from training.base.errors import SettingsInvalid
+from training.base.runs import Run
 from training.data.published import N_NEGATIVES
 from training.data.shop import Shop
-from training.errors import SettingsInvalid
-from training.runs import Run
-from training.settings import ALL_MEMBERS
+from training.recipe.settings import ALL_MEMBERS
 
 N_PEOPLE = 60
 MEMBERS = {"popularity", "als", "ease"}

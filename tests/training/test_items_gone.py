@@ -19,10 +19,10 @@ from tests.support.blocks import may_be_recommended, shop_with_items_gone
 from tests.support.service import ids_of, running
 from tests.support.settings import FEW_MEMBERS
 from training.__main__ import app
-from training.pipeline import prepare
-from training.progress import Stages
-from training.runs import Run
-from training.settings import TrainingSettings
+from training.base.progress import Stages
+from training.base.runs import Run
+from training.pipeline.train import prepare
+from training.recipe.settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 
 from models.registry import DEFAULT_STORE
+from training.base.errors import SettingsInvalid
+from training.base.runs import DEFAULT_RUNS
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
-from training.errors import SettingsInvalid
-from training.repeating import repeating
-from training.runs import DEFAULT_RUNS
+from training.commands.repeating import repeating
 
 NOT_PROMOTED = 3
 """Exit code of `retrain` where the candidate stays in the store."""
@@ -39,8 +39,8 @@ def retrain_command(
     from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
     from training.promotion.retrain import DECISION_FILE, retrain
-    from training.promotion.settings import PromotionSettings
-    from training.settings import load_settings
+    from training.recipe.promotion import PromotionSettings
+    from training.recipe.settings import load_settings
 
     chosen = load_settings(settings, quick=quick, seed=seed)
     if max_loss is not None:

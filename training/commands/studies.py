@@ -31,8 +31,8 @@ def simulate_experiments_command(
     """Simulate experiments whose truth is known: false stops, a lift that is found, a bug that is caught."""
     import json
 
-    from training.experiments.study import StudySettings, study
-    from training.progress import Stages
+    from training.base.progress import Stages
+    from training.simulations.experiments.study import StudySettings, study
 
     chosen = StudySettings(n_aa_runs=runs, n_lift_runs=runs // 5, n_srm_runs=runs // 5, seed=seed)
     with Stages(console).stage("simulate", f"Simulating {runs:,} experiments, and more") as progress:
@@ -54,9 +54,9 @@ def simulate_monitoring_command(
     import json
     import tempfile
 
-    from training.monitoring.study import StudySettings, study
-    from training.monitoring.world import World, WorldSettings, quick_training
-    from training.progress import Stages
+    from training.base.progress import Stages
+    from training.simulations.monitoring.study import StudySettings, study
+    from training.simulations.monitoring.world import World, WorldSettings, quick_training
 
     chosen = StudySettings(n_quiet=futures, n_changed=futures // 2)
     with tempfile.TemporaryDirectory(prefix="stillroom-monitoring-") as folder:

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from training.base.errors import SourceUnreadable
 from training.data.cleaning import unreadable
-from training.errors import SourceUnreadable
 
 MAX_MEMBERS = 10_000
 """Files in a zip. The data sets that are read from zips have fewer than 30."""

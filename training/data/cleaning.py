@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
+from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.shop import DropReport
-from training.errors import ColumnMissing, SourceUnreadable
 
 MAX_ID_CHARACTERS = 256
 """Ids are carried in requests, cache keys and the bundle's vocabulary; longer ones are mistakes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from models.history import EventKind
-from training.errors import SettingsInvalid
+from training.base.errors import SettingsInvalid
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from models.histories import Histories
 from models.vocabulary import Vocabulary
+from training.base.errors import TooLittleData
 from training.data.dataset import (
     Dataset,
     first_event_times,
@@ -32,7 +33,6 @@ from training.data.split import (
     require_questions,
     split_by_stages,
 )
-from training.errors import TooLittleData
 
 
 def leave_last_out(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from training.base.errors import SourceUnreadable
 from training.data.cleaning import unreadable
-from training.errors import SourceUnreadable
 
 
 def read_lines(file: Path) -> pl.DataFrame:

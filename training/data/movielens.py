@@ -13,11 +13,11 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from models.history import EventKind
+from training.base.errors import SourceUnreadable
 from training.data.archives import member_names, read_member
 from training.data.cleaning import drop_bad_rows, is_blank, unreadable
 from training.data.columns import uses_of
 from training.data.shop import DropReport, Shop, assemble_shop
-from training.errors import SourceUnreadable
 
 # A control character that no title holds; polars separates by one byte, not by "::".
 _SEPARATOR = "\x1f"

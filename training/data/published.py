@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.history import EventKind
+from training.base.errors import SourceUnreadable
 from training.data.cleaning import is_blank
 from training.data.columns import ColumnUse, uses_of
 from training.data.dataset import Dataset, index_shop
@@ -33,7 +34,6 @@ from training.data.split import (
     split_by_stages,
 )
 from training.data.times import detect_time_format, unix_seconds
-from training.errors import SourceUnreadable
 
 N_NEGATIVES = 99
 """Negatives a test line in the paper's files; with the true item a hundred candidates."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from training.base.errors import SourceUnreadable
 from training.data.cleaning import column_names
 from training.data.column_mapping import ColumnMapping
 from training.data.movielens import is_movielens, read_movielens
@@ -16,7 +17,6 @@ from training.data.online_retail import read_online_retail
 from training.data.scanning import TABLE_SUFFIXES, scan_table
 from training.data.shop import Shop
 from training.data.tables import read_tables
-from training.errors import SourceUnreadable
 
 LAYOUTS = (
     "the UCI Online Retail table (.csv, .csv.gz)",

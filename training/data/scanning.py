@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from training.base.errors import SourceUnreadable
 from training.data.archives import require_bounded_text
-from training.errors import SourceUnreadable
 
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from training.base.errors import TooLittleData
 from training.data.columns import ColumnUse
 from training.data.removals import REMOVAL_SCHEMA
-from training.errors import TooLittleData
 
 EVENT_SCHEMA = pl.Schema(
     {"user_id": pl.String, "item_id": pl.String, "time": pl.Int64, "kind": pl.UInt8, "value": pl.Float32}

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from models.histories import Histories
 from models.history import History
+from training.base.errors import TooLittleData
 from training.data.dataset import (
     AskedAt,
     Dataset,
@@ -27,7 +28,6 @@ from training.data.dataset import (
     kept_events,
     people_of_events,
 )
-from training.errors import TooLittleData
 
 MIN_QUESTIONS = 20
 """Fewer people than this with something to predict make every figure noise."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from training.errors import ChecksumMismatch, DownloadFailed
+from training.base.errors import ChecksumMismatch, DownloadFailed
 
 OnBytes = Callable[[int, int | None], None]
 """Called with the bytes there so far and the bytes expected, which is None where the server does not say."""

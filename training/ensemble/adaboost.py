@@ -16,12 +16,13 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from models.ensemble.trees import FittedAdaBoost, FittedTrees
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.ensemble.flattening import LeafValue, flatten_classifiers
 from training.ensemble.sampling import thinned
 from training.ensemble.strategy import Labels, People
 from training.ensemble.tree_strategy import TreeStrategy
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 
 @dataclass(config=STRICT)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.ensemble.strategy import Labels, People
-from training.evaluation import metrics
-from training.evaluation.places import Places, ndcg_of_one, places_against
 from training.members.member import Floats
+from training.metrics import metrics
+from training.metrics.places import Places, ndcg_of_one, places_against
 
 MAX_OTHERS = 99
 Rows = npt.NDArray[np.int64]

@@ -10,12 +10,13 @@ from pydantic.dataclasses import dataclass
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.ensemble.trees import FittedBoosting, FittedTrees
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.ensemble.flattening import flatten_boosting
 from training.ensemble.sampling import folds_by_person
 from training.ensemble.strategy import Labels, People
 from training.ensemble.tree_strategy import TreeStrategy
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 
 @dataclass(config=STRICT)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.base.callback import Progress, no_progress
+from training.base.errors import TooLittleData
 from training.ensemble.asked_pairs import AskedPairs
 from training.ensemble.calibration import (
     Calibration,
@@ -22,9 +24,8 @@ from training.ensemble.calibration import (
 )
 from training.ensemble.cross_fits import Combination, CrossFits, Factory
 from training.ensemble.strategy import Labels, People, Strategy
-from training.errors import TooLittleData
-from training.evaluation import metrics
-from training.members.member import Floats, Progress, no_progress
+from training.members.member import Floats
+from training.metrics import metrics
 
 N_FOLDS = 5
 

@@ -11,12 +11,13 @@ from scipy.special import logit as log_odds
 from sklearn.tree import DecisionTreeClassifier
 
 from models.ensemble.trees import FittedTree, FittedTrees
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.ensemble.flattening import flatten_classifiers
 from training.ensemble.sampling import thinned
 from training.ensemble.strategy import Labels, People
 from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 
 @dataclass(config=STRICT)

@@ -14,8 +14,8 @@ import numpy as np
 
 from training.ensemble.asked_pairs import AskedPairs, Rows
 from training.ensemble.strategy import Labels, People, Strategy
-from training.evaluation.metrics import bootstrap_interval
 from training.members.member import Floats
+from training.metrics.metrics import bootstrap_interval
 
 MAX_PEOPLE = 1000
 """People sampled at most: a few seconds a member, and intervals of about one point of NDCG."""

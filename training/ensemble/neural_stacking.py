@@ -24,11 +24,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.ensemble.stacking import LAYERS, FittedNeuralStacking
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Labels, People, Strategy
-from training.errors import NotFinite
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 MIN_STEPS = 150
 """A network that was corrected fewer times has not left its start."""

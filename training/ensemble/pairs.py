@@ -11,11 +11,12 @@ import numpy.typing as npt
 from models.ensemble.meta_features import meta_features
 from models.ensemble.opinions import Indices, Opinions
 from models.history import History
+from training.base.callback import Progress, no_progress
 from training.data.split import Questions
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.strategy import Labels, People
-from training.evaluation.protocols import recommendable_items
-from training.members.member import Floats, Member, Progress, no_progress
+from training.members.member import Floats, Member
+from training.metrics.protocols import recommendable_items
 
 MOST_AT_ONCE = 128
 """People described together."""

@@ -13,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from models.ensemble.stacking import FittedStacking
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.ensemble.strategy import Labels, People, Strategy
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 
 @dataclass(config=STRICT)

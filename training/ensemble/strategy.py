@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.ensemble.strategy import FittedStrategy
-from training.members.member import Floats, Progress, no_progress
+from training.base.callback import Progress, no_progress
+from training.members.member import Floats
 
 Labels = npt.NDArray[np.bool_]
 """Whether each pair was taken; (n_pairs,)."""

@@ -16,6 +16,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from models.ensemble.strategies import FittedSuperStacking
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.ensemble.adaboost import AdaBoost
 from training.ensemble.bagging import Bagging
 from training.ensemble.boosting import Boosting
@@ -24,8 +26,7 @@ from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Labels, People, Strategy
-from training.members.member import Floats, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats
 
 BASES: dict[str, type[Strategy]] = {
     base.name: base for base in (DecisionTree, Bagging, AdaBoost, Boosting, Stacking, NeuralStacking)

@@ -1,1 +1,1 @@
-"""What a model is worth: metrics, the protocol that asks for them, serving figures and the report."""
+"""What is measured of a run, and the report that shows it."""

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from models.student import Student
+from training.base.progress import Stages
 from training.data.split import Split
 from training.ensemble.calibration import Calibration, Reliability, brier_score, reliability
 from training.ensemble.choice import Choice
-from training.evaluation.comparison import (
+from training.learning.fit import SHIPPED, STUDENTS, TUNED, Learned, Taught, baselines
+from training.metrics.comparison import (
     difference_intervals,
     metrics_table,
     ratio_interval,
     retention_by_people,
 )
-from training.evaluation.protocols import (
+from training.metrics.protocols import (
     Candidates,
     Outcome,
     ScoreFunction,
@@ -29,10 +31,8 @@ from training.evaluation.protocols import (
     measure,
     touched_shares,
 )
-from training.evaluation.segments import segments
-from training.learning import SHIPPED, STUDENTS, TUNED, Learned, Taught, baselines
-from training.progress import Stages
-from training.settings import TrainingSettings
+from training.metrics.segments import segments
+from training.recipe.settings import TrainingSettings
 
 WITHOUT = "student_without_distillation"
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from training.progress import Stages
-from training.runs import Run
+from training.base.progress import Stages
+from training.base.runs import Run
 
 
 class Load(NamedTuple):

@@ -14,17 +14,17 @@ import numpy as np
 from models.ensemble.meta_features import member_columns
 from models.student import Student
 from models.text import TextEncoder
+from training.base.progress import Stages
 from training.data.split import Split
 from training.ensemble.importance import member_importance
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.super_stacking import SuperStacking
 from training.evaluation.assessment import Assessment
-from training.evaluation.protocols import Candidates, ScoreFunction
-from training.learning import SHIPPED, Learned, Taught, some_questions
+from training.learning.fit import SHIPPED, Learned, Taught, some_questions
 from training.members.content import Content
-from training.progress import Stages
-from training.settings import TrainingSettings
+from training.metrics.protocols import Candidates, ScoreFunction
+from training.recipe.settings import TrainingSettings
 from training.student.distill import DistillSettings, distil
 from training.student.export import export_student, torch_scores
 from training.student.neighbours import Neighbours, strongest_neighbours

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from training.base.runs import Run
 from training.evaluation.benchmark import SHIPPED, benchmark, machine
 from training.evaluation.page.render import render
 from training.evaluation.requirements import (
@@ -23,7 +24,6 @@ from training.evaluation.requirements import (
     tables_of_models,
 )
 from training.evaluation.targets import promises_met, targets_met
-from training.runs import Run
 
 __all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
 

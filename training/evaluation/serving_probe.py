@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
-from training.runs import Run
+from training.base.runs import Run
 
 K = 10
 BATCH_SIZE = 16
@@ -149,7 +149,7 @@ def _ensemble_loader() -> Callable[[Run, str], Loaded]:
     import torch
 
     from training.ensemble.ensemble import Ensemble
-    from training.evaluation.metrics import top_items
+    from training.metrics.metrics import top_items
 
     _start_onnxruntime()
     torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2))

@@ -1,1 +1,1 @@
-"""What experiments can be trusted with: simulations with a known truth, and estimates of an arm before it is seen."""
+"""Estimates of an arm from what other arms answered, before anybody sees it."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.errors import ArmNotEstimable
+from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, read_log
 from training.experiments.rankers import Ranker, Rankers
 

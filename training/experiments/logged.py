@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from models.experiments.attribution import Attributor
-from training.errors import ColumnMissing, SourceUnreadable
+from training.base.errors import ColumnMissing, SourceUnreadable
 
 EXPOSURE_COLUMNS = (
     *("request_id", "sent_ms", "user_id", "session_id", "unit", "item_ids", "version", "variant", "tier"),

@@ -14,7 +14,7 @@ from models.registry import Registry
 from models.removals import REMOVAL, standing
 from models.scan import Asked
 from models.variants import STUDENT, best_items
-from training.errors import ArmNotEstimable
+from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
 
 BATCH = 256

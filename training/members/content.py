@@ -16,10 +16,11 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.members.content import FittedContent
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.members.member import Member, Progress, no_progress
+from training.members.member import Member
 from training.members.recency import sparse_rows
-from training.strict import STRICT
 
 
 def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:

@@ -20,12 +20,13 @@ from scipy.linalg import lapack
 
 from models.histories import Histories
 from models.members.item_items import FittedEASE, FittedItemItems, FittedVisitEASE
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.errors import NotFinite
 from training.members.item_items import ROWS_AT_ONCE, run_time_matrix, similar_items, visits_and_people
-from training.members.member import Floats, Member, Progress, no_progress
+from training.members.member import Floats, Member
 from training.members.recency import recency_matrix
-from training.strict import STRICT
 
 MAX_SINGLE_CONDITION = 1e5
 """Of X'X + l2 I, up to which float32 will do: half the time and memory. On 8,000 items and a million events weights

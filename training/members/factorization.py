@@ -16,11 +16,12 @@ from pydantic.dataclasses import dataclass
 from threadpoolctl import threadpool_limits
 
 from models.members.factorization import FittedFactorization
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.errors import NotFinite
-from training.members.member import Member, Progress, no_progress
+from training.members.member import Member
 from training.members.recency import recency_matrix
-from training.strict import STRICT
 
 
 @dataclass(config=STRICT)

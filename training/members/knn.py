@@ -16,11 +16,12 @@ from pydantic.dataclasses import dataclass
 from scipy import sparse
 
 from models.members.item_items import FittedItemKNN
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
 from training.members.item_items import similar_items, visits_and_people
-from training.members.member import Member, Progress, no_progress
+from training.members.member import Member
 from training.members.recency import sparse_rows
-from training.strict import STRICT
 
 
 @dataclass(config=STRICT)

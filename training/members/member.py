@@ -7,7 +7,7 @@ copies can be scored, and the student can be taught on all of them. What a membe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,15 +16,10 @@ import numpy.typing as npt
 
 from models.history import History
 from models.members.member import FittedMember
+from training.base.callback import Progress, no_progress
 from training.data.dataset import Interactions
 
 Floats = npt.NDArray[np.float32]
-Progress = Callable[[float, str], None]
-"""Called with the share done in [0, 1] and a few words on where it stands."""
-
-
-def no_progress(share: float, words: str) -> None:
-    """Report to nobody."""
 
 
 class Member(ABC):

@@ -20,10 +20,11 @@ from torch.nn import functional as F
 
 from models.history import History
 from models.members.neural import FittedNeuralCF
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.errors import NotFinite
-from training.members.member import Floats, Member, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats, Member
 
 
 class NeuMF(nn.Module):

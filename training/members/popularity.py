@@ -11,9 +11,10 @@ from pydantic.dataclasses import dataclass
 
 from models.history import SECONDS_PER_DAY
 from models.members.popularity import FittedPopularity
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.members.member import Floats, Member, Progress, no_progress
-from training.strict import STRICT
+from training.members.member import Floats, Member
 
 
 def decayed_popularity(interactions: Interactions, half_life_days: float) -> Floats:

@@ -26,12 +26,13 @@ from models.histories import Histories
 from models.history import History
 from models.members.recency import distinct_histories
 from models.members.sequential import N_GAPS, FittedSequential, gap_buckets
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.errors import NotFinite
-from training.members.member import Floats, Member, Progress, no_progress
+from training.members.member import Floats, Member
 from training.members.recency import recency_matrix
 from training.members.softmax_loss import softmax_loss
-from training.strict import STRICT
 
 WARM_START_DEVIATION = 0.1
 MAX_WARM_START_PEOPLE = 100_000

@@ -16,7 +16,7 @@ from models.experiments.known import known_variants
 from models.experiments.reading import parse_declaration
 from models.files import sync_folder
 from models.registry import Registry
-from training.errors import CanaryRefused
+from training.base.errors import CanaryRefused
 
 LAYER = """[[layer]]  # written by `python -m training canary`; it stands first, since the first layer decides
 name = "{name}"

@@ -15,9 +15,9 @@ from models.bundle import Bundle
 from models.history import History
 from training.data.dataset import Dataset
 from training.data.split import Questions
-from training.evaluation.metrics import bootstrap_interval
-from training.evaluation.protocols import draw_candidates, measure
 from training.members.member import Floats
+from training.metrics.metrics import bootstrap_interval
+from training.metrics.protocols import draw_candidates, measure
 
 MEASURE = "catalogue_ndcg@20"
 """What is compared: how near the top of the whole catalogue is what a person takes next?"""

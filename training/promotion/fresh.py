@@ -7,10 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from training.base.errors import SourceUnreadable
 from training.data.read import ShopFiles, read_shop
 from training.data.removals import UNDONE, without_undone
 from training.data.shop import ROWLESS, Shop, assemble_shop
-from training.errors import SourceUnreadable
 
 LATER = 2**62
 """An arrival after every other: an export goes on where a history ends."""

@@ -17,16 +17,16 @@ from rich.console import Console
 
 from models.bundle import Bundle, read_bundle
 from models.registry import Registry
+from training.base.errors import NothingFresh, TooLittleData
+from training.base.progress import Stages
 from training.data.columns import column_lines
 from training.data.dataset import Dataset
 from training.data.read import ShopFiles
 from training.data.split import MIN_QUESTIONS, Split
-from training.errors import NothingFresh, TooLittleData
-from training.pipeline import Trained, prepare, split_shop, train
-from training.progress import Stages
+from training.pipeline.train import Trained, prepare, split_shop, train
 from training.promotion.comparison import Comparison, compare
 from training.promotion.fresh import prompted_share, read_history_and_export
-from training.settings import TrainingSettings
+from training.recipe.settings import TrainingSettings
 
 DECISION_FILE = "promotion.json"
 PROTOCOL = "next_basket"

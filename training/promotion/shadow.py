@@ -16,7 +16,7 @@ import numpy as np
 from models.bundle import Bundle, read_bundle
 from models.registry import Registry
 from models.variants import STUDENT
-from training.errors import NothingToReplay
+from training.base.errors import NothingToReplay
 from training.experiments.logged import LoggedHistory, read_log
 from training.experiments.rankers import Ranker, Rankers
 

@@ -24,8 +24,9 @@ from models.locks import lock
 from models.manifest import IndexEntry, SharesEntry, StudentEntry, TrainingEntry
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
-from training.bundling import LIBRARIES, N_GOLDEN, N_GOLDEN_TEXTS
-from training.progress import Stages
+from training.base.progress import Stages
+from training.bundling.contents import LIBRARIES, N_GOLDEN, N_GOLDEN_TEXTS
+from training.recipe.settings import EARNING
 from training.scale.ids import numbered_ids
 from training.scale.neighbours import invent_neighbours
 from training.scale.people import ScalePeople, hold_back, invent_people
@@ -33,7 +34,6 @@ from training.scale.reference import invent_reference
 from training.scale.shop import ScaleCatalogue, ScaleSettings, invent_catalogue
 from training.scale.student import encode_texts, invent_member_shares, invent_tower, student_files
 from training.scale.vectors import invent_vectors
-from training.settings import EARNING
 from training.student.inverted_lists import IndexSettings, invert
 from training.student.tower import TowerSettings
 

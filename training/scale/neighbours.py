@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.cooccurrence import Cooccurrence, index_dtype
-from training.data.catalogue import Ints
-from training.members.member import Progress
+from training.base.callback import Progress
+from training.generator.catalogue import Ints
 from training.scale.appended import AppendedArrays
 from training.scale.people import REACH_POWER
 from training.scale.shop import ScaleCatalogue, ScaleSettings

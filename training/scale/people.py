@@ -2,7 +2,7 @@
 
 A person has a few themes, clusters of the catalogue, the first ones dearest; an event is an item of a theme, or in
 one case of five of any cluster, by popularity within it. Each item once, as a bundle has it. There are no visits, and
-no purchases that follow from views: training/data/behaviour.py has them, and speed does not depend on them.
+no purchases that follow from views: training/generator/behaviour.py has them, and speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from models.histories import TIMES_DTYPE, Histories
 from models.history import SECONDS_PER_DAY, History
-from training.data.catalogue import Ints
-from training.kept_histories import MAX_PASSING_EVENTS
-from training.members.member import Progress
+from training.base.callback import Progress
+from training.bundling.kept_histories import MAX_PASSING_EVENTS
+from training.generator.catalogue import Ints
 from training.scale.appended import AppendedArrays
 from training.scale.shop import ScaleCatalogue, ScaleSettings
 

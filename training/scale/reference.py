@@ -9,7 +9,7 @@ import numpy as np
 from models.histories import Histories
 from models.items import Items
 from models.student import Student
-from training.reference import build_reference
+from training.bundling.reference import build_reference
 from training.scale.people import ScalePeople
 
 N_PEOPLE = 4_000

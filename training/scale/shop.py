@@ -1,6 +1,6 @@
 """How large an invented shop is, and its catalogue in the order of a bundle.
 
-The catalogue is the generator's (training/data/catalogue.py): categories, styles and ranks within them, attributes
+The catalogue is that of training/generator/catalogue.py: categories, styles and ranks within them, attributes
 and titles. Its rows lie by cluster and rank; a bundle's items do not.
 """
 
@@ -16,9 +16,9 @@ import polars as pl
 from models.items import Items, rank_segments
 from models.text import item_text
 from models.vocabulary import StringTable
-from training.data.catalogue import Ints, InventedCatalogue, build_catalogue, category_names, item_table
-from training.data.generator import GeneratorSettings
-from training.errors import SettingsInvalid
+from training.base.errors import SettingsInvalid
+from training.generator.catalogue import Ints, InventedCatalogue, build_catalogue, category_names, item_table
+from training.generator.generator import GeneratorSettings
 from training.scale.ids import numbered_ids
 
 MAX_CATEGORIES = 200

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.index import quantize_rows
-from training.data.catalogue import TASTE_DIMENSIONS, Floats, Ints, InventedCatalogue
+from training.generator.catalogue import TASTE_DIMENSIONS, Floats, Ints, InventedCatalogue
 from training.scale.people import REACH_POWER
 from training.scale.shop import ScaleSettings
 

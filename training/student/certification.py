@@ -18,11 +18,11 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from models.history import History
 from models.student import Student, StudentFiles
+from training.base.strict import STRICT
 from training.data.split import Questions
-from training.evaluation.comparison import ratio_interval
-from training.evaluation.metrics import Doubles
-from training.evaluation.protocols import Candidates, measure
-from training.strict import STRICT
+from training.metrics.comparison import ratio_interval
+from training.metrics.metrics import Doubles
+from training.metrics.protocols import Candidates, measure
 
 REFERENCE = "fp32"
 """The version that all others are measured against."""

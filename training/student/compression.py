@@ -14,9 +14,9 @@ import numpy as np
 
 from models.history import History
 from models.student import StudentFiles
+from training.base.callback import Progress
 from training.data.split import Questions
-from training.evaluation.protocols import Candidates
-from training.members.member import Progress
+from training.metrics.protocols import Candidates
 from training.student.certification import (
     REFERENCE,
     CertificationSettings,

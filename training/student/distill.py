@@ -23,9 +23,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.errors import NotFinite
-from training.members.member import Floats, Progress
-from training.strict import STRICT
+from training.base.callback import Progress
+from training.base.errors import NotFinite
+from training.base.strict import STRICT
+from training.members.member import Floats
 from training.student.examples import Batch, Examples
 from training.student.neighbours import Neighbours
 from training.student.soft_labels import SoftLabels

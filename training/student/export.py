@@ -24,7 +24,7 @@ from models.golden import HALF_ROUNDING
 from models.history import History, encode_histories
 from models.index import flat_index, quantize_rows
 from models.student import TOWER_INPUTS, Student, StudentFiles
-from training.errors import ExportMismatch
+from training.base.errors import ExportMismatch
 from training.members.member import Floats
 from training.student.tower import CooccurrenceTerm, ItemTower, StudentModel
 

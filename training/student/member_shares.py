@@ -18,7 +18,8 @@ from scipy import sparse
 from models.history import History
 from models.member_shares import MemberShares, StudentPairs, pair_terms, person_terms, shares_of
 from models.student import Student
-from training.members.member import Floats, Progress
+from training.base.callback import Progress
+from training.members.member import Floats
 from training.student.soft_labels import SoftLabels
 
 MAX_EXAMPLES = 2_000

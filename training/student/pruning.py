@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.history import History, encode_histories
-from training.strict import STRICT
+from training.base.strict import STRICT
 from training.student.tower import StudentModel, TowerSettings
 
 N_DRAWS = 8

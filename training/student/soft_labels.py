@@ -20,8 +20,9 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from models.histories import Histories
 from models.history import History
-from training.members.member import Floats, Progress
-from training.strict import STRICT
+from training.base.callback import Progress
+from training.base.strict import STRICT
+from training.members.member import Floats
 from training.student.subhistories import cut_examples
 
 CHUNK = 128

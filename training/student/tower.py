@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from models.cooccurrence import LAST_VISIT_LOG_DAYS
 from models.history import EventKind
-from training.strict import STRICT
+from training.base.strict import STRICT
 from training.student.chosen_sums import chosen_sums
 from training.student.neighbours import Neighbours
 

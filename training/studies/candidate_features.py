@@ -15,9 +15,9 @@ import numpy.typing as npt
 from models.history import History
 from training.data.split import Questions
 from training.ensemble.strategy import Strategy
-from training.evaluation.metrics import Doubles
-from training.evaluation.protocols import Candidates
 from training.members.member import Floats
+from training.metrics.metrics import Doubles
+from training.metrics.protocols import Candidates
 
 CHUNK = 128
 """People described together: 128 x 4,000 items x 40 features are 82 MB."""

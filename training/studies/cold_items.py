@@ -19,11 +19,11 @@ from models.history import History
 from models.student import Student
 from models.text import TextEncoder
 from training.data.split import Split
-from training.evaluation import metrics
-from training.evaluation.places import expected_gain, ndcg_of_one, places_against
-from training.evaluation.protocols import CHUNK, ScoreFunction, opinion_or_last
 from training.members.content import Content
 from training.members.member import Floats
+from training.metrics import metrics
+from training.metrics.places import expected_gain, ndcg_of_one, places_against
+from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
 from training.studies.figures import mean_of_people
 from training.studies.held_out_items import HeldOut, hold_out_items
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from models.history import History
 from training.data.split import Questions
-from training.evaluation.metrics import Doubles
-from training.evaluation.protocols import Candidates, ScoreFunction, measure
 from training.members.member import Floats
+from training.metrics.metrics import Doubles
+from training.metrics.protocols import Candidates, ScoreFunction, measure
 from training.studies.figures import mean_of_people, ratio_of_means
 
 LENGTHS = (0, 1, 2, 5, 10, 20)

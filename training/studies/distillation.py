@@ -26,10 +26,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from models.history import History
+from training.base.callback import Progress, no_progress
+from training.base.strict import STRICT
 from training.data.split import Questions
-from training.evaluation.protocols import Candidates, Outcome, ScoreFunction, measure
-from training.members.member import Progress, no_progress
-from training.strict import STRICT
+from training.metrics.protocols import Candidates, Outcome, ScoreFunction, measure
 from training.student.distill import DistillSettings
 from training.student.soft_labels import SoftLabels
 from training.studies.figures import ratio_of_means

@@ -23,9 +23,9 @@ from scipy.special import logsumexp
 from models.explanations import MAX_EXPLAINING_ITEMS, Indices, Reasons, explain
 from models.history import History
 from models.student import Student
-from training.evaluation import metrics
-from training.evaluation.protocols import ScoreFunction
 from training.members.member import Floats
+from training.metrics import metrics
+from training.metrics.protocols import ScoreFunction
 from training.studies.figures import mean_of_people
 
 ReasonsOf = Callable[[History, Indices], list[Reasons]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from training.evaluation.comparison import ratio_interval
-from training.evaluation.metrics import Doubles, bootstrap_interval
+from training.metrics.comparison import ratio_interval
+from training.metrics.metrics import Doubles, bootstrap_interval
 
 
 class Figure(TypedDict):

@@ -13,7 +13,7 @@ from models.text import item_text
 from models.vocabulary import Vocabulary
 from training.data.dataset import Dataset, Interactions, kept_events, people_of_events
 from training.data.split import Questions, Split
-from training.evaluation.protocols import Items
+from training.metrics.protocols import Items
 
 MIN_PEOPLE = 5
 """People of an item that may be held out, at least: with fewer it is hardly ever asked about."""

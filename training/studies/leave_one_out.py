@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.base.callback import Progress, no_progress
 from training.ensemble.cross_fits import Factory
 from training.ensemble.pairs import Pairs
 from training.ensemble.strategy import Strategy
-from training.evaluation import metrics
-from training.evaluation.places import ndcg_at, ndcg_of_one, places_against, places_among
-from training.members.member import Floats, Progress, no_progress
+from training.members.member import Floats
+from training.metrics import metrics
+from training.metrics.places import ndcg_at, ndcg_of_one, places_against, places_among
 from training.studies.candidate_features import CandidateFeatures
 from training.studies.figures import mean_of_people
 

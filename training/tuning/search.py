@@ -16,13 +16,13 @@ import optuna
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
+from training.base.callback import Progress, no_progress
+from training.base.errors import NotFinite
 from training.data.dataset import Interactions
 from training.data.split import Questions
-from training.errors import NotFinite
-from training.evaluation.metrics import auc
-from training.evaluation.protocols import Candidates, draw_candidates, measure
-from training.members.member import Progress, no_progress
-from training.settings import TrainingSettings, TuningSettings
+from training.metrics.metrics import auc
+from training.metrics.protocols import Candidates, draw_candidates, measure
+from training.recipe.settings import TrainingSettings, TuningSettings
 from training.tuning.spaces import SEARCH_SPACES, Space
 
 N_RANDOM_TRIALS = 5

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.settings import TrainingSettings, dump_settings
+from training.recipe.settings import TrainingSettings, dump_settings
 
 HEAD = "# Found by tuning on the validation slice; every other setting stays at what it was.\n"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from training.base.errors import SourceUnreadable
 from training.data import archives
 from training.data.archives import (
     MAX_RATIO,
@@ -22,7 +23,6 @@ from training.data.archives import (
 )
 from training.data.movielens import is_movielens, read_movielens
 from training.data.read import read_shop
-from training.errors import SourceUnreadable
 
 ZEROS = bytes(RATIO_FREE_BYTES + 1)
 """Packs to a thousandth."""

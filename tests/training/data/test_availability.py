@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from training.base.errors import ColumnMissing
 from training.data.availability import availability_columns, is_available
 from training.data.column_mapping import ColumnMapping, parse_columns
 from training.data.columns import column_lines
 from training.data.read import read_shop
 from training.data.shop import Shop
 from training.data.tables import read_tables
-from training.errors import ColumnMissing
 
 YES = [
     "yes",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.cleaning import collect, drop_bad_rows, id_reasons, require_columns
-from training.errors import ColumnMissing, SourceUnreadable
 
 flags = st.lists(st.tuples(st.booleans(), st.booleans() | st.none()), max_size=40)
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from tests.training.data.file_server import FileServer, serving
+from training.base.errors import ChecksumMismatch, DownloadFailed
 from training.data.download import DATA_SETS, DataSet, convert_online_retail, download, download_data_set
 from training.data.online_retail import COLUMNS
 from training.data.read import read_shop
-from training.errors import ChecksumMismatch, DownloadFailed
 
 RATINGS = b"a small archive"
 SMALL = DataSet(

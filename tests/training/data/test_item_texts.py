@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.item_texts import describe_items, read_item_texts
-from training.errors import ColumnMissing, SourceUnreadable
 
 MUG = ("7", "Red mug", "Red mug kitchen ware")
 

@@ -7,6 +7,7 @@ from models.histories import Histories
 from models.history import Event, History
 from tests.support.blocks import block_dataset
 from tests.support.shops import dataset_of
+from training.base.errors import TooLittleData
 from training.data.dataset import Dataset
 from training.data.leave_last_out import (
     leave_last_out,
@@ -15,7 +16,6 @@ from training.data.leave_last_out import (
     without_rare,
 )
 from training.data.split import Questions, Split, Stage
-from training.errors import TooLittleData
 
 N_BASKET_PEOPLE = 40
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from models.history import EventKind
+from training.base.errors import SourceUnreadable
 from training.data.movielens import is_movielens, read_movielens
 from training.data.shop import ITEM_SCHEMA
-from training.errors import SourceUnreadable
 
 LAYOUT_100K = {
     "u.data": "196\t2\t3\t881250949\n186\t1\t5\t891717742\n196\t1\t4\t881250000\n",

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from models.history import EventKind
+from training.base.errors import ColumnMissing
 from training.data.online_retail import read_online_retail
 from training.data.shop import Shop
-from training.errors import ColumnMissing
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 GOOD = "536365,85123A,WHITE HANGING HEART,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"

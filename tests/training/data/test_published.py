@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.base.errors import SourceUnreadable
 from training.data.published import N_VALIDATION_ITEMS, read_published
 from training.data.sequences import DAY
 from training.data.split import Questions, Split
-from training.errors import SourceUnreadable
 
 TRAIN = [
     ("u1", "a", 100),

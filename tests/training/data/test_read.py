@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from training.base.errors import SourceUnreadable
 from training.data.column_mapping import ColumnMapping
 from training.data.read import LAYOUTS, read_shop
-from training.errors import SourceUnreadable
 
 EVENTS = "user_id,item_id,time\nu,i,1719835200\n"
 ITEMS = "item_id,title\ni,Stool\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.base.errors import SourceUnreadable, TooLittleData
 from training.data.sequences import DAY, read_sequences
 from training.data.split import Split
-from training.errors import SourceUnreadable, TooLittleData
 
 SEQUENCES = """1 10 11 12 13
 2 12 10

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.base.errors import TooLittleData
 from training.data.shop import (
     EVENT_SCHEMA,
     ITEM_SCHEMA,
@@ -14,7 +15,6 @@ from training.data.shop import (
     assemble_shop,
     require_trainable,
 )
-from training.errors import TooLittleData
 
 counts = st.dictionaries(
     st.sampled_from(["missing user", "unreadable time", "unknown kind"]), st.integers(0, 99)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.blocks import block_dataset, shop_with_items_gone
 from tests.support.shops import dataset_of
+from training.base.errors import TooLittleData
 from training.data.dataset import Dataset, index_shop, kept_events
 from training.data.leave_last_out import leave_last_out
 from training.data.split import (
@@ -19,7 +20,6 @@ from training.data.split import (
     split_by_stages,
     split_by_time,
 )
-from training.errors import TooLittleData
 
 
 @pytest.fixture(scope="module")

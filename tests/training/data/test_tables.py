@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from models.history import EventKind
+from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.column_mapping import ColumnMapping
 from training.data.shop import ITEM_SCHEMA, Shop
 from training.data.tables import read_tables
-from training.errors import ColumnMissing, SourceUnreadable
 
 NOON = int(datetime(2024, 7, 1, 12, tzinfo=UTC).timestamp())
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.data.file_server import FileServer, serving
+from training.base.errors import ChecksumMismatch, DownloadFailed
 from training.data.transfer import fetch_file as fetch_file_within
 from training.data.transfer import md5_of
-from training.errors import ChecksumMismatch, DownloadFailed
 
 CONTENT = bytes(range(256)) * 5_000  # 1.28 MB: several blocks
 MD5 = hashlib.md5(CONTENT).hexdigest()

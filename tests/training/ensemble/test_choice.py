@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
+from training.base.errors import TooLittleData
 from training.ensemble.choice import Choice, choose_strategy
 from training.ensemble.cross_fits import Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.stacking import Stacking
 from training.ensemble.super_stacking import SuperStacking
-from training.errors import TooLittleData
 
 CANDIDATES: dict[str, Factory] = {"tree": lambda: DecisionTree(min_leaf_pairs=20), "stacking": Stacking}
 LINEAR, STRIPED = linear_pairs(), striped_pairs()

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
+from training.base.errors import NotFinite
 from training.ensemble.asked_pairs import AskedPairs
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Strategy
-from training.errors import NotFinite
 
 
 def fitted(strategy: Strategy, pairs: Pairs, *, seed: int = 0) -> Strategy:

@@ -21,7 +21,7 @@ from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Strategy
 from training.ensemble.super_stacking import SuperStacking
-from training.evaluation.metrics import auc
+from training.metrics.metrics import auc
 
 Make = Callable[[], Strategy]
 SMALL: dict[str, Make] = {

@@ -16,12 +16,12 @@ from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs
 from training.ensemble.stacking import Stacking
 from training.evaluation.assessment import WITHOUT, calibration, claims, describe_split, standings
-from training.evaluation.protocols import Outcome, draw_candidates, measure, random_scores
-from training.learning import Taught
+from training.learning.fit import Taught
 from training.members.ease import EASE
 from training.members.factorization import Factorization
 from training.members.popularity import Popularity
-from training.settings import TrainingSettings
+from training.metrics.protocols import Outcome, draw_candidates, measure, random_scores
+from training.recipe.settings import TrainingSettings
 
 N = N_ITEMS + 1
 PAIRS = linear_pairs()

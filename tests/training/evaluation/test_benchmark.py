@@ -10,13 +10,13 @@ import pytest
 
 from tests.support.blocks import block_dataset
 from tests.support.students import random_histories, random_student
+from training.base.runs import Run
 from training.data.split import split_by_time
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.stacking import Stacking
 from training.evaluation.benchmark import Load, benchmark_model, machine
 from training.members.popularity import Popularity
-from training.runs import Run
 from training.student.export import export_student
 from training.student.files import save_student
 

@@ -7,8 +7,8 @@ from tests.support.blocks import N_ITEMS, block_dataset
 from training.data.split import Split, split_by_time
 from training.evaluation.assessment import Assessment
 from training.evaluation.examination import candidates_of
-from training.evaluation.protocols import draw_candidates
-from training.learning import some_questions
+from training.learning.fit import some_questions
+from training.metrics.protocols import draw_candidates
 
 
 @pytest.fixture(scope="module")

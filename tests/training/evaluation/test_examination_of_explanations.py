@@ -10,11 +10,11 @@ from rich.console import Console
 
 from models.history import Event, History
 from tests.support.bundles import tiny_items, tiny_member_shares, tiny_student
+from training.base.progress import Stages
 from training.data.split import Split
 from training.evaluation.examination import study_explanations
-from training.learning import Learned
-from training.progress import Stages
-from training.settings import TrainingSettings
+from training.learning.fit import Learned
+from training.recipe.settings import TrainingSettings
 from training.student.member_shares import Fidelity, FittedShares
 
 ITEMS = tiny_items()

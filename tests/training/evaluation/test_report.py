@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from tests.support.evaluations import example_evaluation, example_serving
-from training.errors import RunMissing
+from training.base.errors import RunMissing
+from training.base.runs import Run
 from training.evaluation import report
 from training.evaluation.page.render import render
 from training.evaluation.report import assemble, ratios, simulated, summarised, write_report
-from training.runs import Run
 
 
 @pytest.fixture

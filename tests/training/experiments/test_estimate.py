@@ -14,7 +14,7 @@ from models.history import EventKind
 from models.student import Floats
 from tests.support.bundles import N_BLOCKS, N_ITEMS, tiny_contents, with_item_vectors, with_unavailable
 from tests.support.variants import contents_with_variants
-from training.errors import ArmNotEstimable, ColumnMissing, SourceUnreadable
+from training.base.errors import ArmNotEstimable, ColumnMissing, SourceUnreadable
 from training.experiments.estimate import estimate_arm, estimate_lines
 from training.experiments.logged import LoggedHistory
 from training.experiments.rankers import Ranker

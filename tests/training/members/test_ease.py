@@ -11,8 +11,8 @@ from scipy import sparse
 from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.blocks import N_ITEMS, block_dataset
 from tests.support.shops import interactions_of
+from training.base.errors import NotFinite
 from training.data.dataset import interactions_until_now
-from training.errors import NotFinite
 from training.members import ease
 from training.members.ease import EASE, VisitEASE, dense_weights, products_of_neighbours, sparse_weights
 from training.members.item_items import similar_items

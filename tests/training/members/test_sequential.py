@@ -10,8 +10,8 @@ import torch
 
 from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.shops import interactions_of
+from training.base.errors import NotFinite
 from training.data.dataset import Interactions
-from training.errors import NotFinite
 from training.members import sequential
 from training.members.sequential import Sequential
 

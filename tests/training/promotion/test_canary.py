@@ -16,7 +16,7 @@ from models.experiments.reading import read_declaration
 from models.registry import Registry
 from tests.training.promotion.bundles import block_bundle
 from training.__main__ import app
-from training.errors import CanaryRefused
+from training.base.errors import CanaryRefused
 from training.promotion.canary import canary_name, set_canary
 
 OTHERS = """# Ask Anna before changing this.

@@ -11,8 +11,8 @@ import pytest
 from models.history import EventKind
 from service.log.records import ErasureRecord
 from tests.training.promotion.exports import event, write_part
+from training.base.errors import SourceUnreadable
 from training.data.read import ShopFiles
-from training.errors import SourceUnreadable
 from training.promotion.fresh import prompted_share, read_history_and_export
 
 BEGAN = 1_700_000_000

@@ -20,14 +20,14 @@ from tests.support.settings import FEW_MEMBERS
 from tests.training.promotion.bundles import block_bundle
 from tests.training.promotion.exports import event, write_part
 from training.__main__ import app
+from training.base.errors import NothingFresh
+from training.base.runs import Run
 from training.commands.promotion import NOT_PROMOTED
 from training.data.read import ShopFiles
-from training.errors import NothingFresh
-from training.pipeline import Trained
+from training.pipeline.train import Trained
 from training.promotion.retrain import DECISION_FILE, Decision, retrain
-from training.promotion.settings import PromotionSettings
-from training.runs import Run
-from training.settings import TrainingSettings
+from training.recipe.promotion import PromotionSettings
+from training.recipe.settings import TrainingSettings
 
 DAY = 86_400
 FRESH = LATEST + 3 * DAY

@@ -16,7 +16,7 @@ from tests.support.bundles import LATEST
 from tests.training.promotion.bundles import block_bundle
 from tests.training.promotion.exports import event, write_part
 from training.__main__ import app
-from training.errors import NothingToReplay
+from training.base.errors import NothingToReplay
 from training.promotion.shadow import Shadow, shadow_run
 
 

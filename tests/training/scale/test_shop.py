@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.items import Items
-from training.data.catalogue import item_table
-from training.errors import SettingsInvalid
+from training.base.errors import SettingsInvalid
+from training.generator.catalogue import item_table
 from training.scale.shop import FILTER_CATEGORY, ScaleCatalogue, ScaleSettings, invent_catalogue
 
 

@@ -10,7 +10,8 @@ from models.history import Event, History
 from models.text import TextEncoder
 from tests.support.blocks import block_dataset
 from tests.support.teachers import N_ITEMS, BlockTeacher, item_items
-from training.members.member import Floats, no_progress
+from training.base.callback import no_progress
+from training.members.member import Floats
 from training.student.distill import DistillSettings, distil
 from training.student.neighbours import strongest_neighbours
 from training.student.soft_labels import LabelSettings, SoftLabels, label_examples

@@ -10,7 +10,7 @@ import pytest
 from models.student import Student, StudentFiles
 from tests.support.students import N_ITEMS, questions_answered_by, random_histories, random_student
 from training.data.split import Questions
-from training.evaluation.protocols import Candidates, draw_candidates
+from training.metrics.protocols import Candidates, draw_candidates
 from training.student.certification import (
     REFERENCE,
     CertificationSettings,

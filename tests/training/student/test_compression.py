@@ -7,8 +7,8 @@ import torch
 
 from models.student import Student
 from tests.support.students import N_ITEMS, questions_answered_by, random_histories, random_student
-from training.evaluation.protocols import draw_candidates
-from training.members.member import no_progress
+from training.base.callback import no_progress
+from training.metrics.protocols import draw_candidates
 from training.student.certification import CertificationSettings
 from training.student.compression import CompressedStudent, compress_student
 from training.student.pruning import PruningSettings, Widths

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from models.history import History
 from tests.support.teachers import BLOCKS, N_ITEMS, BlockTeacher, item_items, partner_of
 from tests.training.student.conftest import TAUGHT, TOWER, people
-from training.errors import NotFinite
-from training.members.member import Floats, no_progress
+from training.base.callback import no_progress
+from training.base.errors import NotFinite
+from training.members.member import Floats
 from training.student import distill
 from training.student.distill import DistillSettings, distil
 from training.student.export import torch_scores

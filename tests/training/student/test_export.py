@@ -14,7 +14,7 @@ from models.student import Student, StudentFiles
 from models.text import TextEncoder
 from tests.support.teachers import BLOCKS, N_ITEMS, BlockTeacher
 from tests.training.student.conftest import people
-from training.errors import ExportMismatch
+from training.base.errors import ExportMismatch
 from training.members.member import Floats
 from training.student import export
 from training.student.export import export_student, torch_scores

@@ -13,7 +13,8 @@ from models.history import Event, History
 from models.member_shares import StudentPairs, shares_of
 from models.student import Student
 from tests.support.bundles import N_ITEMS, tiny_cooccurrence, tiny_items, tiny_student, with_item_vectors
-from training.members.member import Floats, no_progress
+from training.base.callback import no_progress
+from training.members.member import Floats
 from training.student import member_shares
 from training.student.member_shares import Contributions, Fidelity, FittedShares, fit_member_shares
 from training.student.soft_labels import SoftLabels

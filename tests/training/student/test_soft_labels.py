@@ -14,7 +14,7 @@ from models.histories import Histories
 from models.history import History
 from tests.support.teachers import N_ITEMS, BlockTeacher
 from tests.training.student.conftest import people
-from training.members.member import no_progress
+from training.base.callback import no_progress
 from training.student import soft_labels
 from training.student.soft_labels import CHUNK, N_PROBES, PROGRESS, LabelSettings, SoftLabels, label_examples
 

@@ -12,8 +12,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from models.text import item_text, terms_of
-from training.data.item_words import COLOURS, MATERIALS, NOUNS
 from training.data.read import read_shop
+from training.generator.item_words import COLOURS, MATERIALS, NOUNS
 from training.student.text_vectors import MIN_ITEMS, fit_text_encoder
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from models.history import Event, History
 from training.data.split import Questions
 from training.ensemble.stacking import Stacking
-from training.evaluation.protocols import Candidates
 from training.members.member import Floats
+from training.metrics.protocols import Candidates
 from training.studies.candidate_features import CHUNK, CandidateFeatures, describe_candidates
 
 N_ITEMS = 20

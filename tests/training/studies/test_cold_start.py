@@ -9,8 +9,8 @@ import pytest
 
 from models.history import Event, History
 from training.data.split import Questions
-from training.evaluation.protocols import Candidates, draw_candidates
 from training.members.member import Floats
+from training.metrics.protocols import Candidates, draw_candidates
 from training.studies.cold_start import people_curve, told_the_last
 
 N_ITEMS = 130

@@ -10,8 +10,8 @@ import pytest
 
 from models.history import Event, History
 from training.data.split import Questions
-from training.evaluation.protocols import Outcome, ScoreFunction, draw_candidates, measure
 from training.members.member import Floats
+from training.metrics.protocols import Outcome, ScoreFunction, draw_candidates, measure
 from training.student.distill import DistillSettings
 from training.student.soft_labels import SoftLabels
 from training.studies.distillation import (

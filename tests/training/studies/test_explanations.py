@@ -11,8 +11,8 @@ from models.explanations import Indices, Reason, Reasons
 from models.history import Event, History
 from models.student import Student
 from tests.support.bundles import tiny_items, tiny_student
-from training.evaluation.protocols import ScoreFunction
 from training.members.member import Floats
+from training.metrics.protocols import ScoreFunction
 from training.studies.explanations import ReasonsOf, removal_test, student_removal_test
 
 N_ITEMS = 12

@@ -9,11 +9,11 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from tests.support.blocks import block_dataset
+from training.base.errors import NotFinite
 from training.data.split import Questions, Split, split_by_time
-from training.errors import NotFinite
-from training.evaluation.metrics import auc
-from training.evaluation.protocols import Candidates, Outcome, ScoreFunction, draw_candidates, measure
-from training.settings import TrainingSettings, TuningSettings
+from training.metrics.metrics import auc
+from training.metrics.protocols import Candidates, Outcome, ScoreFunction, draw_candidates, measure
+from training.recipe.settings import TrainingSettings, TuningSettings
 from training.tuning.search import Search, Trial, Values, search, tune_members
 from training.tuning.spaces import Space
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from training.settings import TrainingSettings
+from training.recipe.settings import TrainingSettings
 from training.tuning.spaces import SEARCH_SPACES
 
 SETTINGS = TrainingSettings()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.settings import TrainingSettings, load_settings
+from training.recipe.settings import TrainingSettings, load_settings
 from training.tuning.tuned_file import write_tuned
 
 

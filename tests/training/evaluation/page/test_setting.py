@@ -8,7 +8,7 @@ from tests.support.evaluations import example_evaluation
 from tests.support.simulations import example_monitoring, example_study
 from training.evaluation.page.render import render
 from training.evaluation.page.setting import again, as_toml, people_by_length
-from training.settings import TrainingSettings, dump_settings
+from training.recipe.settings import TrainingSettings, dump_settings
 
 
 def test_settings_as_toml_are_read_back_as_the_same_settings() -> None:

@@ -1,0 +1,96 @@
+"""A run's folder: what one training run leaves for its report.
+
+    evaluation.json                 what was asked and measured      ensemble/      members and strategy
+    student*/                       the student's versions           histories.*    people to time with
+An evaluation of several protocols has a folder like this for each. `runs/latest` names the newest finished run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.histories import Histories
+from models.history import History
+from training.base.errors import RunMissing
+
+DEFAULT_RUNS = Path("runs")
+LATEST = "latest"
+EVALUATION = "evaluation.json"
+PROTOCOLS = ("next_basket", "leave_last_out", "published")
+"""In the order of reports; the first is the headline."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder."""
+
+    folder: Path
+
+    @staticmethod
+    def create(runs: Path) -> Run:
+        """A new folder named by the time, UTC."""
+        folder = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        folder.mkdir(parents=True)
+        return Run(folder)
+
+    @staticmethod
+    def open(folder: Path) -> Run:
+        """A finished run; `runs/latest` may be named. Raises RunMissing."""
+        if folder.name == LATEST and folder.is_file():
+            folder = folder.parent / folder.read_text().strip()
+        if not (folder / EVALUATION).is_file():
+            raise RunMissing(f"no finished training run at {folder}; train first: make train DATA=…")
+        return Run(folder)
+
+    @property
+    def ensemble(self) -> Path:
+        """Folder of the fitted ensemble."""
+        return self.folder / "ensemble"
+
+    def student(self, name: str) -> Path:
+        """Folder of one version: "student" (fp32, as taught), "student_pruned" or "student_shipped"."""
+        return self.folder / name
+
+    def part(self, name: str) -> Run:
+        """A run within this one: one protocol of an evaluation."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return Run(folder)
+
+    def keep_histories(self, histories: list[History]) -> None:
+        """Write the histories that timing will ask with."""
+        for name, array in Histories.from_list(histories).arrays("histories").items():
+            np.save(self.folder / f"{name}.npy", array)
+
+    def write(self, evaluation: dict[str, Any]) -> None:
+        """Write what was measured."""
+        (self.folder / EVALUATION).write_text(json.dumps(evaluation, indent=1))
+
+    def finish(self, evaluation: dict[str, Any]) -> None:
+        """Write what was measured, and name this run the latest."""
+        self.write(evaluation)
+        pointer = self.folder.parent / f".{LATEST}"
+        pointer.write_text(self.folder.name)
+        pointer.replace(self.folder.parent / LATEST)
+
+    def timed(self) -> Run:
+        """The run whose models are timed: this one, or of an evaluation its headline protocol."""
+        parts = [self.folder / name for name in PROTOCOLS if (self.folder / name / "ensemble").is_dir()]
+        return Run(parts[0]) if parts and not self.ensemble.is_dir() else self
+
+    def evaluation(self) -> dict[str, Any]:
+        """What was measured."""
+        evaluation: dict[str, Any] = json.loads((self.folder / EVALUATION).read_text())
+        return evaluation
+
+    def histories(self) -> list[History]:
+        """Histories to time with."""
+        names = [f"histories.{part}" for part in ("offsets", "item_indices", "times", "kinds")]
+        arrays = {name: np.load(self.folder / f"{name}.npy") for name in names}
+        return list(Histories.from_arrays(arrays, "histories"))

@@ -1,0 +1,211 @@
+"""The generated shop's catalogue: items with attributes, and titles and descriptions written from these.
+
+Called by `generator`. An item belongs to a category and a style; within such a cluster it has a rank, and
+attention falls with rank by a power law. Its attributes make a vector in the space of people's tastes, so
+what people like can be read in the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from training.generator.item_words import BRANDS, COLOURS, MATERIALS, NOUNS, PLACES, SERIES, STYLES
+
+if TYPE_CHECKING:
+    from training.generator.generator import GeneratorSettings
+
+TASTE_DIMENSIONS = 8
+SECONDS_PER_DAY = 86_400
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InventedCatalogue:
+    """Items ordered by cluster, then by rank within it; row is not the item's number.
+
+    cluster = category x n_styles + style. Arrays of items are (n_items,), of clusters (n_clusters,).
+    numbers: what the item's id is made of, unrelated to cluster and rank.
+    vectors: (n_items, TASTE_DIMENSIONS); its product with a taste of unit variance has about unit variance.
+    arrival_times, departure_times: seconds after the shop's first day; an item is there from the one until before the
+        other. The first item of each cluster is always there.
+    season_log_weights: (n_categories,) what a new season adds to the categories' log weights.
+    companions: the row of the item that is often looked at next.
+    """
+
+    n_styles: int
+    cluster_starts: Ints
+    cluster_sizes: Ints
+    category_vectors: Floats
+    style_vectors: Floats
+    category_log_weights: Floats
+    companion_categories: Ints
+    numbers: Ints
+    clusters: Ints
+    colours: Ints
+    materials: Ints
+    brands: Ints
+    vectors: Floats
+    arrival_times: Ints
+    departure_times: Ints
+    season_log_weights: Floats
+    companions: Ints
+    prices: Floats
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def is_there(self, items: Ints, times: Ints) -> npt.NDArray[np.bool_]:
+        """Whether rows of items can be seen at these times, both of one shape."""
+        return (self.arrival_times[items] <= times) & (times < self.departure_times[items])
+
+
+def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> InventedCatalogue:
+    """Draw the catalogue. Categories differ in size by a power law; every cluster has at least one item."""
+    n_categories, n_items = settings.n_categories, settings.n_items
+    n_styles = int(np.clip(n_items // (4 * n_categories), 1, len(STYLES)))
+    category_weights = np.arange(1, n_categories + 1, dtype=np.float64) ** -0.5
+    category_weights /= category_weights.sum()
+    clusters = _draw_clusters(n_items, n_styles, category_weights, rng)
+    sizes = np.bincount(clusters, minlength=n_categories * n_styles)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    companion_categories = (np.arange(n_categories) + 1) % n_categories
+    colours, materials, brands = (
+        rng.integers(0, len(words), n_items) for words in (COLOURS, MATERIALS, BRANDS)
+    )
+    changes = np.random.default_rng([settings.seed, 2])  # so that a shop with changes is else the same one
+    departures, replaced = _draw_turnover(settings, starts, changes)
+    season = np.float32(settings.new_season) * changes.standard_normal(n_categories, dtype=np.float32)
+    return InventedCatalogue(
+        n_styles=n_styles,
+        cluster_starts=starts,
+        cluster_sizes=sizes,
+        category_vectors=_directions(n_categories, rng),
+        style_vectors=_directions(n_styles, rng),
+        category_log_weights=np.log(category_weights).astype(np.float32),
+        companion_categories=companion_categories,
+        numbers=rng.permutation(n_items),
+        clusters=clusters,
+        colours=colours,
+        materials=materials,
+        brands=brands,
+        vectors=_item_vectors(colours, materials, brands, rng),
+        arrival_times=np.where(replaced, change_time(settings), _draw_arrivals(settings, starts, rng)),
+        departure_times=departures,
+        season_log_weights=season,
+        companions=_companions(clusters, starts, sizes, companion_categories, n_styles),
+        prices=np.exp(rng.normal(2.5, 0.8, n_items)).round(2).astype(np.float32),
+    )
+
+
+def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.DataFrame:
+    """Write the items in Stillroom's own layout, ordered by id, with the time each arrived."""
+    categories = catalogue.clusters // catalogue.n_styles
+    return (
+        pl.DataFrame({"number": catalogue.numbers, "price": catalogue.prices})
+        .with_columns(
+            noun=_worded([noun for _, noun in _category_words(settings.n_categories)], categories),
+            category=_worded(category_names(settings.n_categories), categories),
+            style=_worded(STYLES, catalogue.clusters % catalogue.n_styles),
+            colour=_worded(COLOURS, catalogue.colours),
+            material=_worded(MATERIALS, catalogue.materials),
+            brand=_worded(BRANDS, catalogue.brands),
+            series=_worded(SERIES, catalogue.numbers % len(SERIES)),
+            arrival_time=settings.start_time + pl.Series(catalogue.arrival_times),
+        )
+        .sort("number")
+        .select(
+            item_id=item_ids(pl.col("number")),
+            title=pl.format("{} {} {} {} {}", "brand", "series", "colour", "material", "category"),
+            text=pl.format(
+                "A {} {} of {}, in {}. From the {} collection by {}, for people who like it {}.",
+                *("style", "noun", "material", "colour", "series", "brand", "style"),
+            ),
+            category="category",
+            price="price",
+            arrival_time="arrival_time",
+        )
+    )
+
+
+def item_ids(numbers: pl.Expr) -> pl.Expr:
+    """Ids of item numbers: i0000042."""
+    return pl.format("i{}", numbers.cast(pl.String).str.zfill(7))
+
+
+def category_names(n_categories: int) -> list[str]:
+    """Names of the first categories: lantern, cushion ... and, when nouns run out, garden lantern ..."""
+    return [f"{place} {noun}".strip() for place, noun in _category_words(n_categories)]
+
+
+def _category_words(n_categories: int) -> list[tuple[str, str]]:
+    return [(place, noun) for place in ("", *PLACES) for noun in NOUNS][:n_categories]
+
+
+def _draw_clusters(
+    n_items: int, n_styles: int, category_weights: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Ints:
+    n_clusters = len(category_weights) * n_styles
+    categories = rng.choice(len(category_weights), n_items - n_clusters, p=category_weights)
+    drawn = categories * n_styles + rng.integers(0, n_styles, n_items - n_clusters)
+    return np.sort(np.concatenate([np.arange(n_clusters), drawn]))
+
+
+def _directions(count: int, rng: np.random.Generator) -> Floats:
+    """(count, TASTE_DIMENSIONS) vectors of about unit length."""
+    scale = np.float32(TASTE_DIMENSIONS**-0.5)
+    return rng.standard_normal((count, TASTE_DIMENSIONS), dtype=np.float32) * scale
+
+
+def _item_vectors(colours: Ints, materials: Ints, brands: Ints, rng: np.random.Generator) -> Floats:
+    """Mostly what the text tells, and a little that no text tells; the squared weights sum to 1."""
+    vectors = np.float32(0.34) * _directions(len(colours), rng)
+    for weight, words, codes in (
+        (0.60, COLOURS, colours),
+        (0.55, MATERIALS, materials),
+        (0.47, BRANDS, brands),
+    ):
+        vectors += np.float32(weight) * _directions(len(words), rng)[codes]
+    return vectors
+
+
+def _draw_arrivals(settings: GeneratorSettings, cluster_starts: Ints, rng: np.random.Generator) -> Ints:
+    is_new = rng.random(settings.n_items) < settings.new_item_share
+    is_new[cluster_starts] = False
+    days = rng.integers(0, settings.n_days, settings.n_items)
+    return np.where(is_new, days, 0) * SECONDS_PER_DAY
+
+
+def change_time(settings: GeneratorSettings) -> int:
+    """Seconds after the shop's first day at which everything changes; after all time where nothing does."""
+    return settings.change_day * SECONDS_PER_DAY if settings.change_day else int(np.iinfo(np.int64).max)
+
+
+def _draw_turnover(
+    settings: GeneratorSettings, cluster_starts: Ints, rng: np.random.Generator
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """When each item leaves, and which items arrive on the day of the change instead of when they else would."""
+    dice = rng.random(settings.n_items)
+    dice[cluster_starts] = 0.5  # neither
+    share = settings.turnover if settings.change_day else 0.0
+    never = np.iinfo(np.int64).max
+    departures: Ints = np.where(dice < share, change_time(settings), never)
+    return departures, dice > 1 - share
+
+
+def _companions(clusters: Ints, starts: Ints, sizes: Ints, companion_categories: Ints, n_styles: int) -> Ints:
+    """The item at the same relative rank of the same style in the companion category."""
+    relative_rank = (np.arange(len(clusters)) - starts[clusters]) / sizes[clusters]
+    targets = companion_categories[clusters // n_styles] * n_styles + clusters % n_styles
+    companions: Ints = starts[targets] + (relative_rank * sizes[targets]).astype(np.int64)
+    return companions
+
+
+def _worded(words: list[str], codes: Ints) -> pl.Series:
+    return pl.Series(words).gather(codes)

@@ -1,0 +1,1 @@
+"""What one split teaches: the members, the ensemble over them, and the student."""

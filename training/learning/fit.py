@@ -1,0 +1,286 @@
+"""What one split teaches: members, the ensemble over them, the student that learns from it, and what of it ships.
+
+`pipeline` calls it for whatever protocol made the split; nothing here looks at the test questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from models.student import Student
+from models.text import TextEncoder
+from training.base.callback import no_progress
+from training.base.progress import Stages
+from training.data.dataset import Interactions
+from training.data.split import Questions, Split
+from training.ensemble.asked_pairs import AskedPairs
+from training.ensemble.choice import Choice, choose_strategy
+from training.ensemble.contributions import member_contributions
+from training.ensemble.ensemble import Ensemble
+from training.ensemble.item_timeline import ItemTimeline
+from training.ensemble.pairs import Pairs, describe_pairs
+from training.members.member import Member
+from training.metrics.metrics import best_threshold
+from training.metrics.protocols import (
+    ScoreFunction,
+    draw_candidates,
+    measure,
+    popular_scores,
+    random_scores,
+)
+from training.recipe.settings import TrainingSettings
+from training.student.compression import CompressedStudent, compress_student
+from training.student.distill import distil
+from training.student.member_shares import FittedShares, fit_member_shares
+from training.student.neighbours import Neighbours, strongest_neighbours
+from training.student.soft_labels import SoftLabels, label_examples
+from training.student.text_vectors import fit_text_encoder
+from training.student.tower import StudentModel
+
+MAX_THRESHOLD_QUESTIONS = 3_000
+"""Validation questions that members' thresholds are taken from."""
+NO_NEIGHBOURS = Neighbours(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32))
+STUDENTS = ("student", "student_pruned", "student_shipped")
+SHIPPED = "student_shipped"
+"""The compressed student, as a bundle carries it: by this name where members have the settings that train uses."""
+TUNED = "student_tuned"
+"""The same where members were tuned first: no bundle that train writes by the same settings has it."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """An ensemble that was fitted on one split.
+
+    choice: the strategy and its rivals, with out-of-fold logits of the pairs. thresholds: per model, on scores, for
+    accuracy. seconds: of fitting each member once, on past and validation. beside: members that the ensemble does not
+    have, fitted as its own are, to compare it with.
+    """
+
+    ensemble: Ensemble
+    choice: Choice
+    pairs: Pairs
+    thresholds: dict[str, float]
+    seconds: dict[str, float]
+    beside: list[Member] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A student, and what it takes to teach another one of the same labels."""
+
+    labels: SoftLabels
+    text_encoder: TextEncoder
+    model: StudentModel
+    compressed: CompressedStudent
+    shares: FittedShares
+
+
+def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
+    """Members on the past, the strategy on validation, then members again on both: what is measured and teaches."""
+    choice, pairs, thresholds = _choose_on_validation(split, settings, stages)
+    longer = split.past_and_validation
+    before = dict(stages.seconds)
+    refitted = fit_members(settings, longer, stages, "past and validation")
+    seconds = {member.name: stages.seconds[member.name] - before[member.name] for member in refitted}
+    ensemble = Ensemble(refitted, ItemTimeline.of(longer), choice.strategy)
+    return Taught(ensemble, choice, pairs, thresholds, seconds)
+
+
+def with_members_beside(taught: Taught, split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
+    """Fit the members that the ensemble does not have, on what it was fitted on, with thresholds from validation."""
+    others = settings.beside()
+    on_past = fit_members(others, split.past, stages, "past, beside")
+    with stages.stage("thresholds", "Thresholds of members beside"):
+        thresholds = member_thresholds(on_past, split, settings)
+    beside = fit_members(others, split.past_and_validation, stages, "past and validation, beside")
+    return replace(taught, thresholds=taught.thresholds | thresholds, beside=beside)
+
+
+def _choose_on_validation(
+    split: Split, settings: TrainingSettings, stages: Stages
+) -> tuple[Choice, Pairs, dict[str, float]]:
+    """The strategy, the pairs it was chosen on, and thresholds. Members of the past are needed here alone."""
+    members = fit_members(settings, split.past, stages, "past")
+    with stages.stage("pairs", "Describing validation pairs") as progress:
+        timeline = ItemTimeline.of(split.past)
+        pairs = describe_pairs(
+            members,
+            timeline,
+            split.validation,
+            n_negatives=settings.split.n_pair_negatives,
+            seed=settings.seed,
+            progress=progress,
+        )
+    with stages.stage("choice", "Choosing how to combine") as progress:
+        choice = choose_strategy(
+            settings.strategies(),
+            pairs.features,
+            pairs.labels,
+            pairs.people,
+            seed=settings.seed,
+            n_folds=settings.n_folds,
+            progress=progress,
+        )
+    stages.note(describe_choice(choice))
+    with stages.stage("thresholds", "Thresholds for accuracy"):
+        thresholds = fit_thresholds(members, choice, pairs, split, settings)
+    return choice, pairs, thresholds
+
+
+def fit_members(
+    settings: TrainingSettings, interactions: Interactions, stages: Stages, period: str
+) -> list[Member]:
+    """Fit every member from scratch."""
+    fitted = []
+    for member in settings.fresh_members():
+        with stages.stage(member.name, f"{member.name} on the {period}") as progress:
+            fitted.append(member.fit(interactions, seed=settings.seed, progress=progress))
+    return fitted
+
+
+def fit_thresholds(
+    members: list[Member], choice: Choice, pairs: Pairs, split: Split, settings: TrainingSettings
+) -> dict[str, float]:
+    """Thresholds for accuracy: members' from validation, which they have not seen, the ensemble's out of fold.
+
+    Students speak the ensemble's language and share its threshold.
+    """
+    own = best_thresholds(baselines(split.past, settings), split, settings)
+    thresholds = own | member_thresholds(members, split, settings)
+    asked = AskedPairs.draw(pairs.labels, pairs.people, np.random.default_rng(settings.seed))
+    ensembles = best_threshold(choice.logits[asked.balanced], pairs.labels[asked.balanced])
+    return thresholds | dict.fromkeys(("ensemble", *STUDENTS, TUNED), ensembles)
+
+
+def member_thresholds(
+    members: Sequence[Member], split: Split, settings: TrainingSettings
+) -> dict[str, float]:
+    """Of members that were fitted on the past."""
+    return best_thresholds({member.name: member.score for member in members}, split, settings)
+
+
+def best_thresholds(
+    scores: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
+) -> dict[str, float]:
+    """The threshold on scores that is most often right about validation's pairs, by model."""
+    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
+    candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
+    return {name: measure(score, questions, candidates).threshold() for name, score in scores.items()}
+
+
+def teach_student(
+    taught: Taught, split: Split, settings: TrainingSettings, folder: Path, stages: Stages
+) -> Learned:
+    """Label histories with the ensemble, distil a student from the labels, compress it under the gate's eyes; then
+    fit to what ships how the members share in the ensemble's opinion.
+    """
+    texts = split.dataset.catalogue.texts
+    encoder = fit_text_encoder(
+        texts, settings.n_text_components, n_features=settings.content.n_features, seed=settings.seed
+    )
+    with stages.stage("labels", "Soft labels from the ensemble") as progress:
+        labels = label_examples(
+            taught.ensemble,
+            split.past_and_validation.histories,
+            settings.labels,
+            folder / "soft_labels",
+            seed=settings.seed,
+            progress=progress,
+        )
+    with stages.stage("distil", f"Distilling on {len(labels):,} histories") as progress:
+        student = distil(
+            labels,
+            encoder.encode(texts),
+            strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours),
+            settings.tower,
+            settings.distill,
+            seed=settings.seed,
+            progress=progress,
+        )
+    with stages.stage("compress", "Pruning, quantizing, certifying") as progress:
+        questions = some_questions(split.validation, settings.certification.max_people, settings.seed)
+        compressed = compress_student(
+            student,
+            lambda pruned: recover(pruned, labels, settings),
+            labels.histories,
+            (questions, draw_candidates(questions, len(split.dataset.items), seed=settings.seed)),
+            settings.pruning,
+            settings.certification,
+            seed=settings.seed,
+            progress=progress,
+        )
+    stages.note(compressed.reason)
+    with stages.stage("shares", "Members' shares in the opinion") as progress:
+        shares = fit_member_shares(
+            Student(compressed.versions[SHIPPED]),
+            partial(member_contributions, taught.ensemble),
+            [member.name for member in taught.ensemble.members],
+            labels,
+            progress=progress,
+        )
+    return Learned(labels, encoder, student, compressed, shares)
+
+
+def recover(pruned: StudentModel, labels: SoftLabels, settings: TrainingSettings) -> StudentModel:
+    """Teach a pruned student again, for as long as the pruning settings say."""
+    gentler = replace(
+        settings.distill,
+        n_epochs=settings.pruning.n_recovery_epochs,
+        learning_rate=settings.pruning.recovery_learning_rate,
+    )
+    return distil(
+        labels,
+        pruned.answer_items.text_vectors.numpy(),
+        NO_NEIGHBOURS,  # the pruned student brings its own
+        settings.tower,
+        gentler,
+        seed=settings.seed,
+        progress=no_progress,
+        initial=pruned,
+    )
+
+
+def with_own_thresholds(
+    taught: Taught, others: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
+) -> Taught:
+    """Thresholds for models that do not speak the ensemble's language, from validation.
+
+    They have learned from its events already, which can only flatter them.
+    """
+    return replace(taught, thresholds=taught.thresholds | best_thresholds(others, split, settings))
+
+
+def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[str, ScoreFunction]:
+    """The models that every other is to beat."""
+    return {
+        "random": random_scores(interactions.n_items, seed=settings.seed),
+        "popular": popular_scores(interactions.item_counts().astype(np.float32)),
+    }
+
+
+def some_questions(questions: Questions, n_kept: int, seed: int) -> Questions:
+    """At most so many questions, drawn by seed, in their order."""
+    if len(questions) <= n_kept:
+        return questions
+    rows = np.random.default_rng(seed).permutation(len(questions))[:n_kept]
+    return questions.take(np.sort(rows))
+
+
+def describe_choice(choice: Choice) -> str:
+    """One line on what was chosen and by how much."""
+    rivals = ", ".join(f"{name} {standing.ndcg:.4f}" for name, standing in choice.standings.items())
+    if choice.margin is None or choice.margin_interval is None:
+        return (
+            f"{choice.name} combines the members, the only strategy that was tried (setting `ensemble`): "
+            f"NDCG@10 out of fold {rivals}"
+        )
+    low, high = choice.margin_interval
+    return (
+        f"{choice.name} combines the members: NDCG@10 out of fold {choice.margin:+.4f} ({low:+.4f} to {high:+.4f}) "
+        f"over the next best; {rivals}"
+    )

@@ -1,0 +1,1 @@
+"""How well a ranking answers the questions of a split, and whether a difference is one."""

@@ -1,0 +1,88 @@
+"""All models on the same questions: a table, and an interval for every difference that is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data.split import Questions, Split
+from training.metrics.metrics import Doubles, bootstrap_interval, bootstrap_means, quantile_interval
+from training.metrics.protocols import Outcome
+
+Table = dict[str, dict[str, float]]
+Intervals = dict[str, dict[str, list[float]]]
+Retention = dict[str, dict[str, float]]
+RETAINED = ("ndcg@10", "catalogue_ndcg@20", "hr@10")
+
+
+def metrics_table(
+    outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], touched_shares: Doubles | None = None
+) -> Table:
+    """model -> metric -> value; with `touched_shares`, novelty and popularity bias too."""
+    return {name: outcome.summary(thresholds[name], touched_shares) for name, outcome in outcomes.items()}
+
+
+def difference_intervals(
+    outcomes: Mapping[str, Outcome],
+    thresholds: Mapping[str, float],
+    ours: str,
+    others: Iterable[str],
+    *,
+    seed: int,
+) -> Intervals:
+    """`ours_minus_other` -> metric -> [low, high], paired over people, absolute."""
+    return {
+        f"{ours}_minus_{other}": {
+            metric: list(bootstrap_interval(one - another, seed=seed))
+            for metric, one, another in _paired(outcomes, thresholds, ours, other)
+        }
+        for other in others
+    }
+
+
+def retention_by_people(
+    student: Outcome, teacher: Outcome, questions: Questions, split: Split, *, seed: int
+) -> dict[str, Retention]:
+    """known_people and new_people -> `retention`; a group with nobody in it is left out."""
+    is_new = split.is_new[questions.user_indices]
+    groups = {"known_people": ~is_new, "new_people": is_new}
+    return {name: retention(student, teacher, rows, seed=seed) for name, rows in groups.items() if rows.any()}
+
+
+def retention(student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *, seed: int) -> Retention:
+    """What the student keeps of its teacher on some people: metric -> value, low, high, n_people.
+
+    rows: (n_people,) of the questions. The value is a ratio of means; low and high are its 95 % interval over people.
+    """
+    ours, theirs = student.of_people(), teacher.of_people()
+    table = {}
+    for metric in RETAINED:
+        kept, whole = ours[metric][rows], theirs[metric][rows]
+        low, high = ratio_interval(kept, whole, seed=seed)
+        value = float(_ratio(kept.mean(), whole.mean()))
+        table[metric] = {"value": value, "low": low, "high": high, "n_people": int(rows.sum())}
+    return table
+
+
+def ratio_interval(ours: Doubles, theirs: Doubles, *, seed: int) -> tuple[float, float]:
+    """95 % interval of the ratio of two means over the same people; (n_people,) each."""
+    our_means, their_means = bootstrap_means(np.stack([ours, theirs]), seed=seed)
+    return quantile_interval(_ratio(our_means, their_means))
+
+
+def _ratio(ours: Doubles, theirs: Doubles) -> Doubles:
+    """A teacher that knows nothing is retained as one that knows next to nothing, without dividing by zero."""
+    return ours / np.maximum(theirs, 1e-12)
+
+
+def _paired(
+    outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], ours: str, theirs: str
+) -> list[tuple[str, Doubles, Doubles]]:
+    one, other = outcomes[ours], outcomes[theirs]
+    return [
+        ("ndcg@10", one.ndcg, other.ndcg),
+        ("catalogue_ndcg@20", one.catalogue_ndcg, other.catalogue_ndcg),
+        ("accuracy", one.accuracy_of_people(thresholds[ours]), other.accuracy_of_people(thresholds[theirs])),
+    ]

@@ -1,0 +1,276 @@
+"""Putting a split's questions to a model: the same for every protocol, and the same for every model.
+
+Sampled metrics rank each of up to ten true items of a person against 99 items drawn uniformly from those never
+touched, or against the published ones, and average over the person. Catalogue metrics rank all true items against
+the whole catalogue, without the items of the history; a true item is never masked. Accuracy asks balanced pairs,
+each of the same true items and one negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.history import History
+from training.data.dataset import Interactions, people_of_events
+from training.data.split import Questions
+from training.members.member import Floats
+from training.metrics import metrics
+from training.metrics.places import (
+    Places,
+    any_hit,
+    capped_recall_at,
+    hit_rate,
+    ndcg_at,
+    ndcg_of_one,
+    places_against,
+    places_among,
+    recall_at,
+)
+
+PROTOCOL = "next_basket"
+N_SAMPLED_NEGATIVES = 99
+MAX_ASKED = 10
+"""True items a person that sampled metrics ask about; one person with a huge basket must not decide them."""
+CHUNK = 256
+LIST_LENGTH = 20
+
+Items = npt.NDArray[np.int32]
+ScoreFunction = Callable[[Sequence[History]], Floats]
+"""Histories to (n_people, n_items) scores, NaN where the model has no opinion; such items rank last."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is asked about each person, drawn once and shared by all models, so that differences are paired.
+
+    asked: per person up to `MAX_ASKED` true items; all of them where candidates are published.
+    negatives: per person (n_asked, n_negatives) int32, row i for asked item i; drawn ones are never touched and the
+        same for all items of a person. The i-th of row i makes the false pair of item i.
+    """
+
+    asked: list[Items]
+    negatives: list[Items]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one model answered, as arrays over people in the order of the questions, and over asked items.
+
+    Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall, capped_recall
+    and catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in
+    the catalogue is any true item in the list. Of equal scores each is the mean over all orders.
+    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: how many may be recommended.
+    Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_places among the sampled
+    candidates, asked_catalogue_places.
+    Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
+    """
+
+    hit: metrics.Doubles
+    ndcg: metrics.Doubles
+    recall: metrics.Doubles
+    capped_recall: metrics.Doubles
+    catalogue_ndcg: metrics.Doubles
+    catalogue_hit: metrics.Doubles
+    catalogue_ndcg_10: metrics.Doubles
+    top_items: Items
+    n_items: int
+    asked_people: npt.NDArray[np.int64]
+    asked_items: Items
+    asked_places: Places
+    asked_catalogue_places: Places
+    pair_scores: Floats
+    pair_labels: npt.NDArray[np.bool_]
+    pair_people: npt.NDArray[np.int64]
+
+    def of_people(self) -> dict[str, metrics.Doubles]:
+        """The metrics that are means over people, by their name in reports; (n_people,) each."""
+        return {
+            "hr@10": self.hit,
+            "ndcg@10": self.ndcg,
+            "catalogue_recall@20": self.recall,
+            "catalogue_capped_recall@20": self.capped_recall,
+            "catalogue_ndcg@20": self.catalogue_ndcg,
+            "catalogue_hr@10": self.catalogue_hit,
+            "catalogue_ndcg@10": self.catalogue_ndcg_10,
+        }
+
+    def threshold(self) -> float:
+        """The threshold that classifies these pairs best; meant for outcomes on validation."""
+        return metrics.best_threshold(self.pair_scores, self.pair_labels)
+
+    def accuracy_of_people(self, threshold: float) -> metrics.Doubles:
+        """Each person's share of rightly classified pairs; (n_people,)."""
+        is_right = metrics.accuracy(self.pair_scores, self.pair_labels, threshold)
+        return np.bincount(self.pair_people, is_right) / np.bincount(self.pair_people)
+
+    def summary(self, threshold: float, touched_shares: metrics.Doubles | None = None) -> dict[str, float]:
+        """The report's metrics. threshold: on scores, chosen on validation.
+
+        touched_shares: see `touched_shares`; with them, novelty and popularity bias of the lists are told too.
+        """
+        figures = {
+            "accuracy": float(metrics.accuracy(self.pair_scores, self.pair_labels, threshold).mean()),
+            "auc": metrics.auc(self.pair_scores, self.pair_labels),
+            **{name: float(values.mean()) for name, values in self.of_people().items()},
+            "coverage": metrics.coverage(self.top_items, self.n_items),
+        }
+        if touched_shares is not None:
+            figures["novelty"] = metrics.novelty(self.top_items, touched_shares)
+            figures["popularity_bias"] = self._popularity_bias(touched_shares)
+        return figures
+
+    def _popularity_bias(self, touched_shares: metrics.Doubles) -> float:
+        is_item = self.top_items >= 0
+        recommended = np.where(is_item, touched_shares[self.top_items], 0.0).sum(axis=1)
+        taken = np.bincount(self.asked_people, touched_shares[self.asked_items])
+        return metrics.popularity_lift(
+            recommended / np.maximum(is_item.sum(axis=1), 1), taken / np.bincount(self.asked_people)
+        )
+
+
+def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
+    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any.
+
+    Drawn ones may be recommended.
+    """
+    if questions.negatives is not None:
+        return Candidates(questions.truth, questions.negatives)
+    rng = np.random.default_rng(seed)
+    asked, negatives = [], []
+    for truth, history in zip(questions.truth, questions.histories, strict=True):
+        is_other = recommendable_items(questions, n_items)
+        is_other[truth] = is_other[history.item_indices] = False
+        others = np.flatnonzero(is_other).astype(np.int32)
+        enough = len(others) >= N_SAMPLED_NEGATIVES
+        drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
+        asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
+        negatives.append(np.broadcast_to(drawn, (len(asked[-1]), len(drawn))))
+    return Candidates(asked, negatives)
+
+
+def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
+    """Put all questions to one model, a chunk of people at a time; what may not be recommended is no candidate."""
+    answers, lists = [], []
+    n_items = 0
+    blocked = None if questions.recommendable is None else ~questions.recommendable
+    for start in range(0, len(questions), CHUNK):
+        rows = range(start, min(start + CHUNK, len(questions)))
+        chunk_scores = score(questions.histories[rows.start : rows.stop])
+        n_items = chunk_scores.shape[1]
+        unseen = np.empty_like(chunk_scores, np.float32)
+        for row, own in zip(rows, chunk_scores, strict=True):
+            scores = opinion_or_last(own)
+            unseen[row - start] = without_history(scores, questions.histories[row], questions.truth[row])
+            if blocked is not None:
+                unseen[row - start, blocked] = -np.inf
+            answers.append(
+                _Answer.of(
+                    scores,
+                    unseen[row - start],
+                    questions.truth[row],
+                    candidates.asked[row],
+                    candidates.negatives[row],
+                )
+            )
+        lists.append(metrics.top_items(unseen, LIST_LENGTH))
+    if blocked is not None:
+        n_items -= int(blocked.sum())
+    return _outcome(answers, candidates, np.concatenate(lists), n_items)
+
+
+def recommendable_items(questions: Questions, n_items: int) -> npt.NDArray[np.bool_]:
+    """Which items may be answered, a copy to write into; (n_items,)."""
+    if questions.recommendable is None:
+        return np.ones(n_items, np.bool_)
+    return questions.recommendable.copy()
+
+
+def opinion_or_last(scores: Floats) -> Floats:
+    """A copy of one person's scores in which "no opinion" ranks below every opinion; (n_items,)."""
+    is_known = np.isfinite(scores)
+    lowest = scores[is_known].min() if is_known.any() else 0.0
+    return np.where(is_known, scores, lowest - 1.0).astype(np.float32)
+
+
+def without_history(scores: Floats, history: History, truth: Items) -> Floats:
+    """A copy of one person's scores with -inf for what they have, unless it is true all the same; (n_items,)."""
+    unseen = scores.copy()
+    unseen[history.item_indices] = -np.inf
+    unseen[truth] = scores[truth]
+    return unseen
+
+
+def random_scores(n_items: int, *, seed: int) -> ScoreFunction:
+    """The baseline that knows nothing."""
+    rng = np.random.default_rng(seed)
+    return lambda histories: rng.random((len(histories), n_items), dtype=np.float32)
+
+
+def popular_scores(counts: Floats) -> ScoreFunction:
+    """The baseline that knows what sells: all events counted alike; counts (n_items,)."""
+    return lambda histories: np.tile(counts.astype(np.float32), (len(histories), 1))
+
+
+def touched_shares(interactions: Interactions) -> metrics.Doubles:
+    """Share of the people with any event who touched each item; (n_items,).
+
+    An item that nobody touched counts as if one person had, so that its surprisal is finite.
+    """
+    histories, n_items = interactions.histories, interactions.n_items
+    pairs = np.unique(people_of_events(histories) * n_items + histories.item_indices)
+    n_people = max(int((np.diff(histories.offsets) > 0).sum()), 1)
+    return np.maximum(np.bincount(pairs % n_items, minlength=n_items), 1) / n_people
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One person's part of an `Outcome`. places: of all the truth, in the catalogue."""
+
+    places: Places
+    asked_places: Places
+    asked_catalogue_places: Places
+    true_scores: Floats
+    false_scores: Floats
+
+    @staticmethod
+    def of(scores: Floats, unseen: Floats, truth: Items, asked: Items, negatives: Items) -> _Answer:
+        columns = np.arange(len(asked))
+        negative_scores = scores[negatives]  # (n_asked, n_negatives)
+        in_catalogue = places_among(unseen, np.concatenate([truth, asked]))
+        of_truth, of_asked = in_catalogue.split(len(truth))
+        return _Answer(
+            of_truth,
+            places_against(scores[asked], negative_scores),
+            of_asked,
+            scores[asked],
+            negative_scores[columns, columns % negatives.shape[1]],
+        )
+
+
+def _outcome(answers: list[_Answer], candidates: Candidates, lists: Items, n_items: int) -> Outcome:
+    n_asked = [len(asked) for asked in candidates.asked]
+    people = np.repeat(np.arange(len(answers)), n_asked)
+    is_true = [np.repeat([True, False], n) for n in n_asked]
+    pairs = [part for answer in answers for part in (answer.true_scores, answer.false_scores)]
+    return Outcome(
+        hit=np.array([hit_rate(answer.asked_places, 10).mean() for answer in answers]),
+        ndcg=np.array([ndcg_of_one(answer.asked_places, 10).mean() for answer in answers]),
+        recall=np.array([recall_at(answer.places, 20) for answer in answers]),
+        capped_recall=np.array([capped_recall_at(answer.places, 20) for answer in answers]),
+        catalogue_ndcg=np.array([ndcg_at(answer.places, 20) for answer in answers]),
+        catalogue_hit=np.array([any_hit(answer.places, 10) for answer in answers]),
+        catalogue_ndcg_10=np.array([ndcg_at(answer.places, 10) for answer in answers]),
+        top_items=lists,
+        n_items=n_items,
+        asked_people=people,
+        asked_items=np.concatenate(candidates.asked),
+        asked_places=Places.joined([answer.asked_places for answer in answers]),
+        asked_catalogue_places=Places.joined([answer.asked_catalogue_places for answer in answers]),
+        pair_scores=np.concatenate(pairs),
+        pair_labels=np.concatenate(is_true),
+        pair_people=np.repeat(np.arange(len(answers)), 2 * np.array(n_asked)),
+    )

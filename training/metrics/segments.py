@@ -1,0 +1,74 @@
+"""For whom and for what a model is good: figures by history length, and by how known person and item are."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data.split import Questions, Split
+from training.metrics import metrics
+from training.metrics.places import ndcg_of_one
+from training.metrics.protocols import Outcome
+
+Segments = dict[str, dict[str, dict[str, float]]]
+Mask = npt.NDArray[np.bool_]
+
+HISTORY_LENGTHS = {"1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50+": (50, np.inf)}
+"""Known events of a person, both ends included."""
+HEAD_SHARE = 0.2
+"""The most popular items, by events; all others are the long tail."""
+
+
+def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
+    """dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20; segments with nobody in them are left out.
+
+    history_length and person: n counts people. item_popularity and item: n counts asked items, each judged by its
+    own place. A new person is in no fit; a new item has no event before the test.
+    """
+    lengths = np.array([len(history) for history in questions.histories])
+    is_new_person = split.is_new[questions.user_indices]
+    counts = split.past_and_validation.item_counts()
+    is_head = head_items(counts)[outcome.asked_items]
+    is_new_item = counts[outcome.asked_items] == 0
+    return {
+        "history_length": _of_people(
+            outcome,
+            {name: (lengths >= low) & (lengths <= high) for name, (low, high) in HISTORY_LENGTHS.items()},
+        ),
+        "person": _of_people(outcome, {"known": ~is_new_person, "new": is_new_person}),
+        "item_popularity": _of_items(outcome, {"head": is_head, "long_tail": ~is_head}),
+        "item": _of_items(outcome, {"known": ~is_new_item, "new": is_new_item}),
+    }
+
+
+def head_items(counts: npt.NDArray[np.int64]) -> Mask:
+    """Whether an item is among the most popular `HEAD_SHARE` of the catalogue, ties by index; (n_items,)."""
+    is_head = np.zeros(len(counts), np.bool_)
+    is_head[np.argsort(-counts, kind="stable")[: round(HEAD_SHARE * len(counts))]] = True
+    return is_head
+
+
+def _of_people(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, float]]:
+    return _table(masks, outcome.ndcg, outcome.catalogue_ndcg)
+
+
+def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, float]]:
+    return _table(
+        masks,
+        ndcg_of_one(outcome.asked_places, 10),
+        ndcg_of_one(outcome.asked_catalogue_places, 20),
+    )
+
+
+def _table(
+    masks: dict[str, Mask], ndcg: metrics.Doubles, catalogue_ndcg: metrics.Doubles
+) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "n": int(mask.sum()),
+            "ndcg@10": float(ndcg[mask].mean()),
+            "catalogue_ndcg@20": float(catalogue_ndcg[mask].mean()),
+        }
+        for name, mask in masks.items()
+        if mask.any()
+    }

@@ -1,0 +1,168 @@
+"""Several protocols, each in a process of its own that has as many threads as `train` would have.
+
+Sums in another order move figures by up to .002, and what is called shipped is to be what `train` ships to the last
+digit. Protocols run beside each other where there are cores for it: two processes that want the same cores lose much.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from training.base.errors import SettingsInvalid
+from training.base.progress import STAGES_FILE, Stages
+from training.base.runs import Run
+from training.data.columns import ColumnUse, column_lines
+from training.data.item_texts import item_text_columns
+from training.data.published import published_columns, read_published
+from training.data.read import ShopFiles
+from training.data.sequences import read_sequences, sequence_columns
+from training.data.split import Split
+from training.pipeline.train import evaluate, portrait, read_and_index, split_shop
+from training.recipe.settings import TrainingSettings
+
+OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
+"""Studies that need only one protocol: what ships is of the headline, and the last asks the most people."""
+
+
+class PublishedFiles(NamedTuple):
+    """Files as they came with a paper: train and test, perhaps candidates; or sequences."""
+
+    train: Path | None
+    test: Path | None
+    candidates: Path | None
+    sequences: Path | None
+    items: Path | None
+
+    @staticmethod
+    def of(
+        train: Path | None,
+        test: Path | None,
+        candidates: Path | None,
+        sequences: Path | None,
+        items: Path | None,
+    ) -> PublishedFiles | None:
+        """None where no published file is named. Raises SettingsInvalid where only half of them are."""
+        if train is None and test is None and candidates is None and sequences is None:
+            return None
+        if sequences is not None and (train or test or candidates):
+            raise SettingsInvalid(
+                "--sequences is a protocol of its own; leave --train, --test and --candidates out"
+            )
+        if sequences is None and (train is None or test is None):
+            raise SettingsInvalid("published files need both --train and --test (--candidates is optional)")
+        return PublishedFiles(train, test, candidates, sequences, items)
+
+    def read(self, *, seed: int) -> Split:
+        """Read them; see `read_published` and `read_sequences`."""
+        if self.sequences is not None:
+            return read_sequences(self.sequences, self.items, seed=seed)
+        assert self.train is not None
+        assert self.test is not None
+        return read_published(
+            train=self.train, test=self.test, candidates=self.candidates, items=self.items, seed=seed
+        )
+
+    def columns(self) -> tuple[ColumnUse, ...]:
+        """What each column of the files is used for."""
+        of_items = () if self.items is None else item_text_columns(self.items)
+        if self.sequences is not None:
+            return sequence_columns(self.sequences) + of_items
+        assert self.train is not None
+        assert self.test is not None
+        return published_columns(self.train, self.test, self.candidates) + of_items
+
+
+def evaluate_published(
+    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
+) -> dict[str, Any]:
+    """Evaluate on published files, in this process."""
+    stages, part = Stages(console), run.part("published")
+    stages.keep_in(part.folder / STAGES_FILE)
+    with stages.stage("read", "Reading published files"):
+        split, columns = files.read(seed=settings.seed), files.columns()
+    for line in column_lines(columns):
+        stages.note(line)
+    evaluation = evaluate(
+        split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
+    )
+    part.write(evaluation)
+    layout = "sequences as published" if files.sequences else "train and test files as published"
+    return portrait(split.dataset, layout, [], columns, settings) | joined([evaluation], ["published"])
+
+
+def evaluate_shop(
+    files: ShopFiles,
+    protocols: Sequence[str],
+    settings: TrainingSettings,
+    run: Run,
+    *,
+    is_tuned: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Evaluate a shop under each protocol, and put the parts together."""
+    _, portrayed = read_and_index(
+        files, settings, Stages(console)
+    )  # refused here, once, where it is too little
+    studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
+    studies[protocols[-1]] |= OF_LAST
+    arguments = [(files, name, settings, run, is_tuned, studies[name]) for name in protocols]
+    if len(arguments) == 1:
+        parts = [_evaluate_one(*arguments[0], console)]
+    else:
+        fresh = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            min(len(arguments), n_at_once()), mp_context=fresh, max_tasks_per_child=1
+        ) as pool:
+            futures = [pool.submit(_evaluate_one, *each) for each in arguments]
+            parts = [future.result() for future in futures]
+    return portrayed | joined(parts, protocols)
+
+
+def n_at_once() -> int:
+    """Protocols that have cores of their own: each uses OMP_NUM_THREADS of them, all if that is not set."""
+    n_cores = os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, n_cores // (int(threads) if threads.isdecimal() and int(threads) else n_cores))
+
+
+def joined(parts: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
+    """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
+    whole: dict[str, Any] = {"of_protocol": {}}
+    stages: dict[str, dict[str, Any]] = {}
+    for part, protocol in zip(parts, protocols, strict=True):
+        for figure, rows in part["stages"].items():
+            stages.setdefault(figure, {}).update({f"{protocol}: {name}": row for name, row in rows.items()})
+        for key, value in part.items():
+            if protocol in value:
+                whole[key] = whole.get(key, {}) | value
+            elif key not in whole and key != "stages":
+                whole[key] = value
+                whole["of_protocol"][key] = protocol
+    return whole | {"stages": stages}
+
+
+def _evaluate_one(
+    files: ShopFiles,
+    protocol: str,
+    settings: TrainingSettings,
+    run: Run,
+    is_tuned: bool,
+    studies: frozenset[str],
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """In the process of one protocol: read, split, evaluate."""
+    stages = Stages(console or Console(width=118), prefix=f"{protocol}: ")
+    part = run.part(protocol)
+    stages.keep_in(part.folder / STAGES_FILE)
+    dataset, _ = read_and_index(files, settings, stages)
+    split = split_shop(dataset, protocol, settings)
+    evaluation = evaluate(split, settings, part, stages, is_tuned=is_tuned, studies=studies)
+    part.write(evaluation)
+    return evaluation

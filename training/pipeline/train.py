@@ -1,0 +1,262 @@
+"""A training run, from a shop's files to a bundle, and an evaluation, from a split to figures. Read `train` first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from models.bundle import write_bundle
+from training.base.progress import STAGES_FILE, Stages
+from training.base.runs import Run
+from training.bundling.contents import bundle_contents
+from training.data.columns import ColumnUse, column_lines
+from training.data.dataset import Dataset, index_shop
+from training.data.leave_last_out import leave_last_out
+from training.data.read import ShopFiles
+from training.data.shop import Shop, require_trainable
+from training.data.split import Split, split_by_time
+from training.evaluation.assessment import ask_everybody, protocol_part
+from training.evaluation.examination import (
+    study_cold_start,
+    study_distillation,
+    study_explanations,
+    study_members,
+    without_distillation,
+)
+from training.learning.fit import (
+    Learned,
+    Taught,
+    fit_ensemble,
+    teach_student,
+    with_members_beside,
+    with_own_thresholds,
+)
+from training.recipe.settings import ALL_MEMBERS, TrainingSettings, dump_settings
+from training.student.files import save_student
+from training.tuning.search import tune_members
+
+WITHOUT = "student_without_distillation"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made: its folder and the bundle's."""
+
+    run: Run
+    bundle: Path
+
+
+def train(
+    source: Shop | ShopFiles,
+    settings: TrainingSettings,
+    *,
+    store: Path,
+    runs: Path,
+    console: Console,
+    command: str | None = None,
+) -> Trained:
+    """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong.
+
+    Of files nothing but the arrays stays in memory once they are read. What each stage took is in the run's folder.
+    command: what repeats the run, for its report; None where no command began it.
+    """
+    stages, run = Stages(console), Run.create(runs)
+    stages.keep_in(run.folder / STAGES_FILE)
+    dataset, portrayed = read_and_index(source, settings, stages)
+    with stages.stage("split", "Holding out validation and test"):
+        split = split_shop(dataset, "next_basket", settings)
+    taught = fit_ensemble(split, settings, stages)
+    learned = teach_student(taught, split, settings, run.folder, stages)
+    assessment = ask_everybody(split, taught, learned, settings, stages, {})
+    evaluation = protocol_part(split, taught, assessment, settings)
+    with stages.stage("bundle", "Writing the bundle"):
+        models = {str(split.protocol): evaluation["protocols"][split.protocol]["models"]}
+        contents = bundle_contents(
+            dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
+        )
+        bundle = write_bundle(store, contents)
+    evaluation |= portrayed | recipe(taught) | compression(learned, settings) | timing(stages)
+    evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
+    save(run, taught, learned, split)
+    if command is not None:
+        evaluation["command"] = command
+    run.finish(evaluation | {"bundle": bundle.name})
+    return Trained(run, bundle)
+
+
+def evaluate(
+    split: Split,
+    settings: TrainingSettings,
+    run: Run,
+    stages: Stages,
+    *,
+    is_tuned: bool,
+    studies: frozenset[str],
+) -> dict[str, Any]:
+    """Everything that one protocol can tell, under the keys of quality.json.
+
+    The ensemble, its student and what is measured of both are those of `train` by the same settings, and all other
+    members are measured beside them. is_tuned: search members' settings first, and say that nothing of it ships.
+    studies: of "explanations", "distillation" and "cold_start".
+    """
+    tuning: dict[str, Any] = {}
+    if is_tuned:
+        settings, tuning = tune(split, settings, stages)
+    taught = with_members_beside(fit_ensemble(split, settings, stages), split, settings, stages)
+    learned = teach_student(taught, split, settings, run.folder, stages)
+    others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
+    taught = with_own_thresholds(taught, others, split, settings)
+    assessment = ask_everybody(split, taught, learned, settings, stages, others, is_tuned=is_tuned)
+    evaluation = protocol_part(split, taught, assessment, settings)
+    evaluation |= (
+        recipe(taught, is_tuned) | tuning | study_members(split, taught, assessment, settings, stages)
+    )
+    if "distillation" in studies:
+        evaluation |= study_distillation(split, taught, learned, assessment, settings, stages)
+    if "cold_start" in studies:
+        evaluation |= study_cold_start(split, assessment, settings, stages)
+    if "explanations" in studies:
+        evaluation |= study_explanations(split, learned, settings, stages)
+    save(run, taught, learned, split)
+    return evaluation | compression(learned, settings) | timing(stages)
+
+
+def read_and_index(
+    source: Shop | ShopFiles, settings: TrainingSettings, stages: Stages
+) -> tuple[Dataset, dict[str, Any]]:
+    """Read files, if files are given, and `prepare`; and the portrait of it all."""
+    if isinstance(source, ShopFiles):
+        with stages.stage("read", f"Reading {source.source.name}"):
+            source = source.read()
+        for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
+            stages.note(line)
+    dataset = prepare(source, settings, stages)
+    return dataset, portrait(dataset, source.layout, source.dropped.lines(), source.columns, settings)
+
+
+def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
+    """Check that there is enough to train on, and turn ids into rows."""
+    require_trainable(shop, unlisted_too=settings.recommend_unlisted)
+    with stages.stage("index", "Indexing events"):
+        dataset = index_shop(shop, unlisted_too=settings.recommend_unlisted)
+    n_items, n_recommendable = len(dataset.catalogue), int(dataset.catalogue.recommendable.sum())
+    if n_recommendable < n_items:
+        n_unavailable, n_unlisted = (int((~shop.items[name]).sum()) for name in ("available", "is_listed"))
+        stages.note(
+            f"{n_recommendable:,} of {n_items:,} items may be recommended; {n_unavailable:,} are not available, "
+            f"{n_unlisted:,} have no row in the item table; all are learned from"
+        )
+    return dataset
+
+
+def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
+    """Hold out what the protocol asks about: "next_basket" or "leave_last_out"."""
+    asked = settings.split
+    if protocol == "leave_last_out":
+        return leave_last_out(
+            dataset, new_people_share=asked.new_people_share, most=asked.most_asked, seed=settings.seed
+        )
+    return split_by_time(
+        dataset,
+        validation_share=asked.validation_share,
+        test_share=asked.test_share,
+        new_people_share=asked.new_people_share,
+        most=asked.most_asked,
+        seed=settings.seed,
+    )
+
+
+def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[TrainingSettings, dict[str, Any]]:
+    """Search each member's settings on validation, within the budget; of those beside the ensemble too."""
+    every = settings.model_copy(update={"members": ALL_MEMBERS})
+    with stages.stage("tuning", "Tuning each member") as progress:
+        tuned, searches = tune_members(
+            every, split.past, split.validation, settings.tuning, seed=settings.seed, progress=progress
+        )
+    for name, search in searches.items():
+        stages.note(
+            f"{name}: {search.given.score:.4f} -> {search.best.score:.4f} in {len(search.trials)} trials"
+        )
+    tuned = tuned.model_copy(update={"members": settings.members})
+    return tuned, {"tuning": {split.protocol: {name: each.record() for name, each in searches.items()}}}
+
+
+def portrait(
+    dataset: Dataset,
+    layout: str,
+    dropped: list[str],
+    columns: Sequence[ColumnUse],
+    settings: TrainingSettings,
+) -> dict[str, Any]:
+    """What the report tells of the data, and the settings of the run."""
+    histories = dataset.histories
+    return {
+        "data": {
+            "source": dataset.name,
+            "layout": layout,
+            "dropped": dropped,
+            "columns": [column._asdict() for column in columns],
+            "n_people": len(dataset.people),
+            "n_items": len(dataset.items),
+            "n_recommendable_items": int(dataset.catalogue.recommendable.sum()),
+            "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),
+            "n_events": len(histories.item_indices),
+            "history_lengths": np.diff(histories.offsets).tolist(),
+            "item_counts": np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),
+            "first_event": int(histories.times.min()),
+            "last_event": int(histories.times.max()),
+        },
+        "settings": dump_settings(settings),
+        "seed": settings.seed,
+    }
+
+
+def recipe(taught: Taught, is_tuned: bool = False) -> dict[str, Any]:
+    """Whether what was measured is what `train` ships by the same settings, and which members stand where."""
+    return {
+        "recipe": {
+            "is_tuned": is_tuned,
+            "members": [member.name for member in taught.ensemble.members],
+            "beside": [member.name for member in taught.beside],
+        }
+    }
+
+
+def compression(learned: Learned, settings: TrainingSettings) -> dict[str, Any]:
+    """What ships, why, and every version that was measured for it."""
+    compressed = learned.compressed
+    return {
+        "compression": {
+            "chosen": compressed.shipped,
+            "precision": compressed.precision,
+            "reason": compressed.reason,
+            "max_quality_loss": settings.certification.max_quality_loss,
+            "candidates": compressed.evidence,
+            "pruning_curve": [row for name, row in compressed.evidence.items() if name.endswith("fp32")],
+        }
+    }
+
+
+def timing(stages: Stages) -> dict[str, Any]:
+    """Where the time went, and how much memory it took."""
+    return {
+        "stages": {
+            "seconds": stages.seconds,
+            "cpu_seconds": stages.cpu_seconds,
+            "peak_memory_bytes": stages.peak_memory_bytes,
+        }
+    }
+
+
+def save(run: Run, taught: Taught, learned: Learned, split: Split) -> None:
+    """Leave in the run's folder what serving figures are measured on."""
+    taught.ensemble.save(run.ensemble)
+    for name, files in learned.compressed.versions.items():
+        save_student(files, run.student(name))
+    run.keep_histories(split.test.histories[:512])

@@ -1,0 +1,21 @@
+"""What a new bundle may be worse by."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings_dataclass
+
+from training.base.strict import STRICT
+
+
+@settings_dataclass(config=STRICT, frozen=True)
+class PromotionSettings:
+    """When `retrain` promotes by itself."""
+
+    max_loss: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Relative loss of catalogue NDCG@20 against the bundle in service, on events that neither has "
+        "seen, which the 95 % interval must exclude; raising it promotes more readily, and on fewer events.",
+    )

@@ -1,0 +1,1 @@
+"""Experiments whose truth is known: how often they are right, and how soon."""

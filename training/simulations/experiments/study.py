@@ -1,0 +1,154 @@
+"""The three questions that `reports/experiments.json` answers, each by many simulated experiments.
+
+Whether experiments without a difference are stopped no oftener than stated; how many units a known lift takes; how
+soon a bug that loses units of one arm is caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta, norm
+
+from training.simulations.experiments.simulation import Bounds, Run, Truth, simulate
+
+SCHEMA_VERSION = 1
+
+Progress = Callable[[float, str], None]
+"""Share done, and of what."""
+
+N_POINTS = 10
+"""Of each curve."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """base_rate: of units with an outcome in the control. lift: of the treatment over it. lost: share of the
+    treatment's units that a bug loses. Units are those of both arms together.
+    """
+
+    n_aa_runs: int = 1000
+    n_lift_runs: int = 200
+    n_srm_runs: int = 200
+    aa_units: int = 10_000
+    lift_units: int = 150_000
+    srm_units: int = 60_000
+    look_every: int = 200
+    base_rate: float = 0.3
+    lift: float = 0.05
+    lost: float = 0.05
+    seed: int = 0
+
+
+def study(settings: StudySettings, progress: Progress) -> dict[str, Any]:
+    """Every figure of the report."""
+    rate = settings.base_rate
+    seeds = np.random.default_rng(settings.seed)
+    aa = Bounds(settings.aa_units, settings.look_every, planned_units=settings.aa_units // 2)
+    lift = Bounds(settings.lift_units, settings.look_every, planned_units=settings.lift_units // 3)
+    srm = Bounds(settings.srm_units, settings.look_every, planned_units=settings.srm_units)
+    better = Truth((rate, rate * (1 + settings.lift)))
+
+    def runs(
+        n_runs: int, truth: Truth, bounds: Bounds, until: Callable[[Run], bool], from_: float, to: float
+    ) -> list[Run]:
+        done = []
+        for number in range(n_runs):
+            done.append(simulate(int(seeds.integers(2**62)), truth, bounds, seeds, until))
+            progress(
+                from_ + (to - from_) * (number + 1) / n_runs, f"{number + 1:,} of {n_runs:,} experiments"
+            )
+        return done
+
+    alike = runs(settings.n_aa_runs, Truth((rate, rate)), aa, lambda run: False, 0.0, 0.5)
+    lifted = runs(settings.n_lift_runs, better, lift, lambda run: run.decided is not None, 0.5, 0.85)
+    losing = Truth((rate, rate), settings.lost)
+    broken = runs(settings.n_srm_runs, losing, srm, lambda run: run.mismatched is not None, 0.85, 1.0)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "settings": asdict(settings),
+        "aa": alike_figures(alike, aa),
+        "lift": lift_figures(lifted, lift, settings),
+        "srm": {"lost": settings.lost, **found_figures([run.mismatched for run in broken], srm)},
+    }
+
+
+def alike_figures(runs: Sequence[Run], bounds: Bounds) -> dict[str, Any]:
+    """How often runs without a difference were stopped, by each of the three that can stop one."""
+    stated = {
+        "decided": bounds.false_alarm_rate,
+        "mismatched": bounds.srm_alpha,
+        "guarded": bounds.guardrail_alpha,
+        "one_look": bounds.false_alarm_rate,
+    }
+    figures: dict[str, Any] = {
+        "n_runs": len(runs),
+        "n_units": bounds.n_units,
+        "n_looks": bounds.n_units // bounds.look_every,
+        "n_covered": sum(run.is_covered for run in runs),
+    }
+    for name, rate in stated.items():
+        at = [getattr(run, name) for run in runs]
+        n_stopped = sum(each is not None for each in at)
+        figures[name] = {
+            "stated": rate,
+            "n_stopped": n_stopped,
+            "share": n_stopped / len(runs),
+            "interval": share_interval(n_stopped, len(runs)),
+            "by_units": shares_by_units(at, bounds.n_units),
+        }
+    return figures
+
+
+def lift_figures(runs: Sequence[Run], bounds: Bounds, settings: StudySettings) -> dict[str, Any]:
+    """How soon a lift was found; n_wrong: decided the wrong way round."""
+    return {
+        "lift": settings.lift,
+        "base_rate": settings.base_rate,
+        "n_wrong": sum(run.decided is not None and run.samples[1].mean < run.samples[0].mean for run in runs),
+        "n_covered": sum(run.is_covered for run in runs),
+        "fixed_units": fixed_units(settings.base_rate, settings.lift, bounds.false_alarm_rate),
+        **found_figures([run.decided for run in runs], bounds),
+    }
+
+
+def found_figures(at: Sequence[int | None], bounds: Bounds) -> dict[str, Any]:
+    """How many runs found what there was, and after how many units."""
+    n_found = sum(each is not None for each in at)
+    units = [bounds.n_units if each is None else each for each in at]
+    return {
+        "n_runs": len(at),
+        "n_units": bounds.n_units,
+        "n_found": n_found,
+        "share": n_found / len(at),
+        "interval": share_interval(n_found, len(at)),
+        "median_units": float(np.median(units)),
+        "p90_units": float(np.quantile(units, 0.9)),
+        "by_units": shares_by_units(at, bounds.n_units),
+    }
+
+
+def shares_by_units(at: Sequence[int | None], n_units: int) -> dict[str, float]:
+    """Share of runs in which something was said by so many units."""
+    points = [n_units * point // N_POINTS for point in range(1, N_POINTS + 1)]
+    said = [each for each in at if each is not None]
+    return {str(point): sum(each <= point for each in said) / len(at) for point in points}
+
+
+def share_interval(n: int, n_runs: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if n == 0 else float(beta.ppf(tail, n, n_runs - n + 1))
+    high = 1.0 if n == n_runs else float(beta.ppf(1 - tail, n + 1, n_runs - n))
+    return low, high
+
+
+def fixed_units(base_rate: float, lift: float, alpha: float, power: float = 0.8) -> int:
+    """Units of both arms that a test for one look needs, to find a lift with this power."""
+    better = base_rate * (1 + lift)
+    variance = base_rate * (1 - base_rate) + better * (1 - better)
+    needed = float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) ** 2 * variance / (better - base_rate) ** 2
+    return 2 * int(np.ceil(needed))

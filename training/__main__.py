@@ -165,7 +165,7 @@ def report_command(
 ) -> None:
     """Measure serving figures of a run's models and write the report."""
     from training.base.runs import Run
-    from training.evaluation.report import write_report
+    from training.evaluation.page.report import write_report
 
     for path in write_report(Run.open(run), out, price_per_vcpu_hour=price, console=console):
         console.print(f"wrote {path}", highlight=False)
@@ -187,7 +187,8 @@ def generate(
 ) -> None:
     """Write a plausible shop: people with drifting tastes, a power-law catalogue, sessions, new items."""
     from training.base.progress import Stages
-    from training.generator.generator import GeneratorSettings, generate_shop
+    from training.generator.generator import generate_shop
+    from training.generator.settings import GeneratorSettings
 
     chosen = GeneratorSettings(
         n_people=people,

@@ -9,7 +9,6 @@ to its companion.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +22,7 @@ from training.generator.catalogue import (
     InventedCatalogue,
     change_time,
 )
-
-if TYPE_CHECKING:
-    from training.generator.generator import GeneratorSettings
+from training.generator.settings import GeneratorSettings
 
 CLICK_RATE, CART_RATE, PURCHASE_RATE = 0.5, 0.35, 0.5
 """The share of views that are clicked, of clicks that reach the cart, and of carts that are bought."""

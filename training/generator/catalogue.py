@@ -8,16 +8,13 @@ what people like can be read in the text.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from training.generator.item_words import BRANDS, COLOURS, MATERIALS, NOUNS, PLACES, SERIES, STYLES
-
-if TYPE_CHECKING:
-    from training.generator.generator import GeneratorSettings
+from training.generator.settings import GeneratorSettings
 
 TASTE_DIMENSIONS = 8
 SECONDS_PER_DAY = 86_400

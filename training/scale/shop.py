@@ -18,7 +18,7 @@ from models.text import item_text
 from models.vocabulary import StringTable
 from training.base.errors import SettingsInvalid
 from training.generator.catalogue import Ints, InventedCatalogue, build_catalogue, category_names, item_table
-from training.generator.generator import GeneratorSettings
+from training.generator.settings import GeneratorSettings
 from training.scale.ids import numbered_ids
 
 MAX_CATEGORIES = 200

@@ -10,7 +10,7 @@ import pytest
 from training.base.errors import SettingsInvalid
 from training.generator.behaviour import Events, simulate_people
 from training.generator.catalogue import SECONDS_PER_DAY, InventedCatalogue, build_catalogue
-from training.generator.generator import GeneratorSettings
+from training.generator.settings import GeneratorSettings
 
 STILL = GeneratorSettings(
     n_people=2_000, n_items=300, n_days=120, stay_days=40, taste_drift=0.0, new_item_share=0.0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.evaluations import example_evaluation, example_serving
-from training.evaluation.report import assemble
+from training.evaluation.page.report import assemble
 from training.evaluation.requirements import (
     Quality,
     Target,

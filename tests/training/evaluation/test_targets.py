@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.evaluations import example_evaluation, example_serving
 from training.evaluation.page.render import render
-from training.evaluation.report import assemble
+from training.evaluation.page.report import assemble
 from training.evaluation.requirements import Quality
 from training.evaluation.targets import promises_met, targets_met
 

@@ -6,7 +6,7 @@ import pytest
 
 from training.generator.behaviour import Events, _power_law_ranks, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue
-from training.generator.generator import GeneratorSettings
+from training.generator.settings import GeneratorSettings
 
 Counts = npt.NDArray[np.float64]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from training.generator.catalogue import build_catalogue, category_names, item_table
-from training.generator.generator import BOUNDS, GeneratorSettings
 from training.generator.item_words import BRANDS, COLOURS, MATERIALS
+from training.generator.settings import BOUNDS, GeneratorSettings
 
 
 @pytest.mark.parametrize(("n_items", "n_categories"), [(1, 1), (12, 12), (500, 7), (5_000, 200)])

@@ -11,7 +11,8 @@ from models.history import EventKind
 from training.base.errors import SettingsInvalid
 from training.data.read import read_shop
 from training.data.shop import Shop, require_trainable
-from training.generator.generator import BOUNDS, GeneratorSettings, generate_shop
+from training.generator.generator import generate_shop
+from training.generator.settings import BOUNDS, GeneratorSettings
 
 SMALL = GeneratorSettings(n_people=3_000, n_items=600, n_categories=6, people_per_chunk=1_000, n_days=90)
 

@@ -15,7 +15,7 @@ from tests.support.settings import SMALL
 from training.__main__ import app
 from training.base.runs import Run
 from training.evaluation.page.render import render
-from training.evaluation.report import assemble
+from training.evaluation.page.report import assemble
 from training.recipe.settings import ALL_MEMBERS, EARNING
 
 ONE_VERSION = """

@@ -18,7 +18,7 @@ from tests.support.settings import SMALL
 from training.__main__ import app
 from training.base.errors import SettingsInvalid, SourceUnreadable, TooLittleData
 from training.base.runs import Run
-from training.evaluation.report import REQUIREMENTS
+from training.evaluation.page.report import REQUIREMENTS
 from training.recipe.settings import EARNING
 
 MODELS = {

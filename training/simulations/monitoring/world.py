@@ -25,7 +25,8 @@ from training.data.read import read_shop
 from training.data.shop import Shop
 from training.generator.behaviour import Events, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue, item_ids
-from training.generator.generator import GeneratorSettings, generate_shop
+from training.generator.generator import generate_shop
+from training.generator.settings import GeneratorSettings
 from training.pipeline.train import train
 from training.recipe.settings import TrainingSettings, load_settings
 

@@ -12,7 +12,7 @@ from tests.support.evaluations import (
 )
 from tests.support.simulations import example_monitoring, example_study
 from training.evaluation.page.render import SECTIONS, render
-from training.evaluation.report import assemble
+from training.evaluation.page.report import assemble
 from training.evaluation.requirements import Quality
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

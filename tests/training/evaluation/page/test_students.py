@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.evaluations import example_evaluation, example_serving
 from training.evaluation.page.render import render
-from training.evaluation.report import assemble
+from training.evaluation.page.report import assemble
 
 SHARES = "it\nnames the strongest member of <b>68.3\N{NO-BREAK SPACE}%</b> of the items right; naming always"
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from tests.support.evaluations import example_evaluation, example_serving
 from training.base.errors import RunMissing
 from training.base.runs import Run
-from training.evaluation import report
+from training.evaluation.page import report
 from training.evaluation.page.render import render
-from training.evaluation.report import assemble, ratios, simulated, summarised, write_report
+from training.evaluation.page.report import assemble, ratios, simulated, summarised, write_report
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from models.bundle import Bundle, read_bundle, read_manifest
+from models.bundles.bundle import Bundle, read_bundle, read_manifest
+from models.bundles.golden import replay_golden
+from models.bundles.registry import DEFAULT_STORE, Registry
 from models.errors import BundleError, StillroomError, StoreMissing
-from models.golden import replay_golden
-from models.registry import DEFAULT_STORE, Registry
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 EXIT_MISUSE = 2

@@ -1,6 +1,7 @@
 """What the kernel goes by without asking: the shapes and types of a catalogue's arrays, and where its lists begin.
 
-`models/consistency.py` has looked at a bundle's files when it was read; this looks at whatever a `Scan` is made of.
+`models/bundles/consistency.py` has looked at a bundle's files when it was read; this looks at whatever a `Scan` is
+made of.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from service.bundles.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.redis import RedisServer

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import write_bundle
-from models.registry import Registry
+from models.bundles.bundle import write_bundle
+from models.bundles.registry import Registry
 from tests.support.variants import contents_with_variants
 
 ROOT = Path(__file__).parent.parent

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from models.bundles.registry import DEFAULT_STORE, Registry
 from models.errors import StillroomError
-from models.registry import DEFAULT_STORE, Registry
 from training.base.errors import SettingsInvalid, TrainingError
 from training.base.runs import DEFAULT_RUNS, LATEST
 from training.commands import promotion, studies  # noqa: F401 - they add their commands

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle, BundleContents, VariantsContents, read_bundle, write_bundle
-from models.files import read_json
-from models.golden import record_golden
-from models.registry import Registry
+from models.bundles.bundle import Bundle, BundleContents, VariantsContents, read_bundle, write_bundle
+from models.bundles.files import read_json
+from models.bundles.golden import record_golden
+from models.bundles.registry import Registry
+from models.bundles.variants import GOLDEN_FILE, VariantsGolden
 from models.student import Student, StudentFiles
-from models.variants import GOLDEN_FILE, VariantsGolden
 
 N_GOLDEN_PEOPLE = 8
 GOLDEN_TEXTS = ("a blue lantern of steel",)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from loadtest.peers.setting import PeerSetting
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
+from models.bundles.registry import Registry
 from models.history import History, encode_history
-from models.registry import Registry
 from models.scan import Asked
 
 N_CACHED_PEOPLE = 20_000

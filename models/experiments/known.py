@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from models.bundles.files import MANIFEST
+from models.bundles.manifest import Manifest, parse_manifest
+from models.bundles.registry import Registry
+from models.bundles.variants import ENSEMBLE, STUDENT
 from models.errors import StillroomError
 from models.experiments.declaration import CURRENT
 from models.experiments.reading import KnownVariants
-from models.files import MANIFEST
-from models.manifest import Manifest, parse_manifest
-from models.registry import Registry
-from models.variants import ENSEMBLE, STUDENT
 
 
 def known_variants(registry: Registry) -> KnownVariants:

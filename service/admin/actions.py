@@ -7,9 +7,9 @@ from collections.abc import Callable
 from time import perf_counter, time
 from typing import Any, TypeVar
 
+from models.bundles.registry import Registry
 from models.errors import RegistryError, StillroomError
 from models.experiments.declaration import Experiment
-from models.registry import Registry
 from service.admin.audit import AuditLog
 from service.admin.schemas import (
     BundleLine,

@@ -15,10 +15,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal, NamedTuple, TypeAlias
 
-from models.bundle import read_bundle, verify_files
+from models.bundles.bundle import read_bundle, verify_files
+from models.bundles.registry import Registry
 from models.errors import NothingPromoted, StillroomError, VariantUnknown
 from models.experiments.declaration import CURRENT
-from models.registry import Registry
 from service.bundles.context import NO_BUNDLE, HistoryContext
 from service.bundles.serving import ServingBundle
 from service.contract.errors import NotReady

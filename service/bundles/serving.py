@@ -11,14 +11,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle
-from models.golden import replay_golden
+from models.bundles.bundle import Bundle
+from models.bundles.golden import replay_golden
+from models.bundles.variants import Variants
 from models.history import Event, EventKind, History
 from models.index import AllowedItems
 from models.items import Items
 from models.scan import kernel_in_use
 from models.student import Floats, Student
-from models.variants import Variants
 from models.vocabulary import id_key
 from service.contract import schemas
 

@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 import redis
 
+from models.bundles.registry import Registry
 from models.errors import ExperimentsInvalid
 from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
-from models.registry import Registry
 from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.experiments.report import read_command, read_report, report_lines
 from service.experiments.stopped import (

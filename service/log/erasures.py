@@ -14,7 +14,7 @@ from time import time_ns
 
 import msgspec
 
-from models.locks import lock
+from models.bundles.locks import lock
 from service.contract.errors import SpoolUnavailable
 from service.log.frames import frame, read_frames
 from service.log.private import FILE_MODE, open_private

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from models.locks import lock
+from models.bundles.locks import lock
 from service.log.private import FILE_MODE, make_private_folder, open_private
 from service.log.segments import OPEN, SEALED, Segment, load_segment, sync_folder
 

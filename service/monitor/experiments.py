@@ -10,11 +10,11 @@ from typing import Any, cast
 import msgspec
 import redis
 
+from models.bundles.registry import Registry
 from models.errors import StillroomError
 from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
-from models.registry import Registry
 from service.experiments.report import publish_command
 from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, stop_command
 from service.log.records import ExposureRecord

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle, read_bundle
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
 from models.errors import StillroomError
 from models.history import Event, EventKind, History
 from models.monitoring.reference import CatalogueBins, Reference
 from models.monitoring.scored_requests import ScoringModel, scoring_models
-from models.registry import Registry
 from service.log.records import SampledHistory
 
 logger = logging.getLogger(__name__)

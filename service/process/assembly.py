@@ -10,8 +10,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal, TypeAlias
 
+from models.bundles.registry import Registry
 from models.experiments.known import known_variants
-from models.registry import Registry
 from service.admin.actions import Actions
 from service.admin.audit import AuditLog
 from service.admin.keys import AdminKeys

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.bundles.variants import best_items
 from models.history import History
 from models.scan import Ranked
 from models.student import Floats
-from models.variants import best_items
 from service.bundles.serving import ServingBundle
 from service.contract.errors import NoOpinion, StageFailed, VariantFailed
 from service.scoring.masks import Masks

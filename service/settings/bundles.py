@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from models.registry import DEFAULT_STORE
+from models.bundles.registry import DEFAULT_STORE
 from models.scan import KERNELS, available_kernels
 from service.settings.base import RoomSettings
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, read_bundle, write_bundle
-from models.golden import Golden
-from models.registry import Registry
+from models.bundles.bundle import Bundle, read_bundle, write_bundle
+from models.bundles.golden import Golden
+from models.bundles.registry import Registry
 from tests.support.bundles import tiny_bundle, tiny_contents
 from tests.support.service import Running, running
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from models.registry import Registry
+from models.bundles.registry import Registry
 from tests.support.service import ServiceProcess
 from tests.support.waiting import wait_until
 

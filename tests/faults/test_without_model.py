@@ -13,7 +13,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from models.registry import Registry
+from models.bundles.registry import Registry
 from tests.support.bundles import tiny_bundle
 from tests.support.events import body, did, streamed
 from tests.support.redis import RedisServer

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import BLOBS, read_manifest
-from models.consistency import LAYOUT, TABLES
-from models.files import MANIFEST, write_array, write_file
-from models.manifest import FileEntry, Manifest
+from models.bundles.bundle import BLOBS, read_manifest
+from models.bundles.consistency import LAYOUT, TABLES
+from models.bundles.files import MANIFEST, write_array, write_file
+from models.bundles.manifest import FileEntry, Manifest
 
 ARRAYS = sorted([*LAYOUT, *TABLES["fp32"], "neighbour_items"])
 """Every array of a bundle."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
+from models.bundles.golden import replay_golden
+from models.bundles.variants import replay_variants
 from models.errors import BundleInconsistent, FileMissing, GoldenMismatch
-from models.golden import replay_golden
-from models.variants import replay_variants
 from tests.models.forging import array_of, reseal
 from tests.support.bundles import N_ITEMS, WRITTEN_AT, tiny_bundle, tiny_contents, with_unavailable
 from tests.support.variants import contents_with_variants

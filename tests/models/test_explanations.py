@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.explanations import explain
 from models.history import Event, History
 from models.student import Student

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from models.__main__ import app
-from models.bundle import write_bundle
+from models.bundles.bundle import write_bundle
+from models.bundles.manifest import parse_manifest
+from models.bundles.registry import Registry
 from models.errors import GoldenMismatch, RegistryError, StoreMissing
-from models.manifest import parse_manifest
-from models.registry import Registry
 from tests.support.bundles import tiny_contents
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
 from models.history import Event, History
 from models.member_shares import MEMBER_ARRAYS, MemberShares, StudentPairs, shares_of
 from models.student import Floats, Student

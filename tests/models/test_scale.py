@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
 from models.histories import ColdHistories, Histories
 from models.vocabulary import Vocabulary
 from tests.support.bundles import LATEST, N_ITEMS, tiny_contents
@@ -21,7 +21,7 @@ N_FOUND = 2_000
 READ_AND_FIND = """
 import sys
 from pathlib import Path
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 
 def own_bytes():
     rollup = Path("/proc/self/smaps_rollup").read_text()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import read_bundle, write_bundle
-from models.golden import record_golden, replay_golden
+from models.bundles.bundle import read_bundle, write_bundle
+from models.bundles.golden import record_golden, replay_golden
 from models.history import History
 from models.student import Student
 from models.text import TextEncoder, item_text, terms_of

@@ -17,22 +17,22 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from models.bundle import BundleContents, write_bundle
+from models.bundles.bundle import BundleContents, write_bundle
+from models.bundles.golden import record_golden
+from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
+from models.bundles.registry import Registry
+from models.bundles.variants import record_variants
 from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
-from models.golden import record_golden
 from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, Event, History
 from models.index import flat_index, quantize_rows
 from models.items import Items, rank_segments
-from models.manifest import SharesEntry, StudentEntry, TrainingEntry
 from models.member_shares import MemberShares
 from models.monitoring import inputs
 from models.monitoring.histogram import Histogram
 from models.monitoring.reference import Reference
-from models.registry import Registry
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
-from models.variants import record_variants
 from models.vocabulary import StringTable, Vocabulary
 
 N_ITEMS = 40

@@ -10,7 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from models.bundle import BundleContents, VariantsContents
+from models.bundles.bundle import BundleContents, VariantsContents
+from models.bundles.variants import Variants, record_variants
 from models.ensemble.ensemble import FittedEnsemble
 from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.meta_features import feature_names
@@ -22,7 +23,6 @@ from models.members.item_items import FittedItemKNN
 from models.members.member import FittedMember
 from models.members.popularity import FittedPopularity
 from models.members.rows import SparseRows
-from models.variants import Variants, record_variants
 from tests.support.bundles import LATEST, N_BLOCKS, tiny_contents, tiny_history
 
 MEMBERS = ("popularity", "als", "knn")

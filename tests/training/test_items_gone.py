@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, read_bundle
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
 from models.history import EventKind
-from models.registry import Registry
 from service.bundles.serving import ServingBundle
 from tests.support.blocks import may_be_recommended, shop_with_items_gone
 from tests.support.service import ids_of, running

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import MiniBatchKMeans
 
-from models.bundle import BundleContents
-from models.golden import record_golden
+from models.bundles.bundle import BundleContents
+from models.bundles.golden import record_golden
+from models.bundles.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
 from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
-from models.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
 from models.monitoring.scored_requests import scoring_models
 from models.student import Student
 from models.text import TextEncoder

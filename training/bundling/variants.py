@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
-from models.bundle import VariantsContents
+from models.bundles.bundle import VariantsContents
+from models.bundles.variants import Variants, record_variants
 from models.ensemble.ensemble import FittedEnsemble
 from models.history import History
 from models.index import AllowedItems
 from models.members.item_items import FittedItemItems
 from models.members.member import FittedMember
-from models.variants import Variants, record_variants
 from training.ensemble.ensemble import Ensemble
 
 N_TIMED = 5

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from models.registry import DEFAULT_STORE
+from models.bundles.registry import DEFAULT_STORE
 from training.base.errors import SettingsInvalid
 from training.base.runs import DEFAULT_RUNS
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console

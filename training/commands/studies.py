@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from models.registry import DEFAULT_STORE
+from models.bundles.registry import DEFAULT_STORE
 from training.commands.options import app, console
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle, read_bundle
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
+from models.bundles.variants import STUDENT, best_items
 from models.experiments.known import variants_of
 from models.history import Event, EventKind, History, encode_history
-from models.registry import Registry
 from models.removals import REMOVAL, standing
 from models.scan import Asked
-from models.variants import STUDENT, best_items
 from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from models.bundle import write_bundle
+from models.bundles.bundle import write_bundle
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents

@@ -10,12 +10,12 @@ import os
 import secrets
 from pathlib import Path
 
+from models.bundles.files import sync_folder
+from models.bundles.registry import Registry
 from models.experiments.declaration import Declaration
 from models.experiments.key_lines import KeyPath, key_lines
 from models.experiments.known import known_variants
 from models.experiments.reading import parse_declaration
-from models.files import sync_folder
-from models.registry import Registry
 from training.base.errors import CanaryRefused
 
 LAYER = """[[layer]]  # written by `python -m training canary`; it stands first, since the first layer decides

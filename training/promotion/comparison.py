@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.bundle import Bundle
+from models.bundles.bundle import Bundle
 from models.history import History
 from training.data.dataset import Dataset
 from training.data.split import Questions

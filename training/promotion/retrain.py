@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from models.bundle import Bundle, read_bundle
-from models.registry import Registry
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
 from training.base.errors import NothingFresh, TooLittleData
 from training.base.progress import Stages
 from training.data.columns import column_lines

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from models.bundle import Bundle, read_bundle
-from models.registry import Registry
-from models.variants import STUDENT
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
+from models.bundles.variants import STUDENT
 from training.base.errors import NothingToReplay
 from training.experiments.logged import LoggedHistory, read_log
 from training.experiments.rankers import Ranker, Rankers

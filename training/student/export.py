@@ -19,8 +19,8 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch.export import Dim
 
+from models.bundles.golden import HALF_ROUNDING
 from models.cooccurrence import Cooccurrence, index_dtype
-from models.golden import HALF_ROUNDING
 from models.history import History, encode_histories
 from models.index import flat_index, quantize_rows
 from models.student import TOWER_INPUTS, Student, StudentFiles

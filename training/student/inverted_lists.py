@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.bundle import BundleContents
+from models.bundles.bundle import BundleContents
+from models.bundles.manifest import IndexEntry
 from models.history import History
 from models.index import AllowedItems, eight_bits, inverted_index
-from models.manifest import IndexEntry
 from models.student import Floats, Student, StudentFiles
 from training.student.item_order import contents_in_order, history_in_order, places_of, student_in_order
 

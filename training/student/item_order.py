@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import BundleContents
-from models.golden import record_golden
+from models.bundles.bundle import BundleContents
+from models.bundles.golden import record_golden
 from models.histories import ColdHistories
 from models.history import Event, History
 from models.index import flat_index

@@ -19,9 +19,9 @@ from scipy.sparse import csr_matrix
 
 from loadtest.peers.lifespan import closing
 from loadtest.peers.setting import PeerSetting
-from models.bundle import Bundle, read_bundle
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.registry import Registry
 from models.history import History
-from models.registry import Registry
 
 N_PEOPLE_TOGETHER = 256
 

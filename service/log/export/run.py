@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 import redis
 
-from models.locks import lock_if_free
+from models.bundles.locks import lock_if_free
 from service.log.erasures import ErasedPeople, read_erasures
 from service.log.export.errors import ExportFailed
 from service.log.export.part_files import Parts

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import read_bundle
-from models.golden import replay_golden
-from models.registry import Registry
+from models.bundles.bundle import read_bundle
+from models.bundles.golden import replay_golden
+from models.bundles.registry import Registry
 from tests.support.repository import ROOT
 
 

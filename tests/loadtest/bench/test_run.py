@@ -16,8 +16,8 @@ from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.run import Run
 from loadtest.bench.size import LOGGED, UNLOGGED
-from models.bundle import write_bundle
-from models.registry import Registry
+from models.bundles.bundle import write_bundle
+from models.bundles.registry import Registry
 from tests.support.bundles import tiny_contents, tiny_people
 
 

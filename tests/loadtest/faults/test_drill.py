@@ -18,7 +18,7 @@ from loadtest.faults.row import Row
 from loadtest.faults.schema import RowReport
 from loadtest.faults.setting import Setting
 from loadtest.faults.stage import Kept, Stage
-from models.bundle import write_bundle
+from models.bundles.bundle import write_bundle
 from tests.support.bundles import N_PEOPLE, WRITTEN_AT, tiny_contents
 from tests.support.waiting import wait_until
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import write_bundle
-from models.golden import record_golden
+from models.bundles.bundle import write_bundle
+from models.bundles.golden import record_golden
 from models.student import Student
 from tests.support.bundles import N_BLOCKS, TEXTS, tiny_contents, tiny_history
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.bundle import Bundle, read_bundle, write_bundle
+from models.bundles.bundle import Bundle, read_bundle, write_bundle
+from models.bundles.registry import Registry
 from models.history import Event, History, encode_history
-from models.registry import Registry
 from service.answers.tiers import Ranking, fall_back
 from service.bundles.serving import ServingBundle
 from service.contract.errors import StudentFailed

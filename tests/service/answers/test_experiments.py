@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from models.bundle import write_bundle
-from models.registry import Registry
+from models.bundles.bundle import write_bundle
+from models.bundles.registry import Registry
 from service.experiments.stopped import Stop, resume_command, stop_command
 from tests.support.bundles import tiny_contents
 from tests.support.experiments import TWO_ARMS

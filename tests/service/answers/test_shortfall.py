@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.history import History, encode_history
 from service.answers.recommendation import Recommendation
 from service.answers.shortfall import shortfall_words

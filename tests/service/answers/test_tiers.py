@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.history import Event, History, encode_history
 from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
 from service.bundles.serving import ServingBundle

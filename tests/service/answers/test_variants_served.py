@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import write_bundle
+from models.bundles.bundle import write_bundle
+from models.bundles.registry import Registry
+from models.bundles.variants import best_items
 from models.experiments.known import known_variants
-from models.registry import Registry
-from models.variants import best_items
 from service.bundles.holder import BundleRefused
 from tests.support.bundles import N_ITEMS, WRITTEN_AT, tiny_contents
 from tests.support.experiments import TWO_ARMS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import Registry
+from models.bundles.registry import Registry
 from service.bundles.holder import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS, BundleHolder
 from service.telemetry.metrics import Metrics
 from tests.support.waiting import eventually

@@ -10,16 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, BundleContents, VariantsContents, read_bundle, write_bundle
+from models.bundles.bundle import Bundle, BundleContents, VariantsContents, read_bundle, write_bundle
+from models.bundles.registry import Registry
+from models.bundles.variants import Variants, record_variants
 from models.ensemble.ensemble import FittedEnsemble
 from models.history import History
 from models.members.factorization import FittedFactorization
 from models.monitoring.disagreement import reference_of
 from models.monitoring.reference import CatalogueBins
 from models.monitoring.scored_requests import WatchedRequest, model_names, score_requests, scoring_models
-from models.registry import Registry
 from models.student import Student
-from models.variants import Variants, record_variants
 from service.log.records import ExposureRecord, SampledHistory
 from tests.service.monitor.test_monitor import Watching
 from tests.support.bundles import N_ITEMS, WRITTEN_AT, tiny_reference

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
+from models.bundles.registry import Registry
 from models.history import History
 from models.monitoring.agreement import ENSEMBLE, STUDENT, Floats
 from models.monitoring.disagreement import DisagreementReference, reference_of
 from models.monitoring.scored_requests import ScoringModel, WatchedRequest, model_names, score_requests
-from models.registry import Registry
 from service.log.records import ExposureRecord, SampledHistory
 from service.monitor import disagreement
 from service.monitor.disagreement import DisagreementWatch

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.history import Event, EventKind, History
 from models.removals import REMOVAL, standing
 from models.vocabulary import id_key

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from loadtest.servers import free_port
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.histories import ColdHistories, Histories
 from models.history import Event, History
 from service.bundles.serving import ServingBundle, as_stored

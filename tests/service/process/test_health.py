@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from models.registry import Registry
+from models.bundles.registry import Registry
 from tests.support.service import Running, ServiceProcess, make_parts, running
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
 from models.history import Event, History, encode_history
 from models.scan import Asked
 from models.student import Floats

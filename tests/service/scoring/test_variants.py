@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
 from models.history import Event, History, encode_history
 from service.bundles.serving import ServingBundle
 from service.contract.errors import NoOpinion, VariantFailed

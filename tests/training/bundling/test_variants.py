@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.bundle import VariantsContents
+from models.bundles.bundle import VariantsContents
+from models.bundles.variants import Variants, replay_variants
 from models.history import History
-from models.variants import Variants, replay_variants
 from tests.support.blocks import N_ITEMS, block_dataset
 from training.bundling.variants import bundled_variants
 from training.data.split import Split, split_by_time

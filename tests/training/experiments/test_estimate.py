@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from models.bundle import read_bundle, write_bundle
+from models.bundles.bundle import read_bundle, write_bundle
 from models.history import EventKind
 from models.student import Floats
 from tests.support.bundles import N_BLOCKS, N_ITEMS, tiny_contents, with_item_vectors, with_unavailable
@@ -42,7 +42,7 @@ def bundle_of(store: Path, order: Any, day: int) -> str:
 
 
 def _golden(student: Any, contents: Any) -> Any:
-    from models.golden import record_golden
+    from models.bundles.golden import record_golden
     from models.student import Student
     from tests.support.bundles import TEXTS, tiny_history
 

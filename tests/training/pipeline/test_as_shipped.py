@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import read_manifest
-from models.registry import Registry
+from models.bundles.bundle import read_manifest
+from models.bundles.registry import Registry
 from tests.support.blocks import block_shop
 from tests.support.settings import SMALL
 from training.__main__ import app

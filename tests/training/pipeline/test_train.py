@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, read_bundle
-from models.golden import replay_golden
-from models.registry import Registry
+from models.bundles.bundle import Bundle, read_bundle
+from models.bundles.golden import replay_golden
+from models.bundles.registry import Registry
 from tests.support.blocks import N_ITEMS, block_of_item, block_shop
 from tests.support.settings import SMALL
 from training.__main__ import app

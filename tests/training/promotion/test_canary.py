@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from models.bundles.registry import Registry
 from models.errors import ExperimentsInvalid, RegistryError
 from models.experiments.assignment import Assignment
 from models.experiments.declaration import Declaration
 from models.experiments.known import known_variants
 from models.experiments.reading import read_declaration
-from models.registry import Registry
 from tests.training.promotion.bundles import block_bundle
 from training.__main__ import app
 from training.base.errors import CanaryRefused

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, read_bundle, write_bundle
+from models.bundles.bundle import Bundle, read_bundle, write_bundle
 from models.history import Event, History
 from tests.support.bundles import N_BLOCKS, N_ITEMS, WRITTEN_AT, tiny_contents, with_unavailable
 from tests.support.shops import dataset_of

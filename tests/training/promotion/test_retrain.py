@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from models.bundles.registry import Registry
 from models.errors import BundleError
-from models.registry import Registry
 from tests.support.blocks import START, block_shop
 from tests.support.bundles import LATEST, N_BLOCKS
 from tests.support.settings import FEW_MEMBERS

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from models.bundles.registry import Registry
 from models.errors import RegistryError
-from models.registry import Registry
 from service.log.records import ExposureRecord, pack_scores
 from tests.support.bundles import LATEST
 from tests.training.promotion.bundles import block_bundle

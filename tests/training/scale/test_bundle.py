@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from models.bundle import Bundle, read_bundle, read_manifest
-from models.golden import replay_golden
-from models.registry import Registry
+from models.bundles.bundle import Bundle, read_bundle, read_manifest
+from models.bundles.golden import replay_golden
+from models.bundles.registry import Registry
 from training.__main__ import app
 from training.scale import bundle as scale_bundle
 from training.scale.bundle import REASON, write_scale_bundle

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import BundleContents, read_bundle, write_bundle
-from models.golden import replay_golden
+from models.bundles.bundle import BundleContents, read_bundle, write_bundle
+from models.bundles.golden import replay_golden
 from models.history import Event, History
 from models.student import Student
 from tests.support.bundles import tiny_contents, tiny_cooccurrence, with_item_vectors, with_unavailable

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from rich.console import Console
 
-from models.bundle import read_bundle
+from models.bundles.bundle import read_bundle
 from models.ensemble.ensemble import FittedEnsemble
 from models.histories import Histories
 from models.items import Items

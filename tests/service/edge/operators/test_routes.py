@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from loadtest.servers import free_port
-from models.bundle import Bundle, read_bundle, write_bundle
-from models.registry import Registry
+from models.bundles.bundle import Bundle, read_bundle, write_bundle
+from models.bundles.registry import Registry
 from service.edge.app import create_admin_app
 from tests.support.bundles import tiny_contents
 from tests.support.redis import RedisServer
@@ -149,7 +149,7 @@ async def test_promotion_reads_the_bundle_once_and_before_it_is_current(
 
     async with guarded(store) as service:
         monkeypatch.setattr("service.bundles.holder.read_bundle", read)
-        monkeypatch.setattr("models.registry.read_bundle", read)
+        monkeypatch.setattr("models.bundles.registry.read_bundle", read)
         await service.post("/admin/promote", {"version": other_bundle(store)})
     assert read_while_current == [old]
 
@@ -158,7 +158,7 @@ async def test_roll_back_loads_nothing(store: Path, monkeypatch: pytest.MonkeyPa
     async with guarded(store) as service:
         await service.post("/admin/promote", {"version": other_bundle(store)})
         monkeypatch.setattr("service.bundles.holder.read_bundle", None)
-        monkeypatch.setattr("models.registry.read_bundle", None)
+        monkeypatch.setattr("models.bundles.registry.read_bundle", None)
         await service.post("/admin/rollback", None)
         assert (await service.recommend(user_id="user-1"))["tier"] == "student"
 

@@ -10,7 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.manifest import parse_manifest
+from models.bundles.registry import Registry
+from models.bundles.variants import GOLDEN_FILE, VariantsGolden, best_items, replay_variants
 from models.ensemble.stacking import FittedStacking
 from models.errors import (
     BundleError,
@@ -21,9 +24,6 @@ from models.errors import (
     VariantUnknown,
 )
 from models.history import History
-from models.manifest import parse_manifest
-from models.registry import Registry
-from models.variants import GOLDEN_FILE, VariantsGolden, best_items, replay_variants
 from tests.models.forging import reseal, seal
 from tests.support.bundles import N_ITEMS, WRITTEN_AT, tiny_bundle, tiny_history, tiny_items
 from tests.support.variants import MEMBERS, contents_with_variants, tiny_variants

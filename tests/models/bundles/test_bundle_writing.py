@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import models.bundle
-from models.bundle import read_bundle, write_bundle
+import models.bundles.bundle
+from models.bundles.bundle import read_bundle, write_bundle
+from models.bundles.files import write_array
+from models.bundles.registry import Registry
 from models.errors import BundleInconsistent, FeaturesReordered, FileCorrupt, ManifestInvalid
-from models.files import write_array
 from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
-from models.registry import Registry
 from models.vocabulary import Vocabulary
 from tests.models.forging import FILES, reseal
 from tests.support.bundles import WRITTEN_AT, tiny_bundle, tiny_contents, tiny_history
@@ -200,15 +200,15 @@ def before_the_last_array(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Crash
         return write_array(file, array)
 
-    monkeypatch.setattr(models.bundle, "write_array", until_item_vectors)
+    monkeypatch.setattr(models.bundles.bundle, "write_array", until_item_vectors)
 
 
 def before_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.bundle, "_manifest", crash)
+    monkeypatch.setattr(models.bundles.bundle, "_manifest", crash)
 
 
 def after_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.bundle, "sync_folder", crash)
+    monkeypatch.setattr(models.bundles.bundle, "sync_folder", crash)
 
 
 def at_the_rename(monkeypatch: pytest.MonkeyPatch) -> None:

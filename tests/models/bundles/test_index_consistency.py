@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.golden import replay_golden
+from models.bundles.manifest import IndexEntry
 from models.errors import BundleInconsistent
-from models.golden import replay_golden
 from models.index import inverted_index, quantize_rows
-from models.manifest import IndexEntry
 from tests.models.forging import array_of, reseal
 from tests.support.bundles import tiny_contents
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from models.bundle import WRITING_LOCK, write_bundle
+from models.bundles.bundle import WRITING_LOCK, write_bundle
+from models.bundles.files import MANIFEST
+from models.bundles.locks import lock, lock_if_free
+from models.bundles.registry import LOCK, MAX_PROMOTIONS_KEPT, Registry
 from models.errors import (
     BundleError,
     BundleInconsistent,
@@ -18,9 +21,6 @@ from models.errors import (
     ManifestInvalid,
     RegistryError,
 )
-from models.files import MANIFEST
-from models.locks import lock, lock_if_free
-from models.registry import LOCK, MAX_PROMOTIONS_KEPT, Registry
 from tests.models.forging import reseal
 from tests.support.bundles import WRITTEN_AT, tiny_contents, tiny_items, tiny_student
 
@@ -269,7 +269,7 @@ def test_bundle_is_written_under_the_writing_lock(
         with lock_if_free(registry.store / WRITING_LOCK) as is_free:
             was_free.append(is_free)
 
-    monkeypatch.setattr("models.bundle.sync_folder", look)
+    monkeypatch.setattr("models.bundles.bundle.sync_folder", look)
     write_bundle(registry.store, tiny_contents())
     assert was_free == [False, False]
 

@@ -5,7 +5,7 @@
     *.npy               item metadata, student tables, the catalogue's index, members' shares, text encoder,
                         everybody's recent history, all memory-mapped
     golden.json         requests with their answers     reference.json   histograms for drift
-    variant_*           the ensemble and its members, where the bundle carries them (`models/variants.py`)
+    variant_*           the ensemble and its members, where the bundle carries them (`models/bundles/variants.py`)
 
 Nothing in it is a pickle. Everything is verified before it is used: variants when they are asked for, all else when
 the bundle is read.
@@ -25,18 +25,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.consistency import check_arrays, check_golden
-from models.errors import (
-    BundleInconsistent,
-    BundleMissing,
-    FeaturesReordered,
-    FileMissing,
-    ManifestInvalid,
-    PathEscapes,
-    VariantUnknown,
-    VocabularyMismatch,
-)
-from models.files import (
+from models.bundles.consistency import check_arrays, check_golden
+from models.bundles.files import (
     MANIFEST,
     check_hashes,
     check_listing,
@@ -46,12 +36,9 @@ from models.files import (
     write_array,
     write_file,
 )
-from models.golden import Golden
-from models.histories import ColdHistories, Histories
-from models.history import FEATURE_ORDER
-from models.items import Items
-from models.locks import lock
-from models.manifest import (
+from models.bundles.golden import Golden
+from models.bundles.locks import lock
+from models.bundles.manifest import (
     AVAILABILITY_SINCE,
     SCHEMA_VERSION,
     FileEntry,
@@ -62,10 +49,23 @@ from models.manifest import (
     VocabularyEntry,
     parse_manifest,
 )
+from models.bundles.variants import GOLDEN_FILE, PREFIX, Variants, VariantsGolden, replay_variants
+from models.errors import (
+    BundleInconsistent,
+    BundleMissing,
+    FeaturesReordered,
+    FileMissing,
+    ManifestInvalid,
+    PathEscapes,
+    VariantUnknown,
+    VocabularyMismatch,
+)
+from models.histories import ColdHistories, Histories
+from models.history import FEATURE_ORDER
+from models.items import Items
 from models.member_shares import MemberShares
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
-from models.variants import GOLDEN_FILE, PREFIX, Variants, VariantsGolden, replay_variants
 from models.vocabulary import Vocabulary
 
 WRITING_LOCK = ".writing.lock"

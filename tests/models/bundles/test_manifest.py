@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.bundle import read_bundle, read_manifest
+from models.bundles.bundle import read_bundle, read_manifest
+from models.bundles.files import MANIFEST
+from models.bundles.manifest import SCHEMA_VERSION, SCHEMA_VERSIONS, Manifest, parse_manifest
 from models.errors import BundleMissing, ManifestInvalid, PathEscapes, SchemaUnsupported
-from models.files import MANIFEST
-from models.manifest import SCHEMA_VERSION, SCHEMA_VERSIONS, Manifest, parse_manifest
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import models.text
+from models.bundles.golden import Golden, GoldenRequest, record_golden, replay_golden
 from models.errors import GoldenMismatch
-from models.golden import Golden, GoldenRequest, record_golden, replay_golden
 from models.history import Event, History
 from models.student import Student, StudentFiles
 from tests.support.bundles import (

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import models.consistency
-from models.bundle import read_bundle, read_manifest, write_bundle
+import models.bundles.consistency
+from models.bundles.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.golden import Golden, GoldenRequest, GoldenText
+from models.bundles.manifest import SharesEntry
 from models.cooccurrence import COOCCURRENCE_ARRAYS
 from models.errors import BundleInconsistent, VocabularyMismatch
-from models.golden import Golden, GoldenRequest, GoldenText
-from models.manifest import SharesEntry
 from models.member_shares import MEMBER_ARRAYS
 from models.vocabulary import StringTable, Vocabulary
 from tests.models.forging import ARRAYS, array_of, reseal
@@ -279,7 +279,7 @@ def test_golden_text_whose_vector_is_not_finite_is_not_written(tmp_path: Path, v
 def test_bundle_is_whole_whatever_the_size_of_a_chunk(
     bundle: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.consistency, "CHUNK", chunk)
+    monkeypatch.setattr(models.bundles.consistency, "CHUNK", chunk)
     assert len(read_bundle(bundle).people.people) == 12
 
 
@@ -291,7 +291,7 @@ def test_fault_at_the_edge_of_a_chunk_is_seen(
 ) -> None:
     spoilt = reseal(bundle, arrays={name: put(position, 0)(array_of(bundle, name))})
     for chunk in range(1, 15):
-        monkeypatch.setattr(models.consistency, "CHUNK", chunk)
+        monkeypatch.setattr(models.bundles.consistency, "CHUNK", chunk)
         with pytest.raises(BundleInconsistent, match=f"^{name}"):
             read_bundle(spoilt)
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from models.bundle import WRITING_LOCK, read_bundle
+from models.bundles.bundle import WRITING_LOCK, read_bundle
+from models.bundles.files import MANIFEST, sync_folder
+from models.bundles.locks import lock, lock_if_free
 from models.errors import NothingPromoted, RegistryError, StoreMissing
-from models.files import MANIFEST, sync_folder
-from models.locks import lock, lock_if_free
 
 DEFAULT_STORE = Path("models/store")
 MAX_PROMOTIONS_KEPT = 50

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import models.files
-from models.bundle import read_bundle, read_manifest
+import models.bundles.files
+from models.bundles.bundle import read_bundle, read_manifest
+from models.bundles.files import GENTLE_NICENESS, check_listing, file_entry, write_array
+from models.bundles.manifest import FileEntry
 from models.errors import BundleError, FileCorrupt, FileMissing, FileUnlisted, PathEscapes
-from models.files import GENTLE_NICENESS, check_listing, file_entry, write_array
-from models.manifest import FileEntry
 from tests.models.forging import FILES, reseal
 
 
@@ -189,7 +189,7 @@ def test_array_of_objects_is_never_written(tmp_path: Path) -> None:
 def test_array_is_written_as_numpy_writes_it_and_entered_as_it_lies_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, array: npt.NDArray[Any], chunk_bytes: int
 ) -> None:
-    monkeypatch.setattr(models.files, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(models.bundles.files, "CHUNK_BYTES", chunk_bytes)
     entry = write_array(tmp_path / "array.npy", array)
     assert (tmp_path / "array.npy").read_bytes() == npy(np.asarray(array, order="C"))
     lying_there = file_entry(tmp_path / "array.npy")
@@ -223,7 +223,7 @@ def test_threads_that_hash_gently_let_others_go_first(bundle: Path, monkeypatch:
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return file_entry(file)
 
-    monkeypatch.setattr("models.files.file_entry", entry_of)
+    monkeypatch.setattr("models.bundles.files.file_entry", entry_of)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     check_listing(bundle, read_manifest(bundle), is_gentle=True)
     assert set(niceness) == {max(own, GENTLE_NICENESS)}

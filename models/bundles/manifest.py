@@ -92,7 +92,7 @@ class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What can answer beside the student: the ensemble and each of its members (`models/variants.py`).
+    """What can answer beside the student: the ensemble and each of its members (`models/bundles/variants.py`).
 
     members: in the order in which the ensemble sees them. strategies: what combines them; where that is a combination
     of others, it comes first and what it combines after it. milliseconds: of one person's answer over the whole

@@ -18,15 +18,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from models.bundles.golden import GOLDEN_K, GoldenRequest, check_answer, golden_request
+from models.bundles.manifest import VariantsEntry
 from models.ensemble.ensemble import FittedEnsemble
 from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.meta_features import feature_names
 from models.ensemble.strategies import from_parts, parts_of
 from models.errors import FileMissing, VariantUnknown
-from models.golden import GOLDEN_K, GoldenRequest, check_answer, golden_request
 from models.history import History
 from models.index import AllowedItems
-from models.manifest import VariantsEntry
 from models.members import FITTED_MEMBERS
 from models.members.member import Arrays, FittedMember, Floats, require
 from models.scan import Ranked
@@ -148,7 +148,7 @@ def record_variants(
 
 
 def replay_variants(variants: Variants, golden: VariantsGolden, allowed: AllowedItems | None = None) -> None:
-    """Ask again. Raises GoldenMismatch as `models.golden.replay_golden` does, BundleInconsistent for requests that
+    """Ask again. Raises GoldenMismatch as `replay_golden` does, BundleInconsistent for requests that
     cannot be asked, or a variant of which there are none.
     """
     for variant in variants.names:

@@ -13,8 +13,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from models import bundle as bundle_module
-from models.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles import bundle as bundle_module
+from models.bundles.bundle import read_bundle, read_manifest, write_bundle
+from models.bundles.files import file_entry
+from models.bundles.manifest import FileEntry, Manifest, VocabularyEntry, parse_manifest
 from models.errors import (
     BundleError,
     BundleInconsistent,
@@ -28,8 +30,6 @@ from models.errors import (
     SchemaUnsupported,
     VocabularyMismatch,
 )
-from models.files import file_entry
-from models.manifest import FileEntry, Manifest, VocabularyEntry, parse_manifest
 from tests.support.bundles import N_ITEMS, N_PEOPLE, WRITTEN_AT, tiny_bundle, tiny_contents
 
 FILES = ("golden.json", "reference.json", "user_tower.onnx")

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from models.bundles.manifest import FileEntry, Manifest
 from models.errors import FileCorrupt, FileMissing, FileUnlisted, PathEscapes
-from models.manifest import FileEntry, Manifest
 
 MANIFEST = "manifest.json"
 PLAIN_NAME = re.compile(r"[a-z0-9_]{1,64}(\.[a-z0-9_]{1,16}){1,2}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.locks import lock, lock_if_free
+from models.bundles.locks import lock, lock_if_free
 
 
 @pytest.mark.parametrize("is_shared", [True, False])

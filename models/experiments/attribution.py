@@ -88,7 +88,7 @@ class Attributor(Generic[ShownT]):
     """window_seconds: after an answer, in which an event counts for it. max_exposures: answers remembered; the oldest
     are forgotten first, before their window is over if need be.
 
-    n_attributed, n_unattributed: events that found an answer, or none. n_cut_short: answers forgotten too early.
+    n_unattributed: events that found no answer. n_cut_short: answers forgotten too early.
     Time is the latest that any record carried, never this machine's clock.
     """
 
@@ -100,7 +100,6 @@ class Attributor(Generic[ShownT]):
         self._early: OrderedDict[str, Happened] = OrderedDict()
         self._early_by_key: defaultdict[str, list[str]] = defaultdict(list)
         self._now_ms = 0
-        self.n_attributed = 0
         self.n_unattributed = 0
         self.n_cut_short = 0
 
@@ -142,7 +141,6 @@ class Attributor(Generic[ShownT]):
         return [held.record for held in theirs]
 
     def _count(self, held: _Held[ShownT], event: Happened) -> list[Attributed[ShownT]]:
-        self.n_attributed += 1
         outcome = OUTCOMES[event.kind]
         if outcome in held.outcomes:
             return []

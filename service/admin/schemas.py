@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from service.contract.schemas import Id, ReadyReply
-from service.experiments.report import ExperimentReport
 
 Why = Annotated[str, Meta(max_length=200, description="Kept with the stop, for whoever looks later.")]
 
@@ -93,13 +92,3 @@ class StateReply(msgspec.Struct, frozen=True):
     spool_bytes: int
     experiments: list[str]
     experiments_refused: str
-
-
-ADMIN_REPLIES = (
-    BundlesReply,
-    PromotedReply,
-    ExperimentsReply,
-    ExperimentReport,
-    StoppedReply,
-    StateReply,
-)

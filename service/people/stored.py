@@ -153,12 +153,6 @@ class StoredEvents:
         """Of the events that no removal undid, whatever a bundle knows."""
         return self.keys[standing(self.keys, self.kinds, self.times, self.lags)]
 
-    def to_history(self, serving: HistoryContext) -> History:
-        """What this bundle is to see."""
-        item_indices = self.item_indices(serving)
-        are_shown = self.are_shown(item_indices)
-        return self.as_history(item_indices if are_shown is None else item_indices[are_shown], are_shown)
-
     def as_history(self, seen: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
         """The events of `are_shown`, each item once. seen: (n_shown,), their items."""
         shown = slice(None) if are_shown is None else are_shown

@@ -13,9 +13,6 @@ import polars as pl
 EARLIEST_SECONDS = 631_152_000
 """1990-01-01. No web shop sold before; such times are zeros, or days counted as seconds."""
 
-LATEST_SECONDS = 4_102_444_800
-"""2100-01-01. Later ones are units mistaken."""
-
 # Halfway, on a logarithmic scale, between the year 2100 in seconds and 1990 in milliseconds.
 _SECONDS_BELOW = 5e10
 

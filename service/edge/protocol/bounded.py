@@ -43,7 +43,6 @@ class BoundedProtocol(EndingProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._empty_line = EmptyLine()
         self._n_head_bytes = self._n_body_bytes_left = self._n_bytes_beside_body = 0
-        self._is_upgrade_offered = False
         self._refusal: ServiceError | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -86,7 +85,6 @@ class BoundedProtocol(EndingProtocol):
             if self.parser.get_method() == b"CONNECT":
                 self._refusal = MethodNotAllowed("CONNECT is not allowed here; this is no proxy")
                 raise self._refusal
-            self._is_upgrade_offered = True
             return
         for name, value in self.headers:
             if name == b"transfer-encoding" and value.lower() != b"chunked":
@@ -185,7 +183,6 @@ class BoundedProtocol(EndingProtocol):
         """Read the head once more, without the offer that ended it."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         head = head_without_upgrade(method, self.url, version, self.headers)
-        self._is_upgrade_offered = False
         self.parser = self._new_parser()
         self._feed(head)
 

@@ -19,6 +19,8 @@ ROOMS = {"service", "models", "training", "loadtest"}
 
 FORBIDDEN = {
     "models": {*HEAVY, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
+    # The monitor and training need it; the API never loads it, as the test at the end of this file sees.
+    "models/statistics": {*HEAVY - {"scipy"}, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
     "service": {*HEAVY, "training", "loadtest", "locust"},
     # A command of its own beside the service, which never loads it.
     "service/log/export": {*HEAVY - {"pyarrow"}, "training", "loadtest", "locust"},

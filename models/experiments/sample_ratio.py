@@ -7,9 +7,10 @@ for multinomial count data" (2022). `chi_square` is the well-known test, right f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import erfc, exp, lgamma, log, sqrt
+from math import exp, lgamma, log
 
 from models.experiments.sequential import log_mean_exp
+from models.statistics.chi_square import chi_square_survival
 
 PRIOR_UNITS = (30.0, 300.0, 3000.0)
 """How firmly the alternative believes in shares near the declared ones, all alike: the firmest finds the smallest
@@ -46,17 +47,3 @@ def chi_square(counts: Sequence[int], weights: Sequence[float]) -> float:
         return 1.0
     statistic = sum((count - expected) ** 2 / expected for count, expected in pairs)
     return chi_square_survival(statistic, len(pairs) - 1)
-
-
-def chi_square_survival(statistic: float, degrees: int) -> float:
-    """The probability that a chi-square variable of so many degrees of freedom exceeds the statistic.
-
-    By the recurrence from one degree, or two, upwards (Abramowitz and Stegun, 26.4.4 and 26.4.5).
-    """
-    if statistic <= 0:
-        return 1.0
-    half = statistic / 2
-    survival, start = (erfc(sqrt(half)), 1) if degrees % 2 else (exp(-half), 2)
-    for lower in range(start, degrees, 2):
-        survival += exp(lower / 2 * log(half) - half - lgamma(lower / 2 + 1))
-    return min(survival, 1.0)

@@ -10,7 +10,8 @@ import numpy as np
 
 from models.monitoring.histogram import Histogram, Numbers
 from models.monitoring.inputs import UNKNOWN_ITEM
-from models.monitoring.two_sample import Counts, chi_square_p_value, population_stability_index
+from models.monitoring.two_sample import Counts, chi_square, population_stability_index
+from models.statistics.chi_square import chi_square_survival
 
 FALSE_ALARM_RATE = 0.001
 """Probability that a window of traffic like the reference raises an alarm, of whatever input."""
@@ -41,6 +42,23 @@ def compare(
     if name == UNKNOWN_ITEM:  # a bundle of today knows more than the reference, which is no fault
         is_alarm &= _mean_bin(live) > _mean_bin(expected)
     return InputDrift(name, n, psi, p_value, is_alarm)
+
+
+def chi_square_p_value(
+    reference: Counts, live: Counts, design_effect: float = 1.0, tail_degrees: float = inf
+) -> float:
+    """p-value of "both samples have one distribution", (n_bins,) counts each; 1 where one of them is empty.
+
+    design_effect: how many times Pearson's statistic exceeds its degrees of freedom where nothing differs, since
+    events of one visit are alike. tail_degrees: of the chi-square variable that varies, for its mean, as the
+    statistic does; a few busy people make it fewer than there are bins. These are the corrections of first and second
+    order of Rao and Scott (1984), measured and not derived.
+    """
+    statistic, degrees = chi_square(reference, live)
+    if not degrees:
+        return 1.0
+    own = min(tail_degrees, degrees)
+    return chi_square_survival(statistic / (design_effect * degrees) * own, own)
 
 
 def _mean_bin(counts: Counts) -> float:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 import numpy.typing as npt
-
-from models.monitoring.gamma import upper_gamma
 
 Counts = npt.NDArray[np.int64]
 
@@ -22,23 +18,6 @@ def population_stability_index(reference: Counts, live: Counts) -> float:
     """
     expected, found = _shares(reference), _shares(live)
     return float(((found - expected) * np.log(found / expected)).sum())
-
-
-def chi_square_p_value(
-    reference: Counts, live: Counts, design_effect: float = 1.0, tail_degrees: float = inf
-) -> float:
-    """p-value of "both samples have one distribution", (n_bins,) counts each; 1 where one of them is empty.
-
-    design_effect: how many times Pearson's statistic exceeds its degrees of freedom where nothing differs, since
-    events of one visit are alike. tail_degrees: of the chi-square variable that varies, for its mean, as the
-    statistic does; a few busy people make it fewer than there are bins. These are the corrections of first and second
-    order of Rao and Scott (1984), measured and not derived.
-    """
-    statistic, degrees = chi_square(reference, live)
-    if not degrees:
-        return 1.0
-    own = min(tail_degrees, degrees)
-    return upper_gamma(own / 2, statistic / (design_effect * degrees) * own / 2)
 
 
 def chi_square(reference: Counts, live: Counts) -> tuple[float, int]:

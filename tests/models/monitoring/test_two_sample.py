@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.monitoring.two_sample import chi_square_p_value, population_stability_index
+from models.monitoring.drift import chi_square_p_value
+from models.monitoring.two_sample import population_stability_index
 
 
 @pytest.mark.parametrize("seed", range(5))

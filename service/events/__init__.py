@@ -1,1 +1,1 @@
-"""What people do comes in here: validated, made durable, learnt, and handed on to the live log."""
+"""What people do comes in here: validated, made durable, merged, and handed on to the live log."""

@@ -1,4 +1,4 @@
-"""POST /events: validated → durable → learnt → answered. Read this page first.
+"""POST /events: validated → durable → merged → answered. Read this page first.
 
 Batches that arrive while the disk is busy are written together and synced once. What Redis knows of their keys is
 asked in one trip; without Redis this process's own keys count, and readers of the log tell what was accepted twice
@@ -19,8 +19,8 @@ from service.contract.errors import KeyReused, RedisUnavailable, SpoolUnavailabl
 from service.contract.schemas import EventBatch, EventsReply
 from service.events.clock import ReceivingClock
 from service.events.keys import BatchKeys
-from service.events.late_learning import LateLearner
-from service.events.learning import Learner
+from service.events.late_merging import LateMerger
+from service.events.merging import Merger
 from service.events.rounds import FINISH_SECONDS
 from service.events.stream import Claim, claim_command, read_claim
 from service.events.thread import SpoolThread
@@ -35,11 +35,11 @@ from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-LEARNING_SECONDS = 0.25
-"""How long a reply waits until what it is about is in everybody's next answer; then it is learnt after the reply."""
+REPLY_WAIT_SECONDS = 0.25
+"""How long a reply waits for its events to be merged; later ones are merged after the reply."""
 
 MAX_PEOPLE_WAITING = 10_000
-"""People whose events wait to be learnt; beyond that they are learnt when they are shipped."""
+"""People whose events wait to be merged; beyond that they are merged when they are shipped."""
 
 RECOVERY_SECONDS = 5.0
 """How long a batch waits for a service that still reads what the one before it left."""
@@ -60,7 +60,7 @@ class _Waiting(NamedTuple):
 
 
 class Intake:
-    """late: learns what is not learnt before its reply. claims: the connection to Redis, None runs without.
+    """late: merges what is not merged before its reply. claims: the connection to Redis, None runs without.
     on_durable: called with each new batch.
     """
 
@@ -70,8 +70,8 @@ class Intake:
         thread: SpoolThread,
         keys: BatchKeys,
         clock: ReceivingClock,
-        learner: Learner,
-        late: LateLearner,
+        merger: Merger,
+        late: LateMerger,
         erased: ErasedPeople,
         claims: tuple[Connection, Circuit] | None,
         metrics: Metrics,
@@ -81,7 +81,7 @@ class Intake:
         self._thread = thread
         self._keys = keys
         self._clock = clock
-        self._learner = learner
+        self._merger = merger
         self._late = late
         self._erased = erased
         self._claims = claims
@@ -112,14 +112,14 @@ class Intake:
         return msgspec.structs.replace(reply, replayed=True)
 
     async def close(self) -> None:
-        """Finish what is being written. What is not learnt soon is learnt at the next start, from the disk."""
+        """Finish what is being written. What is not merged soon is merged at the next start, from the disk."""
         for task in [task for _, task in self._under_way.values()]:
             await asyncio.wait([task])
         left = set(self._background)
         if left:
             _, left = await asyncio.wait(left, timeout=FINISH_SECONDS)
-        for learning in left:
-            learning.cancel()
+        for merging in left:
+            merging.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _recovered(self) -> None:
@@ -139,10 +139,10 @@ class Intake:
         accepted = await self._write(spooled)
         if accepted.place is None:
             return await self._again(batch, batch_id, batch_id, accepted.received_ms)
-        await self._learner.count(validated.events)
+        await self._merger.count(validated.events)
         for rejected in validated.rejected:
             self._metrics.event_rejected(rejected.reason)
-        await self._learn_soon(spooled, accepted.place)
+        await self._merge_soon(spooled, accepted.place)
         self._on_durable(spooled)
         return _reply(validated, replayed=False)
 
@@ -152,27 +152,27 @@ class Intake:
             raise _reused(batch.key)
         return _reply(await validate(batch, batch_id, received_ms), replayed=True)
 
-    async def _learn_soon(self, spooled: SpooledBatch, place: Place) -> None:
+    async def _merge_soon(self, spooled: SpooledBatch, place: Place) -> None:
         """Wait until everybody's next answer knows of it, if that is soon."""
-        if self._learner.n_people_waiting > MAX_PEOPLE_WAITING:
-            self._late.ended(spooled.batch_id, place, "", is_learnt=False)
+        if self._merger.n_people_waiting > MAX_PEOPLE_WAITING:
+            self._late.ended(spooled.batch_id, place, "", is_merged=False)
             return
-        learning = asyncio.create_task(self._learn(spooled, place))
-        self._background.add(learning)
-        learning.add_done_callback(self._background.discard)
-        await asyncio.wait([learning], timeout=LEARNING_SECONDS)
+        merging = asyncio.create_task(self._merge(spooled, place))
+        self._background.add(merging)
+        merging.add_done_callback(self._background.discard)
+        await asyncio.wait([merging], timeout=REPLY_WAIT_SECONDS)
 
-    async def _learn(self, spooled: SpooledBatch, place: Place) -> None:
+    async def _merge(self, spooled: SpooledBatch, place: Place) -> None:
         self._late.begins(spooled.batch_id)
-        world, is_learnt, is_all = self._late.world, False, True
+        world, is_merged, is_all = self._late.world, False, True
         try:
             events = [event for event in spooled.events if not self._erased.covers(event)]
-            is_all = await self._learner.learn(events)
-            is_learnt = True
+            is_all = await self._merger.merge(events)
+            is_merged = True
         except RedisUnavailable as error:
-            logger.debug("what people did is learnt later: %s", error)
+            logger.debug("what people did is merged later: %s", error)
         finally:
-            self._late.ended(spooled.batch_id, place, world, is_learnt=is_learnt, is_all=is_all)
+            self._late.ended(spooled.batch_id, place, world, is_merged=is_merged, is_all=is_all)
 
     async def _write(self, batch: SpooledBatch) -> _Accepted:
         """Wait until the batch, or the same one before it, is durable."""

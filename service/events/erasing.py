@@ -22,8 +22,8 @@ from service.answers.tiers import LastGoodAnswers
 from service.contract.errors import HistoryUnwritable, RedisUnavailable
 from service.contract.schemas import ErasurePlace
 from service.events.clock import ReceivingClock
-from service.events.learning import Learner
 from service.events.log_walk import LogWalk
+from service.events.merging import Merger
 from service.events.set_aside import SetAside
 from service.events.shipping import Look
 from service.events.stream import add_erasure_command
@@ -45,8 +45,8 @@ LATE_SECONDS = 5.0
 
 HISTORIES_AT_ONCE = 100
 
-LEARNING_SECONDS = 1.0
-"""How long an erasure waits for who learns of the person right now; whoever comes later knows of it."""
+MERGE_WAIT_SECONDS = 1.0
+"""How long an erasure waits for a merge of the same person that is under way; a later one knows of the erasure."""
 
 Removed = Counter[ErasurePlace]
 
@@ -72,7 +72,7 @@ class Caches(NamedTuple):
     people: People
     memory: PeopleInMemory
     last_good: LastGoodAnswers
-    learner: Learner
+    merger: Merger
     aside: SetAside
     exposures: ExposureLog | None
 
@@ -204,7 +204,7 @@ class Eraser:
         """In this process and its spool, what is known to be erased of these people and visits."""
         removed: Removed = Counter()
         for key in keys:
-            await self._caches.learner.wait_for(key, LEARNING_SECONDS)
+            await self._caches.merger.wait_for(key, MERGE_WAIT_SECONDS)
             removed["memory"] += key in self._caches.memory
             removed["last_good"] += self._caches.last_good.forget(key)
             self._caches.people.mark_erased(key)

@@ -17,8 +17,8 @@ from service.events.accepting import RECOVERY_SECONDS, Intake
 from service.events.clock import ReceivingClock
 from service.events.erasing import Caches, Disk, Eraser
 from service.events.keys import BatchKeys
-from service.events.late_learning import LateLearner
-from service.events.learning import Learner
+from service.events.late_merging import LateMerger
+from service.events.merging import Merger
 from service.events.rounds import POLL_SECONDS
 from service.events.set_aside import SetAside
 from service.events.shipping import TRIP_SECONDS, Look, Shipper
@@ -80,9 +80,9 @@ class Events:
             self._connections = [_connection(settings, read_seconds) for read_seconds in seconds]
             shipping, erasing, claiming, telling = self._connections
         aside = SetAside(metrics)
-        learner = Learner(people, bundles, aside, metrics)
-        self._late = LateLearner(
-            *(self.spool, self.thread, learner, erased),
+        merger = Merger(people, bundles, aside, metrics)
+        self._late = LateMerger(
+            *(self.spool, self.thread, merger, erased),
             redis=(redis, telling) if redis is not None and telling is not None else None,
             recovery=recovery,
         )
@@ -90,7 +90,7 @@ class Events:
             Disk(self.spool, ErasureFile(root), self.thread),
             self._clock,
             erased,
-            Caches(people, memory, last_good, learner, aside, exposures),
+            Caches(people, memory, last_good, merger, aside, exposures),
             redis=(erasing, redis) if erasing is not None and redis is not None else None,
         )
         self._shipper = Shipper(
@@ -101,7 +101,7 @@ class Events:
         )
         circuit = Circuit(settings.circuit_failures, settings.circuit_open_seconds)
         self._intake = Intake(
-            *(self.spool, self.thread, self._keys, self._clock, learner, self._late, erased),
+            *(self.spool, self.thread, self._keys, self._clock, merger, self._late, erased),
             claims=(claiming, circuit) if claiming is not None else None,
             metrics=metrics,
             on_durable=self._on_durable,

@@ -1,6 +1,6 @@
 """People whose history cannot be written: kept apart, told and counted, so that they hold up nobody else.
 
-What they did is on disk and in the live log all the same; here it waits, bounded, to be learnt after all.
+What they did is on disk and in the live log all the same; here it waits, bounded, to be merged after all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_PEOPLE = 1000
-"""About 35 kB each at most; of more than these nothing is kept here, and it is learnt after the next restart."""
+"""About 35 kB each at most; of more than these nothing is kept here, and it is merged after the next restart."""
 
 TRY_AGAIN_SECONDS = 10.0
 
@@ -44,8 +44,8 @@ class SetAside:
         return key in self._people
 
     def add(self, key: str, events: StoredEvents, why: Exception) -> None:
-        """What somebody did could not be learnt. key: the person's, or the visit's."""
-        self._metrics.learning_refused.inc()
+        """What somebody did could not be merged. key: the person's, or the visit's."""
+        self._metrics.merging_refused.inc()
         aside = self._people.get(key)
         if aside is not None:
             aside.events = aside.events.merged(events)
@@ -67,7 +67,7 @@ class SetAside:
         if not self._is_full_said:
             self._is_full_said = True
             logger.error(
-                "the histories of more than %d people cannot be written; of others what they did is learnt after the "
+                "the histories of more than %d people cannot be written; of others what they did is merged after the "
                 "next restart",
                 MAX_PEOPLE,
             )
@@ -81,7 +81,7 @@ class SetAside:
         return [(key, aside.events) for key, aside in due]
 
     def done(self, key: str) -> None:
-        """It was learnt after all, or is to be forgotten."""
+        """It was merged after all, or is to be forgotten."""
         if self._people.pop(key, None) is not None:
             self._metrics.people_set_aside.set(len(self._people))
             logger.info("the history of a person that was set aside is written again (%s)", name_of(key))

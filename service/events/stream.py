@@ -246,7 +246,7 @@ def look_command(erasures_after: str) -> Command:
 
 
 def say_behind_command(replica: str, *, is_behind: bool) -> Command:
-    """Say whether this replica has yet to learn what its disk holds; the reply is how many others have."""
+    """Say whether this replica has yet to merge what its disk holds; the reply is how many others have."""
     return ("EVAL", SAY_BEHIND, 1, BEHIND_KEY, replica, int(is_behind), BEHIND_SECONDS)
 
 

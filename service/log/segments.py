@@ -21,7 +21,7 @@ from service.log.frames import frame, n_bytes_between, read_frames
 from service.log.private import open_private, write_private
 from service.log.records import SpooledBatch
 
-OPEN, SEALED, SHIPPED, LEARNT, EXPORTED = ".open", ".seg", ".shipped", ".learnt", ".exported"
+OPEN, SEALED, SHIPPED, MERGED, EXPORTED = ".open", ".seg", ".shipped", ".learnt", ".exported"
 
 Note = TypeVar("Note")
 
@@ -41,7 +41,7 @@ class ShippedNote(msgspec.Struct, frozen=True):
     at: float
 
 
-class LearntNote(msgspec.Struct, frozen=True):
+class MergedNote(msgspec.Struct, frozen=True):
     """world: of the Redis whose histories hold the batches."""
 
     world: str
@@ -73,9 +73,9 @@ class Segment:
     """end: bytes that are safely on disk. shipped_to: up to where Redis has them. note: where in Redis they are.
     n_rewrites: raised when the file is written anew, as places in it change with that.
 
-    learnt_to: up to where people's histories have them. learnt_in: in which Redis. learnt_ahead: batches behind that
+    merged_to: up to where people's histories have them. merged_in: in which Redis. merged_ahead: batches behind that
     which they have too, where each begins and ends. is_set_aside: somebody's history could not be written, so after a
-    restart all of it is learnt again.
+    restart all of it is merged again.
     """
 
     path: Path
@@ -83,9 +83,9 @@ class Segment:
     shipped_to: int = 0
     note: ShippedNote | None = None
     n_rewrites: int = 0
-    learnt_to: int = 0
-    learnt_in: str = ""
-    learnt_ahead: dict[int, int] = field(default_factory=dict)
+    merged_to: int = 0
+    merged_in: str = ""
+    merged_ahead: dict[int, int] = field(default_factory=dict)
     is_set_aside: bool = False
 
     @property
@@ -99,9 +99,9 @@ class Segment:
         return self.shipped_to >= self.end
 
     @property
-    def is_learnt(self) -> bool:
+    def is_merged(self) -> bool:
         """People's histories have it all."""
-        return self.learnt_to >= self.end
+        return self.merged_to >= self.end
 
     @property
     def is_exported(self) -> bool:
@@ -128,30 +128,30 @@ class Segment:
         self.write_notes()
 
     def write_notes(self) -> None:
-        """Say beside the file that it is shipped, and learnt, once it is and is complete."""
+        """Say beside the file that it is shipped, and merged, once it is and is complete."""
         if not self.is_sealed:
             return
         if self.is_shipped and self.note is not None:
             write_private(self.path.with_suffix(SHIPPED), _ENCODER.encode(self.note))
-        if self.is_learnt and self.learnt_in and not self.is_set_aside:
-            write_private(self.path.with_suffix(LEARNT), _ENCODER.encode(LearntNote(self.learnt_in)))
+        if self.is_merged and self.merged_in and not self.is_set_aside:
+            write_private(self.path.with_suffix(MERGED), _ENCODER.encode(MergedNote(self.merged_in)))
 
-    def learnt(self, start: int, end: int, world: str) -> None:
+    def merged(self, start: int, end: int, world: str) -> None:
         """People's histories in this Redis have the batches from start to end."""
-        if self.learnt_in != world:
-            self.unlearn()
-            self.learnt_in = world
-        self.learnt_ahead[start] = end
-        while self.learnt_to in self.learnt_ahead:
-            self.learnt_to = self.learnt_ahead.pop(self.learnt_to)
-        if self.is_learnt:
+        if self.merged_in != world:
+            self.unmerge()
+            self.merged_in = world
+        self.merged_ahead[start] = end
+        while self.merged_to in self.merged_ahead:
+            self.merged_to = self.merged_ahead.pop(self.merged_to)
+        if self.is_merged:
             self.write_notes()
 
-    def unlearn(self) -> None:
+    def unmerge(self) -> None:
         """People's histories may not have it any more."""
-        self.learnt_to, self.learnt_in = 0, ""
-        self.learnt_ahead.clear()
-        self.path.with_suffix(LEARNT).unlink(missing_ok=True)
+        self.merged_to, self.merged_in = 0, ""
+        self.merged_ahead.clear()
+        self.path.with_suffix(MERGED).unlink(missing_ok=True)
 
     def unship(self) -> None:
         """Redis may not have it any more."""
@@ -160,7 +160,7 @@ class Segment:
 
     def remove(self) -> None:
         """Its batches are elsewhere."""
-        for suffix in (SHIPPED, LEARNT, EXPORTED):
+        for suffix in (SHIPPED, MERGED, EXPORTED):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
@@ -195,13 +195,13 @@ class Segment:
         return n_events
 
     def _replace(self, data: bytes) -> None:
-        is_shipped, is_learnt = self.is_shipped, self.is_learnt
+        is_shipped, is_merged = self.is_shipped, self.is_merged
         write_in_place_of(self.path, data)
         self.n_rewrites += 1
         self.end = len(data)
         self.shipped_to = self.end if is_shipped else 0
-        self.learnt_to = self.end if is_learnt else 0
-        self.learnt_ahead.clear()
+        self.merged_to = self.end if is_merged else 0
+        self.merged_ahead.clear()
 
 
 def load_segment(path: Path) -> tuple[Segment, int, int]:
@@ -221,9 +221,9 @@ def load_segment(path: Path) -> tuple[Segment, int, int]:
     note = _read_note(segment.path.with_suffix(SHIPPED), ShippedNote)
     if note is not None:
         segment.note, segment.shipped_to = note, end
-    learnt = _read_note(segment.path.with_suffix(LEARNT), LearntNote)
-    if learnt is not None:
-        segment.learnt_in, segment.learnt_to = learnt.world, end
+    merged = _read_note(segment.path.with_suffix(MERGED), MergedNote)
+    if merged is not None:
+        segment.merged_in, segment.merged_to = merged.world, end
     return segment, n_torn, n_damaged
 
 

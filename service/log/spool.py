@@ -136,13 +136,13 @@ class Spool:
                 segment.shipped_to = segment.end  # nothing of it can be read
         return []
 
-    def unlearnt(self, n_bytes: int) -> list[Spooled]:
+    def unmerged(self, n_bytes: int) -> list[Spooled]:
         """The next batches for people's histories, as `unshipped`; empty where they have all."""
         for segment in self._segments:
-            if not segment.is_learnt:
-                if found := _spooled(segment, segment.learnt_to, n_bytes):
+            if not segment.is_merged:
+                if found := _spooled(segment, segment.merged_to, n_bytes):
                     return found
-                segment.learnt_to = segment.end  # nothing of it can be read
+                segment.merged_to = segment.end  # nothing of it can be read
         return []
 
     def oldest_ms(self) -> int | None:
@@ -166,12 +166,12 @@ class Spool:
             segment.note = note
         segment.write_notes()
 
-    def mark_learnt(self, places: Sequence[Place], world: str, *, are_all: bool = True) -> None:
+    def mark_merged(self, places: Sequence[Place], world: str, *, are_all: bool = True) -> None:
         """People's histories in this Redis have these batches. are_all: False where somebody's was set aside."""
         for place in places:
             if place.is_valid:
                 place.segment.is_set_aside |= not are_all
-                place.segment.learnt(place.start, place.end, world)
+                place.segment.merged(place.start, place.end, world)
 
     def unship_all_but(self, incarnation: str) -> int:
         """Another Redis than this one may have lost what it had; how many segments have to go again."""
@@ -184,15 +184,15 @@ class Spool:
             segment.unship()
         return len(others)
 
-    def unlearn_all_but(self, world: str) -> int:
-        """People in another Redis than this one may be lost; how many segments have to be learnt again."""
-        others = [segment for segment in self._segments if segment.learnt_in not in ("", world)]
+    def unmerge_all_but(self, world: str) -> int:
+        """People in another Redis than this one may be lost; how many segments have to be merged again."""
+        others = [segment for segment in self._segments if segment.merged_in not in ("", world)]
         for segment in others:
-            segment.unlearn()
+            segment.unmerge()
         return len(others)
 
     def release(self, exported_to: str, shipped_before: float) -> None:
-        """Remove segments that are exported and learnt, or that Redis has had for long. exported_to: the last entry
+        """Remove segments that are exported and merged, or that Redis has had for long. exported_to: the last entry
         of the events' stream that every export has, "" for none. shipped_before: Unix seconds.
         """
         self._seal_idle()
@@ -305,7 +305,7 @@ class Spool:
         if self._rescued:
             with suppress(FileNotFoundError):  # gone again: it is kept for the next attempt
                 writing = self._written(self._rescued)
-                writing.segment.end += len(self._rescued)  # all of it is shipped and learnt again, once
+                writing.segment.end += len(self._rescued)  # all of it is shipped and merged again, once
                 self._rescued = b""
 
     def _rescue(self, writing: _Writing) -> None:
@@ -367,7 +367,7 @@ class Spool:
             return False
         if segment.note.at < shipped_before:
             return True
-        return segment.is_learnt and (
+        return segment.is_merged and (
             segment.is_exported
             or (
                 bool(segment.note.last_id)

@@ -1,4 +1,4 @@
-"""Who is asking: memory, then Redis, then the bundle; and what is remembered, learnt from events, and forgotten.
+"""Who is asking: memory, then Redis, then the bundle; and what is remembered, merged from events, and forgotten.
 
 A person in memory is good as long as Redis would tell of a change (`watch`). Who has changed is read again within the
 next request and not after its reply: otherwise an event that another replica accepted would miss that very answer.
@@ -40,22 +40,22 @@ MAX_LINKED_PEOPLE = 50_000
 """Whose visits a process knows, the latest ones; Redis knows all of them."""
 
 MAX_ATTEMPTS = 8
-"""To write what was learnt of a person, while others write to the same person."""
+"""To write what was merged of a person, while others write to the same person."""
 
 SAY_AGAIN_SECONDS = 1.0
 
-LEARNING_SECONDS = 5.0
-"""How long learning and forgetting wait for Redis, each attempt."""
+MERGING_SECONDS = 5.0
+"""How long one attempt to merge or to forget waits for Redis, a slow one included."""
 
 
 class People:
     """redis: None runs without. max_age_seconds: after that a person in memory is read from Redis again, where Redis
     does not tell of changes. Keys are user ids, or of `records.session_key`.
 
-    learning: another connection to the same Redis, on which nobody waits for an answer: a Redis that is too slow for
-    requests still learns. recovery: says when answers may be of before.
+    merging: another connection to the same Redis, on which nobody waits for an answer: a Redis that is too slow for
+    requests still merges. recovery: says when answers may be of before.
 
-    on_learnt: called with somebody whose history has grown, so that their vector can be made before they ask.
+    on_merged: called with somebody whose history has grown, so that their vector can be made before they ask.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class People:
         metrics: Metrics,
         *,
         max_age_seconds: float,
-        learning: RedisPeople | None = None,
+        merging: RedisPeople | None = None,
         recovery: Recovery | None = None,
     ) -> None:
         self._memory = memory
         self._redis = redis
-        self._learning = learning or redis
+        self._merging = merging or redis
         self._recovery = recovery or Recovery()
         self._metrics = metrics
         self._max_age_seconds = max_age_seconds if redis else inf
@@ -83,7 +83,7 @@ class People:
         self._mending: asyncio.Task[None] | None = None
         """One at a time: whom it leaves out is found to be so again."""
         self._said_at = -SAY_AGAIN_SECONDS
-        self.on_learnt: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
+        self.on_merged: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
     async def find(self, user_id: str | None, serving: HistoryContext, clock: RequestClock) -> Found:
         """Never fails: a person nobody knows has an empty history, and without Redis the bundle answers."""
@@ -104,10 +104,10 @@ class People:
         self._metrics.found_in(found.layer)
         return found
 
-    async def learn(self, user_id: str, events: StoredEvents, serving: HistoryContext) -> None:
-        """Add what a person did, here and in Redis, which tells every other replica. Learning it again adds nothing.
+    async def merge(self, user_id: str, events: StoredEvents, serving: HistoryContext) -> None:
+        """Add what a person did, here and in Redis, which tells every other replica. Merging it again adds nothing.
 
-        Raises RedisUnavailable and HistoryUnwritable where only this process has learnt it.
+        Raises RedisUnavailable and HistoryUnwritable where only this process has merged it.
         """
         n_corrupt = 0
         for _ in range(MAX_ATTEMPTS):
@@ -115,7 +115,7 @@ class People:
             try:
                 before, replaced = await self._before(user_id, serving, n_corrupt)
             except StageFailed as error:
-                away = RedisUnavailable(f"only this process has learnt it: {error}")
+                away = RedisUnavailable(f"only this process has merged it: {error}")
                 before, replaced = self._held(user_id, serving, self._memory.peek(user_id)), b""
             except BlobCorrupt as error:  # what the line garbled once is not so again
                 self._say_corrupt(error)
@@ -131,15 +131,15 @@ class People:
                 raise away
             if await self._replace(user_id, person, replaced):
                 if isinstance(serving, ServingBundle):
-                    self.on_learnt(user_id, person, serving)
+                    self.on_merged(user_id, person, serving)
                 return
             n_corrupt += before.replaced != replaced
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
     async def doubt(self) -> None:
         """Redis holds of somebody what was not written here; see `RedisPeople.doubt`."""
-        if self._learning is not None:
-            await self._learning.doubt()
+        if self._merging is not None:
+            await self._merging.doubt()
 
     async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
         """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
@@ -148,14 +148,14 @@ class People:
         new = session_ids - self._visits.of(user_id)
         if not new:
             return
-        if self._learning is not None:
-            await self._learning.link(user_id, new)
+        if self._merging is not None:
+            await self._merging.link(user_id, new)
         self._visits.add(user_id, new)
 
     async def visits(self, user_id: str) -> frozenset[str]:
         """The visits that are known to have been a person's. Raises RedisUnavailable where Redis cannot be asked."""
         known = self._visits.of(user_id)
-        return known if self._learning is None else known | await self._learning.links(user_id)
+        return known if self._merging is None else known | await self._merging.links(user_id)
 
     def mark_erased(self, user_id: str) -> None:
         """What bundles know of a person does not count any more, also while Redis cannot say so."""
@@ -168,17 +168,17 @@ class People:
         this process has.
         """
         self.mark_erased(user_id)
-        if self._learning is not None:
+        if self._merging is not None:
             tombstone = encode_person(StoredPerson(StoredEvents.empty(), is_erased=True), user_id)
-            await self._learning.write(BlobWrite(user_id, None, tombstone))
-            await self._learning.unlink(user_id)
+            await self._merging.write(BlobWrite(user_id, None, tombstone))
+            await self._merging.unlink(user_id)
 
     async def _replace(self, user_id: str, person: KnownPerson, replaced: bytes) -> bool:
         """Put a person's blob into Redis in place of what stood there; False where somebody was faster."""
-        if self._learning is None:
+        if self._merging is None:
             person.fresh_until = inf
             return True
-        is_written = await self._learning.write(BlobWrite(user_id, replaced, person.blob))
+        is_written = await self._merging.write(BlobWrite(user_id, replaced, person.blob))
         if is_written:
             person.replaced = person.blob
         return is_written
@@ -190,7 +190,7 @@ class People:
         """
         stored = vector.astype(np.float16)
         blob = with_vector(person.blob, stored, serving.tag, user_id)
-        if self._memory.holds(user_id, person):  # else somebody learned more of them in the meantime
+        if self._memory.holds(user_id, person):  # else somebody merged more of them in the meantime
             own = stored.astype(np.float32)  # not a row of a batch, which would keep the batch
             asked = Asked(own, person.encoded, person.seen)
             known = msgspec.structs.replace(person, blob=blob, vector=own, asked=asked, replaced=blob)
@@ -240,8 +240,8 @@ class People:
         Raises BlobCorrupt the first time, and RedisUnavailable.
         """
         blob: bytes | None = None
-        if self._learning is not None:
-            blob = await wait_at_most(self._learning.read(user_id), LEARNING_SECONDS)
+        if self._merging is not None:
+            blob = await wait_at_most(self._merging.read(user_id), MERGING_SECONDS)
         try:
             person = self._merged(user_id, serving, self._memory.peek(user_id), blob).person
         except BlobCorrupt as error:
@@ -270,7 +270,7 @@ class People:
 
     async def _mend(self, user_id: str, serving: HistoryContext) -> None:
         try:
-            await self.learn(user_id, StoredEvents.empty(), serving)
+            await self.merge(user_id, StoredEvents.empty(), serving)
         except StageFailed as error:
             logger.debug("a corrupt blob stays for now: %s", error)
         finally:

@@ -1,9 +1,9 @@
 """Whether what Redis holds of people is all that is known of them, after it lost what it had or was away.
 
 Another Redis than before, one that was emptied, or one that was away for longer than a moment lacks what people did
-until each replica has learnt again what its spool holds. So answers say for as long that they may be of before: until
+until each replica has merged again what its spool holds. So answers say for as long that they may be of before: until
 this replica is done, no other one says that it is not, and all others have had the time to notice. A trip that
-is refused, cut off or garbled here may be so elsewhere, where none can then write what they learn: that is the same.
+is refused, cut off or garbled here may be so elsewhere, where none can then write what they merge: that is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SETTLE_SECONDS = 3.0
 """Three times as long as the longest pause between two looks of a replica at Redis."""
 
 AWAY_SECONDS = 1.0
-"""Without an answer of Redis for longer than this, others may have learnt what it does not hold yet."""
+"""Without an answer of Redis for longer than this, others may have merged what it does not hold yet."""
 
 
 class Recovery:
@@ -48,7 +48,7 @@ class Recovery:
         self._begun_at = self._clock()
 
     def end(self) -> None:
-        """This replica has learnt again what it knows, and no other one says that it has not; it ends once all others
+        """This replica has merged again what it knows, and no other one says that it has not; it ends once all others
         have had the time to say so.
         """
         if self._clock() - self._begun_at >= SETTLE_SECONDS:

@@ -111,7 +111,7 @@ class RedisPeople:
         """The watch under which it was found out."""
         self._marked_at = -MARK_AGAIN_SECONDS
         self._told_at = -DOUBT_AGAIN_SECONDS
-        """When all replicas were last told to learn again."""
+        """When all replicas were last told to merge again."""
         self._telling_again: asyncio.Task[None] | None = None
         self._doubting = asyncio.Lock()
         self._is_mark_wanted = False
@@ -156,7 +156,7 @@ class RedisPeople:
         """What stands there of a person is not what was written. What is known here may take its place after this; it
         may lack what others knew.
 
-        So all replicas are told first, as of another Redis, to learn again what they have on disk. Until they have,
+        So all replicas are told first, as of another Redis, to merge again what they have on disk. Until they have,
         but for `SETTLE_SECONDS` at least, they say that answers may be of before. What is doubted within
         `DOUBT_AGAIN_SECONDS`, which is less, they are told together at the end of these. Raises RedisUnavailable.
         """
@@ -169,7 +169,7 @@ class RedisPeople:
                 self._telling_again = loop.create_task(self._tell_all_in(DOUBT_AGAIN_SECONDS - passed))
 
     async def _tell_all(self) -> None:
-        logger.warning("what Redis holds of people was overwritten: what they did is learnt again")
+        logger.warning("what Redis holds of people was overwritten: what they did is merged again")
         self._recovery.begin()
         await self._asked(_mark(only_if_none=False))
         self._told_at = monotonic()
@@ -291,7 +291,7 @@ class RedisPeople:
             self._mark_later()
         if before is None or before == world or before == World(world.run_id, b""):
             return  # the last: it has only been marked since
-        logger.warning("Redis is another one, or was emptied: what people did is learnt again")
+        logger.warning("Redis is another one, or was emptied: what people did is merged again")
         self._recovery.begin()
 
     async def _marked(self) -> None:
@@ -328,7 +328,7 @@ class RedisPeople:
         if self._failing_since is None:
             self._failing_since = monotonic()
         self._circuit.failed()
-        # Others may meet the like, and then cannot write what they learn. One reply that is late is no sign of it.
+        # Others may meet the like, and then cannot write what they merge. One reply that is late is no sign of it.
         if not isinstance(error.__cause__, TimeoutError):
             self._recovery.go_on()
         logger.warning("a trip to Redis failed: %s", error)

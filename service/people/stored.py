@@ -1,7 +1,7 @@
 """What a person did, as it is kept: of each item the latest event of each kind, whatever order events came in.
 
-So learning is a maximum: it does not matter in which portions and how often events are learnt, and nothing that is
-learnt later has to be looked up in what was forgotten. A removal is kept as such; what it undoes, `models.removals`
+So merging is a maximum: it does not matter in which portions and how often events are merged, and nothing that is
+merged later has to be looked up in what was forgotten. A removal is kept as such; what it undoes, `models.removals`
 says when somebody looks.
 """
 

@@ -28,7 +28,7 @@ from service.contract.schemas import ReadyReply
 from service.events.intake import Events
 from service.limits.permits import BodyBytes, Permits
 from service.log.erasures import ErasedPeople
-from service.people.lookup import People
+from service.people.lookup import MERGING_SECONDS, People
 from service.people.memory import PeopleInMemory
 from service.people.recovery import Recovery
 from service.people.redis import RedisPeople
@@ -67,14 +67,14 @@ class Parts:
         self.drain = Drain(settings.drain_seconds)
         recovery = Recovery()
         self.redis = _redis(settings, self.metrics, recovery)
-        self._learning_redis = _learning_redis(settings, recovery)
+        self._merging_redis = _merging_redis(settings, recovery)
         self.memory = memory = PeopleInMemory(settings.cache_bytes)
         self.people = People(
             memory,
             self.redis,
             self.metrics,
             max_age_seconds=settings.cache_max_age_seconds,
-            learning=self._learning_redis,
+            merging=self._merging_redis,
             recovery=recovery,
         )
         self.bundles = BundleHolder(
@@ -107,14 +107,14 @@ class Parts:
         keys_file = settings.admin_keys_file
         self.admin_keys = AdminKeys(Path(keys_file) if keys_file else None)
         self._operators_redis = _connection(settings)
-        self.people.on_learnt = self.recommender.make_vector
+        self.people.on_merged = self.recommender.make_vector
         self.live_items = LiveItems(self.bundles, _connection(settings), erased)
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
         self.events = Events(
             settings,
             self.people,
             memory,
-            self._learning_redis,
+            self._merging_redis,
             recovery,
             last_good,
             self.bundles,
@@ -164,7 +164,7 @@ class Parts:
             if self._operators_redis is not None:
                 self._operators_redis.close()
             await self.scorer.close()
-            for people in (self.redis, self._learning_redis):
+            for people in (self.redis, self._merging_redis):
                 if people is not None:
                     await people.close()
             self.metrics.close()
@@ -250,19 +250,16 @@ def _redis(settings: Settings, metrics: Metrics, recovery: Recovery) -> RedisPeo
 BACKGROUND_SECONDS = 1.0
 """For connecting to Redis, and for a trip, where no request waits."""
 
-LEARNING_SECONDS = 5.0
-"""For a trip by which something is learnt: of a Redis that is too slow for requests, too."""
 
-
-def _learning_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None:
-    """The same people over connections of their own: learning neither waits for requests nor fails with them."""
+def _merging_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None:
+    """The same people over connections of their own: merging neither waits for requests nor fails with them."""
     if not settings.redis_url:
         return None
     return RedisPeople(
         settings.redis_url,
         Circuit(settings.circuit_failures, settings.circuit_open_seconds),
         connect_seconds=BACKGROUND_SECONDS,
-        read_seconds=LEARNING_SECONDS,
+        read_seconds=MERGING_SECONDS,
         ttl_seconds=settings.redis_ttl_seconds,
         recovery=recovery,
         is_watched=False,

@@ -209,7 +209,7 @@ class Metrics:
             "Accepted events that were nowhere else when somebody deleted their files",
             registry=registry,
         )
-        self.learning_refused = Counter(
+        self.merging_refused = Counter(
             "stillroom_learning_refused",
             "Times that what somebody did could not be written into their history",
             registry=registry,

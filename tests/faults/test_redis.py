@@ -103,7 +103,7 @@ async def test_frozen_redis_is_survived_and_used_again(store: Path, redis_server
         await eventually(lambda: is_whole(service))
 
 
-async def test_corrupt_blob_counts_as_redis_away_until_all_is_learnt_again(
+async def test_corrupt_blob_counts_as_redis_away_until_all_is_merged_again(
     store: Path, redis_server: RedisServer
 ) -> None:
     async with Redis.from_url(redis_server.url) as client:

@@ -64,7 +64,7 @@ def lose(server: RedisServer, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["flushed", "restarted empty"])
-def test_answers_say_so_until_everything_is_learnt_again(
+def test_answers_say_so_until_everything_is_merged_again(
     store: Path, redis_server: RedisServer, how: str
 ) -> None:
     settings = {

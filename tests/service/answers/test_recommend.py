@@ -277,7 +277,7 @@ async def test_events_of_a_visit_count_where_there_is_no_person(service: Running
     serving = service.parts.bundles.serving()
     history = History.from_events([Event(2, 1_800_000_000), Event(6, 1_800_000_001)])
     events = StoredEvents.from_history(history, serving.item_keys)
-    await service.parts.people.learn(session_key("visit-1"), events, serving)
+    await service.parts.people.merge(session_key("visit-1"), events, serving)
     assert ids_of(await service.recommend(session_id="visit-1", limit=2)) == ["item-10", "item-14"]
     stranger = ids_of(await service.recommend(limit=2))
     assert ids_of(await service.recommend(session_id="visit-2", limit=2)) == stranger
@@ -287,7 +287,7 @@ async def test_events_of_a_visit_count_where_there_is_no_person(service: Running
 async def test_vector_of_somebody_whose_history_grew_is_made_before_they_ask(service: Running) -> None:
     serving = service.parts.bundles.serving()
     events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
-    await service.parts.people.learn("user-1", events, serving)
+    await service.parts.people.merge("user-1", events, serving)
 
     async def is_made() -> bool:
         found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
@@ -303,6 +303,6 @@ async def test_history_grows_also_where_no_vector_can_be_made_ahead(service: Run
     serving = service.parts.bundles.serving()
     events = StoredEvents.from_history(History.from_events([Event(2, 1_800_000_000)]), serving.item_keys)
     await service.parts.scorer.close()
-    await service.parts.people.learn("user-1", events, serving)
+    await service.parts.people.merge("user-1", events, serving)
     found = await service.parts.people.find("user-1", serving, RequestClock(10.0))
     assert found.person.history.item_indices[-1] == 2

@@ -223,7 +223,7 @@ async def is_no_more(service: Running, name: str) -> bool:
     return service.metric(name) == 0
 
 
-async def test_service_that_stops_leaves_what_takes_long_to_learn_to_the_next_one(
+async def test_service_that_stops_leaves_what_takes_long_to_merge_to_the_next_one(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*args: Any) -> None:
@@ -233,7 +233,7 @@ async def test_service_that_stops_leaves_what_takes_long_to_learn_to_the_next_on
         monkeypatch.setattr(f"service.events.{module}.FINISH_SECONDS", 0.05)
     async with running(store) as one:
         with monkeypatch.context() as patch:
-            patch.setattr(one.parts.people, "learn", never)
+            patch.setattr(one.parts.people, "merge", never)
             await post(one, body("a", did("purchase", "item-13")))
         async with asyncio.timeout(30):
             await one.parts.events._intake.close()

@@ -186,7 +186,7 @@ def test_segments_go_once_an_export_has_them_or_redis_had_them_for_long(tmp_path
     assert ids(spool.batches()) == ["1", "2", "3"]  # shipped later
     spool.release("5-0", shipped_before=0)
     assert ids(spool.batches()) == ["1", "2", "3"]  # exported, and people's histories do not have it yet
-    spool.mark_learnt([each.place for each in spool.unlearnt(EVERYTHING)], "a world")
+    spool.mark_merged([each.place for each in spool.unmerged(EVERYTHING)], "a world")
     spool.release("5-0", shipped_before=0)
     assert ids(spool.batches()) == ["2", "3"]
     spool.unship_all_but("another")
@@ -290,52 +290,52 @@ def test_stream_entries_are_ordered_by_number_and_not_by_text() -> None:
     assert stream_position("") < stream_position("9-10") < stream_position("10-2") < stream_position("10-10")
 
 
-def learn(spool: Spool, found: list[Spooled], world: str = "a", *, are_all: bool = True) -> None:
+def merge(spool: Spool, found: list[Spooled], world: str = "a", *, are_all: bool = True) -> None:
     """These batches are in people's histories."""
-    spool.mark_learnt([each.place for each in found], world, are_all=are_all)
+    spool.mark_merged([each.place for each in found], world, are_all=are_all)
 
 
-def test_what_is_learnt_and_what_is_shipped_do_not_wait_for_each_other(tmp_path: Path) -> None:
+def test_what_is_merged_and_what_is_shipped_do_not_wait_for_each_other(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     spool.append(encoded(spooled(1), spooled(2), spooled(3)))
-    learn(spool, spool.unlearnt(EVERYTHING)[:2])
-    assert (ids(spool.unlearnt(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], ["1", "2", "3"])
+    merge(spool, spool.unmerged(EVERYTHING)[:2])
+    assert (ids(spool.unmerged(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], ["1", "2", "3"])
     spool.mark_shipped(spool.unshipped(EVERYTHING)[-1], NOTE)
-    assert (ids(spool.unlearnt(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], [])
+    assert (ids(spool.unmerged(EVERYTHING)), ids(spool.unshipped(EVERYTHING))) == (["3"], [])
 
 
-def test_batches_may_be_learnt_in_any_order(tmp_path: Path) -> None:
+def test_batches_may_be_merged_in_any_order(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     found = spool.append(encoded(*map(spooled, range(1, 5))))
     for place, left in ((found[2], "1234"), (found[0], "234"), (found[1], "4"), (found[3], "")):
-        spool.mark_learnt([place], "a")
-        assert "".join(ids(spool.unlearnt(EVERYTHING))) == left
+        spool.mark_merged([place], "a")
+        assert "".join(ids(spool.unmerged(EVERYTHING))) == left
 
 
-def test_what_was_learnt_is_known_after_a_restart_unless_somebody_was_set_aside(tmp_path: Path) -> None:
+def test_what_was_merged_is_known_after_a_restart_unless_somebody_was_set_aside(tmp_path: Path) -> None:
     first = opened(tmp_path, segment_bytes=1)
     first.append(encoded(spooled(1)))
     first.append(encoded(spooled(2)))
-    learn(first, first.unlearnt(1))
-    learn(first, first.unlearnt(1), are_all=False)
-    assert first.unlearnt(EVERYTHING) == []
+    merge(first, first.unmerged(1))
+    merge(first, first.unmerged(1), are_all=False)
+    assert first.unmerged(EVERYTHING) == []
     first.close()
     second = opened(tmp_path)
     second.adopt()
-    assert ids(second.unlearnt(EVERYTHING)) == ["2"]
+    assert ids(second.unmerged(EVERYTHING)) == ["2"]
 
 
-def test_another_redis_learns_everything_that_is_still_there(tmp_path: Path) -> None:
+def test_another_redis_merges_everything_that_is_still_there(tmp_path: Path) -> None:
     spool = opened(tmp_path, segment_bytes=1)
     for number in (1, 2):
         spool.append(encoded(spooled(number)))
-        learn(spool, spool.unlearnt(EVERYTHING))
-    assert spool.unlearn_all_but("a") == 0
-    assert spool.unlearn_all_but("b") == 2
-    learn(spool, spool.unlearnt(EVERYTHING), "b")
-    assert ids(spool.unlearnt(EVERYTHING)) == ["2"]
-    learn(spool, spool.unlearnt(EVERYTHING), "b")
-    assert spool.unlearn_all_but("b") == 0
+        merge(spool, spool.unmerged(EVERYTHING))
+    assert spool.unmerge_all_but("a") == 0
+    assert spool.unmerge_all_but("b") == 2
+    merge(spool, spool.unmerged(EVERYTHING), "b")
+    assert ids(spool.unmerged(EVERYTHING)) == ["2"]
+    merge(spool, spool.unmerged(EVERYTHING), "b")
+    assert spool.unmerge_all_but("b") == 0
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
@@ -429,7 +429,7 @@ def test_nobody_else_may_read_what_people_did(tmp_path: Path) -> None:
     spool = opened(root)
     spool.append(encoded(spooled(1)))
     spool.mark_shipped(spool.unshipped(EVERYTHING)[0], NOTE)
-    learn(spool, spool.unlearnt(EVERYTHING))
+    merge(spool, spool.unmerged(EVERYTHING))
     spool.close()
     modes = {path.name: path.stat().st_mode & 0o777 for path in (root, *root.rglob("*"))}
     assert {mode for name, mode in modes.items() if "." in name or name == "lock"} == {0o600}

@@ -1,4 +1,4 @@
-"""Bytes under a person's key that nobody wrote: what was there is gone, and is learnt again."""
+"""Bytes under a person's key that nobody wrote: what was there is gone, and is merged again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_request_counts_it_as_redis_away_and_mends_it_after_the_reply(
         await people._mending
         assert await n_events(client, "user-1") == 3
         again = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        assert again.degraded == RECOVERING  # others may not have written what they learnt
+        assert again.degraded == RECOVERING  # others may not have written what they merged
 
 
 async def test_request_alone_writes_nothing_over_it(
@@ -76,7 +76,7 @@ async def test_who_reads_what_took_its_place_has_been_told_that_it_may_lack_some
         reader = people_with(other, recovery=recovery)
         assert (await reader.find("user-1", serving, RequestClock(CLOCK_SECONDS))).degraded is None
         await client.set(KEY_PREFIX + "user-1", GARBAGE)
-        await people_with(one).learn("user-1", stored_person(serving, 1).events, serving)
+        await people_with(one).merge("user-1", stored_person(serving, 1).events, serving)
         found = await reader.find("user-1", serving, RequestClock(CLOCK_SECONDS))
         assert (found.layer, found.degraded) == ("redis", RECOVERING)
 
@@ -93,7 +93,7 @@ async def test_what_is_replaced_within_a_moment_is_told_together_and_before_anyb
         worlds = {redis.world}
         for user_id in ("a", "b", "c"):
             await client.set(KEY_PREFIX + user_id, GARBAGE)
-            await people.learn(user_id, stored_person(serving, 1).events, serving)
+            await people.merge(user_id, stored_person(serving, 1).events, serving)
             assert await n_events(client, user_id) == 1
             worlds.add(await redis.look())
         assert len(worlds) == 2
@@ -151,8 +151,8 @@ async def test_many_that_doubt_at_once_tell_once(
         user_ids = [f"user-{number}" for number in range(40)]
         for user_id in user_ids:
             await client.set(KEY_PREFIX + user_id, GARBAGE)
-        learning = (people.learn(each, stored_person(serving, 1).events, serving) for each in user_ids)
-        await asyncio.gather(*learning)
+        merging = (people.merge(each, stored_person(serving, 1).events, serving) for each in user_ids)
+        await asyncio.gather(*merging)
         assert n_told == 1
 
 
@@ -161,7 +161,7 @@ async def test_line_that_always_garbles_counts_as_redis_away(
 ) -> None:
     async with raw(redis_server) as client, connected(redis_server) as redis:
         people = people_with(redis)
-        await people.learn("a", stored_person(serving, 1).events, serving)
+        await people.merge("a", stored_person(serving, 1).events, serving)
         blob = encode_person(StoredPerson(stored_person(serving, 1).events, tag=serving.tag), "a")
 
         async def garbled(user_id: str) -> bytes:
@@ -169,7 +169,7 @@ async def test_line_that_always_garbles_counts_as_redis_away(
 
         monkeypatch.setattr(redis, "read", garbled)
         with pytest.raises(RedisUnavailable, match="not what stands there"):
-            await people.learn("a", stored_person(serving, 2).events, serving)
+            await people.merge("a", stored_person(serving, 2).events, serving)
         assert await stands(client, "a", blob)
         known = people._memory.peek("a")
         assert known is not None
@@ -178,12 +178,12 @@ async def test_line_that_always_garbles_counts_as_redis_away(
         assert found.degraded == "redis_unavailable"
 
 
-async def test_what_the_line_garbled_once_is_read_again_and_nobody_learns_again(
+async def test_what_the_line_garbled_once_is_read_again_and_nobody_merges_again(
     serving: ServingBundle, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recovery = Recovery()
     async with raw(redis_server) as client, connected(redis_server, recovery) as redis:
-        await people_with(redis).learn("a", stored_person(serving, 1).events, serving)
+        await people_with(redis).merge("a", stored_person(serving, 1).events, serving)
         read, garbled = redis.read, [GARBAGE]
 
         def read_garbled(user_id: str) -> asyncio.Future[bytes | None]:
@@ -195,6 +195,6 @@ async def test_what_the_line_garbled_once_is_read_again_and_nobody_learns_again(
             return changed
 
         monkeypatch.setattr(redis, "read", read_garbled)
-        await people_with(redis).learn("a", stored_person(serving, 2).events, serving)
+        await people_with(redis).merge("a", stored_person(serving, 2).events, serving)
         assert recovery.degraded is None
         assert await n_events(client, "a") == 2

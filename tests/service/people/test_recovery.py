@@ -1,4 +1,4 @@
-"""Answers say that they may be of before until all is learnt again, and everybody had time to say that it is not."""
+"""Answers say that they may be of before until all is merged again, and everybody had time to say that it is not."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ async def test_answer_that_cannot_be_one_counts_as_redis_away(said: bytes) -> No
         assert isinstance(outcomes[0], RedisUnavailable)
         assert (
             recovery.degraded == RECOVERING
-        )  # others may get the like, and then cannot write what they learn
+        )  # others may get the like, and then cannot write what they merge
         assert circuit.came_back is False
         replies["MGET"] = b"*2\r\n$1\r\na\r\n$-1\r\n"
         assert await redis.read("user-1") == b"a"

@@ -66,10 +66,10 @@ def packed(events: Sequence[Did], received_ms: int) -> StoredEvents:
     )
 
 
-def learnt(
+def merged(
     requests: Sequence[Sequence[Did]], again: Sequence[int] = (), first_ms: int = ARRIVALS_MS[0]
 ) -> StoredEvents:
-    """Requests learnt one after the other, through Redis; then some of them once more. first_ms: of their arrival."""
+    """Requests merged one after the other, through Redis; then some of them once more. first_ms: of their arrival."""
     taught = [packed(events, first_ms + number) for number, events in enumerate(requests)]
     known = StoredEvents.empty()
     for each in [*taught, *(taught[number] for number in again)]:
@@ -104,13 +104,13 @@ def test_history_is_that_of_replaying_all_events_however_they_were_portioned(
     requests: list[list[Did]], first_ms: int
 ) -> None:
     replay = replayed([did for request in requests for did in request])
-    assert shown(learnt(requests, first_ms=first_ms)) == replay
+    assert shown(merged(requests, first_ms=first_ms)) == replay
 
 
 @given(requests=portions(), data=st.data())
-def test_what_is_learnt_again_adds_nothing(requests: list[list[Did]], data: st.DataObject) -> None:
+def test_what_is_merged_again_adds_nothing(requests: list[list[Did]], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.integers(0, len(requests) - 1), max_size=5)) if requests else []
-    once, twice = learnt(requests), learnt(requests, again)
+    once, twice = merged(requests), merged(requests, again)
     assert encode_person(StoredPerson(twice), "") == encode_person(StoredPerson(once), "")
 
 
@@ -127,7 +127,7 @@ def test_history_is_that_of_the_rule_of_training(events: list[Did]) -> None:
         else History.empty()
     )
     offline = past.distinct()
-    live = shown(learnt([[did] for did in events]))
+    live = shown(merged([[did] for did in events]))
     assert [did[0] for did in live] == offline.item_indices.tolist()
     assert [did[1] for did in live] == offline.kinds.tolist()
 
@@ -149,12 +149,12 @@ def test_history_is_that_of_the_rule_of_training(events: list[Did]) -> None:
     ],
 )
 def test_removal_takes_back_the_cart_and_nothing_else(requests: list[list[Did]], expected: list[Did]) -> None:
-    assert shown(learnt(requests)) == expected
+    assert shown(merged(requests)) == expected
 
 
-def test_cart_that_is_learnt_again_after_its_removal_stays_removed() -> None:
+def test_cart_that_is_merged_again_after_its_removal_stays_removed() -> None:
     """Of one second, so that only the moment of arrival tells them apart."""
-    assert shown(learnt([[(0, CART, 1000)], [(0, REMOVAL, 1000)]], again=[0])) == []
+    assert shown(merged([[(0, CART, 1000)], [(0, REMOVAL, 1000)]], again=[0])) == []
 
 
 def many(kind: EventKind, n_events: int, start: int) -> StoredEvents:
@@ -187,8 +187,8 @@ def test_portions_do_not_matter_at_the_bounds_either(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("service.people.stored.MAX_LASTING_EVENTS", max_lasting)
         patched.setattr("service.people.stored.MAX_PASSING_EVENTS", max_passing)
-        one_by_one = learnt([[did] for request in requests for did in request])
-        assert shown(learnt(requests)) == shown(one_by_one)
+        one_by_one = merged([[did] for request in requests for did in request])
+        assert shown(merged(requests)) == shown(one_by_one)
 
 
 def test_merging_keeps_each_item_and_kind_once_at_its_latest_event() -> None:

@@ -26,9 +26,9 @@ SLICE = 200
 _KINDS = {**{kind.name.lower(): int(kind) for kind in EventKind}, "removal": REMOVAL}
 
 
-class Learner:
-    """Each person is learnt by one task at a time: what comes in the meantime waits for its turn. Who cannot be
-    learnt is set aside, and holds up nobody.
+class Merger:
+    """Each person is merged by one task at a time: what comes in the meantime waits for its turn. Who cannot be
+    merged is set aside, and holds up nobody.
     """
 
     def __init__(self, people: People, bundles: BundleHolder, aside: SetAside, metrics: Metrics) -> None:
@@ -39,8 +39,8 @@ class Learner:
         self._turns: dict[str, asyncio.Task[None]] = {}
         self.n_people_waiting = 0
 
-    async def learn(self, events: Sequence[EventRecord], *, stops_early: bool = False) -> bool:
-        """Learn what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
+    async def merge(self, events: Sequence[EventRecord], *, stops_early: bool = False) -> bool:
+        """Merge what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
         it adds nothing.
 
         stops_early: when Redis is away. Raises RedisUnavailable where only this process knows it now; with
@@ -69,12 +69,12 @@ class Learner:
         """Whom to set aside was right a while ago. Raises RedisUnavailable."""
         for key, events in self._aside.due():
             if key in self._aside and await self._in_turn(key, events, frozenset()):
-                # What stood in the way has taken the place of what was learnt before.
+                # What stood in the way has taken the place of what was merged before.
                 await self._people.doubt()
                 self._aside.done(key)
 
     async def wait_for(self, key: str, seconds: float) -> None:
-        """Until nobody learns of this person or visit any more, for so long at most."""
+        """Wait until no merge of this person or visit is under way, for so long at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (turn := self._turns.get(key)) is not None:
@@ -99,9 +99,9 @@ class Learner:
                     self._metrics.event_unknown("person")
 
     async def _in_turn(self, key: str, events: StoredEvents, session_ids: frozenset[str]) -> bool:
-        """Whether it could be learnt; else the person was set aside."""
+        """Whether it could be merged; else the person was set aside."""
         before = self._turns.get(key)
-        task = asyncio.create_task(self._learn_one(key, events, session_ids, before))
+        task = asyncio.create_task(self._merge_one(key, events, session_ids, before))
         self._turns[key] = task
         try:
             await task
@@ -115,7 +115,7 @@ class Learner:
                 del self._turns[key]
         return True
 
-    async def _learn_one(
+    async def _merge_one(
         self,
         key: str,
         events: StoredEvents,
@@ -124,7 +124,7 @@ class Learner:
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await self._people.learn(key, events, self._bundles.context())
+        await self._people.merge(key, events, self._bundles.context())
         if session_ids:
             await self._people.link(key, session_ids)
 

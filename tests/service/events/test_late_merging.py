@@ -1,4 +1,4 @@
-"""What is durable is shipped whatever becomes of people's histories, and these are learnt as soon as they can be."""
+"""What is durable is shipped whatever becomes of people's histories, and these are merged as soon as they can be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from service.contract.errors import RedisUnavailable
-from service.events.late_learning import LateLearner
-from service.events.learning import Learner
+from service.events.late_merging import LateMerger
+from service.events.merging import Merger
 from service.events.stream import add_commands
 from service.people.redis import KEY_PREFIX
 from tests.service.events.test_accepting import has_streamed, is_answer, post, recommended, shared
@@ -42,7 +42,7 @@ async def cure(redis: RedisServer, user_id: str = "poison") -> None:
 async def is_nothing_owed(service: Running) -> bool:
     """Whether people's histories and the stream have all that is on disk."""
     spool = service.parts.events.spool
-    return not spool.unlearnt(1) and not spool.n_unshipped_bytes
+    return not spool.unmerged(1) and not spool.n_unshipped_bytes
 
 
 async def test_person_who_cannot_be_written_holds_up_nobody(
@@ -64,7 +64,7 @@ async def test_person_who_cannot_be_written_holds_up_nobody(
     assert "poison" not in said[0].getMessage().replace("WRONGTYPE", "")
 
 
-async def test_person_who_was_set_aside_is_learnt_once_their_key_is_right_again(
+async def test_person_who_was_set_aside_is_merged_once_their_key_is_right_again(
     store: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.events.set_aside.TRY_AGAIN_SECONDS", 0.0)
@@ -77,7 +77,7 @@ async def test_person_who_was_set_aside_is_learnt_once_their_key_is_right_again(
         assert one.metric("stillroom_people_set_aside") == 0
 
 
-async def test_what_was_set_aside_is_learnt_by_the_service_that_starts_next(
+async def test_what_was_set_aside_is_merged_by_the_service_that_starts_next(
     store: Path, redis_server: RedisServer
 ) -> None:
     async with running(store, **shared(redis_server)) as service:
@@ -89,7 +89,7 @@ async def test_what_was_set_aside_is_learnt_by_the_service_that_starts_next(
         await eventually(partial(is_answer, again, BOUGHT))
 
 
-async def test_redis_that_is_too_slow_for_requests_gets_the_log_and_learns(
+async def test_redis_that_is_too_slow_for_requests_gets_the_log_and_merges(
     store: Path, redis_server: RedisServer
 ) -> None:
     """No trip of a request ever comes back in time here."""
@@ -145,7 +145,7 @@ async def test_what_stands_in_the_way_under_any_key_of_ours_holds_up_nothing(
         assert service.metric("stillroom_people_set_aside") == 0
 
 
-async def test_what_could_not_be_learnt_while_redis_was_away_is_learnt_when_it_is_back(
+async def test_what_could_not_be_merged_while_redis_was_away_is_merged_when_it_is_back(
     store: Path, redis_server: RedisServer
 ) -> None:
     async with running(store, **shared(redis_server)) as one, running(store, **shared(redis_server)) as other:
@@ -156,7 +156,7 @@ async def test_what_could_not_be_learnt_while_redis_was_away_is_learnt_when_it_i
         await eventually(partial(is_nothing_owed, one))
 
 
-async def test_what_a_killed_worker_owed_is_learnt_by_who_takes_its_place(
+async def test_what_a_killed_worker_owed_is_merged_by_who_takes_its_place(
     store: Path, redis_server: RedisServer
 ) -> None:
     """The batch is in the stream already, which says nothing about histories."""
@@ -173,10 +173,10 @@ async def test_what_a_killed_worker_owed_is_learnt_by_who_takes_its_place(
         assert await has_streamed(redis_server, 1)
 
 
-async def test_what_stood_in_the_way_makes_every_replica_learn_again(
+async def test_what_stood_in_the_way_makes_every_replica_merge_again(
     store: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody's key was overwritten: what others had learnt of that person before is gone too."""
+    """Somebody's key was overwritten: what others had merged of that person before is gone too."""
     monkeypatch.setattr("service.events.set_aside.TRY_AGAIN_SECONDS", 0.0)
     settings = {**shared(redis_server), "cache_bytes": 0}
     async with running(store, **settings) as one, running(store, **settings) as other:
@@ -195,8 +195,8 @@ async def test_who_was_set_aside_stays_so_until_the_others_are_told(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.events.set_aside.TRY_AGAIN_SECONDS", 0.0)
-    learner: Learner = service.parts.events._late._learner
-    aside = learner._aside
+    merger: Merger = service.parts.events._late._merger
+    aside = merger._aside
     aside.add("user-1", views((1, 10)), ValueError("a list stands there"))
     told: list[str] = []
 
@@ -208,10 +208,10 @@ async def test_who_was_set_aside_stays_so_until_the_others_are_told(
 
     monkeypatch.setattr(service.parts.people, "doubt", away)
     with pytest.raises(RedisUnavailable):
-        await learner.try_again()
+        await merger.try_again()
     assert "user-1" in aside
     monkeypatch.setattr(service.parts.people, "doubt", tell)
-    await learner.try_again()
+    await merger.try_again()
     assert (told, len(aside)) == (["told"], 0)
 
 
@@ -219,40 +219,40 @@ async def test_unexpected_failure_of_one_person_sets_that_one_aside(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = service.parts.people
-    learn = people.learn
+    merge = people.merge
 
     async def fail(key: str, *arguments: Any) -> None:
         if key == "broken":
             raise ZeroDivisionError
-        await learn(key, *arguments)
+        await merge(key, *arguments)
 
-    monkeypatch.setattr(people, "learn", fail)
+    monkeypatch.setattr(people, "merge", fail)
     await post(service, body("a", did("view", "item-1", "broken"), did("purchase", "item-13")))
     assert await recommended(service, user_id="user-1") == BOUGHT
     assert service.metric("stillroom_people_set_aside") == 1
     await eventually(partial(is_nothing_owed, service))
 
 
-async def test_batch_that_somebody_learns_right_now_is_not_learnt_twice(
+async def test_batch_that_somebody_merges_right_now_is_not_merged_twice(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late: LateLearner = service.parts.events._late
-    started, go_on, n_learnt = asyncio.Event(), asyncio.Event(), 0
+    late: LateMerger = service.parts.events._late
+    started, go_on, n_merged = asyncio.Event(), asyncio.Event(), 0
     people = service.parts.people
-    learn = people.learn
+    merge = people.merge
 
     async def slowly(*arguments: Any) -> None:
-        nonlocal n_learnt
-        n_learnt += 1
+        nonlocal n_merged
+        n_merged += 1
         started.set()
         await go_on.wait()
-        await learn(*arguments)
+        await merge(*arguments)
 
-    monkeypatch.setattr(people, "learn", slowly)
+    monkeypatch.setattr(people, "merge", slowly)
     posting = asyncio.create_task(post(service, body("a", did("purchase", "item-13"))))
     await started.wait()
     assert await late._round()
-    assert n_learnt == 1
+    assert n_merged == 1
     go_on.set()
     await posting
     assert await late._round()

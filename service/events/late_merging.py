@@ -1,4 +1,4 @@
-"""What was not learnt before its reply, and what a Redis lost: read from the spool and learnt, beside all else.
+"""What was not merged before its reply, and what a Redis lost: read from the spool and merged, beside all else.
 
 Shipping never waits for this, and this never for shipping. Each segment says how far people's histories have it, and
 in which Redis; another one, and an emptied one, is taught everything again that is still on this disk. As long as
@@ -16,7 +16,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from service.contract.errors import RedisUnavailable, SpoolUnavailable
-from service.events.learning import Learner
+from service.events.merging import Merger
 from service.events.rounds import POLL_SECONDS, Rounds
 from service.events.stream import say_behind_command
 from service.events.thread import SpoolThread
@@ -34,21 +34,21 @@ TRIP_BYTES = 2**19
 
 
 class _Taught(NamedTuple):
-    """A batch that was learnt. world: `RedisPeople.world` before. is_all: False where somebody was set aside."""
+    """A batch that was merged. world: `RedisPeople.world` before. is_all: False where somebody was set aside."""
 
     place: Place
     world: str
     is_all: bool
 
 
-class LateLearner(Rounds):
-    """redis: people, and a connection to say who is behind; None runs without, and then each process learns alone."""
+class LateMerger(Rounds):
+    """redis: people, and a connection to say who is behind; None runs without, and then each process merges alone."""
 
     def __init__(
         self,
         spool: Spool,
         thread: SpoolThread,
-        learner: Learner,
+        merger: Merger,
         erased: ErasedPeople,
         redis: tuple[RedisPeople, Connection] | None,
         recovery: Recovery,
@@ -59,7 +59,7 @@ class LateLearner(Rounds):
         )
         self._spool = spool
         self._thread = thread
-        self._learner = learner
+        self._merger = merger
         self._erased = erased
         self._redis = redis
         self._recovery = recovery
@@ -76,49 +76,49 @@ class LateLearner(Rounds):
 
     @property
     def world(self) -> str:
-        """Where what is learnt now will be."""
+        """Where what is merged now will be."""
         return self._own_world if self._redis is None else self._redis[0].world
 
     def begins(self, batch_id: str) -> None:
-        """Somebody learns this batch now."""
+        """Somebody merges this batch now."""
         self._under_way.add(batch_id)
 
-    def ended(self, batch_id: str, place: Place, world: str, *, is_learnt: bool, is_all: bool = True) -> None:
-        """They are done. world: `world` before they began. is_learnt: else it is learnt here."""
+    def ended(self, batch_id: str, place: Place, world: str, *, is_merged: bool, is_all: bool = True) -> None:
+        """They are done. world: `world` before they began. is_merged: else it is merged here."""
         self._under_way.discard(batch_id)
-        if is_learnt:
+        if is_merged:
             self._taught.append(_Taught(place, world, is_all))
         else:
             self.wake()
 
     async def _round(self) -> bool:
         try:
-            return await self._learn_all()
+            return await self._merge_all()
         finally:
             self.has_looked.set()
 
-    async def _learn_all(self) -> bool:
-        """Learn all there is, and write down what was learnt, so that nobody learns it again at the next start;
+    async def _merge_all(self) -> bool:
+        """Merge all there is, and write down what was merged, so that nobody merges it again at the next start;
         whether it could be done.
         """
         try:
             world = await self._look()
             await self._note_what_was_taught()
-            self._is_behind |= await self._thread.run(partial(self._spool.unlearn_all_but, world)) > 0
+            self._is_behind |= await self._thread.run(partial(self._spool.unmerge_all_but, world)) > 0
             while found := await self._next():
                 await self._say_if_behind()
                 self.has_looked.set()
-                if not await self._learnt(found, world):
-                    break  # what was learnt may be gone already; the next round sees
+                if not await self._merged(found, world):
+                    break  # what was merged may be gone already; the next round sees
             else:
                 self._is_behind = False
-            await self._learner.try_again()
+            await self._merger.try_again()
             await self._settle()
         except (RedisUnavailable, SpoolUnavailable, OSError) as error:
             self._say(f"{type(error).__name__}: {error}")
             return False
         except Exception:
-            logger.exception("what people did could not be learnt; it stays on disk and is tried again")
+            logger.exception("what people did could not be merged; it stays on disk and is tried again")
             return False
         self._say("")
         return True
@@ -132,21 +132,21 @@ class LateLearner(Rounds):
         for is_all in (True, False):
             places = [each.place for each in taught if each.world == world and each.is_all is is_all]
             if places:
-                await self._thread.run(partial(self._spool.mark_learnt, places, world, are_all=is_all))
+                await self._thread.run(partial(self._spool.mark_merged, places, world, are_all=is_all))
 
     async def _next(self) -> list[Spooled]:
-        """The next batches; empty where there are none, or somebody learns the next one right now."""
-        found = await self._thread.run(partial(self._spool.unlearnt, TRIP_BYTES))
+        """The next batches; empty where there are none, or somebody merges the next one right now."""
+        found = await self._thread.run(partial(self._spool.unmerged, TRIP_BYTES))
         return _before_any(found, self._under_way)
 
-    async def _learnt(self, found: Sequence[Spooled], world: str) -> bool:
-        """Learn batches; False where Redis has become another one meanwhile."""
+    async def _merged(self, found: Sequence[Spooled], world: str) -> bool:
+        """Merge batches; False where Redis has become another one meanwhile."""
         events = [event for each in found for event in each.batch.events if not self._erased.covers(event)]
-        is_all = await self._learner.learn(events, stops_early=True)
+        is_all = await self._merger.merge(events, stops_early=True)
         if self.world != world:
             return False
         places = [each.place for each in found]
-        await self._thread.run(partial(self._spool.mark_learnt, places, world, are_all=is_all))
+        await self._thread.run(partial(self._spool.mark_merged, places, world, are_all=is_all))
         return True
 
     async def _say_if_behind(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from models.history import EventKind
 from models.removals import REMOVAL
 from models.vocabulary import id_key
-from service.events.learning import by_person, stored_events
+from service.events.merging import by_person, stored_events
 from service.log.records import EventRecord, session_key
 from service.people.stored import StoredEvents, short_keys
 from tests.support.events import event
@@ -28,7 +28,7 @@ def lessons_of(events: list[EventRecord]) -> dict[str, StoredEvents]:
     return {key: stored_events(own) for key, own in by_person(events).items()}
 
 
-def test_people_and_visits_learn_their_own() -> None:
+def test_people_and_visits_merge_their_own() -> None:
     lessons = lessons_of(
         [
             event(user_id="a", item_id="x", time=5, kind="purchase"),

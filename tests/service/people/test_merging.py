@@ -1,4 +1,4 @@
-"""What people did, learnt here and by every replica; and people who are forgotten."""
+"""What people did, merged here and by every replica; and people who are forgotten."""
 
 from __future__ import annotations
 
@@ -31,52 +31,52 @@ async def test_what_redis_holds_already_is_not_written_again_and_what_it_lacks_i
     async with connected(redis_server) as redis, raw(redis_server) as client:
         people = people_with(redis)
         events = stored_person(serving, 2, 3).events
-        await people.learn("user-1", events, serving)
+        await people.merge("user-1", events, serving)
         for who in (people, people_with(redis)):
             await client.expire(KEY_PREFIX + "user-1", 50)
-            await who.learn("user-1", events, serving)
+            await who.merge("user-1", events, serving)
             assert await client.ttl(KEY_PREFIX + "user-1") <= 50  # a write would begin a hundred anew
         await client.delete(KEY_PREFIX + "user-1")
-        await people.learn("user-1", events, serving)
+        await people.merge("user-1", events, serving)
         assert await client.exists(KEY_PREFIX + "user-1")
         less = encode_person(stored_person(serving, 2), "user-1")
         await client.set(KEY_PREFIX + "user-1", less)
-        await people.learn("user-1", events, serving)
+        await people.merge("user-1", events, serving)
         blob, known = await client.get(KEY_PREFIX + "user-1"), people._memory.peek("user-1")
         assert isinstance(blob, bytes)
         assert known is not None
         assert decode_person(blob, "user-1").events == known.events
 
 
-async def test_what_a_person_did_is_learnt_by_every_replica(
+async def test_what_a_person_did_is_merged_by_every_replica(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as one, connected(redis_server) as other:
         here, there = people_with(one), people_with(other)
         for people in (here, there):
             await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-        learnt: list[str] = []
-        here.on_learnt = lambda key, person, bundle: learnt.append(key)
-        await here.learn("user-1", stored_person(serving, 2, 3).events, serving)
+        merged: list[str] = []
+        here.on_merged = lambda key, person, bundle: merged.append(key)
+        await here.merge("user-1", stored_person(serving, 2, 3).events, serving)
         await other.read("")
         for people in (here, there):
             person = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
             assert person.history.item_indices.tolist() == [1, 5, 9, 2, 3]
             assert person.vector is None
         again = (await people_with(one).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-        await here.learn("user-1", stored_person(serving, 2, 3).events, serving)
+        await here.merge("user-1", stored_person(serving, 2, 3).events, serving)
         assert (await here.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person.blob == again.blob
-    assert learnt == ["user-1"]  # again there was nothing to learn
+    assert merged == ["user-1"]  # again there was nothing to merge
 
 
-async def test_two_who_learn_of_the_same_person_at_once_both_count(
+async def test_two_who_merge_of_the_same_person_at_once_both_count(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     async with connected(redis_server) as one, connected(redis_server) as other:
         here, there = people_with(one), people_with(other)
         await asyncio.gather(
-            here.learn("new", stored_person(serving, 2).events, serving),
-            there.learn("new", stored_person(serving, 3).events, serving),
+            here.merge("new", stored_person(serving, 2).events, serving),
+            there.merge("new", stored_person(serving, 3).events, serving),
         )
         found = await people_with(one).find("new", serving, RequestClock(CLOCK_SECONDS))
     assert sorted(found.person.history.item_indices.tolist()) == [2, 3]
@@ -87,24 +87,24 @@ async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
 ) -> None:
     people = people_with(None)
     for kind, item, moment in ((EventKind.CART, 2, 1_800_000_000), (EventKind.PURCHASE, 3, 1_800_000_001)):
-        await people.learn("new", of_kind(serving, kind, [item], moment), serving)
-    await people.learn("new", of_kind(serving, REMOVAL, [2, 3], 1_799_999_999), serving)
+        await people.merge("new", of_kind(serving, kind, [item], moment), serving)
+    await people.merge("new", of_kind(serving, REMOVAL, [2, 3], 1_799_999_999), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2, 3]  # it was put there after that
-    await people.learn("new", of_kind(serving, REMOVAL, [2, 3], 1_800_000_001), serving)
+    await people.merge("new", of_kind(serving, REMOVAL, [2, 3], 1_800_000_001), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [3]
     assert found.person.seen.tolist() == [3]
 
 
-async def test_what_is_learnt_while_redis_is_away_counts_here_and_is_said(
+async def test_what_is_merged_while_redis_is_away_counts_here_and_is_said(
     serving: ServingBundle, redis_server: RedisServer
 ) -> None:
     redis_server.kill()
     async with connected(redis_server) as redis:
         people = people_with(redis)
         with pytest.raises(RedisUnavailable):
-            await people.learn("user-1", stored_person(serving, 2).events, serving)
+            await people.merge("user-1", stored_person(serving, 2).events, serving)
         found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [1, 5, 9, 2]
     assert found.degraded == "redis_unavailable"
@@ -127,7 +127,7 @@ async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
             assert len(found.person.events) == 0
             assert found.person.asked is not None
-        await there.learn("user-1", stored_person(serving, 2).events, serving)
+        await there.merge("user-1", stored_person(serving, 2).events, serving)
         await one.read("")
         for people in (here, there, new):
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
@@ -143,7 +143,7 @@ async def test_erased_person_is_nobody_without_redis_too(serving: ServingBundle)
     await people.erase("user-1")
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert len(found.person.events) == 0
-    await people.learn("user-1", stored_person(serving, 2).events, serving)
+    await people.merge("user-1", stored_person(serving, 2).events, serving)
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [2]
     assert found.layer == "memory"

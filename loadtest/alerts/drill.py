@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from loadtest.alerts.daemons import installed
 from loadtest.alerts.faults import Fault
 from loadtest.alerts.messages import Inbox
-from loadtest.alerts.servers import installed
 from loadtest.alerts.stage import Plan, staged
 from loadtest.errors import ServerFailed
 from loadtest.servers import HOST

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.alerts.daemons import run_python
 from loadtest.alerts.replay import as_it_was, of_another_season
-from loadtest.alerts.servers import run_python
 from loadtest.alerts.traffic import Traffic
 from loadtest.faults.conditions import Conditions
 from loadtest.faults.proxy import ProxyProcess

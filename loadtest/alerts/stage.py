@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from loadtest.alerts.configuration import Addresses, Secrets, write_alertmanager, write_prometheus
+from loadtest.alerts.daemons import Alertmanager, Monitor, Prometheus
 from loadtest.alerts.faults import Fault, disagreement, drift, redis_away, slowness
 from loadtest.alerts.messages import SLACK_PATH, SMS_PATH, Inbox, email, slack_and_sms
 from loadtest.alerts.replay import last_steps
-from loadtest.alerts.servers import Alertmanager, Monitor, Prometheus
 from loadtest.alerts.traffic import Traffic
 from loadtest.errors import FaultUnknown, IdsMissing
 from loadtest.faults.proxy import ProxyProcess

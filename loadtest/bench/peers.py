@@ -9,11 +9,11 @@ from statistics import median
 from typing import Any
 
 from loadtest.bench.answers import ask, overlap
+from loadtest.bench.counted import PeerServer
 from loadtest.bench.environments import SAME_STUDENT, python_of
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.questions import LIMIT, SCENARIOS
 from loadtest.bench.rounds import check_sound, median_ratio, of
-from loadtest.bench.servers import PeerServer
 from loadtest.bench.size import OURS, WARM_UP, SizeBench
 from loadtest.errors import LoadTestError
 from loadtest.peers.setting import PeerSetting

@@ -14,9 +14,9 @@ import uvloop
 
 from loadtest.bench.answers import STUDENT_MARK, look_at
 from loadtest.bench.closed_loop import run_closed_loop
+from loadtest.bench.counted import HasCpu
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.questions import LIMIT, N_CONNECTIONS, PLAIN
-from loadtest.bench.servers import HasCpu
 from loadtest.verdict import percentile
 
 MAX_SIMPLER_SHARE = 0.001

@@ -12,11 +12,11 @@ from typing import Any
 from urllib.request import urlopen
 
 from loadtest.bench.bundles import Shop
+from loadtest.bench.counted import CountedService
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS
 from loadtest.bench.rounds import Round, check_sound, of
-from loadtest.bench.servers import CountedService
 from loadtest.bench.size import OURS, WARM_UP, SizeBench, open_bench
 from loadtest.processes import Memory, memory_of
 from loadtest.servers import HOST

@@ -11,6 +11,7 @@ from typing import Any
 
 from loadtest.bench.answers import STUDENT_MARK, ask_for_body
 from loadtest.bench.bundles import Shop
+from loadtest.bench.counted import Counted, CountedRedis, CountedService, Echo
 from loadtest.bench.errors import BenchFailed
 from loadtest.bench.instructions import read_kernel
 from loadtest.bench.open_loop import OpenResult, latency_figures, poisson_schedule, run_open_loop
@@ -29,7 +30,6 @@ from loadtest.bench.rounds import (
     run_on_uvloop,
     run_round,
 )
-from loadtest.bench.servers import Counted, CountedRedis, CountedService, Echo
 from loadtest.bench.stages import mean_microseconds, read_stages
 from loadtest.servers import free_port
 

@@ -38,8 +38,8 @@ from service.edge.http.bounds import bounds_of, operators_bounds
 from service.edge.http.connections import Connections
 from service.edge.openapi.docs_page import add_docs_page
 from service.edge.openapi.document import encoded_document
+from service.edge.operators.port import serving_on
 from service.edge.operators.routes import add_admin_routes
-from service.edge.operators.server import serving_on
 from service.edge.routes import Routes
 from service.edge.together import Together
 from service.limits.permits import Permits

@@ -59,7 +59,7 @@ class _Waiting(NamedTuple):
     accepted: asyncio.Future[_Accepted]
 
 
-class Intake:
+class BatchAcceptance:
     """late: merges what is not merged before its reply. claims: the connection to Redis, None runs without.
     on_durable: called with each new batch.
     """

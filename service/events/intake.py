@@ -13,7 +13,7 @@ from service.answers.tiers import LastGoodAnswers
 from service.bundles.holder import BundleHolder
 from service.contract.errors import SpoolUnavailable
 from service.contract.schemas import EventBatch, EventsReply
-from service.events.accepting import RECOVERY_SECONDS, Intake
+from service.events.accepting import RECOVERY_SECONDS, BatchAcceptance
 from service.events.clock import ReceivingClock
 from service.events.erasing import Caches, Disk, Eraser
 from service.events.keys import BatchKeys
@@ -42,7 +42,7 @@ FIRST_LOOK_SECONDS = 2.0
 """How long a service that starts waits until it knows whether people's histories lack what is on its disk."""
 
 
-class Events:
+class EventIntake:
     """permits: for batches, apart from those of requests for items, which a slow disk must not keep out.
 
     redis: people, over a connection on which nobody waits for an answer; None runs without.
@@ -100,7 +100,7 @@ class Events:
             on_look=self._on_look,
         )
         circuit = Circuit(settings.circuit_failures, settings.circuit_open_seconds)
-        self._intake = Intake(
+        self._intake = BatchAcceptance(
             *(self.spool, self.thread, self._keys, self._clock, merger, self._late, erased),
             claims=(claiming, circuit) if claiming is not None else None,
             metrics=metrics,
@@ -113,7 +113,7 @@ class Events:
         return self._intake.is_recovered.is_set()
 
     async def accept(self, batch: EventBatch) -> EventsReply:
-        """See `Intake.accept`."""
+        """See `BatchAcceptance.accept`."""
         return await self._intake.accept(batch)
 
     @asynccontextmanager

@@ -14,9 +14,9 @@ from typing import NoReturn
 import redis
 
 from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
+from service.monitor.health_server import serve
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
-from service.monitor.server import serve
 from service.redis.connection import check_topology
 from service.settings.commands import MonitorProcessSettings
 from service.settings.reading import read_settings

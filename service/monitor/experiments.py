@@ -19,7 +19,7 @@ from service.experiments.report import publish_command
 from service.experiments.stopped import EVERY_ARM, READ_STOPS, Stop, read_stops, stop_command
 from service.log.records import ExposureRecord
 from service.monitor.attribution import Attributed
-from service.monitor.judge import Judge
+from service.monitor.judge import ExperimentJudge
 from service.monitor.metrics import MonitorMetrics
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class ExperimentsWatch:
         self._file = file
         self._registry = Registry(store)
         self._metrics = metrics
-        self._judge = Judge(Declaration())
+        self._judge = ExperimentJudge(Declaration())
         self._accepted: tuple[int, int, int] | None = None
         self._shown_stops: set[tuple[str, str, str]] = set()
         self._refused = ""

@@ -53,14 +53,14 @@ class ExperimentState(msgspec.Struct):
                 figures.forgive()
 
 
-class Decision(NamedTuple):
+class ExperimentDecision(NamedTuple):
     """What a window says. stops: arms that a guardrail stops now."""
 
     reports: list[ExperimentReport]
     stops: list[Stop]
 
 
-class Judge:
+class ExperimentJudge:
     """max_units: remembered for each experiment, 250 bytes each while their window is open and 60 afterwards."""
 
     def __init__(self, declaration: Declaration, *, max_units: int = MAX_UNITS) -> None:
@@ -126,7 +126,7 @@ class Judge:
             for state in self._states.values():
                 state.units.forget(unit, before_ms)
 
-    def decide(self, now_ms: int, stops: list[Stop]) -> Decision:
+    def decide(self, now_ms: int, stops: list[Stop]) -> ExperimentDecision:
         """Look at every experiment. now_ms: of the records read so far; stops: those known."""
         reports, new = [], []
         for experiment in self._declaration.experiments:
@@ -146,7 +146,7 @@ class Judge:
                         break
             state.stopped = set(known)
             reports.append(_report(experiment, state, known))
-        return Decision(reports, new)
+        return ExperimentDecision(reports, new)
 
     def to_bytes(self) -> bytes:
         """Everything that was counted."""

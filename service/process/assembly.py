@@ -25,7 +25,7 @@ from service.answers.tiers import LastGoodAnswers
 from service.bundles.holder import BundleHolder
 from service.contract.errors import NotReady
 from service.contract.schemas import ReadyReply
-from service.events.intake import Events
+from service.events.intake import EventIntake
 from service.limits.permits import BodyBytes, Permits
 from service.log.erasures import ErasedPeople
 from service.people.lookup import MERGING_SECONDS, People
@@ -110,7 +110,7 @@ class Parts:
         self.people.on_merged = self.recommender.make_vector
         self.live_items = LiveItems(self.bundles, _connection(settings), erased)
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
-        self.events = Events(
+        self.events = EventIntake(
             settings,
             self.people,
             memory,

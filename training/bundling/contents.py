@@ -22,7 +22,7 @@ from training.bundling.kept_histories import kept_history
 from training.bundling.reference import build_reference
 from training.bundling.variants import bundled_variants
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
-from training.ensemble.choice import Choice
+from training.ensemble.choice import StrategyChoice
 from training.ensemble.ensemble import Ensemble
 from training.learning.fit import Learned
 from training.members.popularity import decayed_popularity
@@ -40,7 +40,7 @@ def bundle_contents(
     dataset: Dataset,
     learned: Learned,
     ensemble: Ensemble,
-    choice: Choice,
+    choice: StrategyChoice,
     metrics: dict[str, dict[str, dict[str, float]]],
     settings: TrainingSettings,
     is_new: npt.NDArray[np.bool_],
@@ -101,7 +101,7 @@ def _student_entry(learned: Learned, running: Student) -> StudentEntry:
 
 def _training_entry(
     dataset: Dataset,
-    choice: Choice,
+    choice: StrategyChoice,
     metrics: dict[str, dict[str, dict[str, float]]],
     settings: TrainingSettings,
 ) -> TrainingEntry:

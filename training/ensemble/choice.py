@@ -53,7 +53,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Choice:
+class StrategyChoice:
     """What was chosen, why, and ready to use.
 
     strategy: fitted on everybody. calibration: for its logits. margin, margin_interval: its lead over the second
@@ -78,7 +78,7 @@ def choose_strategy(
     seed: int,
     n_folds: int = N_FOLDS,
     progress: Progress = no_progress,
-) -> Choice:
+) -> StrategyChoice:
     """Cross-fit every candidate in folds by person, compare, and fit the best on everybody.
 
     candidates: makers of unfitted strategies by name; where a combination's base has the name of a candidate, it
@@ -107,7 +107,7 @@ def choose_strategy(
         for name in candidates
     }
     progress(1.0, f"{best} on everybody")
-    return Choice(
+    return StrategyChoice(
         best,
         fits.without(best).strategy,
         Calibration.fitted_on(logits[best], labels, balanced_weights(labels, people)),

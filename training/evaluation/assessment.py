@@ -15,7 +15,7 @@ from models.student import Student
 from training.base.progress import Stages
 from training.data.split import Split
 from training.ensemble.calibration import Calibration, Reliability, brier_score, reliability
-from training.ensemble.choice import Choice
+from training.ensemble.choice import StrategyChoice
 from training.learning.fit import SHIPPED, STUDENTS, TUNED, Learned, Taught, baselines
 from training.metrics.comparison import (
     difference_intervals,
@@ -140,7 +140,7 @@ def claims(
     return intervals
 
 
-def standings(choice: Choice, settings: TrainingSettings) -> dict[str, Any]:
+def standings(choice: StrategyChoice, settings: TrainingSettings) -> dict[str, Any]:
     """How the strategies compared out of fold, and which was taken."""
     return {
         "chosen": choice.name,
@@ -164,7 +164,7 @@ def standings(choice: Choice, settings: TrainingSettings) -> dict[str, Any]:
     }
 
 
-def calibration(choice: Choice, ensemble: Outcome) -> dict[str, Any]:
+def calibration(choice: StrategyChoice, ensemble: Outcome) -> dict[str, Any]:
     """Whether the ensemble's probability can be trusted: out of fold, and on the test's balanced pairs."""
     fitted: Calibration = choice.calibration
     standing = choice.standings[choice.name]

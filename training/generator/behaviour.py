@@ -40,7 +40,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Events:
+class SimulatedEvents:
     """Events of a chunk, ordered by person and session; all arrays are (n_events,).
 
     people: index within the chunk. items: catalogue rows. times: seconds after the shop's first day.
@@ -70,7 +70,7 @@ class Sessions:
 
 def simulate_people(
     catalogue: InventedCatalogue, settings: GeneratorSettings, n_people: int, rng: np.random.Generator
-) -> Events:
+) -> SimulatedEvents:
     """Simulate `n_people` people over the whole period; each has at least one event."""
     visit_people = np.repeat(np.arange(n_people), _draw_visit_counts(settings, n_people, rng))
     starts_session = rng.random(len(visit_people)) < 1 / _VISITS_PER_SESSION
@@ -225,7 +225,7 @@ def _to_events(
     items: Ints,
     affinities: Floats,
     rng: np.random.Generator,
-) -> Events:
+) -> SimulatedEvents:
     """Turn visits into one to four events: a view, then perhaps a click, the cart, a purchase."""
     pleasure = affinities - affinities.mean()
     clicks = rng.random(len(items)) < 1 / (1 + np.exp(-pleasure) * (1 - CLICK_RATE) / CLICK_RATE)
@@ -237,7 +237,7 @@ def _to_events(
     places = np.arange(len(items)) - np.flatnonzero(starts_session)[visit_sessions]
     visit_times = sessions.times[visit_sessions] + 60 * places + rng.integers(0, 20, len(items))
     kinds = np.array([EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE], dtype=np.uint8)
-    return Events(
+    return SimulatedEvents(
         people=sessions.people[visit_sessions][visits],
         items=items[visits],
         times=visit_times[visits] + 10 * steps,

@@ -18,7 +18,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.base.errors import SettingsInvalid
-from training.generator.behaviour import Events, simulate_people
+from training.generator.behaviour import SimulatedEvents, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue, item_ids, item_table
 from training.generator.settings import GeneratorSettings
 
@@ -64,7 +64,7 @@ def _write_interactions(
 
 
 def _event_table(
-    events: Events, catalogue: InventedCatalogue, settings: GeneratorSettings, first_person: int
+    events: SimulatedEvents, catalogue: InventedCatalogue, settings: GeneratorSettings, first_person: int
 ) -> pl.DataFrame:
     """Stillroom's own columns; value is the price for a purchase and 0 for all else."""
     is_purchase = events.kinds == EventKind.PURCHASE

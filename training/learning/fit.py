@@ -19,7 +19,7 @@ from training.base.progress import Stages
 from training.data.dataset import Interactions
 from training.data.split import Questions, Split
 from training.ensemble.asked_pairs import AskedPairs
-from training.ensemble.choice import Choice, choose_strategy
+from training.ensemble.choice import StrategyChoice, choose_strategy
 from training.ensemble.contributions import member_contributions
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
@@ -62,7 +62,7 @@ class Taught:
     """
 
     ensemble: Ensemble
-    choice: Choice
+    choice: StrategyChoice
     pairs: Pairs
     thresholds: dict[str, float]
     seconds: dict[str, float]
@@ -103,7 +103,7 @@ def with_members_beside(taught: Taught, split: Split, settings: TrainingSettings
 
 def _choose_on_validation(
     split: Split, settings: TrainingSettings, stages: Stages
-) -> tuple[Choice, Pairs, dict[str, float]]:
+) -> tuple[StrategyChoice, Pairs, dict[str, float]]:
     """The strategy, the pairs it was chosen on, and thresholds. Members of the past are needed here alone."""
     members = fit_members(settings, split.past, stages, "past")
     with stages.stage("pairs", "Describing validation pairs") as progress:
@@ -144,7 +144,7 @@ def fit_members(
 
 
 def fit_thresholds(
-    members: list[Member], choice: Choice, pairs: Pairs, split: Split, settings: TrainingSettings
+    members: list[Member], choice: StrategyChoice, pairs: Pairs, split: Split, settings: TrainingSettings
 ) -> dict[str, float]:
     """Thresholds for accuracy: members' from validation, which they have not seen, the ensemble's out of fold.
 
@@ -271,7 +271,7 @@ def some_questions(questions: Questions, n_kept: int, seed: int) -> Questions:
     return questions.take(np.sort(rows))
 
 
-def describe_choice(choice: Choice) -> str:
+def describe_choice(choice: StrategyChoice) -> str:
     """One line on what was chosen and by how much."""
     rivals = ", ".join(f"{name} {standing.ndcg:.4f}" for name, standing in choice.standings.items())
     if choice.margin is None or choice.margin_interval is None:

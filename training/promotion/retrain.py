@@ -36,7 +36,7 @@ NOTABLE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """comparison: None where nothing was in service before. reason: why, in a sentence."""
 
     trained: Trained
@@ -55,7 +55,7 @@ def retrain(
     console: Console,
     may_promote: bool = True,
     command: str | None = None,
-) -> Decision:
+) -> PromotionDecision:
     """Train a candidate, compare it and promote it if it is not worse; else it stays in the store, unpromoted.
 
     may_promote: False only compares. command: as of `train`. Raises NothingFresh before anything is trained where too
@@ -137,7 +137,7 @@ def _decide(
     registry: Registry,
     in_service: Bundle | None,
     may_promote: bool,
-) -> Decision:
+) -> PromotionDecision:
     reason = "nothing was in service before" if comparison is None else comparison.verdict()
     is_good = comparison is None or comparison.is_not_worse
     if is_good and not may_promote:
@@ -149,11 +149,11 @@ def _decide(
         )
     if is_good and may_promote:
         registry.promote(trained.bundle.name)
-    return Decision(trained, comparison, is_good and may_promote, reason)
+    return PromotionDecision(trained, comparison, is_good and may_promote, reason)
 
 
 def _write(
-    decision: Decision, in_service: Bundle | None, split: Split | None, prompted: float | None
+    decision: PromotionDecision, in_service: Bundle | None, split: Split | None, prompted: float | None
 ) -> None:
     record: dict[str, Any] = {
         "candidate": decision.trained.bundle.name,

@@ -81,7 +81,7 @@ relative to the reference. Beside them: holds and is_served (1 or 0), n_people, 
 latency_p50_ms."""
 
 
-class Judge:
+class Certifier:
     """Asks versions of one student the same questions.
 
     questions: outside of test. The student was taught by members that have seen validation events, so its figures
@@ -130,14 +130,14 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Choice:
+class VersionChoice:
     """What ships, and why in one sentence."""
 
     name: str
     reason: str
 
 
-def choose(evidence: Mapping[str, Mapping[str, float]], settings: CertificationSettings) -> Choice:
+def choose(evidence: Mapping[str, Mapping[str, float]], settings: CertificationSettings) -> VersionChoice:
     """Take the fastest version that holds and can be served; among those that tie with it, the smallest.
 
     The reference holds by definition, so something always ships.
@@ -154,7 +154,7 @@ def choose(evidence: Mapping[str, Mapping[str, float]], settings: CertificationS
         if row["latency_p50_ms"] <= fastest_ms * (1 + settings.speed_tie)
     }
     chosen = min(tied, key=lambda name: (tied[name]["size_bytes"], tied[name]["latency_p50_ms"]))
-    return Choice(chosen, _reason(chosen, evidence, settings))
+    return VersionChoice(chosen, _reason(chosen, evidence, settings))
 
 
 def time_in_turns(students: Mapping[str, Student], histories: Sequence[History]) -> dict[str, float]:

@@ -20,8 +20,8 @@ from training.metrics.protocols import Candidates
 from training.student.certification import (
     REFERENCE,
     CertificationSettings,
+    Certifier,
     Evidence,
-    Judge,
     Version,
     choose,
 )
@@ -75,11 +75,11 @@ def compress_student(
     """Prune, quantize, measure, choose.
 
     examples: histories it was taught on; they show which parts matter and calibrate activations.
-    judge_on: questions outside of test, and what is asked about each; see `Judge` on who has seen them.
+    judge_on: questions outside of test, and what is asked about each; see `Certifier` on who has seen them.
     """
     whole = Widths.of(model.settings)
     first = export_student(model, _spread(examples, N_CHECKED))
-    judge = Judge(first["fp32"], *judge_on, certification, seed=seed)
+    judge = Certifier(first["fp32"], *judge_on, certification, seed=seed)
     calibrate_on = _spread(examples, N_CALIBRATED)
     measured = _Measured(judge, {}, {})
     measured.add_point("", first, calibrate_on, _describe(0.0, whole))
@@ -98,7 +98,7 @@ def compress_student(
 class _Measured:
     """Versions and their evidence, by name, as they come up; the reference is the first."""
 
-    judge: Judge
+    judge: Certifier
     versions: dict[str, Version]
     evidence: Evidence
 

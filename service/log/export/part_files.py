@@ -27,7 +27,7 @@ class Gone(NamedTuple):
     session_ids: set[str]
 
 
-class Parts:
+class PartFiles:
     """folder: of the export. A part is named by table and number, which both are in its path."""
 
     def __init__(self, folder: Path, state: State) -> None:

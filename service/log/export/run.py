@@ -19,7 +19,7 @@ import redis
 from models.bundles.locks import lock_if_free
 from service.log.erasures import ErasedPeople, read_erasures
 from service.log.export.errors import ExportFailed
-from service.log.export.part_files import Parts
+from service.log.export.part_files import PartFiles
 from service.log.export.sources import Entry, LogStreams, ReadSegment, SpoolFolder, StreamLook
 from service.log.export.state import State
 from service.log.export.tables import Record, as_table, table_of
@@ -75,7 +75,7 @@ class Export:
         self._erased = ErasedPeople()
         for record in state.erasures():
             self._erased.add(record)
-        self._parts = Parts(folder, state)
+        self._parts = PartFiles(folder, state)
         self.done = Exported()
         self._parts.publish()
 

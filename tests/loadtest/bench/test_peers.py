@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from loadtest.bench.bundles import shop_in
+from loadtest.bench.counted import CountedRedis, CountedService
 from loadtest.bench.errors import EnvironmentFailed
 from loadtest.bench.peers import PeerFigures, measure_peers, prepare_peers
 from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS, Questions
 from loadtest.bench.rounds import Asked
-from loadtest.bench.servers import CountedRedis, CountedService
 from loadtest.bench.size import ECHO, OURS, UNLOGGED, SizeBench
 from loadtest.servers import free_port
 

@@ -12,7 +12,7 @@ import redis
 from service.experiments.stopped import stop_command
 from service.log.records import EVENTS_STREAM, EXPOSURES_STREAM, RECORD_FIELD, EventRecord, ExposureRecord
 from service.monitor.attribution import Attributor
-from service.monitor.judge import Decision, Judge
+from service.monitor.judge import ExperimentDecision, ExperimentJudge
 from tests.support.events import streamed
 from tests.support.experiments import TWO_ARMS
 from tests.support.redis import RedisServer
@@ -33,7 +33,7 @@ def records(server: RedisServer, stream: str, kind: Any) -> list[Any]:
     return [msgspec.msgpack.decode(fields[RECORD_FIELD], type=kind) for _, fields in entries]
 
 
-def judged(server: RedisServer, judge: Judge) -> Decision:
+def judged(server: RedisServer, judge: ExperimentJudge) -> ExperimentDecision:
     """What the monitor makes of the live log as it is."""
     attributor = Attributor(60, 10_000)
     found = []
@@ -85,7 +85,7 @@ async def test_clicks_on_what_an_arm_showed_are_that_arms_clicks(
 
         await eventually(are_shipped)
         declaration = service.parts.experiments.declaration
-    [report] = judged(redis_server, Judge(declaration)).reports
+    [report] = judged(redis_server, ExperimentJudge(declaration)).reports
     assert [arm.n_answers for arm in report.arms] == [arms.count("control"), arms.count("ensemble")]
     assert [arm.click_rate for arm in report.arms] == [1.0, 0.0]
     assert [arm.outcome for arm in report.arms] == [1.0, 0.0]
@@ -104,7 +104,7 @@ async def test_an_arm_that_answers_nothing_is_stopped_and_the_service_follows(
             await visit(service, number, **asked)
         assert service.parts.exposures is not None
         await service.parts.exposures.flush()
-        [stop] = judged(redis_server, Judge(service.parts.experiments.declaration)).stops
+        [stop] = judged(redis_server, ExperimentJudge(service.parts.experiments.declaration)).stops
         assert (stop.arm, stop.cause) == ("ensemble", "empty_rate")
         with redis.Redis.from_url(redis_server.url) as client:
             client.execute_command(*stop_command(stop))

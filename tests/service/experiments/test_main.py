@@ -9,7 +9,7 @@ import redis
 from service.experiments.__main__ import main
 from service.experiments.report import publish_command
 from service.experiments.stopped import READ_STOPS, read_stops
-from service.monitor.judge import Judge
+from service.monitor.judge import ExperimentJudge
 from tests.support.experiments import TWO_ARMS, declared, exposure
 from tests.support.redis import RedisServer
 
@@ -28,7 +28,7 @@ def settings(store: Path, tmp_path: Path, redis_server: RedisServer, monkeypatch
 
 
 def publish(server: RedisServer) -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.exposed(exposure("a"))
     with redis.Redis.from_url(server.url) as client:
         client.execute_command(*publish_command(judge.decide(0, []).reports[0]))

@@ -15,7 +15,7 @@ import redis
 from service.events.stream import add_commands, add_erasure_command, delete_command
 from service.log.erasures import ErasureFile
 from service.log.export.errors import ExportFailed
-from service.log.export.part_files import Parts
+from service.log.export.part_files import PartFiles
 from service.log.export.run import Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
 from service.log.export.state import State
@@ -161,7 +161,7 @@ def test_killed_export_neither_loses_nor_doubles(
         elif where == "within a publication":
             patched.setattr(State, "published", kill)
         else:
-            patched.setattr(Parts, "publish", lambda parts: kill() if parts._state.staged() else 0)
+            patched.setattr(PartFiles, "publish", lambda parts: kill() if parts._state.staged() else 0)
         with pytest.raises(Killed):
             export(tmp_path / "out", client)
     export(tmp_path / "out", client)

@@ -11,7 +11,7 @@ from models.experiments.declaration import Declaration
 from service.experiments.report import ArmReport, ExperimentReport, report_lines
 from service.experiments.stopped import Stop
 from service.monitor.attribution import Attributor
-from service.monitor.judge import Decision, Judge
+from service.monitor.judge import ExperimentDecision, ExperimentJudge
 from tests.models.experiments.test_reading import NESTED
 from tests.support.experiments import TWO_ARMS, declared, event, exposure, two_arms
 
@@ -25,7 +25,7 @@ class Shop:
     """People who are assigned, answered and click at the rate of their arm, told to a judge."""
 
     def __init__(self, declaration: Declaration, click_rates: dict[str, float], seed: int = 0) -> None:
-        self.judge = Judge(declaration)
+        self.judge = ExperimentJudge(declaration)
         self._assignment = Assignment(declaration)
         self._click_rates = click_rates
         self._rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def test_nothing_is_said_before_there_is_enough() -> None:
 
 
 def test_rates_are_shares_of_answers() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     attributor = Attributor(60, 100)
     for number in range(4):
         shown = exposure(
@@ -117,7 +117,7 @@ def test_rates_are_shares_of_answers() -> None:
 
 
 def test_a_unit_counts_once_its_window_is_over() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.exposed(exposure("a"))
     counted = [judge.decide(now_ms, []).reports[0].arms[0].n_counted for now_ms in (61_000, 61_001, 70_000)]
     assert counted == [0, 1, 1]
@@ -126,7 +126,7 @@ def test_a_unit_counts_once_its_window_is_over() -> None:
 
 
 def test_an_outcome_after_the_window_of_a_units_first_answer_is_not_its_outcome() -> None:
-    judge, attributor = Judge(declared()), Attributor(60, 100)
+    judge, attributor = ExperimentJudge(declared()), Attributor(60, 100)
     for sent_ms in (1000, 50_000):
         shown = exposure("a", request_id=f"r{sent_ms}", sent_ms=sent_ms)
         judge.exposed(shown)
@@ -141,7 +141,7 @@ def test_an_outcome_after_the_window_of_a_units_first_answer_is_not_its_outcome(
 @pytest.mark.parametrize(("clicked_ms", "rate"), [(61_000, 1.0), (61_001, 0.0)])
 def test_an_outcome_counts_to_the_end_of_the_window_and_no_longer(clicked_ms: int, rate: float) -> None:
     """The answer was sent at second 1, and the window is a minute."""
-    judge, attributor = Judge(declared()), Attributor(600, 100)
+    judge, attributor = ExperimentJudge(declared()), Attributor(600, 100)
     judge.exposed(exposure("a"))
     attributor.exposed(exposure("a"))
     for attributed in attributor.happened(event("a", received_ms=clicked_ms)):
@@ -151,7 +151,7 @@ def test_an_outcome_counts_to_the_end_of_the_window_and_no_longer(clicked_ms: in
 
 
 def test_a_unit_seen_in_two_arms_counts_in_none() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.exposed(exposure("a"))
     judge.exposed(exposure("a", "ensemble"))
     [report] = judge.decide(LATER_MS, []).reports
@@ -160,7 +160,7 @@ def test_a_unit_seen_in_two_arms_counts_in_none() -> None:
 
 
 def test_the_value_of_purchases_can_be_the_outcome() -> None:
-    judge = Judge(two_arms(0.5, more='outcome = "value"'))
+    judge = ExperimentJudge(two_arms(0.5, more='outcome = "value"'))
     attributor = Attributor(60, 100)
     for item_id, request_id in (("item-1", "r1"), ("item-2", "r2")):
         shown = exposure("a", request_id=request_id)
@@ -234,11 +234,11 @@ def test_an_arm_that_goes_on_is_judged_by_what_comes_from_then_on() -> None:
 
 @pytest.mark.parametrize("stopped", ["ensemble", "*"])
 def test_units_are_counted_anew_when_an_arm_goes_on_since_it_got_none(stopped: str) -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.decide(0, [Stop("vases", stopped, "vases", "operator", "by hand", 0)])
     for number in range(3000):
         judge.exposed(exposure(f"user-{number}"))
-    other = Judge(declared())
+    other = ExperimentJudge(declared())
     other.restore(judge.to_bytes())
     [report] = other.decide(LATER_MS, []).reports
     assert not report.is_mismatched
@@ -247,13 +247,13 @@ def test_units_are_counted_anew_when_an_arm_goes_on_since_it_got_none(stopped: s
 
 
 def test_a_stop_under_another_salt_is_no_stop() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     old = Stop("vases", "ensemble", "before", "operator", "by hand", 0)
     assert judge.decide(0, [old]).reports[0].arms[1].stopped == ""
 
 
 def test_a_stopped_arm_does_not_count_as_a_mismatch() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     for number in range(3000):
         judge.exposed(exposure(f"user-{number}"))
     assert judge.decide(LATER_MS, []).reports[0].is_mismatched
@@ -262,7 +262,7 @@ def test_a_stopped_arm_does_not_count_as_a_mismatch() -> None:
 
 
 def test_other_weights_begin_the_count_of_units_anew_and_keep_the_rest() -> None:
-    judge = Judge(two_arms(0.5))
+    judge = ExperimentJudge(two_arms(0.5))
     judge.exposed(exposure("a"))
     judge.follow(two_arms(0.2))
     arm = judge.decide(LATER_MS, []).reports[0].arms[0]
@@ -270,7 +270,7 @@ def test_other_weights_begin_the_count_of_units_anew_and_keep_the_rest() -> None
 
 
 def test_another_salt_begins_everything_anew() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.exposed(exposure("a"))
     judge.follow(declared(TWO_ARMS.replace('name = "vases"', 'name = "vases"\nsalt = "again"')))
     assert judge.decide(LATER_MS, []).reports[0].arms[0].n_answers == 0
@@ -280,13 +280,13 @@ def test_a_judge_goes_on_from_its_bytes() -> None:
     shop = Shop(two_arms(0.5), {"control": 0.2, "ensemble": 0.3})
     shop.visit(500)
     shop.report()
-    other = Judge(two_arms(0.5))
+    other = ExperimentJudge(two_arms(0.5))
     other.restore(shop.judge.to_bytes())
-    assert other.decide(LATER_MS, []) == Decision([shop.report()], [])
+    assert other.decide(LATER_MS, []) == ExperimentDecision([shop.report()], [])
 
 
 def test_who_is_forgotten_counts_as_somebody_new_and_sums_stay() -> None:
-    judge = Judge(two_arms(0.5))
+    judge = ExperimentJudge(two_arms(0.5))
     judge.exposed(exposure("early"))
     judge.decide(LATER_MS, [])
     judge.exposed(exposure("late", sent_ms=LATER_MS))
@@ -300,7 +300,7 @@ def test_who_is_forgotten_counts_as_somebody_new_and_sums_stay() -> None:
 
 
 def test_an_experiment_inside_an_arm_counts_for_that_arm_too() -> None:
-    judge = Judge(declared(NESTED))
+    judge = ExperimentJudge(declared(NESTED))
     judge.exposed(exposure("a", experiment="third", arm="a"))
     answers = {
         f"{report.name}/{arm.name}": arm.n_answers
@@ -311,7 +311,7 @@ def test_an_experiment_inside_an_arm_counts_for_that_arm_too() -> None:
 
 
 def test_an_answer_of_an_experiment_that_is_not_declared_is_left_alone() -> None:
-    judge = Judge(declared())
+    judge = ExperimentJudge(declared())
     judge.exposed(exposure("a", experiment="gone"))
     judge.exposed(exposure("a", experiment="vases", arm="gone"))
     judge.exposed(exposure("a", experiment="", arm=""))
@@ -319,7 +319,7 @@ def test_an_answer_of_an_experiment_that_is_not_declared_is_left_alone() -> None
 
 
 def test_units_beyond_the_bound_are_not_counted_and_that_is_said() -> None:
-    judge = Judge(declared(), max_units=2)
+    judge = ExperimentJudge(declared(), max_units=2)
     for name in "abc":
         judge.exposed(exposure(name))
     [report] = judge.decide(LATER_MS, []).reports
@@ -336,5 +336,5 @@ def test_the_printed_report_names_arms_and_what_they_came_to() -> None:
 
 
 def test_the_printed_report_says_that_nothing_was_answered_yet() -> None:
-    [report] = Judge(declared()).decide(0, []).reports
+    [report] = ExperimentJudge(declared()).decide(0, []).reports
     assert next(report_lines(report)) == "experiment vases, no answer yet"

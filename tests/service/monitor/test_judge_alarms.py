@@ -11,7 +11,7 @@ from models.experiments.sample_ratio import always_valid
 from models.experiments.sequential import Sample, compare, excess_p_value
 from service.experiments.report import ArmReport
 from service.monitor.figures import ArmFigures
-from service.monitor.judge import Decision, ExperimentState, Judge
+from service.monitor.judge import ExperimentDecision, ExperimentJudge, ExperimentState
 from service.monitor.units import Units
 from tests.support.experiments import declared, exposure, two_arms
 
@@ -38,25 +38,25 @@ def judge_of(
     figures: dict[str, ArmFigures] | None = None,
     samples: dict[str, Sample] | None = None,
     n_by_arm: dict[str, int] | None = None,
-) -> Decision:
+) -> ExperimentDecision:
     """What a judge says that has counted this, as one says that has just been started again."""
     [experiment] = declaration.experiments
     key = judge_key(experiment)
     units = Units(60_000, 10_000, n_by_arm or {}, samples or {})
     state = ExperimentState(key, experiment.weights(), figures or {}, units)
-    judge = Judge(declaration)
+    judge = ExperimentJudge(declaration)
     judge.restore(msgspec.msgpack.encode({experiment.name: state}))
     return judge.decide(10_000_000, [])
 
 
 def judge_key(experiment: Experiment) -> str:
     """Of an experiment's state, as the judge itself writes it."""
-    judge = Judge(Declaration(experiments=(experiment,)))
+    judge = ExperimentJudge(Declaration(experiments=(experiment,)))
     states = msgspec.msgpack.decode(judge.to_bytes(), type=dict[str, ExperimentState])
     return states[experiment.name].key
 
 
-def arm_of(decision: Decision, name: str) -> ArmReport:
+def arm_of(decision: ExperimentDecision, name: str) -> ArmReport:
     return next(arm for arm in decision.reports[0].arms if arm.name == name)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.base.errors import SettingsInvalid
-from training.generator.behaviour import Events, simulate_people
+from training.generator.behaviour import SimulatedEvents, simulate_people
 from training.generator.catalogue import SECONDS_PER_DAY, InventedCatalogue, build_catalogue
 from training.generator.settings import GeneratorSettings
 
@@ -18,14 +18,14 @@ STILL = GeneratorSettings(
 CHANGE_DAY = 60
 
 
-def simulated(settings: GeneratorSettings) -> tuple[InventedCatalogue, Events]:
+def simulated(settings: GeneratorSettings) -> tuple[InventedCatalogue, SimulatedEvents]:
     catalogue = build_catalogue(settings, np.random.default_rng([settings.seed, 0]))
     rng = np.random.default_rng([settings.seed, 1, 0])
     return catalogue, simulate_people(catalogue, settings, settings.n_people, rng)
 
 
 def category_shares(
-    catalogue: InventedCatalogue, events: Events, first_day: int, last_day: int
+    catalogue: InventedCatalogue, events: SimulatedEvents, first_day: int, last_day: int
 ) -> np.ndarray:
     days = events.times // SECONDS_PER_DAY
     items = events.items[(days >= first_day) & (days < last_day)]
@@ -77,7 +77,11 @@ def test_a_taste_shift_changes_what_people_take_from_the_day_on_and_nothing_befo
 
 
 def _within_person_agreement(
-    catalogue: InventedCatalogue, events: Events, first_day: int, last_day: int, at: int | None = None
+    catalogue: InventedCatalogue,
+    events: SimulatedEvents,
+    first_day: int,
+    last_day: int,
+    at: int | None = None,
 ) -> float:
     """How often two events of one person, from either half of the days, are of one category."""
     days = events.times // SECONDS_PER_DAY

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
 from training.base.errors import TooLittleData
-from training.ensemble.choice import Choice, choose_strategy
+from training.ensemble.choice import StrategyChoice, choose_strategy
 from training.ensemble.cross_fits import Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.stacking import Stacking
@@ -15,16 +15,16 @@ CANDIDATES: dict[str, Factory] = {"tree": lambda: DecisionTree(min_leaf_pairs=20
 LINEAR, STRIPED = linear_pairs(), striped_pairs()
 
 
-def chosen(pairs: Pairs, candidates: dict[str, Factory] = CANDIDATES) -> Choice:
+def chosen(pairs: Pairs, candidates: dict[str, Factory] = CANDIDATES) -> StrategyChoice:
     return choose_strategy(candidates, pairs.features, pairs.labels, pairs.people, seed=0)
 
 
 @pytest.fixture(scope="module")
-def linear() -> Choice:
+def linear() -> StrategyChoice:
     return chosen(LINEAR)
 
 
-def test_a_line_is_chosen_where_the_truth_is_one(linear: Choice) -> None:
+def test_a_line_is_chosen_where_the_truth_is_one(linear: StrategyChoice) -> None:
     assert linear.name == "stacking"
 
 
@@ -32,12 +32,12 @@ def test_a_tree_is_chosen_where_no_line_tells_them_apart() -> None:
     assert chosen(STRIPED).name == "tree"
 
 
-def test_the_chosen_one_is_fitted_on_everybody(linear: Choice) -> None:
+def test_the_chosen_one_is_fitted_on_everybody(linear: StrategyChoice) -> None:
     everybody = Stacking().fit(LINEAR.features, LINEAR.labels, LINEAR.people, seed=0)
     np.testing.assert_array_equal(linear.strategy.logit(LINEAR.features), everybody.logit(LINEAR.features))
 
 
-def test_the_margin_is_the_lead_over_the_second_best(linear: Choice) -> None:
+def test_the_margin_is_the_lead_over_the_second_best(linear: StrategyChoice) -> None:
     standings = linear.standings
     assert linear.margin == pytest.approx(standings["stacking"].ndcg - standings["tree"].ndcg)
     assert linear.margin_interval == standings["tree"].lead_interval
@@ -58,7 +58,7 @@ def test_figures_are_of_people_not_seen() -> None:
     assert standing.accuracy < 0.9
 
 
-def test_calibrated_probabilities_are_of_balanced_pairs(linear: Choice) -> None:
+def test_calibrated_probabilities_are_of_balanced_pairs(linear: StrategyChoice) -> None:
     standing = linear.standings["stacking"]
     n_pairs = standing.reliability.n_pairs
     assert np.average(standing.reliability.observed, weights=n_pairs) == pytest.approx(0.5)
@@ -67,7 +67,7 @@ def test_calibrated_probabilities_are_of_balanced_pairs(linear: Choice) -> None:
     assert standing.brier < 0.16
 
 
-def test_the_calibration_undoes_the_rate_of_the_pairs(linear: Choice) -> None:
+def test_the_calibration_undoes_the_rate_of_the_pairs(linear: StrategyChoice) -> None:
     rate = LINEAR.labels.mean()
     assert linear.calibration.slope == pytest.approx(1.0, abs=0.15)
     assert linear.calibration.intercept == pytest.approx(np.log((1 - rate) / rate), abs=0.3)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from training.generator.behaviour import Events, _power_law_ranks, simulate_people
+from training.generator.behaviour import SimulatedEvents, _power_law_ranks, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue
 from training.generator.settings import GeneratorSettings
 
@@ -13,12 +13,12 @@ Counts = npt.NDArray[np.float64]
 SETTINGS = GeneratorSettings(n_people=2_000, n_items=300, n_categories=5)
 
 
-def simulated(settings: GeneratorSettings) -> tuple[InventedCatalogue, Events]:
+def simulated(settings: GeneratorSettings) -> tuple[InventedCatalogue, SimulatedEvents]:
     catalogue = build_catalogue(settings, np.random.default_rng(1))
     return catalogue, simulate_people(catalogue, settings, settings.n_people, np.random.default_rng(2))
 
 
-def categories_of(catalogue: InventedCatalogue, events: Events) -> npt.NDArray[np.int64]:
+def categories_of(catalogue: InventedCatalogue, events: SimulatedEvents) -> npt.NDArray[np.int64]:
     return catalogue.clusters[events.items] // catalogue.n_styles
 
 

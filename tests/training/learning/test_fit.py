@@ -16,7 +16,7 @@ from tests.support.pairs import linear_pairs
 from tests.support.settings import FEW_MEMBERS
 from training.base.progress import Stages
 from training.data.split import Questions, Split, split_by_time
-from training.ensemble.choice import Choice, Standing, choose_strategy
+from training.ensemble.choice import Standing, StrategyChoice, choose_strategy
 from training.ensemble.cross_fits import Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.pairs import Pairs
@@ -60,7 +60,7 @@ class Oracle(Member):
         raise NotImplementedError
 
 
-def chosen(candidates: dict[str, Factory]) -> Choice:
+def chosen(candidates: dict[str, Factory]) -> StrategyChoice:
     return choose_strategy(candidates, PAIRS.features, PAIRS.labels, PAIRS.people, seed=0)
 
 
@@ -149,18 +149,18 @@ def test_of_many_questions_some_are_drawn_by_seed_and_keep_their_order() -> None
 
 
 @pytest.fixture(scope="module")
-def rivals() -> Choice:
+def rivals() -> StrategyChoice:
     return chosen({"tree": lambda: DecisionTree(min_leaf_pairs=20), "stacking": Stacking})
 
 
-def test_a_choice_is_told_with_its_margin_and_interval(rivals: Choice) -> None:
+def test_a_choice_is_told_with_its_margin_and_interval(rivals: StrategyChoice) -> None:
     low, high = rivals.margin_interval or (0.0, 0.0)
     told = describe_choice(rivals)
     assert told.startswith(f"stacking combines the members: NDCG@10 out of fold {rivals.margin:+.4f}")
     assert f"({low:+.4f} to {high:+.4f})" in told
 
 
-def test_without_a_rival_there_is_no_margin_to_tell(rivals: Choice) -> None:
+def test_without_a_rival_there_is_no_margin_to_tell(rivals: StrategyChoice) -> None:
     alone: dict[str, Standing] = {"stacking": rivals.standings["stacking"]}
     told = describe_choice(replace(rivals, margin=None, margin_interval=None, standings=alone))
     said = "stacking combines the members, the only strategy that was tried (setting `ensemble`): NDCG@10 out of fold"

@@ -25,7 +25,7 @@ from training.base.runs import Run
 from training.commands.promotion import NOT_PROMOTED
 from training.data.read import ShopFiles
 from training.pipeline.train import Trained
-from training.promotion.retrain import DECISION_FILE, Decision, retrain
+from training.promotion.retrain import DECISION_FILE, PromotionDecision, retrain
 from training.recipe.promotion import PromotionSettings
 from training.recipe.settings import TrainingSettings
 
@@ -62,7 +62,7 @@ class Retraining:
         table = pl.DataFrame(rows, schema=["user_id", "item_id", "time"], orient="row")
         table.write_parquet(self.folder / "history" / "interactions.parquet")
 
-    def run(self, settings: TrainingSettings | None = None, **how: Any) -> Decision:
+    def run(self, settings: TrainingSettings | None = None, **how: Any) -> PromotionDecision:
         return retrain(
             ShopFiles(self.folder / "history"),
             None,

@@ -14,7 +14,7 @@ from training.metrics.protocols import Candidates, draw_candidates
 from training.student.certification import (
     REFERENCE,
     CertificationSettings,
-    Judge,
+    Certifier,
     Version,
     choose,
     time_in_turns,
@@ -37,8 +37,8 @@ def asked() -> tuple[Questions, Candidates]:
 
 
 @pytest.fixture(scope="module")
-def judge(exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]) -> Judge:
-    return Judge(exports["fp32"], *asked, SETTINGS, seed=0)
+def judge(exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]) -> Certifier:
+    return Certifier(exports["fp32"], *asked, SETTINGS, seed=0)
 
 
 def row(
@@ -94,7 +94,9 @@ def test_what_cannot_be_served_never_ships() -> None:
     assert choose({REFERENCE: row(3.0), "unserved": unserved}, SETTINGS).name == REFERENCE
 
 
-def test_the_reference_loses_nothing_against_itself(judge: Judge, exports: dict[str, StudentFiles]) -> None:
+def test_the_reference_loses_nothing_against_itself(
+    judge: Certifier, exports: dict[str, StudentFiles]
+) -> None:
     evidence = judge.evidence(Version.of(REFERENCE, exports["fp32"]))
     assert evidence["catalogue_ndcg@20"] == evidence["ndcg@10"] == 1.0
     assert evidence["catalogue_ndcg@20_loss_low"] == evidence["catalogue_ndcg@20_loss_high"] == 0.0
@@ -115,7 +117,7 @@ def shuffled_rows(files: StudentFiles) -> StudentFiles:
 
 @pytest.mark.parametrize("break_it", [broken_scales, shuffled_rows])
 def test_a_broken_quantization_is_refused_and_the_next_one_up_ships(
-    judge: Judge, exports: dict[str, StudentFiles], break_it: object
+    judge: Certifier, exports: dict[str, StudentFiles], break_it: object
 ) -> None:
     assert callable(break_it)
     versions = {
@@ -137,13 +139,13 @@ def test_a_loss_within_the_bound_whose_interval_is_not_does_not_hold(
     exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]
 ) -> None:
     version = Version.of("int8", exports["int8"])
-    measured = Judge(exports["fp32"], *asked, SETTINGS, seed=0).evidence(version)
+    measured = Certifier(exports["fp32"], *asked, SETTINGS, seed=0).evidence(version)
     worst = max(measured["ndcg@10_loss"], measured["catalogue_ndcg@20_loss"])
     worst_high = max(measured["ndcg@10_loss_high"], measured["catalogue_ndcg@20_loss_high"])
     assert 0.0 < worst < worst_high
     for bound, holds in (((worst + worst_high) / 2, 0.0), (worst_high, 1.0)):
         settings = CertificationSettings(max_quality_loss=bound)
-        judged = Judge(exports["fp32"], *asked, settings, seed=0).evidence(version)
+        judged = Certifier(exports["fp32"], *asked, settings, seed=0).evidence(version)
         assert judged["holds"] == holds
 
 
@@ -151,7 +153,9 @@ def test_no_more_people_are_asked_than_the_settings_say(
     exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]
 ) -> None:
     settings = CertificationSettings(max_people=40)
-    evidence = Judge(exports["fp32"], *asked, settings, seed=0).evidence(Version.of("fp32", exports["fp32"]))
+    evidence = Certifier(exports["fp32"], *asked, settings, seed=0).evidence(
+        Version.of("fp32", exports["fp32"])
+    )
     assert evidence["n_people"] == 40
     assert evidence["catalogue_ndcg@20"] == 1.0  # the drawn people are asked their own questions
 

@@ -23,7 +23,7 @@ from models.student import Student
 from training.bundling.reference import Traffic
 from training.data.read import read_shop
 from training.data.shop import Shop
-from training.generator.behaviour import Events, simulate_people
+from training.generator.behaviour import SimulatedEvents, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue, item_ids
 from training.generator.generator import generate_shop
 from training.generator.settings import GeneratorSettings
@@ -182,7 +182,12 @@ def _item_indices(catalogue: InventedCatalogue, items: Items) -> npt.NDArray[np.
 
 
 def _traffic(
-    events: Events, rows: npt.NDArray[np.int64], first: int, last: int, start_time: int, n_people: int
+    events: SimulatedEvents,
+    rows: npt.NDArray[np.int64],
+    first: int,
+    last: int,
+    start_time: int,
+    n_people: int,
 ) -> Traffic:
     """first, last: seconds after the shop's first day."""
     order = np.lexsort((np.arange(len(rows)), events.times, events.people))

@@ -11,10 +11,10 @@ from typing import cast
 import httpx
 import pytest
 
-from service.monitor import server as monitor_server
+from service.monitor import health_server
+from service.monitor.health_server import MAX_CLIENTS, serve
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
-from service.monitor.server import MAX_CLIENTS, serve
 from tests.support.waiting import wait_until
 
 
@@ -47,7 +47,7 @@ def test_clients_beyond_the_bound_are_closed_and_the_place_of_one_that_ends_is_f
 
 
 def test_silent_clients_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor_server, "CLIENT_SECONDS", 0.1)
+    monkeypatch.setattr(health_server, "CLIENT_SECONDS", 0.1)
     with serving() as port, socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nx: ")
         assert client.recv(1000) == b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.alerts.servers import installed
+from loadtest.alerts.daemons import installed
 from loadtest.errors import ServerMissing
 
 

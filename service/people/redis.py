@@ -106,6 +106,7 @@ class RedisPeople:
         self._ttl_seconds = ttl_seconds
         self._recovery = recovery or Recovery()
         self._failing_since: float | None = None
+        self._looking_again: asyncio.TimerHandle | None = None
         self._world: World | None = None
         self._world_watch = 0
         """The watch under which it was found out."""
@@ -233,6 +234,8 @@ class RedisPeople:
 
     async def close(self) -> None:
         """Finish writes under way and disconnect."""
+        if self._looking_again is not None:
+            self._looking_again.cancel()
         if self._telling_again is not None:
             self._telling_again.cancel()
             with suppress(RedisUnavailable, TimeoutError):
@@ -327,6 +330,8 @@ class RedisPeople:
     def _failed(self, error: RedisUnavailable) -> None:
         if self._failing_since is None:
             self._failing_since = monotonic()
+            # One late reply is no sign that Redis was away, but looks so where nobody asks for a while after it.
+            self._looking_again = asyncio.get_running_loop().call_later(AWAY_SECONDS / 2, self._beat)
         self._circuit.failed()
         # Others may meet the like, and then cannot write what they merge. One reply that is late is no sign of it.
         if not isinstance(error.__cause__, TimeoutError):

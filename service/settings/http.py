@@ -32,15 +32,16 @@ class HttpSettings(RoomSettings):
         default=0,
         ge=0,
         le=1_000_000,
-        description="Connections open at once, a process. One more takes the place of the longest idle one, or gets "
-        "503. Never more than the limit of descriptors (`ulimit -n`) less 256, or a quarter of it. 0: 4,096.",
+        description="Connections open at once, a process. One more takes the place of who is slow to say what they "
+        "want, or of the longest idle one, or gets 503. Never more than the limit of descriptors (`ulimit -n`) less "
+        "256, or a quarter of it. 0: 4,096.",
     )
     max_connections_per_address: int = Field(
         default=0,
         ge=0,
         le=1_000_000,
-        description="Of these, from one client's address (IPv6: /64); one more takes the place of its longest idle "
-        "one, or gets 429. 0: half of all.",
+        description="Of these, from one client's address (IPv6: /64); one more takes the place of one of "
+        "these in the same way, or gets 429. 0: half of all.",
     )
     idle_timeout_seconds: float = Field(
         default=75.0,

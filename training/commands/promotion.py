@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from models.bundles.registry import DEFAULT_STORE
-from training.base.errors import SettingsInvalid
+from training.base.errors import NothingFresh, SettingsInvalid
 from training.base.runs import DEFAULT_RUNS
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
 from training.commands.repeating import repeating
 
 NOT_PROMOTED = 3
-"""Exit code of `retrain` where the candidate stays in the store."""
+"""Exit code of `retrain` where no candidate is promoted: none was trained, or it stays in the store."""
 
 
 @app.command("retrain")
@@ -47,16 +47,20 @@ def retrain_command(
         chosen = chosen.model_copy(update={"promotion": PromotionSettings(max_loss=max_loss)})
     files = ShopFiles(data, parse_columns(columns), items)
     options = {"events": events, "items": items, "columns": columns, "store": store}
-    decision = retrain(
-        files,
-        events,
-        chosen,
-        store=store,
-        runs=runs,
-        console=console,
-        may_promote=promote,
-        command=repeating("retrain", data, options, seed=chosen.seed),
-    )
+    try:
+        decision = retrain(
+            files,
+            events,
+            chosen,
+            store=store,
+            runs=runs,
+            console=console,
+            may_promote=promote,
+            command=repeating("retrain", data, options, seed=chosen.seed),
+        )
+    except NothingFresh as error:
+        console.print(str(error), highlight=False, soft_wrap=True)
+        raise typer.Exit(NOT_PROMOTED) from error
     name = decision.trained.bundle.name
     console.print(f"{name}: {decision.reason}", highlight=False, soft_wrap=True)
     console.print(

@@ -157,6 +157,31 @@ async def test_who_is_refused_a_write_says_that_answers_may_be_of_before(redis_s
         assert await redis.read("user-1") is None
 
 
+async def test_late_reply_before_a_quiet_time_does_not_look_as_if_redis_had_been_away(
+    redis_server: RedisServer,
+) -> None:
+    recovery = Recovery()
+    redis = RedisPeople(
+        *(redis_server.url, Circuit(5, 1000.0)),
+        connect_seconds=5.0,
+        read_seconds=0.05,
+        ttl_seconds=100,
+        recovery=recovery,
+    )
+    await redis.look()  # so that nothing is left to be written
+    redis_server.freeze()
+    with pytest.raises(RedisUnavailable):
+        await redis.read("user-1")
+    redis_server.thaw()
+    await eventually(partial(is_back, redis))  # although nobody asks
+    assert recovery.degraded is None
+    await redis.close()
+
+
+async def is_back(redis: RedisPeople) -> bool:
+    return redis.came_back is True
+
+
 async def has_begun(recovery: Recovery) -> bool:
     return recovery.degraded == RECOVERING
 

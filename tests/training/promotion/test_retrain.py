@@ -210,6 +210,14 @@ def test_shop_is_retrained_with_what_its_live_log_exported_and_the_better_bundle
     assert DECISION_FILE in done.output
 
 
+def test_command_that_has_nothing_fresh_says_so_and_promotes_nothing(retraining: Retraining) -> None:
+    retraining.write_history(fresh_until=LATEST)
+    options = ["--store", str(retraining.store), "--runs", str(retraining.folder / "runs")]
+    done = CliRunner().invoke(app, ["retrain", str(retraining.folder / "history"), *options])
+    assert done.exit_code == NOT_PROMOTED, done.output
+    assert "make export-events" in done.output
+
+
 def test_command_that_promotes_nothing_says_so_by_its_exit_code(retraining: Retraining) -> None:
     retraining.candidate = block_bundle(retraining.store, day=2, is_right=False)
     options = ["--store", str(retraining.store), "--runs", str(retraining.folder / "runs")]

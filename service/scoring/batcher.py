@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from math import inf
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic
 
 from service.contract.errors import ScorerOverloaded, ScorerStopped, StudentFailed
+from service.scoring.waiting import Job, Result, Waiter, reject, resolve, score
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +25,6 @@ LATEST_SHARE = 0.1
 
 QUEUE_SHARE = 0.5
 """Of the time there is, that jobs may be expected to take which are ahead or in the same batch: some take longer."""
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-
-
-class _Waiter(NamedTuple, Generic[Job, Result]):
-    job: Job
-    future: asyncio.Future[Result]
 
 
 class Batcher(Generic[Job, Result]):
@@ -50,7 +43,7 @@ class Batcher(Generic[Job, Result]):
         self._max_waiting = max_waiting
         self._on_batch = on_batch
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: SimpleQueue[_Waiter[Job, Result] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Waiter[Job, Result] | None] = SimpleQueue()
         self._is_stopped = False
         self._n_running = 0
         self._seconds_a_job = 0.0
@@ -86,7 +79,7 @@ class Batcher(Generic[Job, Result]):
         if n_ahead and (n_ahead + 1) * self._seconds_a_job > QUEUE_SHARE * seconds:
             raise ScorerOverloaded(f"{n_ahead} requests are ahead, {self._seconds_a_job:.4f} seconds each")
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._queue.put(_Waiter(job, future))
+        self._queue.put(Waiter(job, future))
         return future
 
     async def close(self) -> None:
@@ -105,9 +98,9 @@ class Batcher(Generic[Job, Result]):
             self._is_stopped = True
             self._fail(self._drain(), ScorerStopped("the scoring thread has ended"))
 
-    def _next_batch(self) -> list[_Waiter[Job, Result]]:
+    def _next_batch(self) -> list[Waiter[Job, Result]]:
         """Block for one job and take what else waits; empty at the end. Dropped jobs take no place."""
-        batch: list[_Waiter[Job, Result]] = []
+        batch: list[Waiter[Job, Result]] = []
         while not batch:
             waiter = self._queue.get()
             while waiter is not None:
@@ -125,28 +118,25 @@ class Batcher(Generic[Job, Result]):
                 return batch
         return batch
 
-    def _serve(self, batch: list[_Waiter[Job, Result]]) -> None:
+    def _serve(self, batch: list[Waiter[Job, Result]]) -> None:
         self._on_batch(len(batch))
         self._n_running, started_at = len(batch), perf_counter()
         try:
-            results = self._run([waiter.job for waiter in batch])
-        except Exception as error:
-            logger.exception("a batch of %d could not be scored", len(batch))
-            failure = StudentFailed("the student could not score the batch")
-            failure.__cause__ = error
+            results = score(self._run, batch)
+        except StudentFailed as failure:
             self._fail(batch, failure)
         except BaseException:
             self._fail(batch, ScorerStopped("the scoring thread has ended"))
             raise
         else:
-            self._call_loop(lambda: _resolve(batch, results))
+            self._call_loop(lambda: resolve(batch, results))
         finally:
             self._n_running = 0
             seconds_a_job = (perf_counter() - started_at) / len(batch)
             self._seconds_a_job += LATEST_SHARE * (seconds_a_job - self._seconds_a_job)
 
-    def _drain(self) -> list[_Waiter[Job, Result]]:
-        left: list[_Waiter[Job, Result]] = []
+    def _drain(self) -> list[Waiter[Job, Result]]:
+        left: list[Waiter[Job, Result]] = []
         while True:
             try:
                 waiter = self._queue.get_nowait()
@@ -155,9 +145,9 @@ class Batcher(Generic[Job, Result]):
             if waiter is not None:
                 left.append(waiter)
 
-    def _fail(self, batch: list[_Waiter[Job, Result]], error: Exception) -> None:
+    def _fail(self, batch: list[Waiter[Job, Result]], error: Exception) -> None:
         if batch:
-            self._call_loop(lambda: _reject(batch, error))
+            self._call_loop(lambda: reject(batch, error))
 
     def _call_loop(self, deliver: Callable[[], None]) -> None:
         assert self._loop is not None, "the thread runs only after start()"
@@ -165,15 +155,3 @@ class Batcher(Generic[Job, Result]):
             self._loop.call_soon_threadsafe(deliver)
         except RuntimeError:
             logger.info("the event loop is closed; nobody waits for this batch any more")
-
-
-def _resolve(batch: list[_Waiter[Job, Result]], results: Sequence[Result]) -> None:
-    for waiter, result in zip(batch, results, strict=True):
-        if not waiter.future.done():
-            waiter.future.set_result(result)
-
-
-def _reject(batch: list[_Waiter[Job, Result]], error: Exception) -> None:
-    for waiter in batch:
-        if not waiter.future.done():
-            waiter.future.set_exception(error)

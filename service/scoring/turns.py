@@ -7,23 +7,12 @@ ms of waiting for the interpreter. There is no timer: the batch is what has arri
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic
 
 from service.contract.errors import DeadlineExceeded, ScorerOverloaded, StudentFailed
-
-logger = logging.getLogger(__name__)
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-
-
-class _Waiter(NamedTuple, Generic[Job, Result]):
-    job: Job
-    expires_at: float
-    future: asyncio.Future[Result]
+from service.scoring.waiting import Job, Result, Waiter, reject, resolve, score
 
 
 class TurnBatcher(Generic[Job, Result]):
@@ -41,7 +30,7 @@ class TurnBatcher(Generic[Job, Result]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._on_batch = on_batch
-        self._waiting: list[_Waiter[Job, Result]] = []
+        self._waiting: list[Waiter[Job, Result]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, job: Job, expires_at: float) -> asyncio.Future[Result]:
@@ -58,7 +47,7 @@ class TurnBatcher(Generic[Job, Result]):
         if not self._waiting:
             loop.call_soon(self._take_turn, loop)
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append(_Waiter(job, expires_at, future))
+        self._waiting.append(Waiter(job, future, expires_at))
         return future
 
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -77,16 +66,9 @@ class TurnBatcher(Generic[Job, Result]):
         if batch:
             self._serve(batch)
 
-    def _serve(self, batch: list[_Waiter[Job, Result]]) -> None:
+    def _serve(self, batch: list[Waiter[Job, Result]]) -> None:
         self._on_batch(len(batch))
         try:
-            results = self._run([waiter.job for waiter in batch])
-        except Exception as error:
-            logger.exception("a batch of %d could not be scored", len(batch))
-            failure = StudentFailed("the student could not score the batch")
-            failure.__cause__ = error
-            for waiter in batch:
-                waiter.future.set_exception(failure)
-        else:
-            for waiter, result in zip(batch, results, strict=True):
-                waiter.future.set_result(result)
+            resolve(batch, score(self._run, batch))
+        except StudentFailed as failure:
+            reject(batch, failure)

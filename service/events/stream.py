@@ -27,6 +27,7 @@ from service.log.records import (
     SpooledBatch,
     deleted_key,
 )
+from service.log.scripts import LAST_ID_OF
 from service.redis.replies import StreamEntry, array, entries, entry_id, text, value, values
 from service.redis.wire import Command, Reply
 
@@ -104,22 +105,18 @@ return n_others
 """
 """KEYS: of those who are behind. ARGV: this replica, whether it is, seconds that a word counts."""
 
-LOOK = """
+LOOK = (
+    LAST_ID_OF
+    + """
 local function unless_wrong(found, instead)
     if type(found) == 'table' and found.err then return instead end
     return found
 end
-local last_id = ''
-if redis.call('EXISTS', KEYS[1]) == 1 then
-    local info = redis.call('XINFO', 'STREAM', KEYS[1])
-    for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then last_id = info[i + 1] end
-    end
-end
-return {unless_wrong(redis.pcall('GET', KEYS[2]), '') or '', last_id,
+return {unless_wrong(redis.pcall('GET', KEYS[2]), '') or '', last_id_of(KEYS[1]) or '',
         unless_wrong(redis.pcall('HVALS', KEYS[3]), {}),
         unless_wrong(redis.pcall('XRANGE', KEYS[4], ARGV[1], '+', 'COUNT', 1000), {})}
 """
+)
 
 DELETE = """
 local n_deleted = 0

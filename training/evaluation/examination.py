@@ -167,7 +167,7 @@ def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[St
     """
     texts = split.dataset.catalogue.texts
     encoder = fit_text_encoder(
-        texts, settings.n_text_components, n_features=settings.content.n_features, seed=settings.seed
+        texts, settings.n_text_components, n_features=settings.n_text_terms, seed=settings.seed
     )
     rng = np.random.default_rng(settings.seed)
     n_copies, most = settings.labels.n_copies, settings.labels.max_examples

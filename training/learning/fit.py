@@ -181,7 +181,7 @@ def teach_student(
     """
     texts = split.dataset.catalogue.texts
     encoder = fit_text_encoder(
-        texts, settings.n_text_components, n_features=settings.content.n_features, seed=settings.seed
+        texts, settings.n_text_components, n_features=settings.n_text_terms, seed=settings.seed
     )
     with stages.stage("labels", "Soft labels from the ensemble") as progress:
         labels = label_examples(

@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.members.content import FittedContent
+from models.text import terms_of
 from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.data.dataset import Interactions
@@ -29,7 +30,7 @@ def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
     A text without a usable word gives a row of zeros. Where no text has one, a single empty column.
     """
     vectorizer = TfidfVectorizer(
-        max_features=n_features, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32, min_df=1
+        analyzer=terms_of, max_features=n_features, sublinear_tf=True, dtype=np.float32
     )
     try:
         return sparse.csr_matrix(vectorizer.fit_transform(texts))

@@ -117,6 +117,12 @@ class TrainingSettings(BaseModel):
         description="Random seed; equal seeds make equal runs on the same processor.",
     )
     n_text_components: int = Field(default=64, ge=1, le=1024, description="Length of an item's text vector.")
+    n_text_terms: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Words and word pairs that text vectors are made of; higher sees rarer ones.",
+    )
     n_segments: int = Field(
         default=32, ge=1, le=10_000, description="Clusters of item texts, where the shop gives no categories."
     )

@@ -12,21 +12,15 @@ import redis
 from service.log.export.state import State
 from service.log.frames import n_bytes_between, read_frames
 from service.log.records import ADDED_KEY, GENERATION_KEY, RECORD_FIELD, EventRecord, deleted_key
+from service.log.scripts import LAST_ID_OF
 from service.log.segments import EXPORTED, OPEN, SEALED, decode_batches
 from service.log.spool import stream_position
 
 PAGE_ENTRIES = 5000
 MARK_BYTES = 128
 
-LOOK = """
-local last_id = '0-0'
-if redis.call('EXISTS', KEYS[1]) == 1 then
-    local info = redis.call('XINFO', 'STREAM', KEYS[1])
-    for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then last_id = info[i + 1] end
-    end
-end
-return {redis.call('GET', KEYS[2]) or '', last_id, redis.call('GET', KEYS[3]) or '0'}
+LOOK = f"""{LAST_ID_OF}
+return {{redis.call('GET', KEYS[2]) or '', last_id_of(KEYS[1]) or '0-0', redis.call('GET', KEYS[3]) or '0'}}
 """
 
 

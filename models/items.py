@@ -42,15 +42,15 @@ class Items:
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Items:
         """Read back what `arrays()` gave, without copying it."""
         return Items(
-            Vocabulary.from_arrays(arrays, "item_ids"),
-            StringTable.from_arrays(arrays, "item_titles"),
-            StringTable.from_arrays(arrays, "category_names"),
-            np.asarray(arrays["item_categories"], np.int32),
-            np.asarray(arrays["item_prices"], np.float32),
-            np.asarray(arrays["item_segments"], np.int32),
-            np.asarray(arrays["segment_popular"], np.int32),
-            np.asarray(arrays["item_popularity"], np.float32),
-            np.asarray(arrays["item_available"], np.uint8).view(np.bool_),
+            vocabulary=Vocabulary.from_arrays(arrays, "item_ids"),
+            titles=StringTable.from_arrays(arrays, "item_titles"),
+            category_names=StringTable.from_arrays(arrays, "category_names"),
+            category_codes=np.asarray(arrays["item_categories"], np.int32),
+            prices=np.asarray(arrays["item_prices"], np.float32),
+            segments=np.asarray(arrays["item_segments"], np.int32),
+            segment_popular=np.asarray(arrays["segment_popular"], np.int32),
+            popularity=np.asarray(arrays["item_popularity"], np.float32),
+            available=np.asarray(arrays["item_available"], np.uint8).view(np.bool_),
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:

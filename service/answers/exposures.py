@@ -257,7 +257,7 @@ def _exposure_of(
     asked, job, session, assigned = answer.asked, answer.job, answer.session, answer.assigned
     rule = "person" if assigned is None else assigned.unit_rule
     n_known = 0 if session is None else len(session)
-    return ExposureRecord(
+    return ExposureRecord(  # by position: twenty names would cost each answer 2 µs
         answer.request_id,
         int(1000 * sent_at),
         list(map(_ID_OF_LABEL, answer.labels)),

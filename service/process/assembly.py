@@ -112,16 +112,16 @@ class Parts:
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
         self.events = EventIntake(
             settings,
-            self.people,
-            memory,
-            self._merging_redis,
-            recovery,
-            last_good,
-            self.bundles,
-            erased,
-            self.exposures,
-            self.live_items,
-            self.metrics,
+            people=self.people,
+            memory=memory,
+            redis=self._merging_redis,
+            recovery=recovery,
+            last_good=last_good,
+            bundles=self.bundles,
+            erased=erased,
+            exposures=self.exposures,
+            live_items=self.live_items,
+            metrics=self.metrics,
         )
         self.actions = Actions(
             Registry(settings.store),
@@ -176,14 +176,14 @@ class Parts:
     def state(self) -> StateReply:
         """What operators see of this process. Raises NotReady."""
         return StateReply(
-            self.readiness(),
-            self.permits.n_taken,
-            len(self.memory),
-            self.memory.held_bytes,
-            self.redis is not None and bool(self.redis.watch.number),
-            self.events.spool.n_bytes,
-            [each.name for each in self.experiments.declaration.experiments],
-            self.experiments.refused,
+            ready=self.readiness(),
+            in_flight=self.permits.n_taken,
+            people_in_memory=len(self.memory),
+            people_bytes=self.memory.held_bytes,
+            watch=self.redis is not None and bool(self.redis.watch.number),
+            spool_bytes=self.events.spool.n_bytes,
+            experiments=[each.name for each in self.experiments.declaration.experiments],
+            experiments_refused=self.experiments.refused,
         )
 
     def readiness(self) -> ReadyReply:

@@ -137,7 +137,16 @@ def assemble_shop(
     items = pl.concat([items, bare]).sort("item_id")
     noted = dropped.with_notes({ROWLESS: rowless.height}) if has_item_table else dropped
     kept = pl.DataFrame(schema=REMOVAL_SCHEMA) if removals is None else removals
-    return Shop(name, events, items, noted, layout, columns, has_item_table, kept)
+    return Shop(
+        name=name,
+        events=events,
+        items=items,
+        dropped=noted,
+        layout=layout,
+        columns=columns,
+        has_item_table=has_item_table,
+        removals=kept,
+    )
 
 
 def require_trainable(

@@ -210,15 +210,15 @@ def _estimate(found: Weighted, *, n_answers: int, n_told: int) -> Estimate:
             "log for longer"
         )
     return Estimate(
-        n_answers,
-        n_told,
-        len(found.units),
-        _ratio(found.rewards, ones, found.units),
-        _ratio(found.weighted, ones, found.units),
-        _ratio(found.weighted, found.weights, found.units),
-        coverage,
-        effective,
-        doubts,
+        n_answers=n_answers,
+        n_told=n_told,
+        n_used=len(found.units),
+        logged=_ratio(found.rewards, ones, found.units),
+        ips=_ratio(found.weighted, ones, found.units),
+        self_normalised=_ratio(found.weighted, found.weights, found.units),
+        coverage=coverage,
+        effective_answers=effective,
+        doubts=doubts,
     )
 
 

@@ -64,14 +64,14 @@ def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
     owned = [_rows(split.test.histories[row].item_indices, ~is_kept) for row in people]
     catalogue = dataset.catalogue
     return HeldOut(
-        only_items(split, is_kept),
-        kept,
-        item_indices,
-        [item_text(catalogue.titles[item], catalogue.texts[item]) for item in item_indices],
-        split.past_and_validation.item_counts()[item_indices],
-        [histories[row] for row in people],
-        [truth[row] for row in people],
-        [np.setdiff1d(items, truth[row]) for row, items in zip(people, owned, strict=True)],
+        split=only_items(split, is_kept),
+        kept=kept,
+        item_indices=item_indices,
+        texts=[item_text(catalogue.titles[item], catalogue.texts[item]) for item in item_indices],
+        counts=split.past_and_validation.item_counts()[item_indices],
+        histories=[histories[row] for row in people],
+        truth=[truth[row] for row in people],
+        owned=[np.setdiff1d(items, truth[row]) for row, items in zip(people, owned, strict=True)],
     )
 
 

@@ -54,7 +54,7 @@ class Ranked(NamedTuple):
     scores: Floats
 
 
-class Asked(msgspec.Struct, gc=False):
+class ScanQuery(msgspec.Struct, gc=False):
     """One person's question to a catalogue, ready for the kernel; keep it and ask again for nothing.
 
     vector: (n_factors,) float32. events: what was made into it, for the co-occurrence term. seen, excluded: item
@@ -181,7 +181,7 @@ class Scan:
 
     def top_k(
         self,
-        asked: Sequence[Asked],
+        queries: Sequence[ScanQuery],
         k: int,
         allowed: AllowedItems | None = None,
         *,
@@ -196,7 +196,7 @@ class Scan:
         ValueError for a vector of another length, a filter of another catalogue, or an n_probes that is not 1 to
         n_lists, FileCorrupt where a file was changed in place and names a neighbour that there is not.
         """
-        n_people = len(asked)
+        n_people = len(queries)
         items = np.empty((n_people, k), np.int32)
         scores = np.empty((n_people, k), np.float32)
         if not n_people or not k:
@@ -214,7 +214,7 @@ class Scan:
         outcome = _kernel.search(
             self._reference,
             workspace.address,
-            b"".join([person.packed for person in asked]),
+            b"".join([person.packed for person in queries]),
             n_people,
             k,
             min(k + RESCORE_MARGIN, self.n_items),

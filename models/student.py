@@ -28,7 +28,7 @@ from models.history import (
     pad_histories,
 )
 from models.index import AllowedItems, CatalogueIndex
-from models.scan import Asked, Ranked, Scan
+from models.scan import Ranked, Scan, ScanQuery
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
@@ -167,14 +167,15 @@ class Student:
             raise ValueError(f"{len(blocked)} arrays of blocked items for {len(histories)} people")
         encoded = [encode_history(history, self.max_events) for history in histories]
         masks = [()] * len(encoded) if blocked is None else [(items,) for items in blocked]
-        asked = [
-            Asked(*each, *mask) for *each, mask in zip(self.vectors_of(encoded), encoded, masks, strict=True)
+        queries = [
+            ScanQuery(*each, *mask)
+            for *each, mask in zip(self.vectors_of(encoded), encoded, masks, strict=True)
         ]
-        return self.top_k(asked, k, allowed=allowed, n_probes=n_probes)
+        return self.top_k(queries, k, allowed=allowed, n_probes=n_probes)
 
     def top_k(
         self,
-        asked: Sequence[Asked],
+        queries: Sequence[ScanQuery],
         k: int,
         *,
         allowed: AllowedItems | None = None,
@@ -185,7 +186,7 @@ class Student:
         allowed: what a filter lets pass, None for everything. n_probes: lists to look into, where there are lists;
         the index's own number if None.
         """
-        return self._scan.top_k(asked, k, allowed, n_probes=n_probes)
+        return self._scan.top_k(queries, k, allowed, n_probes=n_probes)
 
     def score_items(
         self, user_vectors: Floats, boosts: Boosts, item_indices: npt.NDArray[np.int32]

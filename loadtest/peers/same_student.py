@@ -15,7 +15,7 @@ from loadtest.peers.setting import PeerSetting
 from models.bundles.bundle import read_bundle
 from models.bundles.registry import Registry
 from models.history import History, encode_history
-from models.scan import Asked
+from models.scan import ScanQuery
 
 N_CACHED_PEOPLE = 20_000
 N_CACHED_LABELS = 65_536
@@ -37,13 +37,13 @@ class SameStudent:
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return [{**self._label(item), "score": score} for item, score in pairs if item >= 0]
 
-    def _make_asked(self, user_id: str) -> Asked:
+    def _make_asked(self, user_id: str) -> ScanQuery:
         history = self._bundle.people.find(user_id) or History.empty()
         encoded = encode_history(history, self._student.max_events)
         [vector] = self._student.vectors_of([encoded])
         # A stored vector is float16; the service rounds before it scores, so that both ways score alike.
         rounded = vector.astype(np.float16).astype(np.float32)
-        return Asked(rounded, encoded, history.item_indices)
+        return ScanQuery(rounded, encoded, history.item_indices)
 
     def _read_label(self, item_index: int) -> dict[str, Any]:
         items = self._bundle.items

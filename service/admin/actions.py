@@ -130,19 +130,21 @@ class Actions:
             raise TargetUnknown(f"no report of {name!r} yet; the monitor writes one a window")
         return report
 
-    async def stop(self, name: str, asked: StopRequest, key: str, request_id: str) -> StoppedReply:
+    async def stop(self, name: str, request: StopRequest, key: str, request_id: str) -> StoppedReply:
         """POST /admin/experiments/{name}/stop."""
-        experiment = self._declared(name, asked.arm)
-        stop = Stop(name, asked.arm, experiment.seed, "operator", f"{key}: {asked.why}", int(1000 * time()))
-        async with self._audit.change(key, "stop", f"{name}/{asked.arm}", request_id):
+        experiment = self._declared(name, request.arm)
+        stop = Stop(
+            name, request.arm, experiment.seed, "operator", f"{key}: {request.why}", int(1000 * time())
+        )
+        async with self._audit.change(key, "stop", f"{name}/{request.arm}", request_id):
             await self._ask(stop_command(stop), nothing)
         return await self._stopped_now(name)
 
-    async def resume(self, name: str, asked: ResumeRequest, key: str, request_id: str) -> StoppedReply:
+    async def resume(self, name: str, request: ResumeRequest, key: str, request_id: str) -> StoppedReply:
         """POST /admin/experiments/{name}/resume."""
-        self._declared(name, asked.arm)
-        async with self._audit.change(key, "resume", f"{name}/{asked.arm}", request_id):
-            if not await self._ask(resume_command(name, asked.arm), read_resumed):
+        self._declared(name, request.arm)
+        async with self._audit.change(key, "resume", f"{name}/{request.arm}", request_id):
+            if not await self._ask(resume_command(name, request.arm), read_resumed):
                 raise ChangeRefused(stopped_together(name))
         return await self._stopped_now(name)
 

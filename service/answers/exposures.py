@@ -247,14 +247,14 @@ _ID_OF_LABEL = itemgetter(0)
 
 
 def _key_of(shown: Shown) -> str:
-    asked = shown[0].asked
-    return person_key(asked.user_id, asked.session_id)
+    request = shown[0].request
+    return person_key(request.user_id, request.session_id)
 
 
 def _exposure_of(
     answer: PersonalRecommendation, sent_at: float, seconds: float, is_sampled: bool
 ) -> ExposureRecord:
-    asked, job, session, assigned = answer.asked, answer.job, answer.session, answer.assigned
+    request, job, session, assigned = answer.request, answer.job, answer.session, answer.assigned
     rule = "person" if assigned is None else assigned.unit_rule
     n_known = 0 if session is None else len(session)
     return ExposureRecord(  # by position: twenty names would cost each answer 2 µs
@@ -266,27 +266,27 @@ def _exposure_of(
         job.variant,
         answer.ranking.tier,
         int(1_000_000 * seconds),
-        unit_of(asked.user_id, asked.session_id, rule) or "",
-        asked.user_id,
-        asked.session_id,
+        unit_of(request.user_id, request.session_id, rule) or "",
+        request.user_id,
+        request.session_id,
         "" if assigned is None else assigned.experiment,
         "" if assigned is None else assigned.arm,
         1.0 if assigned is None else assigned.propensity,
-        asked.placement or "",
+        request.placement or "",
         answer.degraded or "",
         len(answer.person.seen),
-        len(asked.session),
-        len(asked.session) - n_known,
+        len(request.session),
+        len(request.session) - n_known,
         _sampled(answer) if is_sampled else None,
     )
 
 
 def _sampled(answer: PersonalRecommendation) -> SampledHistory:
-    asked, history = answer.asked, answer.person.history
+    request, history = answer.request, answer.person.history
     if answer.session is not None:
         history = history.extended(answer.session)
     item_ids = list(map(_ID_OF_LABEL, answer.serving.labels.of(history.item_indices)))
-    is_narrowed = asked.filter is not None or bool(asked.exclude_items or asked.diversity)
+    is_narrowed = request.filter is not None or bool(request.exclude_items or request.diversity)
     return SampledHistory(
-        item_ids, history.times.tolist(), history.kinds.tolist(), is_narrowed or not asked.exclude_seen
+        item_ids, history.times.tolist(), history.kinds.tolist(), is_narrowed or not request.exclude_seen
     )

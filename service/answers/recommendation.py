@@ -83,7 +83,7 @@ class PersonalRecommendation(Recommendation, gc=False):
     are known. scored: None where a lower tier answered. assigned: the arm of an experiment, None outside of all.
     """
 
-    asked: RecommendRequest
+    request: RecommendRequest
     request_id: str
     clock: RequestClock
     person: KnownPerson

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.experiments.assignment import Assigned
 from models.history import Event, EventKind, History, encode_history
-from models.scan import Asked
+from models.scan import ScanQuery
 from service.answers.experiments import ExperimentsHolder
 from service.answers.exposures import ExposureLog
 from service.answers.recommendation import PersonalRecommendation, Recommendation
@@ -72,13 +72,13 @@ class Recommender:
         self._exposures = exposures
 
     async def recommend(
-        self, asked: RecommendRequest, clock: RequestClock, request_id: str = ""
+        self, request: RecommendRequest, clock: RequestClock, request_id: str = ""
     ) -> PersonalRecommendation:
         """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
-        serving, assigned = self._model(asked)
-        session = read_session(asked.session, serving) if asked.session else None
-        found = await self._people.find(person_key(asked), serving, clock)
-        job = _job(serving, asked, found.person, session, assigned)
+        serving, assigned = self._model(request)
+        session = read_session(request.session, serving) if request.session else None
+        found = await self._people.find(person_key(request), serving, clock)
+        job = _job(serving, request, found.person, session, assigned)
         clock.mark("history")
         scored, degraded = None, found.degraded
         try:
@@ -86,15 +86,15 @@ class Recommender:
             ranking = Ranking(scored.item_indices, scored.scores, "student")
         except StageFailed as failure:
             degraded = failure.reason
-            last_good = self._last_good.find(person_key(asked), serving.version)
-            ranking = fall_back(serving, last_good, job.events, job.masks, asked.limit)
+            last_good = self._last_good.find(person_key(request), serving.version)
+            ranking = fall_back(serving, last_good, job.events, job.masks, request.limit)
         return PersonalRecommendation(  # by position: twelve names would cost each answer 1 µs
             job,
             ranking,
             serving.labels.of(ranking.item_indices),
             ranking.scores.tolist(),
             degraded,
-            asked,
+            request,
             request_id,
             clock,
             found.person,
@@ -117,26 +117,26 @@ class Recommender:
         if self._exposures is not None:
             self._exposures.record(recommendation, time(), recommendation.clock.elapsed())
 
-    def _model(self, asked: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
+    def _model(self, request: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
         """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""
-        assigned = self._experiments.assign(asked.user_id, asked.session_id, asked.placement)
+        assigned = self._experiments.assign(request.user_id, request.session_id, request.placement)
         serving = None if assigned is None else self._bundles.holding(assigned.version)
         if serving is None:  # nobody, or an arm whose version is just being let go
             return self._bundles.serving(), None
         return serving, assigned
 
     def _remember_answer(self, answer: PersonalRecommendation) -> None:
-        asked, key = answer.asked, person_key(answer.asked)
-        if key is not None and answer.scored is not None and asked.filter is None and not asked.diversity:
+        request, key = answer.request, person_key(answer.request)
+        if key is not None and answer.scored is not None and request.filter is None and not request.diversity:
             self._last_good.keep(key, answer.job.serving.version, answer.ranking)
 
     def _remember_vector(self, answer: PersonalRecommendation) -> None:
-        asked, scored, job = answer.asked, answer.scored, answer.job
-        key = person_key(asked)
+        request, scored, job = answer.request, answer.scored, answer.job
+        key = person_key(request)
         if key is None or scored is None or answer.person.vector is not None:
             return
-        if not asked.session and job.variant == STUDENT:
-            self._people.remember(key, answer.person, scored.asked.vector, job.serving)
+        if not request.session and job.variant == STUDENT:
+            self._people.remember(key, answer.person, scored.query.vector, job.serving)
 
     def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
         """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
@@ -151,24 +151,24 @@ class Recommender:
         self, key: str, person: KnownPerson, serving: ServingBundle, scored: Future[Scored]
     ) -> None:
         if not scored.cancelled() and scored.exception() is None:  # else the next request makes it
-            self._people.remember(key, person, scored.result().asked.vector, serving)
+            self._people.remember(key, person, scored.result().query.vector, serving)
 
-    async def similar(self, asked: SimilarRequest, clock: RequestClock) -> Recommendation:
+    async def similar(self, request: SimilarRequest, clock: RequestClock) -> Recommendation:
         """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
         serving = self._bundles.serving()
-        session = read_session([SessionEvent(asked.item_id)], serving)
+        session = read_session([SessionEvent(request.item_id)], serving)
         events = encode_history(session, serving.student.max_events)
         masks = Masks(
-            session.item_indices, _known(asked.exclude_items, serving), serving.allowed(asked.filter)
+            session.item_indices, _known(request.exclude_items, serving), serving.allowed(request.filter)
         )
-        job = ScoringJob(serving, events, None, masks, asked.limit)
+        job = ScoringJob(serving, events, None, masks, request.limit)
         clock.mark("history")
         if not len(session):
-            return _answer(job, fall_back(serving, None, events, masks, asked.limit), UNKNOWN_ITEM)
+            return _answer(job, fall_back(serving, None, events, masks, request.limit), UNKNOWN_ITEM)
         try:
             scored = await self._score(job, clock)
         except StageFailed as failure:
-            return _answer(job, fall_back(serving, None, events, masks, asked.limit), failure.reason)
+            return _answer(job, fall_back(serving, None, events, masks, request.limit), failure.reason)
         return _answer(job, Ranking(scored.item_indices, scored.scores, "student"), None)
 
     async def _score(self, job: ScoringJob, clock: RequestClock) -> Scored:
@@ -192,16 +192,16 @@ class Recommender:
         return scored
 
 
-def person_key(asked: RecommendRequest) -> str | None:
+def person_key(request: RecommendRequest) -> str | None:
     """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
-    if asked.user_id is None and asked.session_id is not None:
-        return session_key(asked.session_id)
-    return asked.user_id
+    if request.user_id is None and request.session_id is not None:
+        return session_key(request.session_id)
+    return request.user_id
 
 
 def _job(
     serving: ServingBundle,
-    asked: RecommendRequest,
+    request: RecommendRequest,
     person: KnownPerson,
     session: History | None,
     assigned: Assigned | None,
@@ -209,24 +209,24 @@ def _job(
     """What to score. A person without events of this visit is asked about as they lie in memory: nothing is made
     anew.
     """
-    excluded = _known(asked.exclude_items, serving) if asked.exclude_items else NO_ITEMS
-    allowed = serving.allowed(asked.filter)
+    excluded = _known(request.exclude_items, serving) if request.exclude_items else NO_ITEMS
+    allowed = serving.allowed(request.filter)
     variant = STUDENT if assigned is None else assigned.variant
     if session is None or not len(session):
-        events, seen = person.encoded, person.seen if asked.exclude_seen else NO_ITEMS
-        question = person.asked if asked.exclude_seen and not asked.exclude_items else None
+        events, seen = person.encoded, person.seen if request.exclude_seen else NO_ITEMS
+        question = person.query if request.exclude_seen and not request.exclude_items else None
         if question is None and person.vector is not None:
-            question = Asked(person.vector, events, seen, excluded)
-        history = person.history if asked.explain or variant != STUDENT else None
+            question = ScanQuery(person.vector, events, seen, excluded)
+        history = person.history if request.explain or variant != STUDENT else None
     else:
         history = person.history.extended(session)
         events, question = encode_history(history, serving.student.max_events), None
-        seen = history.item_indices if asked.exclude_seen else NO_ITEMS
+        seen = history.item_indices if request.exclude_seen else NO_ITEMS
     masks = Masks(seen, excluded, allowed)
-    explained = history if asked.explain else None
+    explained = history if request.explain else None
     whole = None if variant == STUDENT else history
     return ScoringJob(
-        serving, events, question, masks, asked.limit, asked.diversity, explained, variant, whole
+        serving, events, question, masks, request.limit, request.diversity, explained, variant, whole
     )
 
 

@@ -49,7 +49,7 @@ from service.settings.reading import read_settings
 from service.settings.service import Settings
 from service.telemetry.logging import configure_logging
 
-Asked = TypeVar("Asked", bound=msgspec.Struct)
+RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 
 
 def serve() -> FastAPI:
@@ -135,12 +135,14 @@ def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
 
     def add(
         path: str,
-        asked: type[Asked],
-        call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]],
+        request_type: type[RequestT],
+        call: Callable[[RequestT, Exchange], Awaitable[msgspec.Struct]],
         permits: Permits,
     ) -> None:
         route = path.strip("/").replace("/", "_")
-        endpoint = JsonEndpoint(route, asked, call, permits=permits, metrics=parts.metrics, limits=limits)
+        endpoint = JsonEndpoint(
+            route, request_type, call, permits=permits, metrics=parts.metrics, limits=limits
+        )
         app.add_hot_route(path, endpoint)
 
     add("/recommend", RecommendRequest, routes.recommend, parts.permits)
@@ -152,8 +154,8 @@ def _add_post_routes(app: FastPathApp, parts: Parts) -> None:
 def _events_endpoint(parts: Parts) -> EventsEndpoint:
     settings, events = parts.settings, parts.events
 
-    async def accept(asked: EventBatch, exchange: Exchange) -> EventsReply:
-        return await events.accept(asked)
+    async def accept(batch: EventBatch, exchange: Exchange) -> EventsReply:
+        return await events.accept(batch)
 
     limits = Limits(settings.max_events_body_bytes, settings.body_timeout_seconds, parts.bodies)
     return EventsEndpoint(

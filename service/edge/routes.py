@@ -67,32 +67,32 @@ class Routes:
         self._batch_permits = batch_permits
         self._deadline_ms = deadline_ms
 
-    async def recommend(self, asked: RecommendRequest, exchange: Exchange) -> RecommendReply:
+    async def recommend(self, request: RecommendRequest, exchange: Exchange) -> RecommendReply:
         """POST /recommend."""
-        check_filter(asked.filter)
-        exchange.clock.set_budget(self._seconds(asked.deadline_ms))
+        check_filter(request.filter)
+        exchange.clock.set_budget(self._seconds(request.deadline_ms))
         answer: BatchAnswer
         try:
-            answer = await self._recommender.recommend(asked, exchange.clock, exchange.request_id)
+            answer = await self._recommender.recommend(request, exchange.clock, exchange.request_id)
         except NotReady:
-            answer = await self._modelless.recommend(asked, exchange.clock, exchange.request_id)
+            answer = await self._modelless.recommend(request, exchange.clock, exchange.request_id)
             return self._reply_without_model(answer, exchange)
         reply = _reply(answer, answer.assigned, exchange.request_id, exchange.clock)
         exchange.answers.append((reply.tier, reply.degraded))
         exchange.after_reply.append(partial(self._recommender.settle, answer))
         return reply
 
-    async def recommend_batch(self, asked: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
+    async def recommend_batch(self, batch: RecommendBatchRequest, exchange: Exchange) -> RecommendBatchReply:
         """POST /recommend/batch. BATCH_SLICE requests at a time are submitted before any is awaited, so these are
         scored together; single requests get their turn in between.
         """
-        for number, request in enumerate(asked.requests):
+        for number, request in enumerate(batch.requests):
             check_filter(request.filter, f"requests[{number}].")
-        exchange.n_permits = self._batch_permits.take(len(asked.requests), held=exchange.n_permits)
+        exchange.n_permits = self._batch_permits.take(len(batch.requests), held=exchange.n_permits)
         clocks = [
-            exchange.clock.with_budget(self._seconds(request.deadline_ms)) for request in asked.requests
+            exchange.clock.with_budget(self._seconds(request.deadline_ms)) for request in batch.requests
         ]
-        numbered = list(zip(range(len(clocks)), asked.requests, clocks, strict=True))
+        numbered = list(zip(range(len(clocks)), batch.requests, clocks, strict=True))
         answers: list[BatchAnswer] = []
         replies: list[RecommendReply] = []
         for start in range(0, len(numbered), BATCH_SLICE):
@@ -109,30 +109,30 @@ class Routes:
         took_ms = _milliseconds(exchange.clock.elapsed())
         return RecommendBatchReply(exchange.request_id, replies, took_ms)
 
-    async def similar(self, asked: SimilarRequest, exchange: Exchange) -> RecommendReply:
+    async def similar(self, request: SimilarRequest, exchange: Exchange) -> RecommendReply:
         """POST /similar."""
-        check_filter(asked.filter)
-        exchange.clock.set_budget(self._seconds(asked.deadline_ms))
+        check_filter(request.filter)
+        exchange.clock.set_budget(self._seconds(request.deadline_ms))
         answer: Recommendation | ModellessAnswer
         try:
-            answer = await self._recommender.similar(asked, exchange.clock)
+            answer = await self._recommender.similar(request, exchange.clock)
         except NotReady:
-            answer = self._modelless.similar(asked, exchange.clock, exchange.request_id)
+            answer = self._modelless.similar(request, exchange.clock, exchange.request_id)
             return self._reply_without_model(answer, exchange)
         reply = _reply(answer, None, exchange.request_id, exchange.clock)
         exchange.answers.append((reply.tier, reply.degraded))
         return reply
 
     async def _one_of_batch(
-        self, number: int, asked: RecommendRequest, clock: RequestClock, exchange: Exchange
+        self, number: int, request: RecommendRequest, clock: RequestClock, exchange: Exchange
     ) -> BatchAnswer:
         """One answer. Raises RequestInvalid with its place in the batch."""
         request_id = id_in_batch(exchange.request_id, number)
         try:
             try:
-                return await self._recommender.recommend(asked, clock, request_id)
+                return await self._recommender.recommend(request, clock, request_id)
             except NotReady:
-                return await self._modelless.recommend(asked, clock, request_id)
+                return await self._modelless.recommend(request, clock, request_id)
         except RequestInvalid as error:
             faults = [Fault(f"requests[{number}].{path}", message) for path, message in error.faults]
             raise RequestInvalid(faults) from error

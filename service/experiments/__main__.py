@@ -39,16 +39,16 @@ EXIT_FAILED, EXIT_MISUSE = 1, 2
 CONNECT_SECONDS = 5.0
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run one command; an error is one line and an exit code."""
-    asked = _parser().parse_args(arguments)
+    arguments = _parser().parse_args(words)
     try:
         settings = read_settings(ExperimentsCommandSettings)
-        file = asked.file or (Path(settings.experiments) if settings.experiments else None)
+        file = arguments.file or (Path(settings.experiments) if settings.experiments else None)
         if file is None:
             _refuse("no declaration; set STILLROOM_EXPERIMENTS or give --file", EXIT_MISUSE)
         declaration = read_declaration(file, known_variants(Registry(settings.store)))
-        for line in _answer(asked, declaration, settings):
+        for line in _answer(arguments, declaration, settings):
             print(line)
     except (SettingsInvalid, ExperimentsInvalid) as error:
         _refuse(str(error), EXIT_MISUSE)
@@ -73,47 +73,47 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _answer(
-    asked: argparse.Namespace, declaration: Declaration, settings: ExperimentsCommandSettings
+    arguments: argparse.Namespace, declaration: Declaration, settings: ExperimentsCommandSettings
 ) -> Iterator[str]:
-    if asked.name is None:
+    if arguments.name is None:
         yield from _listed(declaration)
         return
-    experiment = declaration.experiment(asked.name)
+    experiment = declaration.experiment(arguments.name)
     if experiment is None:
         names = ", ".join(each.name for each in declaration.experiments) or "none"
-        _refuse(f"no experiment {asked.name!r} is declared, there is: {names}", EXIT_MISUSE)
-    arm = asked.stop or asked.resume
+        _refuse(f"no experiment {arguments.name!r} is declared, there is: {names}", EXIT_MISUSE)
+    arm = arguments.stop or arguments.resume
     known = [each.name for each in experiment.arms] + [EVERY_ARM]
     if arm is not None and arm not in known:
-        _refuse(f"{asked.name!r} has no arm {arm!r}, it has: {', '.join(known)}", EXIT_MISUSE)
+        _refuse(f"{arguments.name!r} has no arm {arm!r}, it has: {', '.join(known)}", EXIT_MISUSE)
     if not settings.redis_url:
         _refuse("STILLROOM_REDIS_URL is empty; the monitor's reports and stops are in Redis", EXIT_MISUSE)
     check_topology(settings.redis_url, CONNECT_SECONDS)
     with redis.Redis.from_url(settings.redis_url) as client:
-        if asked.stop:
+        if arguments.stop:
             now_ms = int(1000 * time())
-            stop = Stop(asked.name, arm, experiment.seed, "operator", asked.why, now_ms)
+            stop = Stop(arguments.name, arm, experiment.seed, "operator", arguments.why, now_ms)
             client.execute_command(*stop_command(stop))
-            yield f"{asked.name}/{arm} is stopped; services follow within STILLROOM_BUNDLE_POLL_SECONDS"
-        elif asked.resume:
-            if not read_resumed(client.execute_command(*resume_command(asked.name, arm))):
-                _refuse(stopped_together(asked.name), EXIT_MISUSE)
-            yield f"{asked.name}/{arm} goes on"
+            yield f"{arguments.name}/{arm} is stopped; services follow within STILLROOM_BUNDLE_POLL_SECONDS"
+        elif arguments.resume:
+            if not read_resumed(client.execute_command(*resume_command(arguments.name, arm))):
+                _refuse(stopped_together(arguments.name), EXIT_MISUSE)
+            yield f"{arguments.name}/{arm} goes on"
         else:
-            yield from _reported(asked, client)
+            yield from _reported(arguments, client)
 
 
-def _reported(asked: argparse.Namespace, client: Any) -> Iterator[str]:
-    raw: bytes | None = client.execute_command(*read_command(asked.name))
+def _reported(arguments: argparse.Namespace, client: Any) -> Iterator[str]:
+    raw: bytes | None = client.execute_command(*read_command(arguments.name))
     report = read_report(raw)
     if report is None or raw is None:
-        _refuse(f"nothing is known of {asked.name!r} yet; is the monitor running?", EXIT_FAILED)
-    if asked.json:
+        _refuse(f"nothing is known of {arguments.name!r} yet; is the monitor running?", EXIT_FAILED)
+    if arguments.json:
         yield raw.decode()
         return
     yield from report_lines(report)
     for stop in read_stops(client.execute_command(*READ_STOPS)):
-        if stop.experiment == asked.name and stop.cause == "operator":
+        if stop.experiment == arguments.name and stop.cause == "operator":
             yield f"{stop.arm}: stopped by an operator, {stop.detail}"
 
 

@@ -8,16 +8,16 @@ from typing import Generic, TypeVar
 
 MAX_TRIP = 256
 
-Asked = TypeVar("Asked")
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Coalescer(Generic[Asked, Answer]):
+class Coalescer(Generic[Question, Answer]):
     """Gathers what is asked while a trip is under way and sends it as the next one."""
 
-    def __init__(self, send: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]]) -> None:
+    def __init__(self, send: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
         self._send = send
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -25,10 +25,10 @@ class Coalescer(Generic[Asked, Answer]):
         """Asked and not under way yet."""
         return len(self._waiting)
 
-    def ask(self, asked: Asked) -> asyncio.Future[Answer]:
+    def ask(self, question: Question) -> asyncio.Future[Answer]:
         """The answer, or what `send` raised."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
+        self._waiting.append((question, future))
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         return future
@@ -42,15 +42,15 @@ class Coalescer(Generic[Asked, Answer]):
         try:
             while self._waiting:
                 trip, self._waiting = self._waiting[:MAX_TRIP], self._waiting[MAX_TRIP:]
-                await self._serve([(asked, future) for asked, future in trip if not future.done()])
+                await self._serve([(question, future) for question, future in trip if not future.done()])
         finally:
             self._task = None
 
-    async def _serve(self, trip: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+    async def _serve(self, trip: list[tuple[Question, asyncio.Future[Answer]]]) -> None:
         if not trip:
             return
         try:
-            answers = await self._send([asked for asked, _ in trip])
+            answers = await self._send([question for question, _ in trip])
         except Exception as error:  # whatever it is, nobody is left waiting
             for _, future in trip:
                 if not future.done():

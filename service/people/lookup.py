@@ -15,7 +15,7 @@ from time import monotonic
 import msgspec
 import numpy as np
 
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.context import HistoryContext
 from service.bundles.serving import ServingBundle
@@ -192,8 +192,8 @@ class People:
         blob = with_vector(person.blob, stored, serving.tag, user_id)
         if self._memory.holds(user_id, person):  # else somebody merged more of them in the meantime
             own = stored.astype(np.float32)  # not a row of a batch, which would keep the batch
-            asked = Asked(own, person.encoded, person.seen)
-            known = msgspec.structs.replace(person, blob=blob, vector=own, asked=asked, replaced=blob)
+            query = ScanQuery(own, person.encoded, person.seen)
+            known = msgspec.structs.replace(person, blob=blob, vector=own, query=query, replaced=blob)
             self._memory.put(user_id, known)
         if self._redis is not None:
             self._redis.write_later(BlobWrite(user_id, person.replaced, blob))

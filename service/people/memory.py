@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EncodedHistory, History
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.serving import Indices
 from service.people.blobs import decode_events, is_erased
@@ -35,7 +35,7 @@ class KnownPerson(msgspec.Struct, gc=False):
     version: the bundle's. blob: their events, whatever the bundle, as `blobs.encode_person` packs them.
     seen: (n_seen,) int32, the items of all events that this bundle is to see, each once, in the order they were last
     touched. are_shown: (n_events,), which events of the blob these are; None for all. encoded: the same as the
-    student reads them. vector: (n_factors,) of exactly these events, or None. asked: the question that vector, events
+    student reads them. vector: (n_factors,) of exactly these events, or None. query: the question that vector, events
     and what was seen make, None without a vector. replaced: the blob in Redis that this came from, b"" for none.
     watch: the number of the watch under which it was read; as long as that goes on it is what Redis has. fresh_until:
     `time.monotonic`; without a watch Redis is asked again later than that. is_asked_again: the cache's own mark.
@@ -50,7 +50,7 @@ class KnownPerson(msgspec.Struct, gc=False):
     are_shown: npt.NDArray[np.bool_] | None
     encoded: EncodedHistory
     vector: Floats | None
-    asked: Asked | None
+    query: ScanQuery | None
     replaced: bytes
     fresh_until: float
     watch: int = NOT_WATCHED

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from models.history import encode_distinct
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.context import HistoryContext
 from service.people.blobs import encode_person
@@ -55,7 +55,7 @@ def resolve(
         are_shown=are_shown,
         encoded=encoded,
         vector=vector,
-        asked=None if vector is None else Asked(vector, encoded, seen),
+        query=None if vector is None else ScanQuery(vector, encoded, seen),
         replaced=replaced,
         fresh_until=0.0,
     )

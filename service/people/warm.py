@@ -59,10 +59,10 @@ class Warmed(NamedTuple):
 
 def main() -> None:
     """Exit code 0 when everybody is there, 2 for what the operator must correct first, 1 where Redis stopped it."""
-    asked = _arguments().parse_args()
+    arguments = _arguments().parse_args()
     try:
         settings = read_settings(WarmSettings)
-        url = asked.redis_url or settings.redis_url
+        url = arguments.redis_url or settings.redis_url
         if not url:
             _stop("no Redis is named; set STILLROOM_REDIS_URL or give --redis-url", EXIT_MISUSE)
         check_address(url, "the address of Redis")
@@ -72,7 +72,7 @@ def main() -> None:
     except (SettingsInvalid, RedisTopologyUnsupported, StillroomError, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
     say = Reporter()
-    rows = people_to_warm(serving.people.histories, asked.limit)
+    rows = people_to_warm(serving.people.histories, arguments.limit)
     try:
         for warmed in warm(serving, client, rows, ttl_seconds=settings.redis_ttl_seconds):
             say(warmed)

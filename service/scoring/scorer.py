@@ -17,7 +17,7 @@ import numpy as np
 from models.explanations import Reasons, explain
 from models.history import EncodedHistory, History
 from models.member_shares import MemberShare
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.serving import Indices, ServingBundle, as_stored
 from service.contract.errors import StageFailed, StudentFailed
@@ -34,7 +34,7 @@ NO_VECTOR, NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.float32)
 class ScoringJob(msgspec.Struct, gc=False):
     """One request for the scorer.
 
-    events: what the person did, as the student reads it. asked: the question, ready to be put to the catalogue; None
+    events: what the person did, as the student reads it. query: the question, ready to be put to the catalogue; None
     where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
     explain the answer by, None where nobody wants to know. variant: the student, the ensemble, or one of its members.
     history: what a variant other than the student reads, all of it; the student reads the latest events alone.
@@ -43,7 +43,7 @@ class ScoringJob(msgspec.Struct, gc=False):
 
     serving: ServingBundle
     events: EncodedHistory
-    asked: Asked | None
+    query: ScanQuery | None
     masks: Masks
     limit: int
     diversity: float = 0.0
@@ -55,7 +55,7 @@ class ScoringJob(msgspec.Struct, gc=False):
     def is_quick(self) -> bool:
         """One search of the catalogue and nothing else: a fraction of a millisecond at any size."""
         return (
-            self.asked is not None
+            self.query is not None
             and not self.diversity
             and self.explained is None
             and self.variant == STUDENT
@@ -72,14 +72,14 @@ class Explanation(NamedTuple):
 class Scored(msgspec.Struct):
     """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
 
-    asked: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
+    query: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
     explanations: of each item, if they were asked for. failure: why a variant other than the student has no answer;
     once raised, its traceback may lead back here, which is for the collector to see.
     """
 
     item_indices: Indices
     scores: Floats
-    asked: Asked
+    query: ScanQuery
     vector_seconds: float = 0.0
     explanations: list[Explanation] | None = None
     failure: StageFailed | None = None
@@ -112,14 +112,14 @@ def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], obje
     """Jobs that share bundle, variant and filter."""
     if jobs[0].variant != STUDENT:
         return _score_variant(jobs)
-    asked, vector_seconds = _questions(jobs, on_tower_runs)
+    queries, vector_seconds = _questions(jobs, on_tower_runs)
     width = max([pool_size(job.limit, job.diversity) for job in jobs])
-    ranked = jobs[0].serving.student.top_k(asked, width, allowed=jobs[0].masks.allowed)
+    ranked = jobs[0].serving.student.top_k(queries, width, allowed=jobs[0].masks.allowed)
     if np.isnan(ranked.scores[:, 0]).any():  # all of a person's scores are, or none
         raise StudentFailed("the student scored with NaN")
     scored = []
     for row, job in enumerate(jobs):
-        scored.append(_finish(job, ranked.item_indices[row], ranked.scores[row], asked[row]))
+        scored.append(_finish(job, ranked.item_indices[row], ranked.scores[row], queries[row]))
         scored[-1].vector_seconds = vector_seconds
     return scored
 
@@ -130,11 +130,11 @@ def _score_variant(jobs: Sequence[ScoringJob]) -> list[Scored]:
     questions = [(_history_of(job), job.masks, pool_size(job.limit, job.diversity)) for job in jobs]
     scored = []
     for job, ranked in zip(jobs, rank_by_variant(serving, variant, questions), strict=True):
-        asked = Asked(NO_VECTOR, job.events, *job.masks[:2])
+        query = ScanQuery(NO_VECTOR, job.events, *job.masks[:2])
         if isinstance(ranked, StageFailed):
-            scored.append(Scored(NO_ITEMS, NO_SCORES, asked, failure=ranked))
+            scored.append(Scored(NO_ITEMS, NO_SCORES, query, failure=ranked))
         else:
-            scored.append(_finish(job, ranked.item_indices[0], ranked.scores[0], asked))
+            scored.append(_finish(job, ranked.item_indices[0], ranked.scores[0], query))
     return scored
 
 
@@ -145,23 +145,23 @@ def _history_of(job: ScoringJob) -> History:
 
 def _questions(
     jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]
-) -> tuple[list[Asked], float]:
+) -> tuple[list[ScanQuery], float]:
     """What to ask of the catalogue, and the seconds that one run of the tower took for those without a vector."""
-    missing = [job for job in jobs if job.asked is None]
+    missing = [job for job in jobs if job.query is None]
     if not missing:
-        return [job.asked for job in jobs if job.asked is not None], 0.0
+        return [job.query for job in jobs if job.query is not None], 0.0
     started_at = perf_counter()
     vectors = iter(as_stored(jobs[0].serving.student.vectors_of([job.events for job in missing])))
     on_tower_runs(len(missing))
     vector_seconds = perf_counter() - started_at
-    asked = [job.asked or Asked(next(vectors), job.events, *job.masks[:2]) for job in jobs]
-    return asked, vector_seconds
+    queries = [job.query or ScanQuery(next(vectors), job.events, *job.masks[:2]) for job in jobs]
+    return queries, vector_seconds
 
 
-def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, asked: Asked) -> Scored:
+def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, query: ScanQuery) -> Scored:
     """item_indices and scores: the best, some of them perhaps -1."""
     if not job.diversity and job.explained is None and item_indices[job.limit - 1] >= 0:
-        return Scored(item_indices[: job.limit], scores[: job.limit], asked)  # the usual way
+        return Scored(item_indices[: job.limit], scores[: job.limit], query)  # the usual way
     pool = pool_size(job.limit, job.diversity)
     n_items = int(np.count_nonzero(item_indices[:pool] >= 0))
     item_indices, scores = item_indices[:n_items], scores[:n_items]
@@ -171,8 +171,8 @@ def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, asked: Asked
     item_indices, scores = item_indices[: job.limit], scores[: job.limit]
     explanations = None
     if job.explained is not None and job.variant == STUDENT:  # the student cannot speak for another one
-        explanations = _explain(job.serving, job.explained, asked.vector, item_indices)
-    return Scored(item_indices, scores, asked, explanations=explanations)
+        explanations = _explain(job.serving, job.explained, query.vector, item_indices)
+    return Scored(item_indices, scores, query, explanations=explanations)
 
 
 def _explain(

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def rank_by_variant(
-    serving: ServingBundle, variant: str, asked: Sequence[tuple[History, Masks, int]]
+    serving: ServingBundle, variant: str, queries: Sequence[tuple[History, Masks, int]]
 ) -> list[Ranked | StageFailed]:
     """The best items of each (history, masks, limit), (1, limit) both, or why there are none.
 
@@ -33,15 +33,15 @@ def rank_by_variant(
     variants = serving.variants
     if variants is None:
         failure = VariantFailed(f"the ensemble of bundle {serving.version} is not loaded; see the log")
-        return [failure] * len(asked)
+        return [failure] * len(queries)
     try:
-        scores = variants.score(variant, [history for history, _, _ in asked])
+        scores = variants.score(variant, [history for history, _, _ in queries])
     except Exception as error:  # onnxruntime has no root of its own for errors
         logger.exception("bundle %s could not answer as %s", serving.version, variant)
         failure = VariantFailed(f"{variant} of bundle {serving.version} could not score")
         failure.__cause__ = error
-        return [failure] * len(asked)
-    return [_best(variant, own, masks, limit) for own, (_, masks, limit) in zip(scores, asked, strict=True)]
+        return [failure] * len(queries)
+    return [_best(variant, own, masks, limit) for own, (_, masks, limit) in zip(scores, queries, strict=True)]
 
 
 def _best(variant: str, scores: Floats, masks: Masks, limit: int) -> Ranked | StageFailed:

@@ -13,7 +13,7 @@ import pytest
 
 from loadtest.errors import IdsMissing
 from loadtest.people import MIX, Answer, Crowd, PowerLaw, read_ids
-from service.edge.openapi.routes import ASKED_AT
+from service.edge.openapi.routes import REQUEST_AT
 
 PEOPLE = [f"user-{number}" for number in range(50)]
 ITEMS = [f"item-{number}" for number in range(30)]
@@ -29,7 +29,7 @@ def test_every_kind_of_call_is_a_request_the_service_accepts(name: str) -> None:
     visitors = crowd()
     for _ in range(20):
         call = visitors.call(name)
-        msgspec.json.decode(json.dumps(call.body), type=ASKED_AT[call.path])
+        msgspec.json.decode(json.dumps(call.body), type=REQUEST_AT[call.path])
 
 
 def test_calls_come_in_the_proportions_of_the_mix() -> None:

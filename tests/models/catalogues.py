@@ -14,7 +14,7 @@ import numpy.typing as npt
 from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence, index_dtype
 from models.history import EncodedHistory, pad_histories
 from models.index import CatalogueIndex, flat_index, inverted_index, quantize_rows
-from models.scan import Asked, Ranked, Scan
+from models.scan import Ranked, Scan, ScanQuery
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
@@ -111,7 +111,7 @@ def random_catalogue(
     return Catalogue(index, item_vectors if is_float else quantized, term)
 
 
-def random_people(seed: int, catalogue: Catalogue, n_people: int, n_events: int = 20) -> list[Asked]:
+def random_people(seed: int, catalogue: Catalogue, n_people: int, n_events: int = 20) -> list[ScanQuery]:
     """People with events at random ages, who have seen some items and exclude others."""
     rng = np.random.default_rng(seed)
     n_items, n_factors = catalogue.item_vectors.shape
@@ -121,16 +121,18 @@ def random_people(seed: int, catalogue: Catalogue, n_people: int, n_events: int 
         gaps = np.sort(rng.choice([0, LAST_VISIT_LOG_DAYS, 1, 3.5], len(own))).astype(np.float32)
         events = EncodedHistory(own + np.int32(1), gaps, np.zeros(len(own), np.uint8))
         excluded = rng.integers(0, n_items, rng.integers(0, 6)).astype(np.int32)
-        people.append(Asked(normal(rng, n_factors), events, own[::2], excluded))
+        people.append(ScanQuery(normal(rng, n_factors), events, own[::2], excluded))
     return people
 
 
-def masked_items(asked: Asked) -> Indices:
+def masked_items(asked: ScanQuery) -> Indices:
     """What the question says may not appear."""
     return np.concatenate([asked.seen, asked.excluded])
 
 
-def expected_scores(catalogue: Catalogue, asked: Sequence[Asked], allowed: Indices | None = None) -> Scores:
+def expected_scores(
+    catalogue: Catalogue, asked: Sequence[ScanQuery], allowed: Indices | None = None
+) -> Scores:
     """Every score in float64, -inf where a mask is; (n_people, n_items)."""
     vectors = catalogue.item_vectors.astype(np.float64)
     if catalogue.item_vectors.dtype == np.int8:

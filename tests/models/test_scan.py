@@ -21,7 +21,7 @@ from models.scan import (
     KERNEL,
     KERNELS,
     RESCORE_MARGIN,
-    Asked,
+    ScanQuery,
     available_kernels,
     choose_kernel,
     kernel_in_use,
@@ -128,7 +128,7 @@ def test_16_bits_hold_what_is_added_up_in_them_however_a_vector_is_made(kernel: 
     for _ in range(40):
         user = rng.choice([-63, -33, -32, -31, 0, 1, 31, 32, 33, 63], n_factors).astype(np.float32)
         user[rng.integers(n_factors)] = 63  # so that a step is one
-        asked = [Asked(user, NO_EVENTS)]
+        asked = [ScanQuery(user, NO_EVENTS)]
         assert_best(catalogue.scan().top_k(asked, 3), expected_scores(catalogue, asked), 3)
 
 
@@ -137,7 +137,7 @@ def test_score_that_is_no_number_is_not_among_the_best(kernel: str) -> None:
     item_vectors = normal(np.random.default_rng(3), 200, 4)
     item_vectors[17] = [3e38, -3e38, 3e38, -3e38]
     scan = with_vectors(item_vectors).scan()
-    ranked = scan.top_k([Asked(np.full(4, 10, np.float32), NO_EVENTS)], 200)
+    ranked = scan.top_k([ScanQuery(np.full(4, 10, np.float32), NO_EVENTS)], 200)
     assert sorted(ranked.item_indices[0].tolist()) == sorted({*range(200), -1} - {17})
     assert not np.isnan(ranked.scores).any()
 
@@ -149,7 +149,7 @@ def test_largest_numbers_fit_the_16_bits_in_which_some_processors_add_pairs(kern
     item_vectors[7], item_vectors[100] = 1, -1
     for user, best in ((np.ones(n_factors), 7), (-np.ones(n_factors), 100)):
         catalogue = with_vectors(item_vectors.astype(np.float32))
-        ranked = catalogue.scan().top_k([Asked(user.astype(np.float32), NO_EVENTS)], 1)
+        ranked = catalogue.scan().top_k([ScanQuery(user.astype(np.float32), NO_EVENTS)], 1)
         assert ranked.item_indices.tolist() == [[best]]
         np.testing.assert_allclose(ranked.scores, [[64.0]], rtol=1e-5)
 
@@ -160,7 +160,7 @@ def test_length_of_a_vector_scales_scores_and_nothing_else(exponent: int, n_list
     catalogue = random_catalogue(10, 200, n_neighbours=0, n_lists=n_lists, n_probes=2)
     scan, user = catalogue.scan(), normal(np.random.default_rng(1), 16)
     factor = np.float32(2.0**exponent)
-    one, other = (scan.top_k([Asked(each, NO_EVENTS)], 10) for each in (user, user * factor))
+    one, other = (scan.top_k([ScanQuery(each, NO_EVENTS)], 10) for each in (user, user * factor))
     np.testing.assert_array_equal(one.item_indices, other.item_indices)
     np.testing.assert_array_equal(one.scores * factor, other.scores)
 
@@ -168,7 +168,7 @@ def test_length_of_a_vector_scales_scores_and_nothing_else(exponent: int, n_list
 @pytest.mark.parametrize("n_lists", [0, 7])
 def test_vector_of_zeros_scores_zero_and_ranks_by_index(kernel: str, n_lists: int) -> None:
     catalogue = random_catalogue(11, 300, n_neighbours=0, n_lists=n_lists, n_probes=7)
-    ranked = catalogue.scan().top_k([Asked(np.zeros(16, np.float32), NO_EVENTS, indices(1))], 4)
+    ranked = catalogue.scan().top_k([ScanQuery(np.zeros(16, np.float32), NO_EVENTS, indices(1))], 4)
     assert ranked.item_indices.tolist() == [[0, 2, 3, 4]]
     assert ranked.scores.tolist() == [[0.0] * 4]
 
@@ -176,7 +176,7 @@ def test_vector_of_zeros_scores_zero_and_ranks_by_index(kernel: str, n_lists: in
 @pytest.mark.parametrize("n_items", [40, 500])
 def test_equal_scores_come_by_rising_index(kernel: str, n_items: int) -> None:
     catalogue = with_vectors(np.ones((n_items, 4), np.float32))
-    asked = [Asked(np.ones(4, np.float32), NO_EVENTS, indices(0, 4))] * 9
+    asked = [ScanQuery(np.ones(4, np.float32), NO_EVENTS, indices(0, 4))] * 9
     ranked = catalogue.scan().top_k(asked, 6)
     assert ranked.item_indices.tolist() == [[1, 2, 3, 5, 6, 7]] * 9
 
@@ -191,7 +191,7 @@ def test_nobody_and_no_places_are_answered_with_nothing(n_lists: int) -> None:
 
 def test_empty_catalogue_answers_with_empty_places() -> None:
     catalogue = with_vectors(np.zeros((0, 4), np.float32))
-    ranked = catalogue.scan().top_k([Asked(np.ones(4, np.float32), NO_EVENTS)], 2)
+    ranked = catalogue.scan().top_k([ScanQuery(np.ones(4, np.float32), NO_EVENTS)], 2)
     assert ranked.item_indices.tolist() == [[-1, -1]]
     assert np.isneginf(ranked.scores).all()
 
@@ -207,7 +207,7 @@ def test_weights_that_cancel_leave_the_product_and_one_place(kernel: str, n_list
     catalogue = in_lists(with_vectors(normal(rng, 50, 4), term_of(50, says)), n_lists, n_lists)
     scan = catalogue.scan()
     for n_events in (2, 3, 4):
-        asked = [Asked(normal(rng, 4), events_of(*range(n_events)))]
+        asked = [ScanQuery(normal(rng, 4), events_of(*range(n_events)))]
         assert_best(scan.top_k(asked, 50), expected_scores(catalogue, asked), 50)
 
 
@@ -216,7 +216,7 @@ def test_boost_lifts_and_lowers_and_brings_no_masked_item_back(kernel: str, n_li
     rng = np.random.default_rng(14)
     says = {0: {30: 50.0, 31: 40.0, 32: 30.0, 33: 20.0, 34: -50.0}}
     catalogue = in_lists(with_vectors(normal(rng, 60, 4), term_of(60, says)), n_lists, n_lists)
-    asked = [Asked(normal(rng, 4), events_of(0), indices(30), indices(31))]
+    asked = [ScanQuery(normal(rng, 4), events_of(0), indices(30), indices(31))]
     passing = np.setdiff1d(np.arange(60), [32]).astype(np.int32)
     ranked = catalogue.scan().top_k(asked, 60, AllowedItems.of(passing, 60))
     assert (ranked.item_indices[0, 0], ranked.item_indices[0, 56]) == (33, 34)
@@ -228,7 +228,9 @@ def test_boosted_items_are_found_in_lists_that_are_not_looked_into(kernel: str) 
     item_vectors = np.repeat(np.array([[1, 0], [-1, 0]], np.float32), 32, axis=0)
     term = term_of(64, {5: {40: 9.0, 50: 7.0, 60: 1.0}, 6: {41: 8.0, 42: 6.0}})
     scan = in_lists(with_vectors(item_vectors, term), 2, 1).scan()
-    asked = [Asked(np.array([1, 0], np.float32), events_of(5, 6), seen=indices(40, 5), excluded=indices(41))]
+    asked = [
+        ScanQuery(np.array([1, 0], np.float32), events_of(5, 6), seen=indices(40, 5), excluded=indices(41))
+    ]
     allowed = AllowedItems.of(np.setdiff1d(np.arange(64), [42]).astype(np.int32), 64)
     ranked = scan.top_k(asked, 4, allowed)
     assert ranked.item_indices.tolist() == [[50, 0, 1, 2]]
@@ -259,7 +261,7 @@ def test_item_that_does_not_exist_is_refused_and_the_next_answer_is_right(
     catalogue = random_catalogue(23, n_lists=n_lists, n_probes=6)
     scan, asked = catalogue.scan(), random_people(8, catalogue, 12)
     question: dict[str, Any] = {"events": events_of(1, 2), "seen": indices(5), "excluded": indices(6)} | wrong
-    spoilt = Asked(asked[0].vector, **question)
+    spoilt = ScanQuery(asked[0].vector, **question)
     for place in (0, 3, 10):
         with pytest.raises(IndexError, match="an item index is beyond the catalogue"):
             scan.top_k([*asked[:place], spoilt, *asked[place:]], 5)
@@ -278,7 +280,7 @@ def test_vector_that_is_not_finite_is_answered_with_nan_and_others_as_ever(
     expected = scan.top_k(asked, 5, allowed)
     spoilt = asked[4].vector.copy()
     spoilt[3] = value
-    ranked = scan.top_k([*asked[:4], Asked(spoilt, asked[4].events), *asked[4:]], 5, allowed)
+    ranked = scan.top_k([*asked[:4], ScanQuery(spoilt, asked[4].events), *asked[4:]], 5, allowed)
     assert ranked.item_indices[4].tolist() == [-1] * 5
     assert np.isnan(ranked.scores[4]).all()
     assert_equal(rows_of(ranked, slice(4)), rows_of(expected, slice(4)))
@@ -289,7 +291,7 @@ def test_vector_that_is_not_finite_is_answered_with_nan_and_others_as_ever(
 def test_vector_of_another_length_is_refused(n_factors: int) -> None:
     scan = random_catalogue(25).scan()
     with pytest.raises(ValueError, match="a user vector is not of the catalogue's 16 factors"):
-        scan.top_k([Asked(np.ones(n_factors, np.float32), NO_EVENTS)], 3)
+        scan.top_k([ScanQuery(np.ones(n_factors, np.float32), NO_EVENTS)], 3)
 
 
 @pytest.mark.parametrize("n_probes", [0, -1, 8])
@@ -314,7 +316,7 @@ def test_nothing_of_a_call_is_left_for_the_next(kernel: str, n_lists: int, is_fl
         k = int(rng.integers(1, 200))
         if seed % 5 == 0:
             with pytest.raises(IndexError):
-                scan.top_k([*asked, Asked(asked[0].vector, asked[0].events, indices(1, 500))], k)
+                scan.top_k([*asked, ScanQuery(asked[0].vector, asked[0].events, indices(1, 500))], k)
         assert_equal(scan.top_k(asked, k, allowed), catalogue.scan().top_k(asked, k, allowed))
 
 

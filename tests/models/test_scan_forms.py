@@ -10,7 +10,7 @@ import pytest
 from models.cooccurrence import COOCCURRENCE_ARRAYS
 from models.errors import FileCorrupt
 from models.index import INDEX_ARRAYS
-from models.scan import Asked
+from models.scan import ScanQuery
 from tests.models.catalogues import (
     assert_equal,
     events_of,
@@ -31,7 +31,7 @@ def test_neighbour_that_is_changed_in_place_is_not_followed_and_its_file_is_name
     catalogue = random_catalogue(
         30, 300, n_neighbours=70, is_wide=is_wide, is_float=is_float, n_lists=n_lists, n_probes=6
     )
-    scan, asked = catalogue.scan(), [Asked(np.ones(16, np.float32), events_of(3, 4, 5))]
+    scan, asked = catalogue.scan(), [ScanQuery(np.ones(16, np.float32), events_of(3, 4, 5))]
     expected = scan.top_k(asked, 10)
     term = catalogue.cooccurrence
     place = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.index import AllowedItems, inverted_index, quantize_rows
-from models.scan import RESCORE_MARGIN, Asked
+from models.scan import RESCORE_MARGIN, ScanQuery
 from tests.models.catalogues import (
     NO_EVENTS,
     Catalogue,
@@ -54,7 +54,7 @@ def test_lists_that_are_empty_or_cut_a_block_are_looked_into_whole_and_alone(ker
         own = list(range(edges[row], edges[row + 1]))
         if not own:
             continue
-        ranked = scan.top_k([Asked(np.eye(n_lists, dtype=np.float32)[row], NO_EVENTS)], len(own))
+        ranked = scan.top_k([ScanQuery(np.eye(n_lists, dtype=np.float32)[row], NO_EVENTS)], len(own))
         assert ranked.item_indices.tolist() == [own]
 
 
@@ -64,7 +64,7 @@ def test_a_search_looks_into_the_nearest_lists_and_no_others() -> None:
     item_vectors = np.repeat(np.arange(10, dtype=np.float32), n_each)[:, None] * np.ones((1, 2), np.float32)
     item_vectors[:, 1] = -np.tile(np.arange(n_each, dtype=np.float32), 10)
     scan = in_lists(with_vectors(item_vectors), 10, 3).scan()
-    user = [Asked(np.array([1, 1], np.float32), NO_EVENTS)]
+    user = [ScanQuery(np.array([1, 1], np.float32), NO_EVENTS)]
     lists = [set((scan.top_k(user, 8, n_probes=n).item_indices // n_each).ravel().tolist()) for n in (1, 2)]
     assert lists == [{9}, {8, 9}]
     assert_equal(scan.top_k(user, 8), scan.top_k(user, 8, n_probes=3))
@@ -95,7 +95,7 @@ def test_answer_is_full_though_what_a_filter_passes_lies_in_no_near_list(kernel:
     catalogue = in_lists(with_vectors(normal(rng, 1_600, 8)), 16, 1)
     user = normal(rng, 8)
     passing = far_items(catalogue, user, n_near)
-    asked = [Asked(user, NO_EVENTS)]
+    asked = [ScanQuery(user, NO_EVENTS)]
     ranked = catalogue.scan().top_k(asked, 50, AllowedItems.of(passing, 1_600))
     assert (ranked.item_indices >= 0).all()
     assert np.isin(ranked.item_indices, passing).all()
@@ -108,14 +108,14 @@ def test_answer_is_full_though_every_item_of_the_near_lists_is_masked(kernel: st
     user = normal(rng, 8)
     left = far_items(catalogue, user, n_near)
     masked = np.setdiff1d(np.arange(1_600), left).astype(np.int32)
-    ranked = catalogue.scan().top_k([Asked(user, NO_EVENTS, masked[::2], masked[1::2])], 50)
+    ranked = catalogue.scan().top_k([ScanQuery(user, NO_EVENTS, masked[::2], masked[1::2])], 50)
     assert np.isin(ranked.item_indices, left).all()
 
 
 def test_everything_but_a_few_items_may_be_masked_in_lists() -> None:
     catalogue = random_catalogue(17, 500, n_lists=12, n_probes=1)
     masked = np.setdiff1d(np.arange(500), [3, 250, 499]).astype(np.int32)
-    asked = [Asked(normal(np.random.default_rng(1), 16), NO_EVENTS, masked)]
+    asked = [ScanQuery(normal(np.random.default_rng(1), 16), NO_EVENTS, masked)]
     assert_best(catalogue.scan().top_k(asked, 5), expected_scores(catalogue, asked), 5)
 
 
@@ -145,9 +145,9 @@ def test_filter_of_a_third_makes_a_search_look_into_three_times_as_many_lists() 
     catalogue = random_catalogue(20, 4_000, n_lists=20, n_neighbours=0)
     passing = np.arange(0, 4_000, 3, dtype=np.int32)
     scan, allowed = catalogue.scan(), AllowedItems.of(passing, 4_000)
-    asked = [Asked(each.vector, NO_EVENTS) for each in random_people(6, catalogue, 5)]
+    asked = [ScanQuery(each.vector, NO_EVENTS) for each in random_people(6, catalogue, 5)]
     masked = np.setdiff1d(np.arange(4_000), passing).astype(np.int32)
-    seen = [Asked(each.vector, NO_EVENTS, masked) for each in asked]
+    seen = [ScanQuery(each.vector, NO_EVENTS, masked) for each in asked]
     assert_equal(scan.top_k(asked, 20, allowed, n_probes=2), scan.top_k(seen, 20, n_probes=6))
 
 

@@ -17,7 +17,7 @@ from models.cooccurrence import Boosts
 from models.errors import BundleInconsistent, FileCorrupt
 from models.history import Event, History, encode_history
 from models.index import AllowedItems, flat_index, quantize_rows
-from models.scan import RESCORE_MARGIN, Asked, Ranked
+from models.scan import RESCORE_MARGIN, Ranked, ScanQuery
 from models.student import Floats, Student, StudentFiles
 from tests.support.bundles import (
     NEW_ITEM_WEIGHT,
@@ -58,7 +58,7 @@ def top_k(
 ) -> Ranked:
     """The best of people whose events add nothing. blocked: what each of them has seen."""
     seen = [indices()] * len(user_vectors) if blocked is None else blocked
-    asked = [Asked(vector, NO_EVENTS, items) for vector, items in zip(user_vectors, seen, strict=True)]
+    asked = [ScanQuery(vector, NO_EVENTS, items) for vector, items in zip(user_vectors, seen, strict=True)]
     return student.top_k(asked, k, allowed=allowed)
 
 

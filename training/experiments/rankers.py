@@ -13,7 +13,7 @@ from models.bundles.variants import STUDENT, best_items
 from models.experiments.known import variants_of
 from models.history import Event, EventKind, History, encode_history
 from models.removals import REMOVAL, standing
-from models.scan import Asked
+from models.scan import ScanQuery
 from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
 
@@ -55,7 +55,7 @@ class Ranker:
         encoded = [encode_history(history, self._student.max_events) for history in histories]
         vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
         asked = [
-            Asked(vector, events, history.item_indices)
+            ScanQuery(vector, events, history.item_indices)
             for vector, events, history in zip(vectors, encoded, histories, strict=True)
         ]
         ranked: list[list[int]] = self._student.top_k(

@@ -64,7 +64,7 @@ LINES = tuple(
         told=told,
         may_say=LATE,
         setting=LINE,
-        is_short=name == "delayed",
+        is_short=name == "flips",
     )
     for name, done, conditions, told in (
         ("bytewise", "every byte is a segment of its own", BYTEWISE, ""),

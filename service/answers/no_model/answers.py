@@ -50,27 +50,27 @@ class ModellessAnswers:
         self._items = items
 
     async def recommend(
-        self, asked: RecommendRequest, clock: RequestClock, request_id: str
+        self, request: RecommendRequest, clock: RequestClock, request_id: str
     ) -> ModellessAnswer:
         """Items for a person. Raises RequestInvalid for a session in the future."""
-        check_session_times(asked.session, int(time()))
-        found = await self._people.find(person_key(asked), NO_BUNDLE, clock)
+        check_session_times(request.session, int(time()))
+        found = await self._people.find(person_key(request), NO_BUNDLE, clock)
         clock.mark("history")
-        excluded, keys = set(asked.exclude_items), set[int]()
-        if asked.exclude_seen:
-            excluded.update(event.item_id for event in asked.session)
+        excluded, keys = set(request.exclude_items), set[int]()
+        if request.exclude_seen:
+            excluded.update(event.item_id for event in request.session)
             keys.update(found.person.events.standing_keys().tolist())
-        causes = ["exclude_items"] if asked.exclude_items else []
-        if keys or (asked.exclude_seen and asked.session):
+        causes = ["exclude_items"] if request.exclude_items else []
+        if keys or (request.exclude_seen and request.session):
             causes.append("exclude_seen")
-        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, keys, causes)
+        item_ids, shortfall = self._choose(request.limit, request.filter, excluded, keys, causes)
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
-    def similar(self, asked: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
+    def similar(self, request: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
         """The same for everybody who looks at this item."""
-        excluded = {asked.item_id, *asked.exclude_items}
-        causes = ["exclude_items", "the item itself"] if asked.exclude_items else ["the item itself"]
-        item_ids, shortfall = self._choose(asked.limit, asked.filter, excluded, set(), causes)
+        excluded = {request.item_id, *request.exclude_items}
+        causes = ["exclude_items", "the item itself"] if request.exclude_items else ["the item itself"]
+        item_ids, shortfall = self._choose(request.limit, request.filter, excluded, set(), causes)
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
     def _choose(

@@ -20,7 +20,7 @@ from service.contract.errors import BodyMalformed
 from service.contract.schemas import IS_ID
 from service.edge.endpoints.problems import explain_invalid
 
-Asked = TypeVar("Asked", bound=Struct)
+RequestT = TypeVar("RequestT", bound=Struct)
 Mender: TypeAlias = Callable[[Any], Any]
 """A value as it was sent to the value as it should be; what it cannot mend it returns as it is."""
 
@@ -28,16 +28,16 @@ EXACT_BELOW = 2**53
 """From here on a float does not tell one whole number from the next."""
 
 
-class RequestDecoder(Generic[Asked]):
-    """asked: the struct to decode to."""
+class RequestDecoder(Generic[RequestT]):
+    """request_type: the struct to decode to."""
 
-    def __init__(self, asked: type[Asked]) -> None:
-        self._asked = asked
-        self._decoder = msgspec.json.Decoder(asked)
-        self._lenient_decoder = msgspec.json.Decoder(lenient(asked))
-        self._mend = _mender_of(asked) or _as_it_is
+    def __init__(self, request_type: type[RequestT]) -> None:
+        self._request_type = request_type
+        self._decoder = msgspec.json.Decoder(request_type)
+        self._lenient_decoder = msgspec.json.Decoder(lenient(request_type))
+        self._mend = _mender_of(request_type) or _as_it_is
 
-    def decode(self, body: bytes) -> Asked:
+    def decode(self, body: bytes) -> RequestT:
         """Raises RequestInvalid and BodyMalformed."""
         try:
             return self._decoder.decode(body)
@@ -46,10 +46,10 @@ class RequestDecoder(Generic[Asked]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error, body) from error
 
-    def _decode_leniently(self, body: bytes) -> Asked:
+    def _decode_leniently(self, body: bytes) -> RequestT:
         try:
             sent = self._lenient_decoder.decode(body)
-            return msgspec.convert(self._mend(sent), self._asked, from_attributes=True)
+            return msgspec.convert(self._mend(sent), self._request_type, from_attributes=True)
         except msgspec.ValidationError as error:
             raise explain_invalid(error, body) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

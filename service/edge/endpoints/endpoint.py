@@ -29,7 +29,7 @@ from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked", bound=msgspec.Struct)
+RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 
 CLIENT_GONE = 499
 """In place of a status, in the metrics, where the client went before its reply; as nginx counts it."""
@@ -95,7 +95,7 @@ class Exchange(msgspec.Struct):
     after_reply: list[Callable[[bool], None]] = []
 
 
-class JsonEndpoint(Generic[Asked]):
+class JsonEndpoint(Generic[RequestT]):
     """One POST route. call: the validated request to the reply struct. good_status: of a reply that is no problem."""
 
     good_status: ClassVar[int] = 200
@@ -103,15 +103,15 @@ class JsonEndpoint(Generic[Asked]):
     def __init__(
         self,
         route: str,
-        asked: type[Asked],
-        call: Callable[[Asked, Exchange], Awaitable[msgspec.Struct]],
+        request_type: type[RequestT],
+        call: Callable[[RequestT, Exchange], Awaitable[msgspec.Struct]],
         *,
         permits: Permits,
         metrics: Metrics,
         limits: Limits,
     ) -> None:
         self._route = route
-        self._decode = RequestDecoder(asked).decode
+        self._decode = RequestDecoder(request_type).decode
         self._encoder = msgspec.json.Encoder()
         self._call = call
         self._permits = permits
@@ -180,9 +180,9 @@ class JsonEndpoint(Generic[Asked]):
         clock = exchange.clock
         try:
             clock.mark("permit")
-            asked = self._decode(body)
+            request = self._decode(body)
             clock.mark("parse")
-            encoded = self._encoder.encode(await self._call(asked, exchange))
+            encoded = self._encoder.encode(await self._call(request, exchange))
         except ServiceError as error:
             return problem_reply(error, exchange.request_id)
         except Exception:

@@ -25,11 +25,11 @@ Structs = Sequence[type[msgspec.Struct]]
 Schema = dict[str, Any]
 
 
-def component_schemas(asked: Structs, replies: Structs) -> dict[str, Schema]:
-    """By name. asked: what requests are of, replies: what comes back; each with all that it holds."""
-    _, described = msgspec.json.schema_components([*asked, *replies], ref_template=REFERENCE)
+def component_schemas(requests: Structs, replies: Structs) -> dict[str, Schema]:
+    """By name. requests: what requests are of, replies: what comes back; each with all that it holds."""
+    _, described = msgspec.json.schema_components([*requests, *replies], ref_template=REFERENCE)
     found: dict[str, Schema] = {name: _readable(schema) for name, schema in described.items()}
-    for struct in _structs_in(asked):
+    for struct in _structs_in(requests):
         _take_whole_numbers(found[struct.__name__])
         _as_request(found[struct.__name__])
     for struct in _structs_in(replies):

@@ -26,7 +26,7 @@ KEY = "operators_key"
 
 def openapi_document() -> dict[str, Any]:
     """OpenAPI 3.1, the same on every call."""
-    asked = [route.asked for route in ROUTES if route.asked is not None]
+    requests = [route.request for route in ROUTES if route.request is not None]
     replies: list[Struct] = [ProblemReply, *(route.reply for route in ROUTES if route.reply is not None)]
     paths: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for route in ROUTES:
@@ -43,7 +43,7 @@ def openapi_document() -> dict[str, Any]:
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": dict(paths),
         "components": {
-            "schemas": component_schemas(asked, replies),
+            "schemas": component_schemas(requests, replies),
             "parameters": {"request_id": _REQUEST_ID},
             "headers": _HEADERS,
             "securitySchemes": {
@@ -87,8 +87,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": {route.status: _good(route), **_problems(route)},
     }
-    if route.asked is not None:
-        operation["requestBody"] = {"required": True, "content": _content("application/json", route.asked)}
+    if route.request is not None:
+        operation["requestBody"] = {"required": True, "content": _content("application/json", route.request)}
     if route.tag == OPERATORS:
         operation["security"] = [{KEY: []}]
     return operation
@@ -107,7 +107,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 def _is_hot(route: Route) -> bool:
     """Whether it is one of the endpoints that time themselves."""
-    return route.asked is not None and route.tag != OPERATORS
+    return route.request is not None and route.tag != OPERATORS
 
 
 def _good(route: Route) -> dict[str, Any]:

@@ -25,7 +25,7 @@ TAGS = {
 
 
 class Route(NamedTuple):
-    """One operation. operation_id: what generated clients call it. asked: what its body is of, None without a body.
+    """One operation. operation_id: what generated clients call it. request: what its body is of, None without a body.
     reply: what a good answer is of, None for text. problems: what it may answer instead, beside what any route may.
     """
 
@@ -35,7 +35,7 @@ class Route(NamedTuple):
     tag: str
     summary: str
     reply: Struct | None
-    asked: Struct | None = None
+    request: Struct | None = None
     problems: Errors = ()
     status: str = "200"
 
@@ -71,7 +71,7 @@ ROUTES = (
         operation_id="recommend",
         tag=ITEMS,
         summary="Items that suit a person now",
-        asked=schemas.RecommendRequest,
+        request=schemas.RecommendRequest,
         reply=schemas.RecommendReply,
         problems=_HOT,
     ),
@@ -81,7 +81,7 @@ ROUTES = (
         operation_id="recommend_batch",
         tag=ITEMS,
         summary="Several requests, scored together, answered in order",
-        asked=schemas.RecommendBatchRequest,
+        request=schemas.RecommendBatchRequest,
         reply=schemas.RecommendBatchReply,
         problems=_HOT,
     ),
@@ -91,7 +91,7 @@ ROUTES = (
         operation_id="similar",
         tag=ITEMS,
         summary="Items that go with one item",
-        asked=schemas.SimilarRequest,
+        request=schemas.SimilarRequest,
         reply=schemas.RecommendReply,
         problems=_HOT,
     ),
@@ -101,7 +101,7 @@ ROUTES = (
         operation_id="send_events",
         tag=EVENTS,
         summary="What people did; 202 means that it is kept",
-        asked=schemas.EventBatch,
+        request=schemas.EventBatch,
         reply=schemas.EventsReply,
         problems=(*_HOT, errors.KeyReused, errors.SpoolUnavailable),
         status="202",
@@ -155,7 +155,7 @@ ROUTES = (
         operation_id="promote",
         tag=OPERATORS,
         summary="Put a bundle into service",
-        asked=admin.PromoteRequest,
+        request=admin.PromoteRequest,
         reply=admin.PromotedReply,
         problems=(*_BODY, *_CHANGE, errors.TargetUnknown, errors.ChangeRefused),
     ),
@@ -192,7 +192,7 @@ ROUTES = (
         operation_id="stop_arm",
         tag=OPERATORS,
         summary="Stop an arm",
-        asked=admin.StopRequest,
+        request=admin.StopRequest,
         reply=admin.StoppedReply,
         problems=_ARM,
     ),
@@ -202,7 +202,7 @@ ROUTES = (
         operation_id="resume_arm",
         tag=OPERATORS,
         summary="Let a stopped arm go on",
-        asked=admin.ResumeRequest,
+        request=admin.ResumeRequest,
         reply=admin.StoppedReply,
         problems=_ARM,
     ),
@@ -226,5 +226,5 @@ ROUTES = (
     ),
 )
 
-ASKED_AT = {route.path: route.asked for route in ROUTES if route.asked is not None}
+REQUEST_AT = {route.path: route.request for route in ROUTES if route.request is not None}
 """What a request's body is of, by path."""

@@ -44,7 +44,7 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
     @app.post("/admin/promote")
     async def promote(request: Request) -> Response:
         return await guard.change(
-            request, PromoteRequest, lambda asked, key, id: actions.promote(asked.version, key, id)
+            request, PromoteRequest, lambda body, key, id: actions.promote(body.version, key, id)
         )
 
     @app.post("/admin/rollback")
@@ -62,13 +62,13 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
     @app.post("/admin/experiments/{name}/stop")
     async def stop(request: Request, name: str) -> Response:
         return await guard.change(
-            request, StopRequest, lambda asked, key, id: actions.stop(name, asked, key, id)
+            request, StopRequest, lambda body, key, id: actions.stop(name, body, key, id)
         )
 
     @app.post("/admin/experiments/{name}/resume")
     async def resume(request: Request, name: str) -> Response:
         return await guard.change(
-            request, ResumeRequest, lambda asked, key, id: actions.resume(name, asked, key, id)
+            request, ResumeRequest, lambda body, key, id: actions.resume(name, body, key, id)
         )
 
     @app.delete("/people/{user_id:path}")
@@ -119,13 +119,13 @@ class _Guard:
     async def change(
         self,
         request: Request,
-        asked: type[Body],
+        body_type: type[Body],
         answer: Callable[[Body, str, str], Awaitable[msgspec.Struct]],
     ) -> Response:
         """With a body of JSON, which is read only from who has a key."""
         await self._key(request)
         raw = await read_body(dict(request.scope["headers"]), request.receive, LIMITS)
-        body = RequestDecoder(asked).decode(raw)
+        body = RequestDecoder(body_type).decode(raw)
         return await self.answer(request, lambda key, id: answer(body, key, id))
 
     async def _key(self, request: Request) -> str:

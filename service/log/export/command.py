@@ -31,40 +31,40 @@ def main() -> None:
 
     With --every, until SIGTERM, which lets the run at work end first.
     """
-    asked = _arguments().parse_args()
+    arguments = _arguments().parse_args()
     stop = Event()
     signal(SIGTERM, lambda *_: stop.set())
     while True:
-        trouble = _run(asked)
-        if asked.every is None:
+        trouble = _run(arguments)
+        if arguments.every is None:
             break
         if trouble:
             print(f"export-events: {trouble}", file=sys.stderr, flush=True)
-        if stop.wait(asked.every):
+        if stop.wait(arguments.every):
             return
     if trouble:
         _stop(trouble, EXIT_PART)
 
 
-def _run(asked: argparse.Namespace) -> str:
+def _run(arguments: argparse.Namespace) -> str:
     """Export once; what went wrong, "" for nothing."""
     try:
         settings = read_settings(ExportSettings)
-        url = asked.redis_url if asked.redis_url is not None else settings.redis_url
+        url = arguments.redis_url if arguments.redis_url is not None else settings.redis_url
         if url:
             check_address(url, "the address of Redis")
             check_topology(url, CONNECT_SECONDS)
-        spool = SpoolFolder(asked.spool or settings.spool_folder)
-        with opened(asked.out) as export:
-            trouble = _read(export, spool, url, asked)
-            export.finish(asked.remember_days)
-            _tell(export.done, asked.out)
+        spool = SpoolFolder(arguments.spool or settings.spool_folder)
+        with opened(arguments.out) as export:
+            trouble = _read(export, spool, url, arguments)
+            export.finish(arguments.remember_days)
+            _tell(export.done, arguments.out)
     except (SettingsInvalid, RedisTopologyUnsupported, ExportFailed, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
     return trouble
 
 
-def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespace) -> str:
+def _read(export: Export, spool: SpoolFolder, url: str, arguments: argparse.Namespace) -> str:
     """Read all there is; what went wrong, "" for nothing."""
     export.read_spool(spool)
     if not url:
@@ -72,7 +72,7 @@ def _read(export: Export, spool: SpoolFolder, url: str, asked: argparse.Namespac
     client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
     try:
         export.read_streams(LogStreams(client))
-        tell_services(client, export, asked.keep_hours)
+        tell_services(client, export, arguments.keep_hours)
     except redis.RedisError as error:
         said = f"{type(error).__name__}: {without_arguments(str(error))}"
         return f"Redis is away ({said}); only this machine's spool was read. Run it again"

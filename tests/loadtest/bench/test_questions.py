@@ -21,7 +21,7 @@ from loadtest.bench.questions import (
     Scenario,
     post,
 )
-from service.edge.openapi.routes import ASKED_AT
+from service.edge.openapi.routes import REQUEST_AT
 
 PEOPLE = [f"user-{number}" for number in range(400)]
 ITEMS = [f"item-{number}" for number in range(2000)]
@@ -45,7 +45,7 @@ def bodies(asked: Questions, scenario: Scenario, n_bodies: int) -> list[dict[str
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_every_request_is_one_that_the_service_accepts(scenario: Scenario) -> None:
     for body in bodies(questions(), scenario, 5):
-        msgspec.json.decode(json.dumps(body), type=ASKED_AT[scenario.path])
+        msgspec.json.decode(json.dumps(body), type=REQUEST_AT[scenario.path])
 
 
 def test_the_shares_of_the_assumed_day_make_one_day() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.cooccurrence import LAST_VISIT_LOG_DAYS
 from models.index import AllowedItems
-from models.scan import RESCORE_MARGIN, Asked, Ranked
+from models.scan import RESCORE_MARGIN, Ranked, ScanQuery
 from tests.models.catalogues import Catalogue, random_catalogue, random_people
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ SECONDS = 300.0
 class Question:
     """What `Scan.top_k` would be asked. n_probes: None for the index's own number."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[ScanQuery]
     k: int
     allowed: AllowedItems | None = None
     n_probes: int | None = None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from models.index import AllowedItems
-from models.scan import Asked, available_kernels
+from models.scan import ScanQuery, available_kernels
 from tests.models.catalogues import Catalogue, events_of, random_catalogue
 from tests.models.kernel.asking import Question, ask, build, random_questions
 
@@ -82,10 +82,10 @@ def test_item_of_a_question_is_checked_before_it_is_followed(
     catalogue = random_catalogue(0, 300)
     items, vector = np.array([0, wrong], np.int32), np.ones(16, np.float32)
     asked = {
-        "events": Asked(vector, events_of(0, min(wrong, 2**31 - 2))),
-        "seen": Asked(vector, events_of(), seen=items),
-        "excluded": Asked(vector, events_of(), excluded=items),
-        "listed": Asked(vector, events_of()),
+        "events": ScanQuery(vector, events_of(0, min(wrong, 2**31 - 2))),
+        "seen": ScanQuery(vector, events_of(), seen=items),
+        "excluded": ScanQuery(vector, events_of(), excluded=items),
+        "listed": ScanQuery(vector, events_of()),
     }[place]
     allowed = AllowedItems(2, items, None) if place == "listed" else None
     (answer,) = ask([watched_program], "best", catalogue, Question([asked], 3, allowed))
@@ -96,7 +96,7 @@ def test_item_of_a_question_is_checked_before_it_is_followed(
 def test_list_of_a_filter_that_does_not_rise_is_refused(watched_program: Path, listed: list[int]) -> None:
     """An item would be found twice, or one beyond the catalogue lie between two that are in it."""
     catalogue = random_catalogue(0, 300)
-    asked = Asked(np.ones(16, np.float32), events_of())
+    asked = ScanQuery(np.ones(16, np.float32), events_of())
     allowed = AllowedItems(len(listed), np.array(listed, np.int32), None)
     (answer,) = ask([watched_program], "best", catalogue, Question([asked], 3, allowed))
     assert answer.outcome == ROW_OUT_OF_RANGE

@@ -74,7 +74,7 @@ class Logging:
             "labels": serving.labels.of(ranking.item_indices),
             "scores": ranking.scores.tolist(),
             "degraded": None,
-            "asked": RecommendRequest(**asked),
+            "request": RecommendRequest(**asked),
             "request_id": f"r{number}",
             "clock": RequestClock(),
             "person": person,

@@ -238,22 +238,22 @@ async def test_person_holds_what_the_student_reads_and_what_they_saw(
     assert person.seen.tolist() == [2, 3]
     assert person.encoded.item_rows.tolist() == [4, 3]
     assert person.history.times.tolist() == [1_800_000_000, 1_800_000_001]
-    assert person.asked is not None
-    assert person.asked.vector.tolist() == [0.5] * 4
+    assert person.query is not None
+    assert person.query.vector.tolist() == [0.5] * 4
 
 
 async def test_person_without_a_vector_gets_one_that_is_no_row_of_a_batch(serving: ServingBundle) -> None:
     people = people_with(None)
     found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.asked is None
+    assert found.person.query is None
     batch = np.full((8, 4), 0.1, np.float32)
     people.remember("user-1", found.person, batch[3], serving)
     known = (await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
     assert known.vector is not None
     assert known.vector.base is None
     assert known.vector.tolist() == np.full(4, 0.1, np.float16).tolist()
-    assert known.asked is not None
-    assert known.asked.vector is known.vector
+    assert known.query is not None
+    assert known.query.vector is known.vector
 
 
 async def test_items_this_bundle_does_not_know_are_kept_for_the_next_one(
@@ -292,7 +292,7 @@ async def test_nobody_in_particular_is_the_same_object_each_time(serving: Servin
     people = people_with(None)
     first, again = [await people.find(None, serving, RequestClock(CLOCK_SECONDS)) for _ in range(2)]
     assert first.person is again.person
-    assert first.person.asked is not None
+    assert first.person.query is not None
 
 
 async def test_events_in_memory_outlive_the_bundle_they_were_read_under(serving: ServingBundle) -> None:

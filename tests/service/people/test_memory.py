@@ -23,7 +23,7 @@ PERSON = KnownPerson(
     are_shown=None,
     encoded=encode_history(History.empty()),
     vector=None,
-    asked=None,
+    query=None,
     replaced=b"",
     fresh_until=inf,
 )

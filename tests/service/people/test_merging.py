@@ -126,7 +126,7 @@ async def test_erased_person_is_nobody_on_every_replica_and_in_every_bundle(
         for people in (here, there, new):
             found = await people.find("user-1", serving, RequestClock(CLOCK_SECONDS))
             assert len(found.person.events) == 0
-            assert found.person.asked is not None
+            assert found.person.query is not None
         await there.merge("user-1", stored_person(serving, 2).events, serving)
         await one.read("")
         for people in (here, there, new):

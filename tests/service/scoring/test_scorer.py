@@ -9,7 +9,7 @@ import pytest
 
 from models.bundles.bundle import read_bundle, write_bundle
 from models.history import Event, History, encode_history
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.serving import ServingBundle
 from service.contract.schemas import Filter
@@ -42,7 +42,7 @@ def job_of(
 ) -> ScoringJob:
     """The question of somebody with this history, their own items masked; vector: one that is known already."""
     events, masks = encode_history(history), Masks(history.item_indices, allowed=serving.allowed(wanted))
-    asked = None if vector is None else Asked(vector, events, masks.seen)
+    asked = None if vector is None else ScanQuery(vector, events, masks.seen)
     return ScoringJob(serving, events, asked, masks, limit, explained=history if is_explained else None)
 
 
@@ -77,7 +77,7 @@ def test_limits_of_one_batch_do_not_mix(serving: ServingBundle) -> None:
 
 def test_fresh_vector_scores_exactly_as_the_stored_one_does(serving: ServingBundle) -> None:
     [fresh] = score_batch([job_of(serving, IN_THREE_BLOCKS, limit=10)])
-    stored = fresh.asked.vector.astype(np.float16).astype(np.float32)
+    stored = fresh.query.vector.astype(np.float16).astype(np.float32)
     [cached] = score_batch([job_of(serving, IN_THREE_BLOCKS, stored, limit=10)])
     assert fresh.scores.tolist() == cached.scores.tolist()
 
@@ -85,7 +85,7 @@ def test_fresh_vector_scores_exactly_as_the_stored_one_does(serving: ServingBund
 def test_only_missing_vectors_are_computed(serving: ServingBundle) -> None:
     runs: list[int] = []
     [first] = score_batch([job(serving, 1)], runs.append)
-    known = job_of(serving, IN_THREE_BLOCKS, first.asked.vector)
+    known = job_of(serving, IN_THREE_BLOCKS, first.query.vector)
     score_batch([known, job(serving, 2), job(serving, 3)], runs.append)
     assert runs == [1, 2]
 
@@ -108,7 +108,7 @@ def test_what_goes_with_a_persons_items_comes_first(boosting: ServingBundle) -> 
 def test_known_vector_scores_with_the_boosts_of_its_own_history(boosting: ServingBundle) -> None:
     [fresh] = score_batch([job(boosting, 5)])
     other = History.from_events([Event(9, 1)])
-    [cached] = score_batch([job_of(boosting, other, fresh.asked.vector)])
+    [cached] = score_batch([job_of(boosting, other, fresh.query.vector)])
     assert cached.item_indices[0] == 10
 
 

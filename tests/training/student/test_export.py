@@ -9,7 +9,7 @@ import torch
 from models.cooccurrence import Boosts, index_dtype
 from models.history import Event, History, encode_history
 from models.index import unpack_blocks
-from models.scan import Asked
+from models.scan import ScanQuery
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
 from tests.support.teachers import BLOCKS, N_ITEMS, BlockTeacher
@@ -95,7 +95,7 @@ def test_item_vectors_of_int8_are_the_very_numbers_of_its_index(exports: dict[st
     np.testing.assert_array_equal(int8.index.block_scales[:N_ITEMS], int8.item_scales)
     user = np.zeros(8, np.float32)
     user[3] = 1.0
-    ranked = Student(int8).top_k([Asked(user, encode_history(History.empty()))], N_ITEMS)
+    ranked = Student(int8).top_k([ScanQuery(user, encode_history(History.empty()))], N_ITEMS)
     stored = int8.item_vectors[:, 3] * int8.item_scales
     np.testing.assert_allclose(ranked.scores[0], stored[ranked.item_indices[0]], rtol=1e-5, atol=1e-6)
 

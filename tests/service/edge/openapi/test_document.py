@@ -100,7 +100,7 @@ def test_every_request_has_an_example_that_is_accepted(struct: type[msgspec.Stru
 
 
 def test_every_request_and_every_answer_that_a_shop_meets_has_an_example() -> None:
-    assert set(ASKED) == {route.asked for route in ROUTES if route.asked is not None}
+    assert set(ASKED) == {route.request for route in ROUTES if route.request is not None}
     met = {route.reply for route in ROUTES if route.tag != OPERATORS and route.reply is not None}
     assert met <= set(REPLIES)
 

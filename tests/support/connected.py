@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -138,3 +140,22 @@ def request(number: int, *headers: str, path: str = "/hot", version: str = "1.1"
         *headers,
     ]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+CHUNKED_HEAD = b"POST /hot HTTP/1.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@asynccontextmanager
+async def bounded(*, answers: bool = True, **bounds: Any) -> AsyncIterator[Connected]:
+    """A connection with these bounds, which is gone after the block with all that it held."""
+    connection = Connected(Bounds(**bounds))
+    if answers:
+        connection.may_answer.set()
+    try:
+        yield connection
+    finally:
+        connection.may_answer.set()
+        await connection.settled()
+        connection.protocol.connection_lost(None)
+        await connection.settled()
+    assert connection.permits.n_taken == 0

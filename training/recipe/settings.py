@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -225,12 +225,21 @@ def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> Traini
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
-    values: dict[str, Any] = dict(QUICK) if quick else {}
+    given: dict[str, Any] = {}
     if file is not None:
         try:
-            values = _merged(values, tomllib.loads(file.read_text()))
+            given = tomllib.loads(file.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsInvalid(f"{file} cannot be read as TOML: {error}") from error
+    return settings_from(given, quick=quick, seed=seed)
+
+
+def settings_from(given: Mapping[str, Any], *, quick: bool, seed: int | None) -> TrainingSettings:
+    """Defaults, then `QUICK` if asked, then the given values, tables merged key by key, then the seed.
+
+    Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
+    """
+    values = _merged(QUICK if quick else {}, given)
     if seed is not None:
         values["seed"] = seed
     try:
@@ -285,10 +294,10 @@ def _choices(part: dict[str, Any]) -> list[str]:
     return [word for each in parts for word in each.get("enum", [each["const"]] if "const" in each else [])]
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` laid upon `base`, tables merged key by key."""
     merged = dict(base)
     for key, value in over.items():
-        is_table = isinstance(value, dict) and isinstance(base.get(key), dict)
+        is_table = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merged(base[key], value) if is_table else value
     return merged

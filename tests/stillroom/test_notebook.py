@@ -64,8 +64,11 @@ def test_the_readmes_notebook_runs_as_it_stands(
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert code is not None
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("training.recipe.settings.QUICK", FEW)  # quicker than quick, which takes minutes
-    generate_shop(GeneratorSettings(n_people=120, n_items=80, seed=0), Path("data/demo-shop"))
+    quicker = FEW | {"distill": {"n_epochs": 4, "batch_size": 64}}  # quick takes minutes
+    monkeypatch.setattr("training.recipe.settings.QUICK", quicker)
+    generate_shop(
+        GeneratorSettings(n_people=220, n_items=80, mean_events_per_person=12.0), Path("data/demo-shop")
+    )
     names: dict[str, object] = {}
     exec(compile(code[1], "README.md", "exec"), names)
     *answer, figures = capsys.readouterr().out.splitlines()

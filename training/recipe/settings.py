@@ -9,9 +9,19 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from training.base.errors import SettingsInvalid
 from training.data.split import MostAsked
@@ -27,6 +37,7 @@ from training.members import MEMBERS
 from training.members.content import Content
 from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
+from training.members.installed import make_member, member_class
 from training.members.knn import ItemKNN
 from training.members.member import Member
 from training.members.neural import NeuralCF
@@ -52,6 +63,19 @@ EARNING: tuple[MemberName, ...] = ("content", "als", "knn", "ease", "visits", "s
 """Left out are popularity, which the item features tell already, and neural CF: on Online Retail, leave last out, the
 ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002). This
 was measured on the test questions of seed 0, untuned."""
+
+
+def _installed(name: str) -> str:
+    """The name of a member that there is, here or in an installed package."""
+    try:
+        member_class(name)
+    except SettingsInvalid as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+AnyMember = Annotated[str, AfterValidator(_installed), WithJsonSchema({"enum": list(ALL_MEMBERS)})]
+"""`MemberName`, or what an installed package calls its own."""
 
 
 class SplitSettings(BaseModel):
@@ -126,10 +150,17 @@ class TrainingSettings(BaseModel):
     n_folds: int = Field(
         default=3, ge=2, le=20, description="Parts of the people in which strategies are compared."
     )
-    members: tuple[MemberName, ...] = Field(
+    members: tuple[AnyMember, ...] = Field(
         default=EARNING,
         min_length=1,
-        description="Which members the ensemble has; evaluate measures all others beside it.",
+        description="Which members the ensemble has; evaluate measures all others beside it. Members of installed "
+        "packages may be named too: members.md.",
+    )
+    other_members: dict[str, Any] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Settings of members of other packages, a table each; evaluate measures one that has a table and "
+        "is not in `members` beside the ensemble.",
     )
     max_variant_items: int = Field(
         default=20_000,
@@ -168,15 +199,40 @@ class TrainingSettings(BaseModel):
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
     tuning: TuningSettings = TuningSettings()
 
+    @field_validator("other_members", mode="before")
+    @classmethod
+    def _made(cls, tables: Any, given: ValidationInfo) -> dict[str, Member]:
+        """Each member of another package, by its table or by its own defaults."""
+        if not isinstance(tables, Mapping) or not all(isinstance(each, Mapping) for each in tables.values()):
+            raise ValueError("write a table a member: [other_members.NAME]")
+        if own := [name for name in tables if name in MEMBERS]:
+            raise ValueError(f"{', '.join(own)} are members of our own; write [{own[0]}] instead")
+        try:
+            named = [name for name in given.data.get("members", ()) if name not in MEMBERS]
+            return {
+                name: make_member(name, tables.get(name, {})) for name in dict.fromkeys([*named, *tables])
+            }
+        except SettingsInvalid as error:
+            raise ValueError(str(error)) from error
+
+    def member(self, name: str) -> Member:
+        """The settings of a member, as an unfitted one: our own or of another package."""
+        found: Member = getattr(self, name) if name in MEMBERS else self.other_members[name]
+        return found
+
     def fresh_members(self) -> list[Member]:
         """New, unfitted members; a member that was fitted before is never fitted again in place."""
         fresh = self.model_copy(deep=True)
-        return [getattr(fresh, name) for name in MEMBERS if name in self.members]
+        return [fresh.member(name) for name in self._every_name() if name in self.members]
 
     def beside(self) -> TrainingSettings:
         """The same with every member that the ensemble does not have: what it is compared with."""
-        others = tuple(name for name in ALL_MEMBERS if name not in self.members)
+        others = tuple(name for name in self._every_name() if name not in self.members)
         return self.model_copy(update={"members": others})
+
+    def _every_name(self) -> tuple[str, ...]:
+        """Our own members in the order of reports, then others."""
+        return (*ALL_MEMBERS, *self.other_members)
 
     def strategies(self) -> dict[str, Factory]:
         """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
@@ -283,6 +339,8 @@ def _bounds(part: dict[str, Any]) -> str:
     choices = ["true", "false"] if part.get("type") == "boolean" else _choices(part)
     if choices:
         return " · ".join(choices)
+    if part.get("type") == "object":
+        return "name · table of its settings"
     low = f"{part['minimum']} ≤ " if "minimum" in part else f"{part['exclusiveMinimum']} < "
     high = f" ≤ {part['maximum']}" if "maximum" in part else f" < {part['exclusiveMaximum']}"
     return f"{low}x{high}"

@@ -51,7 +51,7 @@ RUN_ENV := $(VENV)/.installed-training
 FULL_ENV := $(VENV)/.installed-everything
 say = @printf '\033[1m%s\033[0m\n' $(1)
 
-.PHONY: help up test check train retrain report simulate serve warm load bench export-events drill-events drill-promotion drill-alerts drill-faults fuzz compose-test openapi clean
+.PHONY: help up test check train retrain report simulate serve warm load bench export-events drill-events drill-promotion drill-alerts drill-faults fuzz compose-test openapi pictures clean
 
 help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
@@ -162,6 +162,9 @@ openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ 
 	@$(PY) -m service.settings.reading >docs/.settings.md && mv docs/.settings.md docs/settings.md
 	@$(PY) -m training settings --markdown >docs/.training-settings.md && mv docs/.training-settings.md docs/training-settings.md
 	$(call say,'openapi: openapi.json and both settings pages are in docs/')
+
+pictures: $(FULL_ENV) ## Draw the pictures of docs/architecture.md from the imports and from docs/pictures/*.txt
+	@$(PY) -m tests.pictures
 
 clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info

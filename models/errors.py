@@ -11,6 +11,7 @@ StillroomError
 │   ├── PathEscapes             a listed path leaves the bundle's folder
 │   ├── FeaturesReordered       the student's inputs are not in the order this code feeds them
 │   ├── BundleInconsistent      the files are whole but do not fit together
+│   ├── MemberMissing           a member of the ensemble is of a package that is not installed here
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
@@ -67,6 +68,12 @@ class BundleInconsistent(BundleError):
     """Files contradict each other: rows that are missing, indices out of range, numbers that are not finite.
 
     Whoever wrote the bundle has a fault; a developer looks at it.
+    """
+
+
+class MemberMissing(BundleError):
+    """A member comes from a package that is not installed here, or that does not say how it runs; the operator
+    installs what the message names. The student of the bundle needs no such package.
     """
 
 

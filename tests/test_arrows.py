@@ -1,4 +1,4 @@
-"""The two arrows: service → models ← training, and nothing heavy in the serving process."""
+"""The arrows: service → models ← training ← stillroom, and nothing heavy in the serving process."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from tests.support.variants import contents_with_variants
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "sklearn", "implicit", "polars", "pandas", "scipy", "pyarrow", "onnx", "matplotlib"}
-ROOMS = {"service", "models", "training", "loadtest"}
+ROOMS = {"service", "models", "training", "stillroom", "loadtest"}
 
 FORBIDDEN = {
     "models": {*HEAVY, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
     # The monitor and training need it; the API never loads it, as the test at the end of this file sees.
     "models/statistics": {*HEAVY - {"scipy"}, *ROOMS - {"models"}, "fastapi", "starlette", "redis"},
-    "service": {*HEAVY, "training", "loadtest", "locust"},
+    "service": {*HEAVY, "training", "stillroom", "loadtest", "locust"},
     # A command of its own beside the service, which never loads it.
-    "service/log/export": {*HEAVY - {"pyarrow"}, "training", "loadtest", "locust"},
-    "training": {"service", "loadtest", "fastapi", "redis", "locust"},
+    "service/log/export": {*HEAVY - {"pyarrow"}, "training", "stillroom", "loadtest", "locust"},
+    "training": {"service", "stillroom", "loadtest", "fastapi", "redis", "locust"},
+    # For a notebook; the training side is imported when it is asked for.
+    "stillroom": {*HEAVY, "service", "loadtest", "fastapi", "starlette", "redis", "locust"},
     "loadtest": {*HEAVY, *ROOMS - {"loadtest"}, "fastapi"},
     # They read what was exported.
     "loadtest/events": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
     "loadtest/faults": {*HEAVY - {"pyarrow"}, *ROOMS - {"loadtest"}, "fastapi"},
     # It replays a shop's events, and damages a bundle in a process of its own.
-    "loadtest/alerts": {*HEAVY - {"pyarrow"}, "service", "training", "fastapi"},
+    "loadtest/alerts": {*HEAVY - {"pyarrow"}, "service", "training", "stillroom", "fastapi"},
     # They serve the bundle's own student on other stacks, each in an environment of its own.
-    "loadtest/peers": {"torch", "service", "training", "locust"},
+    "loadtest/peers": {"torch", "service", "training", "stillroom", "locust"},
 }
 
 SERVE_EACH_MODEL_AND_PLACE_ONE_NEW_ITEM = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSES = ("models", "service", "training", "loadtest")
+HOUSES = ("models", "service", "training", "stillroom", "loadtest")
 
 Graph = Mapping[str, set[str]]
 

@@ -91,17 +91,19 @@ class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ndcg: dict[str, float]
 
 
-class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What can answer beside the student: the ensemble and each of its members (`models/bundles/variants.py`).
 
     members: in the order in which the ensemble sees them. strategies: what combines them; where that is a combination
     of others, it comes first and what it combines after it. milliseconds: of one person's answer over the whole
-    catalogue, by variant, one thread, on the machine that wrote the bundle.
+    catalogue, by variant, one thread, on the machine that wrote the bundle. packages: where members that are not of
+    this code come from, as "name==version" by member; left out where there are none, so that the hash stays.
     """
 
     members: tuple[str, ...]
     strategies: tuple[str, ...]
     milliseconds: dict[str, float]
+    packages: dict[str, str] = {}
 
 
 class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ from models.errors import FileMissing, VariantUnknown
 from models.history import History
 from models.index import AllowedItems
 from models.members import FITTED_MEMBERS
+from models.members.installed import fitted_member, package_of
 from models.members.member import Arrays, FittedMember, Floats, require
 from models.scan import Ranked
 
@@ -83,17 +84,20 @@ class Variants:
     def entry(self, milliseconds: dict[str, float]) -> VariantsEntry:
         """What the manifest says of it."""
         strategies = tuple(part.name for part in parts_of(self.ensemble.strategy))
-        return VariantsEntry(self.names[:-1], strategies, milliseconds)
+        sources = {name: package_of(name) for name in self.names[:-1]}
+        packages = {name: package for name, package in sources.items() if package}
+        return VariantsEntry(self.names[:-1], strategies, milliseconds, packages)
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], entry: VariantsEntry, n_items: int) -> Variants:
         """Read back what `arrays` gave, without copying what is large. n_items: of the bundle's catalogue.
 
-        Raises FileMissing where an array is not there, BundleInconsistent where they do not fit together.
+        Raises FileMissing where an array is not there, BundleInconsistent where they do not fit together,
+        MemberMissing where a member's package is not installed.
         """
         groups = _grouped(arrays)
         try:
-            members = [_member(name).from_arrays(groups[name]) for name in entry.members]
+            members = [_member(name, entry).from_arrays(groups[name]) for name in entry.members]
             timeline = ItemTimeline.from_arrays(groups["timeline"])
             parts = [groups[f"strategy{number}"] for number in range(len(entry.strategies))]
             strategy = from_parts(entry.strategies, parts)
@@ -192,7 +196,9 @@ def _check(variants: Variants, n_items: int) -> None:
     )
 
 
-def _member(name: str) -> type[FittedMember]:
+def _member(name: str, entry: VariantsEntry) -> type[FittedMember]:
+    if name in entry.packages:
+        return fitted_member(name, entry.packages[name])
     known = ", ".join(FITTED_MEMBERS)
     require(name in FITTED_MEMBERS, f"manifest.json names the member {name!r}, there are {known}")
     return FITTED_MEMBERS[name]

@@ -18,8 +18,8 @@ from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import people_at_once
 from training.ensemble.strategies import STRATEGIES
 from training.ensemble.strategy import Strategy
-from training.members import MEMBERS
 from training.members.ease import EASE, VisitEASE
+from training.members.installed import member_class
 from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 
@@ -109,7 +109,7 @@ class Ensemble:
         """Read what `save` wrote."""
         strategy, *members = (folder / "parts.txt").read_text().split()
         return Ensemble(
-            [MEMBERS[name].load(folder) for name in members],
+            [member_class(name).load(folder) for name in members],
             ItemTimeline.load(folder),
             STRATEGIES[strategy].load(folder),
         )

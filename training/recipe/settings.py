@@ -6,12 +6,22 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from training.base.errors import SettingsInvalid
 from training.data.split import MostAsked
@@ -27,6 +37,7 @@ from training.members import MEMBERS
 from training.members.content import Content
 from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
+from training.members.installed import make_member, member_class
 from training.members.knn import ItemKNN
 from training.members.member import Member
 from training.members.neural import NeuralCF
@@ -52,6 +63,19 @@ EARNING: tuple[MemberName, ...] = ("content", "als", "knn", "ease", "visits", "s
 """Left out are popularity, which the item features tell already, and neural CF: on Online Retail, leave last out, the
 ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002). This
 was measured on the test questions of seed 0, untuned."""
+
+
+def _installed(name: str) -> str:
+    """The name of a member that there is, here or in an installed package."""
+    try:
+        member_class(name)
+    except SettingsInvalid as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+AnyMember = Annotated[str, AfterValidator(_installed), WithJsonSchema({"enum": list(ALL_MEMBERS)})]
+"""`MemberName`, or what an installed package calls its own."""
 
 
 class SplitSettings(BaseModel):
@@ -132,10 +156,17 @@ class TrainingSettings(BaseModel):
     n_folds: int = Field(
         default=3, ge=2, le=20, description="Parts of the people in which strategies are compared."
     )
-    members: tuple[MemberName, ...] = Field(
+    members: tuple[AnyMember, ...] = Field(
         default=EARNING,
         min_length=1,
-        description="Which members the ensemble has; evaluate measures all others beside it.",
+        description="Which members the ensemble has; evaluate measures all others beside it. Members of installed "
+        "packages may be named too: members.md.",
+    )
+    other_members: dict[str, Any] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Settings of members of other packages, a table each; evaluate measures one that has a table and "
+        "is not in `members` beside the ensemble.",
     )
     max_variant_items: int = Field(
         default=20_000,
@@ -174,15 +205,40 @@ class TrainingSettings(BaseModel):
     promotion: PromotionSettings = Field(default_factory=PromotionSettings)
     tuning: TuningSettings = TuningSettings()
 
+    @field_validator("other_members", mode="before")
+    @classmethod
+    def _made(cls, tables: Any, given: ValidationInfo) -> dict[str, Member]:
+        """Each member of another package, by its table or by its own defaults."""
+        if not isinstance(tables, Mapping) or not all(isinstance(each, Mapping) for each in tables.values()):
+            raise ValueError("write a table a member: [other_members.NAME]")
+        if own := [name for name in tables if name in MEMBERS]:
+            raise ValueError(f"{', '.join(own)} are members of our own; write [{own[0]}] instead")
+        try:
+            named = [name for name in given.data.get("members", ()) if name not in MEMBERS]
+            return {
+                name: make_member(name, tables.get(name, {})) for name in dict.fromkeys([*named, *tables])
+            }
+        except SettingsInvalid as error:
+            raise ValueError(str(error)) from error
+
+    def member(self, name: str) -> Member:
+        """The settings of a member, as an unfitted one: our own or of another package."""
+        found: Member = getattr(self, name) if name in MEMBERS else self.other_members[name]
+        return found
+
     def fresh_members(self) -> list[Member]:
         """New, unfitted members; a member that was fitted before is never fitted again in place."""
         fresh = self.model_copy(deep=True)
-        return [getattr(fresh, name) for name in MEMBERS if name in self.members]
+        return [fresh.member(name) for name in self._every_name() if name in self.members]
 
     def beside(self) -> TrainingSettings:
         """The same with every member that the ensemble does not have: what it is compared with."""
-        others = tuple(name for name in ALL_MEMBERS if name not in self.members)
+        others = tuple(name for name in self._every_name() if name not in self.members)
         return self.model_copy(update={"members": others})
+
+    def _every_name(self) -> tuple[str, ...]:
+        """Our own members in the order of reports, then others."""
+        return (*ALL_MEMBERS, *self.other_members)
 
     def strategies(self) -> dict[str, Factory]:
         """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
@@ -231,12 +287,21 @@ def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> Traini
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
-    values: dict[str, Any] = dict(QUICK) if quick else {}
+    given: dict[str, Any] = {}
     if file is not None:
         try:
-            values = _merged(values, tomllib.loads(file.read_text()))
+            given = tomllib.loads(file.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsInvalid(f"{file} cannot be read as TOML: {error}") from error
+    return settings_from(given, quick=quick, seed=seed)
+
+
+def settings_from(given: Mapping[str, Any], *, quick: bool, seed: int | None) -> TrainingSettings:
+    """Defaults, then `QUICK` if asked, then the given values, tables merged key by key, then the seed.
+
+    Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
+    """
+    values = _merged(QUICK if quick else {}, given)
     if seed is not None:
         values["seed"] = seed
     try:
@@ -280,6 +345,8 @@ def _bounds(part: dict[str, Any]) -> str:
     choices = ["true", "false"] if part.get("type") == "boolean" else _choices(part)
     if choices:
         return " · ".join(choices)
+    if part.get("type") == "object":
+        return "name · table of its settings"
     low = f"{part['minimum']} ≤ " if "minimum" in part else f"{part['exclusiveMinimum']} < "
     high = f" ≤ {part['maximum']}" if "maximum" in part else f" < {part['exclusiveMaximum']}"
     return f"{low}x{high}"
@@ -291,10 +358,10 @@ def _choices(part: dict[str, Any]) -> list[str]:
     return [word for each in parts for word in each.get("enum", [each["const"]] if "const" in each else [])]
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` laid upon `base`, tables merged key by key."""
     merged = dict(base)
     for key, value in over.items():
-        is_table = isinstance(value, dict) and isinstance(base.get(key), dict)
+        is_table = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
         merged[key] = _merged(base[key], value) if is_table else value
     return merged

@@ -17,8 +17,16 @@ def write_tuned(before: TrainingSettings, after: TrainingSettings, file: Path) -
     changed = {name: value for name, value in new.items() if value != old[name]}
     tables = {name: value for name, value in changed.items() if isinstance(value, dict)}
     lines = [HEAD, *_lines({name: changed[name] for name in changed.keys() - tables.keys()})]
+    others = tables.pop("other_members", {})  # tables in a table: each gets a heading of its own
+    given = old["other_members"]
+    tables |= {f"other_members.{name}": table for name, table in others.items()}
+    old |= {f"other_members.{name}": given.get(name, {}) for name in others}
     for name, table in tables.items():
-        differing = {setting: value for setting, value in table.items() if value != old[name][setting]}
+        differing = {
+            setting: value
+            for setting, value in table.items()
+            if setting not in old[name] or value != old[name][setting]
+        }
         lines += [f"\n[{name}]\n", *_lines(differing)]
     file.write_text("".join(lines), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repository import ROOT
 from training.base.errors import SettingsInvalid
 from training.recipe.settings import EARNING, describe_settings, load_settings, settings_document
 
@@ -17,7 +18,7 @@ def test_every_setting_has_a_default_bounds_and_a_meaning() -> None:
 
 
 def test_the_committed_document_is_current() -> None:
-    committed = Path(__file__).parents[3] / "docs" / "training-settings.md"
+    committed = ROOT / "docs" / "training-settings.md"
     assert committed.read_text() == settings_document(), "run make openapi and commit docs/"
 
 
@@ -57,7 +58,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_the_members_that_the_readme_names_are_those_of_a_default_bundle() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     in_example = set(re.findall(r'\{"member": "(\w+)"', readme))
     [listed] = re.findall(
         r"`members` names the models .*? a bundle that was trained with other", readme, re.DOTALL

@@ -1,0 +1,1 @@
+"""A member for Stillroom's ensemble: what people take right after another item."""

@@ -32,7 +32,7 @@ PROMOTION_ARGS ?=
 TEST_ARGS ?=
 TEST_PROCESSES ?= 2
 # Tests that only compute run beside each other; those that talk to processes, or count time, run one by one.
-COMPUTED := tests/models tests/training
+COMPUTED := tests/models tests/training tests/stillroom tests/examples
 FUZZ_ARGS ?=
 DEMO_SIZE ?= --people 2000 --items 1000 --seed 0
 # At once, since STILLROOM_STORE is set from it below.

@@ -16,15 +16,20 @@ import stillroom
 from models.bundles.bundle import read_manifest
 from models.bundles.registry import Registry
 from models.errors import MemberMissing
+from models.experiments.declaration import CURRENT
 from models.history import History
 from models.members.installed import GROUP as FITTED_GROUP
 from models.members.installed import fitted_member
+from service.bundles.holder import BundleRefused
 from stillroom import Model
 from tests.support.blocks import block_shop
 from tests.support.repository import ROOT
+from tests.support.service import running
 from tests.support.settings import SMALL
 from tests.test_arrows import HEAVY, SERVE_EACH_MODEL_AND_PLACE_ONE_NEW_ITEM
 from training.base.errors import SettingsInvalid
+from training.base.runs import Run
+from training.ensemble.ensemble import Ensemble
 from training.members.installed import member_class
 from training.recipe.settings import dump_settings, load_settings, settings_from
 from training.tuning.tuned_file import write_tuned
@@ -147,6 +152,24 @@ def test_where_the_package_is_missing_it_is_named_and_the_student_answers(
         found.bundle.load_variants()
     with pytest.raises(MemberMissing, match=r"'sequel' comes from stillroom-sequel==0\.1\.0"):
         Registry(model.bundle.path.parent).promote(model.version)
+
+
+async def test_a_service_without_the_package_answers_and_refuses_its_arm_by_name(
+    site: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each != str(site)])
+    async with running(model.bundle.path.parent) as service:
+        assert (await service.recommend(user_id="user-000"))["tier"] == "student"
+        with pytest.raises(BundleRefused, match=r"pip install 'stillroom-sequel==0\.1\.0'"):
+            await service.parts.bundles.hold(frozenset(), frozenset({CURRENT}))
+
+
+def test_a_report_reads_the_ensemble_of_the_run_again(model: Model) -> None:
+    run = Run.open(model.bundle.path.parents[1] / "runs" / "latest")
+    ensemble, histories = Ensemble.load(run.ensemble), run.histories()[:3]
+    assert [member.name for member in ensemble.members] == ["als", "sequel"]
+    bundled = model.bundle.load_variants().score("sequel", histories)
+    np.testing.assert_array_equal(ensemble.members[1].score(histories), bundled)
 
 
 def forged(folder: Path, package: str, group: str, value: str) -> None:

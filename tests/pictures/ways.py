@@ -84,7 +84,7 @@ def draw_way(text: str) -> str:
             y += LINE
             drawing.text(MARGIN, y, line, "quiet")
     y += BETWEEN
-    tops = []
+    tops = list[float]()
     for step in steps:
         _draw_step(drawing, step, y, width, aside_x)
         if step.is_beside:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import stillroom
 from models.bundles.bundle import write_bundle
 from models.bundles.registry import Registry
-from models.errors import FileCorrupt, NothingPromoted, StoreMissing, UnknownId
+from models.errors import FileCorrupt, GoldenMismatch, NothingPromoted, StoreMissing, UnknownId
 from stillroom import Event, Model
 from tests.support.bundles import tiny_contents, with_unavailable
 from tests.support.service import ids_of, running
@@ -115,6 +117,16 @@ def test_a_store_without_a_promoted_bundle_says_so(tmp_path: Path) -> None:
         stillroom.load_bundle(tmp_path)
     with pytest.raises(StoreMissing):
         stillroom.load_bundle(tmp_path / "nowhere")
+
+
+def test_a_bundle_that_answers_otherwise_than_when_it_was_written_is_refused(tmp_path: Path) -> None:
+    contents = tiny_contents()
+    first, *others = contents.golden.requests
+    moved = msgspec.structs.replace(first, scores=[score + 1 for score in first.scores])
+    golden = msgspec.structs.replace(contents.golden, requests=[moved, *others])
+    path = write_bundle(tmp_path, replace(contents, golden=golden))
+    with pytest.raises(GoldenMismatch):
+        stillroom.load_bundle(path)
 
 
 def test_a_damaged_bundle_is_refused(tmp_path: Path) -> None:

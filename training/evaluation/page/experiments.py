@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.evaluation import plots
-from training.evaluation.page.tables import Column, share, share_interval, table
-from training.evaluation.requirements import Quality
+from training.evaluation.page.tables import Column, View, share, share_interval, table
+from training.quality.schema import Quality
 
 UNITS = "units, in thousands"
 
@@ -19,9 +19,11 @@ SAID = {
 }
 
 
-def experiments(quality: Quality) -> dict[str, Any]:
+def experiments(quality: Quality) -> View:
     """False stops, the lift that was found and the bug that was caught."""
-    measured = quality["experiments"]
+    measured = quality.experiments
+    if measured is None:
+        return {}
     aa, lift, srm = measured["aa"], measured["lift"], measured["srm"]
     stops = {words: aa[name] for name, words in SAID.items()}
     columns = [

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.evaluation import plots
-from training.evaluation.page.tables import Column, share, share_interval, table, words
-from training.evaluation.requirements import Quality
+from training.evaluation.page.tables import Column, View, share, share_interval, table, words
+from training.quality.schema import Quality
 
 ANY_INPUT, DISAGREEMENT, DRAWN = "any input", "disagreement", "disagreement, windows drawn anew"
 NAMES = {"click": "accuracy (clicks)", "disagreement": DISAGREEMENT}
 
 
-def monitoring(quality: Quality) -> dict[str, Any]:
+def monitoring(quality: Quality) -> View:
     """False alarms where nothing changed, delays where something did, and who was named where models were damaged."""
-    measured = quality["monitoring"]
+    measured = quality.monitoring
+    if measured is None:
+        return {}
     alarms, changes = measured["false_alarms"], measured["changes"]
     return {
         "n_futures": alarms["n_futures"],

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
+Number = int | float
+"""A setting: whole numbers stay whole in the file."""
 Metrics = dict[str, float]
 """Metric -> value."""
 Interval = tuple[float, float]
 """Both ends of a 95 % interval."""
 Intervals = dict[str, dict[str, Interval]]
 """Difference or ratio of two models -> metric -> interval."""
+
+
+def to_json(part: msgspec.Struct) -> str:
+    """The text of a file. By `json`, since msgspec writes no figure that is not finite, and other exponents."""
+    return json.dumps(msgspec.to_builtins(part), indent=1)
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):

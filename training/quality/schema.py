@@ -21,14 +21,15 @@ from training.quality.figures import (
     Intervals,
     LeftOut,
     Metrics,
+    Number,
     Part,
     Retained,
     Segments,
+    to_json,
 )
+from training.quality.simulated import ExperimentsStudy, MonitoringStudy
 
 SCHEMA_VERSION = 1
-Number = int | float
-"""A setting that is searched: whole numbers stay whole in the file."""
 Words = Literal["at least", "above", "at most", "under"]
 
 
@@ -350,12 +351,12 @@ class Quality(msgspec.Struct, omit_defaults=True):
     run: str | None = None
     price_per_vcpu_hour_usd: float | None = None
     machine: Machine | None = None
-    experiments: dict[str, Any] | None = None
-    monitoring: dict[str, Any] | None = None
+    experiments: ExperimentsStudy | None = None
+    monitoring: MonitoringStudy | None = None
 
     def to_json(self) -> str:
-        """The text of a file. By `json`, which writes figures that are not finite and short exponents as ever."""
-        return json.dumps(msgspec.to_builtins(self), indent=1)
+        """The text of a file."""
+        return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> Quality:

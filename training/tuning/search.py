@@ -22,7 +22,8 @@ from training.data.dataset import Interactions
 from training.data.split import Questions
 from training.metrics.metrics import auc
 from training.metrics.protocols import Candidates, draw_candidates, measure
-from training.quality.schema import Number, SearchInterval, SearchRecord, Trial
+from training.quality.figures import Number
+from training.quality.schema import SearchInterval, SearchRecord, Trial
 from training.recipe.settings import TrainingSettings, TuningSettings
 from training.tuning.spaces import SEARCH_SPACES, Space
 

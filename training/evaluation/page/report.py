@@ -5,12 +5,11 @@ What a run measured goes in; serving figures are measured here. The page is made
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +21,9 @@ from training.evaluation.page.render import render
 from training.evaluation.requirements import requirements_met, shipped_name
 from training.evaluation.targets import promises_met, targets_met
 from training.quality.schema import SCHEMA_VERSION, DataPortrait, Quality, ServingFigures
+from training.quality.simulated import ExperimentsStudy, MonitoringStudy
+
+Study = TypeVar("Study", ExperimentsStudy, MonitoringStudy)
 
 RATIOS = {
     "size": "size_bytes",
@@ -42,7 +44,8 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
     quality = assemble(evaluation, serving)
     quality.run, quality.price_per_vcpu_hour_usd = run.folder.name, price_per_vcpu_hour
     quality.machine = machine()
-    quality.experiments, quality.monitoring = (simulated(out, part) for part in ("experiments", "monitoring"))
+    quality.experiments = simulated(out / "experiments.json", ExperimentsStudy)
+    quality.monitoring = simulated(out / "monitoring.json", MonitoringStudy)
     out.mkdir(parents=True, exist_ok=True)
     json_path, html_path = out / "quality.json", out / "quality.html"
     json_path.write_text(quality.to_json() + "\n")
@@ -50,10 +53,9 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
     return [json_path, html_path]
 
 
-def simulated(out: Path, part: str) -> dict[str, Any] | None:
+def simulated(file: Path, study: type[Study]) -> Study | None:
     """What another command simulated beside the run and left in the report's folder; None where it did not."""
-    file = out / f"{part}.json"
-    return json.loads(file.read_text()) if file.exists() else None
+    return msgspec.json.decode(file.read_bytes(), type=study) if file.exists() else None
 
 
 def assemble(evaluation: Quality, serving: Mapping[str, ServingFigures]) -> Quality:

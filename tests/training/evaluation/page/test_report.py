@@ -9,12 +9,15 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from tests.support.evaluations import example_data, example_evaluation, example_serving
+from tests.support.simulations import example_study
 from training.base.errors import RunMissing
 from training.base.runs import Run
 from training.evaluation.page import report
 from training.evaluation.page.render import render
 from training.evaluation.page.report import assemble, ratios, simulated, summarised, write_report
+from training.quality.figures import to_json
 from training.quality.schema import Quality
+from training.quality.simulated import ExperimentsStudy
 
 
 @pytest.fixture
@@ -89,6 +92,7 @@ def test_long_lists_of_the_data_become_distributions() -> None:
 
 
 def test_what_was_simulated_beside_the_run_is_part_of_the_report(tmp_path: Path) -> None:
-    assert simulated(tmp_path, "experiments") is None
-    (tmp_path / "experiments.json").write_text('{"aa": 1}')
-    assert simulated(tmp_path, "experiments") == {"aa": 1}
+    file = tmp_path / "experiments.json"
+    assert simulated(file, ExperimentsStudy) is None
+    file.write_text(to_json(example_study()))
+    assert simulated(file, ExperimentsStudy) == example_study()

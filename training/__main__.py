@@ -17,6 +17,7 @@ from training.base.runs import DEFAULT_RUNS, LATEST
 from training.commands import promotion, studies  # noqa: F401 - they add their commands
 from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
 from training.commands.repeating import repeating
+from training.quality.schema import Quality
 
 __all__ = ["app", "main"]
 
@@ -117,7 +118,8 @@ def evaluate_command(
         files = ShopFiles(data, parse_columns(columns), items)
         evaluation = protocol_runs.evaluate_shop(files, asked, chosen, run, **how)
         options |= {"protocol": asked, "items": items, "columns": columns}
-    run.finish(evaluation | {"command": repeating("evaluate", data, options, seed=chosen.seed)})
+    evaluation.command = repeating("evaluate", data, options, seed=chosen.seed)
+    run.finish(evaluation)
     _show_quality(evaluation)
     console.print(f"run     {run.folder}", highlight=False, soft_wrap=True)
 
@@ -256,7 +258,7 @@ def settings_command(
     console.print(table)
 
 
-def _show_quality(evaluation: dict[str, object]) -> None:
+def _show_quality(evaluation: Quality) -> None:
     """The test slice's table, best known figures of the run."""
     from training.evaluation.summary import quality_table
 

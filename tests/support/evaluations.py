@@ -5,7 +5,42 @@ Nothing here was measured. Parts can be taken away to see that a report lives wi
 
 from __future__ import annotations
 
-from typing import Any
+from models.bundles.manifest import IndexEntry
+from training.quality.figures import (
+    ColdPoint,
+    ColumnUse,
+    Figure,
+    Interval,
+    Intervals,
+    Metrics,
+    Retained,
+    Segment,
+    Segments,
+)
+from training.quality.schema import (
+    CalibrationFigures,
+    CalibrationOnTest,
+    ColdItems,
+    ColdPeople,
+    ColdRanking,
+    ColdStart,
+    Compression,
+    DataPortrait,
+    Explanations,
+    MemberWorth,
+    ProtocolQuality,
+    Quality,
+    Recipe,
+    ReliabilityBin,
+    SearchInterval,
+    SearchRecord,
+    ServingFigures,
+    SplitPortrait,
+    StageCosts,
+    Standings,
+    StrategyStanding,
+    Trial,
+)
 
 QUALITY = {
     "random": 0.045,
@@ -25,114 +60,128 @@ EVENTS = (0, 1, 2, 5, 10, 20)
 PROTOCOLS = ("next_basket", "leave_last_out")
 
 
-def example_evaluation() -> dict[str, Any]:
+def example_evaluation() -> Quality:
     """What a run leaves, every part present; a new one each time."""
-    return {
-        "bundle": "20260301T101500Z-3f9a2c",
-        "index": {
-            "kind": "inverted",
-            "n_lists": 2_000,
-            "n_probes": 40,
-            "recall": 0.981,
-            "curve": {"8": 0.871, "20": 0.949, "40": 0.981, "80": 0.993},
-        },
-        "settings": {"seed": 7, "split": {"test_share": 0.1}, "als": {"n_factors": 128, "l2": 50.0}},
-        "stages": {
-            "seconds": {"index": 1.2, "als": 31.0, "distil": 912.5},
-            "peak_memory_bytes": {"index": 310e6, "als": 640e6, "distil": 1.8e9},
-        },
-        "data": {
-            "source": "online_retail.xlsx",
-            "layout": "Online Retail",
-            "dropped": ["135,080 events without a person", "8,905 cancellations"],
-            "columns": [
-                {"table": "online_retail.xlsx", "column": "CustomerID", "use": "person"},
-                {"table": "online_retail.xlsx", "column": "Country", "use": ""},
-            ],
-            "n_people": 4_338,
-            "n_items": 3_665,
-            "n_items_with_text": 3_650,
-            "n_events": 397_884,
-            "history_lengths": [1, 1, 2, 3, 5, 8, 13, 21, 55, 144, 377, 610],
-            "item_counts": [1000, 500, 200, 100, 50, 25, 10, 5, 2, 1],
-            "first_event": 1_291_191_960,
-            "last_event": 1_323_435_000,
-        },
-        "recipe": {"is_tuned": False, "members": list(MEMBERS), "beside": []},
-        "of_protocol": {"cold_start": "next_basket", "explanations": "leave_last_out"},
-        "protocols": {name: _protocol(name) for name in PROTOCOLS},
-        "intervals": {name: _intervals(name) for name in PROTOCOLS},
-        "retention": {name: _retention() for name in PROTOCOLS},
-        "strategies": {"next_basket": _strategies()},
-        "calibration": {"next_basket": _calibration()},
-        "importance": {"next_basket": {name: spread(0.01 * (4 - i)) for i, name in enumerate(MEMBERS)}},
-        "leave_one_out": {"next_basket": _leave_one_out()},
-        "tuning": {"next_basket": {"als": _search()}},
-        "ablations": {"distillation": _distillation()},
-        "compression": _compression(),
-        "cold_start": _cold_start(),
-        "explanations": {
-            "removal_pass_rate": 0.971,
-            "low": 0.965,
-            "high": 0.977,
-            "n_people": 500,
-            "n_explanations": 4_931,
-            "n_unnamed": 3,
-            "control_pass_rate": 0.512,
-            "mean_drop": 0.183,
-            "member_shares_fidelity": {"als": 0.88, "ease": 0.92, "content": 0.74},
-            "member_shares_r2": {"als": 0.77, "ease": 0.84, "content": 0.52},
-            "member_shares_top_agreement": 0.683,
-            "member_shares_commonest_top": 0.417,
-            "member_shares_mean_error": 0.037,
-        },
-    }
+    return Quality(
+        bundle="20260301T101500Z-3f9a2c",
+        index=IndexEntry(
+            kind="inverted",
+            n_lists=2_000,
+            n_probes=40,
+            recall=0.981,
+            curve={"8": 0.871, "20": 0.949, "40": 0.981, "80": 0.993},
+        ),
+        settings={"seed": 7, "split": {"test_share": 0.1}, "als": {"n_factors": 128, "l2": 50.0}},
+        seed=7,
+        stages=StageCosts(
+            seconds={"index": 1.2, "als": 31.0, "distil": 912.5},
+            cpu_seconds={"index": 1.1, "als": 58.0, "distil": 1790.0},
+            peak_memory_bytes={"index": 310_000_000, "als": 640_000_000, "distil": 1_800_000_000},
+        ),
+        data=example_data(),
+        recipe=Recipe(is_tuned=False, members=list(MEMBERS), beside=[]),
+        of_protocol={"cold_start": "next_basket", "explanations": "leave_last_out"},
+        protocols={name: _protocol(name) for name in PROTOCOLS},
+        intervals={name: _intervals(name) for name in PROTOCOLS},
+        retention={name: _retention() for name in PROTOCOLS},
+        strategies={"next_basket": _strategies()},
+        calibration={"next_basket": _calibration()},
+        importance={"next_basket": {name: spread(0.01 * (4 - i)) for i, name in enumerate(MEMBERS)}},
+        leave_one_out={"next_basket": _leave_one_out()},
+        tuning={"next_basket": {"als": _search()}},
+        ablations={"distillation": _distillation()},
+        compression=_compression(),
+        cold_start=_cold_start(),
+        explanations=example_explanations(),
+    )
 
 
-def example_serving() -> dict[str, dict[str, float]]:
+def example_data() -> DataPortrait:
+    """A portrait of UCI Online Retail."""
+    return DataPortrait(
+        source="online_retail.xlsx",
+        layout="Online Retail",
+        dropped=["135,080 events without a person", "8,905 cancellations"],
+        columns=(
+            ColumnUse("online_retail.xlsx", "CustomerID", "person"),
+            ColumnUse("online_retail.xlsx", "Country", ""),
+        ),
+        n_people=4_338,
+        n_items=3_665,
+        n_items_with_text=3_650,
+        n_events=397_884,
+        history_lengths=[1, 1, 2, 3, 5, 8, 13, 21, 55, 144, 377, 610],
+        item_counts=[1000, 500, 200, 100, 50, 25, 10, 5, 2, 1],
+        first_event=1_291_191_960,
+        last_event=1_323_435_000,
+    )
+
+
+def example_explanations() -> Explanations:
+    """Of explanations that nearly always hold."""
+    return Explanations(
+        removal_pass_rate=0.971,
+        low=0.965,
+        high=0.977,
+        n_people=500,
+        n_explanations=4_931,
+        n_unnamed=3,
+        control_pass_rate=0.512,
+        mean_drop=0.183,
+        member_shares_fidelity={"als": 0.88, "ease": 0.92, "content": 0.74},
+        member_shares_r2={"als": 0.77, "ease": 0.84, "content": 0.52},
+        member_shares_top_agreement=0.683,
+        member_shares_commonest_top=0.417,
+        member_shares_mean_error=0.037,
+    )
+
+
+def example_serving() -> dict[str, ServingFigures]:
     """What timing the models gives: the shipped student is 40 times smaller and 20 times faster."""
     slowness = {"ensemble": 20.0, "student": 1.6, "student_pruned": 1.2, "student_shipped": 1.0}
     sizes = {"ensemble": 40.0, "student": 4.0, "student_pruned": 2.5, "student_shipped": 1.0}
     return {
-        name: {
-            "latency_p50_ms": 0.31 * slow,
-            "latency_p99_ms": 0.74 * slow,
-            "latency_batch16_p50_ms": 2.1 * slow,
-            "latency_batch16_p99_ms": 3.0 * slow,
-            "throughput_per_second": 7_600 / slow,
-            "size_bytes": 1.3e6 * sizes[name],
-            "peak_memory_bytes": 61e6 + 9e6 * sizes[name],
-            "model_memory_bytes": 9e6 * sizes[name],
-            "cpu_seconds_per_request": 3.2e-4 * slow,
-            "cost_per_request_usd": 4.4e-9 * slow,
-        }
+        name: ServingFigures(
+            latency_p50_ms=0.31 * slow,
+            latency_p99_ms=0.74 * slow,
+            latency_batch16_p50_ms=2.1 * slow,
+            latency_batch16_p99_ms=3.0 * slow,
+            throughput_per_second=7_600 / slow,
+            cpu_seconds_per_request=3.2e-4 * slow,
+            size_bytes=round(1.3e6 * sizes[name]),
+            peak_memory_bytes=round(61e6 + 9e6 * sizes[name]),
+            model_memory_bytes=round(9e6 * sizes[name]),
+            cost_per_request_usd=4.4e-9 * slow,
+        )
         for name, slow in slowness.items()
     }
 
 
-def spread(value: float, width: float = 0.008) -> dict[str, float]:
+def spread(value: float, width: float = 0.008) -> Figure:
     """A value with an interval around it."""
-    return {"value": value, "low": value - width, "high": value + width}
+    return Figure(value, value - width, value + width)
 
 
-def _protocol(protocol: str) -> dict[str, Any]:
+def _protocol(protocol: str) -> ProtocolQuality:
     harder = 0.9 if protocol == "next_basket" else 1.0
     models = {name: _metrics(quality * harder) for name, quality in QUALITY.items()}
     cuts = {"validation_start": 1_318_000_000, "test_start": 1_321_000_000}
-    return {
-        "models": models,
-        "split": {
-            "n_validation_people": 1_401,
-            "n_test_people": 1_207,
-            "n_test_truth": 18_334,
-            "n_new_people": 211,
-            "cuts": cuts if protocol == "next_basket" else {},
-        },
-        "segments": {name: _segments(models[name]) for name in ("popular", "ensemble", "student_shipped")},
-    }
+    split = SplitPortrait(
+        n_people=4_338,
+        n_items=3_665,
+        n_events=397_884,
+        n_validation_people=1_401,
+        n_validation_questions=1_401,
+        n_test_people=1_207,
+        n_test_truth=18_334,
+        n_new_people=211,
+        cuts=cuts if protocol == "next_basket" else {},
+    )
+    segments = {name: _segments(models[name]) for name in ("popular", "ensemble", "student_shipped")}
+    return ProtocolQuality(models, split, segments)
 
 
-def _metrics(ndcg: float) -> dict[str, float]:
+def _metrics(ndcg: float) -> Metrics:
     return {
         "accuracy": 0.5 + 0.62 * ndcg,
         "auc": 0.5 + 0.74 * ndcg,
@@ -149,9 +198,9 @@ def _metrics(ndcg: float) -> dict[str, float]:
     }
 
 
-def _segments(whole: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
-    def part(n: int, times: float) -> dict[str, float]:
-        return {"n": n} | {metric: times * whole[metric] for metric in ("ndcg@10", "catalogue_ndcg@20")}
+def _segments(whole: Metrics) -> Segments:
+    def part(n: int, times: float) -> Segment:
+        return Segment(n, times * whole["ndcg@10"], times * whole["catalogue_ndcg@20"])
 
     return {
         "history_length": {"1-4": part(311, 0.8), "5-19": part(502, 0.95), "20-49": part(394, 1.2)},
@@ -160,14 +209,14 @@ def _segments(whole: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]
     }
 
 
-def _intervals(protocol: str) -> dict[str, dict[str, list[float]]]:
+def _intervals(protocol: str) -> Intervals:
     width = 0.02 if protocol == "next_basket" else 0.015
 
-    def gain(low: float) -> dict[str, list[float]]:
+    def gain(low: float) -> dict[str, Interval]:
         return {
-            "ndcg@10": [low, low + width],
-            "catalogue_ndcg@20": [low / 2, (low + width) / 2],
-            "accuracy": [low / 4, low / 4 + 0.01],
+            "ndcg@10": (low, low + width),
+            "catalogue_ndcg@20": (low / 2, (low + width) / 2),
+            "accuracy": (low / 4, low / 4 + 0.01),
         }
 
     return {
@@ -177,19 +226,19 @@ def _intervals(protocol: str) -> dict[str, dict[str, list[float]]]:
         "student_minus_student_without_distillation": gain(0.07),
         "student_minus_ensemble": gain(-0.012),
         "student_shipped_minus_popular": gain(0.2),
-        "student_over_ensemble_retention": {"ndcg@10": [0.982, 0.997], "catalogue_ndcg@20": [0.979, 0.998]},
+        "student_over_ensemble_retention": {"ndcg@10": (0.982, 0.997), "catalogue_ndcg@20": (0.979, 0.998)},
     }
 
 
-def _retention() -> dict[str, Any]:
-    def group(value: float, n_people: int) -> dict[str, dict[str, float]]:
-        kept = spread(value) | {"n_people": n_people}
+def _retention() -> dict[str, dict[str, Retained]]:
+    def group(value: float, n_people: int) -> dict[str, Retained]:
+        kept = Retained(value, value - 0.008, value + 0.008, n_people)
         return {"ndcg@10": kept, "catalogue_ndcg@20": kept, "hr@10": kept}
 
     return {"known_people": group(0.988, 996), "new_people": group(0.964, 211)}
 
 
-def _strategies() -> dict[str, Any]:
+def _strategies() -> Standings:
     ndcgs = {
         "tree": 0.49,
         "bagging": 0.55,
@@ -198,71 +247,60 @@ def _strategies() -> dict[str, Any]:
         "stacking": 0.571,
         "super_stacking": 0.581,
     }
-    return {
-        "chosen": "super_stacking",
-        "margin": 0.002,
-        "margin_interval": [-0.001, 0.005],
-        "n_folds": 5,
-        "table": {
-            name: {
-                "accuracy": 0.3 + ndcg,
-                "auc": 0.35 + ndcg,
-                "ndcg@10": ndcg,
-                "brier": 0.7 - ndcg,
-                "ece": 0.6 - ndcg,
-                "seconds": 100 * ndcg,
-                "peak_memory_bytes": 1e9 * ndcg,
-                "lead_of_best": 0.581 - ndcg,
-                "lead_interval": [0.579 - ndcg, 0.583 - ndcg],
-            }
-            for name, ndcg in ndcgs.items()
-        },
+    table = {
+        name: StrategyStanding(
+            accuracy=0.3 + ndcg,
+            auc=0.35 + ndcg,
+            ndcg=ndcg,
+            brier=0.7 - ndcg,
+            ece=0.6 - ndcg,
+            seconds=100 * ndcg,
+            peak_memory_bytes=round(1e9 * ndcg),
+            lead_of_best=0.581 - ndcg,
+            lead_interval=(0.579 - ndcg, 0.583 - ndcg),
+        )
+        for name, ndcg in ndcgs.items()
     }
+    return Standings("super_stacking", 0.002, (-0.001, 0.005), 5, table)
 
 
-def _calibration() -> dict[str, Any]:
-    def bins(bend: float) -> list[dict[str, float]]:
-        return [{"predicted": p / 10, "observed": (p / 10) ** bend, "n": 120} for p in range(1, 10)]
+def _calibration() -> CalibrationFigures:
+    def bins(bend: float) -> list[ReliabilityBin]:
+        return [ReliabilityBin(p / 10, (p / 10) ** bend, 120) for p in range(1, 10)]
 
+    on_test = CalibrationOnTest(0.109, 0.017, bins(1.15))
+    return CalibrationFigures(0.94, 4.61, brier=0.104, ece=0.011, bins=bins(1.05), test=on_test)
+
+
+def _leave_one_out() -> dict[str, MemberWorth]:
     return {
-        "slope": 0.94,
-        "intercept": 4.61,
-        "brier": 0.104,
-        "ece": 0.011,
-        "bins": bins(1.05),
-        "test": {"brier": 0.109, "ece": 0.017, "bins": bins(1.15)},
-    }
-
-
-def _leave_one_out() -> dict[str, Any]:
-    return {
-        name: {
-            "ndcg@10": spread(0.02 - 0.007 * order, 0.004),
-            "catalogue_ndcg@20": spread(0.012 - 0.004 * order, 0.003),
-            "training_seconds": 12.0 * (order + 1),
-            "earns_its_place": order < 2,
-        }
+        name: MemberWorth(
+            ndcg=spread(0.02 - 0.007 * order, 0.004),
+            catalogue_ndcg=spread(0.012 - 0.004 * order, 0.003),
+            training_seconds=12.0 * (order + 1),
+            earns_its_place=order < 2,
+        )
         for order, name in enumerate(MEMBERS)
     }
 
 
-def _search() -> dict[str, Any]:
-    return {
-        "space": {
-            "n_factors": {"low": 32, "high": 256, "log": True, "integer": True},
-            "l2": {"low": 1, "high": 300, "log": True, "integer": False},
+def _search() -> SearchRecord:
+    return SearchRecord(
+        space={
+            "n_factors": SearchInterval(32, 256, log=True, integer=True),
+            "l2": SearchInterval(1, 300, log=True, integer=False),
         },
-        "n_trials": 20,
-        "seconds": 58.1,
-        "seconds_budget": 60.0,
-        "default_score": 0.151,
-        "best_score": 0.163,
-        "best_values": {"n_factors": 192, "l2": 83.12},
-        "trials": [{"values": {"n_factors": 128, "l2": 50.0}, "score": 0.151}],
-    }
+        n_trials=20,
+        seconds=58.1,
+        seconds_budget=60.0,
+        default_score=0.151,
+        best_score=0.163,
+        best_values={"n_factors": 192, "l2": 83.12},
+        trials=[Trial({"n_factors": 128, "l2": 50.0}, 0.151)],
+    )
 
 
-def _distillation() -> dict[str, Any]:
+def _distillation() -> dict[str, Metrics]:
     kept = {
         "no_distillation": 0.842,
         "pointwise": 0.921,
@@ -289,8 +327,8 @@ def _distillation() -> dict[str, Any]:
     }
 
 
-def _compression() -> dict[str, Any]:
-    def candidate(size: float, loss: float, *, holds: bool) -> dict[str, Any]:
+def _compression() -> Compression:
+    def candidate(size: float, loss: float, *, holds: bool) -> Metrics:
         return {
             "size_bytes": size,
             "latency_p50_ms": size / 5e6,
@@ -304,23 +342,23 @@ def _compression() -> dict[str, Any]:
             "is_served": 1.0,
         }
 
-    return {
-        "chosen": "pruned_int8",
-        "precision": "int8",
-        "reason": "pruned_int8 ships: the fastest whose loss stays within the bound",
-        "max_quality_loss": 0.01,
-        "candidates": {
+    return Compression(
+        chosen="pruned_int8",
+        precision="int8",
+        reason="pruned_int8 ships: the fastest whose loss stays within the bound",
+        max_quality_loss=0.01,
+        candidates={
             "fp32": candidate(5.2e6, 0.0, holds=True),
             "pruned": candidate(3.3e6, 0.002, holds=True),
             "pruned_int8": candidate(1.3e6, 0.004, holds=True),
             "pruned_int4": candidate(0.9e6, 0.031, holds=False),
         },
-        "pruning_curve": [
+        pruning_curve=[
             {
                 "sparsity": step / 8,
-                "n_heads": 8 - step,
-                "n_hidden": 256 - 32 * step,
-                "n_neighbours": 20,
+                "n_heads": 8.0 - step,
+                "n_hidden": 256.0 - 32 * step,
+                "n_neighbours": 20.0,
                 "size_bytes": 5.2e6 * (1 - step / 10),
                 "latency_p50_ms": 0.6 * (1 - step / 12),
                 "ndcg@10": 0.582 - 0.002 * step**2,
@@ -328,44 +366,43 @@ def _compression() -> dict[str, Any]:
             }
             for step in range(7)
         ],
-    }
+    )
 
 
-def _cold_start() -> dict[str, Any]:
-    def point(start: float, n_events: int) -> dict[str, Any]:
+def _cold_start() -> ColdStart:
+    def point(start: float, n_events: int) -> ColdPoint:
         ndcg = start + 0.06 * n_events**0.5
         longest = start + 0.06 * max(EVENTS) ** 0.5
-        return _around(ndcg) | {"of_longest": {"ndcg@10": spread(ndcg / longest)}}
+        return _around(ndcg, {"ndcg@10": spread(ndcg / longest)})
 
     starts = {"student_shipped": 0.27, "als": 0.21, "content": 0.16}
     people = {name: {str(n): point(start, n) for n in EVENTS} for name, start in starts.items()}
     ranking = {"student_text": 0.18, "content": 0.16, "popular": 0.07, "random": 0.05}
-    return {
-        "people": {"models": people | {"popular": {str(n): _around(0.2) for n in EVENTS}}},
-        "n_people": 211,
-        "items": {
-            "n_items": 180,
-            "n_questions": 940,
-            "models": {
-                name: {"ndcg@10": ndcg, "auc": 0.5 + ndcg, "low": ndcg - 0.01, "high": ndcg + 0.01}
-                for name, ndcg in ranking.items()
-            },
-            "differences": {
-                f"student_text_minus_{name}": {"ndcg@10": spread(ranking["student_text"] - ndcg)}
-                for name, ndcg in ranking.items()
-                if name != "student_text"
-            },
+    people["popular"] = {str(n): _around(0.2, {}) for n in EVENTS}
+    items = ColdItems(
+        n_items=180,
+        n_questions=940,
+        models={
+            name: ColdRanking(ndcg, 1.1 * ndcg, 0.5 + ndcg, ndcg - 0.01, ndcg + 0.01)
+            for name, ndcg in ranking.items()
         },
-    }
+        differences={
+            f"student_text_minus_{name}": {"ndcg@10": spread(ranking["student_text"] - ndcg)}
+            for name, ndcg in ranking.items()
+            if name != "student_text"
+        },
+    )
+    return ColdStart(ColdPeople(people), 211, items)
 
 
-def _around(ndcg: float) -> dict[str, float]:
+def _around(ndcg: float, of_longest: dict[str, Figure]) -> ColdPoint:
     """A point of a curve: both headline metrics with their intervals."""
-    return {
-        "ndcg@10": ndcg,
-        "low": ndcg - 0.02,
-        "high": ndcg + 0.02,
-        "catalogue_ndcg@20": ndcg / 3,
-        "catalogue_low": ndcg / 3 - 0.01,
-        "catalogue_high": ndcg / 3 + 0.01,
-    }
+    return ColdPoint(
+        ndcg=ndcg,
+        catalogue_ndcg=ndcg / 3,
+        low=ndcg - 0.02,
+        high=ndcg + 0.02,
+        catalogue_low=ndcg / 3 - 0.01,
+        catalogue_high=ndcg / 3 + 0.01,
+        of_longest=of_longest,
+    )

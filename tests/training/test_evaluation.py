@@ -17,6 +17,7 @@ from training.base.errors import SettingsInvalid
 from training.base.runs import Run
 from training.data.published import N_NEGATIVES
 from training.data.shop import Shop
+from training.quality.schema import Quality
 from training.recipe.settings import ALL_MEMBERS
 
 N_PEOPLE = 60
@@ -32,7 +33,7 @@ def evaluate(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["evaluate", *arguments, *options], catch_exceptions=False)
 
 
-def evaluation_of(folder: Path) -> dict[str, Any]:
+def evaluation_of(folder: Path) -> Quality:
     return Run.open(folder / "runs" / "latest").evaluation()
 
 
@@ -179,13 +180,14 @@ def test_published_train_and_test_files_are_evaluated_on_their_candidates(tmp_pa
     finished = evaluate(tmp_path, *files)
     assert finished.exit_code == 0, finished.output
     evaluation = evaluation_of(tmp_path)
-    published = evaluation["protocols"]["published"]
-    assert set(published["models"]) == MODELS
-    assert published["models"]["ensemble"]["ndcg@10"] > published["models"]["random"]["ndcg@10"] + 0.2
-    assert published["split"]["n_test_people"] == N_PEOPLE
-    assert published["split"]["n_validation_questions"] == 3 * N_PEOPLE
-    assert evaluation["data"]["n_events"] == (N_EVENTS - 1) * N_PEOPLE
-    assert evaluation["data"]["layout"] == "train and test files as published"
+    published = evaluation.protocols["published"]
+    assert set(published.models) == MODELS
+    assert published.models["ensemble"]["ndcg@10"] > published.models["random"]["ndcg@10"] + 0.2
+    assert published.split.n_test_people == N_PEOPLE
+    assert published.split.n_validation_questions == 3 * N_PEOPLE
+    assert evaluation.data is not None
+    assert evaluation.data.n_events == (N_EVENTS - 1) * N_PEOPLE
+    assert evaluation.data.layout == "train and test files as published"
 
 
 def test_published_sequences_are_evaluated_over_the_whole_catalogue(tmp_path: Path) -> None:
@@ -197,12 +199,13 @@ def test_published_sequences_are_evaluated_over_the_whole_catalogue(tmp_path: Pa
     finished = evaluate(tmp_path, "--sequences", str(tmp_path / "blocks.txt"))
     assert finished.exit_code == 0, finished.output
     evaluation = evaluation_of(tmp_path)
-    models = evaluation["protocols"]["published"]["models"]
+    models = evaluation.protocols["published"].models
     assert set(models) == MODELS
     # A block has 15 items of which 8 are seen; chance finds one of 60.
     assert models["ensemble"]["catalogue_hr@10"] > 0.7 > N_BLOCKS * models["random"]["catalogue_hr@10"] / 2
-    assert evaluation["protocols"]["published"]["split"]["n_test_people"] == N_PEOPLE
-    assert evaluation["data"]["layout"] == "sequences as published"
+    assert evaluation.protocols["published"].split.n_test_people == N_PEOPLE
+    assert evaluation.data is not None
+    assert evaluation.data.layout == "sequences as published"
 
 
 def test_nothing_to_evaluate_on_says_what_is_missing(tmp_path: Path) -> None:

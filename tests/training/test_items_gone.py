@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +21,7 @@ from training.__main__ import app
 from training.base.progress import Stages
 from training.base.runs import Run
 from training.pipeline.train import prepare
+from training.quality.schema import Quality
 from training.recipe.settings import TrainingSettings
 
 
@@ -56,7 +56,7 @@ def bundle(folder: Path) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def evaluation(folder: Path) -> dict[str, Any]:
+def evaluation(folder: Path) -> Quality:
     return Run.open(folder / "runs" / "latest").evaluation()
 
 
@@ -112,11 +112,13 @@ def test_what_somebody_bought_is_kept_below_the_cart_that_it_lies_in_again(bundl
     assert kinds == [EventKind.PURCHASE, EventKind.CART]
 
 
-def test_the_run_tells_what_was_not_asked(evaluation: dict[str, Any]) -> None:
-    split = evaluation["protocols"]["next_basket"]["split"]
-    assert split["n_recommendable_items"] == evaluation["data"]["n_recommendable_items"] == 53
-    assert split["left_out"]["test"]["items"] > 0
-    assert split["left_out"]["validation"]["items"] > 0
+def test_the_run_tells_what_was_not_asked(evaluation: Quality) -> None:
+    split, data = evaluation.protocols["next_basket"].split, evaluation.data
+    assert data is not None
+    assert split.n_recommendable_items == data.n_recommendable_items == 53
+    assert split.left_out is not None
+    assert split.left_out.test.items > 0
+    assert split.left_out.validation.items > 0
 
 
 def test_a_setting_lets_items_without_a_row_be_recommended() -> None:

@@ -7,17 +7,16 @@ An evaluation of several protocols has a folder like this for each. `runs/latest
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.histories import Histories
 from models.history import History
 from training.base.errors import RunMissing
+from training.quality.schema import Quality
 
 DEFAULT_RUNS = Path("runs")
 LATEST = "latest"
@@ -68,11 +67,11 @@ class Run:
         for name, array in Histories.from_list(histories).arrays("histories").items():
             np.save(self.folder / f"{name}.npy", array)
 
-    def write(self, evaluation: dict[str, Any]) -> None:
+    def write(self, evaluation: Quality) -> None:
         """Write what was measured."""
-        (self.folder / EVALUATION).write_text(json.dumps(evaluation, indent=1))
+        (self.folder / EVALUATION).write_text(evaluation.to_json())
 
-    def finish(self, evaluation: dict[str, Any]) -> None:
+    def finish(self, evaluation: Quality) -> None:
         """Write what was measured, and name this run the latest."""
         self.write(evaluation)
         pointer = self.folder.parent / f".{LATEST}"
@@ -84,10 +83,9 @@ class Run:
         parts = [self.folder / name for name in PROTOCOLS if (self.folder / name / "ensemble").is_dir()]
         return Run(parts[0]) if parts and not self.ensemble.is_dir() else self
 
-    def evaluation(self) -> dict[str, Any]:
+    def evaluation(self) -> Quality:
         """What was measured."""
-        evaluation: dict[str, Any] = json.loads((self.folder / EVALUATION).read_text())
-        return evaluation
+        return Quality.from_json((self.folder / EVALUATION).read_text())
 
     def histories(self) -> list[History]:
         """Histories to time with."""

@@ -11,6 +11,7 @@ import typer
 
 from models.bundles.registry import DEFAULT_STORE
 from training.commands.options import app, console
+from training.quality.figures import to_json
 
 
 class Outcome(StrEnum):
@@ -29,8 +30,6 @@ def simulate_experiments_command(
     ] = 1000,
 ) -> None:
     """Simulate experiments whose truth is known: false stops, a lift that is found, a bug that is caught."""
-    import json
-
     from training.base.progress import Stages
     from training.simulations.experiments.study import StudySettings, study
 
@@ -38,7 +37,7 @@ def simulate_experiments_command(
     with Stages(console).stage("simulate", f"Simulating {runs:,} experiments, and more") as progress:
         figures = study(chosen, progress)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "experiments.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (out / "experiments.json").write_text(to_json(figures) + "\n")
     console.print(f"wrote {out / 'experiments.json'}", highlight=False)
 
 
@@ -51,7 +50,6 @@ def simulate_monitoring_command(
     ] = 20,
 ) -> None:
     """Change a shop and damage models on purpose: how soon the monitor says so, how often wrongly. Minutes."""
-    import json
     import tempfile
 
     from training.base.progress import Stages
@@ -63,7 +61,7 @@ def simulate_monitoring_command(
         world = World(WorldSettings(seed=seed), quick_training(seed), Path(folder), console)
         figures = study(chosen, world, Stages(console))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "monitoring.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (out / "monitoring.json").write_text(to_json(figures) + "\n")
     console.print(f"wrote {out / 'monitoring.json'}", highlight=False)
 
 

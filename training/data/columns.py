@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
-
-class ColumnUse(NamedTuple):
-    """One column of one table. use: what it is taken for, in a few words; "" where it is not used."""
-
-    table: str
-    column: str
-    use: str
+from training.quality.figures import ColumnUse
 
 
 def uses_of(

@@ -12,11 +12,12 @@ from models.history import EventKind
 from models.removals import REMOVAL
 from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, require_columns
 from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
-from training.data.columns import ColumnUse, uses_of
+from training.data.columns import uses_of
 from training.data.removals import arrival_columns, arrivals
 from training.data.scanning import id_text, scan_table
 from training.data.shop import DropReport
 from training.data.times import EARLIEST_SECONDS, TimeFormat, detect_time_format, unix_seconds
+from training.quality.figures import ColumnUse
 
 _TIME_SAMPLE_ROWS = 10_000
 

@@ -10,9 +10,10 @@ import polars as pl
 from training.data.availability import all_available, availability_columns, is_unreadable
 from training.data.cleaning import collect, column_names, is_blank, require_columns
 from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
-from training.data.columns import ColumnUse, uses_of
+from training.data.columns import uses_of
 from training.data.scanning import id_text, scan_table
 from training.data.shop import ITEM_SCHEMA
+from training.quality.figures import ColumnUse
 
 
 def read_items(

@@ -14,9 +14,10 @@ from polars.exceptions import PolarsError
 
 from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.cleaning import is_blank, unreadable
-from training.data.columns import ColumnUse, uses_of
+from training.data.columns import uses_of
 from training.data.lines import read_lines, read_text
 from training.data.shop import ITEM_SCHEMA
+from training.quality.figures import ColumnUse
 
 SEPARATORS = ("::", "\t", "|")
 ID_NAMES = ("item_id", "itemid", "item", "id", "iid", "movie_id", "movieid", "product_id", "asin", "sku")

@@ -6,9 +6,7 @@ Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. In comes the table as CSV, plai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -17,6 +15,7 @@ from training.data.archives import require_bounded_text
 from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
 from training.data.columns import uses_of
 from training.data.shop import Shop, assemble_shop
+from training.quality.schema import DataPortrait
 
 COLUMNS = (
     "InvoiceNo",
@@ -94,14 +93,13 @@ def read_online_retail(source: Path) -> Shop:
     )
 
 
-def is_online_retail(portrait: Mapping[str, Any]) -> bool:
+def is_online_retail(portrait: DataPortrait) -> bool:
     """Whether a data set is this one, told by its content: the second of its first and last sale, and its size.
 
-    portrait: first_event and last_event in Unix seconds, n_people, n_items; what is missing is not Online Retail's.
     People and items may differ by 3 %, as they would after another way of cleaning.
     """
-    span = (portrait.get("first_event"), portrait.get("last_event"))
-    sizes = ((portrait.get("n_people", 0), N_PEOPLE), (portrait.get("n_items", 0), N_ITEMS))
+    span = (portrait.first_event, portrait.last_event)
+    sizes = ((portrait.n_people, N_PEOPLE), (portrait.n_items, N_ITEMS))
     return span == (FIRST_SALE, LAST_SALE) and all(abs(found / known - 1) <= 0.03 for found, known in sizes)
 
 

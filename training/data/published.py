@@ -18,7 +18,7 @@ import polars as pl
 from models.history import EventKind
 from training.base.errors import SourceUnreadable
 from training.data.cleaning import is_blank
-from training.data.columns import ColumnUse, uses_of
+from training.data.columns import uses_of
 from training.data.dataset import Dataset, index_shop
 from training.data.item_texts import describe_items
 from training.data.leave_last_out import stages_from_end, with_more_validation, with_shuffled_baskets
@@ -34,6 +34,7 @@ from training.data.split import (
     split_by_stages,
 )
 from training.data.times import detect_time_format, unix_seconds
+from training.quality.figures import ColumnUse
 
 N_NEGATIVES = 99
 """Negatives a test line in the paper's files; with the true item a hundred candidates."""

@@ -15,13 +15,14 @@ import polars as pl
 
 from models.histories import Histories
 from models.history import SECONDS_PER_DAY, EventKind
-from training.data.columns import ColumnUse, uses_of
+from training.data.columns import uses_of
 from training.data.dataset import Dataset, first_event_times, index_shop, people_of_events
 from training.data.item_texts import describe_items
 from training.data.leave_last_out import events_later, stages_from_end
 from training.data.lines import read_lines, refuse_lines
 from training.data.shop import DropReport, assemble_shop
 from training.data.split import Split, Stage, Stages, draw_new_people, require_questions, split_by_stages
+from training.quality.figures import ColumnUse
 
 DAY = int(SECONDS_PER_DAY)
 MADE_UP_END = 1_600_000_000

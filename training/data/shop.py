@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from training.base.errors import TooLittleData
-from training.data.columns import ColumnUse
 from training.data.removals import REMOVAL_SCHEMA
+from training.quality.figures import ColumnUse
 
 EVENT_SCHEMA = pl.Schema(
     {"user_id": pl.String, "item_id": pl.String, "time": pl.Int64, "kind": pl.UInt8, "value": pl.Float32}

@@ -28,6 +28,7 @@ from training.data.dataset import (
     kept_events,
     people_of_events,
 )
+from training.quality.figures import LeftOut
 
 MIN_QUESTIONS = 20
 """Fewer people than this with something to predict make every figure noise."""
@@ -42,13 +43,6 @@ class Stage(IntEnum):
     PAST = 0
     VALIDATION = 1
     TEST = 2
-
-
-class LeftOut(NamedTuple):
-    """True items that may not be recommended, and people who took nothing else and are therefore not asked."""
-
-    items: int = 0
-    people: int = 0
 
 
 NOTHING_LEFT_OUT = LeftOut()

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 
 from training.data.column_mapping import ColumnMapping
-from training.data.columns import ColumnUse
 from training.data.interactions import read_interactions
 from training.data.item_table import read_items
 from training.data.removals import (
@@ -24,6 +23,7 @@ from training.data.removals import (
     without_undone,
 )
 from training.data.shop import Shop, assemble_shop
+from training.quality.figures import ColumnUse
 
 
 def read_tables(

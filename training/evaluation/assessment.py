@@ -1,13 +1,12 @@
 """One protocol's test questions put to every model, once, and all that the answers say.
 
-What `learning` made goes in; the protocol's part of a run's evaluation comes out, under the keys of quality.json.
+What `learning` made goes in; the protocol's part of a run's evaluation comes out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +31,18 @@ from training.metrics.protocols import (
     touched_shares,
 )
 from training.metrics.segments import segments
+from training.quality.figures import Intervals
+from training.quality.schema import (
+    CalibrationFigures,
+    CalibrationOnTest,
+    LeftOutOfQuestions,
+    ProtocolQuality,
+    Quality,
+    ReliabilityBin,
+    SplitPortrait,
+    Standings,
+    StrategyStanding,
+)
 from training.recipe.settings import TrainingSettings
 
 WITHOUT = "student_without_distillation"
@@ -85,35 +96,34 @@ def ask_everybody(
 
 def protocol_part(
     split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings
-) -> dict[str, Any]:
+) -> Quality:
     """Everything that an evaluation says of one protocol without learning anything more."""
     outcomes, questions, seed = assessment.outcomes, split.test, settings.seed
     ours = outcomes[assessment.shipped]
     shares = touched_shares(split.past_and_validation)
-    protocol = {
-        "models": metrics_table(outcomes, taught.thresholds, shares),
-        "split": describe_split(split),
-        "segments": {
+    protocol = ProtocolQuality(
+        metrics_table(outcomes, taught.thresholds, shares),
+        describe_split(split),
+        {
             name: segments(outcomes[name], questions, split)
             for name in ("popular", "als", "ensemble", assessment.shipped)
             if name in outcomes
         },
-    }
-    return {
-        "protocols": {split.protocol: protocol},
-        "intervals": {split.protocol: claims(taught, outcomes, seed, shipped=assessment.shipped)},
-        "retention": {
-            split.protocol: retention_by_people(ours, outcomes["ensemble"], questions, split, seed=seed)
-        },
-        "strategies": {split.protocol: standings(taught.choice, settings)},
-        "feature_weights": {split.protocol: taught.ensemble.feature_weights()},
-        "calibration": {split.protocol: calibration(taught.choice, outcomes["ensemble"])},
-    }
+    )
+    kept = retention_by_people(ours, outcomes["ensemble"], questions, split, seed=seed)
+    return Quality(
+        protocols={split.protocol: protocol},
+        intervals={split.protocol: claims(taught, outcomes, seed, shipped=assessment.shipped)},
+        retention={split.protocol: kept},
+        strategies={split.protocol: standings(taught.choice, settings)},
+        feature_weights={split.protocol: taught.ensemble.feature_weights()},
+        calibration={split.protocol: calibration(taught.choice, outcomes["ensemble"])},
+    )
 
 
 def claims(
     taught: Taught, outcomes: Mapping[str, Outcome], seed: int, *, shipped: str = SHIPPED
-) -> dict[str, Any]:
+) -> Intervals:
     """Intervals of the differences that are claimed: over each member, over the best of each metric, of students.
 
     Members beside the ensemble are compared with as well: the best of all may be one that it does not have.
@@ -134,78 +144,66 @@ def claims(
     for student in ("student", shipped):
         ours = outcomes[student].of_people()
         intervals[f"{student}_over_ensemble_retention"] = {
-            metric: list(ratio_interval(ours[metric], teacher[metric], seed=seed))
+            metric: ratio_interval(ours[metric], teacher[metric], seed=seed)
             for metric in ("ndcg@10", "catalogue_ndcg@20")
         }
     return intervals
 
 
-def standings(choice: StrategyChoice, settings: TrainingSettings) -> dict[str, Any]:
+def standings(choice: StrategyChoice, settings: TrainingSettings) -> Standings:
     """How the strategies compared out of fold, and which was taken."""
-    return {
-        "chosen": choice.name,
-        "margin": choice.margin,
-        "margin_interval": choice.margin_interval,
-        "n_folds": settings.n_folds,
-        "table": {
-            name: {
-                "accuracy": row.accuracy,
-                "auc": row.auc,
-                "ndcg@10": row.ndcg,
-                "brier": row.brier,
-                "ece": row.ece,
-                "seconds": row.seconds,
-                "peak_memory_bytes": row.peak_memory_bytes,
-                "lead_of_best": row.lead_of_best,
-                "lead_interval": list(row.lead_interval),
-            }
-            for name, row in choice.standings.items()
-        },
+    table = {
+        name: StrategyStanding(
+            accuracy=row.accuracy,
+            auc=row.auc,
+            ndcg=row.ndcg,
+            brier=row.brier,
+            ece=row.ece,
+            seconds=row.seconds,
+            peak_memory_bytes=row.peak_memory_bytes,
+            lead_of_best=row.lead_of_best,
+            lead_interval=row.lead_interval,
+        )
+        for name, row in choice.standings.items()
     }
+    return Standings(choice.name, choice.margin, choice.margin_interval, settings.n_folds, table)
 
 
-def calibration(choice: StrategyChoice, ensemble: Outcome) -> dict[str, Any]:
+def calibration(choice: StrategyChoice, ensemble: Outcome) -> CalibrationFigures:
     """Whether the ensemble's probability can be trusted: out of fold, and on the test's balanced pairs."""
     fitted: Calibration = choice.calibration
     standing = choice.standings[choice.name]
     probabilities = fitted.probability(ensemble.pair_scores)
     on_test = reliability(probabilities, ensemble.pair_labels)
-    return {
-        "slope": fitted.slope,
-        "intercept": fitted.intercept,
-        "brier": standing.brier,
-        "ece": standing.ece,
-        "bins": bins(standing.reliability),
-        "test": {
-            "brier": brier_score(probabilities, ensemble.pair_labels),
-            "ece": on_test.ece,
-            "bins": bins(on_test),
-        },
-    }
+    return CalibrationFigures(
+        slope=fitted.slope,
+        intercept=fitted.intercept,
+        brier=standing.brier,
+        ece=standing.ece,
+        bins=bins(standing.reliability),
+        test=CalibrationOnTest(brier_score(probabilities, ensemble.pair_labels), on_test.ece, bins(on_test)),
+    )
 
 
-def bins(found: Reliability) -> list[dict[str, float]]:
+def bins(found: Reliability) -> list[ReliabilityBin]:
     """Rows of a reliability plot."""
     columns = zip(found.predicted.tolist(), found.observed.tolist(), found.n_pairs.tolist(), strict=True)
-    return [{"predicted": predicted, "observed": observed, "n": n} for predicted, observed, n in columns]
+    return [ReliabilityBin(*row) for row in columns]
 
 
-def describe_split(split: Split) -> dict[str, Any]:
+def describe_split(split: Split) -> SplitPortrait:
     """How much was asked, and where time was cut."""
     is_new = split.is_new[split.test.user_indices]
-    return {
-        "n_people": len(split.dataset.people),
-        "n_items": len(split.dataset.items),
-        "n_events": len(split.dataset.histories.item_indices),
-        "n_validation_people": len(np.unique(split.validation.user_indices)),
-        "n_validation_questions": len(split.validation),
-        "n_test_people": len(split.test),
-        "n_test_truth": sum(len(truth) for truth in split.test.truth),
-        "n_new_people": int(is_new.sum()),
-        "n_recommendable_items": int(split.dataset.catalogue.recommendable.sum()),
-        "left_out": {
-            "validation": split.validation.left_out._asdict(),
-            "test": split.test.left_out._asdict(),
-        },
-        "cuts": split.cuts,
-    }
+    return SplitPortrait(
+        n_people=len(split.dataset.people),
+        n_items=len(split.dataset.items),
+        n_events=len(split.dataset.histories.item_indices),
+        n_validation_people=len(np.unique(split.validation.user_indices)),
+        n_validation_questions=len(split.validation),
+        n_test_people=len(split.test),
+        n_test_truth=sum(len(truth) for truth in split.test.truth),
+        n_new_people=int(is_new.sum()),
+        n_recommendable_items=int(split.dataset.catalogue.recommendable.sum()),
+        left_out=LeftOutOfQuestions(split.validation.left_out, split.test.left_out),
+        cuts=split.cuts,
+    )

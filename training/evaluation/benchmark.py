@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -10,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from rich.console import Console
 
 from training.base.progress import Stages
 from training.base.runs import Run
+from training.quality.schema import Machine, ProbedFigures, ServingFigures
 
 
 class Load(NamedTuple):
@@ -35,8 +36,8 @@ SECONDS_PER_HOUR = 3600.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict[str, dict[str, float]]:
-    """Model -> figure -> value. Cost is CPU seconds a request at the given price in US dollars; model time alone,
+def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict[str, ServingFigures]:
+    """Figures by model. Cost is CPU seconds a request at the given price in US dollars; model time alone,
     without HTTP, which `make load` measures."""
     serving = {}
     for model, load in MODELS.items():
@@ -45,7 +46,7 @@ def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict
     return serving
 
 
-def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: float) -> dict[str, float]:
+def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: float) -> ServingFigures:
     """One model's figures, from a fresh process that holds nothing but it; see `serving_probe.probe`.
 
     cost_per_request_usd: of its CPU seconds at price_per_vcpu_hour, in US dollars.
@@ -54,19 +55,19 @@ def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: fl
     finished = subprocess.run(
         [*command, *map(str, load)], stdout=subprocess.PIPE, check=True, env=os.environ | ONE_THREAD
     )
-    figures: dict[str, float] = json.loads(finished.stdout)
-    cpu_hours = figures["cpu_seconds_per_request"] / SECONDS_PER_HOUR
-    return figures | {"cost_per_request_usd": cpu_hours * price_per_vcpu_hour}
+    figures = msgspec.json.decode(finished.stdout, type=ProbedFigures)
+    cost = figures.cpu_seconds_per_request / SECONDS_PER_HOUR * price_per_vcpu_hour
+    return ServingFigures(**msgspec.structs.asdict(figures), cost_per_request_usd=cost)
 
 
-def machine() -> dict[str, str]:
+def machine() -> Machine:
     """What the figures were measured on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": str(os.cpu_count()),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-    }
+    return Machine(
+        cpu=names[0] if names else platform.processor(),
+        cores=str(os.cpu_count()),
+        system=platform.platform(terse=True),
+        python=platform.python_version(),
+    )

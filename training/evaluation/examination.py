@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from models.ensemble.meta_features import member_columns
@@ -24,6 +24,8 @@ from training.evaluation.assessment import Assessment
 from training.learning.fit import SHIPPED, Learned, Taught, some_questions
 from training.members.content import Content
 from training.metrics.protocols import Candidates, ScoreFunction
+from training.quality.figures import Figure, Metrics
+from training.quality.schema import ColdStart, Explanations, MemberWorth
 from training.recipe.settings import TrainingSettings
 from training.student.distill import DistillSettings, distil
 from training.student.export import export_student, torch_scores
@@ -66,7 +68,7 @@ def without_distillation(
 
 def study_members(
     split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings, stages: Stages
-) -> dict[str, Any]:
+) -> tuple[dict[str, Figure], dict[str, MemberWorth]]:
     """What each member is worth: permuted in the ensemble as it is, and left out of one fitted anew."""
     questions = some_questions(split.test, MAX_STUDIED, settings.seed)
     candidates = candidates_of(assessment, split, MAX_STUDIED, settings.seed)
@@ -97,11 +99,8 @@ def study_members(
             seed=settings.seed,
             progress=progress,
         )
-    importance = {
-        member: {"value": each.ndcg_loss, "low": each.ndcg_interval[0], "high": each.ndcg_interval[1]}
-        for member, each in found.items()
-    }
-    return {"importance": {split.protocol: importance}, "leave_one_out": {split.protocol: added}}
+    importance = {member: Figure(each.ndcg_loss, *each.ndcg_interval) for member, each in found.items()}
+    return importance, added
 
 
 def study_distillation(
@@ -111,7 +110,7 @@ def study_distillation(
     assessment: Assessment,
     settings: TrainingSettings,
     stages: Stages,
-) -> dict[str, Any]:
+) -> dict[str, Metrics]:
     """Short trainings that differ in one thing each; nothing is chosen by them."""
     encoder = learned.text_encoder
     texts = encoder.encode(split.dataset.catalogue.texts)
@@ -124,7 +123,7 @@ def study_distillation(
         return partial(torch_scores, student)
 
     with stages.stage("ablation", "Distillation, one thing changed at a time") as progress:
-        table = ablation(
+        return ablation(
             variants(
                 learned.labels,
                 min(settings.labels.n_top, len(split.dataset.items)),
@@ -140,12 +139,11 @@ def study_distillation(
             seed=settings.seed,
             progress=progress,
         )
-    return {"ablations": {"distillation": table}}
 
 
 def study_cold_start(
     split: Split, assessment: Assessment, settings: TrainingSettings, stages: Stages
-) -> dict[str, Any]:
+) -> ColdStart:
     """New people by how much is known of them, and new items by their text."""
     rows = np.flatnonzero(split.is_new[split.test.user_indices])
     with stages.stage("cold_people", "New people, event by event"):
@@ -157,7 +155,7 @@ def study_cold_start(
         items = cold_items(
             split, lambda rest: teach_without_ensemble(rest, settings), Content(), seed=settings.seed
         )
-    return {"cold_start": curve | ({"items": items} if items else {})}
+    return msgspec.structs.replace(curve, items=items)
 
 
 def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[Student, TextEncoder]:
@@ -192,7 +190,7 @@ def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[St
 
 def study_explanations(
     split: Split, learned: Learned, settings: TrainingSettings, stages: Stages
-) -> dict[str, Any]:
+) -> Explanations:
     """Whether the item that an explanation names matters, and how true members' shares are."""
     with stages.stage("explanations", "Removing what explanations name"):
         student = Student(learned.compressed.versions[SHIPPED])
@@ -200,16 +198,14 @@ def study_explanations(
             student, split.test.histories, recommendable=split.test.recommendable, seed=settings.seed
         )
     fidelity = learned.shares.fidelity
-    return {
-        "explanations": removals
-        | {
-            "member_shares_fidelity": fidelity.correlations,
-            "member_shares_r2": fidelity.r2,
-            "member_shares_top_agreement": fidelity.top_agreement,
-            "member_shares_commonest_top": fidelity.commonest_top,
-            "member_shares_mean_error": fidelity.share_error,
-        }
-    }
+    return msgspec.structs.replace(
+        removals,
+        member_shares_fidelity=fidelity.correlations,
+        member_shares_r2=fidelity.r2,
+        member_shares_top_agreement=fidelity.top_agreement,
+        member_shares_commonest_top=fidelity.commonest_top,
+        member_shares_mean_error=fidelity.share_error,
+    )
 
 
 def candidates_of(assessment: Assessment, split: Split, n_kept: int, seed: int) -> Candidates:

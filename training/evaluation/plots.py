@@ -17,6 +17,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from training.quality.schema import ReliabilityBin
+
 INK, ACCENT, MUTED = "#22303c", "#b5542b", "#9fb0bd"
 PALETTE = (ACCENT, INK, "#4f8a8b", "#c99a2e", "#7d6b91", MUTED)
 MARKERS = "os^Dvx"
@@ -146,20 +148,20 @@ def curves(
 
 
 @drawn
-def reliability(figure: Figure, lines: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+def reliability(figure: Figure, lines: Mapping[str, Sequence[ReliabilityBin]]) -> str:
     """What was observed over what was predicted, one line a name; on the diagonal both agree.
 
-    lines: name to bins with `predicted`, `observed` in [0, 1] and `n` pairs, which sets the size of a point.
+    lines: bins by name; how many pairs a bin has sets the size of its point.
     """
     figure.set_size_inches(4.0, 3.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
     for order, (name, bins) in enumerate(lines.items()):
-        predicted, observed = ([each[key] for each in bins] for key in ("predicted", "observed"))
-        largest = max((each["n"] for each in bins), default=1)
+        predicted, observed = [each.predicted for each in bins], [each.observed for each in bins]
+        largest = max((each.n for each in bins), default=1)
         colour = PALETTE[order % len(PALETTE)]
         axes.plot(predicted, observed, color=colour, linewidth=1.4, label=name)
-        axes.scatter(predicted, observed, [10 + 30 * each["n"] / largest for each in bins], color=colour)
+        axes.scatter(predicted, observed, [10 + 30 * each.n / largest for each in bins], color=colour)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")

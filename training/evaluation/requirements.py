@@ -6,13 +6,11 @@ verdict, and a bound that was missed is said to be missed. Which bounds a shop's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
 
-Quality = dict[str, Any]
-"""The figures of a report, as in quality.json."""
-Words = Literal["at least", "above", "at most", "under"]
+from training.quality.figures import Interval, headline
+from training.quality.schema import Quality, Verdict, Words
 
 HOLDS: dict[Words, Callable[[float, float], bool]] = {
     "at least": lambda reached, bound: reached >= bound,
@@ -35,89 +33,66 @@ COMPRESSED = ("student_shipped", "student_tuned")
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on one figure, or on its ratio to or difference from another.
+    """A bound on one figure. reached: None where it, or what it is compared with, was not measured."""
 
-    path, over, minus: where figures are in a report, keys joined by "/"; a number is a position in a list.
-    times: factor that brings the figure to the unit of `bound`.
-    """
-
+    figure: str
     meaning: str
     words: Words
     bound: float
+    reached: float | None
     model: str
-    protocol: str | None
-    path: str
-    over: str = ""
-    minus: str = ""
-    times: float = 1.0
-
-    @property
-    def figure(self) -> str:
-        """The figure's own key, without which end of its interval is meant."""
-        return next(
-            key for key in reversed(self.path.split("/")) if key not in ("0", "1", "low", "high", "value")
-        )
-
-    def reached(self, quality: Quality) -> float | None:
-        """The figure in a report; None where it, or what it is compared with, was not measured."""
-        value = figure_at(quality, self.path)
-        base, taken = figure_at(quality, self.over), figure_at(quality, self.minus)
-        if value is None or (self.over and not base) or (self.minus and taken is None):
-            return None
-        return float(((value - (taken or 0.0)) / (base or 1.0)) * self.times)
+    protocol: str | None = None
 
 
-def requirements_met(quality: Quality) -> list[dict[str, Any]]:
+def requirements_met(quality: Quality) -> list[Verdict]:
     """Each requirement of the service, for the compressed student."""
     shipped = shipped_name(quality)
-    measured = quality.get("serving", {}).get(shipped, {})
-    return [
-        verdict(figure, MEANINGS[figure], words, bound, measured[figure], model=shipped, protocol=None)
+    measured = quality.serving.get(shipped)
+    if measured is None:
+        return []
+    return judged(
+        Target(figure, MEANINGS[figure], words, bound, getattr(measured, figure), shipped)
         for figure, (bound, words) in REQUIREMENTS.items()
-        if measured.get(figure) is not None
+    )
+
+
+def judged(targets: Iterable[Target]) -> list[Verdict]:
+    """A verdict on each target whose figure was measured."""
+    return [
+        Verdict(
+            figure=each.figure,
+            meaning=each.meaning,
+            bound=each.bound,
+            words=each.words,
+            reached=each.reached,
+            met=HOLDS[each.words](each.reached, each.bound),
+            model=each.model,
+            protocol=each.protocol,
+        )
+        for each in targets
+        if each.reached is not None
     ]
-
-
-def verdict(
-    figure: str,
-    meaning: str,
-    words: Words,
-    bound: float,
-    reached: float,
-    *,
-    model: str,
-    protocol: str | None,
-) -> dict[str, Any]:
-    """One row of a report's `requirements` or `targets`."""
-    return {
-        "figure": figure,
-        "meaning": meaning,
-        "bound": bound,
-        "words": words,
-        "reached": reached,
-        "met": HOLDS[words](reached, bound),
-        "model": model,
-        "protocol": protocol,
-    }
 
 
 def shipped_name(quality: Quality) -> str:
     """The compressed student, by its name in the tables: as shipped, or of tuned members; else the one taught."""
-    measured = {name for _, table in tables_of_models(quality) for name in table}
+    measured = {name for part in quality.protocols.values() for name in part.models}
     return next((name for name in COMPRESSED if name in measured), "student")
 
 
-def tables_of_models(quality: Quality) -> list[tuple[str, dict[str, dict[str, float]]]]:
-    """Protocol and its models' metrics, in the order measured."""
-    return [(name, part["models"]) for name, part in quality.get("protocols", {}).items()]
+def metric_of(quality: Quality, protocol: str, model: str, metric: str) -> float | None:
+    """A model's metric on the test, None where it was not measured."""
+    part = quality.protocols.get(protocol)
+    return part.models.get(model, {}).get(metric) if part else None
 
 
-def figure_at(quality: Quality, path: str) -> Any | None:
-    """What is at a path, None where there is nothing."""
-    found: Any = quality
-    for key in path.split("/"):
-        try:
-            found = found[int(key)] if isinstance(found, list) else found[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return found
+def interval_of(quality: Quality, protocol: str, models: str, metric: str) -> Interval | None:
+    """The interval of a difference or ratio of two models, None where it was not measured."""
+    return quality.intervals.get(protocol, {}).get(models, {}).get(metric)
+
+
+def knowing(quality: Quality, n_items: int, model: str, metric: str) -> float | None:
+    """A model's headline metric when so many items of a new person are known, None where it was not measured."""
+    people = quality.cold_start.people if quality.cold_start else None
+    point = people.models.get(model, {}).get(str(n_items)) if people else None
+    return headline(point, metric) if point else None

@@ -7,7 +7,6 @@ once. One at a time, on one thread.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -16,11 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from models.history import History
 from training.base.runs import Run
+from training.quality.schema import ProbedFigures
 
 K = 10
 BATCH_SIZE = 16
@@ -44,7 +45,7 @@ class Loaded(NamedTuple):
     size_bytes: int
 
 
-def probe(run: Run, model: str, n_requests: int, n_batches: int) -> dict[str, float]:
+def probe(run: Run, model: str, n_requests: int, n_batches: int) -> ProbedFigures:
     """Latency in ms (wall) at one and at sixteen people, CPU seconds a request, people a second in batches, bytes.
 
     peak_memory_bytes: the whole process at its fullest. model_memory_bytes: how much of that came after the libraries
@@ -60,17 +61,17 @@ def probe(run: Run, model: str, n_requests: int, n_batches: int) -> dict[str, fl
     single = _time(answer, _batches(histories, 1, N_WARM_UP + n_requests))
     batched = _time(answer, _batches(histories, BATCH_SIZE, N_WARM_UP + n_batches))
     peak_bytes = peak_resident_bytes()
-    return {
-        "latency_p50_ms": float(np.percentile(single.wall_ms, 50)),
-        "latency_p99_ms": float(np.percentile(single.wall_ms, 99)),
-        "latency_batch16_p50_ms": float(np.percentile(batched.wall_ms, 50)),
-        "latency_batch16_p99_ms": float(np.percentile(batched.wall_ms, 99)),
-        "throughput_per_second": BATCH_SIZE * len(batched.wall_ms) / (sum(batched.wall_ms) / 1e3),
-        "cpu_seconds_per_request": single.cpu_seconds / n_requests,
-        "size_bytes": size_bytes,
-        "peak_memory_bytes": peak_bytes,
-        "model_memory_bytes": peak_bytes - started_bytes,
-    }
+    return ProbedFigures(
+        latency_p50_ms=float(np.percentile(single.wall_ms, 50)),
+        latency_p99_ms=float(np.percentile(single.wall_ms, 99)),
+        latency_batch16_p50_ms=float(np.percentile(batched.wall_ms, 50)),
+        latency_batch16_p99_ms=float(np.percentile(batched.wall_ms, 99)),
+        throughput_per_second=BATCH_SIZE * len(batched.wall_ms) / (sum(batched.wall_ms) / 1e3),
+        cpu_seconds_per_request=single.cpu_seconds / n_requests,
+        size_bytes=size_bytes,
+        peak_memory_bytes=peak_bytes,
+        model_memory_bytes=peak_bytes - started_bytes,
+    )
 
 
 def resident_bytes() -> int:
@@ -176,4 +177,5 @@ LOADERS = {"ensemble": _ensemble_loader}
 if __name__ == "__main__":
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     folder, name, n_single, n_of_batches = sys.argv[1:]
-    json.dump(probe(Run.open(Path(folder)), name, int(n_single), int(n_of_batches)), sys.stdout)
+    measured = probe(Run.open(Path(folder)), name, int(n_single), int(n_of_batches))
+    sys.stdout.buffer.write(msgspec.json.encode(measured))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Group
 from rich.table import Table
 
-from training.evaluation.requirements import tables_of_models
 from training.evaluation.words import METRICS, OURS, model_words, protocol_words
+from training.quality.figures import Metrics
+from training.quality.schema import Quality
 
 SHOWN = ("accuracy", "auc", "hr@10", "ndcg@10", "catalogue_recall@20", "catalogue_ndcg@20", "coverage")
 """What fits a terminal; the report has all."""
 
 
-def quality_table(evaluation: dict[str, Any]) -> Group:
+def quality_table(evaluation: Quality) -> Group:
     """Models by metrics on the test slice, one table a protocol, from a run's evaluation."""
-    beside = evaluation.get("recipe", {}).get("beside", [])
-    return Group(*(_table(protocol, models, beside) for protocol, models in tables_of_models(evaluation)))
+    beside = evaluation.recipe.beside if evaluation.recipe else []
+    return Group(*(_table(protocol, part.models, beside) for protocol, part in evaluation.protocols.items()))
 
 
-def _table(protocol: str, models: dict[str, dict[str, float]], beside: list[str]) -> Table:
+def _table(protocol: str, models: dict[str, Metrics], beside: list[str]) -> Table:
     measured = [
         metric
         for metric in METRICS

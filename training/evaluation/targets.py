@@ -10,17 +10,17 @@ A report tells Online Retail by what is in the data (`is_online_retail`), not by
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from training.data.online_retail import is_online_retail
 from training.evaluation.requirements import (
-    Quality,
     Target,
-    figure_at,
+    interval_of,
+    judged,
+    knowing,
+    metric_of,
     shipped_name,
-    tables_of_models,
-    verdict,
 )
+from training.quality.schema import Explanations, Quality, Verdict
 
 HEADLINES = (("ndcg@10", "NDCG@10"), ("catalogue_ndcg@20", "NDCG@20"))
 MIN_KEPT = 0.95
@@ -29,199 +29,199 @@ MAX_ACCURACY_LOSS = 2.0
 """Percentage points that the student of any shop may lose against its ensemble."""
 
 
-def targets_met(quality: Quality) -> list[dict[str, Any]]:
+def targets_met(quality: Quality) -> list[Verdict]:
     """Each bound of any shop whose figure was measured: against the shop's own baselines."""
-    return _judged(quality, [*_of_any_shop(quality)])
+    return judged(_of_any_shop(quality))
 
 
-def promises_met(quality: Quality) -> list[dict[str, Any]]:
+def promises_met(quality: Quality) -> list[Verdict]:
     """Each figure promised for UCI Online Retail that was measured on it; nothing for any other shop."""
-    if not is_online_retail(quality.get("data", {})):
+    if quality.data is None or not is_online_retail(quality.data):
         return []
-    return _judged(quality, [*_of_online_retail(quality)])
-
-
-def _judged(quality: Quality, targets: list[Target]) -> list[dict[str, Any]]:
-    return [
-        verdict(
-            target.figure,
-            target.meaning,
-            target.words,
-            target.bound,
-            reached,
-            model=target.model,
-            protocol=target.protocol,
-        )
-        for target in targets
-        if (reached := target.reached(quality)) is not None
-    ]
+    return judged(_of_online_retail(quality))
 
 
 def _of_any_shop(quality: Quality) -> Iterator[Target]:
     shipped = shipped_name(quality)
-    for protocol, _ in tables_of_models(quality):
-        yield from _against_baselines(protocol, shipped)
+    for protocol in quality.protocols:
+        yield from _against_baselines(quality, protocol, shipped)
     for ratio, meaning in (
         ("size", "times smaller than the ensemble"),
         ("latency", "times faster than the ensemble, p50"),
         ("model_memory", "times less memory than the ensemble"),
     ):
-        yield Target(meaning, "at least", 1.0, shipped, None, f"ratios/{ratio}")
-    people = f"cold_start/people/models/{shipped}"
+        yield Target(ratio, meaning, "at least", 1.0, quality.ratios.get(ratio), shipped)
     for metric, words in HEADLINES:
         yield Target(
+            metric,
             f"lead over the most popular items in {words} after two events",
             "at least",
             0.0,
+            _minus(knowing(quality, 2, shipped, metric), knowing(quality, 2, "popular", metric)),
             shipped,
-            None,
-            f"{people}/2/{metric}",
-            minus=f"cold_start/people/models/popular/2/{metric}",
         )
-    if figure_at(quality, "data/n_items_with_text"):
-        yield _lead_among_new_items("random", "chance")
+    if quality.data and quality.data.n_items_with_text:
+        yield _lead_among_new_items(quality, "random", "chance")
+    explanations = quality.explanations or Explanations()
     yield Target(
+        "removal_pass_rate",
         "explanations that pass the removal test, beside those of another item",
         "above",
         0.0,
+        _minus(explanations.removal_pass_rate, explanations.control_pass_rate),
         shipped,
-        None,
-        "explanations/removal_pass_rate",
-        minus="explanations/control_pass_rate",
     )
 
 
-def _against_baselines(protocol: str, shipped: str) -> Iterator[Target]:
-    models, intervals = f"protocols/{protocol}/models", f"intervals/{protocol}"
+def _against_baselines(quality: Quality, protocol: str, shipped: str) -> Iterator[Target]:
     for metric, words in HEADLINES:
         yield Target(
+            metric,
             f"lead over the best member in {words}, upper end",
             "at least",
             0.0,
+            _upper(quality, protocol, "ensemble_minus_best_member", metric),
             "ensemble",
             protocol,
-            f"{intervals}/ensemble_minus_best_member/{metric}/1",
         )
         yield Target(
+            metric,
             f"lead over the most popular items in {words}, lower end",
             "above",
             0.0,
+            _lower(quality, protocol, f"{shipped}_minus_popular", metric),
             shipped,
             protocol,
-            f"{intervals}/{shipped}_minus_popular/{metric}/0",
         )
-        yield _kept(protocol, shipped, metric, words, MIN_KEPT)
+        yield _kept(quality, protocol, shipped, (metric, words), MIN_KEPT)
+        of_new_people = quality.retention.get(protocol, {}).get("new_people", {}).get(metric)
         yield Target(
+            metric,
             f"share of the ensemble's {words} kept on new people, upper end",
             "at least",
             MIN_KEPT,
+            of_new_people.high if of_new_people else None,
             shipped,
             protocol,
-            f"retention/{protocol}/new_people/{metric}/high",
         )
         yield Target(
+            metric,
             f"gain in {words} from distillation, upper end",
             "at least",
             0.0,
+            _upper(quality, protocol, "student_minus_student_without_distillation", metric),
             "student",
             protocol,
-            f"{intervals}/student_minus_student_without_distillation/{metric}/1",
         )
-    yield _points_lost(
-        f"{models}/ensemble/accuracy", f"{models}/{shipped}/accuracy", protocol, shipped, MAX_ACCURACY_LOSS
-    )
+    yield _points_lost(quality, protocol, shipped, MAX_ACCURACY_LOSS)
 
 
 def _of_online_retail(quality: Quality) -> Iterator[Target]:
     shipped = shipped_name(quality)
-    for protocol, _ in tables_of_models(quality):
-        yield from _promised(protocol, shipped)
+    for protocol in quality.protocols:
+        yield from _promised(quality, protocol, shipped)
     for ratio, meaning, bound in (
         ("size", "times smaller than the ensemble", 25.0),
         ("latency", "times faster than the ensemble, p50", 10.0),
         ("model_memory", "times less memory for the model", 18.0),
         ("peak_memory", "times less peak memory of the whole process", 18.0),
     ):
-        yield Target(meaning, "at least", bound, shipped, None, f"ratios/{ratio}")
+        yield Target(ratio, meaning, "at least", bound, quality.ratios.get(ratio), shipped)
     yield from _of_cold_start(quality, shipped)
     yield Target(
+        "removal_pass_rate",
         "share of explanations that pass the removal test",
         "at least",
         0.95,
+        quality.explanations.removal_pass_rate if quality.explanations else None,
         shipped,
-        None,
-        "explanations/removal_pass_rate",
     )
 
 
-def _promised(protocol: str, shipped: str) -> Iterator[Target]:
-    models, intervals = f"protocols/{protocol}/models", f"intervals/{protocol}"
-    yield Target(
-        "accuracy on balanced pairs", "at least", 0.85, shipped, protocol, f"{models}/{shipped}/accuracy"
-    )
+def _promised(quality: Quality, protocol: str, shipped: str) -> Iterator[Target]:
+    accuracy = metric_of(quality, protocol, shipped, "accuracy")
+    yield Target("accuracy", "accuracy on balanced pairs", "at least", 0.85, accuracy, shipped, protocol)
     for metric, words in HEADLINES:
-        lead = f"{intervals}/ensemble_minus_best_member/{metric}/0"
-        yield Target(
-            f"lead over the best member in {words}, lower end", "above", 0.0, "ensemble", protocol, lead
-        )
+        lead = _lower(quality, protocol, "ensemble_minus_best_member", metric)
+        meaning = f"lead over the best member in {words}, lower end"
+        yield Target(metric, meaning, "above", 0.0, lead, "ensemble", protocol)
     if protocol == "leave_last_out":
         for metric, words, bound in (
             ("ndcg@10", "NDCG@10", 0.58),
             ("accuracy", "accuracy on balanced pairs", 0.86),
             ("auc", "AUC on balanced pairs", 0.93),
         ):
-            yield Target(words, "at least", bound, "ensemble", protocol, f"{models}/ensemble/{metric}")
+            reached = metric_of(quality, protocol, "ensemble", metric)
+            yield Target(metric, words, "at least", bound, reached, "ensemble", protocol)
     for metric, words in HEADLINES:
-        yield _kept(protocol, shipped, metric, words, 0.98)
-        strangers = f"retention/{protocol}/new_people/{metric}/value"
+        yield _kept(quality, protocol, shipped, (metric, words), 0.98)
+        of_new_people = quality.retention.get(protocol, {}).get("new_people", {}).get(metric)
         yield Target(
+            metric,
             f"share of the ensemble's {words} kept on new people",
             "at least",
             0.97,
+            of_new_people.value if of_new_people else None,
             shipped,
             protocol,
-            strangers,
         )
-        gain = f"{intervals}/student_minus_student_without_distillation/{metric}/0"
-        yield Target(f"gain in {words} from distillation, lower end", "above", 0.0, "student", protocol, gain)
-    yield _points_lost(f"{models}/ensemble/accuracy", f"{models}/{shipped}/accuracy", protocol, shipped, 0.7)
+        gain = _lower(quality, protocol, "student_minus_student_without_distillation", metric)
+        meaning = f"gain in {words} from distillation, lower end"
+        yield Target(metric, meaning, "above", 0.0, gain, "student", protocol)
+    yield _points_lost(quality, protocol, shipped, 0.7)
 
 
 def _of_cold_start(quality: Quality, shipped: str) -> Iterator[Target]:
-    people = figure_at(quality, "cold_start/people/models") or {}
-    student = shipped if shipped in people else "student"
-    curve = f"cold_start/people/models/{student}"
+    student = shipped if knowing(quality, 2, shipped, "ndcg@10") is not None else "student"
     for metric, words in HEADLINES:
         yield Target(
+            metric,
             f"{words} after two events, share of that after twenty",
             "at least",
             0.6,
+            _over(knowing(quality, 2, student, metric), knowing(quality, 20, student, metric)),
             student,
-            None,
-            f"{curve}/2/{metric}",
-            over=f"{curve}/20/{metric}",
         )
     for baseline, words in (("popular", "popularity"), ("random", "chance")):
-        yield _lead_among_new_items(baseline, words)
+        yield _lead_among_new_items(quality, baseline, words)
 
 
-def _kept(protocol: str, shipped: str, metric: str, words: str, bound: float) -> Target:
-    ours, theirs = (f"protocols/{protocol}/models/{model}/{metric}" for model in (shipped, "ensemble"))
+def _kept(quality: Quality, protocol: str, shipped: str, metric: tuple[str, str], bound: float) -> Target:
+    """metric: its name, and the words for it."""
+    name, words = metric
+    ours, theirs = (metric_of(quality, protocol, model, name) for model in (shipped, "ensemble"))
     meaning = f"share of the ensemble's {words} kept"
-    return Target(meaning, "at least", bound, shipped, protocol, ours, over=theirs)
+    return Target(name, meaning, "at least", bound, _over(ours, theirs), shipped, protocol)
 
 
-def _points_lost(theirs: str, ours: str, protocol: str, shipped: str, bound: float) -> Target:
+def _points_lost(quality: Quality, protocol: str, shipped: str, bound: float) -> Target:
+    theirs, ours = (metric_of(quality, protocol, model, "accuracy") for model in ("ensemble", shipped))
+    lost = _minus(theirs, ours)
+    points = None if lost is None else lost * 100.0
     meaning = "points of accuracy lost against the ensemble"
-    return Target(meaning, "at most", bound, shipped, protocol, theirs, minus=ours, times=100.0)
+    return Target("accuracy", meaning, "at most", bound, points, shipped, protocol)
 
 
-def _lead_among_new_items(baseline: str, words: str) -> Target:
-    return Target(
-        f"lead over {words} in NDCG@10 among items known by their text alone, lower end",
-        "above",
-        0.0,
-        "student_text",
-        None,
-        f"cold_start/items/differences/student_text_minus_{baseline}/ndcg@10/low",
-    )
+def _lead_among_new_items(quality: Quality, baseline: str, words: str) -> Target:
+    items = quality.cold_start.items if quality.cold_start else None
+    lead = items.differences.get(f"student_text_minus_{baseline}", {}).get("ndcg@10") if items else None
+    meaning = f"lead over {words} in NDCG@10 among items known by their text alone, lower end"
+    return Target("ndcg@10", meaning, "above", 0.0, lead.low if lead else None, "student_text")
+
+
+def _lower(quality: Quality, protocol: str, models: str, metric: str) -> float | None:
+    found = interval_of(quality, protocol, models, metric)
+    return found[0] if found else None
+
+
+def _upper(quality: Quality, protocol: str, models: str, metric: str) -> float | None:
+    found = interval_of(quality, protocol, models, metric)
+    return found[1] if found else None
+
+
+def _minus(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or theirs is None else ours - theirs
+
+
+def _over(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or not theirs else ours / theirs

@@ -10,16 +10,14 @@ import numpy.typing as npt
 from training.data.split import Questions, Split
 from training.metrics.metrics import Doubles, bootstrap_interval, bootstrap_means, quantile_interval
 from training.metrics.protocols import Outcome
+from training.quality.figures import Intervals, Metrics, Retained
 
-Table = dict[str, dict[str, float]]
-Intervals = dict[str, dict[str, list[float]]]
-Retention = dict[str, dict[str, float]]
 RETAINED = ("ndcg@10", "catalogue_ndcg@20", "hr@10")
 
 
 def metrics_table(
     outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], touched_shares: Doubles | None = None
-) -> Table:
+) -> dict[str, Metrics]:
     """model -> metric -> value; with `touched_shares`, novelty and popularity bias too."""
     return {name: outcome.summary(thresholds[name], touched_shares) for name, outcome in outcomes.items()}
 
@@ -32,10 +30,10 @@ def difference_intervals(
     *,
     seed: int,
 ) -> Intervals:
-    """`ours_minus_other` -> metric -> [low, high], paired over people, absolute."""
+    """`ours_minus_other` -> metric -> interval, paired over people, absolute."""
     return {
         f"{ours}_minus_{other}": {
-            metric: list(bootstrap_interval(one - another, seed=seed))
+            metric: bootstrap_interval(one - another, seed=seed)
             for metric, one, another in _paired(outcomes, thresholds, ours, other)
         }
         for other in others
@@ -44,15 +42,17 @@ def difference_intervals(
 
 def retention_by_people(
     student: Outcome, teacher: Outcome, questions: Questions, split: Split, *, seed: int
-) -> dict[str, Retention]:
+) -> dict[str, dict[str, Retained]]:
     """known_people and new_people -> `retention`; a group with nobody in it is left out."""
     is_new = split.is_new[questions.user_indices]
     groups = {"known_people": ~is_new, "new_people": is_new}
     return {name: retention(student, teacher, rows, seed=seed) for name, rows in groups.items() if rows.any()}
 
 
-def retention(student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *, seed: int) -> Retention:
-    """What the student keeps of its teacher on some people: metric -> value, low, high, n_people.
+def retention(
+    student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *, seed: int
+) -> dict[str, Retained]:
+    """What the student keeps of its teacher on some people, by metric.
 
     rows: (n_people,) of the questions. The value is a ratio of means; low and high are its 95 % interval over people.
     """
@@ -62,7 +62,7 @@ def retention(student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *
         kept, whole = ours[metric][rows], theirs[metric][rows]
         low, high = ratio_interval(kept, whole, seed=seed)
         value = float(_ratio(kept.mean(), whole.mean()))
-        table[metric] = {"value": value, "low": low, "high": high, "n_people": int(rows.sum())}
+        table[metric] = Retained(value, low, high, int(rows.sum()))
     return table
 
 

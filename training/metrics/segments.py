@@ -9,8 +9,8 @@ from training.data.split import Questions, Split
 from training.metrics import metrics
 from training.metrics.places import ndcg_of_one
 from training.metrics.protocols import Outcome
+from training.quality.figures import Segment, Segments
 
-Segments = dict[str, dict[str, dict[str, float]]]
 Mask = npt.NDArray[np.bool_]
 
 HISTORY_LENGTHS = {"1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50+": (50, np.inf)}
@@ -48,11 +48,11 @@ def head_items(counts: npt.NDArray[np.int64]) -> Mask:
     return is_head
 
 
-def _of_people(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, float]]:
+def _of_people(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, Segment]:
     return _table(masks, outcome.ndcg, outcome.catalogue_ndcg)
 
 
-def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, float]]:
+def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, Segment]:
     return _table(
         masks,
         ndcg_of_one(outcome.asked_places, 10),
@@ -62,13 +62,9 @@ def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, dict[str, f
 
 def _table(
     masks: dict[str, Mask], ndcg: metrics.Doubles, catalogue_ndcg: metrics.Doubles
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Segment]:
     return {
-        name: {
-            "n": int(mask.sum()),
-            "ndcg@10": float(ndcg[mask].mean()),
-            "catalogue_ndcg@20": float(catalogue_ndcg[mask].mean()),
-        }
+        name: Segment(int(mask.sum()), float(ndcg[mask].mean()), float(catalogue_ndcg[mask].mean()))
         for name, mask in masks.items()
         if mask.any()
     }

@@ -11,20 +11,23 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from msgspec import structs
 from rich.console import Console
 
 from training.base.errors import SettingsInvalid
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
-from training.data.columns import ColumnUse, column_lines
+from training.data.columns import column_lines
 from training.data.item_texts import item_text_columns
 from training.data.published import published_columns, read_published
 from training.data.read import ShopFiles
 from training.data.sequences import read_sequences, sequence_columns
 from training.data.split import Split
-from training.pipeline.train import evaluate, portrait, read_and_index, split_shop
+from training.pipeline.train import describe_data, evaluate, portray, read_and_index, split_shop
+from training.quality.figures import ColumnUse
+from training.quality.schema import Quality, StageCosts
 from training.recipe.settings import TrainingSettings
 
 OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
@@ -81,7 +84,7 @@ class PublishedFiles(NamedTuple):
 
 def evaluate_published(
     files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
-) -> dict[str, Any]:
+) -> Quality:
     """Evaluate on published files, in this process."""
     stages, part = Stages(console), run.part("published")
     stages.keep_in(part.folder / STAGES_FILE)
@@ -94,7 +97,9 @@ def evaluate_published(
     )
     part.write(evaluation)
     layout = "sequences as published" if files.sequences else "train and test files as published"
-    return portrait(split.dataset, layout, [], columns, settings) | joined([evaluation], ["published"])
+    whole = joined([evaluation], ["published"])
+    portray(whole, describe_data(split.dataset, layout, [], columns), settings)
+    return whole
 
 
 def evaluate_shop(
@@ -105,11 +110,10 @@ def evaluate_shop(
     *,
     is_tuned: bool,
     console: Console,
-) -> dict[str, Any]:
+) -> Quality:
     """Evaluate a shop under each protocol, and put the parts together."""
-    _, portrayed = read_and_index(
-        files, settings, Stages(console)
-    )  # refused here, once, where it is too little
+    # What has too little in it is refused here, once.
+    _, portrait = read_and_index(files, settings, Stages(console))
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
     arguments = [(files, name, settings, run, is_tuned, studies[name]) for name in protocols]
@@ -122,7 +126,9 @@ def evaluate_shop(
         ) as pool:
             futures = [pool.submit(_evaluate_one, *each) for each in arguments]
             parts = [future.result() for future in futures]
-    return portrayed | joined(parts, protocols)
+    whole = joined(parts, protocols)
+    portray(whole, portrait, settings)
+    return whole
 
 
 def n_at_once() -> int:
@@ -132,20 +138,21 @@ def n_at_once() -> int:
     return max(1, n_cores // (int(threads) if threads.isdecimal() and int(threads) else n_cores))
 
 
-def joined(parts: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
+def joined(parts: Sequence[Quality], protocols: Sequence[str]) -> Quality:
     """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
-    whole: dict[str, Any] = {"of_protocol": {}}
-    stages: dict[str, dict[str, Any]] = {}
+    whole, stages = Quality(), StageCosts({}, {}, {})
     for part, protocol in zip(parts, protocols, strict=True):
-        for figure, rows in part["stages"].items():
-            stages.setdefault(figure, {}).update({f"{protocol}: {name}": row for name, row in rows.items()})
-        for key, value in part.items():
-            if protocol in value:
-                whole[key] = whole.get(key, {}) | value
-            elif key not in whole and key != "stages":
-                whole[key] = value
-                whole["of_protocol"][key] = protocol
-    return whole | {"stages": stages}
+        if part.stages is not None:
+            for costs, own in zip(structs.astuple(stages), structs.astuple(part.stages), strict=True):
+                costs.update({f"{protocol}: {name}": cost for name, cost in own.items()})
+        for name, value in structs.asdict(part).items():
+            if isinstance(value, dict) and protocol in value:
+                setattr(whole, name, getattr(whole, name) | value)
+            elif value and not getattr(whole, name) and name != "stages":
+                setattr(whole, name, value)
+                whole.of_protocol[name] = protocol
+    whole.stages = stages
+    return whole
 
 
 def _evaluate_one(
@@ -156,7 +163,7 @@ def _evaluate_one(
     is_tuned: bool,
     studies: frozenset[str],
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> Quality:
     """In the process of one protocol: read, split, evaluate."""
     stages = Stages(console or Console(width=118), prefix=f"{protocol}: ")
     part = run.part(protocol)

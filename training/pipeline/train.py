@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -15,7 +12,7 @@ from models.bundles.bundle import write_bundle
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
-from training.data.columns import ColumnUse, column_lines
+from training.data.columns import column_lines
 from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles
@@ -37,6 +34,8 @@ from training.learning.fit import (
     with_members_beside,
     with_own_thresholds,
 )
+from training.quality.figures import ColumnUse
+from training.quality.schema import Compression, DataPortrait, Quality, Recipe, SearchRecord, StageCosts
 from training.recipe.settings import ALL_MEMBERS, TrainingSettings, dump_settings
 from training.student.files import save_student
 from training.tuning.search import tune_members
@@ -68,7 +67,7 @@ def train(
     """
     stages, run = Stages(console), Run.create(runs)
     stages.keep_in(run.folder / STAGES_FILE)
-    dataset, portrayed = read_and_index(source, settings, stages)
+    dataset, portrait = read_and_index(source, settings, stages)
     with stages.stage("split", "Holding out validation and test"):
         split = split_shop(dataset, "next_basket", settings)
     taught = fit_ensemble(split, settings, stages)
@@ -76,17 +75,20 @@ def train(
     assessment = ask_everybody(split, taught, learned, settings, stages, {})
     evaluation = protocol_part(split, taught, assessment, settings)
     with stages.stage("bundle", "Writing the bundle"):
-        models = {str(split.protocol): evaluation["protocols"][split.protocol]["models"]}
+        models = {str(split.protocol): evaluation.protocols[split.protocol].models}
         contents = bundle_contents(
             dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
         )
         bundle = write_bundle(store, contents)
-    evaluation |= portrayed | recipe(taught) | compression(learned, settings) | timing(stages)
-    evaluation["index"] = msgspec.to_builtins(contents.student_entry.index)
+    portray(evaluation, portrait, settings)
+    evaluation.recipe = recipe(taught)
+    evaluation.compression = compression(learned, settings)
+    evaluation.stages = timing(stages)
+    evaluation.index = contents.student_entry.index
+    evaluation.command = command
+    evaluation.bundle = bundle.name
     save(run, taught, learned, split)
-    if command is not None:
-        evaluation["command"] = command
-    run.finish(evaluation | {"bundle": bundle.name})
+    run.finish(evaluation)
     return Trained(run, bundle)
 
 
@@ -98,46 +100,50 @@ def evaluate(
     *,
     is_tuned: bool,
     studies: frozenset[str],
-) -> dict[str, Any]:
-    """Everything that one protocol can tell, under the keys of quality.json.
+) -> Quality:
+    """Everything that one protocol can tell.
 
     The ensemble, its student and what is measured of both are those of `train` by the same settings, and all other
     members are measured beside them. is_tuned: search members' settings first, and say that nothing of it ships.
     studies: of "explanations", "distillation" and "cold_start".
     """
-    tuning: dict[str, Any] = {}
+    searches: dict[str, SearchRecord] = {}
     if is_tuned:
-        settings, tuning = tune(split, settings, stages)
+        settings, searches = tune(split, settings, stages)
     taught = with_members_beside(fit_ensemble(split, settings, stages), split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
     taught = with_own_thresholds(taught, others, split, settings)
     assessment = ask_everybody(split, taught, learned, settings, stages, others, is_tuned=is_tuned)
     evaluation = protocol_part(split, taught, assessment, settings)
-    evaluation |= (
-        recipe(taught, is_tuned) | tuning | study_members(split, taught, assessment, settings, stages)
-    )
+    evaluation.recipe = recipe(taught, is_tuned)
+    evaluation.tuning = {split.protocol: searches} if is_tuned else {}
+    importance, worth = study_members(split, taught, assessment, settings, stages)
+    evaluation.importance, evaluation.leave_one_out = {split.protocol: importance}, {split.protocol: worth}
     if "distillation" in studies:
-        evaluation |= study_distillation(split, taught, learned, assessment, settings, stages)
+        variants = study_distillation(split, taught, learned, assessment, settings, stages)
+        evaluation.ablations = {"distillation": variants}
     if "cold_start" in studies:
-        evaluation |= study_cold_start(split, assessment, settings, stages)
+        evaluation.cold_start = study_cold_start(split, assessment, settings, stages)
     if "explanations" in studies:
-        evaluation |= study_explanations(split, learned, settings, stages)
+        evaluation.explanations = study_explanations(split, learned, settings, stages)
     save(run, taught, learned, split)
-    return evaluation | compression(learned, settings) | timing(stages)
+    evaluation.compression = compression(learned, settings)
+    evaluation.stages = timing(stages)
+    return evaluation
 
 
 def read_and_index(
     source: Shop | ShopFiles, settings: TrainingSettings, stages: Stages
-) -> tuple[Dataset, dict[str, Any]]:
-    """Read files, if files are given, and `prepare`; and the portrait of it all."""
+) -> tuple[Dataset, DataPortrait]:
+    """Read files, if files are given, and `prepare`; and the portrait of the data."""
     if isinstance(source, ShopFiles):
         with stages.stage("read", f"Reading {source.source.name}"):
             source = source.read()
         for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
             stages.note(line)
     dataset = prepare(source, settings, stages)
-    return dataset, portrait(dataset, source.layout, source.dropped.lines(), source.columns, settings)
+    return dataset, describe_data(dataset, source.layout, source.dropped.lines(), source.columns)
 
 
 def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
@@ -172,7 +178,9 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
     )
 
 
-def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[TrainingSettings, dict[str, Any]]:
+def tune(
+    split: Split, settings: TrainingSettings, stages: Stages
+) -> tuple[TrainingSettings, dict[str, SearchRecord]]:
     """Search each member's settings on validation, within the budget; of those beside the ensemble too."""
     every = settings.model_copy(update={"members": ALL_MEMBERS})
     with stages.stage("tuning", "Tuning each member") as progress:
@@ -184,74 +192,58 @@ def tune(split: Split, settings: TrainingSettings, stages: Stages) -> tuple[Trai
             f"{name}: {search.given.score:.4f} -> {search.best.score:.4f} in {len(search.trials)} trials"
         )
     tuned = tuned.model_copy(update={"members": settings.members})
-    return tuned, {"tuning": {split.protocol: {name: each.record() for name, each in searches.items()}}}
+    return tuned, {name: each.record() for name, each in searches.items()}
 
 
-def portrait(
-    dataset: Dataset,
-    layout: str,
-    dropped: list[str],
-    columns: Sequence[ColumnUse],
-    settings: TrainingSettings,
-) -> dict[str, Any]:
-    """What the report tells of the data, and the settings of the run."""
+def describe_data(
+    dataset: Dataset, layout: str, dropped: list[str], columns: tuple[ColumnUse, ...]
+) -> DataPortrait:
+    """What the report tells of the data."""
     histories = dataset.histories
-    return {
-        "data": {
-            "source": dataset.name,
-            "layout": layout,
-            "dropped": dropped,
-            "columns": [column._asdict() for column in columns],
-            "n_people": len(dataset.people),
-            "n_items": len(dataset.items),
-            "n_recommendable_items": int(dataset.catalogue.recommendable.sum()),
-            "n_items_with_text": sum(map(bool, dataset.catalogue.texts)),
-            "n_events": len(histories.item_indices),
-            "history_lengths": np.diff(histories.offsets).tolist(),
-            "item_counts": np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),
-            "first_event": int(histories.times.min()),
-            "last_event": int(histories.times.max()),
-        },
-        "settings": dump_settings(settings),
-        "seed": settings.seed,
-    }
+    return DataPortrait(
+        source=dataset.name,
+        layout=layout,
+        dropped=dropped,
+        columns=columns,
+        n_people=len(dataset.people),
+        n_items=len(dataset.items),
+        n_recommendable_items=int(dataset.catalogue.recommendable.sum()),
+        n_items_with_text=sum(map(bool, dataset.catalogue.texts)),
+        n_events=len(histories.item_indices),
+        history_lengths=np.diff(histories.offsets).tolist(),
+        item_counts=np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),
+        first_event=int(histories.times.min()),
+        last_event=int(histories.times.max()),
+    )
 
 
-def recipe(taught: Taught, is_tuned: bool = False) -> dict[str, Any]:
+def portray(evaluation: Quality, portrait: DataPortrait, settings: TrainingSettings) -> None:
+    """Add what was evaluated, and by which settings."""
+    evaluation.data, evaluation.settings, evaluation.seed = portrait, dump_settings(settings), settings.seed
+
+
+def recipe(taught: Taught, is_tuned: bool = False) -> Recipe:
     """Whether what was measured is what `train` ships by the same settings, and which members stand where."""
-    return {
-        "recipe": {
-            "is_tuned": is_tuned,
-            "members": [member.name for member in taught.ensemble.members],
-            "beside": [member.name for member in taught.beside],
-        }
-    }
+    members, beside = ([each.name for each in group] for group in (taught.ensemble.members, taught.beside))
+    return Recipe(is_tuned, members, beside)
 
 
-def compression(learned: Learned, settings: TrainingSettings) -> dict[str, Any]:
+def compression(learned: Learned, settings: TrainingSettings) -> Compression:
     """What ships, why, and every version that was measured for it."""
     compressed = learned.compressed
-    return {
-        "compression": {
-            "chosen": compressed.shipped,
-            "precision": compressed.precision,
-            "reason": compressed.reason,
-            "max_quality_loss": settings.certification.max_quality_loss,
-            "candidates": compressed.evidence,
-            "pruning_curve": [row for name, row in compressed.evidence.items() if name.endswith("fp32")],
-        }
-    }
+    return Compression(
+        compressed.shipped,
+        compressed.precision,
+        compressed.reason,
+        settings.certification.max_quality_loss,
+        candidates=compressed.evidence,
+        pruning_curve=[row for name, row in compressed.evidence.items() if name.endswith("fp32")],
+    )
 
 
-def timing(stages: Stages) -> dict[str, Any]:
+def timing(stages: Stages) -> StageCosts:
     """Where the time went, and how much memory it took."""
-    return {
-        "stages": {
-            "seconds": stages.seconds,
-            "cpu_seconds": stages.cpu_seconds,
-            "peak_memory_bytes": stages.peak_memory_bytes,
-        }
-    }
+    return StageCosts(stages.seconds, stages.cpu_seconds, stages.peak_memory_bytes)
 
 
 def save(run: Run, taught: Taught, learned: Learned, split: Split) -> None:

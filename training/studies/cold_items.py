@@ -24,6 +24,7 @@ from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.places import expected_gain, ndcg_of_one, places_against
 from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
+from training.quality.schema import ColdItems, ColdRanking
 from training.studies.figures import mean_of_people
 from training.studies.held_out_items import HeldOut, hold_out_items
 
@@ -48,19 +49,24 @@ class OwnRanking(NamedTuple):
         """By their names in reports."""
         return {"ndcg@10": self.ndcg, "mrr": self.reciprocal_rank, "auc": self.auc}
 
+    def summary(self, *, seed: int) -> ColdRanking:
+        """Means over people."""
+        ndcg, mrr, auc = (float(values.mean()) for values in self)
+        return ColdRanking(ndcg, mrr, auc, *metrics.bootstrap_interval(self.ndcg, seed=seed))
+
 
 def cold_items(
     split: Split, teach: Teach, content: Content, *, share: float = 0.05, seed: int
-) -> dict[str, Any]:
+) -> ColdItems | None:
     """Hold items out, teach a student without them, and compare it with whatever else could rank them.
 
     share: of the items. content: fitted here on all texts, the new ones too. popular knows no event of a new item, so
     all are alike to it, as to random. popular_withheld ranks by the counts that were withheld: no shop has them of an
-    item added today. Returns what `compare` does; empty where nobody in the test took an item that was held out.
+    item added today. None where nobody in the test took an item that was held out.
     """
     held_out = hold_out_items(split, share=share, seed=seed)
     if not len(held_out):
-        return {}
+        return None
     student, encoder = teach(held_out.split)
     all_alike = same_for_all(np.zeros(len(held_out.item_indices)))
     scores = {
@@ -73,30 +79,26 @@ def cold_items(
     return compare(scores, held_out, seed=seed)
 
 
-def compare(scores: Mapping[str, ScoreFunction], held_out: HeldOut, *, seed: int) -> dict[str, Any]:
-    """n_items, n_questions, and per model ndcg@10, mrr and auc; low, high: the 95 % interval of ndcg@10.
+def compare(scores: Mapping[str, ScoreFunction], held_out: HeldOut, *, seed: int) -> ColdItems:
+    """Rank by each model, and compare `OURS` with each other one, paired over people.
 
-    scores: to (n_people, n_held_out). differences: student_text minus each other model, metric to value, low, high,
-    paired over people.
+    scores: to (n_people, n_held_out).
     """
-    found = {model: own_ranking(score, held_out).of_people() for model, score in scores.items()}
-    return {
-        "n_items": len(held_out.item_indices),
-        "n_questions": len(held_out),
-        "models": {
-            model: {name: float(values.mean()) for name, values in figures.items()}
-            | _interval(figures["ndcg@10"], seed)
-            for model, figures in found.items()
-        },
-        "differences": {
+    found = {model: own_ranking(score, held_out) for model, score in scores.items()}
+    ours = found[OURS].of_people()
+    return ColdItems(
+        len(held_out.item_indices),
+        len(held_out),
+        {model: ranking.summary(seed=seed) for model, ranking in found.items()},
+        {
             f"{OURS}_minus_{other}": {
-                name: mean_of_people(found[OURS][name] - values, seed=seed)
-                for name, values in figures.items()
+                name: mean_of_people(ours[name] - values, seed=seed)
+                for name, values in ranking.of_people().items()
             }
-            for other, figures in found.items()
+            for other, ranking in found.items()
             if other != OURS
         },
-    }
+    )
 
 
 def own_ranking(score: ScoreFunction, held_out: HeldOut) -> OwnRanking:
@@ -147,8 +149,3 @@ def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]
     reciprocal = expected_gain(places, 1.0 / np.arange(1, len(others) + 2))
     auc = 1.0 - (places.mean() - 1.0) / max(len(others), 1)
     return ndcg_of_one(places, K).mean(), reciprocal.mean(), auc.mean()
-
-
-def _interval(values: metrics.Doubles, seed: int) -> dict[str, float]:
-    low, high = metrics.bootstrap_interval(values, seed=seed)
-    return {"low": low, "high": high}

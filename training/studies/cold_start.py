@@ -8,7 +8,6 @@ already has is no candidate at any length, so no point of the curve is easier th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from training.data.split import Questions
 from training.members.member import Floats
 from training.metrics.metrics import Doubles
 from training.metrics.protocols import Candidates, ScoreFunction, measure
+from training.quality.figures import ColdPoint
+from training.quality.schema import ColdPeople, ColdStart
 from training.studies.figures import mean_of_people, ratio_of_means
 
 LENGTHS = (0, 1, 2, 5, 10, 20)
@@ -30,18 +31,16 @@ def people_curve(
     *,
     lengths: Sequence[int] = LENGTHS,
     seed: int,
-) -> dict[str, Any]:
+) -> ColdStart:
     """Quality of each model by known items of a new person.
 
-    questions, candidates: of new people only, with their whole histories. Returns n_people and, under people.models,
-    model -> length -> `METRICS`; low, high: the 95 % interval of ndcg@10; catalogue_low, catalogue_high: of the
-    other; of_longest: metric -> value, low, high of the ratio to the longest history. Where nobody has a history
-    long enough the answer is empty.
+    questions, candidates: of new people only, with their whole histories. Where nobody has a history long enough the
+    answer is empty.
     """
     n_known = np.array([len(history.distinct()) for history in questions.histories])
     rows = np.flatnonzero(n_known >= max(lengths))
     if not len(rows):
-        return {}
+        return ColdStart()
     asked = questions.take(rows)
     shared = Candidates([candidates.asked[row] for row in rows], [candidates.negatives[row] for row in rows])
     curves = {
@@ -50,7 +49,7 @@ def people_curve(
         )
         for model, score in scores.items()
     }
-    return {"people": {"models": curves}, "n_people": len(rows)}
+    return ColdStart(ColdPeople(curves), len(rows))
 
 
 def told_the_last(score: ScoreFunction, n_items: int) -> ScoreFunction:
@@ -67,23 +66,16 @@ def _of_people(score: ScoreFunction, questions: Questions, candidates: Candidate
     return {metric: measured[metric] for metric in METRICS}
 
 
-def _curve(points: Mapping[int, dict[str, Doubles]], seed: int) -> dict[str, dict[str, Any]]:
+def _curve(points: Mapping[int, dict[str, Doubles]], seed: int) -> dict[str, ColdPoint]:
     longest = points[max(points)]
     return {str(length): _cell(values, longest, seed) for length, values in points.items()}
 
 
-def _cell(values: dict[str, Doubles], longest: dict[str, Doubles], seed: int) -> dict[str, Any]:
+def _cell(values: dict[str, Doubles], longest: dict[str, Doubles], seed: int) -> ColdPoint:
     ndcg, catalogue = (mean_of_people(values[metric], seed=seed) for metric in METRICS)
-    return {
-        "ndcg@10": ndcg["value"],
-        "catalogue_ndcg@20": catalogue["value"],
-        "low": ndcg["low"],
-        "high": ndcg["high"],
-        "catalogue_low": catalogue["low"],
-        "catalogue_high": catalogue["high"],
-        "of_longest": {
-            metric: ratio_of_means(values[metric], longest[metric], seed=seed)
-            for metric in METRICS
-            if longest[metric].any()
-        },
+    of_longest = {
+        metric: ratio_of_means(values[metric], longest[metric], seed=seed)
+        for metric in METRICS
+        if longest[metric].any()
     }
+    return ColdPoint(ndcg.value, catalogue.value, *ndcg.interval, *catalogue.interval, of_longest)

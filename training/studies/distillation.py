@@ -197,9 +197,9 @@ def _row(student: Outcome, ensemble: Outcome, seed: int) -> dict[str, float]:
     }
     return {
         **{metric: float(ours[metric].mean()) for metric in kept},
-        **{f"retention_{metric}": figure["value"] for metric, figure in kept.items()},
-        "low": kept["catalogue_ndcg@20"]["low"],
-        "high": kept["catalogue_ndcg@20"]["high"],
-        "ndcg_low": kept["ndcg@10"]["low"],
-        "ndcg_high": kept["ndcg@10"]["high"],
+        **{f"retention_{metric}": figure.value for metric, figure in kept.items()},
+        "low": kept["catalogue_ndcg@20"].low,
+        "high": kept["catalogue_ndcg@20"].high,
+        "ndcg_low": kept["ndcg@10"].low,
+        "ndcg_high": kept["ndcg@10"].high,
     }

@@ -26,6 +26,7 @@ from models.student import Student
 from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.protocols import ScoreFunction
+from training.quality.schema import Explanations
 from training.studies.figures import mean_of_people
 
 ReasonsOf = Callable[[History, Indices], list[Reasons]]
@@ -42,7 +43,7 @@ def student_removal_test(
     k: int = 10,
     n_people: int = 300,
     seed: int,
-) -> dict[str, Any]:
+) -> Explanations:
     """`removal_test` of a student's own explanations, as a service gives them."""
 
     def score(asked: Sequence[History]) -> Floats:
@@ -65,42 +66,34 @@ def removal_test(
     k: int = 10,
     n_people: int = 300,
     seed: int,
-) -> dict[str, Any]:
+) -> Explanations:
     """Explain each person's top k, remove the item named first, and ask again.
 
     histories: of the people to draw from; an empty one is passed over. recommendable: (n_items,), None for all; an
-    explanation may name an item that is not, as it is one that the person has. Returns
-
-    removal_pass_rate, low, high: share of recommended items that weaken, mean over people, 95 % interval; an item
-        without a reason is no pass. n_people, n_explanations; n_unnamed: recommended items without a reason.
-    mean_drop: of log p, over explanations. score_falls, rank_falls_or_stays: shares of explanations by two weaker
-        readings of "weaken".
-    control_pass_rate: share that weakens when another of the person's last items is removed instead.
-
-    Empty where nobody has a history.
+    explanation may name an item that is not, as it is one that the person has. Empty where nobody has a history.
     """
     rng = np.random.default_rng(seed)
     known = [history for history in histories if len(history)]
     if not known:
-        return {}
+        return Explanations()
     rows = np.sort(rng.permutation(len(known))[:n_people])
     blocked = np.zeros(0, np.int32) if recommendable is None else np.flatnonzero(~recommendable)
     people = [_remove_named(score, reasons_of, known[row], blocked, k, rng) for row in rows]
     passes = mean_of_people(np.array([(person.drops > 0).mean() for person in people]), seed=seed)
     every = _Removals(*(np.concatenate(parts) for parts in zip(*people, strict=True)))
     is_named, has_control = every.named != NOBODY, every.control != NOBODY
-    return {
-        "removal_pass_rate": passes["value"],
-        "low": passes["low"],
-        "high": passes["high"],
-        "n_people": len(people),
-        "n_explanations": int(is_named.sum()),
-        "n_unnamed": int((~is_named).sum()),
-        "mean_drop": _mean(every.drops[is_named]),
-        "score_falls": _mean(every.score_drops[is_named] > 0),
-        "rank_falls_or_stays": _mean(every.ranks_lost[is_named] >= 0),
-        "control_pass_rate": _mean(every.control_drops[has_control] > 0),
-    }
+    return Explanations(
+        removal_pass_rate=passes.value,
+        low=passes.low,
+        high=passes.high,
+        n_people=len(people),
+        n_explanations=int(is_named.sum()),
+        n_unnamed=int((~is_named).sum()),
+        mean_drop=_mean(every.drops[is_named]),
+        score_falls=_mean(every.score_drops[is_named] > 0),
+        rank_falls_or_stays=_mean(every.ranks_lost[is_named] >= 0),
+        control_pass_rate=_mean(every.control_drops[has_control] > 0),
+    )
 
 
 class _Removals(NamedTuple):

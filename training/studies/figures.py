@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from training.metrics.comparison import ratio_interval
 from training.metrics.metrics import Doubles, bootstrap_interval
-
-
-class Figure(TypedDict):
-    """A value between the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
+from training.quality.figures import Figure
 
 
 def mean_of_people(values: Doubles, *, seed: int) -> Figure:
     """The mean of one value a person; (n_people,). Of differences of two models, the interval is paired."""
     low, high = bootstrap_interval(values, seed=seed)
-    return Figure(value=float(values.mean()), low=low, high=high)
+    return Figure(float(values.mean()), low, high)
 
 
 def ratio_of_means(ours: Doubles, theirs: Doubles, *, seed: int) -> Figure:
     """The ratio of two means over the same people, resampled together; (n_people,) each, theirs not all zero."""
     low, high = ratio_interval(ours, theirs, seed=seed)
-    return Figure(value=float(ours.mean() / theirs.mean()), low=low, high=high)
+    return Figure(float(ours.mean() / theirs.mean()), low, high)

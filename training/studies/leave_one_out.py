@@ -9,7 +9,6 @@ if anything, understated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from training.ensemble.strategy import Strategy
 from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.places import ndcg_at, ndcg_of_one, places_against, places_among
+from training.quality.schema import MemberWorth
 from training.studies.candidate_features import CandidateFeatures
 from training.studies.figures import mean_of_people
 
@@ -40,14 +40,12 @@ def leave_one_out(
     training_seconds: Mapping[str, float] | None = None,
     seed: int,
     progress: Progress = no_progress,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, MemberWorth]:
     """What the ensemble loses without each member.
 
     make_strategy: of the chosen one, unfitted. sampled: per person the true items asked and sampled negatives, for
     ndcg@10 of each true item alone. catalogue: those that stand for the catalogue, for ndcg@20 of all true items.
-    training_seconds: of each member. Returns member -> ndcg@10 and catalogue_ndcg@20 (value, low, high: with it minus
-    without it, paired over people), training_seconds (None where not given), and earns_its_place: whether one of the
-    intervals lies above zero.
+    training_seconds: of each member, None in the answer where not given.
     """
     every = np.arange(pairs.features.shape[1])
     whole = _of_people(_fitted(make_strategy, pairs, every, seed), every, sampled, catalogue)
@@ -57,11 +55,12 @@ def leave_one_out(
         rest = np.setdiff1d(every, columns)
         without = _of_people(_fitted(make_strategy, pairs, rest, seed), rest, sampled, catalogue)
         adds = {metric: mean_of_people(whole[metric] - without[metric], seed=seed) for metric in whole}
-        table[member] = {
-            **adds,
-            "training_seconds": (training_seconds or {}).get(member),
-            "earns_its_place": any(figure["low"] > 0 for figure in adds.values()),
-        }
+        table[member] = MemberWorth(
+            adds["ndcg@10"],
+            adds["catalogue_ndcg@20"],
+            (training_seconds or {}).get(member),
+            any(figure.low > 0 for figure in adds.values()),
+        )
     return table
 
 

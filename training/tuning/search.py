@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,26 +22,20 @@ from training.data.dataset import Interactions
 from training.data.split import Questions
 from training.metrics.metrics import auc
 from training.metrics.protocols import Candidates, draw_candidates, measure
+from training.quality.figures import Number
+from training.quality.schema import SearchInterval, SearchRecord, Trial
 from training.recipe.settings import TrainingSettings, TuningSettings
 from training.tuning.spaces import SEARCH_SPACES, Space
 
 N_RANDOM_TRIALS = 5
 """Draws before TPE has an opinion. Its own default of 10 would be half of a usual budget."""
 
-Values = dict[str, Any]
+Values = dict[str, Number]
 """Setting to number."""
 Objective = Callable[[Values], float]
 """Quality of a member with these settings, higher is better. Raises NotFinite where training diverges."""
 Clock = Callable[[], float]
 """Seconds since any moment."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One try. score: None where training diverged."""
-
-    values: Values
-    score: float | None
 
 
 @dataclass(frozen=True)
@@ -67,26 +61,23 @@ class Search:
         """The highest score; the earliest of equals, so that what gains nothing changes nothing."""
         return max(self.trials, key=lambda trial: -np.inf if trial.score is None else trial.score)
 
-    def record(self) -> dict[str, Any]:
-        """All of it as plain values, ready for JSON."""
-        return {
-            "space": {
-                name: {
-                    "low": interval.low,
-                    "high": interval.high,
-                    "log": interval.log,
-                    "integer": isinstance(interval, IntDistribution),
-                }
+    def record(self) -> SearchRecord:
+        """All of it, for the report."""
+        return SearchRecord(
+            space={
+                name: SearchInterval(
+                    interval.low, interval.high, interval.log, isinstance(interval, IntDistribution)
+                )
                 for name, interval in self.space.items()
             },
-            "n_trials": len(self.trials),
-            "seconds": self.seconds,
-            "seconds_budget": self.seconds_budget,
-            "default_score": self.given.score,
-            "best_score": self.best.score,
-            "best_values": self.best.values,
-            "trials": [asdict(trial) for trial in self.trials],
-        }
+            n_trials=len(self.trials),
+            seconds=self.seconds,
+            seconds_budget=self.seconds_budget,
+            default_score=self.given.score,
+            best_score=self.best.score,
+            best_values=self.best.values,
+            trials=self.trials,
+        )
 
 
 def tune_members(

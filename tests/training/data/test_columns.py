@@ -9,10 +9,11 @@ import pytest
 from tests.training.data.test_movielens import LAYOUT_1M, LAYOUT_100K, write_folder, write_zip
 from tests.training.data.test_online_retail import GOOD, HEADER
 from training.data.column_mapping import parse_columns
-from training.data.columns import ColumnUse, column_lines
+from training.data.columns import column_lines
 from training.data.item_texts import item_text_columns
 from training.data.published import published_columns
 from training.data.read import read_shop
+from training.quality.figures import ColumnUse
 
 ORDERS = "customer,sku,ordered_at,channel,amount\nu1,a,2024-01-01,app,3\nu1,b,2024-01-02,web,4\n"
 PRODUCTS = "sku,name,description,colour,brand\na,Vase,A tall vase,blue,Fenn\nb,Mug,A mug,red,Pell\n"

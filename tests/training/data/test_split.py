@@ -20,6 +20,7 @@ from training.data.split import (
     split_by_stages,
     split_by_time,
 )
+from training.quality.figures import LeftOut
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +274,7 @@ def test_what_may_not_be_recommended_is_learned_from_and_not_asked_about(
 def test_where_everything_may_be_recommended_questions_have_no_mask() -> None:
     split = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
     assert split.test.recommendable is None
-    assert split.test.left_out == (0, 0)
+    assert split.test.left_out == LeftOut()
 
 
 def test_too_few_questions_say_how_many_were_left_out(partly_gone: Dataset) -> None:

@@ -92,29 +92,29 @@ def test_distillation_is_claimed_where_there_is_a_student_without_it(
 
 def test_the_calibration_is_judged_on_the_tests_balanced_pairs_too(taught: Taught, chance: Outcome) -> None:
     certain = replace(chance, pair_scores=np.where(chance.pair_labels, 50.0, -50.0).astype(np.float32))
-    test = calibration(taught.choice, certain)["test"]
-    assert test["brier"] == pytest.approx(0.0, abs=1e-3)
-    assert sum(row["n"] for row in test["bins"]) == len(chance.pair_labels)
+    test = calibration(taught.choice, certain).test
+    assert test.brier == pytest.approx(0.0, abs=1e-3)
+    assert sum(row.n for row in test.bins) == len(chance.pair_labels)
     wrong = replace(certain, pair_scores=-certain.pair_scores)
-    assert calibration(taught.choice, wrong)["test"]["ece"] == pytest.approx(1.0, abs=1e-3)
+    assert calibration(taught.choice, wrong).test.ece == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_standings_are_those_of_the_choice(taught: Taught) -> None:
     found = standings(taught.choice, TrainingSettings(n_folds=3))
-    assert (found["chosen"], found["margin"], found["n_folds"]) == ("stacking", None, 3)
-    assert found["table"]["stacking"]["ndcg@10"] == taught.choice.standings["stacking"].ndcg
+    assert (found.chosen, found.margin, found.n_folds) == ("stacking", None, 3)
+    assert found.table["stacking"].ndcg == taught.choice.standings["stacking"].ndcg
 
 
 def test_the_split_is_told_in_numbers(split: Split) -> None:
     found = describe_split(split)
     is_new = split.is_new[split.test.user_indices]
-    assert (found["n_people"], found["n_items"], found["n_events"]) == (120, N, 960)
-    assert found["n_test_people"] == len(is_new) > found["n_new_people"] == is_new.sum() > 0
-    assert found["n_test_truth"] == sum(map(len, split.test.truth))
-    assert found["cuts"] == split.cuts
+    assert (found.n_people, found.n_items, found.n_events) == (120, N, 960)
+    assert found.n_test_people == len(is_new) > found.n_new_people == is_new.sum() > 0
+    assert found.n_test_truth == sum(map(len, split.test.truth))
+    assert found.cuts == split.cuts
 
 
 def test_people_who_are_asked_more_than_once_are_counted_once(split: Split) -> None:
     twice = split.validation.take(np.repeat(np.arange(len(split.validation)), 2))
     found = describe_split(replace(split, validation=twice))
-    assert found["n_validation_questions"] == 2 * found["n_validation_people"] == 2 * len(split.validation)
+    assert found.n_validation_questions == 2 * found.n_validation_people == 2 * len(split.validation)

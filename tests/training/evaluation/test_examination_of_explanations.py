@@ -30,10 +30,10 @@ def test_explanations_are_judged_by_removal_and_by_the_fidelity_of_shares() -> N
         Split, SimpleNamespace(test=SimpleNamespace(histories=[of_two_blocks] * 4, recommendable=None))
     )
     stages = Stages(Console(file=io.StringIO()))
-    found = study_explanations(split, learned, TrainingSettings(seed=1), stages)["explanations"]
-    assert (found["n_people"], found["removal_pass_rate"]) == (4, 1.0)
-    assert found["member_shares_fidelity"] == FIDELITY.correlations
-    assert found["member_shares_r2"] == FIDELITY.r2
-    assert found["member_shares_top_agreement"] == FIDELITY.top_agreement
-    assert found["member_shares_commonest_top"] == FIDELITY.commonest_top
-    assert found["member_shares_mean_error"] == FIDELITY.share_error
+    found = study_explanations(split, learned, TrainingSettings(seed=1), stages)
+    assert (found.n_people, found.removal_pass_rate) == (4, 1.0)
+    assert found.member_shares_fidelity == FIDELITY.correlations
+    assert found.member_shares_r2 == FIDELITY.r2
+    assert found.member_shares_top_agreement == FIDELITY.top_agreement
+    assert found.member_shares_commonest_top == FIDELITY.commonest_top
+    assert found.member_shares_mean_error == FIDELITY.share_error

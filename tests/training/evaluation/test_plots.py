@@ -9,9 +9,10 @@ import pytest
 from markupsafe import Markup
 
 from training.evaluation import plots
+from training.quality.schema import ReliabilityBin
 
 VALUES = {"one": 0.25, "another": 0.75}
-BINS = [{"predicted": 0.2, "observed": 0.1, "n": 10}, {"predicted": 0.8, "observed": 0.9, "n": 20}]
+BINS = [ReliabilityBin(0.2, 0.1, 10), ReliabilityBin(0.8, 0.9, 20)]
 DRAWN: dict[str, Callable[[], Markup]] = {
     "bars": lambda: plots.bars(VALUES, "a figure", highlighted={"one"}, intervals={"one": (0.2, 0.3)}),
     "differences": lambda: plots.differences({"one": (0.1, 0.2), "another": (-0.1, 0.1)}, "a gain"),

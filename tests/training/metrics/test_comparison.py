@@ -44,8 +44,8 @@ def test_a_difference_that_all_people_share_has_no_width(teacher: Outcome) -> No
     found = difference_intervals(
         {"ours": better, "other": teacher}, {"ours": 0.5, "other": 0.5}, "ours", ["other"], seed=0
     )
-    assert found["ours_minus_other"]["ndcg@10"] == pytest.approx([0.25, 0.25])
-    assert found["ours_minus_other"]["accuracy"] == [0.0, 0.0]
+    assert found["ours_minus_other"]["ndcg@10"] == pytest.approx((0.25, 0.25))
+    assert found["ours_minus_other"]["accuracy"] == (0.0, 0.0)
 
 
 def test_two_rankings_by_chance_differ_by_nothing_that_can_be_claimed(split: Split, teacher: Outcome) -> None:
@@ -62,17 +62,17 @@ def test_retention_is_a_ratio_of_means_and_paired(split: Split, teacher: Outcome
     table = retention_by_people(scaled(good, 0.9), good, split.test, split, seed=0)
     is_new = split.is_new[split.test.user_indices]
     assert list(table) == ["known_people", "new_people"]
-    assert table["new_people"]["ndcg@10"]["n_people"] == is_new.sum()
+    assert table["new_people"]["ndcg@10"].n_people == is_new.sum()
     for metrics_of_group in table.values():
         for part in metrics_of_group.values():
-            assert [part["value"], part["low"], part["high"]] == pytest.approx([0.9] * 3)
+            assert [part.value, part.low, part.high] == pytest.approx([0.9] * 3)
 
 
 def test_retention_looks_at_the_chosen_people_alone(teacher: Outcome) -> None:
     rows = np.arange(len(teacher.ndcg)) % 2 == 0
     half = replace(teacher, ndcg=np.where(rows, 0.5, 1.0) * teacher.ndcg)
-    assert retention(half, teacher, rows, seed=0)["ndcg@10"]["value"] == pytest.approx(0.5)
-    assert retention(half, teacher, ~rows, seed=0)["ndcg@10"]["value"] == pytest.approx(1.0)
+    assert retention(half, teacher, rows, seed=0)["ndcg@10"].value == pytest.approx(0.5)
+    assert retention(half, teacher, ~rows, seed=0)["ndcg@10"].value == pytest.approx(1.0)
 
 
 def test_a_ratio_interval_agrees_with_the_normal_approximation() -> None:

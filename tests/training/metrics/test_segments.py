@@ -10,6 +10,7 @@ from training.data.leave_last_out import leave_last_out
 from training.data.split import Split, split_by_time
 from training.metrics.protocols import Outcome, draw_candidates, measure, popular_scores, random_scores
 from training.metrics.segments import head_items, segments
+from training.quality.figures import headline
 
 N = N_ITEMS + 1
 
@@ -28,7 +29,7 @@ def test_everybody_is_in_one_segment_of_each_dimension(split: Split) -> None:
     outcome = outcome_of(split)
     table = segments(outcome, split.test, split)
     n_people, n_asked = len(split.test), len(outcome.asked_items)
-    totals = {name: sum(part["n"] for part in parts.values()) for name, parts in table.items()}
+    totals = {name: sum(part.n for part in parts.values()) for name, parts in table.items()}
     assert totals == {
         "history_length": n_people,
         "person": n_people,
@@ -43,18 +44,18 @@ def test_segments_average_to_the_whole(split: Split) -> None:
     for metric, whole in (("ndcg@10", outcome.ndcg), ("catalogue_ndcg@20", outcome.catalogue_ndcg)):
         for dimension in ("history_length", "person"):
             parts = table[dimension].values()
-            total = sum(part["n"] * part[metric] for part in parts)
+            total = sum(part.n * headline(part, metric) for part in parts)
             assert total / len(split.test) == pytest.approx(whole.mean())
 
 
 def test_people_are_told_apart_by_the_length_of_their_history_and_by_being_new(split: Split) -> None:
     table = segments(outcome_of(split), split.test, split)
     lengths = np.array([len(history) for history in split.test.histories])
-    assert {name: part["n"] for name, part in table["history_length"].items()} == {
+    assert {name: part.n for name, part in table["history_length"].items()} == {
         "1-4": (lengths < 5).sum(),
         "5-19": (lengths >= 5).sum(),
     }
-    assert table["person"]["new"]["n"] == split.is_new[split.test.user_indices].sum() > 0
+    assert table["person"]["new"].n == split.is_new[split.test.user_indices].sum() > 0
 
 
 def test_a_segment_with_nobody_in_it_is_left_out() -> None:
@@ -70,8 +71,8 @@ def test_the_charts_are_right_about_the_head_and_wrong_about_the_tail() -> None:
     candidates = draw_candidates(split.test, len(counts), seed=0)
     outcome = measure(popular_scores(counts.astype(np.float32)), split.test, candidates)
     table = segments(outcome, split.test, split)["item_popularity"]
-    assert table["head"]["catalogue_ndcg@20"] > table["long_tail"]["catalogue_ndcg@20"]
-    assert table["head"]["n"] == head_items(counts)[np.concatenate(split.test.truth)].sum()
+    assert table["head"].catalogue_ndcg > table["long_tail"].catalogue_ndcg
+    assert table["head"].n == head_items(counts)[np.concatenate(split.test.truth)].sum()
 
 
 def test_the_head_is_a_fifth_of_the_catalogue_whatever_the_ties() -> None:
@@ -90,4 +91,4 @@ def test_an_item_without_events_before_the_test_is_new(split: Split) -> None:
             split.past_and_validation, histories=replace(histories, item_indices=emptied)
         ),
     )
-    assert segments(outcome, split.test, without)["item"]["new"]["n"] == is_asked.sum()
+    assert segments(outcome, split.test, without)["item"]["new"].n == is_asked.sum()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +15,7 @@ from training.__main__ import app
 from training.base.runs import Run
 from training.evaluation.page.render import render
 from training.evaluation.page.report import assemble
+from training.quality.schema import Quality
 from training.recipe.settings import ALL_MEMBERS, EARNING
 
 ONE_VERSION = """
@@ -44,7 +44,7 @@ def run(folder: Path, command: str, *options: str) -> None:
     assert finished.exit_code == 0, finished.output
 
 
-def evaluation_of(runs: Path) -> dict[str, Any]:
+def evaluation_of(runs: Path) -> Quality:
     return Run.open(runs / "latest").evaluation()
 
 
@@ -67,31 +67,33 @@ def shipped(folder: Path) -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def evaluated(folder: Path) -> dict[str, Any]:
+def evaluated(folder: Path) -> Quality:
     run(folder, "evaluate", "--protocol", "next_basket")
     return evaluation_of(folder / "evaluate")
 
 
 def test_what_evaluate_calls_shipped_is_in_the_manifest_of_the_bundle(
-    shipped: dict[str, dict[str, float]], evaluated: dict[str, Any]
+    shipped: dict[str, dict[str, float]], evaluated: Quality
 ) -> None:
-    measured = evaluated["protocols"]["next_basket"]["models"]
+    measured = evaluated.protocols["next_basket"].models
     assert set(measured) > set(shipped)
     assert {name: measured[name] for name in shipped} == shipped
 
 
-def test_members_that_do_not_ship_are_measured_beside(evaluated: dict[str, Any]) -> None:
+def test_members_that_do_not_ship_are_measured_beside(evaluated: Quality) -> None:
     beside = [name for name in ALL_MEMBERS if name not in EARNING]
-    assert evaluated["recipe"]["beside"] == beside
-    assert set(beside) <= set(evaluated["protocols"]["next_basket"]["models"])
+    assert evaluated.recipe is not None
+    assert evaluated.recipe.beside == beside
+    assert set(beside) <= set(evaluated.protocols["next_basket"].models)
 
 
 def test_nothing_of_tuned_members_is_called_shipped(folder: Path) -> None:
     run(folder, "evaluate", "--protocol", "next_basket", "--tune")
     evaluation = evaluation_of(folder / "evaluate")
-    assert evaluation["recipe"]["is_tuned"]
-    assert set(evaluation["tuning"]["next_basket"]) == set(ALL_MEMBERS)
-    assert "student_tuned" in evaluation["protocols"]["next_basket"]["models"]
+    assert evaluation.recipe is not None
+    assert evaluation.recipe.is_tuned
+    assert set(evaluation.tuning["next_basket"]) == set(ALL_MEMBERS)
+    assert "student_tuned" in evaluation.protocols["next_basket"].models
     page = render(assemble(evaluation, {}))
-    assert "student_shipped" not in str(assemble(evaluation, {}))
+    assert "student_shipped" not in assemble(evaluation, {}).to_json()
     assert "as shipped" not in page.lower()

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from tests.support.evaluations import example_evaluation
 from training.base.errors import SettingsInvalid
 from training.pipeline.protocol_runs import PublishedFiles, joined, n_at_once
+from training.quality.schema import Quality, StageCosts
 
 TRAIN, TEST, CANDIDATES, SEQUENCES, ITEMS = map(Path, ("train", "test", "candidates", "sequences", "items"))
 
@@ -43,30 +46,33 @@ def test_sequences_beside_other_files_are_refused(beside: tuple[Path | None, ...
         PublishedFiles.of(*beside, SEQUENCES, None)  # type: ignore[call-arg]  # three, as above
 
 
+EXAMPLE = example_evaluation()
+COMPRESSION = EXAMPLE.compression
+assert COMPRESSION is not None
 PARTS = (
-    {
-        "protocols": {"next_basket": 1},
-        "compression": "of the first",
-        "explanations": "of the only one",
-        "stages": {"seconds": {"als": 1.0}, "cpu_seconds": {"als": 0.9}, "peak_memory_bytes": {"als": 10}},
-    },
-    {
-        "protocols": {"leave_last_out": 2},
-        "compression": "of the second",
-        "cold_start": "of the last",
-        "stages": {"seconds": {"als": 2.0}, "cpu_seconds": {"als": 1.8}, "peak_memory_bytes": {"als": 20}},
-    },
+    Quality(
+        protocols={"next_basket": EXAMPLE.protocols["next_basket"]},
+        compression=COMPRESSION,
+        explanations=EXAMPLE.explanations,
+        stages=StageCosts({"als": 1.0}, {"als": 0.9}, {"als": 10}),
+    ),
+    Quality(
+        protocols={"leave_last_out": EXAMPLE.protocols["leave_last_out"]},
+        compression=replace(COMPRESSION, chosen="of the second"),
+        cold_start=EXAMPLE.cold_start,
+        stages=StageCosts({"als": 2.0}, {"als": 1.8}, {"als": 20}),
+    ),
 )
 WHOLE = joined(PARTS, ("next_basket", "leave_last_out"))
 
 
 def test_what_is_told_by_protocol_stands_side_by_side() -> None:
-    assert WHOLE["protocols"] == {"next_basket": 1, "leave_last_out": 2}
+    assert WHOLE.protocols == EXAMPLE.protocols
 
 
 def test_what_is_not_is_of_the_first_protocol_that_has_it_and_says_so() -> None:
-    assert WHOLE["compression"] == "of the first"
-    assert WHOLE["of_protocol"] == {
+    assert WHOLE.compression == COMPRESSION
+    assert WHOLE.of_protocol == {
         "compression": "next_basket",
         "explanations": "next_basket",
         "cold_start": "leave_last_out",
@@ -74,15 +80,17 @@ def test_what_is_not_is_of_the_first_protocol_that_has_it_and_says_so() -> None:
 
 
 def test_stages_of_all_protocols_are_told_apart() -> None:
-    assert WHOLE["stages"] == {
-        "seconds": {"next_basket: als": 1.0, "leave_last_out: als": 2.0},
-        "cpu_seconds": {"next_basket: als": 0.9, "leave_last_out: als": 1.8},
-        "peak_memory_bytes": {"next_basket: als": 10, "leave_last_out: als": 20},
-    }
+    assert WHOLE.stages == StageCosts(
+        seconds={"next_basket: als": 1.0, "leave_last_out: als": 2.0},
+        cpu_seconds={"next_basket: als": 0.9, "leave_last_out: als": 1.8},
+        peak_memory_bytes={"next_basket: als": 10, "leave_last_out: als": 20},
+    )
 
 
 def test_a_single_protocol_keeps_all_its_parts() -> None:
-    assert set(joined(PARTS[:1], ("next_basket",))) == {*PARTS[0], "of_protocol"}
+    whole = joined(PARTS[:1], ("next_basket",))
+    whole.of_protocol, whole.stages = {}, PARTS[0].stages
+    assert whole == PARTS[0]
 
 
 @pytest.mark.parametrize(

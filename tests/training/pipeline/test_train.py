@@ -18,7 +18,8 @@ from tests.support.settings import SMALL
 from training.__main__ import app
 from training.base.errors import SettingsInvalid, SourceUnreadable, TooLittleData
 from training.base.runs import Run
-from training.evaluation.page.report import REQUIREMENTS
+from training.evaluation.requirements import REQUIREMENTS
+from training.quality.figures import ColumnUse
 from training.recipe.settings import EARNING
 
 MODELS = {
@@ -122,7 +123,7 @@ def test_the_manifest_tells_where_the_bundle_came_from(bundle: Bundle) -> None:
 
 
 def test_the_run_keeps_the_command_that_repeats_it(folder: Path) -> None:
-    command = Run.open(folder / "runs" / "latest").evaluation()["command"]
+    command = Run.open(folder / "runs" / "latest").evaluation().command
     assert command == f"python -m training train {folder / 'shop'} --seed 5 --settings settings.toml"
 
 
@@ -134,15 +135,14 @@ def test_every_column_is_printed_with_its_use(folder: Path) -> None:
 
 
 def test_the_run_keeps_every_column_and_its_use(folder: Path) -> None:
-    columns = Run.open(folder / "runs" / "latest").evaluation()["data"]["columns"]
-    assert {"table": "interactions.parquet", "column": "user_id", "use": "person"} in columns
-    assert [
-        column["column"] for column in columns if column["table"] == "items.parquet"
-    ] == block_shop().items.columns
+    data = Run.open(folder / "runs" / "latest").evaluation().data
+    assert data is not None
+    assert ColumnUse("interactions.parquet", "user_id", "person") in data.columns
+    assert [use.column for use in data.columns if use.table == "items.parquet"] == block_shop().items.columns
 
 
 def test_the_ensemble_beats_chance_and_the_student_follows_it(folder: Path) -> None:
-    models = Run.open(folder / "runs" / "latest").evaluation()["protocols"]["next_basket"]["models"]
+    models = Run.open(folder / "runs" / "latest").evaluation().protocols["next_basket"].models
     assert models["ensemble"]["auc"] > 0.9 > models["popular"]["auc"]
     assert models["student"]["catalogue_ndcg@20"] > 0.9 * models["ensemble"]["catalogue_ndcg@20"]
 

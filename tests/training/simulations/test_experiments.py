@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from scipy.stats import binomtest
 
+from training.quality.simulated import ExperimentsStudy
 from training.simulations.experiments.study import (
     StudySettings,
     fixed_units,
@@ -15,7 +14,7 @@ from training.simulations.experiments.study import (
 
 
 @pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
+def figures() -> ExperimentsStudy:
     """A study of a few hundred small experiments with large effects."""
     settings = StudySettings(
         n_aa_runs=120,
@@ -31,27 +30,29 @@ def figures() -> dict[str, Any]:
     return study(settings, lambda share, words: None)
 
 
-def test_experiments_without_a_difference_are_stopped_no_oftener_than_stated(figures: dict[str, Any]) -> None:
+def test_experiments_without_a_difference_are_stopped_no_oftener_than_stated(
+    figures: ExperimentsStudy,
+) -> None:
     for cause in ("decided", "mismatched", "guarded"):
-        stopped = figures["aa"][cause]
-        assert binomtest(stopped["n_stopped"], 120, stopped["stated"], "greater").pvalue > 0.001
+        stopped = getattr(figures.aa, cause)
+        assert binomtest(stopped.n_stopped, 120, stopped.stated, "greater").pvalue > 0.001
 
 
-def test_a_test_for_one_look_stops_them_far_oftener(figures: dict[str, Any]) -> None:
-    assert figures["aa"]["one_look"]["interval"][0] > figures["aa"]["one_look"]["stated"]
+def test_a_test_for_one_look_stops_them_far_oftener(figures: ExperimentsStudy) -> None:
+    assert figures.aa.one_look.interval[0] > figures.aa.one_look.stated
 
 
-def test_a_lift_is_found_the_right_way_round_and_covered(figures: dict[str, Any]) -> None:
-    lift = figures["lift"]
-    assert lift["n_found"] == 20
-    assert lift["n_wrong"] == 0
-    assert lift["n_covered"] >= 18
-    assert lift["median_units"] < 20_000
+def test_a_lift_is_found_the_right_way_round_and_covered(figures: ExperimentsStudy) -> None:
+    lift = figures.lift
+    assert lift.n_found == 20
+    assert lift.n_wrong == 0
+    assert lift.n_covered >= 18
+    assert lift.median_units < 20_000
 
 
-def test_a_bug_that_loses_units_is_caught(figures: dict[str, Any]) -> None:
-    assert figures["srm"]["n_found"] == 20
-    assert figures["srm"]["median_units"] < 10_000
+def test_a_bug_that_loses_units_is_caught(figures: ExperimentsStudy) -> None:
+    assert figures.srm.n_found == 20
+    assert figures.srm.median_units < 10_000
 
 
 def test_the_same_seed_makes_the_same_figures() -> None:

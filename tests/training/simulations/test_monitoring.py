@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from rich.console import Console
@@ -12,6 +10,7 @@ from models.history import Event, History
 from models.monitoring import inputs
 from tests.support.worlds import QuickWorld
 from training.base.progress import Stages
+from training.quality.simulated import MonitoringStudy
 from training.simulations.monitoring.damage import Misnumbered
 from training.simulations.monitoring.replay import Said
 from training.simulations.monitoring.study import WATCHED, StudySettings, study
@@ -41,36 +40,36 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> QuickWorld:
 
 
 @pytest.fixture(scope="module")
-def figures(world: QuickWorld) -> dict[str, Any]:
+def figures(world: QuickWorld) -> MonitoringStudy:
     return study(SETTINGS, world, Stages(Console(quiet=True)))
 
 
 def test_turnover_is_found_by_items_that_nobody_knows_and_not_by_kinds_of_events(
-    figures: dict[str, Any],
+    figures: MonitoringStudy,
 ) -> None:
-    watched = figures["changes"][TURNOVER]["watched"]
-    assert watched[inputs.UNKNOWN_ITEM]["n_found"] == 1
-    assert watched[inputs.UNKNOWN_ITEM]["median_days"] < 8
-    assert watched[inputs.EVENT_KIND]["n_found"] == 0
+    watched = figures.changes[TURNOVER].watched
+    assert watched[inputs.UNKNOWN_ITEM].n_found == 1
+    assert (watched[inputs.UNKNOWN_ITEM].median_days or 0.0) < 8
+    assert watched[inputs.EVENT_KIND].n_found == 0
 
 
-def test_every_damage_to_a_member_is_found_and_its_name_said(figures: dict[str, Any]) -> None:
+def test_every_damage_to_a_member_is_found_and_its_name_said(figures: MonitoringStudy) -> None:
     for name in ("a member's factors shuffled", "item texts emptied"):
-        found = figures["damage"][name]
-        assert found["n_found"] == found["n_windows"], name
-        assert found["n_named"] == found["n_windows"], name
+        found = figures.damage[name]
+        assert found.n_found == found.n_windows, name
+        assert found.n_named == found.n_windows, name
 
 
-def test_truncated_histories_are_the_students_fault(figures: dict[str, Any]) -> None:
-    found = figures["damage"]["histories truncated"]
-    assert found["n_named"] == found["n_found"] > 0
+def test_truncated_histories_are_the_students_fault(figures: MonitoringStudy) -> None:
+    found = figures.damage["histories truncated"]
+    assert found.n_named == found.n_found > 0
 
 
-def test_everything_that_is_watched_is_counted_where_nothing_changed(figures: dict[str, Any]) -> None:
-    watched = figures["false_alarms"]["watched"]
+def test_everything_that_is_watched_is_counted_where_nothing_changed(figures: MonitoringStudy) -> None:
+    watched = figures.false_alarms.watched
     assert set(watched) == set(WATCHED)
-    assert all(watched[name]["n_windows"] > 0 for name in inputs.WORDS)
-    assert figures["false_alarms"]["drawn"]["n_windows"] == 30
+    assert all(watched[name].n_windows > 0 for name in inputs.WORDS)
+    assert figures.false_alarms.drawn.n_windows == 30
 
 
 def test_a_misnumbered_member_is_the_member_with_its_items_renamed() -> None:

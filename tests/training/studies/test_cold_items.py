@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from models.history import Event, History
 from models.index import quantize_rows
@@ -19,6 +20,7 @@ from training.data.leave_last_out import leave_last_out
 from training.data.split import Split
 from training.members.content import Content
 from training.members.member import Floats
+from training.quality.schema import ColdRanking
 from training.studies.cold_items import (
     cold_items,
     compare,
@@ -123,14 +125,10 @@ def test_the_comparison_is_paired_and_against_the_student(split: Split) -> None:
     table = compare(
         {"student_text": only_for_some, "other": same_for_all(np.array([0.0, 1.0, 2.0]))}, held_out, seed=0
     )
-    assert (table["n_items"], table["n_questions"]) == (3, 5)
-    assert table["models"]["student_text"] == {
-        "ndcg@10": 1.0, "mrr": 1.0, "auc": 1.0, "low": 1.0, "high": 1.0,
-    }  # fmt: skip
-    assert list(table["differences"]) == ["student_text_minus_other"]
-    assert table["differences"]["student_text_minus_other"]["ndcg@10"] == pytest.approx(
-        {"value": 0.5, "low": 0.5, "high": 0.5}
-    )
+    assert (table.n_items, table.n_questions) == (3, 5)
+    assert table.models["student_text"] == ColdRanking(1.0, 1.0, 1.0, 1.0, 1.0)
+    assert list(table.differences) == ["student_text_minus_other"]
+    assert astuple(table.differences["student_text_minus_other"]["ndcg@10"]) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_a_whole_study_asks_a_student_that_was_taught_without_the_items(split: Split) -> None:
@@ -145,18 +143,19 @@ def test_a_whole_study_asks_a_student_that_was_taught_without_the_items(split: S
 
     table = cold_items(split, teach, Content(), share=0.2, seed=0)
     [smaller] = taught_on
-    assert len(ids(smaller)) + table["n_items"] == len(split.dataset.items)
-    assert list(table["models"]) == ["student_text", "content", "popular_withheld", "popular", "random"]
-    assert table["models"]["popular"] == table["models"]["random"]
-    assert table["differences"]["student_text_minus_random"]["ndcg@10"]["low"] > 0
-    assert table["models"]["student_text"]["ndcg@10"] == pytest.approx(table["models"]["content"]["ndcg@10"])
+    assert table is not None
+    assert len(ids(smaller)) + table.n_items == len(split.dataset.items)
+    assert list(table.models) == ["student_text", "content", "popular_withheld", "popular", "random"]
+    assert table.models["popular"] == table.models["random"]
+    assert table.differences["student_text_minus_random"]["ndcg@10"].low > 0
+    assert table.models["student_text"].ndcg == pytest.approx(table.models["content"].ndcg)
 
 
 def test_nobody_to_ask_gives_no_table(split: Split) -> None:
     def never(smaller: Split) -> tuple[Student, TextEncoder]:
         raise AssertionError("nothing is to be taught where nothing is asked")
 
-    assert cold_items(split, never, Content(), share=0.0, seed=0) == {}
+    assert cold_items(split, never, Content(), share=0.0, seed=0) is None
 
 
 def ids(split: Split) -> list[str]:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from models.history import Event, History
 from training.data.split import Questions
 from training.members.member import Floats
-from training.metrics.protocols import Candidates, draw_candidates
+from training.metrics.protocols import Candidates, ScoreFunction, draw_candidates
+from training.quality.figures import ColdPoint
+from training.quality.schema import ColdStart
 from training.studies.cold_start import people_curve, told_the_last
 
 N_ITEMS = 130
@@ -53,13 +56,25 @@ def has_no_opinion(histories: Sequence[History]) -> Floats:
     return np.full((len(histories), N_ITEMS), np.nan, np.float32)
 
 
+def curves(
+    scores: dict[str, ScoreFunction],
+    questions: Questions,
+    candidates: Candidates,
+    *,
+    lengths: Sequence[int],
+    seed: int,
+) -> dict[str, dict[str, ColdPoint]]:
+    """Of people some of whom have a history long enough."""
+    people = people_curve(scores, questions, candidates, lengths=lengths, seed=seed).people
+    assert people is not None
+    return people.models
+
+
 def test_quality_appears_with_the_item_that_tells(people: tuple[Questions, Candidates]) -> None:
-    curve = people_curve({"third": reads_the_third_last}, *people, lengths=LENGTHS, seed=0)["people"][
-        "models"
-    ]["third"]
+    curve = curves({"third": reads_the_third_last}, *people, lengths=LENGTHS, seed=0)["third"]
     assert list(curve) == ["0", "2", "3"]
-    assert [curve[length]["ndcg@10"] for length in curve] == pytest.approx([CHANCE, CHANCE, 1.0])
-    in_catalogue = [curve[length]["catalogue_ndcg@20"] for length in curve]
+    assert [curve[length].ndcg for length in curve] == pytest.approx([CHANCE, CHANCE, 1.0])
+    in_catalogue = [curve[length].catalogue_ndcg for length in curve]
     assert in_catalogue == pytest.approx([CATALOGUE_CHANCE, CATALOGUE_CHANCE, 1.0])
 
 
@@ -73,10 +88,8 @@ def test_each_point_is_told_as_a_share_of_the_longest(people: tuple[Questions, C
             scores[row, [own + 7, own + 8]] = 2.0 if len(history) < 3 else 0.0
         return scores
 
-    table = people_curve({"half": half_at_two}, *people, lengths=(2, 3), seed=0)
-    assert table["people"]["models"]["half"]["2"]["of_longest"]["catalogue_ndcg@20"] == pytest.approx(
-        {"value": 0.5, "low": 0.5, "high": 0.5}
-    )
+    point = curves({"half": half_at_two}, *people, lengths=(2, 3), seed=0)["half"]["2"]
+    assert astuple(point.of_longest["catalogue_ndcg@20"]) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_what_is_cut_from_a_history_is_no_candidate_all_the_same(
@@ -90,10 +103,8 @@ def test_what_is_cut_from_a_history_is_no_candidate_all_the_same(
             scores[row, own], scores[row, own + 9] = 2.0, 1.0
         return scores
 
-    cells = people_curve({"oldest": likes_the_oldest}, *people, lengths=(1, 4), seed=0)["people"]["models"][
-        "oldest"
-    ]
-    assert cells["1"]["catalogue_ndcg@20"] == 1.0
+    cells = curves({"oldest": likes_the_oldest}, *people, lengths=(1, 4), seed=0)["oldest"]
+    assert cells["1"].catalogue_ndcg == 1.0
 
 
 def test_only_people_with_a_long_enough_history_are_asked_at_any_length() -> None:
@@ -106,18 +117,16 @@ def test_only_people_with_a_long_enough_history_are_asked_at_any_length() -> Non
         return np.zeros((len(given), N_ITEMS), np.float32)
 
     table = people_curve({"any": remembers}, questions, candidates, lengths=(1, 3), seed=0)
-    assert table["n_people"] == 2
+    assert table.n_people == 2
     assert lengths_seen == [1, 1, 3, 3]
 
 
 def test_a_model_without_an_opinion_of_strangers_gets_what_chance_gives(
     people: tuple[Questions, Candidates],
 ) -> None:
-    cell = people_curve({"none": has_no_opinion}, *people, lengths=(0, 3), seed=0)["people"]["models"][
-        "none"
-    ]["0"]
-    assert cell["ndcg@10"] == pytest.approx(CHANCE)
-    assert cell["of_longest"]["ndcg@10"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+    cell = curves({"none": has_no_opinion}, *people, lengths=(0, 3), seed=0)["none"]["0"]
+    assert cell.ndcg == pytest.approx(CHANCE)
+    assert astuple(cell.of_longest["ndcg@10"]) == pytest.approx((1.0, 1.0, 1.0))
 
 
 def test_a_share_of_nothing_is_not_told() -> None:
@@ -128,10 +137,8 @@ def test_a_share_of_nothing_is_not_told() -> None:
         scores[:, [9, 19]] = 0.0
         return scores
 
-    cell = people_curve({"bad": knows_better}, questions, candidates, lengths=(2,), seed=0)["people"][
-        "models"
-    ]["bad"]["2"]
-    assert (cell["ndcg@10"], cell["of_longest"]) == (0.0, {})
+    cell = curves({"bad": knows_better}, questions, candidates, lengths=(2,), seed=0)["bad"]["2"]
+    assert (cell.ndcg, cell.of_longest) == (0.0, {})
 
 
 def test_intervals_stand_around_their_own_metric() -> None:
@@ -142,16 +149,14 @@ def test_intervals_stand_around_their_own_metric() -> None:
         scores[:, 9], scores[:, 19] = 1.0, -1.0
         return scores
 
-    cell = people_curve({"one": knows_the_first}, questions, candidates, lengths=(2,), seed=0)["people"][
-        "models"
-    ]["one"]["2"]
-    assert (cell["low"], cell["ndcg@10"], cell["high"]) == (0.0, 0.5, 1.0)
-    assert (cell["catalogue_low"], cell["catalogue_high"]) == (0.0, 1.0)
+    cell = curves({"one": knows_the_first}, questions, candidates, lengths=(2,), seed=0)["one"]["2"]
+    assert (cell.low, cell.ndcg, cell.high) == (0.0, 0.5, 1.0)
+    assert (cell.catalogue_low, cell.catalogue_high) == (0.0, 1.0)
 
 
 def test_nobody_long_enough_gives_no_table() -> None:
     questions, candidates = asked([history_of(1)], [9])
-    assert people_curve({"none": has_no_opinion}, questions, candidates, lengths=(2,), seed=0) == {}
+    assert people_curve({"none": has_no_opinion}, questions, candidates, lengths=(2,), seed=0) == ColdStart()
 
 
 def test_a_cut_history_holds_the_last_distinct_items() -> None:

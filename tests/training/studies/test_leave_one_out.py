@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from tests.support.pairs import linear_pairs
 from training.ensemble.pairs import Pairs
 from training.ensemble.stacking import Stacking
 from training.members.member import Floats
+from training.quality.schema import MemberWorth
 from training.studies.candidate_features import CandidateFeatures
 from training.studies.leave_one_out import leave_one_out, ndcg_of_all, ndcg_of_each
 
@@ -30,7 +29,7 @@ def candidates(seed: int) -> CandidateFeatures:
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, dict[str, Any]]:
+def table() -> dict[str, MemberWorth]:
     known = linear_pairs(n_people=80)
     return leave_one_out(
         Stacking,
@@ -47,26 +46,25 @@ def floats(*values: float) -> Floats:
     return np.array(values, np.float32)
 
 
-def test_members_that_tell_something_earn_their_place(table: dict[str, dict[str, Any]]) -> None:
-    assert table["strong"]["earns_its_place"]
-    assert table["weak"]["earns_its_place"]
-    assert table["strong"]["ndcg@10"]["value"] > table["weak"]["ndcg@10"]["value"] > 0.01
+def test_members_that_tell_something_earn_their_place(table: dict[str, MemberWorth]) -> None:
+    assert table["strong"].earns_its_place
+    assert table["weak"].earns_its_place
+    assert table["strong"].ndcg.value > table["weak"].ndcg.value > 0.01
 
 
-def test_noise_does_not(table: dict[str, dict[str, Any]]) -> None:
-    assert not table["noise"]["earns_its_place"]
-    assert abs(table["noise"]["catalogue_ndcg@20"]["value"]) < 0.02
+def test_noise_does_not(table: dict[str, MemberWorth]) -> None:
+    assert not table["noise"].earns_its_place
+    assert abs(table["noise"].catalogue_ndcg.value) < 0.02
 
 
-def test_each_figure_lies_in_its_interval(table: dict[str, dict[str, Any]]) -> None:
+def test_each_figure_lies_in_its_interval(table: dict[str, MemberWorth]) -> None:
     for member in GROUPS:
-        for metric in ("ndcg@10", "catalogue_ndcg@20"):
-            figure = table[member][metric]
-            assert figure["low"] < figure["value"] < figure["high"]
+        for figure in (table[member].ndcg, table[member].catalogue_ndcg):
+            assert figure.low < figure.value < figure.high
 
 
-def test_the_cost_stands_beside_it(table: dict[str, dict[str, Any]]) -> None:
-    assert [table[member]["training_seconds"] for member in GROUPS] == [1.5, None, None]
+def test_the_cost_stands_beside_it(table: dict[str, MemberWorth]) -> None:
+    assert [table[member].training_seconds for member in GROUPS] == [1.5, None, None]
 
 
 def test_the_smaller_strategy_never_sees_the_columns() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,8 +12,9 @@ from training.base.errors import NotFinite
 from training.data.split import Questions, Split, split_by_time
 from training.metrics.metrics import auc
 from training.metrics.protocols import Candidates, Outcome, ScoreFunction, draw_candidates, measure
+from training.quality.schema import SearchInterval, SearchRecord, Trial
 from training.recipe.settings import TrainingSettings, TuningSettings
-from training.tuning.search import Search, Trial, Values, search, tune_members
+from training.tuning.search import Search, Values, search, tune_members
 from training.tuning.spaces import Space
 
 SPACE: Space = {"x": FloatDistribution(0.0, 10.0), "n": IntDistribution(1, 100, log=True)}
@@ -140,22 +140,21 @@ def test_the_given_settings_are_tried_whatever_they_take() -> None:
     assert len(timed(Stopwatch(100.0), seconds_per_member=10.0).trials) == 1
 
 
-def test_the_record_is_plain_and_complete() -> None:
+def test_the_record_is_complete() -> None:
     result = searched(max_trials=3)
-    record = json.loads(json.dumps(result.record()))
-    assert record == {
-        "space": {
-            "x": {"low": 0.0, "high": 10.0, "log": False, "integer": False},
-            "n": {"low": 1, "high": 100, "log": True, "integer": True},
+    assert result.record() == SearchRecord(
+        space={
+            "x": SearchInterval(0.0, 10.0, log=False, integer=False),
+            "n": SearchInterval(1, 100, log=True, integer=True),
         },
-        "n_trials": 3,
-        "seconds": 0.0,
-        "seconds_budget": 1.0,
-        "default_score": peak(GIVEN),
-        "best_score": result.best.score,
-        "best_values": result.best.values,
-        "trials": [{"values": trial.values, "score": trial.score} for trial in result.trials],
-    }
+        n_trials=3,
+        seconds=0.0,
+        seconds_budget=1.0,
+        default_score=peak(GIVEN),
+        best_score=result.best.score,
+        best_values=result.best.values,
+        trials=result.trials,
+    )
 
 
 def test_the_search_tool_says_nothing_of_its_own(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from training.evaluation import plots
-from training.evaluation.page.tables import Column, share, share_interval, table
-from training.evaluation.requirements import Quality
+from training.evaluation.page.tables import Column, View, share, share_interval, table
+from training.quality.schema import Quality
+from training.quality.simulated import FoundFigures, Stops
 
 UNITS = "units, in thousands"
 
@@ -19,18 +17,20 @@ SAID = {
 }
 
 
-def experiments(quality: Quality) -> dict[str, Any]:
+def experiments(quality: Quality) -> View:
     """False stops, the lift that was found and the bug that was caught."""
-    measured = quality["experiments"]
-    aa, lift, srm = measured["aa"], measured["lift"], measured["srm"]
-    stops = {words: aa[name] for name, words in SAID.items()}
+    measured = quality.experiments
+    if measured is None:
+        return {}
+    aa, lift, srm = measured.aa, measured.lift, measured.srm
+    stops = {words: getattr(aa, name) for name, words in SAID.items()}
     columns = [
         Column("stated", "stated rate", share),
         Column("share", "share stopped", share),
         Column("interval", "95 % interval", share_interval),
         Column("n_stopped", "experiments stopped", str),
     ]
-    lines = {"always valid": aa["decided"], "a test for one look": aa["one_look"]}
+    lines = {"always valid": aa.decided, "a test for one look": aa.one_look}
     return {
         "aa": aa,
         "lift": lift,
@@ -43,10 +43,10 @@ def experiments(quality: Quality) -> dict[str, Any]:
                 "share of experiments that were stopped",
             ),
             plots.curves(
-                {f"a lift of {lift['lift']:.0%}": _curve(lift)}, UNITS, "share of experiments that found it"
+                {f"a lift of {lift.lift:.0%}": _curve(lift)}, UNITS, "share of experiments that found it"
             ),
             plots.curves(
-                {f"{srm['lost']:.0%} of an arm lost": _curve(srm)},
+                {f"{srm.lost:.0%} of an arm lost": _curve(srm)},
                 UNITS,
                 "share of experiments that caught it",
             ),
@@ -54,5 +54,5 @@ def experiments(quality: Quality) -> dict[str, Any]:
     }
 
 
-def _curve(figures: Mapping[str, Any]) -> dict[str, plots.Point]:
-    return {f"{int(units) / 1000:g}": (value, None) for units, value in figures["by_units"].items()}
+def _curve(figures: Stops | FoundFigures) -> dict[str, plots.Point]:
+    return {f"{int(units) / 1000:g}": (value, None) for units, value in figures.by_units.items()}

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from markupsafe import Markup
+from msgspec import structs
+
 from training.evaluation import plots
 from training.evaluation.page.tables import (
     Column,
+    Figures,
+    Form,
     Table,
+    View,
     interval,
     number,
     score,
@@ -20,10 +26,16 @@ from training.evaluation.page.tables import (
     with_interval,
     words,
 )
-from training.evaluation.requirements import Quality
 from training.evaluation.words import METRICS, OURS, metric_words, model_words
+from training.quality.figures import Figure, Interval, Intervals, Metrics, Segments, headline
+from training.quality.schema import (
+    CalibrationFigures,
+    CalibrationOnTest,
+    Quality,
+    SearchInterval,
+    SearchRecord,
+)
 
-View = dict[str, Any]
 OUR_NAMES = frozenset(model_words(name) for name in OURS)
 HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
 """The two metrics that every section shows."""
@@ -31,25 +43,24 @@ HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
 
 def quality_of_models(quality: Quality) -> View:
     """All models by all metrics, once a protocol, and both headline metrics as bars."""
-    recipe = quality.get("recipe")
-    beside = recipe["beside"] if recipe else []
+    beside = quality.recipe.beside if quality.recipe else []
     return {
-        "recipe": recipe,
-        "protocols": {name: _quality(part["models"], beside) for name, part in quality["protocols"].items()},
+        "recipe": quality.recipe,
+        "protocols": {name: _quality(part.models, beside) for name, part in quality.protocols.items()},
     }
 
 
 def claimed_differences(quality: Quality) -> View:
     """Intervals of differences, drawn for the whole catalogue; of ratios, as a table only."""
-    return {"protocols": {name: _differences(part) for name, part in quality["intervals"].items() if part}}
+    return {"protocols": {name: _differences(part) for name, part in quality.intervals.items() if part}}
 
 
 def segments(quality: Quality) -> View:
     """Headline metrics of the models that matter, by segment; empty where no protocol has segments."""
     found = {
-        name: {metric_words(metric): _segments(part["segments"], metric) for metric in HEADLINES}
-        for name, part in quality["protocols"].items()
-        if part.get("segments")
+        name: {metric_words(metric): _segments(part.segments, metric) for metric in HEADLINES}
+        for name, part in quality.protocols.items()
+        if part.segments
     }
     return {"protocols": found} if found else {}
 
@@ -62,9 +73,9 @@ def leave_one_out(quality: Quality) -> View:
                 "table": table(
                     "without",
                     [
-                        *(
-                            Column(metric, f"loses in {metric_words(metric)}", with_interval)
-                            for metric in HEADLINES
+                        Column("ndcg", f"loses in {metric_words('ndcg@10')}", with_interval),
+                        Column(
+                            "catalogue_ndcg", f"loses in {metric_words('catalogue_ndcg@20')}", with_interval
                         ),
                         Column("training_seconds", "training", seconds),
                         Column("earns_its_place", "earns its place", words),
@@ -72,12 +83,12 @@ def leave_one_out(quality: Quality) -> View:
                     _spoken(part),
                 ),
                 "plot": _bars_with_intervals(
-                    {member: row["catalogue_ndcg@20"] for member, row in part.items()},
+                    {member: row.catalogue_ndcg for member, row in part.items()},
                     "loss of NDCG@20, whole catalogue, without the member",
                 ),
-                "idle": [model_words(member) for member, row in part.items() if not row["earns_its_place"]],
+                "idle": [model_words(member) for member, row in part.items() if not row.earns_its_place],
             }
-            for name, part in quality["leave_one_out"].items()
+            for name, part in quality.leave_one_out.items()
         }
     }
 
@@ -98,7 +109,7 @@ def tuning(quality: Quality) -> View:
                 "table": table("member", columns, _spoken({key: _search(row) for key, row in part.items()})),
                 "spaces": {model_words(key): _searched_settings(row) for key, row in part.items()},
             }
-            for name, part in quality["tuning"].items()
+            for name, part in quality.tuning.items()
         }
     }
 
@@ -108,7 +119,7 @@ def strategies(quality: Quality) -> View:
     columns = [
         Column("accuracy", "accuracy", score, "higher"),
         Column("auc", "AUC", score, "higher"),
-        Column("ndcg@10", "NDCG@10", score, "higher"),
+        Column("ndcg", "NDCG@10", score, "higher"),
         Column("lead_of_best", "behind the best", signed),
         Column("lead_interval", "95 % interval", interval),
         Column("brier", "Brier", score, "lower"),
@@ -119,12 +130,10 @@ def strategies(quality: Quality) -> View:
     return {
         "protocols": {
             name: {
-                "table": table(
-                    "strategy", columns, _spoken(part["table"]), ours={model_words(part["chosen"])}
-                ),
+                "table": table("strategy", columns, _spoken(part.table), ours={model_words(part.chosen)}),
                 "part": part,
             }
-            for name, part in quality["strategies"].items()
+            for name, part in quality.strategies.items()
         }
     }
 
@@ -134,7 +143,7 @@ def importance(quality: Quality) -> View:
     return {
         "protocols": {
             name: _bars_with_intervals(part, "loss of NDCG@10 when the member's opinions are shuffled")
-            for name, part in quality["importance"].items()
+            for name, part in quality.importance.items()
         }
     }
 
@@ -148,19 +157,15 @@ def calibration(quality: Quality) -> View:
                 "part": part,
                 "table": table("pairs", columns, _calibrated_slices(part)),
                 "plot": plots.reliability(
-                    {
-                        slice_: row["bins"]
-                        for slice_, row in _calibrated_slices(part).items()
-                        if row.get("bins")
-                    }
+                    {slice_: row.bins for slice_, row in _calibrated_slices(part).items() if row.bins}
                 ),
             }
-            for name, part in quality["calibration"].items()
+            for name, part in quality.calibration.items()
         }
     }
 
 
-def _quality(models: Mapping[str, Mapping[str, float]], beside: Collection[str]) -> View:
+def _quality(models: Mapping[str, Metrics], beside: Collection[str]) -> View:
     """beside: members that the ensemble does not have."""
     columns = [
         Column(metric.name, metric.title, _metric_form(metric.name), metric.better, metric.group)
@@ -180,14 +185,14 @@ def _quality(models: Mapping[str, Mapping[str, float]], beside: Collection[str])
     }
 
 
-def _metric_form(name: str) -> Any:
+def _metric_form(name: str) -> Form:
     """Novelty is in bits and popularity bias around zero; all others are shares."""
     return {"novelty": lambda bits: f"{bits:.2f}", "popularity_bias": lambda bias: f"{bias:+.2f}"}.get(
         name, score
     )
 
 
-def _differences(part: Mapping[str, Mapping[str, list[float]]]) -> View:
+def _differences(part: Intervals) -> View:
     metrics = dict.fromkeys(metric for row in part.values() for metric in row)
     gains = {name: row for name, row in part.items() if "_minus_" in name}
     ratios = {name: row for name, row in part.items() if name not in gains}
@@ -200,20 +205,20 @@ def _differences(part: Mapping[str, Mapping[str, list[float]]]) -> View:
 
 
 def _interval_table(
-    head: str, metrics: Mapping[str, None], rows: Mapping[str, Mapping[str, list[float]]], form: Any
+    head: str, metrics: Mapping[str, None], rows: Mapping[str, Mapping[str, Interval]], form: Form
 ) -> Table | None:
     columns = [Column(metric, metric_words(metric), form) for metric in metrics]
     return table(head, columns, _spoken(rows)) if rows else None
 
 
-def _segments(models: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]], metric: str) -> Table:
+def _segments(models: Mapping[str, Segments], metric: str) -> Table:
     """Segments are rows and models columns: who gains is read along a row."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, float]] = {}
     for model, dimensions in models.items():
         for dimension, parts in dimensions.items():
             for segment, figures in parts.items():
-                row = rows.setdefault(f"{dimension}: {segment}".replace("_", " "), {"n": figures["n"]})
-                row[model] = figures[metric]
+                row = rows.setdefault(f"{dimension}: {segment}".replace("_", " "), {"n": figures.n})
+                row[model] = headline(figures, metric)
     columns = [
         Column("n", "n", number),
         *(Column(model, model_words(model), score, "higher") for model in models),
@@ -221,42 +226,35 @@ def _segments(models: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]
     return table("segment", columns, rows, best_of="row")
 
 
-def _search(row: Mapping[str, Any]) -> dict[str, Any]:
-    given, best = row.get("default_score"), row.get("best_score")
-    return {**row, "gain": None if given is None or best is None else best - given}
+def _search(row: SearchRecord) -> dict[str, Any]:
+    given, best = row.default_score, row.best_score
+    return {**structs.asdict(row), "gain": None if given is None or best is None else best - given}
 
 
-def _searched_settings(row: Mapping[str, Any]) -> list[str]:
+def _searched_settings(row: SearchRecord) -> list[str]:
     """Each searched setting with its bounds and the value found: `l2 in 1 to 300 (log): 42.7`."""
     return [
-        f"{name} in {_bounds(space)}: {_value(row['best_values'].get(name))}"
-        for name, space in row["space"].items()
+        f"{name} in {_bounds(space)}: {number(row.best_values[name])}" for name, space in row.space.items()
     ]
 
 
-def _bounds(space: Any) -> str:
-    if not isinstance(space, Mapping):
-        return str(space)
-    return f"{number(space['low'])} to {number(space['high'])}" + (" (log)" if space.get("log") else "")
+def _bounds(space: SearchInterval) -> str:
+    return f"{number(space.low)} to {number(space.high)}" + (" (log)" if space.log else "")
 
 
-def _value(value: Any) -> str:
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else words(value)
+def _calibrated_slices(part: CalibrationFigures) -> dict[str, CalibrationFigures | CalibrationOnTest]:
+    return {"validation, out of fold": part, "test": part.test}
 
 
-def _calibrated_slices(part: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {"validation, out of fold": part} | ({"test": part["test"]} if part.get("test") else {})
-
-
-def _bars_with_intervals(part: Mapping[str, Mapping[str, float]], label: str) -> Any:
+def _bars_with_intervals(part: Mapping[str, Figure], label: str) -> Markup:
     return plots.bars(
-        {model_words(name): row["value"] for name, row in part.items()},
+        {model_words(name): row.value for name, row in part.items()},
         label,
-        intervals={model_words(name): (row["low"], row["high"]) for name, row in part.items()},
+        intervals={model_words(name): row.interval for name, row in part.items()},
         form="{:+.4f}",
     )
 
 
-def _spoken(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _spoken(rows: Mapping[str, Figures]) -> dict[str, Figures]:
     """Rows by the words for their names."""
     return {model_words(name): row for name, row in rows.items()}

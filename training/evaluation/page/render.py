@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from training.evaluation.page import experiments, members, monitoring, setting, students, tables, verdicts
-from training.evaluation.requirements import Quality
 from training.evaluation.words import metric_words, model_words, protocol_words
-
-View = Callable[[Quality], dict[str, Any]]
-"""What a section's template is filled with."""
+from training.quality.schema import Quality
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Section:
     name: str
     title: str
     needs: str
-    view: View
+    view: Callable[[Quality], tables.View]
 
 
 SECTIONS = (
@@ -56,30 +52,30 @@ SECTIONS = (
 
 
 def render(quality: Quality) -> str:
-    """The page. quality: as in quality.json; every part but `schema_version` may be absent or empty."""
+    """The page. quality: any part may be absent."""
     environment = _environment()
     present = [
         (section, Markup(environment.get_template(f"{section.name}.html.j2").render(view)))
         for section in SECTIONS
-        if quality.get(section.needs) and (view := section.view(quality))
+        if getattr(quality, section.needs) and (view := section.view(quality))
     ]
     return environment.get_template("page.html.j2").render(
-        name=quality.get("bundle") or quality.get("run") or "a run",
+        name=quality.bundle or quality.run or "a run",
         origin=origin(quality),
         sections=present,
-        of_protocol=quality.get("of_protocol", {}),
+        of_protocol=quality.of_protocol,
     )
 
 
 def origin(quality: Quality) -> list[str]:
     """Where the figures come from, as far as it is known: data, bundle, run, seed, machine."""
-    machine = quality.get("machine") or {}
+    machine = quality.machine
     named = {
-        "": quality.get("data", {}).get("source"),
-        "bundle ": quality.get("bundle"),
-        "run ": quality.get("run"),
-        "seed ": quality.get("seed"),
-        "measured on ": f"{machine['cpu']}, {machine['cores']} cores" if machine else None,
+        "": quality.data and quality.data.source,
+        "bundle ": quality.bundle,
+        "run ": quality.run,
+        "seed ": quality.seed,
+        "measured on ": machine and f"{machine.cpu}, {machine.cores} cores",
     }
     return [f"{what}{value}" for what, value in named.items() if value is not None]
 
@@ -99,6 +95,7 @@ def _environment() -> Environment:
         "model": model_words,
         "number": tables.number,
         "protocol": protocol_words,
+        "reached": verdicts.reached,
         "score": tables.score,
         "seconds": tables.seconds,
         "share": tables.share,

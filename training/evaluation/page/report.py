@@ -5,31 +5,25 @@ What a run measured goes in; serving figures are measured here. The page is made
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 from rich.console import Console
 
 from training.base.runs import Run
 from training.evaluation.benchmark import SHIPPED, benchmark, machine
 from training.evaluation.page.render import render
-from training.evaluation.requirements import (
-    REQUIREMENTS,
-    Quality,
-    requirements_met,
-    shipped_name,
-    tables_of_models,
-)
+from training.evaluation.requirements import requirements_met, shipped_name
 from training.evaluation.targets import promises_met, targets_met
+from training.quality.schema import SCHEMA_VERSION, DataPortrait, Quality, ServingFigures
+from training.quality.simulated import ExperimentsStudy, MonitoringStudy
 
-__all__ = ["REQUIREMENTS", "SCHEMA_VERSION", "write_report"]
-
-SCHEMA_VERSION = 1
-SIMULATED = ("experiments", "monitoring")
-"""Files of the report's folder that other commands write and the page draws."""
+Study = TypeVar("Study", ExperimentsStudy, MonitoringStudy)
 
 RATIOS = {
     "size": "size_bytes",
@@ -47,47 +41,36 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
     """
     evaluation = run.evaluation()
     serving = benchmark(run.timed(), price_per_vcpu_hour=price_per_vcpu_hour, console=console)
-    quality = assemble(evaluation, serving) | {
-        "run": run.folder.name,
-        "price_per_vcpu_hour_usd": price_per_vcpu_hour,
-        "machine": machine(),
-        **simulated(out),
-    }
+    quality = assemble(evaluation, serving)
+    quality.run, quality.price_per_vcpu_hour_usd = run.folder.name, price_per_vcpu_hour
+    quality.machine = machine()
+    quality.experiments = simulated(out / "experiments.json", ExperimentsStudy)
+    quality.monitoring = simulated(out / "monitoring.json", MonitoringStudy)
     out.mkdir(parents=True, exist_ok=True)
     json_path, html_path = out / "quality.json", out / "quality.html"
-    json_path.write_text(json.dumps(quality, indent=1) + "\n")
+    json_path.write_text(quality.to_json() + "\n")
     html_path.write_text(render(quality))
     return [json_path, html_path]
 
 
-def simulated(out: Path) -> dict[str, Any]:
-    """What was simulated beside the run and lies in the report's folder, by its part of the report."""
-    files = {name: out / f"{name}.json" for name in SIMULATED}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+def simulated(file: Path, study: type[Study]) -> Study | None:
+    """What another command simulated beside the run and left in the report's folder; None where it did not."""
+    return msgspec.json.decode(file.read_bytes(), type=study) if file.exists() else None
 
 
-def assemble(evaluation: dict[str, Any], serving: dict[str, dict[str, float]]) -> Quality:
-    """Every figure of a report: what the run measured, what serving costs, and the verdicts on both.
-
-    Parts that the run did not measure are absent here too.
-    """
-    quality: Quality = {
-        "schema_version": SCHEMA_VERSION,
-        **evaluation,
-        "data": summarised(evaluation.get("data", {})),
-        "seed": evaluation.get("seed", evaluation.get("settings", {}).get("seed")),
-        "serving": serving,
-    }
+def assemble(evaluation: Quality, serving: Mapping[str, ServingFigures]) -> Quality:
+    """Every figure of a report: what the run measured, what serving costs, and the verdicts on both."""
+    quality = copy(evaluation)
+    quality.schema_version = SCHEMA_VERSION
+    quality.data = evaluation.data and summarised(evaluation.data)
     # A run's folder knows the compressed student as shipped; where members were tuned, nothing of the run ships.
-    quality["serving"] = {
-        shipped_name(quality) if name == SHIPPED else name: row for name, row in serving.items()
-    }
-    quality["ratios"] = ratios(quality)
-    return quality | {
-        "requirements": requirements_met(quality),
-        "targets": targets_met(quality),
-        "promises": promises_met(quality),
-    }
+    shipped = shipped_name(evaluation)
+    quality.serving = {shipped if name == SHIPPED else name: row for name, row in serving.items()}
+    quality.ratios = ratios(quality)
+    quality.requirements = requirements_met(quality)
+    quality.targets = targets_met(quality)
+    quality.promises = promises_met(quality)
+    return quality
 
 
 def ratios(quality: Quality) -> dict[str, float]:
@@ -96,34 +79,39 @@ def ratios(quality: Quality) -> dict[str, float]:
     The points are those of the protocol where it costs most; negative where the student is better everywhere.
     """
     shipped = shipped_name(quality)
-    teacher, student = (quality["serving"].get(name, {}) for name in ("ensemble", shipped))
+    teacher, student = (quality.serving.get(name) for name in ("ensemble", shipped))
     times = {
-        name: teacher[figure] / student[figure]
+        name: getattr(teacher, figure) / getattr(student, figure)
         for name, figure in RATIOS.items()
-        if teacher.get(figure) and student.get(figure)
+        if teacher and student
     }
     lost = [
-        100 * (models["ensemble"]["accuracy"] - models[shipped]["accuracy"])
-        for _, models in tables_of_models(quality)
-        if {"ensemble", shipped} <= set(models)
+        100 * (part.models["ensemble"]["accuracy"] - part.models[shipped]["accuracy"])
+        for part in quality.protocols.values()
+        if {"ensemble", shipped} <= set(part.models)
     ]
     return times | ({"accuracy_points": max(lost)} if lost else {})
 
 
-def summarised(data: dict[str, Any]) -> dict[str, Any]:
+def summarised(data: DataPortrait) -> DataPortrait:
     """The data's portrait with distributions in place of lists as long as the shop has people or items.
 
     `history_lengths`, events of each person, become `people_by_history_length`; `item_counts`, events of each item,
     become `event_share_of_top_items`: the share of all events that the most popular share of items has.
     """
-    portrait = {key: value for key, value in data.items() if key not in ("history_lengths", "item_counts")}
-    if lengths := data.get("history_lengths"):
-        counted = sorted(Counter(lengths).items())
-        portrait["people_by_history_length"] = {str(length): n for length, n in counted}
-    if counts := data.get("item_counts"):
-        falling = np.sort(np.asarray(counts, np.float64))[::-1]
-        portrait["event_share_of_top_items"] = {
+    lengths, shares = data.people_by_history_length, data.event_share_of_top_items
+    if data.history_lengths:
+        lengths = {str(length): n for length, n in sorted(Counter(data.history_lengths).items())}
+    if data.item_counts:
+        falling = np.sort(np.asarray(data.item_counts, np.float64))[::-1]
+        shares = {
             str(share): float(falling[: max(round(share * len(falling)), 1)].sum() / falling.sum())
             for share in TOP_SHARES
         }
-    return portrait
+    return msgspec.structs.replace(
+        data,
+        history_lengths=None,
+        item_counts=None,
+        people_by_history_length=lengths,
+        event_share_of_top_items=shares,
+    )

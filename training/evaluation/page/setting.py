@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from training.data.columns import ColumnUse, column_lines
+from training.data.columns import column_lines
 from training.evaluation import plots
-from training.evaluation.page.tables import Column, seconds, size, table
-from training.evaluation.requirements import Quality
+from training.evaluation.page.tables import Column, View, seconds, size, table
+from training.quality.schema import Quality, StageCosts
 
-View = dict[str, Any]
 SIMULATED = {"experiments": "whether experiments decide rightly", "monitoring": "what the monitor finds"}
 """Parts of a report that `make simulate` makes."""
 LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
@@ -20,15 +19,17 @@ LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
 
 def portrait(quality: Quality) -> View:
     """The data's size, span, losses and shape."""
-    data = quality["data"]
+    data = quality.data
+    if data is None:
+        return {}
     drawn = []
-    if lengths := data.get("people_by_history_length"):
-        drawn.append(plots.columns(people_by_length(lengths), "events of a person", "people"))
-    if shares := data.get("event_share_of_top_items"):
-        named = {f"{float(top):.0%}": value for top, value in shares.items()}
+    if data.people_by_history_length:
+        lengths = people_by_length(data.people_by_history_length)
+        drawn.append(plots.columns(lengths, "events of a person", "people"))
+    if data.event_share_of_top_items:
+        named = {f"{float(top):.0%}": value for top, value in data.event_share_of_top_items.items()}
         drawn.append(plots.columns(named, "most popular items", "share of all events"))
-    uses = data.get("columns", [])
-    return {"data": data, "plots": drawn, "columns": column_lines(ColumnUse(**use) for use in uses)}
+    return {"data": data, "plots": drawn, "columns": column_lines(data.columns)}
 
 
 def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
@@ -45,36 +46,38 @@ def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
 
 def protocol(quality: Quality) -> View:
     """Which protocols were run, with how many questions each, and where time was cut."""
-    splits = {name: part.get("split") or {} for name, part in quality["protocols"].items()}
+    splits = {name: part.split for name, part in quality.protocols.items()}
     return {
         "splits": splits,
-        "cuts": {name: split.get("cuts") for name, split in splits.items()},
-        "n_new_people": {
-            name: split["n_new_people"] for name, split in splits.items() if split.get("n_new_people")
-        },
-        "seed": quality.get("seed"),
+        "n_new_people": {name: split.n_new_people for name, split in splits.items() if split.n_new_people},
+        "seed": quality.seed,
     }
 
 
 def again(quality: Quality) -> View:
     """The command, the settings as a file that it takes, and where time and memory went."""
-    stages = quality.get("stages") or {}
-    took, busy = stages.get("seconds", {}), stages.get("cpu_seconds", {})
-    peaks = stages.get("peak_memory_bytes", {})
-    rows = {name: {"seconds": took[name], "cpu": busy.get(name), "peak": peaks.get(name)} for name in took}
+    stages = quality.stages or StageCosts({}, {}, {})
+    rows = {
+        name: {
+            "seconds": took,
+            "cpu": stages.cpu_seconds.get(name),
+            "peak": stages.peak_memory_bytes.get(name),
+        }
+        for name, took in stages.seconds.items()
+    }
     columns = [
         Column("seconds", "took", seconds),
         Column("cpu", "CPU time", seconds),
         Column("peak", "peak memory", size),
     ]
     return {
-        "command": quality.get("command"),
-        "seed": quality.get("seed"),
-        "settings": as_toml(quality["settings"]) if quality.get("settings") else None,
+        "command": quality.command,
+        "seed": quality.seed,
+        "settings": as_toml(quality.settings) if quality.settings else None,
         "stages": table("stage", columns, rows) if rows else None,
-        "total_seconds": sum(took.values()),
-        "machine": quality.get("machine"),
-        "not_simulated": [words for part, words in SIMULATED.items() if part not in quality],
+        "total_seconds": sum(stages.seconds.values()),
+        "machine": quality.machine,
+        "not_simulated": [words for part, words in SIMULATED.items() if getattr(quality, part) is None],
     }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
+from msgspec import structs
 
 from training.evaluation import plots
 from training.evaluation.page.tables import (
     Column,
     Table,
+    View,
     dollars_a_million,
     milliseconds,
     number,
@@ -22,12 +23,12 @@ from training.evaluation.page.tables import (
     size,
     table,
     with_interval,
-    words,
 )
-from training.evaluation.requirements import Quality, figure_at, shipped_name, tables_of_models
+from training.evaluation.requirements import shipped_name
 from training.evaluation.words import METRIC_TITLES, OURS, metric_words, model_words
+from training.quality.figures import ColdPoint, Figure, Interval, Metrics, Retained, headline
+from training.quality.schema import ColdPeople, ColdRanking, Quality, ServingFigures
 
-View = dict[str, Any]
 OUR_NAMES = frozenset(model_words(name) for name in OURS)
 GROUPS = {"known_people": "people in its training", "new_people": "people it never saw"}
 HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
@@ -41,25 +42,21 @@ def retention(quality: Quality) -> View:
                 "people",
                 [Column("n_people", "n", number), *_retained_columns(part)],
                 {
-                    GROUPS.get(group, words(group)): {
-                        **row,
-                        "n_people": next(iter(row.values())).get("n_people"),
-                    }
+                    GROUPS[group]: {**row, "n_people": next(iter(row.values())).n_people}
                     for group, row in part.items()
-                    if row
                 },
             )
-            for name, part in quality["retention"].items()
+            for name, part in quality.retention.items()
         }
     }
 
 
 def index(quality: Quality) -> View:
     """Recall of a large catalogue's search by number of lists looked into; empty where every item is looked at."""
-    entry = quality["index"]
-    if entry["kind"] != "inverted":
+    entry = quality.index
+    if entry is None or entry.kind != "inverted":
         return {}
-    by_probes = dict(sorted(entry["curve"].items(), key=lambda point: int(point[0])))
+    by_probes = dict(sorted(entry.curve.items(), key=lambda point: int(point[0])))
     line: dict[str, plots.Point] = {n_probes: (recall, None) for n_probes, recall in by_probes.items()}
     return {
         "index": entry,
@@ -70,14 +67,14 @@ def index(quality: Quality) -> View:
             "lists looked into",
             [Column("recall", "recall@100", share)],
             {n_probes: {"recall": recall} for n_probes, recall in by_probes.items()},
-            ours=[str(entry["n_probes"])],
+            ours=[str(entry.n_probes)],
         ),
     }
 
 
 def distillation(quality: Quality) -> View:
     """The ablation: variants of the student's training; empty where there is none."""
-    variants = quality["ablations"].get("distillation")
+    variants = quality.ablations.get("distillation")
     if not variants:
         return {}
     kept = "retention_catalogue_ndcg@20"
@@ -90,21 +87,21 @@ def distillation(quality: Quality) -> View:
         Column("interval", "95 % interval", share_interval),
         Column("seconds", "training", seconds, "lower"),
     ]
-    shares = {name: row for name, row in rows.items() if row.get(kept) is not None}
     return {
         "table": table("variant", columns, rows),
         "plot": plots.bars(
-            {name: row[kept] for name, row in shares.items()},
+            {_variant(name): row[kept] for name, row in variants.items()},
             "share of the ensemble's NDCG@20 kept, whole catalogue",
-            intervals={name: row["interval"] for name, row in shares.items() if row["interval"]},
+            intervals={_variant(name): _span(row) for name, row in variants.items()},
         ),
     }
 
 
 def compression(quality: Quality) -> View:
     """Every candidate before the gate, the decision, and the curve of pruning."""
-    part = quality["compression"]
-    candidates = part.get("candidates", {})
+    part = quality.compression
+    if part is None:
+        return {}
     columns = [
         Column("size_bytes", "size", size, "lower"),
         Column("latency_p50_ms", "p50 ms", milliseconds, "lower"),
@@ -117,14 +114,14 @@ def compression(quality: Quality) -> View:
             **row,
             **{f"{metric}_loss": _span(row, f"{metric}_loss_") for metric in HEADLINES},
         }
-        for name, row in candidates.items()
+        for name, row in part.candidates.items()
     }
-    chosen = str(part.get("chosen") or part.get("precision")).replace("_", " ")
+    chosen = part.chosen.replace("_", " ")
     return {
         "part": part,
         "chosen": chosen,
-        "table": table("candidate", columns, rows, ours={chosen}) if rows else None,
-        "curve": _pruning(part["pruning_curve"]) if len(part.get("pruning_curve", ())) > 1 else None,
+        "table": table("candidate", columns, rows, ours={chosen}),
+        "curve": _pruning(part.pruning_curve) if len(part.pruning_curve) > 1 else None,
     }
 
 
@@ -141,47 +138,51 @@ def serving(quality: Quality) -> View:
         Column("peak_memory_bytes", "peak", size, "lower", "bytes"),
         Column("cost_per_request_usd", "a million", dollars_a_million, "lower", "cost"),
     ]
-    rows = {model_words(name): row for name, row in quality["serving"].items()}
+    rows = {model_words(name): row for name, row in quality.serving.items()}
     return {
         "table": table("model", columns, rows, ours=OUR_NAMES),
-        "ratios": quality.get("ratios", {}),
-        "plots": [_trade_off(quality["serving"], name, models) for name, models in tables_of_models(quality)],
+        "ratios": quality.ratios,
+        "plots": [_trade_off(quality.serving, name, part.models) for name, part in quality.protocols.items()],
     }
 
 
 def cold_start(quality: Quality) -> View:
     """Quality by known events of new people, and of items known by their text alone."""
-    people, items = (quality["cold_start"].get(part) for part in ("people", "items"))
+    found = quality.cold_start
+    if found is None or (found.people is None and found.items is None):
+        return {}
+    people, items = found.people, found.items
     return {
         "people": people,
-        "n_people": quality["cold_start"].get("n_people"),
-        "curves": [_cold_curve(people["models"], metric) for metric in HEADLINES] if people else [],
-        "table": _cold_table(people["models"]) if people else None,
-        "after_two": _after_two(quality),
+        "n_people": found.n_people,
+        "curves": [_cold_curve(people.models, metric) for metric in HEADLINES] if people else [],
+        "table": _cold_table(people.models) if people else None,
+        "after_two": _after_two(people, shipped_name(quality)) if people else None,
         "items": items,
-        "items_table": _held_out_items(items["models"]) if items else None,
-        "leads": _leads(items["differences"]) if items and items.get("differences") else None,
+        "items_table": _held_out_items(items.models) if items else None,
+        "leads": _leads(items.differences) if items else None,
     }
 
 
 def explanations(quality: Quality) -> View:
     """The removal test, and how well estimates of what members contribute follow what they do contribute."""
-    part = quality["explanations"]
-    fidelity = {model_words(name): value for name, value in part.get("member_shares_fidelity", {}).items()}
+    part = quality.explanations
+    if part is None:
+        return {}
+    fidelity = {model_words(name): value for name, value in (part.member_shares_fidelity or {}).items()}
     label = "correlation of estimated and true contributions"
     return {
         "part": part,
-        "has_interval": part.get("low") is not None and part.get("high") is not None,
         "plot": plots.bars(fidelity, label) if fidelity else None,
     }
 
 
-def _loss(span: tuple[float, float]) -> str:
+def _loss(span: Interval) -> str:
     """Both ends of the interval of a relative loss; below zero nothing is lost."""
     return f"{100 * span[0]:+.2f} to {100 * span[1]:+.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
-def _retained_columns(part: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+def _retained_columns(part: Mapping[str, Mapping[str, Retained]]) -> list[Column]:
     metrics = dict.fromkeys(metric for row in part.values() for metric in row)
     return [Column(metric, metric_words(metric), share_with_interval) for metric in metrics]
 
@@ -190,12 +191,11 @@ def _variant(name: str) -> str:
     return name.replace("_", " ").replace(" T", ", T = ")
 
 
-def _span(row: Mapping[str, Any], prefix: str = "") -> tuple[float, float] | None:
-    low, high = row.get(f"{prefix}low"), row.get(f"{prefix}high")
-    return None if low is None or high is None else (low, high)
+def _span(row: Metrics, prefix: str = "") -> Interval:
+    return row[f"{prefix}low"], row[f"{prefix}high"]
 
 
-def _pruning(points: list[Mapping[str, float]]) -> View:
+def _pruning(points: list[Metrics]) -> View:
     """Quality and cost at each sparsity, relative to the first point."""
     rows = {share(point["sparsity"]): point for point in points}
     columns = [
@@ -233,12 +233,10 @@ def _relative_to_first(
     )
 
 
-def _trade_off(
-    serving: Mapping[str, Mapping[str, float]], protocol: str, models: Mapping[str, Mapping[str, float]]
-) -> Markup:
+def _trade_off(serving: Mapping[str, ServingFigures], protocol: str, models: Mapping[str, Metrics]) -> Markup:
     metric = "catalogue_ndcg@20"
     points = {
-        model_words(name): (figures["latency_p50_ms"], models[name][metric])
+        model_words(name): (figures.latency_p50_ms, models[name][metric])
         for name, figures in serving.items()
         if name in models
     }
@@ -246,12 +244,12 @@ def _trade_off(
     return plots.trade_off(points, "median latency of one request, ms", label, highlighted=OUR_NAMES)
 
 
-def _cold_curve(models: Mapping[str, Mapping[str, Mapping[str, float]]], metric: str) -> Markup:
-    ends = "" if metric == "ndcg@10" else "catalogue_"
+def _cold_curve(models: Mapping[str, Mapping[str, ColdPoint]], metric: str) -> Markup:
     return plots.curves(
         {
             model_words(name): {
-                n_events: (point[metric], _span(point, ends)) for n_events, point in line.items()
+                n_events: (headline(point, metric), point.interval(metric))
+                for n_events, point in line.items()
             }
             for name, line in models.items()
         },
@@ -260,9 +258,9 @@ def _cold_curve(models: Mapping[str, Mapping[str, Mapping[str, float]]], metric:
     )
 
 
-def _cold_table(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+def _cold_table(models: Mapping[str, Mapping[str, ColdPoint]]) -> Table:
     rows = {
-        model_words(name): {n_events: point["ndcg@10"] for n_events, point in line.items()}
+        model_words(name): {n_events: point.ndcg for n_events, point in line.items()}
         for name, line in models.items()
     }
     counts = dict.fromkeys(n_events for row in rows.values() for n_events in row)
@@ -270,31 +268,30 @@ def _cold_table(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Tabl
     return table("model", columns, rows)
 
 
-def _after_two(quality: Quality) -> str | None:
+def _after_two(people: ColdPeople, shipped: str) -> str | None:
     """What the student reaches of its NDCG@10 with twenty events when it knows two, with the interval of that."""
-    for student in (shipped_name(quality), "student"):
-        kept = figure_at(quality, f"cold_start/people/models/{student}/2/of_longest/ndcg@10")
-        if kept is not None:
-            return share_with_interval(kept)
+    for student in (shipped, "student"):
+        point = people.models.get(student, {}).get("2")
+        if point and "ndcg@10" in point.of_longest:
+            return share_with_interval(point.of_longest["ndcg@10"])
     return None
 
 
-def _held_out_items(models: Mapping[str, Mapping[str, float]]) -> Table:
-    metrics = [
-        name
-        for name in dict.fromkeys(key for row in models.values() for key in row)
-        if name not in ("low", "high")
-    ]
+def _held_out_items(models: Mapping[str, ColdRanking]) -> Table:
     columns = [
-        *(Column(metric, metric_words(metric), score, "higher") for metric in metrics),
+        Column("ndcg", metric_words("ndcg@10"), score, "higher"),
+        Column("mrr", metric_words("mrr"), score, "higher"),
+        Column("auc", metric_words("auc"), score, "higher"),
         Column("interval", "NDCG@10, 95 % interval", lambda span: f"{span[0]:.4f} to {span[1]:.4f}"),
     ]
-    return table(
-        "model", columns, {model_words(name): {**row, "interval": _span(row)} for name, row in models.items()}
-    )
+    rows = {
+        model_words(name): structs.asdict(row) | {"interval": (row.low, row.high)}
+        for name, row in models.items()
+    }
+    return table("model", columns, rows)
 
 
-def _leads(differences: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
+def _leads(differences: Mapping[str, Mapping[str, Figure]]) -> Table:
     metrics = dict.fromkeys(metric for row in differences.values() for metric in row)
     columns = [Column(metric, metric_words(metric), with_interval) for metric in metrics]
     return table("difference", columns, {model_words(name): row for name, row in differences.items()})

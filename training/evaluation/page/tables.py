@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Literal
 
+from msgspec import structs
+
+from training.quality.figures import Figure, Interval, Part
+
+View = dict[str, Any]
+"""What a section's template is filled with."""
 Form = Callable[[Any], str]
+Figures = Mapping[str, Any] | Part
+"""What a row of a table has, by the keys of its columns."""
 NOTHING = "–"
 
 
@@ -63,16 +71,17 @@ class Table:
 def table(
     head: str,
     columns: list[Column],
-    rows: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Figures],
     *,
     ours: Collection[str] = (),
     best_of: Literal["column", "row"] = "column",
 ) -> Table:
-    """Rows by the name they are shown with. A column that no row has a figure for is left out.
+    """Rows by the name they are shown with, each by figure. A column that no row has a figure for is left out.
 
     Where several figures read the same as the best one, all are marked: what cannot be seen is no difference.
     """
-    shown = [column for column in columns if any(row.get(column.key) is not None for row in rows.values())]
+    figures = {name: structs.asdict(row) if isinstance(row, Part) else row for name, row in rows.items()}
+    shown = [column for column in columns if any(row.get(column.key) is not None for row in figures.values())]
     judged = [column for column in shown if column.better is not None]
 
     def best(column: Column, row: Mapping[str, Any]) -> str | None:
@@ -80,7 +89,7 @@ def table(
             return None
         if best_of == "row":
             return _best(column, [row.get(other.key) for other in judged])
-        return _best(column, [other.get(column.key) for other in rows.values()])
+        return _best(column, [other.get(column.key) for other in figures.values()])
 
     return Table(
         head,
@@ -91,7 +100,7 @@ def table(
                 [_cell(column, row.get(column.key), best(column, row)) for column in shown],
                 name in ours,
             )
-            for name, row in rows.items()
+            for name, row in figures.items()
         ],
     )
 
@@ -113,7 +122,7 @@ def _cell(column: Column, value: Any, best: str | None) -> Cell:
 
 
 def _number(value: Any) -> float:
-    return float(value["value"] if isinstance(value, Mapping) else value)
+    return float(value.value if isinstance(value, Figure) else value)
 
 
 def score(value: float) -> str:
@@ -126,15 +135,15 @@ def signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
-def interval(span: tuple[float, float]) -> str:
+def interval(span: Interval) -> str:
     """Both ends of an interval of scores."""
     low, high = span
     return f"{signed(low)} to {signed(high)}"
 
 
-def with_interval(entry: Mapping[str, float]) -> str:
-    """A difference and its interval, from value, low and high."""
-    return f"{signed(entry['value'])} ({interval((entry['low'], entry['high']))})"
+def with_interval(figure: Figure) -> str:
+    """A difference and its interval."""
+    return f"{signed(figure.value)} ({interval(figure.interval)})"
 
 
 def share(value: float) -> str:
@@ -142,12 +151,12 @@ def share(value: float) -> str:
     return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def share_with_interval(entry: Mapping[str, float]) -> str:
-    """A share and its interval, from value, low and high."""
-    return f"{share(entry['value'])} ({share_interval((entry['low'], entry['high']))})"
+def share_with_interval(figure: Figure) -> str:
+    """A share and its interval."""
+    return f"{share(figure.value)} ({share_interval(figure.interval)})"
 
 
-def share_interval(span: tuple[float, float]) -> str:
+def share_interval(span: Interval) -> str:
     """Both ends of an interval of shares."""
     low, high = span
     return f"{100 * low:.1f} to {share(high)}"

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from training.evaluation.page import tables
-from training.evaluation.requirements import Quality, figure_at, shipped_name
+from training.evaluation.page.tables import View
+from training.evaluation.requirements import shipped_name
+from training.quality.schema import Quality, Verdict
 
 
-def verdicts(quality: Quality) -> dict[str, Any]:
+def verdicts(quality: Quality) -> View:
     """Tiles, the misses in words, and the lists of verdicts. is_promised: promises were made for this very data."""
     groups = {
-        "The service": quality.get("requirements", []),
-        "The recipe, against the shop's own baselines": quality["targets"],
-        "As promised for UCI Online Retail": quality.get("promises", []),
+        "The service": quality.requirements or [],
+        "The recipe, against the shop's own baselines": quality.targets or [],
+        "As promised for UCI Online Retail": quality.promises or [],
     }
-    rows = [row for group in groups.values() for row in group]
+    every = [verdict for group in groups.values() for verdict in group]
     return {
         "tiles": tiles(quality),
-        "groups": {
-            title: [row | {"text": figure_text(row)} for row in group]
-            for title, group in groups.items()
-            if group
-        },
-        "missed": [row | {"text": figure_text(row)} for row in rows if not row["met"]],
-        "n_asked": len(rows),
-        "is_promised": bool(quality.get("promises")),
-        "price": quality.get("price_per_vcpu_hour_usd"),
+        "groups": {title: group for title, group in groups.items() if group},
+        "missed": [verdict for verdict in every if not verdict.met],
+        "n_asked": len(every),
+        "is_promised": bool(quality.promises),
+        "price": quality.price_per_vcpu_hour_usd,
     }
 
 
@@ -34,26 +30,25 @@ def tiles(quality: Quality) -> list[tuple[str, str]]:
     """Figure and caption of what a reader should remember; those that were measured."""
     shipped = shipped_name(quality)
     found: list[tuple[str, str]] = []
-    for protocol in list(quality.get("protocols", {}))[:1]:
-        models = quality["protocols"][protocol]["models"]
-        if {"ensemble", shipped} <= set(models):
-            theirs, ours = models["ensemble"]["catalogue_ndcg@20"], models[shipped]["catalogue_ndcg@20"]
+    for part in list(quality.protocols.values())[:1]:
+        if {"ensemble", shipped} <= set(part.models):
+            theirs, ours = (part.models[name]["catalogue_ndcg@20"] for name in ("ensemble", shipped))
             found.append((tables.score(theirs), "the ensemble's NDCG@20, whole catalogue"))
             found.append(
                 (tables.share(ours / theirs) if theirs else tables.NOTHING, "of it kept by the student")
             )
-    for ratio, caption in (("size", "times smaller"), ("latency", "times faster")):
-        if (times := figure_at(quality, f"ratios/{ratio}")) is not None:
-            found.append((f"{times:,.1f} ×", caption.removeprefix("times ")))
-    if (rate := figure_at(quality, "explanations/removal_pass_rate")) is not None:
-        found.append((tables.share(rate), "of explanations hold"))
+    for ratio, caption in (("size", "smaller"), ("latency", "faster")):
+        if ratio in quality.ratios:
+            found.append((f"{quality.ratios[ratio]:,.1f} ×", caption))
+    if quality.explanations and quality.explanations.removal_pass_rate is not None:
+        found.append((tables.share(quality.explanations.removal_pass_rate), "of explanations hold"))
     return found
 
 
-def figure_text(row: dict[str, Any]) -> str:
+def reached(verdict: Verdict) -> str:
     """What was reached, in the unit of its bound."""
-    if row["figure"].endswith("_usd"):
-        return tables.dollars(row["reached"])
-    if row["bound"] in (0.0, 0):
-        return tables.signed(row["reached"])
-    return f"{row['reached']:.4g}"
+    if verdict.figure.endswith("_usd"):
+        return tables.dollars(verdict.reached)
+    if verdict.bound == 0.0:
+        return tables.signed(verdict.reached)
+    return f"{verdict.reached:.4g}"

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
+from msgspec import structs
 from scipy.stats import beta, norm
 
+from training.quality.simulated import (
+    AlikeFigures,
+    ExperimentsStudy,
+    FoundFigures,
+    LiftFigures,
+    LossFigures,
+    Stops,
+)
 from training.simulations.experiments.simulation import Bounds, Run, Truth, simulate
 
 SCHEMA_VERSION = 1
@@ -43,7 +51,7 @@ class StudySettings:
     seed: int = 0
 
 
-def study(settings: StudySettings, progress: Progress) -> dict[str, Any]:
+def study(settings: StudySettings, progress: Progress) -> ExperimentsStudy:
     """Every figure of the report."""
     rate = settings.base_rate
     seeds = np.random.default_rng(settings.seed)
@@ -67,68 +75,62 @@ def study(settings: StudySettings, progress: Progress) -> dict[str, Any]:
     lifted = runs(settings.n_lift_runs, better, lift, lambda run: run.decided is not None, 0.5, 0.85)
     losing = Truth((rate, rate), settings.lost)
     broken = runs(settings.n_srm_runs, losing, srm, lambda run: run.mismatched is not None, 0.85, 1.0)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "settings": asdict(settings),
-        "aa": alike_figures(alike, aa),
-        "lift": lift_figures(lifted, lift, settings),
-        "srm": {"lost": settings.lost, **found_figures([run.mismatched for run in broken], srm)},
-    }
+    caught = found_figures([run.mismatched for run in broken], srm)
+    return ExperimentsStudy(
+        schema_version=SCHEMA_VERSION,
+        settings=asdict(settings),
+        aa=alike_figures(alike, aa),
+        lift=lift_figures(lifted, lift, settings),
+        srm=LossFigures(**structs.asdict(caught), lost=settings.lost),
+    )
 
 
-def alike_figures(runs: Sequence[Run], bounds: Bounds) -> dict[str, Any]:
+def alike_figures(runs: Sequence[Run], bounds: Bounds) -> AlikeFigures:
     """How often runs without a difference were stopped, by each of the three that can stop one."""
-    stated = {
-        "decided": bounds.false_alarm_rate,
-        "mismatched": bounds.srm_alpha,
-        "guarded": bounds.guardrail_alpha,
-        "one_look": bounds.false_alarm_rate,
-    }
-    figures: dict[str, Any] = {
-        "n_runs": len(runs),
-        "n_units": bounds.n_units,
-        "n_looks": bounds.n_units // bounds.look_every,
-        "n_covered": sum(run.is_covered for run in runs),
-    }
-    for name, rate in stated.items():
-        at = [getattr(run, name) for run in runs]
+
+    def stops(stated: float, at: Sequence[int | None]) -> Stops:
         n_stopped = sum(each is not None for each in at)
-        figures[name] = {
-            "stated": rate,
-            "n_stopped": n_stopped,
-            "share": n_stopped / len(runs),
-            "interval": share_interval(n_stopped, len(runs)),
-            "by_units": shares_by_units(at, bounds.n_units),
-        }
-    return figures
+        interval = share_interval(n_stopped, len(runs))
+        return Stops(stated, n_stopped, n_stopped / len(runs), interval, shares_by_units(at, bounds.n_units))
+
+    return AlikeFigures(
+        n_runs=len(runs),
+        n_units=bounds.n_units,
+        n_looks=bounds.n_units // bounds.look_every,
+        n_covered=sum(run.is_covered for run in runs),
+        decided=stops(bounds.false_alarm_rate, [run.decided for run in runs]),
+        mismatched=stops(bounds.srm_alpha, [run.mismatched for run in runs]),
+        guarded=stops(bounds.guardrail_alpha, [run.guarded for run in runs]),
+        one_look=stops(bounds.false_alarm_rate, [run.one_look for run in runs]),
+    )
 
 
-def lift_figures(runs: Sequence[Run], bounds: Bounds, settings: StudySettings) -> dict[str, Any]:
-    """How soon a lift was found; n_wrong: decided the wrong way round."""
-    return {
-        "lift": settings.lift,
-        "base_rate": settings.base_rate,
-        "n_wrong": sum(run.decided is not None and run.samples[1].mean < run.samples[0].mean for run in runs),
-        "n_covered": sum(run.is_covered for run in runs),
-        "fixed_units": fixed_units(settings.base_rate, settings.lift, bounds.false_alarm_rate),
-        **found_figures([run.decided for run in runs], bounds),
-    }
+def lift_figures(runs: Sequence[Run], bounds: Bounds, settings: StudySettings) -> LiftFigures:
+    """How soon a lift was found."""
+    return LiftFigures(
+        **structs.asdict(found_figures([run.decided for run in runs], bounds)),
+        lift=settings.lift,
+        base_rate=settings.base_rate,
+        n_wrong=sum(run.decided is not None and run.samples[1].mean < run.samples[0].mean for run in runs),
+        n_covered=sum(run.is_covered for run in runs),
+        fixed_units=fixed_units(settings.base_rate, settings.lift, bounds.false_alarm_rate),
+    )
 
 
-def found_figures(at: Sequence[int | None], bounds: Bounds) -> dict[str, Any]:
+def found_figures(at: Sequence[int | None], bounds: Bounds) -> FoundFigures:
     """How many runs found what there was, and after how many units."""
     n_found = sum(each is not None for each in at)
     units = [bounds.n_units if each is None else each for each in at]
-    return {
-        "n_runs": len(at),
-        "n_units": bounds.n_units,
-        "n_found": n_found,
-        "share": n_found / len(at),
-        "interval": share_interval(n_found, len(at)),
-        "median_units": float(np.median(units)),
-        "p90_units": float(np.quantile(units, 0.9)),
-        "by_units": shares_by_units(at, bounds.n_units),
-    }
+    return FoundFigures(
+        n_runs=len(at),
+        n_units=bounds.n_units,
+        n_found=n_found,
+        share=n_found / len(at),
+        interval=share_interval(n_found, len(at)),
+        median_units=float(np.median(units)),
+        p90_units=float(np.quantile(units, 0.9)),
+        by_units=shares_by_units(at, bounds.n_units),
+    )
 
 
 def shares_by_units(at: Sequence[int | None], n_units: int) -> dict[str, float]:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from models.monitoring import disagreement, drift, falls, inputs
 from models.monitoring.disagreement import DisagreementReference, Scored, judge
 from training.base.progress import Stages
+from training.quality.simulated import (
+    Alarms,
+    ChangeFigures,
+    DamageFigures,
+    Delays,
+    FalseAlarms,
+    MonitoringStudy,
+    StatedRates,
+    WindowSize,
+)
 from training.simulations.experiments.study import share_interval
 from training.simulations.monitoring.damage import Damage, every_damage
 from training.simulations.monitoring.replay import (
@@ -51,7 +60,7 @@ class StudySettings:
     older_by_days: int = 75
 
 
-def study(settings: StudySettings, world: World, stages: Stages) -> dict[str, Any]:
+def study(settings: StudySettings, world: World, stages: Stages) -> MonitoringStudy:
     """Every figure."""
     first_live_day = world.settings.first_live_day
     trained = world.train(first_live_day)
@@ -63,23 +72,19 @@ def study(settings: StudySettings, world: World, stages: Stages) -> dict[str, An
         damages = _damages(world, trained, older, settings, rng, progress)
     with stages.stage("windows", "Drawing quiet windows") as progress:
         drawn = _drawn_false_alarms(_reference(trained), quiet, settings.n_windows, rng, progress)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "settings": asdict(settings) | {"world": asdict(world.settings)},
-        "stated": {
-            "drift": drift.FALSE_ALARM_RATE,
-            "disagreement": disagreement.FALSE_ALARM_RATE,
-            "accuracy": falls.DELTA,
-        },
-        "window": {"events": WINDOW_EVENTS, "seconds": WINDOW_SECONDS, "scored": WINDOW_SCORED},
-        "false_alarms": _false_alarms(futures[QUIET]) | {"drawn": drawn},
-        "changes": {
+    return MonitoringStudy(
+        schema_version=SCHEMA_VERSION,
+        settings=asdict(settings) | {"world": asdict(world.settings)},
+        stated=StatedRates(drift.FALSE_ALARM_RATE, disagreement.FALSE_ALARM_RATE, falls.DELTA),
+        window=WindowSize(WINDOW_EVENTS, WINDOW_SECONDS, WINDOW_SCORED),
+        false_alarms=_false_alarms(futures[QUIET], drawn),
+        changes={
             scenario: _change(futures[scenario], world.change_time)
             for scenario in SCENARIOS
             if scenario != QUIET
         },
-        "damage": damages,
-    }
+        damage=damages,
+    )
 
 
 def _futures(
@@ -109,26 +114,20 @@ def _future(world: World, trained: Trained, scenario: str, number: int) -> tuple
     return said, scored
 
 
-def _false_alarms(quiet: Sequence[Said]) -> dict[str, Any]:
-    """Windows of quiet futures, and those that rang, by what was watched; of accuracy, looks at 50 answers each.
-    any_input: alarms of whatever input, to windows of one.
-    """
+def _false_alarms(quiet: Sequence[Said], drawn: Alarms) -> FalseAlarms:
+    """Count windows of quiet futures and those that rang, by what was watched."""
     figures = {}
     for name in WATCHED:
         n_windows = sum(said.n_windows.get(name, 0) for said in quiet)
         figures[name] = _share(sum(own == name for said in quiet for _, own in said.alarms), n_windows)
-    n_windows = sum(figures[name]["n_windows"] for name in inputs.WORDS) // len(inputs.WORDS)
-    any_input = _share(sum(figures[name]["n_alarms"] for name in inputs.WORDS), n_windows)
-    return {"n_futures": len(quiet), "watched": figures, "any_input": any_input}
+    n_windows = sum(figures[name].n_windows for name in inputs.WORDS) // len(inputs.WORDS)
+    any_input = _share(sum(figures[name].n_alarms for name in inputs.WORDS), n_windows)
+    return FalseAlarms(len(quiet), figures, any_input, drawn)
 
 
-def _share(n_alarms: int, n_windows: int) -> dict[str, Any]:
-    return {
-        "n_windows": n_windows,
-        "n_alarms": n_alarms,
-        "share": n_alarms / max(n_windows, 1),
-        "interval": share_interval(n_alarms, max(n_windows, 1)),
-    }
+def _share(n_alarms: int, n_windows: int) -> Alarms:
+    judged = max(n_windows, 1)
+    return Alarms(n_windows, n_alarms, n_alarms / judged, share_interval(n_alarms, judged))
 
 
 def _drawn_false_alarms(
@@ -137,7 +136,7 @@ def _drawn_false_alarms(
     n_windows: int,
     rng: np.random.Generator,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Alarms:
     """Of disagreement, in windows drawn from all quiet futures together."""
     n_alarms = 0
     for number in range(n_windows):
@@ -146,25 +145,21 @@ def _drawn_false_alarms(
     return _share(n_alarms, n_windows)
 
 
-def _change(futures: Sequence[Said], change_time: int) -> dict[str, Any]:
+def _change(futures: Sequence[Said], change_time: int) -> ChangeFigures:
     """Days until the first alarm after the change, of each input and of any; and alarms before it."""
-    return {
-        "n_futures": len(futures),
-        "n_early": sum(at < change_time for said in futures for at, _ in said.alarms),
-        "any": _delays([said.first_after(change_time) for said in futures]),
-        "watched": {
+    return ChangeFigures(
+        n_futures=len(futures),
+        n_early=sum(at < change_time for said in futures for at, _ in said.alarms),
+        any=_delays([said.first_after(change_time) for said in futures]),
+        watched={
             name: _delays([said.first_after(change_time, name) for said in futures]) for name in WATCHED
         },
-    }
+    )
 
 
-def _delays(seconds: Sequence[int | None]) -> dict[str, Any]:
+def _delays(seconds: Sequence[int | None]) -> Delays:
     found = [each / SECONDS_PER_DAY for each in seconds if each is not None]
-    return {
-        "n_found": len(found),
-        "median_days": float(np.median(found)) if found else None,
-        "longest_days": max(found, default=None),
-    }
+    return Delays(len(found), float(np.median(found)) if found else None, max(found, default=None))
 
 
 def _damages(
@@ -174,11 +169,11 @@ def _damages(
     settings: StudySettings,
     rng: np.random.Generator,
     progress: Progress,
-) -> dict[str, Any]:
+) -> dict[str, DamageFigures]:
     traffic = world.live(trained, QUIET, settings.n_quiet + 1)
     _, requests = sampled(trained, traffic, answer(trained, traffic), SAMPLE_EVERY)
     reference = _reference(trained)
-    found: dict[str, Any] = {}
+    found: dict[str, DamageFigures] = {}
     every = every_damage(trained, older, world.settings.seed)
     for damage in every:
         progress(len(found) / len(every), damage.name)
@@ -189,19 +184,19 @@ def _damages(
 
 def _found_damage(
     damage: Damage, reference: DisagreementReference, scored: Scored, n_windows: int, rng: np.random.Generator
-) -> dict[str, Any]:
+) -> DamageFigures:
     windows = [judge(reference, _drawn(scored, rng)).moved for _ in range(n_windows)]
     named = Counter(max(moved, key=lambda each: each.shift).model for moved in windows if moved)
     slices = Counter(each.slice for moved in windows for each in moved)
-    return {
-        "culprit": damage.culprit,
-        "slice": damage.slice,
-        "n_windows": n_windows,
-        "n_found": sum(bool(moved) for moved in windows),
-        "n_named": named[damage.culprit],
-        "named": dict(named),
-        "slices": dict(slices.most_common()),
-    }
+    return DamageFigures(
+        culprit=damage.culprit,
+        slice=damage.slice,
+        n_windows=n_windows,
+        n_found=sum(bool(moved) for moved in windows),
+        n_named=named[damage.culprit],
+        named=dict(named),
+        slices=dict(slices.most_common()),
+    )
 
 
 def _drawn(scored: Scored, rng: np.random.Generator) -> Scored:

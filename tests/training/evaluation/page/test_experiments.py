@@ -3,10 +3,11 @@ from __future__ import annotations
 from tests.support.simulations import example_study
 from training.evaluation.page.experiments import experiments
 from training.evaluation.page.render import render
+from training.quality.schema import Quality
 
 
 def test_false_stops_stand_beside_their_stated_rate() -> None:
-    [row, *_] = experiments({"experiments": example_study()})["table"].rows
+    [row, *_] = experiments(Quality(experiments=example_study()))["table"].rows
     assert [cell.text for cell in row.cells] == [
         "5.0\N{NO-BREAK SPACE}%",
         "3.0\N{NO-BREAK SPACE}%",
@@ -16,7 +17,7 @@ def test_false_stops_stand_beside_their_stated_rate() -> None:
 
 
 def test_columns_are_called_what_they_hold() -> None:
-    columns = experiments({"experiments": example_study()})["table"].columns
+    columns = experiments(Quality(experiments=example_study()))["table"].columns
     assert [column.title for column in columns] == [
         "stated rate",
         "share stopped",
@@ -26,10 +27,10 @@ def test_columns_are_called_what_they_hold() -> None:
 
 
 def test_three_curves_are_drawn() -> None:
-    plots = experiments({"experiments": example_study()})["plots"]
+    plots = experiments(Quality(experiments=example_study()))["plots"]
     assert [str(plot).count("<svg") for plot in plots] == [1, 1, 1]
 
 
 def test_the_page_says_how_soon_the_lift_was_found() -> None:
-    page = render({"schema_version": 1, "experiments": example_study()})
+    page = render(Quality(schema_version=1, experiments=example_study()))
     assert "was found in 10 of 20 experiments" in page

@@ -5,21 +5,16 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from msgspec import structs
 
-from tests.support.evaluations import (
-    example_evaluation,
-    example_serving,
-)
+from models.bundles.manifest import IndexEntry
+from tests.support.evaluations import example_data, example_evaluation, example_serving
 from tests.support.simulations import example_monitoring, example_study
 from training.evaluation.page.render import SECTIONS, render
 from training.evaluation.page.report import assemble
-from training.evaluation.requirements import Quality
+from training.quality.schema import Quality
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-PARTS = sorted(
-    set(example_evaluation())
-    | {"serving", "ratios", "requirements", "targets", "seed", "experiments", "monitoring"}
-)
 
 
 class Nesting(HTMLParser):
@@ -52,10 +47,19 @@ class Nesting(HTMLParser):
 
 
 def example() -> Quality:
-    return assemble(example_evaluation(), example_serving()) | {
-        "experiments": example_study(),
-        "monitoring": example_monitoring(),
-    }
+    quality = assemble(example_evaluation(), example_serving())
+    quality.experiments, quality.monitoring = example_study(), example_monitoring()
+    return quality
+
+
+PARTS = [name for name, value in structs.asdict(example()).items() if value and name != "schema_version"]
+
+
+def only(part: str) -> Quality:
+    """A report of nothing else."""
+    quality = Quality(schema_version=1)
+    setattr(quality, part, getattr(example(), part))
+    return quality
 
 
 def parsed(page: str) -> Nesting:
@@ -100,41 +104,38 @@ def test_the_page_needs_no_script_and_nothing_outside_itself(page: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_alone_has_its_sections_and_needs_no_other(part: str) -> None:
-    page = render({"schema_version": 1, part: example()[part]})
+    page = render(only(part))
     parsed(page)
     expected = [section.name for section in SECTIONS if section.needs in (part, "schema_version")]
     assert sections_of(page) == expected
 
 
 def test_a_run_that_only_trained_has_a_page_too() -> None:
-    metrics = {"accuracy": 0.8, "auc": 0.9, "ndcg@10": 0.5, "catalogue_ndcg@20": 0.2}
-    models = dict.fromkeys(("random", "ensemble", "student", "student_shipped"), metrics)
-    quality = assemble(
-        {
-            "bundle": None,
-            "settings": {"seed": 0},
-            "protocols": {"next_basket": {"models": models}},
-            "compression": {"precision": "fp32", "reason": "fp32 is kept"},
-        },
-        {},
+    whole = example_evaluation()
+    protocol = structs.replace(whole.protocols["next_basket"], segments={})
+    evaluation = Quality(
+        settings={"seed": 0}, protocols={"next_basket": protocol}, compression=whole.compression
     )
-    assert sections_of(render(quality)) == ["verdicts", "quality", "compression", "protocol", "again"]
+    page = render(assemble(evaluation, {}))
+    assert sections_of(page) == ["verdicts", "quality", "compression", "protocol", "again"]
 
 
 def test_an_empty_report_still_says_how_to_make_one() -> None:
-    assert sections_of(render({"schema_version": 1})) == ["again"]
+    assert sections_of(render(Quality(schema_version=1))) == ["again"]
 
 
 def test_what_the_shop_named_is_text_and_never_markup() -> None:
-    data = {"source": "<script>alert(1)</script>", "layout": "a table", "dropped": ["<i>3 events</i>"]}
-    page = render({"schema_version": 1, "data": data})
+    data = structs.replace(
+        example_data(), source="<script>alert(1)</script>", dropped=["<i>3 events</i>"], columns=()
+    )
+    page = render(Quality(schema_version=1, data=data))
     assert "<script" not in page
     assert "&lt;i&gt;3 events&lt;/i&gt;" in page
 
 
 def test_rows_that_were_kept_do_not_stand_under_what_was_left_out() -> None:
-    data = {"layout": "a table", "dropped": ["3 of 4 rows kept (75.0%)", "  1  odd (kept)"]}
-    page = render({"schema_version": 1, "data": data})
+    data = structs.replace(example_data(), dropped=["3 of 4 rows kept (75.0%)", "  1  odd (kept)"])
+    page = render(Quality(schema_version=1, data=data))
     assert "What was left out" not in page
     assert "How many rows were kept" in page
 
@@ -146,16 +147,15 @@ def test_what_is_missed_is_said_before_any_table(page: str) -> None:
 
 
 def test_when_nothing_is_missed_the_page_says_so() -> None:
-    rows = [row | {"met": True} for row in example()["targets"]]
-    assert f"All {len(rows)} bounds are met" in render({"schema_version": 1, "targets": rows})
+    met = [structs.replace(verdict, met=True) for verdict in example().targets or []]
+    assert f"All {len(met)} bounds are met" in render(Quality(schema_version=1, targets=met))
 
 
 def test_a_choice_whose_margin_may_be_luck_is_called_so(page: str) -> None:
     luck = "another draw of people might choose another"
-    strategies = example()["strategies"]
-    strategies["next_basket"]["margin_interval"] = [0.001, 0.005]
+    clear = structs.replace(example().strategies["next_basket"], margin_interval=(0.001, 0.005))
     assert luck in page
-    assert luck not in render({"schema_version": 1, "strategies": strategies})
+    assert luck not in render(Quality(schema_version=1, strategies={"next_basket": clear}))
 
 
 def test_a_member_that_adds_nothing_is_named(page: str) -> None:
@@ -164,11 +164,11 @@ def test_a_member_that_adds_nothing_is_named(page: str) -> None:
 
 def test_the_command_that_made_the_report_is_shown_where_it_is_known() -> None:
     command = "python -m training evaluate shop --seed 7"
-    page = render({"schema_version": 1, "command": command})
+    page = render(Quality(schema_version=1, command=command))
     assert command in page
     assert "make report" in page
     assert "did not keep its command" not in page
-    assert "give <code>--items</code> and <code>--columns</code>" in render({"schema_version": 1})
+    assert "give <code>--items</code> and <code>--columns</code>" in render(Quality(schema_version=1))
 
 
 def test_the_ensemble_and_what_ships_are_shaded(page: str) -> None:
@@ -183,9 +183,10 @@ def test_a_section_that_holds_for_one_protocol_names_it(page: str) -> None:
 
 
 def test_a_version_without_a_latency_has_no_point_in_the_curve_of_cost() -> None:
-    compression = example()["compression"]
-    del compression["pruning_curve"][3]["latency_p50_ms"]
-    assert sections_of(render({"schema_version": 1, "compression": compression})) == ["compression", "again"]
+    quality = only("compression")
+    assert quality.compression is not None
+    del quality.compression.pruning_curve[3]["latency_p50_ms"]
+    assert sections_of(render(quality)) == ["compression", "again"]
 
 
 def test_sentences_are_parted_by_a_space(page: str) -> None:
@@ -195,7 +196,9 @@ def test_sentences_are_parted_by_a_space(page: str) -> None:
 
 
 def test_index_of_a_large_catalogue_is_drawn_with_its_curve_and_a_flat_one_is_not() -> None:
-    page = render(example())
+    quality = example()
+    page = render(quality)
     assert 'id="index"' in page
     assert all(f">{recall}" in page for recall in ("87.1", "94.9", "98.1", "99.3"))
-    assert 'id="index"' not in render(example() | {"index": {"kind": "flat"}})
+    quality.index = IndexEntry(kind="flat")
+    assert 'id="index"' not in render(quality)

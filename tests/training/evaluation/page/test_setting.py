@@ -3,11 +3,14 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.evaluations import example_evaluation
+from tests.support.evaluations import example_data, example_evaluation
 from tests.support.simulations import example_monitoring, example_study
 from training.evaluation.page.render import render
 from training.evaluation.page.setting import again, as_toml, people_by_length
+from training.quality.figures import LeftOut
+from training.quality.schema import LeftOutOfQuestions, Quality
 from training.recipe.settings import TrainingSettings, dump_settings
 
 
@@ -49,8 +52,9 @@ def test_histories_of_any_length_are_counted() -> None:
 def test_what_was_not_simulated_is_said_with_the_command_that_does(
     simulated: list[str], missing: list[str]
 ) -> None:
-    figures = {"experiments": example_study(), "monitoring": example_monitoring()}
-    quality = {"schema_version": 1, **{part: figures[part] for part in simulated}}
+    quality = Quality(schema_version=1)
+    quality.experiments = example_study() if "experiments" in simulated else None
+    quality.monitoring = example_monitoring() if "monitoring" in simulated else None
     assert again(quality)["not_simulated"] == missing
     assert ("make simulate" in render(quality)) is bool(missing)
 
@@ -59,10 +63,10 @@ def test_what_may_not_be_recommended_and_was_not_asked_is_told() -> None:
     evaluation = example_evaluation()
     said = ("true items may not be and are not asked about", "of the items may be recommended")
     assert not any(words in render(evaluation) for words in said)
-    evaluation["data"]["n_recommendable_items"] = 3_000
-    evaluation["protocols"]["next_basket"]["split"] |= {
-        "n_recommendable_items": 3_000,
-        "left_out": {"validation": {"items": 1, "people": 0}, "test": {"items": 1_234, "people": 56}},
-    }
+    evaluation.data = replace(example_data(), n_recommendable_items=3_000)
+    protocol = evaluation.protocols["next_basket"]
+    left_out = LeftOutOfQuestions(validation=LeftOut(1, 0), test=LeftOut(1_234, 56))
+    split = replace(protocol.split, n_recommendable_items=3_000, left_out=left_out)
+    evaluation.protocols["next_basket"] = replace(protocol, split=split)
     page = render(evaluation)
     assert all(words in page for words in (*said, "1,234", "56 people who took nothing else"))

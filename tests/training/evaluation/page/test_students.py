@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.evaluations import example_evaluation, example_serving
+from tests.support.evaluations import example_evaluation, example_explanations, example_serving
 from training.evaluation.page.render import render
 from training.evaluation.page.report import assemble
 
@@ -13,8 +14,7 @@ SHARES = "it\nnames the strongest member of <b>68.3\N{NO-BREAK SPACE}%</b> of th
 
 def page_without(*figures: str) -> str:
     evaluation = example_evaluation()
-    for figure in figures:
-        del evaluation["explanations"][figure]
+    evaluation.explanations = replace(example_explanations(), **dict.fromkeys(figures))
     return render(assemble(evaluation, example_serving()))
 
 

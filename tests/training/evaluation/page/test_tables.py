@@ -7,6 +7,7 @@ import pytest
 
 from training.evaluation.page import tables
 from training.evaluation.page.tables import Column, Table, score, share, table
+from training.quality.figures import Figure
 
 COLUMNS = [
     Column("quality", "quality", score, "higher"),
@@ -66,7 +67,7 @@ def test_neighbouring_columns_share_a_heading() -> None:
         (score, 0.12345, "0.1235"),
         (tables.signed, -0.01, "−0.0100"),
         (tables.interval, (-0.01, 0.02), "−0.0100 to +0.0200"),
-        (tables.with_interval, {"value": 0.01, "low": 0, "high": 0.02}, "+0.0100 (+0.0000 to +0.0200)"),
+        (tables.with_interval, Figure(0.01, 0, 0.02), "+0.0100 (+0.0000 to +0.0200)"),
         (share, 0.9812, "98.1\N{NO-BREAK SPACE}%"),
         (tables.share_interval, (0.9, 0.95), "90.0 to 95.0\N{NO-BREAK SPACE}%"),
         (tables.number, 6333.3, "6,333"),

@@ -100,7 +100,7 @@ def evaluate(
     with TemporaryDirectory(prefix="stillroom-evaluate-") as folder:
         learned = teach_student(taught, split, chosen, Path(folder), stages)
         assessment = ask_everybody(split, taught, learned, chosen, stages, {})
-    figures: Metrics = protocol_part(split, taught, assessment, chosen)["protocols"][protocol]["models"]
+    figures: Metrics = protocol_part(split, taught, assessment, chosen).protocols[protocol].models
     return figures
 
 

@@ -33,6 +33,7 @@ NAMES = {
     "fuzz",
     "compose-test",
     "openapi",
+    "pictures",
     "clean",
     "help",
 }

@@ -34,6 +34,7 @@ NAMES = {
     "fuzz",
     "compose-test",
     "openapi",
+    "pictures",
     "clean",
     "help",
 }

@@ -31,7 +31,7 @@ class ExportMismatch(TrainingError):
 
 
 class RunMissing(TrainingError):
-    """There is no finished run where one was asked for; train first."""
+    """There is no finished run of this release where one was asked for; train first."""
 
 
 class ArmNotEstimable(TrainingError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from models.histories import Histories
@@ -84,8 +85,14 @@ class Run:
         return Run(parts[0]) if parts and not self.ensemble.is_dir() else self
 
     def evaluation(self) -> Quality:
-        """What was measured."""
-        return Quality.from_json((self.folder / EVALUATION).read_text())
+        """What was measured. Raises RunMissing where another release wrote it in another form."""
+        file = self.folder / EVALUATION
+        try:
+            return Quality.from_json(file.read_text())
+        except msgspec.ValidationError as error:
+            raise RunMissing(
+                f"{file} is not of this release ({error}); train again: make train DATA=…"
+            ) from error
 
     def histories(self) -> list[History]:
         """Histories to time with."""

@@ -140,7 +140,7 @@ def n_at_once() -> int:
 
 def joined(parts: Sequence[Quality], protocols: Sequence[str]) -> Quality:
     """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
-    whole, stages = Quality(), StageCosts({}, {}, {})
+    whole, stages = Quality(), StageCosts()
     for part, protocol in zip(parts, protocols, strict=True):
         if part.stages is not None:
             for costs, own in zip(structs.astuple(stages), structs.astuple(part.stages), strict=True):

@@ -17,7 +17,7 @@ Intervals = dict[str, dict[str, Interval]]
 
 
 def to_json(part: msgspec.Struct) -> str:
-    """The text of a file. By `json`, since msgspec writes no figure that is not finite, and other exponents."""
+    """The text of a file. Not by msgspec.json, which writes null for infinity and 1e-5 for 1e-05."""
     return json.dumps(msgspec.to_builtins(part), indent=1)
 
 

@@ -265,11 +265,11 @@ class ColdStart(Part, frozen=True):
 
 
 class StageCosts(Part, frozen=True):
-    """Where time and memory went, by stage. cpu_seconds: of all threads."""
+    """Where time and memory went, by stage. cpu_seconds: of all threads; the first runs lack it."""
 
-    seconds: dict[str, float]
-    cpu_seconds: dict[str, float]
-    peak_memory_bytes: dict[str, int]
+    seconds: dict[str, float] = msgspec.field(default_factory=dict)
+    cpu_seconds: dict[str, float] = msgspec.field(default_factory=dict)
+    peak_memory_bytes: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class ProbedFigures(Part, frozen=True):

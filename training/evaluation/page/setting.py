@@ -56,7 +56,7 @@ def protocol(quality: Quality) -> View:
 
 def again(quality: Quality) -> View:
     """The command, the settings as a file that it takes, and where time and memory went."""
-    stages = quality.stages or StageCosts({}, {}, {})
+    stages = quality.stages or StageCosts()
     rows = {
         name: {
             "seconds": took,

@@ -52,6 +52,12 @@ def test_a_run_that_is_not_finished_has_no_report(tmp_path: Path) -> None:
         write_report(Run.open(tmp_path), tmp_path, price_per_vcpu_hour=0.05, console=Console(quiet=True))
 
 
+def test_a_run_of_another_form_is_refused_by_what_is_wrong_in_it(run: Run) -> None:
+    (run.folder / "evaluation.json").write_text('{"recipe": {"is_tuned": "no"}}')
+    with pytest.raises(RunMissing, match=r"evaluation\.json is not of this release .*is_tuned.*train again"):
+        run.evaluation()
+
+
 def test_a_part_that_was_not_measured_is_not_in_the_json_either() -> None:
     evaluation = example_evaluation()
     evaluation.cold_start = None

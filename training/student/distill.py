@@ -43,6 +43,10 @@ NEVER = -1e9
 """Logit of what cannot be taken. Finite, as a softmax over nothing else must not be NaN."""
 
 
+WARM_UP_SHARE = 0.1
+"""The share of the steps in which the learning rate rises to its peak."""
+
+
 @dataclass(config=STRICT, frozen=True)
 class DistillSettings:
     """The terms of the loss and how it is minimised."""
@@ -125,8 +129,10 @@ def _minimise(
     """One cycle of AdamW over all examples, `n_epochs` times, shuffled."""
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.l2)
     n_steps = settings.n_epochs * -(-len(examples) // settings.batch_size)
+    # torch divides by the steps of the warm-up less one, so there may not be just one, as of ten in all.
+    warm_up = WARM_UP_SHARE if WARM_UP_SHARE * n_steps != 1 else 1.5 * WARM_UP_SHARE
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=n_steps, pct_start=0.1
+        optimizer, settings.learning_rate, total_steps=n_steps, pct_start=warm_up
     )
     model.train()
     for step, rows in enumerate(_shuffled(examples.lengths, settings, rng)):

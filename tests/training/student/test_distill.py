@@ -161,6 +161,15 @@ def test_large_catalogue_is_learned_from_candidates_alone(
     assert share_of_partners_first(taught(labels, text_vectors, TAUGHT)) > 0.95
 
 
+@pytest.mark.parametrize("n_epochs", [1, 2, 10, 11])
+def test_few_examples_are_learned_however_few_steps_they_make(
+    labels: SoftLabels, text_vectors: Floats, n_epochs: int
+) -> None:
+    settings = replace(BRIEF, n_epochs=n_epochs, batch_size=len(labels.histories))
+    scores = torch_scores(taught(labels, text_vectors, settings), STRANGERS)
+    assert np.isfinite(scores).all()
+
+
 def test_divergence_is_named_with_its_remedy(labels: SoftLabels, text_vectors: Floats) -> None:
     broken = Neighbours(np.zeros((N_ITEMS, 4), np.int32), np.full((N_ITEMS, 4), np.nan, np.float32))
     with pytest.raises(NotFinite, match="student: loss nan at step 0; lower learning_rate"):

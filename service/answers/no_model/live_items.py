@@ -80,7 +80,7 @@ class LiveItems:
             self._redis.close()
 
     async def _look(self) -> bool:
-        """Count one page of events; rank after the last page or every POLL_SECONDS. Return whether more may follow."""
+        """Count a page of events; rank after the last page or every POLL_SECONDS. Return if more may follow."""
         events = self._take() if self._redis is None else await self._read(self._redis)
         self._popularity.count(event for event in events if not self._erased.covers(event))
         is_more_there = len(events) == PAGE

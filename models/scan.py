@@ -249,8 +249,8 @@ class Scan:
 def choose_kernel(name: str) -> str:
     """Choose the instructions of searches: one of `KERNELS`, or the "best" this processor has; return which it is.
 
-    It applies to all searches of the process; call it while none runs. All give the same answers. Raises ValueError for
-    instructions that this processor lacks.
+    It applies to all searches of the process; call it while none runs. All kernels give
+    the same answers. Raises ValueError for instructions that this processor lacks.
     """
     if not _kernel.choose_kernel(name.encode()):
         raise ValueError(

@@ -242,7 +242,7 @@ def _session(name: str, model: bytes, n_threads: int) -> ort.InferenceSession:
 def _check_inputs(
     name: str, session: ort.InferenceSession, inputs: tuple[str, ...], widths: tuple[int, ...]
 ) -> None:
-    """Check that the graph takes exactly these inputs, and that the first ones' last axes have these widths, or any."""
+    """Check that the graph takes exactly these inputs, the first of them with these widths (last axis) or any."""
     found = {each.name: each.shape for each in session.get_inputs()}
     if set(found) != set(inputs):
         raise BundleInconsistent(f"{name} takes {sorted(found)}, this code feeds {sorted(inputs)}")

@@ -68,7 +68,7 @@ def _mean_bin(counts: Counts) -> float:
 class DriftWindows:
     """Counts each input until its window is full, then compares it and begins the next one.
 
-    reference: by input's name. minimum: how many numbers a window needs; one that has fewer when its time is over stays
+    reference: by input's name. minimum: how many numbers a window needs; one that has fewer in time stays
     open. seconds: how long a window lasts at least.
     """
 

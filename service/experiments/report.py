@@ -1,4 +1,4 @@
-"""What is told of an experiment: to machines as JSON, to people as a table."""
+"""The report of an experiment: as JSON for machines, as a table for people."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from service.redis.replies import ReplyUnexpected, value
 from service.redis.wire import Command, Reply
 
 REPORTS_KEY = "stillroom:experiments:reports"
-"""A hash in Redis, written by the monitor at each window: an experiment's name to its report as JSON."""
+"""A hash in Redis that the monitor writes at each window: from an experiment's name to its report as JSON."""
 
 
 class ArmReport(msgspec.Struct, frozen=True):
-    """One arm. Rates are shares of answers; click and purchase of those with one within the window.
+    """One arm. Rates are shares of answers; clicks and purchases count answers with one within the window.
 
-    n_units: that came first in this arm. n_counted: those of them whose window is over; outcome is their mean.
-    difference, interval: of the outcome to the control's, the interval valid at every look together; lift: the same
-    as a share of the control's, as if that were known. None for the control, and where there is too little to say.
-    decision: "control", "better", "worse", "undecided", or "void" where units are not dealt as declared.
-    stopped: what stopped it, "" for nothing.
+    n_units: units that came first to this arm. n_counted: those whose window is over; outcome is their mean.
+    difference, interval: of the outcome to the control's; the interval is valid at all looks together. lift: the same
+    as a share of the control's outcome, as if that were known. None for the control, and if there is too little data.
+    decision: "control", "better", "worse", "undecided", or "void" if units are not dealt as declared.
+    stopped: what stopped the arm, "" for nothing.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ArmReport(msgspec.Struct, frozen=True):
 
 
 class ExperimentReport(msgspec.Struct, frozen=True):
-    """An experiment as far as it has come. since_ms, until_ms: Unix milliseconds of the first and last answer.
+    """The state of an experiment. since_ms, until_ms: Unix milliseconds of the first and last answer.
 
-    srm_p_value: of units being dealt as declared, valid at every look; srm_chi_square: the same for a single look.
-    n_crossed: units seen in two arms, counted in none. n_uncounted: answers of units beyond what is remembered.
+    srm_p_value: of units being dealt as declared, valid at every look. srm_chi_square: the same for a single look.
+    n_crossed: units seen in two arms, which count in none. n_uncounted: answers of units beyond those remembered.
     """
 
     name: str
@@ -73,17 +73,17 @@ class ExperimentReport(msgspec.Struct, frozen=True):
 
 
 def publish_command(report: ExperimentReport) -> Command:
-    """Put a report where everybody finds it."""
+    """Publish a report."""
     return ("HSET", REPORTS_KEY, report.name, msgspec.json.encode(report))
 
 
 def read_command(name: str) -> Command:
-    """Ask for a report; Redis answers with what `read_report` takes."""
+    """Ask for a report; the reply is for `read_report`."""
     return ("HGET", REPORTS_KEY, name)
 
 
 def read_report(reply: Reply) -> ExperimentReport | None:
-    """A report, None where there is none yet. Raises ReplyUnexpected for what is none."""
+    """Read a report; None if there is none yet. Raises ReplyUnexpected for anything else."""
     raw = value(reply)
     try:
         return None if raw is None else msgspec.json.decode(raw, type=ExperimentReport)
@@ -92,7 +92,7 @@ def read_report(reply: Reply) -> ExperimentReport | None:
 
 
 def report_lines(report: ExperimentReport) -> Iterator[str]:
-    """The report as a table for a terminal."""
+    """Format the report as a table for a terminal."""
     if report.since_ms:
         yield f"experiment {report.name}, {_moment(report.since_ms)} to {_moment(report.until_ms)}"
     else:

@@ -50,7 +50,7 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return 1
 """
-"""KEYS: the hash of stops. ARGV: experiment, arm. Returns 0 if one arm cannot go on, since all are stopped together."""
+"""KEYS: the hash of stops. ARGV: experiment, arm. Returns 0 if all arms are stopped together."""
 
 
 def resume_command(experiment: str, arm: str) -> Command:

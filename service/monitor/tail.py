@@ -135,7 +135,7 @@ class LogTail:
         self._is_checked = True
 
     def _look_for_gap(self, name: str) -> None:
-        """Look for a gap. A stream is trimmed from its beginning: if it still has the last entry read, nothing is gone."""
+        """Look for a gap. Streams lose their oldest entries first: if the last entry read is there, none is gone."""
         cursor, stream = self._cursors[name], STREAMS[name]
         if cursor == BEGINNING or self._client.xrange(stream, cursor, cursor):
             return

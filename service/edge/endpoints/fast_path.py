@@ -1,9 +1,8 @@
 """FastAPI with a short path to the POST routes.
 
-FastAPI's own path to a route (two middlewares, an exit stack, the router) costs a request 20 µs of CPU, while a bare
-uvicorn echo costs 30 in all. A hot route is an ASGI app of its own that needs none of that, so it is called at once.
-It stays in the routing table too: wrong methods, paths under a prefix and whatever a middleware wraps take the usual
-path to the same endpoint.
+A hot route is an ASGI app of its own that needs nothing of FastAPI's path, so it is called at once. It stays in the
+routing table too: wrong methods, paths under a prefix and whatever a middleware wraps take the usual path to the same
+endpoint.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class FastPathApp(FastAPI):
     """
 
     def __init__(self, *, connections: Connections | None = None, **options: Any) -> None:
-        """Raises TypeError for dependencies of the whole app, which a hot route would bypass."""
+        """Raise TypeError for dependencies of the whole app, which a hot route would bypass."""
         if options.get("dependencies"):
             raise TypeError("hot routes resolve no dependencies; give them to the routes that need them")
         super().__init__(**options)
@@ -48,6 +47,8 @@ class FastPathApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a hot route, or hand over to FastAPI."""
+        # FastAPI's own path to a route (two middlewares, an exit stack, the router) costs a request 20 µs of CPU; a
+        # bare uvicorn echo costs 30 in all.
         if scope["type"] == "http" and scope["method"] == "POST":
             endpoint = self.hot_endpoint(scope["path"])
             if endpoint is not None:

@@ -1,8 +1,4 @@
-"""The connections of a process: which are admitted, which are closed to make room, and which have timed out.
-
-One clock visits all of them twice a second, because setting and cancelling a timer for each request costs 1 µs. So
-every timeout is exact to half a second.
-"""
+"""The connections of a process: which are admitted, which are closed to make room, and which have timed out."""
 
 from __future__ import annotations
 
@@ -18,6 +14,10 @@ from service.edge.http.bounds import MAX_LINGERING, Bounds
 from service.edge.http.pipelining import Turns
 
 TICK_SECONDS = 0.5
+"""How often one clock visits all connections; every timeout is exact to this. Setting and cancelling a timer for each
+request would cost 1 µs.
+"""
+
 SLICE = 256
 """How many connections are looked at before requests get their turn: this takes 0.1 ms."""
 

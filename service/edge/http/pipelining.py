@@ -1,7 +1,6 @@
 """Gives turns to pipelined requests: those that arrive before the answer to the previous one.
 
-Few clients pipeline, and one that does keeps a worker fully busy: a hundred of them made others wait for 136 ms. So
-only a few pipelined requests are at work at once, and all other requests go before them.
+Only a few pipelined requests are at work at once, and all other requests go before them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from collections import deque
 from typing import Protocol
 
 PIPELINED_AT_ONCE = 2
-"""How many pipelined requests a process works on at once."""
+"""How many pipelined requests a process works on at once. Few clients pipeline, and one that does keeps a worker
+fully busy: a hundred of them, all at work, made others wait for 136 ms.
+"""
 
 
 class Waiter(Protocol):

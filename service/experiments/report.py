@@ -15,13 +15,13 @@ REPORTS_KEY = "stillroom:experiments:reports"
 
 
 class ArmReport(msgspec.Struct, frozen=True):
-    """One arm. Rates are shares of answers; clicks and purchases count answers with one within the window.
+    """One arm. Rates are shares of answers; click and purchase of those with one within the window.
 
-    n_units: units that came first to this arm. n_counted: those whose window is over; outcome is their mean.
-    difference, interval: of the outcome to the control's; the interval is valid at all looks together. lift: the same
-    as a share of the control's outcome, as if that were known. None for the control, and if there is too little data.
-    decision: "control", "better", "worse", "undecided", or "void" if units are not dealt as declared.
-    stopped: what stopped the arm, "" for nothing.
+    n_units: that came first in this arm. n_counted: those of them whose window is over; outcome is their mean.
+    difference, interval: of the outcome to the control's, the interval valid at every look together; lift: the same
+    as a share of the control's, as if that were known. None for the control, and where there is too little to say.
+    decision: "control", "better", "worse", "undecided", or "void" where units are not dealt as declared.
+    stopped: what stopped it, "" for nothing.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ArmReport(msgspec.Struct, frozen=True):
 
 
 class ExperimentReport(msgspec.Struct, frozen=True):
-    """The state of an experiment. since_ms, until_ms: Unix milliseconds of the first and last answer.
+    """An experiment as far as it has come. since_ms, until_ms: Unix milliseconds of the first and last answer.
 
-    srm_p_value: of units being dealt as declared, valid at every look. srm_chi_square: the same for a single look.
-    n_crossed: units seen in two arms, which count in none. n_uncounted: answers of units beyond those remembered.
+    srm_p_value: of units being dealt as declared, valid at every look; srm_chi_square: the same for a single look.
+    n_crossed: units seen in two arms, counted in none. n_uncounted: answers of units beyond what is remembered.
     """
 
     name: str

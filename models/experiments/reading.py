@@ -100,7 +100,7 @@ def _duplicates(declaration: Declaration) -> Iterator[Fault]:
     experiments, layers = declaration.experiments, declaration.layers
     yield from _twice([layer.name for layer in layers], ("layer",), "layers are", "name")
     yield from _twice([each.name for each in experiments], ("experiment",), "experiments are", "name")
-    if len({each.name for each in experiments}) == len(experiments):  # otherwise their salts are equal as well
+    if len({each.name for each in experiments}) == len(experiments):  # else their salts are equal too
         seeds = [each.seed for each in experiments]
         yield from _twice(seeds, ("experiment",), "experiments have the salt", "salt")
     for number, experiment in enumerate(experiments):

@@ -186,7 +186,7 @@ def _shifts(expected: SliceReference, measure: str, agreements: Doubles) -> Doub
 
 
 SMALLEST_DEVIATION = 0.01
-"""The smallest deviation of agreement. A model that always agreed to the last digit may differ by rounding tomorrow."""
+"""The smallest deviation of agreement. One that always agreed to the last digit may differ by rounding tomorrow."""
 
 
 def _blamed(drops: Doubles) -> tuple[int, float]:

@@ -1,9 +1,9 @@
 """Tells whether Redis knows all that is known of people, after it lost what it had or was away.
 
-A new, an emptied, or for more than a moment absent Redis lacks events until each replica has merged again what its
-spool holds. Until then answers say that they may be outdated: until this replica is done, no other says that it is
-behind, and all have had the time to notice. A trip that is refused, cut off or garbled here counts too, since other
-replicas may meet the same and then cannot write what they merge.
+A new Redis, an emptied one, or one that was away for more than a moment lacks events until each replica has merged
+again what its spool holds. Meanwhile answers say that they may be outdated: until this replica is done, no other one
+says that it is behind, and all others have had the time to notice. A trip that is refused, cut off or garbled here
+counts too, since other replicas may meet the same and then cannot write what they merge.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Recovery:
         self._calls: list[Callable[[], object]] = []
 
     def call_at_each_beginning(self, call: Callable[[], object]) -> None:
-        """call: called at once whenever a recovery begins."""
+        """Register a function that is called at once whenever a recovery begins."""
         self._calls.append(call)
 
     def begin(self) -> None:

@@ -68,7 +68,7 @@ class Merger:
         """Merge people who were set aside and are due for another attempt. Raises RedisUnavailable."""
         for key, events in self._aside.due():
             if key in self._aside and await self._in_turn(key, events, frozenset()):
-                # What stood in the way has taken the place of what was merged before.
+                # The value that blocked the merge may have replaced earlier events: replicas must merge again.
                 await self._people.doubt()
                 self._aside.done(key)
 

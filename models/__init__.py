@@ -1,1 +1,1 @@
-"""The bundle: the contract between training and serving. Imports neither of them."""
+"""The bundle: the contract between training and serving. This package imports neither of them."""

@@ -30,7 +30,7 @@ def list_versions(store: Store = DEFAULT_STORE) -> None:
         mark = "*" if [version] == current else " "
         try:
             manifest = read_manifest(store / version)
-        except BundleError as error:  # one broken bundle hides no other
+        except BundleError as error:  # one broken bundle must not hide the others
             typer.echo(f"{mark} {version}  unusable: {error}")
             continue
         student = manifest.student

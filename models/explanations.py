@@ -1,6 +1,6 @@
-"""Which of a person's own items speak for a recommended one: "because you bought …", through the student itself.
+"""Explains a recommendation by the person's own items ("because you bought …"), through the student itself.
 
-A service names them in its answers; training removes what was named and looks whether the recommendation weakens.
+A service names them in its answers; training removes what was named and checks whether the recommendation weakens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Reasons = list[Reason]
 
 
 def explain(student: Student, history: History, item_indices: Indices) -> list[Reasons]:
-    """Say which of the person's own items speak most for each recommended one, by leaving each out in turn.
+    """Find which of the person's own items speak most for each recommended one, by leaving out each in turn.
 
     The tower runs once for the whole history and once without each of the last 20 distinct items, as one
     batch. Returns, for each of item_indices (n_items,), up to three reasons that speak for it, strongest first. An

@@ -15,7 +15,7 @@ from models.history import History
 from models.vocabulary import Vocabulary
 
 TIMES_DTYPE = np.dtype(np.uint32)
-"""Of times in a bundle."""
+"""The type of times in a bundle."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Histories:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Histories:
-        """Read back what `arrays(prefix)` gave, without copying it."""
+        """Read what `arrays(prefix)` returned, without copying it."""
         return Histories(
             np.asarray(arrays[f"{prefix}.offsets"], np.int64),
             np.asarray(arrays[f"{prefix}.item_indices"], np.int32),
@@ -55,7 +55,7 @@ class Histories:
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The histories as named arrays, ready for a bundle. Raises StillroomError for a time that it cannot hold."""
+        """Return named arrays, ready for a bundle. Raises StillroomError for a time that a bundle cannot hold."""
         if self.times.dtype != TIMES_DTYPE and len(self.times):
             _check_times(int(self.times.min()), int(self.times.max()))
         return {
@@ -91,16 +91,16 @@ def _check_times(earliest: int, latest: int) -> None:
 
 @dataclass(frozen=True)
 class ColdHistories:
-    """Histories found by the shop's own user id."""
+    """Histories by the shop's own user ids."""
 
     people: Vocabulary
     histories: Histories
 
     def expect_random_reads(self) -> None:
-        """Tell the kernel that people are read here and there, where this is mapped from files.
+        """Tell the kernel that people are read at random, if this is mapped from files.
 
-        A read that misses the page cache then fetches one page and not 128 KB around it. With ten million people
-        and nothing cached, finding one took 0.4 ms of CPU and 10 ms of waiting; read ahead, 10 ms and 54 ms. Call it
+        A read that misses the page cache then fetches one page and not 128 KB around it. With ten million people and
+        nothing cached, finding one took 0.4 ms of CPU and 10 ms of waiting; with read-ahead, 10 ms and 54 ms. Call it
         after everything was verified from front to back.
         """
         for array in (*self.people.arrays("").values(), *self.histories.arrays("").values()):
@@ -111,6 +111,6 @@ class ColdHistories:
                 base.madvise(mmap.MADV_RANDOM)
 
     def find(self, user_id: str) -> History | None:
-        """The history of a person, or None for somebody the bundle does not know."""
+        """Return a person's history, or None for somebody the bundle does not know."""
         row = self.people.find(user_id)
         return None if row is None else self.histories[row]

@@ -1,8 +1,8 @@
 """A person's recent events, and the one function that turns them into the student's input.
 
-Training and serving both encode by `encode_history`, so what was measured offline is what is served.
-Events go in; arrays go out, most recent first, padded where people stand together. Nothing depends on the wall
-clock: ages are counted from the person's own latest event, so a user vector stays valid until the history changes.
+Training and serving both encode by `encode_history`, so what was measured offline is what is served. Events go in;
+arrays come out, most recent first, padded when several people are stacked. Nothing depends on the wall clock: ages
+count from the person's own latest event, so a user vector stays valid until the history changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_EVENTS = 100
-"""The most recent events of a person that the student reads."""
+"""How many of a person's most recent events the student reads."""
 
 FEATURE_ORDER = ("item_row", "gap_log_days", "event_kind")
 """The student's inputs per event, in this order. A bundle with another order is refused."""
@@ -29,7 +29,7 @@ VISIT_GAP_SECONDS = 43_200
 
 
 class EventKind(IntEnum):
-    """What a person did. The code is what histories, blobs and Parquet files hold."""
+    """What a person did. Histories, blobs and Parquet files hold the code."""
 
     VIEW = 0
     CLICK = 1
@@ -64,7 +64,7 @@ class History:
 
     @staticmethod
     def empty() -> History:
-        """A person of whom nothing is known."""
+        """Return the history of a person of whom nothing is known."""
         return _EMPTY
 
     @staticmethod
@@ -78,7 +78,7 @@ class History:
         )
 
     def extended(self, later: History) -> History:
-        """This history and another one, merged by time; on equal times this one comes first."""
+        """Merge this history with another one by time; on equal times this one's events come first."""
         if not len(later):
             return self
         times = np.concatenate([self.times, later.times])
@@ -90,14 +90,14 @@ class History:
         )
 
     def last(self, n_events: int) -> History:
-        """The most recent `n_events` events."""
+        """Return the most recent `n_events` events."""
         if len(self) <= n_events:
             return self
         first = len(self) - n_events
         return History(self.item_indices[first:], self.times[first:], self.kinds[first:])
 
     def distinct(self) -> History:
-        """Each item once, at its latest event: what a person touched, in the order they last touched it."""
+        """Keep each item once, at its latest event: what a person touched, in the order of the last touch."""
         newest_first = self.item_indices[::-1]
         _, first_seen = np.unique(newest_first, return_index=True)
         if len(first_seen) == len(self):
@@ -106,7 +106,7 @@ class History:
         return History(self.item_indices[keep], self.times[keep], self.kinds[keep])
 
     def without_item(self, item_index: int) -> History:
-        """The history as if this item had never been touched; explanations ask what that changes."""
+        """Return the history as if this item had never been touched; explanations ask what that changes."""
         keep = self.item_indices != item_index
         return History(self.item_indices[keep], self.times[keep], self.kinds[keep])
 
@@ -117,7 +117,7 @@ _EMPTY = History(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.ui
 class EncodedHistory(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One person's input to the student, in `FEATURE_ORDER`, most recent event first, without padding.
 
-    Processes hold tens of thousands; as one cannot be part of a cycle, the garbage collector does not look at it.
+    Processes hold tens of thousands. Since one cannot be part of a cycle, the garbage collector skips them.
 
     item_rows: (n_events,) int32; item_index + 1, never 0.
     gap_log_days: (n_events,) float32; log(1 + days before the person's latest event).
@@ -143,14 +143,14 @@ class EncodedHistories(NamedTuple):
 
 
 def encode_history(history: History, max_events: int = MAX_EVENTS) -> EncodedHistory:
-    """Turn one history into the student's input: each item once, at its latest event, and of those the last
+    """Turn a history into the student's input: each item once, at its latest event, and of these the last
     `max_events`.
     """
     return encode_distinct(history.distinct(), max_events)
 
 
 def encode_distinct(history: History, max_events: int = MAX_EVENTS) -> EncodedHistory:
-    """`encode_history` of a history that has each item once."""
+    """Do as `encode_history` for a history that has each item only once."""
     recent = history.last(max_events)
     newest_first = recent.times[::-1]
     gaps = (newest_first[:1] - newest_first) / SECONDS_PER_DAY
@@ -162,7 +162,7 @@ def encode_distinct(history: History, max_events: int = MAX_EVENTS) -> EncodedHi
 
 
 def encode_histories(histories: Sequence[History], max_events: int = MAX_EVENTS) -> EncodedHistories:
-    """`encode_history` of several people, padded to a common length."""
+    """Encode several people as `encode_history` does, padded to a common length."""
     return pad_histories([encode_history(history, max_events) for history in histories])
 
 

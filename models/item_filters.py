@@ -1,6 +1,6 @@
-"""Which items pass a filter, found by index: the cost follows the items that pass, not the catalogue.
+"""Finds the items that pass a filter by indexes: the cost depends on how many pass, not on the catalogue.
 
-`Items` builds one when it is first asked; 8 bytes an item of a process's own memory.
+`Items` builds one at first use; it takes 8 bytes per item of a process's own memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.int32]
 
 SCAN_SHARE = 4
-"""Price bounds that more than one item in so many passes are compared with all prices (0.5 ms at 1 M items); what
-fewer pass is taken from the price order and sorted by index (0.6 ms for 300,000, 2 µs for 1,000)."""
+"""If price bounds pass more than one item in this many, all prices are compared (0.5 ms at 1 M items); otherwise the
+items are taken from the price order and sorted by index (0.6 ms for 300,000, 2 µs for 1,000)."""
 
 
 class ItemFilters:
-    """Items by category and by price.
+    """Indexes of items by category and by price.
 
     category_names: by category code. category_codes: (n_items,) int32, -1 for none. prices: (n_items,) float32, NaN
     where unknown.
@@ -49,10 +49,10 @@ class ItemFilters:
         min_price: float | None = None,
         max_price: float | None = None,
     ) -> Indices:
-        """The items that pass, by rising item_index; (n_allowed,) int32.
+        """Return the items that pass, by rising item_index; (n_allowed,) int32.
 
-        categories: any of these, of which unknown ones hold nothing; None for all. Both bounds are inclusive, and an
-        item of unknown price passes none.
+        categories: any of these passes, and an unknown one has no items; None for all. Both bounds are inclusive, and
+        an item of unknown price passes none.
         """
         if categories is None:
             if min_price is None and max_price is None:
@@ -73,7 +73,7 @@ class ItemFilters:
         return runs[0] if len(runs) == 1 else np.sort(np.concatenate([self._by_category[:0], *runs]))
 
     def _are_in(self, codes: list[int]) -> npt.NDArray[np.bool_]:
-        """By category code; the last one answers for code -1."""
+        """Tell for each category code whether it is wanted; the last element is for code -1."""
         are_in = np.zeros(len(self._codes) + 1, np.bool_)
         are_in[codes] = True
         return are_in
@@ -85,7 +85,7 @@ class ItemFilters:
         return np.sort(self._by_price[low:high])
 
     def _price_run(self, min_price: float | None, max_price: float | None) -> tuple[int, int]:
-        """Where the items within the bounds lie in the price order. 5 µs a bound at 1 M items."""
+        """Find the items within the bounds in the price order. Takes 5 µs a bound at 1 M items."""
         price_of = partial(_price_at, self._prices)
         low, high = 0, len(self._by_price)
         if min_price is not None:
@@ -100,7 +100,7 @@ def _price_at(prices: npt.NDArray[np.float32], item_index: int) -> float:
 
 
 def _as_price(bound: float) -> float:
-    """A bound as prices are held; one beyond float32 is infinite, which compares as it should."""
+    """Convert a bound to the type of prices; one beyond float32 becomes infinite, which compares correctly."""
     with np.errstate(over="ignore"):
         return float(np.float32(bound))
 

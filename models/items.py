@@ -40,7 +40,7 @@ class Items:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Items:
-        """Read back what `arrays()` gave, without copying it."""
+        """Read what `arrays()` returned, without copying it."""
         return Items(
             vocabulary=Vocabulary.from_arrays(arrays, "item_ids"),
             titles=StringTable.from_arrays(arrays, "item_titles"),
@@ -54,7 +54,7 @@ class Items:
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The metadata as named arrays, ready for a bundle."""
+        """Return the metadata as named arrays, ready for a bundle."""
         return {
             **self.vocabulary.arrays("item_ids"),
             **self.titles.arrays("item_titles"),
@@ -76,7 +76,7 @@ class Items:
         min_price: float | None = None,
         max_price: float | None = None,
     ) -> npt.NDArray[np.bool_]:
-        """Which items pass a filter; shape (n_items,). An item of unknown price passes no price bound."""
+        """Tell which items pass a filter; shape (n_items,). An item of unknown price passes no price bound."""
         is_allowed = np.zeros(len(self), np.bool_)
         is_allowed[self.allowed_items(categories, min_price, max_price)] = True
         return is_allowed
@@ -87,14 +87,14 @@ class Items:
         min_price: float | None = None,
         max_price: float | None = None,
     ) -> npt.NDArray[np.int32]:
-        """The items that pass a filter, by rising item_index; (n_allowed,) int32. See `ItemFilters.allowed`."""
+        """Return the items that pass a filter, rising by item_index; (n_allowed,) int32, as `ItemFilters.allowed`."""
         return self.filters.allowed(categories, min_price, max_price)
 
     @cached_property
     def recommendable(self) -> AllowedItems | None:
-        """The available items as a mask for searches; None where all are, so that nothing gets slower then.
+        """The available items as a mask for searches; None if all are available, so that nothing gets slower then.
 
-        Every answer keeps to it: a search that is given no mask answers with what the shop took out.
+        Every answer must respect it: a search without a mask would return items that the shop took out.
         """
         if self.available.all():
             return None
@@ -102,7 +102,7 @@ class Items:
 
     @cached_property
     def filters(self) -> ItemFilters:
-        """Built when first asked for, which takes 0.1 s at 1 M items: ask once before anybody waits."""
+        """The filters, built at first use, which takes 0.1 s at 1 M items: use them once before a request waits."""
         names = [self.category_names[code] for code in range(len(self.category_names))]
         return ItemFilters(names, self.category_codes, self.prices)
 

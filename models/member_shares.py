@@ -4,8 +4,9 @@
     share of member m                          = max(contribution, 0) / the sum of that over all members
 
 u and v are the student's vectors of person and item, b is the item's boost. A contribution is what the ensemble's
-logit would lose if the member put no item above another; the members stay in training, which measures true ones and
-fits this to them (training/student/member_shares.py). A service shows the shares, numpy alone.
+logit would lose if the member ranked no item above another. The members stay in training, which measures true
+contributions and fits this estimate to them (training/student/member_shares.py). A service computes the shares with
+numpy alone.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ MAX_SHOWN = 3
 SHOWN_DIGITS = 3
 
 N_PERSON_TERMS, N_PAIR_TERMS = 1, 3
-"""Terms beside the mapped vectors: of a person a constant; of a pair a constant, the boost and its arcsinh."""
+"""Terms besides the mapped vectors: for a person a constant; for a pair a constant, the boost and its arcsinh."""
 
 MEMBER_ARRAYS = ("member_user_map", "member_item_map", "member_weights", "member_levels")
-"""The arrays of `MemberShares`, in its order: what they are called in a bundle."""
+"""The arrays of `MemberShares` in its order, by their names in a bundle."""
 
 Indices = npt.NDArray[np.int32]
 
 
 class MemberShare(NamedTuple):
-    """One member, and its part of all that speaks for an item, 0 to 1."""
+    """One member, and its share of all that speaks for an item, 0 to 1."""
 
     member: str
     share: float
@@ -55,7 +56,7 @@ class StudentPairs(NamedTuple):
     def of(
         student: Student, user_vectors: Floats, histories: Sequence[History], item_indices: Indices
     ) -> StudentPairs:
-        """user_vectors are those of the histories: a service has them already."""
+        """Look up items and boosts. user_vectors: those of the histories, which a service has already."""
         boosts = [
             student.boosts([history]).of_items(items)[0]
             for history, items in zip(histories, item_indices, strict=True)
@@ -70,11 +71,11 @@ class StudentPairs(NamedTuple):
 
 @dataclass(frozen=True)
 class MemberShares:
-    """What estimates contributions.
+    """The parameters that estimate contributions.
 
     members: names, in the order of the axes below. user_map, item_map: (n_factors, n_user) and (n_factors, n_item)
     float32. weights: (n_members, 1 + n_user, 3 + n_item) float32, W_m with the constants first and the boost last.
-    levels: (n_items, n_members) float16, what a member adds to an item whoever asks.
+    levels: (n_items, n_members) float16, what a member adds to an item for everybody.
     """
 
     members: tuple[str, ...]
@@ -85,27 +86,27 @@ class MemberShares:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], members: Sequence[str]) -> MemberShares:
-        """Read back what `arrays()` gave, as plain views; the names are in the manifest."""
+        """Read what `arrays()` returned, as plain views; the names are in the manifest."""
         return MemberShares(tuple(members), *(np.asarray(arrays[name]) for name in MEMBER_ARRAYS))
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """`MEMBER_ARRAYS` by name, ready for a bundle."""
+        """Return `MEMBER_ARRAYS` by name, ready for a bundle."""
         parts = (self.user_map, self.item_map, self.weights, self.levels)
         return dict(zip(MEMBER_ARRAYS, parts, strict=True))
 
     def strongest(
         self, student: Student, user_vector: Floats, history: History, item_indices: Indices
     ) -> list[list[MemberShare]]:
-        """For each of item_indices (n_items,), up to three members that speak for it, strongest first.
+        """Return for each of item_indices (n_items,) up to three members that speak for it, strongest first.
 
-        user_vector: (n_factors,) of this history. Shares are of all members, so those of three need not sum to 1.
-        Nothing is listed where no member speaks for an item.
+        user_vector: (n_factors,) of this history. Shares are of all members, so those of three need not sum to 1. An
+        item for which no member speaks has an empty list.
         """
         pairs = StudentPairs.of(student, user_vector[None], [history], item_indices[None])
         return [self._shown(each) for each in shares_of(self.contributions(pairs))[0]]
 
     def contributions(self, pairs: StudentPairs) -> Floats:
-        """Estimated logits that the ensemble would lose without each member; (n_people, n_items, n_members)."""
+        """Estimate the logits that the ensemble would lose without each member; (n_people, n_items, n_members)."""
         people = person_terms(pairs, self.user_map)
         of_person = np.tensordot(people, self.weights, axes=(1, 1))  # (n_people, n_members, 3 + n_item)
         products = pair_terms(pairs, self.item_map) @ of_person.transpose(0, 2, 1)
@@ -118,22 +119,22 @@ class MemberShares:
 
 
 def person_terms(pairs: StudentPairs, user_map: Floats) -> Floats:
-    """(1, u U) of each person; (n_people, 1 + n_user)."""
+    """Return (1, u U) of each person; (n_people, 1 + n_user)."""
     mapped = pairs.user_vectors @ user_map
     return np.concatenate([np.ones_like(mapped, shape=(len(mapped), N_PERSON_TERMS)), mapped], axis=1)
 
 
 def pair_terms(pairs: StudentPairs, item_map: Floats) -> Floats:
-    """(1, v V, b, arcsinh b) of each pair; (n_people, n_items, 3 + n_item).
+    """Return (1, v V, b, arcsinh b) of each pair; (n_people, n_items, 3 + n_item).
 
-    The last says of a large boost that it is large, where the ensemble's strategy has seen enough.
+    The last term grows slowly for large boosts, as the strategy of the ensemble does once it has seen enough.
     """
     mapped, boosts = pairs.item_vectors @ item_map, pairs.boosts[:, :, None]
     return np.concatenate([np.ones_like(boosts), mapped, boosts, np.arcsinh(boosts)], axis=2)
 
 
 def shares_of(contributions: Floats) -> Floats:
-    """Parts of what speaks for an item, along the last axis; all 0 where no contribution is above 0."""
+    """Divide what speaks for an item into shares, along the last axis; all 0 if no contribution is above 0."""
     supporting = np.maximum(contributions, 0)
     total = supporting.sum(axis=-1, keepdims=True)
     return np.divide(supporting, total, out=np.zeros_like(supporting), where=total > 0)

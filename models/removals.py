@@ -1,8 +1,8 @@
-"""What taking an item out of the cart undoes: the one rule, for histories that are live and for those of training.
+"""What taking an item out of the cart undoes: the one rule for live histories and for those of training.
 
 A removal undoes each cart event of its item that came before it, by time and then by arrival, and nothing else: a
-view or a purchase of the item stays. Removals reach no model themselves. Since the rule looks at moments only, it
-does not matter in which portions events were sent or learnt.
+view or a purchase of the item stays. No model sees removals. Since the rule considers moments only, the portions in
+which events were sent or learnt do not matter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from models.history import EventKind
 
 REMOVAL: Final = len(EventKind)
-"""The kind code of a removal, beside those of `EventKind`: what is stored of people may hold it, no model sees it."""
+"""The kind code of a removal, besides those of `EventKind`: stored events may have it, but no model sees it."""
 
 
 def standing(
@@ -24,16 +24,16 @@ def standing(
     times: npt.NDArray[np.integer],
     arrivals: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.bool_]:
-    """Which of (n_events,) events a model may see; False for removals and for carts that one of them undoes.
+    """Tell which of (n_events,) events a model may see; False for removals and for carts that one of them undoes.
 
-    subjects: equal where person and item are the same, any integers. kinds: `EventKind` codes and `REMOVAL`. times:
-    Unix seconds. arrivals: order events of one second; where these are equal too, the order given counts.
+    subjects: any integers that are equal where person and item are the same. kinds: `EventKind` codes and `REMOVAL`.
+    times: Unix seconds. arrivals: these order events of one second; where they are equal too, the given order counts.
     """
     is_removal = kinds == REMOVAL
     stands = ~is_removal
     if not is_removal.any():
         return stands
-    places = np.flatnonzero(is_removal | (kinds == EventKind.CART))  # nothing else is undone or undoes
+    places = np.flatnonzero(is_removal | (kinds == EventKind.CART))  # no other event undoes or is undone
     order = places[
         np.lexsort((arrivals[places], times[places], subjects[places]))
     ]  # stable, so places break ties

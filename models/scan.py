@@ -1,4 +1,4 @@
-"""The search of a catalogue for its best items, by `kernel/scan.c`: what Python hands to it and gets back.
+"""The search of a catalogue for its best items, by `kernel/scan.c`: the arguments and results of that kernel.
 
     10,000 items      16 µs a person where eight are asked for together, 22 alone (13 events, 128 neighbours each)
     100,000           82 µs, eight together (19 events)
@@ -31,10 +31,10 @@ from models.index import MAX_FACTORS, AllowedItems, CatalogueIndex
 from models.scan_forms import check_forms, check_offsets
 
 KERNELS = ("vnni", "avx2", "neon-dot", "neon", "plain")
-"""Sets of instructions that the kernel is written for; no processor has all of them, every one has "plain"."""
+"""Sets of instructions that the kernel is written for; every processor has "plain", and none has all of them."""
 
 RESCORE_MARGIN = 64
-"""Candidates beyond k that are scored again in float, so that none is lost at the edge to 8 bits."""
+"""How many candidates beyond k are scored again in float, so that rounding to 8 bits loses none at the edge."""
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
@@ -55,11 +55,11 @@ class Ranked(NamedTuple):
 
 
 class ScanQuery(msgspec.Struct, gc=False):
-    """One person's question to a catalogue, ready for the kernel; keep it and ask again for nothing.
+    """One person's question to a catalogue, packed for the kernel; keeping it makes asking again free.
 
-    vector: (n_factors,) float32. events: what was made into it, for the co-occurrence term. seen, excluded: item
-    indices that may not appear. Every index is >= 0 and below n_items. packed: where all that lies, made here.
-    Out of the garbage collector's sight, which would walk through all of a cache of people: nothing in it is a cycle.
+    vector: (n_factors,) float32. events: the events behind it, for the co-occurrence term. seen, excluded: item
+    indices that must not appear. Every index is >= 0 and below n_items. packed: their addresses, made here.
+    It cannot be part of a cycle, so the garbage collector need not walk through a whole cache of people.
     """
 
     vector: Floats
@@ -114,7 +114,7 @@ class _Catalogue(ctypes.Structure):
 
 @dataclass(frozen=True)
 class _Workspace:
-    """Memory of one search at a time."""
+    """The memory of one search at a time."""
 
     address: int
 
@@ -123,11 +123,10 @@ class _Workspace:
 
 
 class Scan:
-    """A catalogue ready to be searched. Safe to call from several threads: each call has memory of its own.
+    """A catalogue ready to be searched. It is safe to call from several threads: each call has its own memory.
 
     item_vectors: (n_items, n_factors) int8, multiplied by the index's scales, or float32. Raises ValueError for more
-    than `MAX_FACTORS` factors, and for arrays that are not of the shapes and types that go with them: the kernel goes
-    by them.
+    than `MAX_FACTORS` factors, and for arrays whose shapes or types do not fit together: the kernel trusts them.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class Scan:
             raise ValueError(f"vectors have {n_factors} factors, the kernel takes at most {MAX_FACTORS}")
         self._n_probes, self._n_lists, self._n_blocks = index.n_probes, index.n_lists, len(index.item_blocks)
         check_forms(index, item_vectors, cooccurrence)
-        # A copy of its own: a file that is changed in place later cannot lead the kernel out of an array.
+        # Copied, so that a file that is changed in place later cannot lead the kernel out of an array.
         list_offsets = np.array(index.list_offsets)
         check_offsets(list_offsets, self.n_items)
         decays = np.append(cooccurrence.event_decays, np.float32(LAST_VISIT_LOG_DAYS)).astype(np.float32)
@@ -189,12 +188,12 @@ class Scan:
     ) -> Ranked:
         """Find the best k items of each person among the allowed ones (None: all).
 
-        n_probes: lists to look into, the index's own number if None. With a filter as many more are looked into as
-        the filter leaves fewer items to find; and where masks leave too few in those, the next ones are, so that an
-        answer is full if there is enough in the catalogue. Scores of a person whose vector is not finite are NaN.
-        Raises IndexError for an item index that the catalogue does not have or a filter's list that does not rise,
-        ValueError for a vector of another length, a filter of another catalogue, or an n_probes that is not 1 to
-        n_lists, FileCorrupt where a file was changed in place and names a neighbour that there is not.
+        n_probes: how many lists to read; None for the index's own number. A filter that leaves fewer items raises it
+        in proportion, and if masks leave too few items in these lists, the next ones are read, so that an answer is
+        full if the catalogue has enough. Scores of a person whose vector is not finite are NaN. Raises IndexError for
+        an item index outside the catalogue or a filter's list that does not rise, ValueError for a vector of another
+        length, a filter of another catalogue, or an n_probes outside 1 to n_lists, and FileCorrupt if a file was
+        changed in place and names a neighbour that does not exist.
         """
         n_people = len(queries)
         items = np.empty((n_people, k), np.int32)
@@ -209,7 +208,7 @@ class Scan:
         n_probes = self._probes(allowed, n_probes) if self._n_lists else 0
         try:
             workspace = self._workspaces.pop()
-        except IndexError:  # asking first whether there is one would let another thread take it
+        except IndexError:  # checking first would let another thread take the last one
             workspace = self._new_workspace()
         outcome = _kernel.search(
             self._reference,
@@ -248,10 +247,10 @@ class Scan:
 
 
 def choose_kernel(name: str) -> str:
-    """Search with the instructions of this name, one of `KERNELS`, or the "best" this processor has; returns which.
+    """Choose the instructions of searches: one of `KERNELS`, or the "best" this processor has; return which it is.
 
-    For all searches of the process, between them. All give the same answers. Raises ValueError for instructions that
-    this processor lacks.
+    It applies to all searches of the process; call it while none runs. All kernels give
+    the same answers. Raises ValueError for instructions that this processor lacks.
     """
     if not _kernel.choose_kernel(name.encode()):
         raise ValueError(
@@ -261,12 +260,12 @@ def choose_kernel(name: str) -> str:
 
 
 def available_kernels() -> tuple[str, ...]:
-    """Those of `KERNELS` that this processor has, the best first."""
+    """Return those of `KERNELS` that this processor has, the best first."""
     return tuple(name for name in KERNELS if _kernel.has_kernel(name.encode()))
 
 
 def kernel_in_use() -> str:
-    """The instructions that searches of this process use now."""
+    """Return the instructions that searches of this process use now."""
     return str(_kernel.kernel_in_use().decode())
 
 
@@ -311,4 +310,4 @@ def _load() -> ctypes.CDLL:
 
 _kernel = _load()
 KERNEL = choose_kernel("best")
-"""The best instructions that this processor has: what searches use unless another is chosen."""
+"""The best instructions of this processor, which searches use unless others are chosen."""

@@ -1,7 +1,6 @@
-"""What the kernel goes by without asking: the shapes and types of a catalogue's arrays, and where its lists begin.
+"""Checks what the kernel trusts blindly: the shapes and types of a catalogue's arrays, and the offsets of its lists.
 
-`models/bundles/consistency.py` has looked at a bundle's files when it was read; this looks at whatever a `Scan` is
-made of.
+`models/bundles/consistency.py` checks a bundle's files when it is read; this checks whatever a `Scan` is made of.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from models.index import LANES, PARTS, CatalogueIndex
 
 
 def check_forms(index: CatalogueIndex, item_vectors: npt.NDArray[Any], cooccurrence: Cooccurrence) -> None:
-    """Raises ValueError naming the array."""
+    """Check shapes and types. Raises ValueError with the array's name."""
     n_items, n_factors = item_vectors.shape
     n_lists, n_quads = index.n_lists, -(-n_factors // PARTS)
     n_blocks, n_centroid_blocks = -(-n_items // LANES), -(-n_lists // LANES)
@@ -39,7 +38,7 @@ def check_forms(index: CatalogueIndex, item_vectors: npt.NDArray[Any], cooccurre
 
 
 def check_offsets(list_offsets: npt.NDArray[np.int32], n_items: int) -> None:
-    """Lists lie one after the other and hold every item. Raises ValueError."""
+    """Check that lists lie one after the other and hold every item. Raises ValueError."""
     if len(list_offsets) == 1:  # flat
         return
     if not len(list_offsets):

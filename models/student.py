@@ -1,10 +1,10 @@
-"""The student as it runs: histories to user vectors, and those to the best items of the catalogue.
+"""The student as it runs: turns histories into user vectors, and these into the best items of the catalogue.
 
     score of item i = user vector * item vector i + boost of item i (models/cooccurrence.py)
 
-A user vector costs a run of the tower (ONNX) and may be kept; the catalogue is searched by `models/scan.py`. Training
-measures with this class and the service answers with it, so a figure in the report is a figure of what is served.
-numpy and onnxruntime only; one thread unless asked.
+A user vector costs a run of the tower (ONNX) and may be kept; `models/scan.py` searches the catalogue. Training
+measures with this class and the service answers with it, so a figure in the report is a figure of what is served. It
+needs numpy and onnxruntime only, and runs on one thread unless asked otherwise.
 """
 
 from __future__ import annotations
@@ -42,15 +42,13 @@ STUDENT_ARRAYS = (
     "answer_text_map",
     "history_text_map",
 )
-"""The arrays of `StudentFiles` beside those of its index and co-occurrence: what they are called there, and in a
-bundle.
-"""
+"""The arrays of `StudentFiles` besides those of its index and co-occurrence, by their names there and in a bundle."""
 
 Floats = npt.NDArray[np.float32]
 
 
 class NewItemVectors(NamedTuple):
-    """Where the student puts items that are in no table, by their texts.
+    """The places of items that are in no table, which the student derives from their texts.
 
     answers: (n_items, n_factors) float32, for `score_new_items`.
     histories: (n_items, n_inputs) float32, as in a person's events.
@@ -62,7 +60,7 @@ class NewItemVectors(NamedTuple):
 
 @dataclass(frozen=True)
 class StudentFiles:
-    """What a student is made of, in one precision.
+    """The parts of a student in one precision.
 
     user_tower: ONNX, `TOWER_INPUTS` to user vectors (n_people, n_factors) float32.
     history_vectors: (n_items + 1, n_inputs) float32, or int8 with history_scales; row 0 is padding.
@@ -93,7 +91,7 @@ class StudentFiles:
     def from_arrays(
         arrays: Mapping[str, npt.NDArray[Any]], *, user_tower: bytes, n_probes: int, precision: str
     ) -> StudentFiles:
-        """Put together what `arrays()` gave and the tower, without copying."""
+        """Join what `arrays()` returned with the tower, without copying."""
         return StudentFiles(
             user_tower=user_tower,
             index=CatalogueIndex.from_arrays(arrays, n_probes),
@@ -103,17 +101,17 @@ class StudentFiles:
         )
 
     def size_bytes(self) -> int:
-        """Bytes on disk of all of it."""
+        """Return the bytes of all parts on disk."""
         return len(self.user_tower) + sum(array.nbytes for array in self.arrays().values())
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """`STUDENT_ARRAYS` and those of index and co-occurrence by name, ready for a bundle."""
+        """Return `STUDENT_ARRAYS` and those of index and co-occurrence by name, ready for a bundle."""
         own: dict[str, npt.NDArray[np.generic]] = {name: getattr(self, name) for name in STUDENT_ARRAYS}
         return own | self.index.arrays() | self.cooccurrence.arrays()
 
 
 class Student:
-    """A loaded student. Safe to call from several threads.
+    """A loaded student, which is safe to call from several threads.
 
     Raises FileCorrupt for a graph that does not load, BundleInconsistent for one that does not fit the arrays.
     """
@@ -122,7 +120,7 @@ class Student:
         self.n_items, self.n_factors = files.item_vectors.shape
         self.precision = files.precision
         self.max_events = max_events
-        # Plain views: indexing np.memmap itself costs microseconds.
+        # These are plain views: indexing np.memmap itself costs microseconds.
         self._history_vectors = np.asarray(files.history_vectors)
         self._history_scales = np.asarray(files.history_scales)
         self._item_vectors = np.asarray(files.item_vectors)
@@ -142,11 +140,11 @@ class Student:
         return self.vectors_of([encode_history(history, self.max_events) for history in histories])
 
     def vectors_of(self, people: Sequence[EncodedHistory]) -> Floats:
-        """The same for histories that are encoded already."""
+        """Do the same for histories that are already encoded."""
         return self._run_tower(pad_histories(people))
 
     def boosts(self, histories: Sequence[History]) -> Boosts:
-        """What the co-occurrence term adds to each person's scores. An empty history adds nothing."""
+        """Return what the co-occurrence term adds to each person's scores. An empty history adds nothing."""
         encoded = [encode_history(history, self.max_events) for history in histories]
         return self._cooccurrence.boosts(pad_histories(encoded))
 
@@ -159,7 +157,7 @@ class Student:
         allowed: AllowedItems | None = None,
         n_probes: int | None = None,
     ) -> Ranked:
-        """The whole way from histories to the best k items of each person.
+        """Recommend the best k items to each person: from histories to the ranking.
 
         blocked: item indices that may not appear, one array a person. allowed, n_probes: as in `top_k`.
         """
@@ -183,33 +181,33 @@ class Student:
     ) -> Ranked:
         """Rank the catalogue for each person, with masks inside the search so that the answer is full.
 
-        allowed: what a filter lets pass, None for everything. n_probes: lists to look into, where there are lists;
-        the index's own number if None.
+        allowed: the items that pass a filter; None for all. n_probes: how many lists to read, if there are lists;
+        None for the index's own number.
         """
         return self._scan.top_k(queries, k, allowed, n_probes=n_probes)
 
     def score_items(
         self, user_vectors: Floats, boosts: Boosts, item_indices: npt.NDArray[np.int32]
     ) -> Floats:
-        """Exact scores of chosen items: (n_people, n_factors) x (n_items,) gives (n_people, n_items)."""
+        """Score chosen items exactly: (n_people, n_factors) x (n_items,) gives (n_people, n_items)."""
         products = user_vectors @ self.item_vectors(item_indices).T
         return np.asarray(products + boosts.of_items(item_indices), np.float32)
 
     def catalogue_scores(self, histories: Sequence[History]) -> Floats:
-        """Exact scores of every item; (n_people, n_items). For offline measurement."""
+        """Score every item exactly; (n_people, n_items). This is for offline measurement."""
         every_item = np.arange(self.n_items, dtype=np.int32)
         products = self.user_vectors(histories) @ self.item_vectors(every_item).T
         return np.asarray(products + self.boosts(histories).dense(self.n_items), np.float32)
 
     def item_vectors(self, item_indices: npt.NDArray[np.integer[Any]]) -> Floats:
-        """Output vectors of chosen items, (..., n_factors) float32."""
+        """Return the output vectors of chosen items, (..., n_factors) float32."""
         vectors = self._item_vectors[item_indices] * self._item_scales[item_indices][..., None]
         return np.asarray(vectors, np.float32)
 
     def new_item_vectors(self, text_vectors: Floats) -> NewItemVectors:
         """Place items by their text vectors (n_items, n_text), which `TextEncoder.encode` makes.
 
-        A text vector of zeros is placed where the student puts an item of which it knows nothing.
+        A text vector of zeros gets the place of an item of which the student knows nothing.
         """
         return NewItemVectors(
             _mapped(text_vectors, self._answer_text_map), _mapped(text_vectors, self._history_text_map)
@@ -217,7 +215,7 @@ class Student:
 
     def score_new_items(self, user_vectors: Floats, answer_vectors: Floats) -> Floats:
         """Score new items on the catalogue's own scale; (n_people, n_factors), (n_items, n_factors) give
-        (n_people, n_items). Nobody's events say anything of their company yet, so there is no boost.
+        (n_people, n_items). There is no boost, since no events tell yet which items go with them.
         """
         return np.asarray(user_vectors @ answer_vectors.T, np.float32)
 
@@ -237,14 +235,14 @@ def _session(name: str, model: bytes, n_threads: int) -> ort.InferenceSession:
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no other base
+    except Exception as error:  # onnxruntime's errors have no other common base class
         raise FileCorrupt(f"{name} does not load: {error}") from error
 
 
 def _check_inputs(
     name: str, session: ort.InferenceSession, inputs: tuple[str, ...], widths: tuple[int, ...]
 ) -> None:
-    """The graph takes exactly these inputs; the last axes of the first ones have these widths, or any."""
+    """Check that the graph takes exactly these inputs, the first of them with these widths (last axis) or any."""
     found = {each.name: each.shape for each in session.get_inputs()}
     if set(found) != set(inputs):
         raise BundleInconsistent(f"{name} takes {sorted(found)}, this code feeds {sorted(inputs)}")

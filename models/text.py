@@ -1,8 +1,8 @@
-"""From an item's title and text to a dense vector: one function, used by training and by the service.
+"""Turns an item's title and text into a dense vector: one function, used by training and by the service.
 
 Training fits the terms and their projection (training/student/text_vectors.py) and then takes the catalogue's own
-vectors from `TextEncoder.encode`; a service takes those of an item that was added today from the same. So the
-place that the student learned for a text is the place that a new item with this text gets.
+vectors from `TextEncoder.encode`; a service encodes an item that was added today by the same function. So a new item
+gets the place that the student learned for its text.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Floats = npt.NDArray[np.float32]
 
 
 def item_text(title: str, text: str) -> str:
-    """What is read of an item: its text, which begins with its title, said once."""
+    """Return the text that is read of an item: it begins with the title, which is not repeated."""
     if text.startswith(title):
         return text
     return f"{title}. {text}" if text else title
 
 
 def terms_of(text: str) -> list[str]:
-    """The words of a text, then its pairs of neighbouring words ("red vase"), repeats included.
+    """Return the words of a text, then its pairs of neighbouring words ("red vase"), repeats included.
 
-    Characters are brought to one form first (Unicode NFKC, then case folding), so that É is é, and é is e with an
-    accent after it. What lies between words, single letters too, is passed over: the neighbours in "2 x red vase"
-    are red and vase. A script that puts no spaces between words gives each run of it as one word.
+    Characters are normalised first (Unicode NFKC, then case folding), so that É is é, and é is e with a combining
+    accent. What lies between words, single letters too, is skipped: the neighbours in "2 x red vase" are red and
+    vase. In a script without spaces between words, each run of it is one word.
     """
     words = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     return words + [f"{one} {other}" for one, other in pairwise(words)]
@@ -47,9 +47,9 @@ def terms_of(text: str) -> list[str]:
 class TextEncoder:
     """TF-IDF with sublinear counts, projected to few components and scaled to length 1 (latent semantic analysis).
 
-    terms: what the encoder knows. projection: (n_terms, n_components) int8, and scales: (n_terms,) float32; term t
-    adds (1 + log count) * scales[t] * projection[t] to a text's vector. The scales carry the idf, and the length of
-    the TF-IDF vector itself needs no mention, as it cancels in the length of the result.
+    terms: the known terms. projection: (n_terms, n_components) int8, and scales: (n_terms,) float32; term t adds
+    (1 + log count) * scales[t] * projection[t] to a text's vector. The scales contain the idf. The length of the
+    TF-IDF vector is not needed, since it cancels in the length of the result.
     """
 
     terms: Vocabulary
@@ -58,7 +58,7 @@ class TextEncoder:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> TextEncoder:
-        """Read back what `arrays()` gave, without copying it."""
+        """Read what `arrays()` returned, without copying it."""
         return TextEncoder(
             Vocabulary.from_arrays(arrays, "text_terms"),
             np.asarray(arrays["text_projection"], np.int8),
@@ -66,7 +66,7 @@ class TextEncoder:
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The encoder as named arrays, ready for a bundle."""
+        """Return the encoder as named arrays, ready for a bundle."""
         return {
             **self.terms.arrays("text_terms"),
             "text_projection": self.projection,
@@ -75,11 +75,11 @@ class TextEncoder:
 
     @property
     def n_components(self) -> int:
-        """Length of a text vector."""
+        """The length of a text vector."""
         return int(self.projection.shape[1])
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Vectors of length 1, zeros for a text without a known term; (n_texts, n_components).
+        """Encode texts to vectors of length 1, or zeros without a known term; (n_texts, n_components).
 
         A text has the same vector alone and among others.
         """

@@ -21,7 +21,7 @@ MAX_ID_CHARACTERS = 256
 """The longest id, in characters, that a shop may use for a person or an item."""
 
 INTERPOLATED_FROM = 1 << 16
-"""Ids from which `find` guesses where a key stands. A plain search of fewer touches half a megabyte at most."""
+"""The number of ids from which `find` guesses a key's place. A plain search of fewer reads at most 0.5 MB."""
 
 
 def id_key(text: str) -> int:
@@ -57,14 +57,14 @@ class StringTable:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> StringTable:
-        """Read back what `arrays(prefix)` gave. Plain views, as indexing np.memmap itself costs microseconds."""
+        """Read what `arrays(prefix)` returned, as plain views: indexing np.memmap itself costs microseconds."""
         return StringTable(
             np.asarray(arrays[f"{prefix}.data"], np.uint8),
             np.asarray(arrays[f"{prefix}.offsets"], np.int64),
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The table as named arrays, ready for a bundle."""
+        """Return the table as named arrays, ready for a bundle."""
         return {f"{prefix}.data": self.data, f"{prefix}.offsets": self.offsets}
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class Vocabulary:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Vocabulary:
-        """Read back what `arrays(prefix)` gave, without copying it."""
+        """Read what `arrays(prefix)` returned, without copying it."""
         return Vocabulary(
             StringTable.from_arrays(arrays, prefix),
             np.asarray(arrays[f"{prefix}.keys"], np.uint64),
@@ -115,22 +115,22 @@ class Vocabulary:
         )
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The vocabulary as named arrays, ready for a bundle."""
+        """Return the vocabulary as named arrays, ready for a bundle."""
         return {**self._strings.arrays(prefix), f"{prefix}.keys": self._keys, f"{prefix}.rows": self._rows}
 
     def __len__(self) -> int:
         return len(self._strings)
 
     def id_of(self, index: int) -> str:
-        """The id of one row. Raises IndexError for -1 and for a row that does not exist."""
+        """Return the id of a row. Raises IndexError for -1 and for a row that does not exist."""
         return self._strings[index]
 
     def ids_of(self, indices: Iterable[int]) -> list[str]:
-        """The ids of several rows, in order."""
+        """Return the ids of several rows, in order."""
         return [self._strings[index] for index in indices]
 
     def find(self, text: str) -> int | None:
-        """The row of an id, or None where it is unknown."""
+        """Return the row of an id, or None if it is unknown."""
         key = id_key(text)
         position = self._position(key)
         if position == len(self._keys):
@@ -139,11 +139,11 @@ class Vocabulary:
         return row if self._strings[row] == text else None
 
     def _position(self, key: int) -> int:
-        """Where a key stands among the sorted ones, or would.
+        """Return the place of a key among the sorted ones, or where it would be.
 
-        Keys are uniform, so the first guess is off by some √n rows, and one from there by some √√n. What is left
+        Keys are uniform, so the first guess is off by some √n rows, and a second one from there by some √√n. The rest
         is searched in two or three pages of the file, where a plain binary search among ten million keys reads
-        fifteen: the difference counts while a bundle is not in the page cache.
+        fifteen: this matters while a bundle is not in the page cache.
         """
         keys, n_keys = self._keys, len(self._keys)
         if n_keys > INTERPOLATED_FROM:
@@ -160,7 +160,7 @@ class Vocabulary:
     def indices_of(
         self, ids: Iterable[str], *, unknown: Literal["raise", "drop", "mark"]
     ) -> npt.NDArray[np.int32]:
-        """The rows of ids, in order.
+        """Return the rows of ids, in order.
 
         unknown: "raise" raises UnknownId, "drop" leaves the id out, "mark" puts -1 in its place.
         """
@@ -177,10 +177,10 @@ class Vocabulary:
         return np.array(indices, np.int32)
 
     def indices_of_keys(self, keys: npt.NDArray[np.uint64], *, n_bits: int = 64) -> npt.NDArray[np.int32]:
-        """The rows of 64-bit keys, -1 where no id of this vocabulary has the key. Shape (n,) to (n,).
+        """Return the rows of 64-bit keys, -1 if no id of this vocabulary has the key. Shape (n,) to (n,).
 
-        n_bits: how many of the highest bits count; the others must be 0 in `keys`. Where two ids share these, it is
-        the first by key.
+        n_bits: how many of the highest bits count; the others must be 0 in `keys`. If two ids share these, the first
+        by key is returned.
         """
         if not len(self._keys):
             return np.full(len(keys), -1, np.int32)
@@ -191,13 +191,13 @@ class Vocabulary:
         return np.where(found == keys, self._rows[positions], -1).astype(np.int32)
 
     def keys_by_index(self) -> npt.NDArray[np.uint64]:
-        """The 64-bit key of every row; (n,) uint64. What is stored under keys outlives a bundle's row numbers."""
+        """Return the 64-bit key of every row; (n,) uint64. Data stored by key outlives a bundle's row numbers."""
         keys = np.empty(len(self), np.uint64)
         keys[self._rows] = self._keys
         return keys
 
     def sha256(self) -> str:
-        """Hash of all ids in row order; two vocabularies agree on every index exactly if this agrees."""
+        """Hash all ids in row order; two vocabularies agree on every index exactly if their hashes agree."""
         digest = sha256(np.ascontiguousarray(self._strings.offsets).data)
         digest.update(np.ascontiguousarray(self._strings.data).data)
         return digest.hexdigest()

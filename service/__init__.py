@@ -1,1 +1,1 @@
-"""Online: HTTP in, recommendations out, inside a deadline. Imports `models`, never `training`."""
+"""The service: HTTP in, recommendations out, inside a deadline. It imports `models`, never `training`."""

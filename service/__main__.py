@@ -1,4 +1,4 @@
-"""`python -m service`: check the settings and the address, then hand over to uvicorn."""
+"""`python -m service` checks the settings and the address, then hands over to uvicorn."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ There are no options. Settings are environment variables that begin with STILLRO
 and STILLROOM_STORE=models/store; docs/settings.md lists them all. SIGTERM or Ctrl-C ends the service after the
 requests at work. Exit code 2: a setting or the address cannot be used, and one line says why."""
 REDIS_SECONDS = 1.0
-"""How long a start waits to see what kind of Redis it is to use; one that comes later is looked at then."""
+"""How long a start waits to learn what kind of Redis it is to use; one that comes later is checked then."""
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Exit code 2 with one line for an operator to act on; no stack trace. arguments: of the command line."""
+    """Start the service, or exit with code 2 and one line for the operator. arguments: of the command line."""
     _check_arguments(arguments)
     try:
         settings = read_settings(Settings)
@@ -69,7 +69,7 @@ def _run(settings: Settings) -> None:
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
-    """Show the help, or refuse: an option that is passed over would be believed to work."""
+    """Show the help, or refuse arguments: an ignored option would be believed to work."""
     if {"--help", "-h"} & set(arguments):
         print(HELP)
         sys.exit(0)
@@ -95,7 +95,7 @@ def _refuse(message: str) -> None:
 
 
 def _exit_cleanly(number: int, frame: FrameType | None) -> None:
-    """uvicorn raises SIGTERM again once it has drained; a drained service has ended well."""
+    """Exit with 0: uvicorn raises SIGTERM again after draining, but a drained service has ended well."""
     sys.exit(0)
 
 

@@ -7,7 +7,7 @@
     golden.json         requests with their answers     reference.json   histograms for drift
     variant_*           the ensemble and its members, where the bundle carries them (`models/bundles/variants.py`)
 
-Nothing in it is a pickle. Everything is verified before it is used: variants when they are asked for, all else when
+Nothing in it is a pickle. Everything is verified before it is used: variants when they are requested, all else when
 the bundle is read.
 """
 
@@ -69,7 +69,7 @@ from models.text import TextEncoder
 from models.vocabulary import Vocabulary
 
 WRITING_LOCK = ".writing.lock"
-"""Shared by whoever writes bundles, so that nobody takes a folder being written for a left-over."""
+"""Shared by all writers of bundles, so that a folder that is being written is not mistaken for a left-over."""
 
 BLOBS = ("user_tower.onnx", "golden.json", "reference.json")
 
@@ -78,7 +78,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class VariantsContents:
-    """What goes into a bundle beside the student, and what the manifest says of it."""
+    """What goes into a bundle besides the student, with its entry in the manifest."""
 
     variants: Variants
     golden: VariantsGolden
@@ -105,7 +105,7 @@ class BundleContents:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, its arrays memory-mapped."""
+    """A verified bundle; its arrays are memory-mapped."""
 
     path: Path
     manifest: Manifest
@@ -220,9 +220,9 @@ def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
 
 
 def verify_files(path: Path, *, is_gentle: bool = False, only_variants: bool = False) -> None:
-    """Check a bundle's files on disk against its manifest, where what they hold was read before.
+    """Check the files of a bundle that was read before against its manifest.
 
-    only_variants: those that `read_bundle` leaves out. is_gentle and raises as `check_listing`.
+    only_variants: check only those that `read_bundle` leaves out. is_gentle and errors are as in `check_listing`.
     """
     manifest = read_manifest(path)
     read = tuple(name for name in manifest.files if not name.startswith(PREFIX)) if only_variants else ()
@@ -323,14 +323,14 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
         variants=None if contents.variants is None else contents.variants.entry,
     )
     manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
-    return parse_manifest(manifest.to_json())  # a metric that is NaN, for one, cannot be read back
+    return parse_manifest(manifest.to_json())  # some values, such as a NaN metric, cannot be read back
 
 
 def _put_in_place(temporary: Path, final: Path) -> Path:
-    """Rename, or verify what has this name already: a name is a hash of contents, so it is this bundle."""
+    """Rename, or verify what has this name already: a name is a hash of contents, so it is the same bundle."""
     try:
         temporary.rename(final)
-    except OSError:  # two writers may come to this point together, so asking before would not do
+    except OSError:  # two writers may arrive here together, so checking before would not help
         if not final.exists():
             raise
         read_bundle(final)

@@ -1,7 +1,7 @@
-"""Do a bundle's parts fit together? Every file may be whole and the bundle still nonsense.
+"""Checks that a bundle's parts fit together: every file may be whole and the bundle still nonsense.
 
-Asked when a bundle is written and again when it is read, so that no index in it can leave its array while
-a person waits. Works through memory maps in chunks: ten million people cost time, not memory.
+This runs when a bundle is written and again when it is read, so that no index in it can leave its array while
+a person waits. It works through memory maps in chunks: ten million people cost time, not memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.vocabulary import Vocabulary
 
 CHUNK = 1 << 18
 N_SAMPLED_IDS = 64
-"""Ids looked up by themselves; all ten million would take half a minute of hashing."""
+"""How many ids are looked up individually; hashing all ten million would take half a minute."""
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -72,19 +72,19 @@ LAYOUT = {
     "member_weights": ("<f4", 3),
     "member_levels": ("<f2", 2),
 }
-"""dtype and number of axes of every array whose dtype is always the same."""
+"""dtype and number of axes of every array whose dtype never changes."""
 
 TABLES = {
     "fp32": {"history_vectors": ("<f4", 2), "item_vectors": ("<f2", 2), "neighbour_weights": ("<f4", 2)},
     "int8": {"history_vectors": ("|i1", 2), "item_vectors": ("|i1", 2), "neighbour_weights": ("|i1", 2)},
 }
-"""The same of the student's tables, by its precision."""
+"""dtype and number of axes of the student's tables, by its precision."""
 
 
 def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
     """Check every array against its layout and against the others.
 
-    Raises FileMissing where one is not there, BundleInconsistent naming the file for everything else.
+    Raises FileMissing if one does not exist, and BundleInconsistent naming the file for everything else.
     """
     _check_layout(arrays, student.precision)
     for prefix in ("item_ids", "item_titles", "category_names", "user_ids", "text_terms"):
@@ -99,7 +99,7 @@ def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
 
 
 def check_golden(golden: Golden, arrays: Arrays) -> None:
-    """Check that golden requests and texts can be asked at all. Raises BundleInconsistent."""
+    """Check that golden requests and texts can be replayed at all. Raises BundleInconsistent."""
     if not golden.requests:
         raise BundleInconsistent(
             "golden.json holds no requests; nothing would show that the student is right"
@@ -292,7 +292,7 @@ def _check_index(arrays: Arrays, index: IndexEntry) -> None:
 
 
 def _check_blocks(arrays: Arrays) -> None:
-    """The blocks hold the item vectors: as they are where those are in 8 bits, else rounded to 8."""
+    """Check that the blocks hold the item vectors: unchanged if those are in 8 bits, else rounded to 8."""
     vectors, scales = arrays["item_vectors"], arrays["item_scales"]
     n_rows = max(1, CHUNK // vectors.shape[1] // LANES) * LANES
     for start in range(0, len(vectors), n_rows):
@@ -328,7 +328,7 @@ def _check_members(arrays: Arrays, shares: SharesEntry) -> None:
 
 
 def _check_text(arrays: Arrays) -> None:
-    """From terms to text vectors to both kinds of item vectors: each width is the next one's."""
+    """Check from terms to text vectors to both kinds of item vectors that each width fits the next."""
     _check_rows(arrays, len(arrays["text_terms.rows"]), "text_projection", "text_scales")
     n_text = arrays["text_projection"].shape[1]
     _check_rows(arrays, n_text + 1, "answer_text_map", "history_text_map")
@@ -352,7 +352,7 @@ def _check_rows(arrays: Arrays, n_rows: int, *names: str) -> None:
 
 
 def _check_range(arrays: Arrays, name: str, low: int, beyond: int | None) -> None:
-    """Every value is in low <= value < beyond."""
+    """Check that every value is in low <= value < beyond."""
     for values in _chunks(arrays[name]):
         _require(values.min() >= low, name, f"it holds {values.min()}, must be at least {low}")
         if beyond is not None:
@@ -365,7 +365,7 @@ def _check_finite(arrays: Arrays, name: str) -> None:
 
 
 def _falls(values: Array, *, or_stays: bool = False) -> Iterator[npt.NDArray[np.intp]]:
-    """Positions whose value is less than (or equal to) the one before, chunk by chunk."""
+    """Yield positions whose value is less than (or equal to) the one before, chunk by chunk."""
     for start in range(0, len(values) - 1, CHUNK):
         piece = values[start : start + CHUNK + 1]
         falls = piece[1:] <= piece[:-1] if or_stays else piece[1:] < piece[:-1]
@@ -373,7 +373,7 @@ def _falls(values: Array, *, or_stays: bool = False) -> Iterator[npt.NDArray[np.
 
 
 def _chunks(array: Array) -> Iterator[Array]:
-    """Rows of an array, some at a time."""
+    """Yield the rows of an array in chunks."""
     n_rows = max(1, CHUNK // max(1, array[:1].size))
     return (array[start : start + n_rows] for start in range(0, len(array), n_rows) if array[:1].size)
 

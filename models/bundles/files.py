@@ -22,23 +22,23 @@ from models.errors import FileCorrupt, FileMissing, FileUnlisted, PathEscapes
 
 MANIFEST = "manifest.json"
 PLAIN_NAME = re.compile(r"[a-z0-9_]{1,64}(\.[a-z0-9_]{1,16}){1,2}")
-"""What a bundle's files are called: no folder, no hidden file, nothing a file system reads otherwise."""
+"""The form of a bundle's file names: no folder, no hidden file, nothing that a file system could read differently."""
 
 HASHING_THREADS = 2
-"""Files hashed at once when a bundle is verified: a core hashes 1.7 GB/s, a disk reads faster than that."""
+"""How many files are hashed at once in verification: a core hashes 1.7 GB/s, and a disk reads faster than that."""
 
 GENTLE_NICENESS = 10
-"""Of a thread that hashes beside requests: with both cores busy it gets a tenth of one."""
+"""The niceness of a thread that hashes beside requests: with both cores busy it gets a tenth of one."""
 
 CHUNK_BYTES = 1 << 20
-"""Written and hashed together, so that a chunk is hashed while the processor's cache has it, and a memory-mapped
-array of any size is written in this much memory."""
+"""How many bytes are written and hashed together: a chunk is hashed while it is in the processor's cache, and a
+memory-mapped array of any size is written in this much memory."""
 
 T = TypeVar("T")
 
 
 def write_file(file: Path, content: bytes) -> FileEntry:
-    """Write and sync bytes; returns the file's entry."""
+    """Write and sync bytes; return the file's entry."""
     with file.open("wb") as opened:
         opened.write(content)
         opened.flush()
@@ -47,9 +47,9 @@ def write_file(file: Path, content: bytes) -> FileEntry:
 
 
 def write_array(file: Path, array: npt.NDArray[Any]) -> FileEntry:
-    """Write and sync a plain .npy; returns the file's entry. Raises ValueError for an array of objects.
+    """Write and sync a plain .npy; return the file's entry. Raises ValueError for an array of objects.
 
-    Any array in C order is read a chunk at a time and hashed on the way; another one is copied whole before.
+    An array in C order is read in chunks and hashed on the way; any other one is first copied whole.
     """
     if array.dtype.hasobject:
         raise ValueError(f"{file.name}: Object arrays cannot be saved, they would need a pickle")
@@ -68,7 +68,7 @@ def write_array(file: Path, array: npt.NDArray[Any]) -> FileEntry:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -77,9 +77,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def file_entry(file: Path) -> FileEntry:
-    """Size and sha256 of a file as it lies there.
+    """Return the size and sha256 of a file as it is now.
 
-    Hashed in large chunks, each without Python's lock, so that whoever serves meanwhile hardly waits for it.
+    It is hashed in large chunks, each without Python's lock, so that requests served meanwhile hardly wait.
     """
     digest, chunk = sha256(), memoryview(bytearray(CHUNK_BYTES))
     with file.open("rb", buffering=0) as opened:
@@ -93,9 +93,9 @@ def check_listing(
 ) -> None:
     """Check that the folder holds exactly the listed files, each with its size and sha256.
 
-    unhashed: how names of files begin whose hashes are left to whoever reads them. is_gentle: hash on one thread that
-    lets others go first, for a process that serves meanwhile. Raises PathEscapes, FileMissing, FileCorrupt or
-    FileUnlisted; what can be seen without reading a file comes first.
+    unhashed: prefixes of file names whose hashes are left to their readers. is_gentle: hash on one thread that lets
+    others go first, for a process that serves meanwhile. Raises PathEscapes, FileMissing, FileCorrupt or
+    FileUnlisted; faults that can be seen without reading a file come first.
     """
     for name in manifest.files:
         if not PLAIN_NAME.fullmatch(name) or (folder / name).is_symlink():
@@ -114,7 +114,7 @@ def check_listing(
 def check_hashes(folder: Path, files: Mapping[str, FileEntry], *, is_gentle: bool = False) -> None:
     """Compare files with their sha256; is_gentle as in `check_listing`. Raises FileCorrupt.
 
-    The largest files first, so that no thread is left alone with one of them at the end.
+    The largest files go first, so that no thread is left alone with one of them at the end.
     """
     names = sorted(files, key=lambda name: -files[name].size_bytes)
     n_threads, begin = (1, _let_others_go_first) if is_gentle else (HASHING_THREADS, None)
@@ -150,7 +150,7 @@ def read_array(file: Path, entry: FileEntry) -> npt.NDArray[Any]:
 
 
 def read_json(file: Path, shape: type[T]) -> T:
-    """Decode a JSON file. Raises FileCorrupt where it is not JSON of this shape."""
+    """Decode a JSON file. Raises FileCorrupt if it is not JSON of this shape."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -158,7 +158,7 @@ def read_json(file: Path, shape: type[T]) -> T:
 
 
 def _byte_chunks(array: npt.NDArray[Any]) -> Iterator[memoryview]:
-    """The bytes of an array in C order, `CHUNK_BYTES` at a time, not copied."""
+    """Yield the bytes of an array in C order, `CHUNK_BYTES` at a time, without copying."""
     raw = array.reshape(-1).view(np.uint8)
     return (raw[start : start + CHUNK_BYTES].data for start in range(0, len(raw), CHUNK_BYTES))
 
@@ -174,7 +174,7 @@ def _check_size(file: Path, entry: FileEntry) -> None:
 
 
 def _let_others_go_first() -> None:
-    """Of this thread alone, which only Linux can do."""
+    """Lower the priority of this thread alone, which only Linux can do."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         niceness = max(GENTLE_NICENESS, os.getpriority(os.PRIO_PROCESS, thread))

@@ -1,7 +1,7 @@
 """Golden requests: histories with the answers they got when the bundle was written, and texts with their vectors.
 
-A service replays them before it says it is ready, so a wrong kernel, a swapped file or a changed encoding is
-found before a person is served by it.
+A service replays them before it reports ready, so a wrong kernel, a swapped file or a changed encoding is
+found before it answers anybody.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from models.text import TextEncoder
 
 GOLDEN_K = 10
 SCORE_TOLERANCE = 0.02
-"""Relative to the spread of an answer's scores. Kernels differ by processor, int8 ones most."""
+"""The tolerance relative to the spread of an answer's scores. Kernels differ by processor, int8 ones most."""
 ROUNDING = 1e-5
-"""Relative to the largest score: what float32 may move where an answer's scores hardly spread."""
+"""The tolerance relative to the largest score: what float32 may move if an answer's scores hardly spread."""
 HALF_ROUNDING = 2.0**-10
-"""Relative to the lengths of both vectors: what float16 may move, twice over."""
+"""The tolerance relative to the lengths of both vectors: twice what float16 may move."""
 TEXT_TOLERANCE = 1e-3
-"""Relative to a vector's largest number. Sums in another order move far less, another reading of a text far more."""
+"""The tolerance relative to a vector's largest number. Sums in another order move far less, another reading of a
+text far more."""
 
 
 class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """events: (item_index, Unix seconds, kind). Seen items are blocked, as the service does by default, and so are
-    those that may not be recommended.
+    items that may not be recommended.
     """
 
     events: list[tuple[int, int, int]]
@@ -39,12 +40,12 @@ class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: list[float]
 
     def history(self) -> History:
-        """What was asked."""
+        """Return the history that was asked about."""
         return History.from_events(Event(*event) for event in self.events)
 
 
 class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new item's text, its text vector, and where the student puts it as an answer and in histories."""
+    """A new item's text, its text vector, and its places in the student as an answer and in histories."""
 
     text: str
     text_vector: list[float]
@@ -53,7 +54,7 @@ class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `golden.json` holds."""
+    """The content of `golden.json`."""
 
     requests: list[GoldenRequest]
     texts: list[GoldenText]
@@ -66,7 +67,7 @@ def record_golden(
     texts: Sequence[str],
     allowed: AllowedItems | None = None,
 ) -> Golden:
-    """Ask the student and write down what it says: one request a history, one place a text.
+    """Ask the student and record its answers: one request per history, one place per text.
 
     allowed: the items that may be recommended, `Items.recommendable`.
     """
@@ -76,11 +77,11 @@ def record_golden(
 def replay_golden(
     student: Student, text_encoder: TextEncoder, golden: Golden, allowed: AllowedItems | None = None
 ) -> None:
-    """Ask again. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread, or a number
-    of a text's vectors by more than `TEXT_TOLERANCE`.
+    """Replay the requests. Raises GoldenMismatch if a score moved by more than `SCORE_TOLERANCE` of the spread, or a
+    number of a text's vectors by more than `TEXT_TOLERANCE`.
 
     Scores are compared item by item. Items whose scores agree within the tolerance may change places on
-    another processor, and at the last rank one may enter for another; anywhere else it may not.
+    another processor, and at the last rank one may replace another; anywhere else it may not.
     The item vectors kept for explanations must give the answer's scores too.
     """
     _replay_requests(student, golden.requests, allowed)
@@ -94,7 +95,7 @@ def _record_requests(
 
 
 def golden_request(history: History, item_indices: list[int], scores: list[float]) -> GoldenRequest:
-    """A history and the answer that it got."""
+    """Join a history and its answer to a golden request."""
     columns = (history.item_indices.tolist(), history.times.tolist(), history.kinds.tolist())
     return GoldenRequest(list(zip(*columns, strict=True)), item_indices, scores)
 
@@ -115,7 +116,7 @@ def _replay_texts(student: Student, text_encoder: TextEncoder, golden: Sequence[
             numbers = np.array(getattr(expected, name))
             moved = float(np.max(np.abs(getattr(found, name) - numbers), initial=0))
             limit = TEXT_TOLERANCE * float(np.max(np.abs(numbers), initial=0))
-            if not moved <= limit:  # so that NaN is refused
+            if not moved <= limit:  # in this form NaN is refused too
                 raise GoldenMismatch(
                     f"golden text {number}: its {name} moved by {moved:.3g} (limit {limit:.3g}); "
                     "texts are not read as they were when the bundle was written"
@@ -136,7 +137,7 @@ def _replay_requests(
 def check_answer(
     name: str, request: GoldenRequest, item_indices: Sequence[int], scores: Sequence[float]
 ) -> float:
-    """Compare an answer with the recorded one; returns how far a score may move. Raises GoldenMismatch, naming it."""
+    """Compare an answer with the recorded one; return how far a score may move. Raises GoldenMismatch with `name`."""
     if len(scores) != len(request.scores):
         raise GoldenMismatch(f"{name}: {len(scores)} items instead of {len(request.scores)}")
     if not scores:
@@ -144,7 +145,7 @@ def check_answer(
     expected = np.array(request.scores)
     limit = SCORE_TOLERANCE * float(np.ptp(expected)) + ROUNDING * float(np.abs(expected).max())
     moved = _largest_move(request, dict(zip(item_indices, scores, strict=True)))
-    if not moved <= limit:  # so that NaN is refused
+    if not moved <= limit:  # in this form NaN is refused too
         n_others = len(set(item_indices) - set(request.item_indices))
         raise GoldenMismatch(
             f"{name}: a score moved by {moved:.3g} (limit {limit:.3g}), "
@@ -154,11 +155,11 @@ def check_answer(
 
 
 def _largest_move(request: GoldenRequest, found: dict[int, float]) -> float:
-    """How far scores must have moved, at least, for the recorded answer to become the found one."""
+    """Return how far scores must have moved, at least, for the recorded answer to become the found one."""
     expected = dict(zip(request.item_indices, request.scores, strict=True))
     last = request.scores[-1]
     moves = [abs(score - expected.get(item_index, last)) for item_index, score in found.items()]
-    # One that left fell, and another rose to pass it: each by half of the way.
+    # Of two items that changed places at the edge, one fell and one rose: each by half of the distance.
     moves += [(score - last) / 2 for item_index, score in expected.items() if item_index not in found]
     return float(np.max(moves))
 

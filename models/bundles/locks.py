@@ -1,6 +1,6 @@
-"""Locks between processes, on files beside what they guard; the kernel lets go when a process dies.
+"""Locks between processes, on files beside what they guard; the kernel releases them when a process dies.
 
-Those who change a store take them. Readers never do: every change they can see is one atomic rename.
+Writers of a store take them. Readers never do: every change they can see is one atomic rename.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @contextmanager
 def lock(file: Path, *, is_shared: bool = False, mode: int = 0o666) -> Iterator[None]:
-    """Wait for the lock and hold it until the block ends; any number may share it. mode: of a file that is made."""
+    """Wait for the lock and hold it until the block ends. is_shared: any number may hold it. mode: of a new file."""
     with _opened(file, mode) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield
@@ -22,7 +22,7 @@ def lock(file: Path, *, is_shared: bool = False, mode: int = 0o666) -> Iterator[
 
 @contextmanager
 def lock_if_free(file: Path) -> Iterator[bool]:
-    """Take the lock alone until the block ends, without waiting; yields whether it was free."""
+    """Take the lock exclusively until the block ends, without waiting; yield whether it was free."""
     with _opened(file) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,4 +38,4 @@ def _opened(file: Path, mode: int = 0o666) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)  # also gives the lock back
+        os.close(descriptor)  # this also releases the lock

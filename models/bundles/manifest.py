@@ -1,4 +1,4 @@
-"""`manifest.json`: what a bundle holds, where it came from, what was measured and what was chosen."""
+"""`manifest.json`: a bundle's files, its origin, what was measured, and what was chosen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from models.errors import ManifestInvalid, SchemaUnsupported
 
 SCHEMA_VERSION = 5
 SCHEMA_VERSIONS = (3, 4, SCHEMA_VERSION)
-"""Read here. A bundle of version 3 carries its student alone; 4 may carry the ensemble that taught it too; 5 says
-which items may be recommended, which are all of them in an earlier one."""
+"""The versions that this code reads. A bundle of version 3 has its student alone; 4 may have the ensemble that taught
+it too; 5 says which items may be recommended, which in earlier ones are all."""
 AVAILABILITY_SINCE = 5
-"""Schema version from which on a bundle has `item_available.npy`."""
+"""The schema version from which on a bundle has `item_available.npy`."""
 _READ = f"{', '.join(map(str, SCHEMA_VERSIONS[:-1]))} and {SCHEMA_VERSION}"
 
 
@@ -28,18 +28,18 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VocabularyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many ids there are and what they hash to, in row order."""
+    """How many ids there are, and their hash in row order."""
 
     n_ids: int
     sha256: str
 
 
 class SharesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Members whose shares in the ensemble's opinion the student estimates, and how true that is.
+    """The members whose shares in the ensemble's opinion the student estimates, and how good the estimates are.
 
-    members: in the order of `member_weights.npy`. The rest was measured on histories that the estimate was not fitted
-    on. correlations: of estimated and true contributions, by member; one whose contribution never varies is left out.
-    top_agreement: share of items whose strongest member is named right.
+    members: in the order of `member_weights.npy`. The other fields were measured on histories that the estimate was
+    not fitted on. correlations: of estimated and true contributions, by member, without members whose contribution
+    never varies. top_agreement: share of items whose strongest member is named correctly.
     """
 
     members: tuple[str, ...]
@@ -50,9 +50,9 @@ class SharesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the catalogue is searched, and what that costs in recall.
 
-    kind: "flat" looks at every item, "inverted" into n_probes of n_lists lists. recall: share of the exact best 100
-    items that a search finds, on histories that nothing was fitted on, with no event held back; 1 where nothing is
-    left out. curve: the same by number of lists looked into, as measured when n_probes was chosen.
+    kind: "flat" searches every item, "inverted" searches n_probes of n_lists lists. recall: share of the exact best
+    100 items that a search finds, on histories that nothing was fitted on, with no event held back; 1 if nothing is
+    left out. curve: the recall by number of lists searched, as measured when n_probes was chosen.
     """
 
     kind: str = "flat"
@@ -63,10 +63,10 @@ class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The student that was shipped, and why this version.
+    """The student that was shipped, and why this version was chosen.
 
-    candidates holds the evidence: per version, measured quality, latency and size. shares: what its explanations say
-    of the ensemble's members. index: how its catalogue is searched.
+    candidates: the evidence, which is each version's measured quality, latency and size. shares: what its
+    explanations say of the ensemble's members. index: how its catalogue is searched.
     """
 
     precision: str
@@ -81,8 +81,8 @@ class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the members were combined for the student's labels.
 
-    margin: NDCG@10 out of fold over the next best strategy, with its 95 % interval; None where one was named.
-    ndcg: of every strategy compared.
+    margin: the lead in out-of-fold NDCG@10 over the next best strategy, with its 95 % interval; None if a strategy
+    was named. ndcg: by each strategy compared.
     """
 
     strategy: str
@@ -92,12 +92,12 @@ class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What can answer beside the student: the ensemble and each of its members (`models/bundles/variants.py`).
+    """The variants besides the student: the ensemble and each of its members (`models/bundles/variants.py`).
 
-    members: in the order in which the ensemble sees them. strategies: what combines them; where that is a combination
-    of others, it comes first and what it combines after it. milliseconds: of one person's answer over the whole
-    catalogue, by variant, one thread, on the machine that wrote the bundle. packages: where members that are not of
-    this code come from, as "name==version" by member; left out where there are none, so that the hash stays.
+    members: in the order in which the ensemble sees them. strategies: what combines them; a combination of others
+    comes first and the combined ones after it. milliseconds: the time of one person's answer over the whole
+    catalogue, by variant, on one thread of the machine that wrote the bundle. packages: where members of other
+    packages come from, as "name==version" by member; left out if there are none, so that the hash stays.
     """
 
     members: tuple[str, ...]
@@ -107,7 +107,7 @@ class VariantsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the bundle came from: data, seed, settings, library versions, and metrics per model."""
+    """The bundle's origin: data, seed, settings, library versions, and metrics per model."""
 
     source: str
     seed: int
@@ -118,9 +118,9 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The whole manifest. version is the bundle's folder name: creation time and content hash.
+    """The whole manifest. version: the bundle's folder name, made of creation time and content hash.
 
-    variants: None for a bundle of the student alone; it is left out then, so that version 3 hashes as it did.
+    variants: None for a bundle of the student alone; then it is left out, so that version 3 hashes as it did.
     """
 
     schema_version: int
@@ -135,31 +135,31 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     variants: VariantsEntry | None = None
 
     def content_hash(self) -> str:
-        """sha256 over everything but the version, which carries its first 12 digits."""
+        """Hash everything but the version, which contains the hash's first 12 digits; sha256."""
         return sha256(_encode(msgspec.structs.replace(self, version=""))).hexdigest()
 
     def expected_version(self) -> str:
-        """Creation time and content hash: the only name under which this manifest is valid."""
+        """Return creation time and content hash: the only name under which this manifest is valid."""
         compact = self.created_at.replace("-", "").replace(":", "")
         return f"{compact}-{self.content_hash()[:12]}"
 
     def to_json(self) -> bytes:
-        """The manifest for a file and for eyes, indented."""
+        """Return the manifest as indented JSON, for a file and for people."""
         return msgspec.json.format(_encode(self), indent=1)
 
 
 def parse_manifest(raw: bytes) -> Manifest:
     """Read a manifest.
 
-    Raises SchemaUnsupported for another schema version, ManifestInvalid for anything else that is wrong,
-    a version that does not fit the content included.
+    Raises SchemaUnsupported for another schema version, ManifestInvalid for any other fault,
+    including a version that does not fit the content.
     """
     try:
         head = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
     found = head.get("schema_version") if isinstance(head, dict) else None
-    if type(found) is int and found not in SCHEMA_VERSIONS:  # JSON's true is an int to isinstance
+    if type(found) is int and found not in SCHEMA_VERSIONS:  # for isinstance, JSON's true is an int
         raise SchemaUnsupported(
             f"manifest.json has schema version {found}, this code reads {_READ}; "
             "use the Stillroom release that wrote it, or train again"

@@ -1,8 +1,8 @@
 """The registry: a store folder of bundles and a `current` file that names the one in service.
 
-`current` has one version a line, the newest promotion first, and is only ever replaced by an atomic rename;
-rolling back drops its first line. Plain files, readable with `cat`, no lock needed by readers; promoting, rolling
-back and pruning wait for each other.
+`current` has one version per line, the newest promotion first, and is only ever replaced by an atomic rename;
+rolling back drops its first line. The files are plain, readable with `cat`, and readers need no lock; promoting,
+rolling back and pruning wait for each other.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Registry:
     store: Path
 
     def require_store(self) -> None:
-        """Raise StoreMissing where there is no folder."""
+        """Raise StoreMissing if there is no folder."""
         if not self.store.is_dir():
             raise StoreMissing(f"there is no store at {self.store}; train, or name another with --store")
 
     def versions(self) -> list[str]:
-        """Every bundle in the store, oldest first."""
+        """List every bundle in the store, oldest first."""
         if not self.store.is_dir():
             return []
         return sorted(
@@ -48,14 +48,14 @@ class Registry:
         )
 
     def promotions(self) -> list[str]:
-        """Promoted versions, the current one first; empty where nothing was promoted yet."""
+        """List promoted versions, the current one first; empty if nothing was promoted yet."""
         try:
             return (self.store / "current").read_text("utf-8", errors="replace").split()
         except FileNotFoundError:
             return []
 
     def current(self) -> str:
-        """The version in service. Raises NothingPromoted."""
+        """Return the version in service. Raises NothingPromoted."""
         promotions = self.promotions()
         if not promotions:
             raise NothingPromoted(
@@ -65,8 +65,8 @@ class Registry:
         return promotions[0]
 
     def promoted_ns(self) -> int:
-        """When `current` was written last, Unix nanoseconds; 0 where nothing was promoted yet. To promote the version
-        that is current once more writes it again.
+        """Return when `current` was last written, Unix nanoseconds; 0 if nothing was promoted yet. Promoting the
+        current version again writes it again.
         """
         try:
             return (self.store / "current").stat().st_mtime_ns
@@ -74,16 +74,16 @@ class Registry:
             return 0
 
     def path(self, version: str) -> Path:
-        """The folder of a version. Raises RegistryError naming the versions there are."""
+        """Return the folder of a version. Raises RegistryError naming the existing versions."""
         if version not in self.versions():
             held = ", ".join(self.versions()) or "none"
             raise RegistryError(f"no version {version!r} in {self.store}; it holds: {held}")
         return self.store / version
 
     def promote(self, version: str, is_verified: bool = False) -> None:
-        """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing moved.
+        """Verify a bundle fully and make it current. On a RegistryError or BundleError nothing has changed.
 
-        is_verified: somebody has it loaded, and need not wait for it to be read once more.
+        is_verified: the caller has it loaded, so it need not be read once more.
         """
         with self._changing():
             if not is_verified:
@@ -93,8 +93,8 @@ class Registry:
     def roll_back(self, is_verified: bool = False) -> str:
         """Make the previously promoted version current again and return it.
 
-        is_verified: somebody has it loaded, and need not wait for it to be read once more.
-        Raises RegistryError where there is none, or BundleError where it does not verify.
+        is_verified: the caller has it loaded, so it need not be read once more.
+        Raises RegistryError if there is none, or BundleError if it does not verify.
         """
         with self._changing():
             promotions = self.promotions()
@@ -111,7 +111,7 @@ class Registry:
         """Delete all but the newest `keep` bundles and return the deleted versions.
 
         The current bundle and the one a roll back would take are never deleted. Left-overs of interrupted
-        writes go too, unless somebody is writing now. Raises RegistryError for keep < 1.
+        writes are deleted too, unless somebody is writing now. Raises RegistryError for keep < 1.
         """
         if keep < 1:
             raise RegistryError(f"prune keeps at least 1 bundle, {keep} was asked")
@@ -127,7 +127,7 @@ class Registry:
         return doomed
 
     def _verify(self, version: str) -> None:
-        """Every file, and that the graphs load and fit. Answers are for `replay_golden`, where they are served."""
+        """Verify every file, and that graphs load and fit. `replay_golden` checks answers where they are served."""
         bundle = read_bundle(self.path(version))
         bundle.load_student()
         if bundle.manifest.variants is not None:
@@ -135,13 +135,13 @@ class Registry:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Be the only one who changes the store."""
+        """Hold the lock of all changes to the store."""
         self.require_store()
         with lock(self.store / LOCK):
             yield
 
     def _delete(self, folder: Path) -> None:
-        """Out of sight in one step, so that nobody ever sees half a bundle."""
+        """Hide the folder in one step before deleting it, so that nobody ever sees half a bundle."""
         if folder.is_symlink():
             folder.unlink()
             return
@@ -159,7 +159,7 @@ class Registry:
                 shutil.rmtree(leftover)
 
     def _write_promotions(self, versions: list[str]) -> None:
-        """Replace `current`, each version named once where it is promoted twice in a row."""
+        """Replace `current`; a version that was promoted twice in a row is named once."""
         kept = [version for version, _ in groupby(versions)][:MAX_PROMOTIONS_KEPT]
         temporary = self.store / f".current-{secrets.token_hex(6)}"
         try:

@@ -1,9 +1,9 @@
-"""What can answer beside the student: the ensemble that taught it and each of its members, as a bundle carries them.
+"""The variants besides the student: the ensemble that taught it and each of its members, as a bundle holds them.
 
     ensemble_<member>.*.npy     a member's arrays          ensemble_timeline.*.npy    items as they stood at the end
     ensemble_strategy<n>.*.npy  what weighs the members    ensemble_golden.json       requests with their answers
 
-Files of that prefix are hashed and mapped when somebody asks for them, not when a service starts: most never do.
+Files with that prefix are hashed and mapped when they are requested, not when a service starts: most never are.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ GOLDEN_FILE = f"{PREFIX}golden.json"
 
 
 class VariantsGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `ensemble_golden.json` holds: requests with their answers, by variant."""
+    """The content of `ensemble_golden.json`: requests with their answers, by variant."""
 
     requests: dict[str, list[GoldenRequest]]
 
 
 @dataclass(frozen=True)
 class Variants:
-    """The ensemble with its members. Safe to call from several threads."""
+    """The ensemble with its members. It is safe to call from several threads."""
 
     ensemble: FittedEnsemble
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What can be asked: members in the ensemble's order, then the ensemble."""
+        """The names that can be asked for: members in the ensemble's order, then the ensemble."""
         return (*(member.name for member in self.ensemble.members), ENSEMBLE)
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return self.ensemble.n_items
 
     def score(self, variant: str, histories: Sequence[History]) -> Floats:
-        """Score every item; (n_people, n_items) float32, NaN or -inf for an item that it has no opinion of.
+        """Score every item; (n_people, n_items) float32, NaN or -inf for an item without an opinion.
 
         The scale is the variant's own. The ensemble has no opinion of items of the history. Raises VariantUnknown.
         """
@@ -72,7 +72,7 @@ class Variants:
         raise VariantUnknown(f"there is no variant {variant!r}, there are {STUDENT}, {', '.join(self.names)}")
 
     def arrays(self) -> Arrays:
-        """All arrays by their names in a bundle."""
+        """Return all arrays by their names in a bundle."""
         groups = {member.name: member.arrays() for member in self.ensemble.members}
         groups["timeline"] = self.ensemble.timeline.arrays()
         for number, part in enumerate(parts_of(self.ensemble.strategy)):
@@ -82,7 +82,7 @@ class Variants:
         }
 
     def entry(self, milliseconds: dict[str, float]) -> VariantsEntry:
-        """What the manifest says of it."""
+        """Return the manifest's entry."""
         strategies = tuple(part.name for part in parts_of(self.ensemble.strategy))
         sources = {name: package_of(name) for name in self.names[:-1]}
         packages = {name: package for name, package in sources.items() if package}
@@ -90,10 +90,10 @@ class Variants:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], entry: VariantsEntry, n_items: int) -> Variants:
-        """Read back what `arrays` gave, without copying what is large. n_items: of the bundle's catalogue.
+        """Read what `arrays` returned, without copying what is large. n_items: of the bundle's catalogue.
 
-        Raises FileMissing where an array is not there, BundleInconsistent where they do not fit together,
-        MemberMissing where a member's package is not installed.
+        Raises FileMissing if an array does not exist, BundleInconsistent if they do not fit together,
+        MemberMissing if a member's package is not installed.
         """
         groups = _grouped(arrays)
         try:
@@ -116,10 +116,10 @@ def best_items(
     blocked: Sequence[npt.NDArray[np.int32]] = (),
     allowed: AllowedItems | None = None,
 ) -> Ranked:
-    """The best k of one person's scores (n_items,), equal ones by rising item_index; (1, k) both.
+    """Return the best k of one person's scores (n_items,), equal ones by rising item_index; (1, k) both.
 
-    NaN and -inf are no opinion, and never among them. blocked: item indices that may not appear. allowed: the items
-    that may, None for all.
+    NaN and -inf are no opinion and never among them. blocked: item indices that must not appear. allowed: the items
+    that may appear, None for all.
     """
     able = np.where(np.isnan(scores), np.float32(-np.inf), scores)
     if allowed is not None:
@@ -139,7 +139,7 @@ def best_items(
 def record_variants(
     variants: Variants, histories: Sequence[History], allowed: AllowedItems | None = None
 ) -> VariantsGolden:
-    """Ask every variant about each history and write down what it says. allowed: as in `best_items`."""
+    """Ask every variant about each history and record its answers. allowed: as in `best_items`."""
     return VariantsGolden(
         {
             variant: [
@@ -152,8 +152,8 @@ def record_variants(
 
 
 def replay_variants(variants: Variants, golden: VariantsGolden, allowed: AllowedItems | None = None) -> None:
-    """Ask again. Raises GoldenMismatch as `replay_golden` does, BundleInconsistent for requests that
-    cannot be asked, or a variant of which there are none.
+    """Replay the requests. Raises GoldenMismatch as `replay_golden` does, BundleInconsistent for requests that
+    cannot be asked, or a variant without any.
     """
     for variant in variants.names:
         requests = golden.requests.get(variant, [])
@@ -179,7 +179,7 @@ def _answer(
 
 
 def _check(variants: Variants, n_items: int) -> None:
-    """Raises BundleInconsistent where parts are not of this catalogue, or do not fit together."""
+    """Raise BundleInconsistent if parts are not of this catalogue, or do not fit together."""
     ensemble = variants.ensemble
     sizes = {member.name: member.n_items for member in ensemble.members}
     for name, found in {**sizes, "timeline": ensemble.n_items}.items():
@@ -205,7 +205,7 @@ def _member(name: str, entry: VariantsEntry) -> type[FittedMember]:
 
 
 def _grouped(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    """Arrays of each part, by the part's name and their own."""
+    """Group arrays by the name of their part, then by their own."""
     groups: dict[str, dict[str, npt.NDArray[Any]]] = defaultdict(dict)
     for full_name, array in arrays.items():
         if full_name.startswith(PREFIX):

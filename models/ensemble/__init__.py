@@ -1,1 +1,1 @@
-"""The ensemble as it runs: opinions of members, features of pairs, and the strategy that weighs them."""
+"""The ensemble as it runs: members' opinions, features of pairs, and the strategy that weighs them."""

@@ -1,6 +1,6 @@
-"""The ensemble as it runs: fitted members, items as they stood, and the strategy that weighs them.
+"""The ensemble as it runs: fitted members, the items' features, and the strategy that weighs them.
 
-Training and a service build the same thing: training of what it fitted, a service of a bundle's arrays.
+Training and a service build the same ensemble: training from what it fitted, a service from a bundle's arrays.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from models.history import History
 from models.members.member import FittedMember, Floats
 
 PAIRS_AT_ONCE = 1_000_000
-"""(person, item) pairs described together where the whole catalogue is: 30 features of them and what a strategy makes
-of those are 400 MB."""
+"""How many (person, item) pairs of the whole catalogue are described together: their 30 features and what a strategy
+makes of them take 400 MB."""
 
 
 @dataclass(frozen=True)
 class FittedEnsemble:
-    """members: in the order of meta-features. timeline: of one moment in a bundle, of many in training."""
+    """members: in the order of meta-features. timeline: has one moment in a bundle, many in training."""
 
     members: Sequence[FittedMember]
     timeline: ItemTimeline
@@ -32,11 +32,11 @@ class FittedEnsemble:
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return self.timeline.n_items
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        """Return the purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
         n_at_once = max(1, PAIRS_AT_ONCE // max(self.n_items, 1))
         chunks = [
             self._score_chunk(histories[start : start + n_at_once])

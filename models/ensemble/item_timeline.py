@@ -1,9 +1,8 @@
 """Plain features of items as they stood at a moment: how popular, how fresh, how long unseen.
 
-Where a protocol asks everybody at one moment (`asked_at` "now"), that moment is all there is, and so it is where a
-service answers. Where it asks at each person's last event, features are kept on a grid of moments, and a question
-sees the latest one not after its own: only events strictly before count, so a question never learns from its own
-answer or from what came later.
+If a protocol asks about everybody at one moment (`asked_at` "now"), as a service does, there is only that moment. If
+it asks at each person's last event, features are kept on a grid of moments, and a question sees the latest one that
+is not after its own: only events strictly before count, so a question never learns from its own answer or from later.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ ITEM_FEATURES = (
 class ItemTimeline:
     """values: (n_moments, n_items, n_features) float16, `ITEM_FEATURES`; row k is `until` minus k steps.
 
-    until: Unix seconds. step_seconds: between two moments; 0 where there is only one.
+    until: Unix seconds. step_seconds: the time between two moments; 0 if there is only one.
     """
 
     values: npt.NDArray[np.float16]
@@ -41,13 +40,13 @@ class ItemTimeline:
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return self.values.shape[1]
 
     def at(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
-        """Features when each question is asked; (n_people, n_items, n_features), one row if all share a moment.
+        """Return features at the time of each question; (n_people, n_items, n_features), one row if all share it.
 
-        items: (n_people, n_asked), some items of each; then (n_people, n_asked, n_features).
+        items: (n_people, n_asked), chosen items of each; then (n_people, n_asked, n_features).
         """
         if items is not None:
             return self.values[self.rows(histories)[:, None], items].astype(np.float32)
@@ -55,22 +54,22 @@ class ItemTimeline:
         return self.values[rows].astype(np.float32)
 
     def rows(self, histories: Sequence[History]) -> npt.NDArray[np.int64]:
-        """Which row of the values each question sees; (n_people,)."""
+        """Return which row of the values each question sees; (n_people,)."""
         if not self.step_seconds:
             return np.zeros(len(histories), np.int64)
         moments = np.array([history.times[-1] if len(history) else self.until for history in histories])
         return np.clip(-((moments - self.until) // self.step_seconds), 0, len(self.values) - 1)
 
     def latest(self) -> ItemTimeline:
-        """The last moment alone: what a question of today sees, whenever the person's own last event was."""
+        """Keep the last moment alone: what a question of today sees, whenever the person's own last event was."""
         return ItemTimeline(self.values[:1], self.until, 0)
 
     def arrays(self) -> Arrays:
-        """Named arrays for a bundle."""
+        """Return named arrays for a bundle."""
         return {"values": self.values, "moments": np.array([self.until, self.step_seconds], np.int64)}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> ItemTimeline:
-        """Read back what `arrays` gave, without copying it."""
+        """Read what `arrays` returned, without copying it."""
         until, step_seconds = arrays["moments"].tolist()
         return ItemTimeline(np.asarray(arrays["values"]), until, step_seconds)

@@ -1,9 +1,9 @@
-"""What a combining strategy sees of each (person, item) pair.
+"""The features of each (person, item) pair that a combining strategy sees.
 
 Per member: the score standardised over the person's unseen items, minus log(1 + rank) among them, and whether
-the member had no opinion (models/ensemble/opinions.py). Beside them a few plain features of the item and the
-person. Everything is computed from the past alone, so it is the same while the ensemble is fitted, while it teaches
-and while it is measured.
+the member had no opinion (models/ensemble/opinions.py). Then a few plain features of the item and the person. All are
+computed from the past alone, so they are the same while the ensemble is fitted, while it teaches, and while it is
+measured.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ POPULARITY = ITEM_FEATURES.index("log_popularity_all")
 
 
 def feature_names(member_names: Sequence[str]) -> list[str]:
-    """Names of the columns that `meta_features` makes, in order."""
+    """Return the names of the columns that `meta_features` makes, in order."""
     per_member = [f"{name}_{part}" for name in member_names for part in MEMBER_FEATURES]
     return [*per_member, *PLAIN_FEATURES]
 
 
 def member_columns(member_names: Sequence[str]) -> dict[str, list[int]]:
-    """Which columns of `meta_features` belong to each member."""
+    """Return which columns of `meta_features` belong to each member."""
     width = len(MEMBER_FEATURES)
     return {
         name: list(range(width * position, width * (position + 1)))
@@ -53,8 +53,8 @@ def meta_features(
 ) -> Floats:
     """Describe (person, item) pairs, one member after the other; (n_people, n_asked, n_features) float32, no NaN.
 
-    items: (n_people, n_asked), the whole catalogue if not given. Items of the history are left out of means and
-    ranks, and their rows mean nothing: they are masked wherever scores are used.
+    items: (n_people, n_asked), by default the whole catalogue. Items of the history are left out of means and ranks,
+    and their own features mean nothing: they are masked wherever scores are used.
     """
     n_asked = timeline.n_items if items is None else items.shape[1]
     width, first = len(MEMBER_FEATURES), len(MEMBER_FEATURES) * len(opinions)
@@ -64,13 +64,13 @@ def meta_features(
         features[:, :, width * position + 1] = -np.log1p(own.ranks(items))
         features[:, :, width * position + 2] = own.is_missing(items)
     features[:, :, first : first + len(ITEM_FEATURES)] = timeline.at(histories, items)
-    # Not how long the person has been away: the student cannot know it, and it moves all items alike.
+    # How long the person has been away is no feature: the student cannot know it, and it moves all items alike.
     features[:, :, first + len(ITEM_FEATURES) :] = person_features(histories, timeline)[:, None, :]
     return features
 
 
 def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Floats:
-    """How long the history and its last visit are, and how popular their items; (n_people, 4) float32.
+    """Return how long the history and its last visit are, and how popular their items; (n_people, 4) float32.
 
     An item counts once, at its latest event: bundles and caches keep no more of a history.
     """
@@ -91,7 +91,7 @@ def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Flo
 
 
 def consensus(opinions: Sequence[Opinions]) -> Floats:
-    """The members' mean standardised score, a strategy-free first opinion; (n_people, n_items)."""
+    """Return the members' mean standardised score, a first opinion without a strategy; (n_people, n_items)."""
     total = opinions[0].standardised()
     for own in opinions[1:]:
         total += own.standardised()
@@ -100,7 +100,7 @@ def consensus(opinions: Sequence[Opinions]) -> Floats:
 
 
 def seen_mask(histories: Sequence[History], n_items: int) -> npt.NDArray[np.bool_]:
-    """Which items each person has touched; (n_people, n_items)."""
+    """Tell which items each person has touched; (n_people, n_items)."""
     mask = np.zeros((len(histories), n_items), np.bool_)
     for row, history in enumerate(histories):
         mask[row, history.item_indices] = True

@@ -1,7 +1,7 @@
 """One member's opinion of everybody's unseen items, on a scale that members share: standardised scores and ranks.
 
-A member's scores of the whole catalogue go in. What a strategy sees of them comes out, of the whole catalogue or of a
-few items of each person; means and ranks are over the catalogue either way.
+It is made of a member's scores of the whole catalogue. A strategy sees it for the whole catalogue or for a few items
+of each person; means and ranks are over the catalogue in either case.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from models.members.member import Floats
 
 Indices = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 SMALLEST_DEVIATION = 1e-6
-"""A member whose scores differ by less scores all alike."""
+"""A smaller deviation means that the member scores all items alike."""
 
 
 @dataclass(frozen=True)
 class Opinions:
     """scores: (n_people, n_items) float32, NaN where the member has no opinion or the item was seen.
 
-    mean, deviation: (n_people, 1) float32, over what is not NaN. n_known, n_unseen: (n_people,), items with an
-    opinion, and items not seen.
+    mean, deviation: (n_people, 1) float32, over scores that are not NaN. n_known, n_unseen: (n_people,), items with
+    an opinion, and items not seen.
     """
 
     scores: Floats
@@ -36,7 +36,7 @@ class Opinions:
 
     @staticmethod
     def of(scores: Floats, histories: Sequence[History]) -> Opinions:
-        """Of a member's scores, (n_people, n_items), which stay as they are."""
+        """Make opinions of a member's scores, (n_people, n_items), which are not changed."""
         scores = scores.astype(np.float32)
         for own, history in zip(scores, histories, strict=True):
             own[history.item_indices] = np.nan
@@ -54,13 +54,13 @@ class Opinions:
         return Opinions(scores, mean, deviation, n_known, n_unseen)
 
     def standardised(self, items: Indices | None = None) -> Floats:
-        """Scores of mean 0 and deviation 1 a person, 0 for NaN; (n_people, n_items), or of items (n_people, n)."""
+        """Scale scores to mean 0, deviation 1 per person, 0 for NaN; (n_people, n_items), of items (n_people, n)."""
         found = (self._of(items) - self.mean) / self.deviation
         found[np.isnan(found)] = 0
         return found
 
     def ranks(self, items: Indices | None = None) -> Floats:
-        """1 for a person's best unseen item; ties share their mean rank, NaN ranks behind all; as `standardised`."""
+        """Rank a person's unseen items from 1; ties share their mean rank, NaN is last; shapes as `standardised`."""
         if items is None:
             ranks = np.stack([_ranks(scores) for scores in self.scores])
         else:
@@ -70,7 +70,7 @@ class Opinions:
         return np.where(self.is_missing(items), behind_all[:, None].astype(np.float32), ranks)
 
     def is_missing(self, items: Indices | None = None) -> npt.NDArray[np.bool_]:
-        """Where there is no opinion; as `standardised`."""
+        """Tell where there is no opinion; shapes as `standardised`."""
         return np.isnan(self._of(items))
 
     def _of(self, items: Indices | None) -> Floats:
@@ -78,7 +78,7 @@ class Opinions:
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Mean rank among ties of each score, 1 for the best; (n_items,), of NaN any number."""
+    """Return each score's mean rank among ties, 1 for the best; (n_items,). Any number may stand for NaN."""
     falling = np.where(
         np.isnan(scores), np.float32(np.inf), -scores
     )  # with NaN, argsort takes five times as long
@@ -98,9 +98,9 @@ def _ranks(scores: Floats) -> Floats:
 
 
 def _ranks_of(asked: Floats, scores: Floats) -> Floats:
-    """The same for some of the scores, (n_asked,): all are sorted, which takes a fifth of the time of ranking all."""
+    """Rank some of the scores, (n_asked,): sorting all of them takes a fifth of the time of ranking all."""
     ordered = np.sort(-scores)  # NaN last
-    order = np.argsort(-asked)  # neighbours are looked up one after the other, half as long as at random
+    order = np.argsort(-asked)  # looking up neighbours in turn takes half as long as at random
     keys = -asked[order]
     above = np.searchsorted(ordered, keys, side="left")
     not_below = above + 1

@@ -1,4 +1,4 @@
-"""Logistic stacking as it runs, and the same with the correction of small networks."""
+"""Logistic stacking as it runs, alone and with a correction by small networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYERS = ("first", "second", "output")
 
 @dataclass(frozen=True)
 class FittedStacking(FittedStrategy):
-    """Log-odds linear in the features. coefficients: (n_features,). intercept: ()."""
+    """Log-odds that are linear in the features. coefficients: (n_features,). intercept: ()."""
 
     coefficients: Floats
     intercept: Floats
@@ -25,20 +25,20 @@ class FittedStacking(FittedStrategy):
 
     @property
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """The number of features a pair must have."""
         return len(self.coefficients)
 
     def logit(self, features: Floats) -> Floats:
-        """One product with the coefficients."""
+        """Multiply features and coefficients."""
         return np.asarray(features @ self.coefficients + self.intercept, np.float32)
 
     def arrays(self) -> Arrays:
-        """Coefficients and intercept."""
+        """Return coefficients and intercept."""
         return {"coefficients": self.coefficients, "intercept": self.intercept}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read coefficients and intercept."""
         coefficients, intercept = np.asarray(arrays["coefficients"]), np.asarray(arrays["intercept"])
         is_linear = coefficients.ndim == 1 and intercept.ndim == 0
         require(
@@ -63,11 +63,11 @@ class FittedNeuralStacking(FittedStrategy):
 
     @property
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """The number of features a pair must have."""
         return self.linear.n_features
 
     def logit(self, features: Floats) -> Floats:
-        """The linear part, and two ReLU layers and a sum; networks are averaged."""
+        """Add the linear part and the mean of the networks, which have two ReLU layers and a sum."""
         flat = (features.reshape(-1, features.shape[-1]) - self.shift) * self.scale
         total = np.zeros(len(flat), np.float32)
         n_networks = len(self.layers[0][0])
@@ -83,7 +83,7 @@ class FittedNeuralStacking(FittedStrategy):
         return self.linear.logit(features) + logits
 
     def arrays(self) -> Arrays:
-        """The linear part, standardisation and layers."""
+        """Return the linear part, the standardisation and the layers."""
         arrays: Arrays = {**self.linear.arrays(), "shift": self.shift, "scale": self.scale}
         for layer, (weights, biases) in zip(LAYERS, self.layers, strict=True):
             arrays |= {f"{layer}_weights": weights, f"{layer}_biases": biases}
@@ -91,7 +91,7 @@ class FittedNeuralStacking(FittedStrategy):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read the linear part, the standardisation and the layers."""
         linear = FittedStacking.from_arrays(arrays)
         shift, scale = np.asarray(arrays["shift"]), np.asarray(arrays["scale"])
         is_alike = shift.shape == scale.shape == linear.coefficients.shape

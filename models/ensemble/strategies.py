@@ -1,4 +1,4 @@
-"""Every strategy as it runs, by name, and how one that combines others lies in a bundle: itself, then those."""
+"""Every strategy as it runs, by name. One that combines others lies in a bundle before those that it combines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FITTED_BASES: dict[str, type[FittedStrategy]] = {
 
 @dataclass(frozen=True)
 class FittedSuperStacking(FittedStrategy):
-    """Log-odds linear in the logits of bases, in their order."""
+    """Log-odds that are linear in the logits of the bases, in their order."""
 
     combination: FittedStacking
     bases: Sequence[FittedStrategy] = ()
@@ -38,15 +38,15 @@ class FittedSuperStacking(FittedStrategy):
 
     @property
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """The number of features a pair must have."""
         return self.bases[0].n_features
 
     def logit(self, features: Floats) -> Floats:
-        """Ask every base, then weigh."""
+        """Ask every base, then weigh their logits."""
         return self.combination.logit(np.stack([base.logit(features) for base in self.bases], axis=-1))
 
     def arrays(self) -> Arrays:
-        """Of the combination; its bases have their own."""
+        """Return the combination's arrays; its bases have their own."""
         return self.combination.arrays()
 
     @classmethod
@@ -56,15 +56,14 @@ class FittedSuperStacking(FittedStrategy):
 
 
 def parts_of(strategy: FittedStrategy) -> list[FittedStrategy]:
-    """The strategy, and behind it those that it combines."""
+    """Return the strategy, then those that it combines."""
     return [strategy, *(strategy.bases if isinstance(strategy, FittedSuperStacking) else ())]
 
 
 def from_parts(names: Sequence[str], parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> FittedStrategy:
-    """Put together what `parts_of` gave: names and arrays of each.
+    """Build the strategy from what `parts_of` returned: names and arrays of each part.
 
-    Raises BundleInconsistent where a name is not known or the parts do not fit together, KeyError for an array that
-    is not there.
+    Raises BundleInconsistent if a name is unknown or the parts do not fit together, KeyError for a missing array.
     """
     require(bool(names), "the manifest names no strategy that combines the members")
     if names[0] != FittedSuperStacking.name:

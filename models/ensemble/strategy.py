@@ -1,4 +1,4 @@
-"""A fitted strategy as it runs: meta-features in, a purchase logit out. numpy and onnxruntime, so a service can.
+"""A fitted strategy as it runs: meta-features in, a purchase logit out. It needs numpy and onnxruntime only.
 
 Training fits strategies and delegates their logits to these, so what was measured is what is served.
 """
@@ -15,27 +15,27 @@ from models.members.member import Arrays, Floats
 
 
 class FittedStrategy(ABC):
-    """One way to weigh members, ready to score. name: its key in reports and manifests."""
+    """A way to weigh members, ready to score. name: its key in reports and manifests."""
 
     name: ClassVar[str]
 
     @property
     @abstractmethod
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """The number of features a pair must have."""
 
     @abstractmethod
     def logit(self, features: Floats) -> Floats:
-        """Log-odds of each pair; (..., n_features) to (...,) float32."""
+        """Return the log-odds of each pair; (..., n_features) to (...,) float32."""
 
     @abstractmethod
     def arrays(self) -> Arrays:
-        """Everything that this strategy alone needs, by names of at most 16 letters."""
+        """Return everything that this strategy alone needs, by names of at most 16 letters."""
 
     @classmethod
     @abstractmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read back what `arrays` gave.
+        """Read what `arrays` returned.
 
-        Raises BundleInconsistent for arrays that do not fit together, KeyError for one that is not there.
+        Raises BundleInconsistent for arrays that do not fit together, KeyError for a missing one.
         """

@@ -1,4 +1,4 @@
-"""Strategies that sum trees, as they run: a graph for onnxruntime, made when they were fitted."""
+"""Strategies that sum trees, as they run: an onnxruntime graph that was made when they were fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 CERTAINTY = 1e-6
-"""A mean probability is kept this far from 0 and 1, which float32 could not tell from them."""
+"""Keeps a mean probability this far from 0 and 1, from which float32 could not distinguish it."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class FittedTrees(FittedStrategy):
 
     @property
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """The number of features a pair must have."""
         return int(self._session.get_inputs()[0].shape[1])
 
     def logit(self, features: Floats) -> Floats:
-        """The sum of the leaves."""
+        """Sum the leaves."""
         return self.sum(features)
 
     def sum(self, features: Floats) -> Floats:
@@ -47,12 +47,12 @@ class FittedTrees(FittedStrategy):
         return sums.reshape(features.shape[:-1])
 
     def arrays(self) -> Arrays:
-        """The graph."""
+        """Return the graph."""
         return {"graph": self.graph}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read it and start it. Raises FileCorrupt where onnxruntime cannot."""
+        """Read the graph and start it. Raises FileCorrupt if onnxruntime cannot."""
         strategy = cls(np.asarray(arrays["graph"]))
         names = [each.name for each in strategy._session.get_inputs()]
         require(names == ["pairs"], f"{cls.name} reads {names}, must be pairs alone")
@@ -60,41 +60,41 @@ class FittedTrees(FittedStrategy):
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        """As many threads as OMP_NUM_THREADS says, one where it says nothing."""
+        """A session with as many threads as OMP_NUM_THREADS says, by default one."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
             return ort.InferenceSession(self.graph.tobytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors share no other base
+        except Exception as error:  # onnxruntime's errors have no other common base class
             raise FileCorrupt(f"the trees of {self.name} do not load: {error}") from error
 
 
 class FittedTree(FittedTrees):
-    """Log-odds of the leaf that a pair reaches."""
+    """A single tree: log-odds of the leaf that a pair reaches."""
 
     name: ClassVar[str] = "tree"
 
 
 class FittedBagging(FittedTrees):
-    """Trees that average probabilities."""
+    """Trees whose probabilities are averaged."""
 
     name: ClassVar[str] = "bagging"
 
     def logit(self, features: Floats) -> Floats:
-        """The log-odds of the mean probability."""
+        """Return the log-odds of the mean probability."""
         probability = np.clip(self.sum(features).astype(np.float64), CERTAINTY, 1 - CERTAINTY)
         return np.asarray(np.log(probability) - np.log1p(-probability), np.float32)
 
 
 class FittedAdaBoost(FittedTrees):
-    """Weighted vote of small trees."""
+    """A weighted vote of small trees."""
 
     name: ClassVar[str] = "adaboost"
 
 
 class FittedBoosting(FittedTrees):
-    """Sum of trees, each a step down the gradient of the loss."""
+    """A sum of trees, each of which is a step down the gradient of the loss."""
 
     name: ClassVar[str] = "boosting"

@@ -1,1 +1,1 @@
-"""Experiments: the declaration file, who gets which arm, and the statistics that judge arms."""
+"""Experiments: the declaration file, the assignment of units to arms, and the statistics that judge arms."""

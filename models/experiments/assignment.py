@@ -1,8 +1,8 @@
-"""Who gets which arm: a hash of salt and unit, the same in every process and for ever.
+"""Assigns units to arms by a hash of salt and unit, which is the same in every process and for ever.
 
-An arm is chosen by weighted rendezvous: each draws -log(hash(salt, arm, unit)) / weight, the least wins. So a unit
-changes only from an arm to another whose weight grew by a larger factor: growing one arm and shrinking the others
-alike moves units into it and nowhere else, a new arm takes from all others, one that is removed gives to all others,
+An arm is chosen by weighted rendezvous: each draws -log(hash(salt, arm, unit)) / weight, and the least wins. So a
+unit only moves to an arm whose weight grew by a larger factor than its own arm's. Growing one arm and shrinking the
+others alike moves units into it and nowhere else, a new arm takes from all others, a removed one gives to all others,
 and the order of arms in the file means nothing.
 """
 
@@ -21,7 +21,7 @@ _ONE = 2.0**-64
 class Assigned(NamedTuple):
     """What answers a request, and why.
 
-    propensity: of this arm among the units of the experiment. unit_rule: what the unit is, for `unit_of`.
+    propensity: the probability of this arm among the experiment's units. unit_rule: what the unit is, for `unit_of`.
     """
 
     experiment: str
@@ -33,13 +33,13 @@ class Assigned(NamedTuple):
 
 
 ArmName = tuple[str, str]
-"""Experiment and arm."""
+"""An experiment and one of its arms."""
 
 
 def unit_of(user_id: str | None, session_id: str | None, rule: Unit) -> str | None:
-    """What is assigned: the person, else the session; None where there is neither.
+    """Return the unit of assignment: the person, else the session; None if there is neither.
 
-    A session is marked by a character that no shop's id has, so that it is never taken for a person.
+    A session is marked by a character that no shop's id has, so that it cannot be mistaken for a person.
     """
     if user_id is not None and rule == "person":
         return user_id
@@ -47,7 +47,7 @@ def unit_of(user_id: str | None, session_id: str | None, rule: Unit) -> str | No
 
 
 class Assignment:
-    """A declaration, ready to be asked. stopped: arms that no longer get anybody; their units are in no arm."""
+    """A declaration, prepared for lookups. stopped: arms that get no more requests; their units are in no arm."""
 
     def __init__(self, declaration: Declaration, stopped: Collection[ArmName] = ()) -> None:
         own = [Layer(f"{each.name}/") for each in declaration.experiments if each.layer is None]
@@ -57,7 +57,7 @@ class Assignment:
     def assign(
         self, user_id: str | None, session_id: str | None, placement: str | None, now: float
     ) -> Assigned | None:
-        """The arm of a request; None where no experiment is for it. now: Unix seconds."""
+        """Return the arm of a request; None if no experiment applies. now: Unix seconds."""
         for layer in self._layers:
             found = layer.find(user_id, session_id, placement, now)
             if found is not None:
@@ -66,7 +66,7 @@ class Assignment:
 
 
 class _Layer:
-    """Its experiments by their part of it."""
+    """A layer, with its experiments by their share of it."""
 
     def __init__(self, layer: Layer, declaration: Declaration, stopped: Collection[ArmName]) -> None:
         self._seed = blake2b(f"layer\0{layer.name}\0".encode(), digest_size=8)
@@ -97,14 +97,14 @@ class _Layer:
 
 
 class _Part:
-    """An experiment's part of its layer."""
+    """An experiment's share of its layer."""
 
     def __init__(
         self, experiment: Experiment, declaration: Declaration, stopped: Collection[ArmName]
     ) -> None:
         self.low, self.high = experiment.share
         if self.high == 1.0:
-            self.high = inf  # a hash that rounds to 1 is in too
+            self.high = inf  # includes a hash that rounds to 1
         starts, stops = experiment.start, experiment.stop
         self.starts = -inf if starts is None else starts.timestamp()
         self.stops = inf if stops is None else stops.timestamp()
@@ -120,7 +120,7 @@ class _Part:
 
 
 class _Arm:
-    """layers: those that live inside. assigned: None for an arm that is stopped."""
+    """layers: the layers that live inside this arm. assigned: None for a stopped arm."""
 
     def __init__(
         self, experiment: Experiment, arm: Arm, declaration: Declaration, stopped: Collection[ArmName]
@@ -139,7 +139,7 @@ class _Arm:
 
 
 def _uniform(seed: blake2b, unit: bytes) -> float:
-    """In (0, 1]. Hashing on from a copy of the seed's state takes 0.3 µs, from the start half as much again."""
+    """Hash to (0, 1]. Hashing from a copy of the seed's state takes 0.3 µs, from the start half as much again."""
     hashed = seed.copy()
     hashed.update(unit)
     return (int.from_bytes(hashed.digest(), "little") + 0.5) * _ONE

@@ -1,7 +1,8 @@
-"""What came of an answer: joins clicks and purchases with the answers that showed the item.
+"""Attributes outcomes to answers: joins clicks and purchases with the answers that showed the item.
 
-By the answer's request id where the event carries it, else the person's or the session's latest answer that showed
-the item, within the window. Each answer counts one click and one purchase at most, each event counts for one answer.
+An event is joined by the answer's request id if it carries one, else to the person's or the session's latest answer
+that showed the item, within the window. Each answer counts at most one click and one purchase, and each event counts
+for one answer.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ AttributedOutcome = Literal["click", "purchase"]
 OUTCOMES: dict[str, AttributedOutcome] = {"click": "click", "purchase": "purchase"}
 
 EARLY_MS = 60_000
-"""How long an event may be read before the answer it belongs to, which is sent to another stream a little later."""
+"""How long before its answer an event may be read, as the answer goes to another stream a little later."""
 
 MAX_EARLY_EVENTS = 10_000
 
 CLOCK_SKEW_MS = 1000
-"""Between the replica that answered and the one that accepted the event."""
+"""The tolerated clock difference between the replica that answered and the one that accepted the event."""
 
 
 class Shown(Protocol):
@@ -64,7 +65,7 @@ ShownT = TypeVar("ShownT", bound=Shown)
 
 
 class Attributed(NamedTuple, Generic[ShownT]):
-    """An outcome of an answer. value: of a purchase, 0 where none was said. at_ms: Unix milliseconds, as accepted."""
+    """An outcome of an answer. value: a purchase's, 0 if none was given. at_ms: Unix milliseconds, as accepted."""
 
     exposure: ShownT
     outcome: AttributedOutcome
@@ -74,7 +75,7 @@ class Attributed(NamedTuple, Generic[ShownT]):
 
 
 class _Held(Generic[ShownT]):
-    """An answer that is still within its window, and what it has counted."""
+    """An answer that is still within its window, and the outcomes it has had."""
 
     __slots__ = ("keys", "outcomes", "record")
 
@@ -85,11 +86,11 @@ class _Held(Generic[ShownT]):
 
 
 class Attributor(Generic[ShownT]):
-    """window_seconds: after an answer, in which an event counts for it. max_exposures: answers remembered; the oldest
-    are forgotten first, before their window is over if need be.
+    """window_seconds: how long after an answer an event counts for it. max_exposures: how many answers are
+    remembered; the oldest are forgotten first, before their window is over if need be.
 
-    n_unattributed: events that found no answer. n_cut_short: answers forgotten too early.
-    Time is the latest that any record carried, never this machine's clock.
+    n_unattributed: events that found no answer. n_cut_short: answers that were forgotten too early. Time is the
+    latest that any record carried, never this machine's clock.
     """
 
     def __init__(self, window_seconds: float, max_exposures: int) -> None:
@@ -107,7 +108,7 @@ class Attributor(Generic[ShownT]):
         return len(self._held)
 
     def exposed(self, record: ShownT) -> list[Attributed[ShownT]]:
-        """Remember an answer; returns what had happened to it already."""
+        """Remember an answer; return outcomes that were read before it."""
         held = _Held(record)
         self._held.append(held)
         for key in held.keys:
@@ -116,7 +117,7 @@ class Attributor(Generic[ShownT]):
         return list(self._what_came_early(held))
 
     def happened(self, event: Happened) -> list[Attributed[ShownT]]:
-        """The outcome that an event is, in a list of one; an empty one if it is none, or of no answer read so far."""
+        """Return the outcome that an event is, in a list; it is empty if there is none or its answer is unknown."""
         self._pass_time(event.received_ms)
         if event.kind not in OUTCOMES:
             return []
@@ -129,7 +130,7 @@ class Attributor(Generic[ShownT]):
         return []
 
     def forget(self, user_id: str, before_ms: int) -> list[ShownT]:
-        """Drop a person's answers and events of before a moment; returns the answers, the oldest first."""
+        """Drop a person's answers and events from before a moment; return the answers, the oldest first."""
         theirs = [held for held in self._by_key.get(user_id, ()) if held.record.sent_ms < before_ms]
         for held in theirs:
             self._held.remove(held)
@@ -167,7 +168,7 @@ class Attributor(Generic[ShownT]):
                     yield from self._count(held, event)
 
     def _pass_time(self, now_ms: int) -> None:
-        """Forget answers whose window is over, and events that no answer came for."""
+        """Forget answers whose window is over, and events whose answer never came."""
         self._now_ms = max(self._now_ms, now_ms)
         oldest_ms = self._now_ms - self._window_ms - EARLY_MS
         while self._held and (
@@ -185,7 +186,7 @@ class Attributor(Generic[ShownT]):
     def _forget(self, held: _Held[ShownT]) -> None:
         for key in held.keys:
             others = self._by_key[key]
-            others.remove(held)  # the oldest of its key, so the first in the list
+            others.remove(held)  # it is the oldest of its key, so the first in the list
             if not others:
                 del self._by_key[key]
 
@@ -199,7 +200,7 @@ class Attributor(Generic[ShownT]):
 
 
 def _keys(record: Shown | Happened) -> tuple[str, ...]:
-    """What an answer and an event are joined by, the surest first."""
+    """Return the keys by which answers and events are joined, the surest first."""
     request = f"\0\0{record.request_id}" if record.request_id else None
     session = unit_of(None, record.session_id, "session")
     return tuple(key for key in (request, record.user_id, session) if key is not None)

@@ -1,8 +1,8 @@
-"""The file that declares experiments: what may stand in it. `reading` reads and checks it, `assignment` obeys it.
+"""The schema of the file that declares experiments. `reading` reads and checks it, `assignment` applies it.
 
 A **layer** is the shop's traffic, divided by a hash of its own. Experiments in one layer take shares of it that do
-not overlap, so nobody is in two of them; what one layer does says nothing about another. A layer may live inside an
-arm of an experiment; then only that arm's units are in it.
+not overlap, so nobody is in two of them; layers are independent of each other. A layer may live inside an arm of an
+experiment; then only that arm's units are in it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Meta
 
 CURRENT = "current"
-"""As an arm's version: whatever is promoted."""
+"""An arm's version that stands for whatever is promoted."""
 
 STUDENT = "student"
-"""As an arm's variant: what every bundle can answer as."""
+"""An arm's variant that every bundle can serve."""
 
 NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 
@@ -29,9 +29,9 @@ Outcome = Literal["click", "purchase", "value"]
 
 
 class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """inside: "experiment/arm" whose units are in this layer; None for everybody.
+    """inside: the "experiment/arm" whose units are in this layer; None for everybody.
 
-    placements: of requests that this layer is for; empty for all.
+    placements: the request placements that this layer is for; empty for all.
     """
 
     name: Name
@@ -40,9 +40,9 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is served. version: of a bundle, or "current". variant: "student", "ensemble" or a member's name.
+    """What an arm serves. version: of a bundle, or "current". variant: "student", "ensemble" or a member's name.
 
-    weight: share of the experiment's units.
+    weight: the arm's share of the experiment's units.
     """
 
     name: Name
@@ -52,9 +52,9 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An arm that is above the limit is stopped, as soon as that is beyond doubt.
+    """Stops an arm that is above the limit, as soon as that is beyond doubt.
 
-    minimum_count: answers of the arm before it is judged at all.
+    minimum_count: how many answers an arm must have before it is judged at all.
     """
 
     limit: Annotated[float, Meta(gt=0)]
@@ -62,8 +62,8 @@ class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """p99_ms: milliseconds in the service that 99 of 100 answers stay within. error_rate: share of answers that a
-    lower tier gave, or nobody. empty_rate: share of answers without an item.
+    """p99_ms: milliseconds in the service that 99 of 100 answers stay within. error_rate: share of answers from a
+    lower tier or from none. empty_rate: share of answers without an item.
     """
 
     p99_ms: Guardrail | None = None
@@ -74,12 +74,12 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"arms": "arm"}):
     """arms: the first one is the control, which is never stopped and which the others are compared with.
 
-    layer: None for a layer of its own. share: from and to, of the layer's units. salt: what units are hashed with,
-    the name if empty; a new one deals everybody anew. unit: "person" is the person, else the session. outcome: of a
-    unit, within window_seconds after its first answer: whether it clicked or purchased something of what it was
-    shown, or the value of what it purchased. false_alarm_rate: at which an experiment without a difference is decided
-    all the same, however often one looks. planned_units: in all arms; where the intervals are narrowest.
-    start, stop: answers outside are of no arm.
+    layer: None for a layer of its own. share: from and to, of the layer's units. salt: hashed with the units, by
+    default the name; a new one deals everybody anew. unit: "person" is the person, else the session. outcome: of a
+    unit, within window_seconds after its first answer: whether it clicked or purchased something it was shown, or the
+    value of what it purchased. false_alarm_rate: the probability that an experiment without a difference is decided,
+    however often one looks. planned_units: in all arms together; there the intervals are narrowest. start, stop:
+    answers outside belong to no arm.
     """
 
     name: Name
@@ -98,16 +98,16 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
     @property
     def control(self) -> Arm:
-        """What the other arms are compared with."""
+        """The arm that the others are compared with."""
         return self.arms[0]
 
     @property
     def seed(self) -> str:
-        """What units are hashed with."""
+        """The salt that units are hashed with."""
         return self.salt or self.name
 
     def weights(self) -> dict[str, float]:
-        """Share of the experiment's units by arm."""
+        """Return each arm's share of the experiment's units."""
         return {arm.name: arm.weight for arm in self.arms}
 
 
@@ -117,21 +117,21 @@ class Declaration(
     forbid_unknown_fields=True,
     rename={"layers": "layer", "experiments": "experiment"},
 ):
-    """The whole file. Of several layers for a request, the first one with an experiment for its unit answers."""
+    """The whole file. If several layers fit a request, the first with an experiment for its unit applies."""
 
     layers: tuple[Layer, ...] = ()
     experiments: tuple[Experiment, ...] = ()
 
     def versions(self) -> frozenset[str]:
-        """The bundle versions that arms name, beside the current one."""
+        """Return the bundle versions that arms name, besides the current one."""
         named = {arm.version for experiment in self.experiments for arm in experiment.arms}
         return frozenset(named - {CURRENT})
 
     def versions_with_variants(self) -> frozenset[str]:
-        """The versions, "current" among them, of which an arm asks another variant than the student."""
+        """Return the versions, "current" included, of which an arm requests another variant than the student."""
         arms = [arm for experiment in self.experiments for arm in experiment.arms]
         return frozenset(arm.version for arm in arms if arm.variant != STUDENT)
 
     def experiment(self, name: str) -> Experiment | None:
-        """The experiment of this name."""
+        """Return the experiment of this name, or None."""
         return next((each for each in self.experiments if each.name == name), None)

@@ -1,4 +1,4 @@
-"""On which line of a TOML file a key stands, which `tomllib` does not tell."""
+"""Finds the line of a key in a TOML file, which `tomllib` does not tell."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TOKEN = re.compile(
     r"|[\[\]{}=\n]",
     re.DOTALL,
 )
-"""What can hold a line break or a bracket that means nothing, and what ends keys and statements."""
+"""Matches what may hold a line break or a bracket without meaning, and what ends keys and statements."""
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Lines by key path, from 1. text: TOML that `tomllib` has parsed without an error.
+    """Return lines by key path, from 1. text: TOML that `tomllib` has parsed without an error.
 
-    What stands inside an inline table or array is not listed; `line_of` then finds what it stands in.
+    Keys inside an inline table or array are not listed; for them `line_of` finds what they stand in.
     """
     lines: dict[KeyPath, int] = {}
     arrays: dict[KeyPath, int] = {}
@@ -51,7 +51,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
-    """The line of a key, or of the innermost table around it that has one; 1 for the file itself."""
+    """Return the line of a key, or of the innermost table around it that has one; 1 for the file itself."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
@@ -59,7 +59,7 @@ def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
 
 
 def _table(header: str, arrays: dict[KeyPath, int]) -> KeyPath:
-    """The path that a header opens. arrays: how many tables each array of tables has so far, counted on."""
+    """Return the path that a header opens. arrays: counts the tables so far of each array of tables."""
     path: KeyPath = ()
     keys = _keys(header)
     for place, key in enumerate(keys):
@@ -72,7 +72,7 @@ def _table(header: str, arrays: dict[KeyPath, int]) -> KeyPath:
 
 
 def _keys(statement: str) -> tuple[str, ...]:
-    """The keys of a header, or of `key=0`; quotes and dots are tomllib's business."""
+    """Return the keys of a header, or of `key=0`; tomllib handles quotes and dots."""
     keys = []
     inner: Any = tomllib.loads(statement)
     while isinstance(inner, (dict, list)) and inner:

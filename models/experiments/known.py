@@ -1,4 +1,4 @@
-"""What the bundles of a store can serve, as their manifests say: read without loading anything."""
+"""Tells what the bundles of a store can serve, from their manifests, without loading anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.experiments.reading import KnownVariants
 
 
 def known_variants(registry: Registry) -> KnownVariants:
-    """A declaration may name these: by version, or "current", what it can serve; None for one that is not there."""
+    """Return a function from a version, or "current", to the variants that it can serve; None if there is none."""
 
     def variants(version: str) -> Collection[str] | None:
         try:
@@ -28,7 +28,7 @@ def known_variants(registry: Registry) -> KnownVariants:
 
 
 def variants_of(manifest: Manifest) -> frozenset[str]:
-    """The student, and whatever else the bundle carries the parameters of."""
+    """Return the student, and every other variant whose parameters the bundle carries."""
     if manifest.variants is None:
         return frozenset({STUDENT})
     return frozenset({STUDENT, ENSEMBLE, *manifest.variants.members})

@@ -1,4 +1,4 @@
-"""Read the declaration of experiments and refuse what cannot be meant, each fault with its line."""
+"""Reads the declaration of experiments and refuses what cannot be meant; each fault has its line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from models.experiments.declaration import Declaration, Experiment, Outcome, Uni
 from models.experiments.key_lines import KeyPath, key_lines, line_of
 
 KnownVariants = Callable[[str], Collection[str] | None]
-"""What a bundle version, or "current", can serve; None for a version that is not in the store."""
+"""Returns what a bundle version, or "current", can serve; None for a version that is not in the store."""
 
 WEIGHT_TOLERANCE = 1e-6
 MAX_BYTES = 1_000_000
-"""Of a file; 2,000 experiments."""
+"""The bound on a file, enough for 2,000 experiments."""
 
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong, and where."""
+    """A fault and its place."""
 
     path: KeyPath
     message: str
@@ -51,12 +51,12 @@ def read_declaration(file: Path, known_variants: KnownVariants) -> Declaration:
 
 
 def parse_declaration(text: str, known_variants: KnownVariants, name: str = "experiments") -> Declaration:
-    """The same for a text. name: what faults call the file."""
+    """Check a declaration's text. name: the file's name in faults."""
     try:
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ExperimentsInvalid(_syntax_fault(error, name)) from error
-    except (ValueError, RecursionError) as error:  # a number or a nesting that Python's own limits refuse
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's own limits
         raise ExperimentsInvalid(
             f"{name}:1: {error}; write numbers of a usual size, and no arrays in arrays"
         ) from error
@@ -75,7 +75,7 @@ def parse_declaration(text: str, known_variants: KnownVariants, name: str = "exp
 
 
 def running_time(experiment: Experiment) -> tuple[datetime, datetime]:
-    """From when to when an experiment runs."""
+    """Return from when to when an experiment runs."""
     return experiment.start or ALWAYS[0], experiment.stop or ALWAYS[1]
 
 
@@ -100,7 +100,7 @@ def _duplicates(declaration: Declaration) -> Iterator[Fault]:
     experiments, layers = declaration.experiments, declaration.layers
     yield from _twice([layer.name for layer in layers], ("layer",), "layers are", "name")
     yield from _twice([each.name for each in experiments], ("experiment",), "experiments are", "name")
-    if len({each.name for each in experiments}) == len(experiments):  # else their salts are alike as well
+    if len({each.name for each in experiments}) == len(experiments):  # else their salts are equal too
         seeds = [each.seed for each in experiments]
         yield from _twice(seeds, ("experiment",), "experiments have the salt", "salt")
     for number, experiment in enumerate(experiments):
@@ -155,7 +155,7 @@ def _layer_faults(declaration: Declaration) -> Iterator[Fault]:
 
 
 def _cycle(layer: str, inside: dict[str, str | None], arms: dict[str, str | None]) -> list[str] | None:
-    """The way from a layer outwards, if it comes back to it."""
+    """Return the path from a layer outwards, if it comes back to the layer."""
     way: list[str] = [layer]
     at: str | None = layer
     while at is not None and (arm := inside.get(at)) is not None and len(way) <= 2 * len(inside):
@@ -167,7 +167,7 @@ def _cycle(layer: str, inside: dict[str, str | None], arms: dict[str, str | None
 
 
 def _neighbour_faults(members: list[tuple[int, Experiment]], layer: str) -> Iterator[Fault]:
-    """Experiments of one layer that would share units. members: with their places in the file."""
+    """Find experiments of one layer that would share units. members: with their places in the file."""
     if len({experiment.unit for _, experiment in members}) > 1:
         number = members[-1][0]
         said = (
@@ -187,7 +187,7 @@ def _neighbour_faults(members: list[tuple[int, Experiment]], layer: str) -> Iter
 
 def _at_once(first: Experiment, second: Experiment) -> bool:
     if any(time and time.tzinfo is None for each in (first, second) for time in (each.start, each.stop)):
-        return False  # a fault of its own
+        return False  # this is a fault of its own
     (_, first_ends), (second_begins, _) = sorted((running_time(first), running_time(second)))
     return second_begins < first_ends
 
@@ -196,7 +196,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {"unit": get_args(Unit), "outcome": get_a
 
 
 def _schema_fault(message: str) -> Fault:
-    """msgspec's message in a reader's terms, and where it points to."""
+    """Return msgspec's message in a reader's terms, and the place that it names."""
     said, _, at = message.partition(" - at `")
     path: KeyPath = tuple(
         int(number) if number else key for key, number in re.findall(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]", at)

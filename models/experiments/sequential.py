@@ -1,9 +1,9 @@
-"""Tests and intervals that hold however often one looks.
+"""Tests and intervals that stay valid however often one looks.
 
-A difference of two means or rates: an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas,
-"Time-uniform central limit theory and asymptotic confidence sequences", 2021, theorem 2.2), which is the mixture
+For a difference of two means or rates: an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy,
+Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", 2021, theorem 2.2). It is the mixture
 sequential probability ratio test of Johari, Pekelis and Walsh (2015) with its mixture scaled by the variance found.
-A rate against a limit: a mixture of likelihood ratios, which never exceeds 1/alpha with more than probability alpha
+For a rate against a limit: a mixture of likelihood ratios, which exceeds 1/alpha with at most probability alpha
 (Ville's inequality), exactly, for every rate up to the limit.
 """
 
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from math import exp, inf, log, log1p, sqrt
 
 MINIMUM_UNITS = 100
-"""In each arm, below which nothing is said: the sequence is asymptotic."""
+"""The number of units in each arm below which nothing is concluded, since the sequence is asymptotic."""
 
 MINIMUM_OUTCOMES = 10
-"""In each arm, units whose outcome is not 0, below which nothing is said."""
+"""The number of units with a non-zero outcome in each arm below which nothing is concluded."""
 
 RATE_FACTORS = (1.05, 1.1, 1.2, 1.35, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-"""By how much a limit may be exceeded; all are believed in alike."""
+"""The factors by which a limit may be exceeded; all weigh alike."""
 
 
 @dataclass
 class Sample:
-    """The outcomes of an arm's units, as their sums. n_nonzero: units whose outcome is not 0."""
+    """The sums of the outcomes of an arm's units. n_nonzero: units whose outcome is not 0."""
 
     n: int = 0
     total: float = 0.0
@@ -34,11 +34,11 @@ class Sample:
 
     @staticmethod
     def of_rate(n: int, n_successes: int) -> Sample:
-        """Outcomes of 0 and 1."""
+        """Make a sample of outcomes that are 0 or 1."""
         return Sample(n, n_successes, n_successes, n_successes)
 
     def add(self, outcome: float) -> None:
-        """Another unit's outcome."""
+        """Add another unit's outcome."""
         self.n += 1
         self.total += outcome
         self.total_of_squares += outcome * outcome
@@ -46,12 +46,12 @@ class Sample:
 
     @property
     def mean(self) -> float:
-        """0 where there is no unit yet."""
+        """The mean outcome; 0 if there is no unit yet."""
         return self.total / self.n if self.n else 0.0
 
     @property
     def variance(self) -> float:
-        """Of one unit's outcome."""
+        """The variance of one unit's outcome."""
         if self.n < 2:
             return 0.0
         return max(self.total_of_squares - self.n * self.mean**2, 0.0) / (self.n - 1)
@@ -59,8 +59,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Difference:
-    """difference: of an arm's mean to the control's. interval: holds the true one at every look together, with the
-    confidence asked for; infinitely wide as long as there is too little to say anything. p_value: always valid.
+    """difference: an arm's mean minus the control's. interval: holds the true difference at all looks together, with
+    the confidence asked for; it is infinitely wide while there is too little data. p_value: always valid.
     """
 
     difference: float
@@ -69,15 +69,15 @@ class Difference:
 
     @property
     def is_decided(self) -> bool:
-        """The interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
 def compare(arm: Sample, control: Sample, *, alpha: float, planned_units: int) -> Difference:
-    """An arm beside the control.
+    """Compare an arm with the control.
 
-    alpha: the probability that the interval is wrong at any look at all. planned_units: of both together, where the
-    interval is narrowest; four times as many, or a quarter, widen it by a twentieth or so.
+    alpha: the probability that the interval is wrong at any look at all. planned_units: of both together; there the
+    interval is narrowest, and four times as many, or a quarter, widen it by a twentieth or so.
     """
     difference = arm.mean - control.mean
     if min(arm.n, control.n) < MINIMUM_UNITS or min(arm.n_nonzero, control.n_nonzero) < MINIMUM_OUTCOMES:
@@ -93,15 +93,15 @@ def compare(arm: Sample, control: Sample, *, alpha: float, planned_units: int) -
 
 
 def _best_scale(alpha: float) -> float:
-    """n ρ² at which the interval after n units is narrowest (there, equation 24)."""
+    """Return n ρ² at which the interval after n units is narrowest (in that paper, equation 24)."""
     doubled = -2 * log(alpha)
     return doubled + log(doubled) + 1
 
 
 def excess_p_value(n: int, n_bad: int, limit: float) -> float:
-    """Always-valid p-value of "the rate is at most `limit`", against that it is above.
+    """Return the always-valid p-value of "the rate is at most `limit`", against its being above.
 
-    n: answers, of which n_bad were bad. Exact for answers that are bad independently of each other.
+    n: answers, of which n_bad were bad. It is exact for answers that are bad independently of each other.
     """
     rates = [factor * limit for factor in RATE_FACTORS if factor * limit < 1]
     if not rates:
@@ -111,6 +111,6 @@ def excess_p_value(n: int, n_bad: int, limit: float) -> float:
 
 
 def log_mean_exp(values: Sequence[float]) -> float:
-    """The logarithm of the mean of exp(values), which may be too large to be written out."""
+    """Return the logarithm of the mean of exp(values), which may itself be too large to represent."""
     highest = max(values)
     return highest + log(sum(exp(value - highest) for value in values) / len(values))

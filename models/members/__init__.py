@@ -1,4 +1,4 @@
-"""The ensemble's members as they run: arrays, and how they score a history."""
+"""The ensemble's members as they run: arrays, and the code that scores a history with them."""
 
 from models.members.content import FittedContent
 from models.members.factorization import FittedFactorization
@@ -21,4 +21,4 @@ FITTED_MEMBERS: dict[str, type[FittedMember]] = {
         FittedSequential,
     )
 }
-"""By name, in the order of reports."""
+"""The members by name, in the order of reports."""

@@ -1,4 +1,4 @@
-"""Content as it runs: cosine between a person's recency-weighted text profile and each item's text."""
+"""Content as it runs: the cosine between a person's recency-weighted text profile and each item's text."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class FittedContent(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.items)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without text and for people none of whose items has any."""
+        """Score items; NaN for items without text and for people none of whose items has text."""
         recency = recency_weights(histories, self.half_life)
         scores = np.full((len(recency), self.n_items), np.nan, np.float32)
         for row, own in enumerate(scores):
@@ -41,12 +41,12 @@ class FittedContent(FittedMember):
         return scores
 
     def arrays(self) -> Arrays:
-        """The texts, and how recency counts."""
+        """Return the texts and the parameters of recency."""
         fold = np.array([self.half_life, self.items.n_columns], np.float64)
         return {**self.items.arrays(), "fold": fold}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read the texts and the parameters of recency."""
         half_life, n_terms = arrays["fold"].tolist()
         return cls(SparseRows.from_arrays(arrays, int(n_terms)), half_life)

@@ -1,7 +1,7 @@
 """Matrix factorisation as it runs: factors are solved from a history (Hu, Koren, Volinsky 2008, eq. 4).
 
-The weight of an item is its confidence, as `implicit` reads it: an item without an event has confidence 1, so the
-matrix of a person is Y'Y + l2 I plus what confidences add to 1.
+The weight of an item is its confidence, as `implicit` defines it: an item without an event has confidence 1, so a
+person's matrix is Y'Y + l2 I plus what confidences add to 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models.members.rows import Indices
 
 @dataclass(frozen=True)
 class FittedFactorization(FittedMember):
-    """item_factors: (n_items, n_factors) float32. l2, alpha: as they were fitted. half_life: recency in items."""
+    """item_factors: (n_items, n_factors) float32. l2, alpha: as in fitting. half_life: of recency, in items."""
 
     item_factors: Floats
     known: Known
@@ -33,11 +33,11 @@ class FittedFactorization(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.known)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
+        """Score by fold-in; NaN for items without events and for people with an empty history."""
         recency = recency_weights(histories, self.half_life)
         factors = np.zeros((len(recency), self.item_factors.shape[1]), np.float32)
         is_empty = np.diff(recency.offsets) == 0
@@ -46,13 +46,13 @@ class FittedFactorization(FittedMember):
         return with_gaps(factors @ self.item_factors.T, self.known, is_empty)
 
     def arrays(self) -> Arrays:
-        """Item factors and what folding in needs."""
+        """Return item factors and the parameters of fold-in."""
         fold = np.array([self.l2, self.alpha, self.half_life], np.float64)
         return {"item_factors": self.item_factors, "known": self.known, "fold": fold}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read item factors and the parameters of fold-in."""
         item_factors, known = np.asarray(arrays["item_factors"]), np.asarray(arrays["known"])
         require(
             item_factors.ndim == 2 and len(item_factors) == len(known), "als has one row of factors an item"
@@ -62,7 +62,7 @@ class FittedFactorization(FittedMember):
 
     @cached_property
     def _of_everything(self) -> Floats:
-        """Y'Y + l2 I, (n_factors, n_factors): of somebody who took nothing."""
+        """Y'Y + l2 I, (n_factors, n_factors): the matrix of a person without events."""
         gram: Floats = self.item_factors.T @ self.item_factors
         gram[np.diag_indices_from(gram)] += np.float32(self.l2)
         return gram

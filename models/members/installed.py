@@ -1,7 +1,7 @@
-"""Members of other packages as they run, found by the entry points of what is installed here.
+"""Finds members of other packages by the entry points of the packages that are installed here.
 
-A bundle names a member and the package it came from, and holds its arrays, never its code: what scores them is the
-class that an installed package declares under `stillroom.fitted_members`. docs/members.md says how to write one.
+A bundle names a member and the package it came from, and holds its arrays, never its code. The class that an
+installed package declares under `stillroom.fitted_members` scores them. docs/members.md says how to write one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ GROUP = "stillroom.fitted_members"
 
 
 def fitted_member(name: str, package: str = "") -> type[FittedMember]:
-    """The class that runs a member: one of our own, or what an installed package declares under this name.
+    """Return the class that runs a member: one of our own, or what an installed package declares under this name.
 
-    package: where the bundle says that it came from, as "name==version"; the error tells it. Raises MemberMissing.
+    package: the bundle's note of where it came from, as "name==version", for the error. Raises MemberMissing.
     """
     if name in FITTED_MEMBERS:
         return FITTED_MEMBERS[name]
@@ -42,7 +42,7 @@ def fitted_member(name: str, package: str = "") -> type[FittedMember]:
 
 
 def package_of(name: str) -> str:
-    """The installed package that a member comes from, as "name==version"; empty for one of our own."""
+    """Return the installed package of a member, as "name==version"; empty for one of our own."""
     found = None if name in FITTED_MEMBERS else _declared(name)
     return "" if found is None else _package(found)
 

@@ -1,6 +1,6 @@
-"""Item-item models as they run: a person is the recency-weighted sum of what their items say of all others.
+"""Item-item models as they run: a person's scores are the recency-weighted sum of their items' rows.
 
-Item-kNN, EASE and EASE over visits differ in how the (n_items, n_items) matrix comes about, not in how it scores.
+Item-kNN, EASE and EASE over visits differ in how the (n_items, n_items) matrix is fitted, not in how it scores.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from models.members.rows import Indices, SparseRows
 
 Dense = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 ROWS_AT_ONCE = 64
-"""Rows of a dense matrix that are copied together: 64 x 8,000 float32 stay in a processor's cache."""
+"""How many rows of a dense matrix are copied together: 64 x 8,000 float32 stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
 class FittedItemItems(FittedMember):
-    """item_items: rows are history items, columns what they say of the others; dense float32, or float16 in a bundle.
+    """item_items: rows are history items, columns scored items; dense float32, or float16 in a bundle, or sparse.
 
-    known: (n_items,). half_life: recency in items. visit_decay: of a visit over the next one.
+    known: (n_items,). half_life: of recency, in items. visit_decay: the factor from each visit to the one before.
     """
 
     item_items: Dense | SparseRows
@@ -36,11 +36,11 @@ class FittedItemItems(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.known)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people none of whose items has any; 0 where nothing is said."""
+        """Score items; NaN for items without events and people none of whose items has any; 0 without a relation."""
         recency = recency_weights(histories, self.half_life, visit_decay=self.visit_decay)
         scores = np.empty((len(recency), self.n_items), np.float32)
         is_empty = np.empty(len(recency), np.bool_)
@@ -51,7 +51,7 @@ class FittedItemItems(FittedMember):
         return with_gaps(scores, self.known, is_empty)
 
     def arrays(self) -> Arrays:
-        """The matrix, dense or by its rows."""
+        """Return the matrix, dense or by its rows."""
         own = {"known": self.known, "fold": np.array([self.half_life, self.visit_decay], np.float64)}
         if isinstance(self.item_items, SparseRows):
             return {**own, **self.item_items.arrays()}
@@ -59,7 +59,7 @@ class FittedItemItems(FittedMember):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read it."""
+        """Read the matrix."""
         known, (half_life, visit_decay) = np.asarray(arrays["known"]), arrays["fold"].tolist()
         item_items: Dense | SparseRows
         if "dense" in arrays:
@@ -73,7 +73,7 @@ class FittedItemItems(FittedMember):
         return cls(item_items, known, half_life, visit_decay)
 
     def in_half_precision(self) -> Self:
-        """A dense matrix as float16: half the bytes, and scores that move by less than 1e-3 of their size."""
+        """Store a dense matrix as float16: half the bytes, and scores that move by less than 1e-3 of their size."""
         if isinstance(self.item_items, SparseRows):
             return self
         return type(self)(self.item_items.astype(np.float16), self.known, self.half_life, self.visit_decay)
@@ -89,18 +89,18 @@ class FittedItemItems(FittedMember):
 
 
 class FittedItemKNN(FittedItemItems):
-    """Sum of similarities to a person's recent items."""
+    """Sums similarities to a person's recent items."""
 
     name: ClassVar[str] = "knn"
 
 
 class FittedEASE(FittedItemItems):
-    """Weighted sum of what each item of a history says of every other."""
+    """Sums the weights that each item of a history gives every other."""
 
     name: ClassVar[str] = "ease"
 
 
 class FittedVisitEASE(FittedItemItems):
-    """The same, fitted on visits."""
+    """EASE that was fitted on visits."""
 
     name: ClassVar[str] = "visits"

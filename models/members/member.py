@@ -1,4 +1,4 @@
-"""A fitted member as it runs: arrays, and how they score a history. numpy alone, so that a service can have it.
+"""A fitted member as it runs: arrays, and the code that scores a history. It needs numpy alone, so a service has it.
 
 Training fits members and delegates their scores to these, so what was measured is what is served.
 """
@@ -22,9 +22,9 @@ Known = npt.NDArray[np.bool_]
 
 
 class FittedMember(ABC):
-    """One model of the ensemble, ready to score.
+    """A model of the ensemble, ready to score.
 
-    name: its key in reports and manifests, and the variant it is asked for by.
+    name: its key in reports and manifests, and the name of its variant.
     """
 
     name: ClassVar[str]
@@ -32,36 +32,36 @@ class FittedMember(ABC):
     @property
     @abstractmethod
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
 
     @abstractmethod
     def score(self, histories: Sequence[History]) -> Floats:
-        """Score every item for every history; (n_people, n_items) float32, NaN where the member has no opinion.
+        """Score every item for every history; (n_people, n_items) float32, NaN if the member has no opinion.
 
         Higher is better. The scale is the member's own; items of the history are scored like any other.
         """
 
     @abstractmethod
     def arrays(self) -> Arrays:
-        """Everything that scoring needs, by names of at most 16 letters."""
+        """Return everything that scoring needs, by names of at most 16 letters."""
 
     @classmethod
     @abstractmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read back what `arrays` gave, without copying what is large.
+        """Read what `arrays` returned, without copying what is large.
 
-        Raises BundleInconsistent for arrays that do not fit together, KeyError for one that is not there.
+        Raises BundleInconsistent for arrays that do not fit together, KeyError for a missing one.
         """
 
 
 def require(holds: bool, message: str) -> None:
-    """Raise BundleInconsistent unless it holds."""
+    """Raise BundleInconsistent unless the condition holds."""
     if not holds:
         raise BundleInconsistent(message)
 
 
 def with_gaps(scores: Floats, known: Known, is_empty: npt.NDArray[np.bool_] | Sequence[bool]) -> Floats:
-    """The same scores, in place, NaN for items without events and for people of whom nothing is known."""
+    """Set scores in place to NaN for items without events and people of whom nothing is known; return them."""
     scores[:, ~known] = np.nan
     scores[np.asarray(is_empty, np.bool_)] = np.nan
     return scores

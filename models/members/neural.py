@@ -1,4 +1,4 @@
-"""Neural CF as it runs: NeuMF over a pooled history, its item side worked out once (He et al. 2017)."""
+"""Neural CF as it runs: NeuMF over a pooled history, with its item side computed in advance (He et al. 2017)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from models.members.recency import distinct_histories, packed
 
 @dataclass(frozen=True)
 class FittedNeuralCF(FittedMember):
-    """history_product, history_mlp: (n_items, n_factors), what a history is pooled of.
+    """history_product, history_mlp: (n_items, n_factors), the tables that a history is pooled from.
 
-    item_product: (n_items, n_factors), times the product branch's weights already. item_hidden: (n_items, n_hidden),
-    what an item adds to the first layer. item_bias: (n_items,), all biases of an item's logit. person_weights,
-    person_bias: (n_factors, n_hidden) and (n_hidden,), the person's part of the first layer. hidden_weights,
-    hidden_bias, output: the second layer (n_hidden, n_last), (n_last,), and what it adds to the logit (n_last,).
-    pooling: half-life of the pooling in items, and most recent events pooled.
+    item_product: (n_items, n_factors), already multiplied by the product branch's weights. item_hidden: (n_items,
+    n_hidden), what an item adds to the first layer. item_bias: (n_items,), all biases of an item's logit.
+    person_weights, person_bias: (n_factors, n_hidden) and (n_hidden,), the person's part of the first layer.
+    hidden_weights, hidden_bias, output: the second layer (n_hidden, n_last), (n_last,), and what it adds to the logit
+    (n_last,). pooling: its half-life in items, and the number of most recent events that are pooled.
     """
 
     history_product: Floats
@@ -41,11 +41,11 @@ class FittedNeuralCF(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.known)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
+        """Score items; NaN for items without events and for people with an empty history."""
         distinct = distinct_histories(packed(histories))
         scores = np.empty((len(distinct), self.n_items), np.float32)
         is_empty = np.diff(distinct.offsets) == 0
@@ -54,12 +54,12 @@ class FittedNeuralCF(FittedMember):
         return with_gaps(scores, self.known, is_empty)
 
     def arrays(self) -> Arrays:
-        """Tables and layers."""
+        """Return tables and layers."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read tables and layers."""
         member = cls(**{field.name: np.asarray(arrays[field.name]) for field in fields(cls)})
         tables = (member.history_product, member.history_mlp, member.item_product, member.item_hidden)
         rows = {len(table) for table in (*tables, member.item_bias, member.known)}

@@ -22,19 +22,19 @@ class FittedPopularity(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.scores)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """The same row for everybody."""
+        """Return the same row for everybody."""
         return np.tile(self.scores, (len(histories), 1))
 
     def arrays(self) -> Arrays:
-        """One array."""
+        """Return the scores."""
         return {"scores": self.scores}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read it."""
+        """Read the scores."""
         require(arrays["scores"].ndim == 1, "popularity has one score an item")
         return cls(np.asarray(arrays["scores"]))

@@ -1,7 +1,7 @@
-"""Recency: the newest item of a history counts 1, less the more items and visits came after it.
+"""Recency weights: the newest item of a history counts 1, others less the more items and visits came after them.
 
-Everything here works on all events at once, packed as `Histories` are: 25,000 people with a million events, one by
-one, took 10 times as long and a Python object each.
+Everything here works on all events at once, packed as in `Histories`: 25,000 people with a million events took 10
+times as long one by one, with a Python object each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from models.history import VISIT_GAP_SECONDS, History
 Floats = npt.NDArray[np.float32]
 
 EVENTS_AT_ONCE = 1_000_000
-"""Events that are sorted together; a million take 60 MB while they are."""
+"""How many events are sorted together; a million take 60 MB meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RecencyWeights:
         return len(self.offsets) - 1
 
     def of(self, row: int) -> tuple[npt.NDArray[np.int32], Floats]:
-        """One person's items and their weights."""
+        """Return one person's items and their weights."""
         span = slice(self.offsets[row], self.offsets[row + 1])
         return self.item_indices[span], self.weights[span]
 
@@ -41,9 +41,9 @@ class RecencyWeights:
 def recency_weights(
     histories: Histories | Sequence[History], half_life: float, *, visit_decay: float = 1.0
 ) -> RecencyWeights:
-    """Each person's distinct items, weighted 0.5 ** (age / half_life) * visit_decay ** (visits since).
+    """Weigh each person's distinct items by 0.5 ** (age / half_life) * visit_decay ** (visits since).
 
-    age: how many distinct items the person touched later. half_life: in items, > 0; inf weights all alike.
+    age: how many distinct items the person touched later. half_life: in items, > 0; inf weighs all alike.
     visit_decay: in [0, 1]; 0 keeps the last visit alone.
     """
     distinct = distinct_histories(packed(histories))
@@ -58,12 +58,12 @@ def recency_weights(
 
 
 def visit_numbers(history: History) -> npt.NDArray[np.int64]:
-    """Which visit each event belongs to, from 0; (n_events,)."""
+    """Number the visit of each event, from 0; (n_events,)."""
     return np.cumsum(np.diff(history.times, prepend=history.times[:1]) > VISIT_GAP_SECONDS)
 
 
 def visit_numbers_of_all(histories: Histories) -> npt.NDArray[np.int64]:
-    """The same over everybody's visits, one person's after the other's; (n_events,) rising from 0."""
+    """Number everybody's visits, one person's after another's; (n_events,) rising from 0."""
     begins = np.diff(histories.times, prepend=histories.times[:1]) > VISIT_GAP_SECONDS
     first_events = histories.offsets[:-1][np.diff(histories.offsets) > 0]
     begins[first_events] = True
@@ -71,14 +71,14 @@ def visit_numbers_of_all(histories: Histories) -> npt.NDArray[np.int64]:
 
 
 def distinct_histories(histories: Histories) -> Histories:
-    """`History.distinct` of everybody: each item once, at its latest event."""
+    """Apply `History.distinct` to everybody: each item once, at its latest event."""
     n_events = len(histories.item_indices)
     keep = np.zeros(n_events, np.bool_)
     first_person = 0
     while first_person < len(histories):
         begin = histories.offsets[first_person]
         after = int(np.searchsorted(histories.offsets, begin + EVENTS_AT_ONCE, side="right")) - 1
-        after = max(after, first_person + 1)  # one person with more events is taken whole
+        after = max(after, first_person + 1)  # one person with more events is processed whole
         keep[begin : histories.offsets[after]] = _is_latest(histories, first_person, after)
         first_person = after
     if keep.all():
@@ -93,12 +93,12 @@ def distinct_histories(histories: Histories) -> Histories:
 
 
 def packed(histories: Histories | Sequence[History]) -> Histories:
-    """Histories as one set of arrays."""
+    """Pack histories into one set of arrays."""
     return histories if isinstance(histories, Histories) else Histories.from_list(histories)
 
 
 def _is_latest(histories: Histories, first: int, after: int) -> npt.NDArray[np.bool_]:
-    """Whether each event of the people from `first` to before `after` is the last with its item; (n_events,)."""
+    """Tell for people from `first` to before `after` whether each event is the last with its item; (n_events,)."""
     offsets = histories.offsets[first : after + 1]
     items = histories.item_indices[offsets[0] : offsets[-1]]
     people = np.repeat(np.arange(after - first, dtype=np.int64), np.diff(offsets))

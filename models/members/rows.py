@@ -1,4 +1,4 @@
-"""A sparse matrix by its rows (CSR), and the two products that members need of it."""
+"""A sparse matrix by rows (CSR), and the two products that members need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Indices = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class SparseRows:
-    """offsets: (n_rows + 1,) int64 or int32 into the others. columns: (n,) int32. values: (n,) float32."""
+    """offsets: (n_rows + 1,) int64 or int32, into the other two. columns: (n,) int32. values: (n,) float32."""
 
     offsets: npt.NDArray[np.int64] | npt.NDArray[np.int32]
     columns: Indices
@@ -29,7 +29,7 @@ class SparseRows:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]], n_columns: int) -> SparseRows:
-        """Read back what `arrays` gave. Raises BundleInconsistent where an entry lies outside of the matrix."""
+        """Read what `arrays` returned. Raises BundleInconsistent if an entry lies outside the matrix."""
         offsets, columns, values = (np.asarray(arrays[name]) for name in ("offsets", "columns", "values"))
         require(len(columns) == len(values), f"{len(columns):,} columns for {len(values):,} values")
         is_rising = bool(len(offsets)) and offsets[0] == 0 and not np.any(np.diff(offsets) < 0)
@@ -39,7 +39,7 @@ class SparseRows:
         return SparseRows(offsets, columns, values, n_columns)
 
     def arrays(self) -> Arrays:
-        """Named arrays for a bundle; the number of columns is told by others."""
+        """Return named arrays for a bundle; the number of columns is stored elsewhere."""
         return {
             "offsets": np.asarray(self.offsets, np.int64),
             "columns": np.asarray(self.columns, np.int32),
@@ -47,19 +47,19 @@ class SparseRows:
         }
 
     def weighted_sum(self, rows: Indices, weights: Floats) -> tuple[Floats, int]:
-        """Sum of some rows, each times its weight: (n_columns,) float32, and how many entries that were."""
+        """Sum some rows, each times its weight; return (n_columns,) float32, and how many entries were summed."""
         entries, lengths = self._entries(rows)
         of_entries = self.values[entries] * np.repeat(weights, lengths)
         total = np.bincount(self.columns[entries], of_entries, self.n_columns)
         return total.astype(np.float32), len(entries)
 
     def times(self, vector: Floats) -> Floats:
-        """The matrix times (n_columns,); (n_rows,) float32."""
+        """Multiply the matrix by (n_columns,); (n_rows,) float32."""
         products = self.values * vector[self.columns]
         return np.bincount(self._row_of_entry, products, len(self)).astype(np.float32)
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Entries of each row; (n_rows,)."""
+        """Return the number of entries of each row; (n_rows,)."""
         return np.diff(self.offsets)
 
     @cached_property
@@ -67,7 +67,7 @@ class SparseRows:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths())
 
     def _entries(self, rows: Indices) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Where the entries of these rows lie, row after row, and how many each has."""
+        """Return where the entries of these rows lie, row after row, and how many each row has."""
         starts = self.offsets[rows].astype(np.int64)
         lengths = self.offsets[rows + 1] - starts
         ends = np.cumsum(lengths)

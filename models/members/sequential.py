@@ -1,7 +1,7 @@
-"""Next-item self-attention as it runs: events oldest first, states, and the last state's logits.
+"""Next-item self-attention as it runs: events oldest first, then states, then the logits of the last state.
 
-The same arithmetic as the torch model's, in numpy: people of one length together, so that nothing is padded, and only
-the last position goes through the last block.
+The arithmetic is that of the torch model, in numpy. People with histories of one length are computed together, so
+that nothing is padded, and only the last position goes through the last block.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from models.history import SECONDS_PER_DAY, History
 from models.members.member import Arrays, FittedMember, Floats, Known, require, with_gaps
 
 N_GAPS = 12
-"""Buckets of days since the event before: none, up to 1, 2, 4, … and 1024 or more."""
+"""The number of buckets of days since the event before: none, up to 1, 2, 4, … and 1024 or more."""
 LAYER_NORM_EPSILON = 1e-5
 PEOPLE_AT_ONCE = 64
-"""64 people x 100 x 100 events x 2 heads are 5 MB of attention."""
+"""How many people are computed at once: 64 people x 100 x 100 events x 2 heads are 5 MB of attention."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class FittedSequential(FittedMember):
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """The size of the catalogue."""
         return len(self.known)
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history."""
+        """Score items; NaN for items without events and for people with an empty history."""
         recent = [history.distinct().last(len(self.positions)) for history in histories]
         lengths = np.array([len(history) for history in recent], np.int64)
         states = np.zeros((len(recent), self.items.shape[1]), np.float32)
@@ -65,12 +65,12 @@ class FittedSequential(FittedMember):
         return with_gaps(states @ self.items[1:].T + self.item_bias, self.known, lengths == 0)
 
     def arrays(self) -> Arrays:
-        """Tables and layers."""
+        """Return tables and layers."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read them."""
+        """Read tables and layers."""
         member = cls(**{field.name: np.asarray(arrays[field.name]) for field in fields(cls)})
         n_items, width = member.items.shape[0] - 1, member.items.shape[1]
         fits = len(member.item_bias) == len(member.known) == n_items and member.gaps.shape == (N_GAPS, width)
@@ -82,7 +82,7 @@ class FittedSequential(FittedMember):
         return member
 
     def _last_states(self, people: Sequence[History]) -> Floats:
-        """(n_people, width) of histories of one length."""
+        """Compute the last states, (n_people, width), of histories of one length."""
         items = np.stack([history.item_indices for history in people]) + 1
         gaps = np.stack([gap_buckets(history.times) for history in people])
         states = self.items[items] + self.gaps[gaps] + self.positions[: items.shape[1]]
@@ -92,7 +92,7 @@ class FittedSequential(FittedMember):
         return _normed(states[:, -1], *self.last_norm)
 
     def _block(self, block: int, states: Floats, *, is_last: bool) -> Floats:
-        """is_last: only the last position is asked for, (n_people, 1, width)."""
+        """Apply a block. is_last: compute the last position only, (n_people, 1, width)."""
         n_people, length, width = states.shape
         scale, shift, forward_scale, forward_shift = self.norms[block]
         joined = _layer(_normed(states, scale, shift), self.attention_in[block])
@@ -111,7 +111,7 @@ class FittedSequential(FittedMember):
 
 
 def gap_buckets(times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Which of `N_GAPS` the days before each event fall into; (n_events,), times rising."""
+    """Return which of `N_GAPS` buckets the days before each event fall into; (n_events,). times: rising."""
     days = np.diff(times, prepend=times[:1]) / SECONDS_PER_DAY
     buckets = np.where(days > 0, 1 + np.ceil(np.log2(np.maximum(days, 1.0))), 0)
     return np.minimum(buckets, N_GAPS - 1).astype(np.int64)
@@ -135,7 +135,7 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _gelu(values: Floats) -> Floats:
-    """x times the normal distribution of x. erf by Abramowitz and Stegun 7.1.26, off by 1.5e-7 at most."""
+    """Multiply x by the normal distribution of x. erf is by Abramowitz and Stegun 7.1.26, off by 1.5e-7 at most."""
     scaled = np.abs(values) * np.float32(np.sqrt(0.5))
     step = 1.0 / (1.0 + np.float32(0.3275911) * scaled)
     series = np.float32(1.061405429) * step - np.float32(1.453152027)

@@ -1,1 +1,1 @@
-"""What is watched of live traffic and what it is compared with: pure, shared by training and the monitor."""
+"""What is monitored in live traffic, and the reference for it: pure code, shared by training and the monitor."""

@@ -1,4 +1,4 @@
-"""How alike models rank: Spearman's correlation on the same candidates, and how much of their top ten they share."""
+"""How alike models rank: Spearman's correlation on the same candidates, and the share of their top ten in common."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ N_CANDIDATES = 100
 def draw_candidates(
     seen: Sequence[Indices], available: npt.NDArray[np.bool_], seeds: Sequence[int]
 ) -> npt.NDArray[np.int64]:
-    """N_CANDIDATES available items for each request, drawn uniformly, the seen ones of its person left out;
-    (n_requests, N_CANDIDATES). Where fewer are unseen, some stand twice.
+    """Draw N_CANDIDATES available items for each request, uniformly, without items that its person has seen;
+    (n_requests, N_CANDIDATES). If fewer are unseen, some occur twice.
 
-    available: (n_items,). Not one of them was chosen by a model, so that no model's damage changes what the others
-    are asked about.
+    available: (n_items,). No candidate is chosen by a model, so a damaged model does not change what the others are
+    asked about.
     """
     drawn = np.empty((len(seen), N_CANDIDATES), np.int64)
     for row, own, seed in zip(drawn, seen, seeds, strict=True):
@@ -39,9 +39,9 @@ def draw_candidates(
 
 
 def rank_correlations(scores: Floats) -> Doubles:
-    """Of every two models: (n_models, n_requests, n_candidates) gives (n_requests, n_models, n_models).
+    """Correlate every two models: (n_models, n_requests, n_candidates) gives (n_requests, n_models, n_models).
 
-    NaN, no opinion, ranks behind all; ties share their mean rank. A model that ranks nothing agrees with nobody: 0.
+    NaN, no opinion, ranks last; ties share their mean rank. A model that ranks nothing agrees with none: 0.
     """
     ranks = np.stack([_mean_ranks(row) for row in scores.reshape(-1, scores.shape[-1])]).reshape(scores.shape)
     ranks -= ranks.mean(axis=-1, keepdims=True)
@@ -51,8 +51,8 @@ def rank_correlations(scores: Floats) -> Doubles:
 
 
 def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
-    """Share of one model's top TOP that another has too: (n_models, n_requests, TOP) item indices, -1 where there are
-    fewer, give (n_requests, n_models, n_models).
+    """Return the share of one model's top TOP that another has too: (n_models, n_requests, TOP) item indices, -1
+    after the last, give (n_requests, n_models, n_models).
     """
     n_models, n_requests, _ = tops.shape
     overlaps = np.eye(n_models)[None].repeat(n_requests, axis=0)
@@ -66,7 +66,7 @@ def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
 def top_items(
     scores: Floats, seen: Sequence[Indices], available: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
-    """The best TOP available and unseen items of each request by a model, as an answer would have them: best first,
+    """Return a model's best TOP available and unseen items of each request, as an answer would have them: best first,
     equal scores by rising item_index. (n_requests, n_items) gives (n_requests, TOP), -1 after the last one that the
     model has an opinion of. available: (n_items,).
     """

@@ -1,7 +1,7 @@
-"""Windows of scored requests against the reference: which model left it, and in which part of the traffic.
+"""Compares windows of scored requests with the reference: which model left it, and in which part of the traffic.
 
-No label is needed: models that learned the same world rank alike to a degree that reference traffic shows. A window
-is tested for each model against the ensemble; who is to blame is read from how everybody agrees with everybody.
+No label is needed: models that learned the same world rank alike to a degree that reference traffic shows. In a
+window each model is tested against the ensemble; how all models agree with each other shows which one is to blame.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy.typing as npt
 from models.monitoring.agreement import MEASURES, Doubles
 
 FALSE_ALARM_RATE = 0.001
-"""Probability that a window of traffic like the reference raises an alarm, whatever model, measure and slice."""
+"""The probability that a window of traffic like the reference raises an alarm for any model, measure and slice."""
 
 N_RESAMPLED = 20_000
-"""Windows drawn from the reference to find what chance does."""
+"""How many windows are drawn from the reference to learn what chance does."""
 
 MIN_REFERENCE_REQUESTS = 50
 MIN_SLICE_REQUESTS = 30
-"""Of a slice in a window; fewer are not judged."""
+"""The minimum number of requests of a slice in a window; a slice with fewer is not judged."""
 
 NOTICEABLE_DROP = 0.05
-"""Of mean agreement with the others, below which nobody is blamed."""
+"""The smallest drop of mean agreement with the others for which a model is blamed."""
 
 
 class SliceReference(msgspec.Struct, frozen=True):
-    """Agreement in a slice. n: requests. means, deviations: by measure, (n_models, n_models) nested lists."""
+    """The agreement in a slice. n: requests. means, deviations: by measure, (n_models, n_models) nested lists."""
 
     n: int
     means: dict[str, list[list[float]]]
@@ -38,10 +38,10 @@ class SliceReference(msgspec.Struct, frozen=True):
 
 
 class DisagreementReference(msgspec.Struct, frozen=True):
-    """Agreement on reference traffic. models: members, student, ensemble, the order of rows and columns.
+    """The agreement on reference traffic. models: members, student, ensemble, in the order of rows and columns.
 
-    threshold: of the largest standardised shift in a window of n_window requests, exceeded at false_alarm_rate.
-    popularity_bounds: of `slices.slices_of`.
+    threshold: the largest standardised shift in a window of n_window requests exceeds it at false_alarm_rate.
+    popularity_bounds: see `slices.slices_of`.
     """
 
     models: list[str]
@@ -53,8 +53,8 @@ class DisagreementReference(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """An alarm: in this slice this model left the reference. shift: of the test, in standard errors. drop: what the
-    model lost of its agreement with the others, the median over them.
+    """An alarm: in this slice this model left the reference. shift: the test's, in standard errors. drop: how much
+    agreement with the others the model lost, the median over them.
     """
 
     model: str
@@ -66,7 +66,7 @@ class Moved(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class DisagreementWindow:
-    """What a window came to. n: requests. means: agreement with the ensemble, by measure and model."""
+    """The result of a window. n: requests. means: agreement with the ensemble, by measure and model."""
 
     n: int
     means: dict[str, dict[str, float]]
@@ -77,8 +77,8 @@ class DisagreementWindow:
 class Scored:
     """Requests that all models have scored.
 
-    agreements: by measure, (n_requests, n_models, n_models), NaN where a model gave no list to compare.
-    slices: of each request.
+    agreements: by measure, (n_requests, n_models, n_models), NaN where a model gave no list to compare. slices: one
+    list per request.
     """
 
     agreements: dict[str, Doubles]
@@ -88,23 +88,23 @@ class Scored:
         return len(self.slices)
 
     def of_slice(self, name: str) -> npt.NDArray[np.bool_]:
-        """(n_requests,) which requests belong to a slice."""
+        """Tell which requests belong to a slice; (n_requests,)."""
         return np.array([name in own for own in self.slices], np.bool_)
 
     def complete(self) -> Scored:
-        """Those of which everything is known."""
+        """Return the requests for which all agreements are known."""
         is_known = np.all([~np.isnan(each).any(axis=(1, 2)) for each in self.agreements.values()], axis=0)
         return self.take(np.flatnonzero(is_known))
 
     def take(self, rows: npt.NDArray[np.int64]) -> Scored:
-        """Some of the requests, in this order."""
+        """Return some of the requests, in this order."""
         return Scored(
             {name: each[rows] for name, each in self.agreements.items()}, [self.slices[row] for row in rows]
         )
 
     @staticmethod
     def joined(parts: Sequence[Scored]) -> Scored:
-        """One after the other."""
+        """Join parts one after the other."""
         agreements = {name: np.concatenate([part.agreements[name] for part in parts]) for name in MEASURES}
         return Scored(agreements, [own for part in parts for own in part.slices])
 
@@ -118,8 +118,8 @@ def reference_of(
     seed: int,
     false_alarm_rate: float = FALSE_ALARM_RATE,
 ) -> DisagreementReference | None:
-    """What is expected, from reference requests, one a person; and the threshold, by drawing windows of n_window from
-    them. None where there are too few. models: the last one is the ensemble.
+    """Make the reference from requests, one a person, and the threshold by drawing windows of n_window from them;
+    None if there are too few. models: the last one is the ensemble.
     """
     scored = scored.complete()
     if len(scored) < MIN_REFERENCE_REQUESTS:
@@ -159,7 +159,7 @@ def _moved(
     scored: Scored,
     mask: npt.NDArray[np.bool_],
 ) -> list[Moved]:
-    """One alarm at most: by the measure that moved most."""
+    """Return at most one alarm, by the measure that moved most."""
     found = []
     for measure in MEASURES:
         agreements = scored.agreements[measure][mask]
@@ -174,7 +174,7 @@ def _moved(
 
 
 def _shifts(expected: SliceReference, measure: str, agreements: Doubles) -> Doubles:
-    """(n_models - 1,) by how many standard errors each model's agreement with the ensemble left the reference."""
+    """Return each model's shift of agreement with the ensemble, in standard errors; (n_models - 1,)."""
     mean = np.asarray(expected.means[measure])[:-1, -1]
     deviation = np.asarray(expected.deviations[measure])[:-1, -1]
     own = agreements[:, :-1, -1]
@@ -186,12 +186,12 @@ def _shifts(expected: SliceReference, measure: str, agreements: Doubles) -> Doub
 
 
 SMALLEST_DEVIATION = 0.01
-"""Of agreement. A model that always agreed to the last digit may differ by rounding tomorrow."""
+"""The smallest deviation of agreement. One that always agreed to the last digit may differ by rounding tomorrow."""
 
 
 def _blamed(drops: Doubles) -> tuple[int, float]:
-    """The model that lost most agreement with the others, the median over them: a damaged model disagrees with
-    everybody, everybody else only with it. drops: (n_models, n_models).
+    """Find the model that lost most agreement with the others, by the median over them: a damaged model disagrees
+    with all others, and these only with it. drops: (n_models, n_models).
     """
     others = np.where(np.eye(len(drops), dtype=np.bool_), np.nan, drops)
     lost = np.array([np.nanmedian(row) if not np.isnan(row).all() else 0.0 for row in others])
@@ -208,7 +208,7 @@ def _means(models: Sequence[str], scored: Scored) -> dict[str, dict[str, float]]
 
 
 def _nan_mean(values: Doubles) -> Doubles:
-    """Over the first axis, NaN where nothing is known."""
+    """Return the mean over the first axis, NaN where nothing is known."""
     is_known = ~np.isnan(values)
     total = np.where(is_known, values, 0.0).sum(axis=0)
     n = is_known.sum(axis=0)
@@ -222,7 +222,7 @@ def _resampled_shifts(
     n_window: int,
     rng: np.random.Generator,
 ) -> Doubles:
-    """(N_RESAMPLED,) the largest shift, over models, measures and slices, in windows drawn from the reference."""
+    """Return each drawn window's largest shift over models, measures and slices; (N_RESAMPLED,)."""
     n, worst = len(scored), np.zeros(N_RESAMPLED)
     for start in range(0, N_RESAMPLED, 2_000):
         drawn = rng.multinomial(n_window, np.full(n, 1 / n), size=2_000).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Windows of live traffic against the reference in the bundle: how far each input is away, and whether by chance."""
+"""Compares windows of live traffic with the bundle's reference: how far each input is away, and whether by chance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.monitoring.two_sample import Counts, chi_square, population_stabilit
 from models.statistics.chi_square import chi_square_survival
 
 FALSE_ALARM_RATE = 0.001
-"""Probability that a window of traffic like the reference raises an alarm, of whatever input."""
+"""The probability that a window of traffic like the reference raises an alarm for any input."""
 
 NOTICEABLE_PSI = 0.1
-"""Smaller shifts are no alarm, however sure: with enough traffic every shift is."""
+"""Smaller shifts raise no alarm, however significant: with enough traffic every shift is."""
 
 
 class InputDrift(NamedTuple):
-    """What one window says of one input. n: numbers in the window."""
+    """The result of one window for one input. n: numbers in the window."""
 
     name: str
     n: int
@@ -33,13 +33,13 @@ class InputDrift(NamedTuple):
 def compare(
     name: str, reference: Histogram, live: Counts, n_inputs: int, false_alarm_rate: float = FALSE_ALARM_RATE
 ) -> InputDrift:
-    """Compare a window with the reference. n_inputs: tested together, which divide the false alarm rate."""
+    """Compare a window with the reference. n_inputs: tested together, so they divide the false alarm rate."""
     expected, n = reference.counted(), int(live.sum())
     psi = population_stability_index(expected, live)
     tail_degrees = inf if reference.tail_degrees is None else reference.tail_degrees
     p_value = chi_square_p_value(expected, live, reference.design_effect(n), tail_degrees)
     is_alarm = p_value < false_alarm_rate / n_inputs and psi >= NOTICEABLE_PSI
-    if name == UNKNOWN_ITEM:  # a bundle of today knows more than the reference, which is no fault
+    if name == UNKNOWN_ITEM:  # the current bundle may know more items than the reference, which is no fault
         is_alarm &= _mean_bin(live) > _mean_bin(expected)
     return InputDrift(name, n, psi, p_value, is_alarm)
 
@@ -47,11 +47,11 @@ def compare(
 def chi_square_p_value(
     reference: Counts, live: Counts, design_effect: float = 1.0, tail_degrees: float = inf
 ) -> float:
-    """p-value of "both samples have one distribution", (n_bins,) counts each; 1 where one of them is empty.
+    """Return the p-value of "both samples have one distribution", (n_bins,) counts each; 1 if one of them is empty.
 
-    design_effect: how many times Pearson's statistic exceeds its degrees of freedom where nothing differs, since
-    events of one visit are alike. tail_degrees: of the chi-square variable that varies, for its mean, as the
-    statistic does; a few busy people make it fewer than there are bins. These are the corrections of first and second
+    design_effect: how many times Pearson's statistic exceeds its degrees of freedom if nothing differs, since events
+    of one visit are alike. tail_degrees: the degrees of the chi-square variable that varies as much, for its mean, as
+    the statistic does; a few busy people make them fewer than the bins. These are the corrections of first and second
     order of Rao and Scott (1984), measured and not derived.
     """
     statistic, degrees = chi_square(reference, live)
@@ -68,8 +68,8 @@ def _mean_bin(counts: Counts) -> float:
 class DriftWindows:
     """Counts each input until its window is full, then compares it and begins the next one.
 
-    reference: by input's name. minimum: numbers that a window has at least; one that has fewer when its time is over
-    stays open. seconds: that a window lasts at least.
+    reference: by input's name. minimum: how many numbers a window needs; one that has fewer in time stays
+    open. seconds: how long a window lasts at least.
     """
 
     def __init__(self, reference: Mapping[str, Histogram], *, minimum: int, seconds: float) -> None:
@@ -81,7 +81,7 @@ class DriftWindows:
 
     @property
     def names(self) -> list[str]:
-        """The inputs watched."""
+        """Return the names of the monitored inputs."""
         return list(self._reference)
 
     def add(self, name: str, numbers: Numbers, moment: float) -> None:
@@ -92,11 +92,11 @@ class DriftWindows:
             self._live[name] += reference.count(numbers)
 
     def n_waiting(self, name: str) -> int:
-        """Numbers in the open window of an input."""
+        """Return how many numbers the open window of an input has."""
         return int(self._live[name].sum())
 
     def close(self, moment: float) -> list[InputDrift]:
-        """Compare the windows that are full and begin new ones."""
+        """Compare the windows that are full, and begin new ones."""
         found = []
         for name, reference in self._reference.items():
             is_over = name in self._since and moment - self._since[name] >= self._seconds

@@ -1,6 +1,6 @@
-"""Whether something happens less often than it did: ADWIN over one yes or no after the other.
+"""Detects that something happens less often than it did: ADWIN over a sequence of yes or no.
 
-river loads scipy and scikit-learn: this module is for the monitor and for training, no service reads it.
+river loads scipy and scikit-learn, so this module is for the monitor and for training; no service imports it.
 """
 
 from __future__ import annotations
@@ -8,42 +8,42 @@ from __future__ import annotations
 from river.drift import ADWIN
 
 DELTA = 0.0002
-"""Of ADWIN: its bound on a false alarm; docs/monitoring.md has the measured rate."""
+"""ADWIN's bound on a false alarm; docs/monitoring.md has the measured rate."""
 
 RECOVERED = 0.95
-"""Of the rate before a fall: when the rate reaches it again, the alarm is over."""
+"""The share of the rate before a fall at which the alarm ends, once the rate reaches it again."""
 
 MIN_ANSWERS = 1_000
-"""Since the last change was found, before the rate is believed."""
+"""How many answers since the last detected change make the rate credible."""
 
 ALARM_SECONDS = 7 * 86_400
-"""After which a lower rate counts as the usual one."""
+"""The time after which a lower rate counts as the usual one."""
 
 
 class FallDetector:
-    """Told of each answer whether it had the outcome. An alarm begins with a fall of the rate that ADWIN finds, and
+    """Learns of each answer whether it had the outcome. An alarm begins with a fall of the rate that ADWIN finds, and
     ends when the rate is back or after ALARM_SECONDS.
     """
 
     def __init__(self) -> None:
         self._adwin = ADWIN(delta=DELTA)
         self._n = self._n_outcomes = 0
-        """Answers since the last change was found."""
+        """The answers and outcomes since the last detected change."""
         self._usual = 0.0
         self._alarmed_at: float | None = None
 
     @property
     def is_alarm(self) -> bool:
-        """The rate is lower than it was."""
+        """Whether the rate is lower than it was."""
         return self._alarmed_at is not None
 
     @property
     def rate(self) -> float:
-        """Over the answers since the last change was found, 0 before there are any."""
+        """The rate over the answers since the last detected change, 0 if there are none."""
         return self._n_outcomes / max(self._n, 1)
 
     def add(self, had_outcome: bool, moment: float) -> None:
-        """moment: Unix seconds of the traffic."""
+        """Count an answer. moment: Unix seconds of the traffic."""
         before = float(self._adwin.estimation)
         self._adwin.update(int(had_outcome))
         self._n += 1

@@ -1,4 +1,4 @@
-"""Numbers counted in bins, as a bundle holds what it expects and the monitor counts what comes."""
+"""Numbers counted in bins: a bundle holds what it expects, and the monitor counts live traffic."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Numbers = (
 
 
 class Histogram(msgspec.Struct, frozen=True):
-    """edges: rising, one more than bins; a bin has its lower edge in it. What lies outside counts in the outer bins.
+    """edges: rising, one more than bins; a bin includes its lower edge. Numbers outside count in the outer bins.
 
-    design_effects, tail_degrees: of the two-sample test, as measured on reference traffic, the former by the size of
-    the window; no tail_degrees where there was too little of it.
+    design_effects, tail_degrees: of the two-sample test, as measured on reference traffic, the former by the window's
+    size; tail_degrees is None if there was too little traffic.
     """
 
     edges: list[float]
@@ -40,7 +40,7 @@ class Histogram(msgspec.Struct, frozen=True):
         return Histogram(rising, count(numbers, rising).tolist())
 
     def counted(self) -> Counts:
-        """(n_bins,) as an array."""
+        """Return the counts as an array, (n_bins,)."""
         return np.array(self.counts, np.int64)
 
     def count(self, numbers: Numbers) -> Counts:
@@ -48,9 +48,9 @@ class Histogram(msgspec.Struct, frozen=True):
         return count(numbers, self.edges)
 
     def design_effect(self, n: int) -> float:
-        """For a window of n numbers: between the sizes measured by straight lines, beyond the largest as n grows.
+        """Interpolate the design effect for a window of n numbers, linearly; beyond the largest size it grows with n.
 
-        What time does to traffic makes the statistic grow with n; so the straight line on is the careful one.
+        Traffic that changes over time makes the statistic grow with n, so going on linearly is the careful choice.
         """
         if not self.design_effects:
             return 1.0
@@ -68,5 +68,5 @@ def count(numbers: Numbers, edges: Sequence[float]) -> Counts:
 
 
 def bins(numbers: Numbers, edges: Sequence[float]) -> npt.NDArray[np.int64]:
-    """The bin of each number, (n,)."""
+    """Return the bin of each number, (n,)."""
     return np.searchsorted(np.asarray(edges[1:-1], np.float64), numbers, side="right")

@@ -16,8 +16,8 @@ from models.monitoring.inputs import CATEGORY, ITEM_POPULARITY, MAX_CATEGORIES, 
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """inputs: by their names of `inputs.WORDS`. categories: codes of `Items.segments` by falling share, which are the
-    bins of CATEGORY. disagreement: None where nobody scored reference traffic.
+    """inputs: by their names in `inputs.WORDS`. categories: codes of `Items.segments` by falling share, which are the
+    bins of CATEGORY. disagreement: None if reference traffic was not scored.
     """
 
     inputs: dict[str, Histogram]
@@ -25,12 +25,12 @@ class Reference(msgspec.Struct, frozen=True):
     disagreement: DisagreementReference | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As a bundle holds it."""
+        """Return the reference in the form that a bundle holds."""
         return dict(msgspec.to_builtins(self))
 
     @staticmethod
     def from_json(raw: dict[str, Any]) -> Reference:
-        """Read a bundle's reference. Raises BundleInconsistent for one that is none."""
+        """Read a bundle's reference. Raises BundleInconsistent for anything else."""
         try:
             return msgspec.convert(raw, Reference)
         except msgspec.ValidationError as error:
@@ -40,7 +40,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class CatalogueBins:
-    """Where items fall in ITEM_POPULARITY and CATEGORY, and which may be answered. categories: of the reference."""
+    """The bins of items in ITEM_POPULARITY and CATEGORY, and the available items. categories: the reference's."""
 
     def __init__(self, items: Items, categories: list[int]) -> None:
         self.ranks: npt.NDArray[np.int64] = popularity_ranks(np.asarray(items.popularity))
@@ -53,7 +53,7 @@ class CatalogueBins:
         self._places = places
 
     def numbers(self, item_indices: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.int64]]:
-        """By input, of events of these items, (n_events,)."""
+        """Return by input the numbers of events with these items, (n_events,)."""
         return {
             ITEM_POPULARITY: self.ranks[item_indices],
             CATEGORY: self._places[self._segments[item_indices]],

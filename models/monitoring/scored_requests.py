@@ -1,5 +1,5 @@
-"""Requests that every model scores, and how far the models agree on them. Training asks about reference traffic, the
-monitor about a sample of today's.
+"""Requests that every model scores, and how far the models agree on them. Training uses reference traffic, the
+monitor a sample of today's.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from models.monitoring.slices import slices_of
 from models.student import Student
 
 SCORES_AT_ONCE = 4_000_000
-"""Of one model: requests times items held together."""
+"""The bound on requests times items that are held together, for one model."""
 
 TookSeconds = Callable[[str, float], None]
-"""Told of each model's time a request."""
+"""Called with each model's name and its time per request."""
 
 
 class ScoringModel(Protocol):
@@ -49,7 +49,7 @@ class NamedModel(Protocol):
 
 
 class ScoringEnsemble(Protocol):
-    """Members and what they come to together."""
+    """An ensemble and its members."""
 
     @property
     def members(self) -> Sequence[NamedModel]: ...
@@ -58,14 +58,14 @@ class ScoringEnsemble(Protocol):
 
 
 def scoring_models(ensemble: ScoringEnsemble, student: Student) -> dict[str, ScoringModel]:
-    """Everybody whose agreement is watched, by name."""
+    """Return by name all models whose agreement is monitored."""
     members: dict[str, ScoringModel] = {member.name: member.score for member in ensemble.members}
     return {**members, STUDENT: student.catalogue_scores, ENSEMBLE: ensemble.score}
 
 
 class WatchedRequest(NamedTuple):
     """history: what the student read. seed: draws the candidates. served: (n,) the items of the answer, best first;
-    None where it says nothing of the student, since a filter narrowed it or something else gave it.
+    None if it tells nothing of the student, because a filter narrowed it or another model gave it.
     """
 
     history: History
@@ -74,7 +74,7 @@ class WatchedRequest(NamedTuple):
 
 
 def model_names(models: Mapping[str, ScoringModel]) -> list[str]:
-    """The order of rows and columns: members, student, ensemble."""
+    """Return the order of rows and columns: members, student, ensemble."""
     return [*(name for name in models if name not in (STUDENT, ENSEMBLE)), STUDENT, ENSEMBLE]
 
 
@@ -86,8 +86,8 @@ def score_requests(
     popularity_bounds: Sequence[float],
     took: TookSeconds = lambda name, seconds: None,
 ) -> Scored:
-    """Ask every model about every request. ranks: (n_items,) of popularity. available: (n_items,), which items may be
-    answered: candidates and lists hold no others.
+    """Score every request with every model. ranks: (n_items,) by popularity. available: (n_items,), which items may
+    be answered: candidates and lists have no others.
     """
     n_at_once = max(1, SCORES_AT_ONCE // max(len(ranks), 1))
     parts = [
@@ -131,7 +131,7 @@ def _is_comparable(request: WatchedRequest) -> bool:
 
 
 def _served(requests: Sequence[WatchedRequest]) -> npt.NDArray[np.int64]:
-    """(n_requests, TOP) of the answers themselves: what people saw, by whichever replica and bundle."""
+    """Return the top TOP of the answers themselves, (n_requests, TOP): what people saw, from whichever replica."""
     tops = np.full((len(requests), TOP), -1, np.int64)
     for row, request in zip(tops, requests, strict=True):
         if request.served is not None:

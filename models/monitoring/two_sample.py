@@ -1,4 +1,4 @@
-"""Whether two binned samples differ, and by how much."""
+"""Tests whether two binned samples differ, and measures by how much."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 
 SMOOTHING = 0.5
-"""Observations added to each bin, so that an empty one has a share and not an infinite index."""
+"""Added to each bin's count, so that an empty bin has a share and the index stays finite."""
 
 
 def population_stability_index(reference: Counts, live: Counts) -> float:
-    """How far two distributions are apart, (n_bins,) counts each: 0 for none, 0.1 is noticeable, 0.25 is large.
+    """Return how far two distributions, (n_bins,) counts, are apart: 0 for none, 0.1 noticeable, 0.25 large.
 
     Sampling alone makes it about (n_bins - 1) (1 / n_reference + 1 / n_live).
     """
@@ -21,7 +21,7 @@ def population_stability_index(reference: Counts, live: Counts) -> float:
 
 
 def chi_square(reference: Counts, live: Counts) -> tuple[float, int]:
-    """Pearson's statistic of two samples and its degrees of freedom. Bins empty in both are left out."""
+    """Return Pearson's statistic of two samples and its degrees of freedom. Bins empty in both are left out."""
     table = np.stack([reference, live])[:, reference + live > 0].astype(np.float64)
     if table.shape[1] < 2 or not table.sum(axis=1).all():
         return 0.0, 0

@@ -1,1 +1,1 @@
-"""Statistics that need scipy: for the monitor and for training, never for the API."""
+"""Statistics that need scipy: for the monitor and for training, never for the service."""

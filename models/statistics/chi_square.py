@@ -1,4 +1,4 @@
-"""The tail of a chi-square variable."""
+"""The tail probability of a chi-square variable."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from scipy.special import gammaincc
 
 
 def chi_square_survival(statistic: float, degrees: float) -> float:
-    """The probability that a chi-square variable of so many degrees of freedom, whole or not, exceeds a statistic."""
+    """Return the probability that a chi-square variable exceeds a statistic. degrees: of freedom, whole or not."""
     return float(gammaincc(degrees / 2, statistic / 2))

@@ -1,1 +1,1 @@
-"""What operators may do while the service runs: behind keys, written down, on a port of its own if asked."""
+"""Operators' changes to a running service: they need a key and are audited, on a port of their own if asked."""

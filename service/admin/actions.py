@@ -1,4 +1,4 @@
-"""What each operators' route does. Every change is written down first; none is made twice."""
+"""Carries out each operators' route. Every change is audited before it is made, and none is made twice."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ Read = TypeVar("Read")
 
 
 class Actions:
-    """key: the name of the operator's key; request_id: of the request. redis: None runs without. state: what
-    GET /admin/state answers; raises NotReady.
+    """key: the name of the operator's key. request_id: the request's. redis: None runs without it. state: returns the
+    reply to GET /admin/state; raises NotReady.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Actions:
         return BundlesReply(lines)
 
     async def promote(self, version: str, key: str, request_id: str) -> PromotedReply:
-        """POST /admin/promote. Raises TargetUnknown, and ChangeRefused for a bundle that cannot be served: then the
-        one in service goes on and `current` is what it was.
+        """POST /admin/promote. Raises TargetUnknown, and ChangeRefused for a bundle that cannot be served; then the
+        one in service and `current` stay as they are.
         """
         started_at, replaced = perf_counter(), self._in_service()
         async with self._audit.change(key, "promote", version, request_id), self._store_turn:
@@ -102,7 +102,7 @@ class Actions:
         return PromotedReply(version, replaced, _milliseconds(started_at))
 
     async def roll_back(self, key: str, request_id: str) -> PromotedReply:
-        """POST /admin/rollback. The bundle before stays loaded, so this is a matter of milliseconds."""
+        """POST /admin/rollback. The previous bundle stays loaded, so this takes milliseconds."""
         started_at, replaced = perf_counter(), self._in_service()
         async with self._audit.change(key, "rollback", replaced or "no bundle", request_id), self._store_turn:
             promotions = await asyncio.to_thread(self._registry.promotions)
@@ -123,7 +123,7 @@ class Actions:
         return ExperimentsReply(lines, holder.refused)
 
     async def experiment(self, name: str) -> ExperimentReport:
-        """GET /admin/experiments/{name}: what the monitor last made of it."""
+        """GET /admin/experiments/{name}: the monitor's latest report."""
         self._declared(name)
         report = await self._ask(read_command(name), read_report)
         if report is None:
@@ -149,7 +149,7 @@ class Actions:
         return await self._stopped_now(name)
 
     async def erase(self, user_id: str, key: str, request_id: str) -> ErasureReply:
-        """DELETE /people/{user_id}. The audit names nobody: who is forgotten is not to be kept there."""
+        """DELETE /people/{user_id}. The audit names nobody, since it must not keep who was forgotten."""
         async with self._audit.change(key, "erase", "a person", request_id):
             removed, pending = await self._eraser.erase_person(user_id)
         return ErasureReply(user_id, removed, pending)
@@ -165,12 +165,12 @@ class Actions:
         return self._state()
 
     def _in_service(self) -> str | None:
-        """None where there is no bundle yet."""
+        """Return the version in service; None if there is no bundle yet."""
         bundles = self._bundles
         return bundles.serving().version if bundles.is_ready else None
 
     async def _in_store(self, change: Any, *arguments: Any) -> Any:
-        """Raises ChangeRefused with what the store says."""
+        """Change the store. Raises ChangeRefused with the store's reason."""
         try:
             return await asyncio.to_thread(change, *arguments)
         except RegistryError as error:
@@ -202,7 +202,7 @@ class Actions:
         return StoppedReply(name, self._stopped(name))
 
     async def _ask(self, command: Command, read: Callable[[Reply], Read]) -> Read:
-        """One command to Redis. Raises NothingToServe where there is none or it is away."""
+        """Send a command to Redis. Raises ChangeRefused if there is no Redis, NothingToServe if it is away."""
         if self._redis is None:
             raise ChangeRefused("STILLROOM_REDIS_URL is empty; reports and stops are in Redis")
         try:

@@ -1,6 +1,6 @@
-"""Who changed what, and what came of it: a line of JSON on disk before each change begins, and one after it.
+"""The audit of changes: a line of JSON on disk before each change begins, and another one after it.
 
-A change that cannot be written down is not made.
+A change that cannot be audited is not made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AuditLine(msgspec.Struct, frozen=True):
 
 
 class AuditLog:
-    """file: appended to; its folder is made."""
+    """file: is appended to; its folder is made if needed."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class AuditLog:
 
     @asynccontextmanager
     async def change(self, key: str, action: str, target: str, request_id: str) -> AsyncIterator[None]:
-        """Make a change inside. Raises AuditUnavailable, and then it is not made, and what the change raises."""
+        """Audit a change made inside. Raises AuditUnavailable before the change is made, and the change's errors."""
         await self._write(key, action, target, "begun", request_id)
         try:
             yield
@@ -57,7 +57,7 @@ class AuditLog:
             raise AuditUnavailable(f"{action} cannot be written down: {error.strerror or error}") from error
 
     def _append(self, line: bytes) -> None:
-        """In one write, so that lines of several processes do not mix."""
+        """Append a line in one write, so that lines of several processes do not mix."""
         with self._lock:
             if not self._file.parent.is_dir():
                 make_private_folder(self._file.parent)

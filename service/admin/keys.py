@@ -1,11 +1,11 @@
-"""Who may change what the service does: keys in a file, followed while it runs.
+"""Checks operators' keys against a file, which is followed while the service runs.
 
 A line is `name:key`, or `name:sha256:` and the 64 hexadecimal digits of the key's SHA-256, so that the file need not
-hold the key itself. Empty lines and those that begin with # are passed over. To rotate: add the new key, move its
+hold the key itself. Empty lines and lines that begin with # are skipped. To rotate a key: add the new one, move its
 users over, remove the old one; a restart is never needed.
 
-A file that others may write is not read: whoever can write it could make a key. One that others may read is, since
-containers are given their secrets so, but the log says it where it holds keys as they are.
+A file that others may write is not read: whoever can write it could make a key. A file that others may read is used,
+since containers get their secrets like this, but the log warns if it holds plain keys.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ logger = logging.getLogger(__name__)
 MAX_FILE_BYTES = 1_048_576
 MIN_KEY_CHARACTERS = 16
 REFUSAL_SECONDS = 0.25
-"""How long a wrong key waits for its answer. Others wait for nothing."""
+"""How long a wrong key waits for its answer, while others do not wait."""
 
 MAX_REFUSALS_AT_ONCE = 16
-"""Wrong keys that wait; beyond it they are refused at once, so that they cannot pile up."""
+"""How many wrong keys may wait; beyond it they are refused at once, so that they cannot pile up."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 Stamp = tuple[int, int, int, int]
 NEVER = (0, 0, 0, 0)
-"""Before the first look."""
+"""The stamp before the first look."""
 
 
 class KeysInvalid(ValueError):
-    """A line of the file is no key. The keys that were read before stay."""
+    """A line of the file is not a key. The keys that were read before stay in force."""
 
 
 class AdminKeys:
-    """file: None closes everything that needs a key."""
+    """file: None refuses everything that needs a key."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -55,9 +55,9 @@ class AdminKeys:
         self._follow()
 
     async def require(self, headers: Mapping[bytes, bytes]) -> str:
-        """The name of the key that a request brings as `authorization: Bearer KEY`. headers: by lower-case name.
+        """Return the name of the key in `authorization: Bearer KEY`. headers: by lower-case name.
 
-        Raises AdminClosed where there are no keys at all, and NotAuthorised.
+        Raises AdminClosed if there are no keys at all, and NotAuthorised.
         """
         self._follow()
         if not self._digests:
@@ -77,7 +77,7 @@ class AdminKeys:
         return name
 
     def _name_of(self, key: bytes) -> str | None:
-        """Every key is compared, and each in constant time, so that time tells nothing."""
+        """Compare all keys, each in constant time, so that the time reveals nothing."""
         digest, found = sha256(key).digest(), None
         for name, known in self._digests.items():
             if hmac.compare_digest(digest, known):
@@ -94,7 +94,7 @@ class AdminKeys:
             self._n_refusing -= 1
 
     def _follow(self) -> None:
-        """Read the file again if it has changed. One that is gone leaves no key."""
+        """Read the file again if it has changed. A missing file leaves no key."""
         if self._file is None:
             return
         stamp = _stamp(self._file)
@@ -113,9 +113,9 @@ class AdminKeys:
             logger.info("admin keys: %s", ", ".join(self._digests) or "none")
 
     def _read(self, file: Path) -> dict[str, bytes]:
-        """Raises OSError and KeysInvalid."""
+        """Read the file. Raises OSError and KeysInvalid."""
         with open(file, "rb", opener=_open_at_once) as opened:
-            mode = os.fstat(opened.fileno()).st_mode  # of what is read, whatever has taken its name meanwhile
+            mode = os.fstat(opened.fileno()).st_mode  # of the open file, not of its name
             if not stat.S_ISREG(mode):
                 raise KeysInvalid(f"it is no file ({stat.filemode(mode)})")
             text = opened.read(MAX_FILE_BYTES + 1).decode("utf-8")
@@ -134,12 +134,12 @@ class AdminKeys:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """A pipe would wait for somebody who writes to it."""
+    """Open without blocking: a pipe would wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_keys(text: str) -> dict[str, bytes]:
-    """SHA-256 of each key by its name. Raises KeysInvalid; what it says holds no key."""
+    """Return each key's SHA-256 by its name. Raises KeysInvalid, whose text has no key."""
     digests: dict[str, bytes] = {}
     for number, line in _lines(text).items():
         name, _, key = line.strip().partition(":")
@@ -157,7 +157,7 @@ def read_keys(text: str) -> dict[str, bytes]:
 
 
 def _lines(text: str) -> dict[int, str]:
-    """Those that hold keys, by their numbers."""
+    """Return the lines that hold keys, by number."""
     numbered = enumerate(text.splitlines(), 1)
     return {number: line for number, line in numbered if line.strip() and not line.startswith("#")}
 

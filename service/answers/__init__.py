@@ -1,1 +1,1 @@
-"""What a request is answered with: who is asked, in which arm, by which tier, and what is noted of it."""
+"""Answers a request: assigns an arm, ranks items or falls back to a lower tier, and logs the impression."""

@@ -1,6 +1,6 @@
-"""The experiments in force: follows the declaration, the bundles that it names and the arms that are stopped.
+"""Keeps the experiments in force: follows the declaration, the bundles that it names and the stopped arms.
 
-A declaration that is refused changes nothing; the one in force goes on.
+A refused declaration changes nothing: the one before it stays in force.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ Stamp = tuple[int, int, int]
 
 
 class ExperimentsHolder:
-    """file: the declaration, None for no experiments. known_variants: what a bundle in the store can serve.
+    """Holds the declaration in force and assigns each request to an arm.
 
-    redis: where stopped arms are written, None to run without; as long as it was never reached, nobody is in an
-    experiment, since an arm that did harm could come back.
+    file: the declaration; None means no experiments. known_variants: what a bundle in the store can serve.
+    redis: where stopped arms are recorded; None runs without it. Until Redis has been reached once, nobody is in an
+    experiment, because an arm that did harm could come back.
     """
 
     def __init__(
@@ -57,33 +58,33 @@ class ExperimentsHolder:
 
     @property
     def declaration(self) -> Declaration:
-        """What is in force."""
+        """The declaration that is in force."""
         return self._declaration
 
     @property
     def stops(self) -> list[Stop]:
-        """Every stop that Redis knows of, as it was read last."""
+        """Every stop that Redis knew of when it was last read."""
         return self._stops or []
 
     @property
     def refused(self) -> str:
-        """What is wrong with the file as it is now; empty where it is in force."""
+        """What is wrong with the file as it is now; empty if the file is in force."""
         return self._refused
 
     def assign(
         self, asked_user_id: str | None, session_id: str | None, placement: str | None = None
     ) -> Assigned | None:
-        """The arm of a request, None outside of every experiment: 2 µs with two arms."""
+        """Return the arm of a request, or None outside of every experiment. Takes 2 µs with two arms."""
         assignment = self._assignment
         return None if assignment is None else assignment.assign(asked_user_id, session_id, placement, time())
 
     async def start(self) -> None:
-        """Put in force what is declared now, so that the first answer is of the arm that the others give."""
+        """Put the declaration in force, so that the first answer already comes from the arm that later ones use."""
         if self._file is not None:
             await self._look()
 
     async def watch(self) -> None:
-        """Follow until cancelled."""
+        """Follow the file and Redis until cancelled."""
         while self._file is not None:
             await asyncio.sleep(self._poll_seconds)
             await self._look()
@@ -91,17 +92,17 @@ class ExperimentsHolder:
     async def _look(self) -> None:
         try:
             await self.follow()
-        except Exception:  # arms that are to be stopped have to be followed, whatever else is wrong
+        except Exception:  # whatever else is wrong, the loop must go on to learn which arms are stopped
             logger.exception("the experiments could not be looked at; it is tried again")
 
     async def follow(self) -> None:
-        """Look once at the file and at Redis."""
+        """Read the file and Redis once."""
         async with self._following:
             await self._follow_stops()
             await self._follow_file()
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connection to Redis."""
         if self._redis is not None:
             self._redis.close()
 
@@ -140,7 +141,7 @@ class ExperimentsHolder:
             self._assignment = None if is_empty else Assignment(self._declaration, stopped)
 
     def _refuse(self, message: str) -> None:
-        """Looked at again at each poll, since a version may come into the store; said and counted once."""
+        """Log and count a refusal once, though each poll reads the file again: a version may yet enter the store."""
         if message != self._refused:
             self._refused = message
             self._metrics.experiments_file_refused.inc()

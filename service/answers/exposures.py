@@ -1,10 +1,10 @@
-"""What was shown to whom, sent to the live log after the reply.
+"""Sends impressions, which are records of what was shown to whom, to the live log after the reply.
 
-A request leaves its answer in a list, and each sixteenth encodes the sixteen, step by step for all of them. One task
-sends what there is, when a trip is full and else four times a second. All together the log costs 5 µs an answer of
-60: 1 to note it, 2 to make its record and 1.5 to encode that (1.1 together from warm caches), the rest to send it.
-Best effort: what Redis cannot take is kept up to a bound and then dropped and counted; a record is in the stream at
-most once.
+A request only adds its answer to a list; every sixteenth one encodes all sixteen, each step for the whole slice. One
+task sends the encoded records when a trip is full, and otherwise four times a second. In all, the log takes 5 of the
+60 µs of an answer: 1 to note it, 2 to make its record, 1.5 to encode that (1.1 for both with warm caches), and the
+rest to send it. Delivery is best effort: what Redis cannot take is kept up to a bound, then dropped and counted. The
+stream holds a record at most once.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
-"""Between two trips at most; what is shown is known to whoever watches a quarter of a second later."""
+"""The longest pause between two trips: consumers see what was shown a quarter of a second later."""
 
 SLICE = 16
-"""Records encoded together, after the reply to one of them: 40 µs in the way of the next. 32 and 64 cost as much."""
+"""How many records are encoded together after a reply, which delays the next one by 40 µs. 32 and 64 cost as much."""
 
 TRIP = 128
-"""Records a trip to Redis, which takes 0.25 ms for them. If it breaks while they are under way nobody knows whether
-they arrived, and they are dropped.
+"""The number of records per trip to Redis, which takes 0.25 ms for them. If the connection breaks during a trip,
+nobody knows whether its records arrived, and they are dropped.
 """
 
 RECENT_SECONDS = 1.0
-"""After an answer of Redis it is taken to be there for so long."""
+"""How long after a reply Redis is assumed to be reachable."""
 
 CLOSING_SECONDS = 1.0
 
@@ -59,34 +59,35 @@ APPEND = f"""
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', '{RECORD_FIELD.decode()}', ARGV[i]) end
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1])
 """
-"""A trip is one command with one reply: 0.35 µs a record here, where a command and a reply for each cost 0.7."""
+"""A trip is one command with one reply: 0.35 µs a record here. A command and a reply for each would cost 0.7."""
 
 Shown: TypeAlias = tuple[PersonalRecommendation, float, float]
-"""An answer, when it was sent in Unix seconds, and how many seconds it took."""
+"""An answer, the Unix time in seconds when it was sent, and how many seconds it took."""
 
 
 class Packed(NamedTuple):
-    """Records as they will be in the stream. keys: the person or visit that each of them is of."""
+    """Encoded records, as the stream will hold them. keys: the person or visit that each record belongs to."""
 
     records: list[bytes]
     keys: list[str]
 
     @property
     def n_bytes(self) -> int:
-        """Of all records."""
+        """The size of all records together."""
         return sum(map(len, self.records))
 
     def without(self, key: str) -> Packed:
-        """Those of everybody else."""
+        """A copy without the records of one person or visit."""
         kept = [pair for pair in zip(self.records, self.keys, strict=True) if pair[1] != key]
         return Packed([record for record, _ in kept], [whose for _, whose in kept])
 
 
 class ExposureLog:
-    """erased: who is to be forgotten; no answer to what they asked before is sent any more.
+    """Collects impressions and sends them to Redis.
 
-    max_records, max_bytes: kept while Redis is away. stream_length: records that the stream keeps, about.
-    sampled_share: of the answers, what the monitor gets with the history that they were made of.
+    erased: people to be forgotten; answers to their earlier requests are no longer sent. max_records, max_bytes: what
+    is kept while Redis is away. stream_length: about how many records the stream keeps. sampled_share: the share of
+    answers that the monitor gets together with the history that they were computed from.
     """
 
     def __init__(
@@ -109,14 +110,14 @@ class ExposureLog:
         self._sampled_share = sampled_share
         self._shown: list[Shown] = []
         self._packed: deque[Packed] = deque()
-        """Oldest first."""
+        """The oldest come first."""
         self._n_waiting = 0
         self._n_waiting_bytes = 0
         self._n_dropped_full = 0
         self._is_trip_full = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._under_way = asyncio.Lock()
-        """Held for a trip, where the other is held for all of them."""
+        """Held during one trip; `_one_at_a_time` is held during a whole flush."""
         self._answered_at = -RECENT_SECONDS
         self._sending: asyncio.Task[None] | None = None
 
@@ -127,11 +128,11 @@ class ExposureLog:
             self._pack()
 
     def start(self) -> None:
-        """Begin to send; called on the event loop."""
+        """Start sending. Must be called on the event loop."""
         self._sending = asyncio.create_task(self._send_again_and_again())
 
     async def close(self) -> None:
-        """Send what is there, if Redis takes it soon."""
+        """Send what is left, if Redis takes it within CLOSING_SECONDS, and drop the rest."""
         if self._sending is not None:
             self._sending.cancel()
             with suppress(asyncio.CancelledError):
@@ -146,10 +147,10 @@ class ExposureLog:
         """Send everything. What Redis does not take stays, within the bounds."""
         self._pack()
         async with self._one_at_a_time:
-            n_left = self._n_waiting  # not what comes meanwhile: that would be many small trips
+            n_left = self._n_waiting  # records that arrive meanwhile wait: they would make many small trips
             while n_left > 0 and await self._is_redis_there():
                 async with self._under_way:
-                    if not self._packed:  # they were forgotten meanwhile
+                    if not self._packed:  # all of them were erased meanwhile
                         break
                     n_left -= await self._send_a_trip()
         if self._n_dropped_full:
@@ -157,7 +158,7 @@ class ExposureLog:
             self._n_dropped_full = 0
 
     async def forget(self, key: str) -> int:
-        """Drop what waits of a person or visit that is erased, and wait for the trip under way; how many records."""
+        """Drop an erased person's or visit's waiting records, wait for the trip under way; return their number."""
         others = [shown for shown in self._shown if _key_of(shown) != key]
         n_before = len(self._shown) + self._n_waiting
         self._shown = others
@@ -181,7 +182,7 @@ class ExposureLog:
                 logger.exception("exposures were not sent")
 
     def _pack(self) -> None:
-        """Encode what was shown, step by step for all of it; a record is dropped where as many are kept as may be."""
+        """Encode what was shown, each step for the whole slice. Beyond the bounds, new records are dropped."""
         shown, self._shown = self._shown, []
         share = self._sampled_share
         exposures = [_exposure_of(*each, random() < share) for each in shown]
@@ -208,7 +209,7 @@ class ExposureLog:
                 self._is_trip_full.set()
 
     async def _is_redis_there(self) -> bool:
-        """Asked while nothing is at stake, unless it just answered."""
+        """Ping Redis before records are at stake, unless it has just replied."""
         if monotonic() - self._answered_at < RECENT_SECONDS:
             return True
         try:
@@ -219,7 +220,7 @@ class ExposureLog:
         return True
 
     async def _send_a_trip(self) -> int:
-        """Send the oldest records; how many there were."""
+        """Send the oldest records; return how many there were."""
         trip = [self._packed.popleft() for _ in range(min(TRIP // SLICE, len(self._packed)))]
         records = [record for packed in trip for record in packed.records]
         n_records = len(records)
@@ -257,7 +258,7 @@ def _exposure_of(
     request, job, session, assigned = answer.request, answer.job, answer.session, answer.assigned
     rule = "person" if assigned is None else assigned.unit_rule
     n_known = 0 if session is None else len(session)
-    return ExposureRecord(  # by position: twenty names would cost each answer 2 µs
+    return ExposureRecord(  # by position: twenty keywords would cost each answer 2 µs
         answer.request_id,
         int(1000 * sent_at),
         list(map(_ID_OF_LABEL, answer.labels)),

@@ -1,8 +1,8 @@
-"""An answer before it is encoded, with what it was made of.
+"""An answer before it is encoded, together with what it was made of.
 
-Structs, which cost a tenth of what dataclasses do to make. An answer refers to its request and never the other way
-round: a cycle a request, left to the garbage collector, cost 6 µs. So the collector need not see answers, which wait
-for the live log by the dozen: to walk them cost 1 µs a request.
+Answers are structs, which cost a tenth of what dataclasses cost to make. An answer refers to its request and never
+the other way round: a reference cycle per request, left to the garbage collector, cost 6 µs. Without cycles, the
+collector need not see answers, which wait for the live log by the dozen: walking them cost 1 µs a request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from service.scoring.scorer import STUDENT, Explanation, Scored, ScoringJob
 
 
 class Recommendation(msgspec.Struct, gc=False):
-    """labels, scores: of each item of the ranking. degraded: what failed, or was not known, None on a good day."""
+    """labels, scores: one per item of the ranking. degraded: what failed or was not known; None on a good day."""
 
     job: ScoringJob
     ranking: Ranking
@@ -33,26 +33,26 @@ class Recommendation(msgspec.Struct, gc=False):
     degraded: str | None
 
     seen_words: ClassVar[str] = "the item itself"
-    """What masks an item that counts as seen, in a shortfall."""
+    """How the shortfall names the mask of seen items."""
 
     @property
     def serving(self) -> ServingBundle:
-        """The bundle that the whole answer is of."""
+        """The bundle that the whole answer comes from."""
         return self.job.serving
 
     @property
     def tier(self) -> Tier:
-        """Who ranked the items."""
+        """The tier that ranked the items."""
         return self.ranking.tier
 
     @property
     def explanations(self) -> list[Explanation] | None:
-        """Of each item, where they were asked for and there are any."""
+        """One explanation per item, if they were requested and exist."""
         return None
 
     @property
     def shortfall(self) -> str | None:
-        """Why there are fewer items than were asked for, None where there are not."""
+        """Why there are fewer items than requested; None if there are enough."""
         n_items, limit = len(self.labels), self.job.limit
         if n_items >= limit:
             return None
@@ -60,11 +60,11 @@ class Recommendation(msgspec.Struct, gc=False):
         return shortfall_words(n_items, limit, among, list(self._what_took_items_away()))
 
     def _more_is_allowed(self) -> bool:
-        """Whether masks leave more items than there are in the answer."""
+        """Whether the masks allow more items than the answer has."""
         return len(self.job.masks.first_allowed(self.serving.popular, self.job.limit)) > len(self.labels)
 
     def _what_took_items_away(self) -> Iterator[str]:
-        """In the words of the request."""
+        """Name what removed candidates, in the words of the request."""
         masks = self.job.masks
         if masks.allowed is not self.serving.allowed(None):
             yield "the filter"
@@ -77,10 +77,10 @@ class Recommendation(msgspec.Struct, gc=False):
 
 
 class PersonalRecommendation(Recommendation, gc=False):
-    """One for a person or a visit.
+    """An answer for a person or a visit.
 
-    person: who was found, somebody without a history for a stranger. session: the events of this visit whose items
-    are known. scored: None where a lower tier answered. assigned: the arm of an experiment, None outside of all.
+    person: who was found; a stranger has an empty history. session: the events of this visit whose items are known.
+    scored: None if a lower tier answered. assigned: the arm of an experiment; None outside of all experiments.
     """
 
     request: RecommendRequest
@@ -95,5 +95,5 @@ class PersonalRecommendation(Recommendation, gc=False):
 
     @property
     def explanations(self) -> list[Explanation] | None:
-        """Of each item, where they were asked for and there are any."""
+        """One explanation per item, if they were requested and exist."""
         return None if self.scored is None else self.scored.explanations

@@ -1,7 +1,7 @@
-"""One request from question to answer. Read this page first.
+"""Takes one request from question to answer. Read this page first.
 
-`routes` calls it with validated requests; it uses `histories` to know the person, `scoring` to rank and `tiers`
-where ranking fails. It never fails for want of time, Redis or a working student.
+`routes` calls it with validated requests. `people` finds the person, `scoring` ranks the candidates, and `tiers`
+answers where ranking fails. A request never fails for lack of time, of Redis or of a working student.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ from service.scoring.turns import TurnBatcher
 logger = logging.getLogger(__name__)
 
 REPLY_RESERVE_SECONDS = 0.002
-"""Of the deadline, kept for falling back and encoding."""
+"""The part of the deadline that is reserved for falling back and for encoding the reply."""
 
 MAX_CLOCK_SKEW_SECONDS = 86_400
 
 UNKNOWN_ITEM = "unknown_item"
-"""What `degraded` says where items like one are asked for that the bundle does not know."""
+"""The value of `degraded` if the request asks for items like one that the bundle does not know."""
 
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 
 class Recommender:
-    """The parts of the service, put together. quick_scorer: for jobs that are one search; scorer: for all others.
+    """Answers requests with the parts of the service.
 
-    exposures: told of each answer, None where nobody listens.
+    quick_scorer: takes jobs that are a single search; scorer takes all others. exposures: the live log, which gets
+    each answer; None if there is none.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Recommender:
     async def recommend(
         self, request: RecommendRequest, clock: RequestClock, request_id: str = ""
     ) -> PersonalRecommendation:
-        """Items for a person. Raises NotReady; whatever else fails, a lower tier answers."""
+        """Recommend items to a person. Raises NotReady; if anything else fails, a lower tier answers."""
         serving, assigned = self._model(request)
         session = read_session(request.session, serving) if request.session else None
         found = await self._people.find(person_key(request), serving, clock)
@@ -88,7 +89,7 @@ class Recommender:
             degraded = failure.reason
             last_good = self._last_good.find(person_key(request), serving.version)
             ranking = fall_back(serving, last_good, job.events, job.masks, request.limit)
-        return PersonalRecommendation(  # by position: twelve names would cost each answer 1 µs
+        return PersonalRecommendation(  # by position: twelve keywords would cost each answer 1 µs
             job,
             ranking,
             serving.labels.of(ranking.item_indices),
@@ -104,11 +105,11 @@ class Recommender:
         )
 
     def settle(self, recommendation: PersonalRecommendation, is_good: bool) -> None:
-        """What is owed after the reply: keep a new user vector and, where the person got the answer, keep it too and
-        tell the live log. is_good: a good reply was handed to an open connection.
+        """Do the work that is left for after the reply. is_good: a good reply was handed to an open connection.
 
-        The vector follows from the history alone, so it is right whoever got the answer; and whoever gave up waiting
-        asks again, when it saves the tower's work.
+        A new user vector is always kept: it follows from the history alone, so it is right whoever got the answer,
+        and it saves the tower's work when a client that gave up waiting asks again. The answer is kept and logged
+        only if the person got it.
         """
         self._remember_vector(recommendation)
         if not is_good:
@@ -118,10 +119,10 @@ class Recommender:
             self._exposures.record(recommendation, time(), recommendation.clock.elapsed())
 
     def _model(self, request: RecommendRequest) -> tuple[ServingBundle, Assigned | None]:
-        """The bundle that is to answer, and the arm that says so; the current one outside of every experiment."""
+        """Return the bundle that answers and the arm that chose it; outside of experiments, the current bundle."""
         assigned = self._experiments.assign(request.user_id, request.session_id, request.placement)
         serving = None if assigned is None else self._bundles.holding(assigned.version)
-        if serving is None:  # nobody, or an arm whose version is just being let go
+        if serving is None:  # outside of every experiment, or the arm's version is just being released
             return self._bundles.serving(), None
         return serving, assigned
 
@@ -139,22 +140,22 @@ class Recommender:
             self._people.remember(key, answer.person, scored.query.vector, job.serving)
 
     def make_vector(self, key: str, person: KnownPerson, serving: ServingBundle) -> None:
-        """For somebody whose history has grown, before they ask; not while others wait for the scorer."""
+        """Compute a vector for a history that has grown, before the person asks; never while jobs wait."""
         if self._scorer.n_waiting or person.vector is not None:
             return
         masks = Masks(person.seen, NO_ITEMS, serving.allowed(None))
         job = ScoringJob(serving, person.encoded, None, masks, 1)
-        with suppress(StageFailed):  # the next request makes it, or says what is wrong
+        with suppress(StageFailed):  # the next request computes it, or reports what is wrong
             self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
 
     def _keep_vector(
         self, key: str, person: KnownPerson, serving: ServingBundle, scored: Future[Scored]
     ) -> None:
-        if not scored.cancelled() and scored.exception() is None:  # else the next request makes it
+        if not scored.cancelled() and scored.exception() is None:  # else the next request computes it
             self._people.remember(key, person, scored.result().query.vector, serving)
 
     async def similar(self, request: SimilarRequest, clock: RequestClock) -> Recommendation:
-        """Items for somebody whose history is one view of one item. An unknown item gets popular ones."""
+        """Recommend items to somebody whose history is one view of one item. An unknown item gets popular ones."""
         serving = self._bundles.serving()
         session = read_session([SessionEvent(request.item_id)], serving)
         events = encode_history(session, serving.student.max_events)
@@ -193,7 +194,7 @@ class Recommender:
 
 
 def person_key(request: RecommendRequest) -> str | None:
-    """Whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
+    """Return whose history counts: the person's, else that of a visit whose events were sent to POST /events."""
     if request.user_id is None and request.session_id is not None:
         return session_key(request.session_id)
     return request.user_id
@@ -206,8 +207,8 @@ def _job(
     session: History | None,
     assigned: Assigned | None,
 ) -> ScoringJob:
-    """What to score. A person without events of this visit is asked about as they lie in memory: nothing is made
-    anew.
+    """Describe what is to be scored. Without events of this visit, the query that the person's entry in memory holds
+    is used again: nothing is built anew.
     """
     excluded = _known(request.exclude_items, serving) if request.exclude_items else NO_ITEMS
     allowed = serving.allowed(request.filter)
@@ -231,13 +232,13 @@ def _job(
 
 
 def _known(item_ids: list[str], serving: ServingBundle) -> Indices:
-    """The items of these ids; an unknown one excludes nothing."""
+    """Look up item indices; an unknown id excludes nothing."""
     found = [serving.find_item(item_id) for item_id in item_ids]
     return np.array([item_index for item_index in found if item_index is not None], np.int32)
 
 
 def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
-    """The visit's events whose items the bundle knows, in the order given where they carry no time.
+    """Return the visit's events whose items the bundle knows, in the given order where they carry no time.
 
     Raises RequestInvalid for a time more than a day ahead; a smaller lead is clamped to now.
     """

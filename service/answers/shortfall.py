@@ -1,4 +1,4 @@
-"""Why an answer has fewer items than were asked for, in words that name only what applies to the request."""
+"""Words why an answer has fewer items than requested, naming only the causes that apply to the request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 def shortfall_words(n_items: int, limit: int, among: str, causes: Sequence[str]) -> str:
-    """One line: how many of how many there are, among which items, and what leaves no more of them.
+    """Return one line: how many items of how many, out of which candidates, and which causes allow no more.
 
-    causes: what took items away, in the words of the request; empty where the shop has no more items than these.
+    causes: what removed candidates, in the words of the request; empty if the shop has no more items than these.
     """
     if not causes:
         return f"{n_items:,} of {limit:,}: there are only {among}"

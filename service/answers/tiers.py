@@ -1,6 +1,6 @@
-"""What answers when time or parts run out: last good answer → popular in the segment → popular.
+"""Answers when time or a part runs out: the last good answer, else what is popular in the segment, else in the shop.
 
-Each tier is a ranked list and keeps to the masks. The first one that can fill the answer gives it.
+Each tier is a ranked list and respects the masks. The first tier that can fill the answer gives it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.scoring.masks import Masks
 
 
 class Ranking(NamedTuple):
-    """item_indices: (n_items,) best first. scores: (n_items,). tier: who ranked them."""
+    """item_indices: (n_items,) best first. scores: (n_items,). tier: the tier that ranked them."""
 
     item_indices: Indices
     scores: Floats
@@ -26,25 +26,25 @@ class Ranking(NamedTuple):
 
 
 class LastGoodAnswers:
-    """The student's last answer to each of the `max_people` who asked last."""
+    """Keeps the student's last answer to each of the `max_people` people who asked last."""
 
     def __init__(self, max_people: int) -> None:
         self._max_people = max_people
         self._answers: OrderedDict[str, tuple[str, Ranking]] = OrderedDict()
 
     def keep(self, user_id: str, version: str, ranking: Ranking) -> None:
-        """Keep an answer; item indices are those of this bundle version."""
+        """Keep an answer; its item indices belong to this bundle version."""
         self._answers[user_id] = (version, ranking._replace(tier="last_good"))
         self._answers.move_to_end(user_id)
         if len(self._answers) > self._max_people:
             self._answers.popitem(last=False)
 
     def forget(self, user_id: str) -> bool:
-        """Keep nothing of a person; whether anything was kept."""
+        """Drop a person's answer; return whether there was one."""
         return self._answers.pop(user_id, None) is not None
 
     def find(self, user_id: str | None, version: str) -> Ranking | None:
-        """The last answer under this bundle version, if there is one."""
+        """Return the last answer that was made with this bundle version, if there is one."""
         kept = self._answers.get(user_id) if user_id is not None else None
         return kept[1] if kept is not None and kept[0] == version else None
 
@@ -52,7 +52,7 @@ class LastGoodAnswers:
 def fall_back(
     serving: ServingBundle, last_good: Ranking | None, events: EncodedHistory, masks: Masks, limit: int
 ) -> Ranking:
-    """Answer without the student. events: what is known of the person, for their segment."""
+    """Answer without the student. events: the person's known events, which decide their segment."""
     in_segment = _popular_in_segment(serving, events)
     for ranking in (last_good, in_segment):
         if ranking is not None:
@@ -64,7 +64,7 @@ def fall_back(
 
 
 def _popular_in_segment(serving: ServingBundle, events: EncodedHistory) -> Ranking | None:
-    """The popular items of the segment that most of the events lie in; ties go to the lower segment."""
+    """Rank the popular items of the segment that holds most of the events; ties go to the lower segment."""
     segments = serving.items.segments[events.item_rows - 1]
     segments = segments[segments >= 0]
     if not len(segments):

@@ -1,1 +1,1 @@
-"""The bundle in service: followed, verified, and made ready for requests."""
+"""The bundle in service: found in the store, verified, and prepared for requests."""

@@ -1,4 +1,4 @@
-"""What a stored history is read for: a bundle in service, or none before the first one is promoted."""
+"""The context that a stored history is read in: a bundle in service, or none before the first promotion."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from models.student import Floats
 
 
 class HistoryContext(Protocol):
-    """What `ServingBundle` and `NoBundle` have in common.
+    """The interface that `ServingBundle` and `NoBundle` share.
 
-    version: of the bundle, "" for none. tag: stands for it in stored vectors. item_keys: (n_items,) uint64 by item
-    index. stranger: (1, n_factors), the vector of an empty history. max_events: that the student reads.
+    version: the bundle's, "" for none. tag: stands for the version in stored vectors. item_keys: (n_items,) uint64 by
+    item index. stranger: (1, n_factors), the vector of an empty history. max_events: how many events the student
+    reads.
     """
 
     version: str
@@ -26,14 +27,14 @@ class HistoryContext(Protocol):
     n_factors: int
 
     def cold_history(self, user_id: str) -> History | None:
-        """What the bundle knows of a person, None for nothing."""
+        """Return what the bundle knows of a person; None if nothing."""
 
     def indices_of_keys(self, keys: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[np.int32]:
-        """Item indices by the n_bits highest bits of their keys (n,), -1 where it knows none."""
+        """Return item indices by the n_bits highest bits of their keys (n,), -1 for unknown items."""
 
 
 class NoBundle:
-    """Knows no item and nobody, so that people learn from their events and are forgotten as ever. What is stored
+    """Knows no item and no person, so that histories are stored from events, and erased, as usual. What is stored
     under its tag is merged with what the first bundle knows, once there is one.
     """
 
@@ -45,10 +46,10 @@ class NoBundle:
     n_factors = 0
 
     def cold_history(self, user_id: str) -> None:
-        """Nobody is known."""
+        """Return None, as no person is known."""
 
     def indices_of_keys(self, keys: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[np.int32]:
-        """No item is known."""
+        """Return -1 for each key, as no item is known."""
         return np.full(len(keys), -1, np.int32)
 
 

@@ -1,7 +1,7 @@
-"""The bundle in service: loaded, verified and warmed before a request sees it, replaced when another is promoted.
+"""Holds the bundle in service: loaded, verified and warmed up before requests see it, and replaced on promotion.
 
-A bundle that does not verify is refused and the one in service goes on. Where there is none yet, because nothing was
-promoted or what was is refused, requests are answered without a model (`service.no_model`) until there is one.
+A bundle that does not verify is refused, and the one in service stays. While there is none, because nothing was
+promoted or the promoted one is refused, requests are answered without a model (`service.answers.no_model`).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 Absence: TypeAlias = Literal["no_model", "bundle_refused"]
-"""Why there is no bundle in service: nothing was promoted yet, or what was promoted cannot be served."""
+"""Why no bundle is in service: nothing was promoted yet, or what was promoted cannot be served."""
 
 FIRST_RETRY_SECONDS = 60.0
 LAST_RETRY_SECONDS = 600.0
-"""Between two attempts at a bundle that was refused: it may have been half copied, or the machine short of memory. To
-read one takes 2.5 s a GB, so each pause is twice the one before, up to this. Promoted anew it is tried at once."""
+"""The longest pause between two attempts at a refused bundle, which may have been half copied, or the machine short
+of memory. Reading one takes 2.5 s a GB, so each pause is twice the one before. A new promotion is tried at once."""
 
 
 class _Promotion(NamedTuple):
-    """version: "" where `current` cannot be read. promoted_ns: when it was written, Unix nanoseconds."""
+    """version: "" if `current` cannot be read. promoted_ns: when it was written, Unix nanoseconds."""
 
     version: str
     promoted_ns: int
@@ -46,7 +46,7 @@ _UNREADABLE = _Promotion("", 0)
 
 
 class _Refusal(NamedTuple):
-    """again_at: on the holder's clock."""
+    """again_at: when to try again, by the holder's clock."""
 
     promotion: _Promotion
     again_at: float
@@ -54,7 +54,7 @@ class _Refusal(NamedTuple):
 
 
 class BundleHolder:
-    """store: the registry's folder. max_batch: what the student is warmed up with. clock: seconds that only rise."""
+    """store: the registry's folder. max_batch: the batch for warming up. clock: returns seconds that only rise."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class BundleHolder:
         self._held: dict[str, ServingBundle] = {}
         self._with_variants: frozenset[str] = frozenset()
         self._previous: ServingBundle | None = None
-        """What was in service before, kept loaded so that a roll back is one assignment."""
+        """The bundle that was in service before, kept loaded so that a roll back is one assignment."""
         self._prepared: ServingBundle | None = None
         self._refusal: _Refusal | None = None
         self._is_told_of_nothing = False
@@ -82,26 +82,26 @@ class BundleHolder:
 
     @property
     def is_ready(self) -> bool:
-        """A verified bundle is in service."""
+        """Whether a verified bundle is in service."""
         return self._serving is not None
 
     @property
     def absence(self) -> Absence:
-        """Why there is no bundle, where there is none."""
+        """Why there is no bundle, if there is none."""
         return "no_model" if self._refusal is None else "bundle_refused"
 
     def serving(self) -> ServingBundle:
-        """The bundle for one whole request. Raises NotReady before there is one."""
+        """Return the bundle for one whole request. Raises NotReady before there is one."""
         if self._serving is None:
             raise NotReady("there is no bundle in service yet; see /health/ready")
         return self._serving
 
     def context(self) -> HistoryContext:
-        """What people's histories are read for now."""
+        """Return the context in which histories are read now."""
         return NO_BUNDLE if self._serving is None else self._serving
 
     def holding(self, version: str) -> ServingBundle | None:
-        """A version that is loaded, "current" among them; None for any other."""
+        """Return a loaded version, "current" included; None for any other."""
         if version == CURRENT:
             return self._serving
         for loaded in (self._serving, self._previous, self._prepared):
@@ -111,8 +111,9 @@ class BundleHolder:
 
     @asynccontextmanager
     async def prepared(self, version: str) -> AsyncIterator[None]:
-        """Have a version loaded and verified inside, so that to promote it is one assignment, and a bad one is never
-        current: all of its files as they are on disk now, since others will read them. Raises BundleRefused.
+        """Keep a version loaded and verified while inside, so that promoting it is one assignment and a bad one never
+        becomes current. All its files are verified as they are on disk now, since others will read them. Raises
+        BundleRefused.
         """
         async with self._following:
             is_held = self.holding(version) is not None
@@ -125,10 +126,10 @@ class BundleHolder:
             self._prepared = None
 
     async def hold(self, versions: frozenset[str], with_variants: frozenset[str] = frozenset()) -> None:
-        """Keep these in service beside the current one, and no others any more.
+        """Keep these versions in service beside the current one, and no others.
 
-        with_variants: those that answer as their ensemble or a member too, "current" among them. Raises BundleRefused
-        for one that does not verify or is not there, and then nothing has changed.
+        with_variants: versions that also answer as their ensemble or a member, "current" included. Raises
+        BundleRefused for one that does not verify or exist; then nothing has changed.
         """
         async with self._following:
             loaded: dict[str, ServingBundle] = {}
@@ -139,14 +140,14 @@ class BundleHolder:
                 loaded[version] = kept
             for version in sorted(with_variants):
                 serving = self._serving if version == CURRENT else loaded[version]
-                if serving is not None:  # before the first one is loaded, `_load_beside` sees to it
+                if serving is not None:  # before the first bundle, `_load_beside` loads them
                     await asyncio.to_thread(_load_variants, serving)
             self._held, self._with_variants = loaded, with_variants
             self._let_go_of_variants()
 
     async def start(self) -> None:
-        """Load what is promoted now, with all the machine has: nobody is answered before. Never fails: without a
-        bundle the service starts too. Freezing keeps the collector off a large, still heap.
+        """Load what is promoted now with all the machine has, since no request is answered before. Never fails: the
+        service starts without a bundle too. Freezing keeps the collector off a large heap that does not change.
         """
         await self._follow(is_gentle=False)
         gc.collect()
@@ -159,7 +160,7 @@ class BundleHolder:
             await self.follow()
 
     async def follow(self) -> None:
-        """Load what is promoted now beside the requests, unless it is in service already or was just refused."""
+        """Load what is promoted now beside the requests, unless it is in service or was just refused."""
         await self._follow(is_gentle=True)
 
     async def _follow(self, *, is_gentle: bool) -> None:
@@ -178,20 +179,20 @@ class BundleHolder:
                     loaded = await asyncio.to_thread(self._load_beside, version, is_gentle=is_gentle)
                 elif CURRENT in self._with_variants:
                     await asyncio.to_thread(_load_variants_if_any, loaded)
-            except Exception as error:  # whatever it is, what is in service goes on, and is followed
+            except Exception as error:  # whatever it is, the one in service stays
                 self._refuse(promotion, error)
             else:
                 retired = [self._previous]
                 self._swap(loaded)
-                await asyncio.to_thread(retired.clear)  # 14 ms for a large one, which nobody is to wait for
+                await asyncio.to_thread(retired.clear)  # freeing a large one takes 14 ms, off the event loop
 
     def _promotion(self) -> _Promotion:
-        """The time first: who promotes in between is seen at the next look."""
+        """Read the time first, so that a promotion in between is seen at the next look."""
         promoted_ns = self._registry.promoted_ns()
         return _Promotion(self._registry.current(), promoted_ns)
 
     def _load_beside(self, version: str, *, is_gentle: bool = True) -> ServingBundle:
-        """Everything that can go wrong with a bundle goes wrong here, on a thread beside the requests."""
+        """Load a bundle on a thread beside the requests; all that can be wrong with it shows here."""
         try:
             loaded = ServingBundle(read_bundle(self._registry.path(version), is_gentle=is_gentle))
             loaded.replay_golden()
@@ -209,7 +210,7 @@ class BundleHolder:
             raise BundleRefused(f"bundle {version} is refused: {type(error).__name__}: {error}") from error
 
     def _let_go_of_variants(self) -> None:
-        """Free what no experiment asks any more."""
+        """Free the variants that no experiment uses any more."""
         current_asks = CURRENT in self._with_variants
         for serving in {self._serving, self._previous, self._prepared, *self._held.values()} - {None}:
             assert serving is not None
@@ -218,29 +219,29 @@ class BundleHolder:
                 serving.variants = None
 
     def _swap(self, loaded: ServingBundle) -> None:
-        """On the event loop, so between two requests."""
+        """Replace the bundle. Runs on the event loop, hence between two requests."""
         self._previous, self._serving = self._serving, loaded
         self._refusal = None
         created_at = loaded.bundle.manifest.created_at
         self._metrics.bundle_changed(loaded.version, loaded.index_labels(), created_at)
         logger.info("bundle in service", extra={"bundle_version": loaded.version})
         if self._previous is not None:
-            gc.unfreeze()  # so that `service.process.garbage` finds the old bundle in a quiet moment
+            gc.unfreeze()  # lets `service.process.garbage` find the old bundle in a quiet moment
 
     def _is_refused(self, promotion: _Promotion) -> bool:
-        """Whether it was refused, and it is too early to try it again."""
+        """Whether it was refused and it is too early to try again."""
         refusal = self._refusal
         return refusal is not None and refusal.promotion == promotion and self._clock() < refusal.again_at
 
     def _refuse(self, promotion: _Promotion, error: Exception) -> None:
-        """Say and count it, once an attempt; a store where nothing was promoted yet is no fault, and is said once."""
+        """Log and count each failed attempt; a store without a promotion is no fault and is logged once."""
         if self._serving is None and isinstance(error, NothingPromoted):
             self._refusal = None
             if not self._is_told_of_nothing:
                 logger.warning("%s. Until then popular and new items of the events are answered", error)
             self._is_told_of_nothing = True
             return
-        if self._is_refused(promotion):  # `current` cannot be read, which is looked at each time
+        if self._is_refused(promotion):  # `current` cannot be read, which is tried at each look
             return
         before, pause = self._refusal, FIRST_RETRY_SECONDS
         if before is not None and before.promotion == promotion:
@@ -262,7 +263,7 @@ def _load_variants(serving: ServingBundle) -> None:
 
 
 def _load_variants_if_any(serving: ServingBundle) -> None:
-    """A bundle of the student alone may be promoted; arms that ask for more are answered by a lower tier then."""
+    """Load variants if the bundle has them; otherwise arms that ask for them are answered by a lower tier."""
     try:
         serving.load_variants(is_gentle=True)
     except VariantUnknown as error:
@@ -270,4 +271,4 @@ def _load_variants_if_any(serving: ServingBundle) -> None:
 
 
 class BundleRefused(StillroomError):
-    """A promoted bundle cannot be served; the message names it and why. The one in service goes on."""
+    """A promoted bundle cannot be served; the message names it and the reason. The one in service stays."""

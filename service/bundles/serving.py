@@ -1,6 +1,6 @@
-"""A bundle made ready to serve: what requests need of it, computed once when it is loaded.
+"""A bundle prepared to serve: what requests need of it is computed once, when it is loaded.
 
-A request takes one `ServingBundle` at its start and uses nothing else, so its answer is wholly of one version.
+A request takes one `ServingBundle` at its start and uses nothing else, so its answer is wholly from one version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_FILTERS = 4096
 Indices = npt.NDArray[np.int32]
 
 Label: TypeAlias = "tuple[str, str | None]"
-"""An item's id and title, None for no title."""
+"""An item's id and its title; None if it has none."""
 
 
 class ServingBundle:
@@ -37,8 +37,8 @@ class ServingBundle:
 
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
-    empty history. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: an item's index by
-    its id, None for an unknown one. variants: the ensemble and its members, None until an experiment wants them.
+    empty history. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: returns an item's
+    index by its id, None if unknown. variants: the ensemble and its members, None until an experiment needs them.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -54,7 +54,7 @@ class ServingBundle:
         self.stranger = as_stored(self.student.user_vectors([History.empty()]))
         self.labels = Labels(bundle.items)
         self.find_item = lru_cache(CACHED_LABELS)(bundle.items.vocabulary.find)
-        filter_bytes = len(bundle.items) // 5 + 1  # four for one item in twenty, or a bit for each
+        filter_bytes = len(bundle.items) // 5 + 1  # four bytes for one item in twenty, or a bit for each
         n_filters = max(1, min(FILTER_CACHE_BYTES // filter_bytes, MAX_FILTERS))
         self.variants: Variants | None = None
         self._recommendable = bundle.items.recommendable
@@ -64,21 +64,21 @@ class ServingBundle:
         self._allowed = lru_cache(n_filters)(partial(_allowed_items, bundle.items))
 
     def replay_golden(self) -> None:
-        """Raises GoldenMismatch if the student answers differently from when the bundle was written."""
+        """Raise GoldenMismatch if the student answers differently from when the bundle was written."""
         replay_golden(self.student, self.bundle.text_encoder, self.bundle.golden, self.items.recommendable)
 
     def warm_up(self, max_batch: int) -> None:
-        """Run the student at the smallest and the largest batch, so that no request pays for first times."""
+        """Run the student at the smallest and the largest batch, so that no request pays for first calls."""
         history = History.from_events(
             Event(index, index, EventKind.VIEW) for index in range(min(len(self.items), 10))
         )
         for size in (1, max_batch, 1):
             blocked = [history.item_indices] * size
             self.student.recommend([history] * size, 10, blocked=blocked, allowed=self.allowed(None))
-        self.items.allowed_items(max_price=0.0)  # builds what filters are looked up in
+        self.items.allowed_items(max_price=0.0)  # builds the indexes of filters
 
     def load_variants(self, *, is_gentle: bool = False) -> None:
-        """Verify the ensemble and its members, and keep them for the scorer. Takes a second; not on the event loop.
+        """Verify the ensemble and its members, and keep them for the scorer. Takes a second: not for the event loop.
 
         Raises VariantUnknown for a bundle of the student alone, a BundleError for one that does not verify.
         """
@@ -86,23 +86,22 @@ class ServingBundle:
             self.variants = self.bundle.load_variants(is_gentle=is_gentle)
 
     def cold_history(self, user_id: str) -> History | None:
-        """What the bundle knows of a person, None for nothing."""
+        """Return what the bundle knows of a person; None if nothing."""
         return self.people.find(user_id)
 
     def indices_of_keys(self, keys: npt.NDArray[np.uint64], n_bits: int) -> Indices:
-        """Item indices by the n_bits highest bits of their keys (n,), -1 where it knows none."""
+        """Return item indices by the n_bits highest bits of their keys (n,), -1 for unknown items."""
         return self.items.vocabulary.indices_of_keys(keys, n_bits=n_bits)
 
     def index_labels(self) -> tuple[str, ...]:
-        """How the catalogue is searched: kind, items, lists, lists looked into, instructions."""
+        """Describe how the catalogue is searched: kind, items, lists, lists per search, instructions."""
         index = self.student.index
         return (index.kind, str(len(self.items)), str(index.n_lists), str(index.n_probes), kernel_in_use())
 
     def allowed(self, wanted: schemas.Filter | None) -> AllowedItems | None:
-        """What may be answered: the available items that a filter lets pass, the same object for the same filter.
+        """Return the available items that a filter passes, the same object for the same filter; None for all items.
 
-        None where that is everything. Whoever answers asks here, so this is where a catalogue that changes while it
-        is served would come in.
+        All answers get their candidates here, so a catalogue that changes while it is served would be handled here.
         """
         if wanted is None or wanted == schemas.Filter():
             return self._recommendable
@@ -113,15 +112,15 @@ class ServingBundle:
 class Labels(dict[int, Label]):
     """Labels by item index.
 
-    Read from the bundle once, which takes 10 µs; a dictionary, since every item of every answer is looked up. Full,
-    it starts anew: a shop shows far fewer items at a time.
+    They are read from the bundle once, which takes 10 µs; this is a dictionary because every item of every answer is
+    looked up. When full it starts anew: a shop shows far fewer items at a time.
     """
 
     def __init__(self, items: Items) -> None:
         self._items = items
 
     def of(self, item_indices: Indices) -> list[Label]:
-        """Of each of (n,) items."""
+        """Return the labels of (n,) items."""
         return list(map(self.__getitem__, item_indices.tolist()))
 
     def __missing__(self, item_index: int) -> Label:
@@ -142,5 +141,5 @@ def _allowed_items(
 
 
 def as_stored(vectors: Floats) -> Floats:
-    """Round to what a stored vector keeps (float16), so a fresh vector and a cached one score alike."""
+    """Round to what a stored vector keeps (float16), so that fresh and cached vectors score alike."""
     return vectors.astype(np.float16).astype(np.float32)

@@ -49,7 +49,7 @@ from typing import ClassVar, NamedTuple
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a request. path: as in `session[3].item_id`, "" for the whole body."""
+    """A fault in a request. path: such as `session[3].item_id`, "" for the whole body."""
 
     path: str
     message: str
@@ -98,13 +98,13 @@ class MediaTypeUnsupported(RequestError):
 
 
 class EncodingUnsupported(RequestError):
-    """The body has a content coding, as gzip; none is read."""
+    """The body has a content coding, such as gzip; none is accepted."""
 
     headers = ((b"accept-encoding", b"identity"),)
 
 
 class ProtocolInvalid(RequestError):
-    """What was sent is not a request of HTTP/1.1, so that nothing after it can be read either."""
+    """What was sent is not an HTTP/1.1 request, so nothing after it can be read either."""
 
     headers = ((b"connection", b"close"),)
 
@@ -136,27 +136,27 @@ class MethodNotAllowed(RequestError):
 
 
 class KeyReused(RequestError):
-    """The idempotency key of a batch was accepted with another body before; nothing of this one was accepted."""
+    """The idempotency key of a batch was accepted with another body before; nothing of this batch was accepted."""
 
 
 class Overloaded(RequestError):
-    """As many requests, or bytes of their bodies, are at work as allowed. Refused before any work was done."""
+    """As many requests, or bytes of their bodies, are at work as allowed. It is raised before any work is done."""
 
     headers = ((b"retry-after", b"1"),)
 
 
 class NotAuthorised(RequestError):
-    """No key, or one that is not known."""
+    """The request has no key, or an unknown one."""
 
     headers = ((b"www-authenticate", b"Bearer"),)
 
 
 class TargetUnknown(RequestError):
-    """What is to be changed or shown is not there."""
+    """The target to be changed or shown does not exist."""
 
 
 class ChangeRefused(RequestError):
-    """What was asked cannot be done as things are; the text says why. Nothing was changed."""
+    """The change cannot be made in the present state; the text says why. Nothing was changed."""
 
 
 class Unavailable(ServiceError):
@@ -184,7 +184,7 @@ class AdminClosed(Unavailable):
 
 
 class AuditUnavailable(Unavailable):
-    """A change cannot be written down, so it was not made."""
+    """The change cannot be audited, so it was not made."""
 
 
 class NothingToServe(Unavailable):
@@ -192,11 +192,11 @@ class NothingToServe(Unavailable):
 
 
 class InternalFailure(ServiceError):
-    """Stands for an exception that nobody expected; carries no detail of it."""
+    """Stands for an unexpected exception; carries no detail of it."""
 
 
 class StageFailed(ServiceError):
-    """A stage of one request failed. reason: what `degraded` says."""
+    """A stage of one request failed. reason: the value of `degraded`."""
 
     reason: ClassVar[str] = "stage_failed"
 
@@ -224,35 +224,35 @@ class ScorerOverloaded(StageFailed):
 
 
 class VariantFailed(StageFailed):
-    """The ensemble or a member, which an arm of an experiment names, is not loaded or raised."""
+    """The ensemble or member that an arm names is not loaded, or raised."""
 
     reason = "variant_failed"
 
 
 class NoOpinion(StageFailed):
-    """A member, which an arm of an experiment names, has no score of any item for this person."""
+    """The member that an arm names has no score of any item for this person."""
 
     reason = "no_opinion"
 
 
 class HistoryUnwritable(StageFailed):
-    """Redis refuses to write this one person's history for what stands under its key, which an operator corrects."""
+    """Redis refuses to write this one person's history because of its key's value, which an operator corrects."""
 
     reason = "history_unwritable"
 
 
 class RedisUnavailable(StageFailed):
-    """Redis refused, timed out, said what is no answer, or is not asked at the moment."""
+    """Redis refused, timed out, sent a reply that does not fit, or is not asked at the moment."""
 
     reason = "redis_unavailable"
 
 
 class RedisTopologyUnsupported(RedisUnavailable):
-    """A Cluster or Sentinel answers, which are not served. The operator names another server."""
+    """A Cluster or Sentinel answers, which is not supported. The operator names another server."""
 
 
 class Problem(NamedTuple):
-    """What an error class is over HTTP."""
+    """An error class in HTTP."""
 
     status: int
     kind: str

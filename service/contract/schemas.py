@@ -1,6 +1,6 @@
-"""Requests and replies, defined once: validation, encoding and the OpenAPI document all come from here.
+"""Requests and replies, defined once: validation, encoding and the OpenAPI document all use these.
 
-gc=False where a reply holds many: a struct cannot be part of a cycle here, and the collector need not know of it.
+gc=False for structs that replies hold many of: they cannot be part of a cycle, so the collector need not see them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from msgspec import Meta
 from models.vocabulary import MAX_ID_CHARACTERS
 
 PRINTABLE = r"^[^\u0000-\u001f\u007f]+(?!\n)$"
-"""No control characters. The look-ahead is there because `$` lets a final line break pass in Python."""
+"""Excludes control characters. The look-ahead is needed because in Python `$` matches before a final line break."""
 
 MAX_TIME = 2**53 - 1
-"""What every reader of JSON reads exactly. Milliseconds are below it, so that their fault is told in words."""
+"""The largest number that every JSON reader reads exactly. Milliseconds are below it, so their fault is explained."""
 
 MAX_SESSION_EVENTS = 100
 MAX_EXCLUDED_ITEMS = 500
@@ -25,10 +25,10 @@ MAX_BATCH_EVENTS = 10_000
 MAX_REQUEST_ID_CHARACTERS = 128
 
 IS_ID = "is_id"
-"""Marks text that may be sent as a whole number too, and is taken as its digits then."""
+"""Marks text that may also be sent as a whole number, which is taken as its digits."""
 
 ALSO_A_WHOLE_NUMBER = "x-also-a-whole-number"
-"""The same in the schema, where `service.edge.openapi.document` makes types of it."""
+"""The same mark in the schema, which `service.edge.openapi.document` turns into types."""
 
 Id = Annotated[
     str,
@@ -42,7 +42,7 @@ Id = Annotated[
     ),
 ]
 IdOfEvent = Annotated[str, Meta(extra={IS_ID: True}, extra_json_schema={ALSO_A_WHOLE_NUMBER: True})]
-"""One that cannot be taken is rejected with its event, not with the whole batch."""
+"""An invalid one is rejected with its event, not with the whole batch."""
 
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items to return.")]
 ExcludedItems = Annotated[

@@ -1,1 +1,1 @@
-"""The way in: connections, requests and their routes, and what a client is told of a fault."""
+"""The HTTP edge: connections, requests and their routes, and how errors become replies."""

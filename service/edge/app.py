@@ -1,4 +1,4 @@
-"""The FastAPI app: its routes, its error handlers, and the parts it starts and stops."""
+"""Builds the FastAPI app with its routes and error handlers; the app starts and stops the parts of the service."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 
 
 def serve() -> FastAPI:
-    """What each uvicorn worker runs: settings from the environment, logs as JSON."""
+    """Build the app that each uvicorn worker runs: settings come from the environment, logs are JSON."""
     settings = read_settings(Settings)
     choose_kernel(settings.kernel)
     configure_logging(settings.log_level)
@@ -61,7 +61,7 @@ def serve() -> FastAPI:
 
 
 def create_app(parts: Parts) -> FastPathApp:
-    """The app around these parts, which start and stop with it."""
+    """Build the app around these parts, which start and stop with it."""
 
     settings = parts.settings
 
@@ -97,7 +97,7 @@ def create_app(parts: Parts) -> FastPathApp:
 
 
 def create_admin_app(parts: Parts) -> FastAPI:
-    """The operators' routes alone, with health and metrics beside them."""
+    """Build the app with the operators' routes alone, plus health and metrics."""
     app = FastPathApp(
         title="Stillroom, for operators",
         redoc_url=None,
@@ -188,7 +188,7 @@ def _json(reply: msgspec.Struct) -> Response:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    """Any error outside the POST endpoints, as a problem document."""
+    """Turn any error outside the POST endpoints into a problem document."""
     document = problem_document(_translated(request, error), request_id(dict(request.scope["headers"])))
     headers = {name.decode(): value.decode() for name, value in document.headers}
     if isinstance(error, HTTPException):
@@ -197,7 +197,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def _translated(request: Request, error: Exception) -> ServiceError:
-    """Starlette's errors in the terms of `service.contract.errors`."""
+    """Translate Starlette's errors to those of `service.contract.errors`."""
     if isinstance(error, ServiceError):
         return error
     if not isinstance(error, HTTPException):

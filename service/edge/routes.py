@@ -1,4 +1,4 @@
-"""The POST routes: validated request in, one call, reply out."""
+"""The POST routes: each takes a validated request, makes one call and returns a reply."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from service.scoring.scorer import STUDENT, Explanation
 _ENCODER = msgspec.json.Encoder()
 
 BATCH_SLICE = 8
-"""Requests of a batch that are at work at once. All 64 together would hold the scorer, or the event loop, for as long
-as 64 requests take, and a single request behind them would miss its deadline."""
+"""How many requests of a batch are at work at once. All 64 together would hold the scorer, or the event loop, for as
+long as 64 requests take, and a single request behind them would miss its deadline."""
 
 MISSED = "deadline_missed"
-"""What `degraded` says where the answer is complete and came too late."""
+"""The value of `degraded` if the answer is complete but came after its deadline."""
 
 LATE = frozenset({MISSED, DeadlineExceeded.reason})
 
@@ -51,8 +51,8 @@ BatchAnswer = PersonalRecommendation | ModellessAnswer
 
 
 class Routes:
-    """deadline_ms: where the caller names none. modelless: who answers before the first bundle is in service.
-    batch_permits: of requests in batches, so that these never take the place of a shopper.
+    """deadline_ms: the default if the request names none. modelless: answers before the first bundle is in service.
+    batch_permits: permits for requests in batches, which therefore never take the place of single requests.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Routes:
                     exchange.after_reply.append(partial(self._recommender.settle, answer))
                 answers.append(answer)
                 replies.append(_encoded(answer))
-                await asyncio.sleep(0)  # 100 explained items take 0.12 ms: others go first now
+                await asyncio.sleep(0)  # 100 explained items take 0.12 ms: let other requests run first
         await _mark_late(answers, replies)
         exchange.answers.extend((answer.tier, answer.degraded) for answer in answers)
         took_ms = _milliseconds(exchange.clock.elapsed())
@@ -126,7 +126,7 @@ class Routes:
     async def _one_of_batch(
         self, number: int, request: RecommendRequest, clock: RequestClock, exchange: Exchange
     ) -> BatchAnswer:
-        """One answer. Raises RequestInvalid with its place in the batch."""
+        """Answer one request of a batch. Raises RequestInvalid with its place in the batch."""
         request_id = id_in_batch(exchange.request_id, number)
         try:
             try:
@@ -147,8 +147,8 @@ class Routes:
 
 
 def id_in_batch(request_id: str, number: int) -> str:
-    """Of one request of a batch: what a click on its answer is credited by. One that would be longer than an id may
-    be has a hash of the batch's in it.
+    """Return the id of one request of a batch, to which a click on its answer is attributed. If it would exceed the
+    length of an id, a hash takes the place of the batch's id.
     """
     suffix = f".{number}"
     if len(request_id) + len(suffix) > MAX_REQUEST_ID_CHARACTERS:
@@ -184,7 +184,7 @@ def _reply(
 
 
 def _modelless_reply(answer: ModellessAnswer) -> RecommendReply:
-    """No model made it, so none is named, and its scores are one over the place."""
+    """Reply without a model: no model is named, and each score is 1 / place."""
     items = [RecommendedItem(item_id, 1 / place) for place, item_id in enumerate(answer.item_ids, 1)]
     elapsed = _look_at_clock(answer, answer.clock)
     return RecommendReply(
@@ -200,7 +200,7 @@ def _modelless_reply(answer: ModellessAnswer) -> RecommendReply:
 
 
 def _look_at_clock(answer: Recommendation | ModellessAnswer, clock: RequestClock) -> float:
-    """Seconds so far, after writing into the answer that they were too many."""
+    """Return the seconds so far; if they exceed the deadline, write so into the answer."""
     elapsed = clock.elapsed()
     if not clock.allows(elapsed) and answer.degraded not in LATE:
         answer.degraded = MISSED
@@ -208,7 +208,7 @@ def _look_at_clock(answer: Recommendation | ModellessAnswer, clock: RequestClock
 
 
 def _encoded(answer: BatchAnswer) -> RecommendReply:
-    """The reply as the JSON that it will be in the batch's, which then only has to be put together."""
+    """Encode the reply to the JSON that the batch's reply will contain, so that it only has to be joined."""
     if isinstance(answer, ModellessAnswer):
         reply = _modelless_reply(answer)
     else:
@@ -217,7 +217,7 @@ def _encoded(answer: BatchAnswer) -> RecommendReply:
 
 
 async def _mark_late(answers: list[BatchAnswer], replies: list[RecommendReply]) -> None:
-    """Replies are encoded one by one and leave together: those whose deadline has passed by then are made again."""
+    """Encode again the replies whose deadline has passed meanwhile: all replies of a batch leave together."""
     while late := [number for number, answer in enumerate(answers) if _has_become_late(answer)]:
         for number in late:
             replies[number] = _encoded(answers[number])
@@ -229,7 +229,7 @@ def _has_become_late(answer: BatchAnswer) -> bool:
 
 
 def _items(answer: Recommendation) -> list[RecommendedItem]:
-    """Twenty items in 2 µs: this loop runs once for each item of each reply."""
+    """List the items, 20 in 2 µs: this loop runs once for each item of each reply."""
     items = []
     for (item_id, title), score in zip(answer.labels, answer.scores, strict=True):
         items.append(RecommendedItem(item_id, score, title))
@@ -257,5 +257,5 @@ def _members(shares: list[MemberShare]) -> list[MemberOpinion]:
 
 
 def _milliseconds(seconds: float) -> float:
-    """To the microsecond, cut off: `round` to three digits costs three times as much."""
+    """Convert to milliseconds, cut off at the microsecond: `round` to three digits costs three times as much."""
     return int(1_000_000 * seconds) / 1000

@@ -1,1 +1,1 @@
-"""What people do comes in here: validated, made durable, merged, and handed on to the live log."""
+"""Takes in what people do: events are validated, made durable, merged, and shipped to the live log."""

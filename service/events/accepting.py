@@ -1,8 +1,8 @@
-"""POST /events: validated → durable → merged → answered. Read this page first.
+"""POST /events: a batch is validated, made durable, merged and answered, in this order. Read this page first.
 
-Batches that arrive while the disk is busy are written together and synced once. What Redis knows of their keys is
-asked in one trip; without Redis this process's own keys count, and readers of the log tell what was accepted twice
-by its id.
+Batches that arrive while the disk is busy are written together and synced once. One trip asks Redis what it knows of
+their keys. Without Redis only this process's own keys count; readers of the log recognise by its id an event that was
+accepted twice.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 REPLY_WAIT_SECONDS = 0.25
-"""How long a reply waits for its events to be merged; later ones are merged after the reply."""
+"""How long a reply waits for its events to be merged; events that take longer are merged after the reply."""
 
 MAX_PEOPLE_WAITING = 10_000
-"""People whose events wait to be merged; beyond that they are merged when they are shipped."""
+"""The number of people whose events may wait to be merged at once; beyond it, events are merged from the spool."""
 
 RECOVERY_SECONDS = 5.0
-"""How long a batch waits for a service that still reads what the one before it left."""
+"""How long a batch waits while the service still reads what an earlier run left on disk."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 
 
 class _Accepted(NamedTuple):
-    """received_ms: of the batch, or of the same one before it, and then place is None; else where it lies."""
+    """received_ms: when the batch was received. place: where the batch lies; None if it had been accepted before, and
+    then received_ms is of the earlier time.
+    """
 
     received_ms: int
     place: Place | None
@@ -60,8 +62,10 @@ class _Waiting(NamedTuple):
 
 
 class BatchAcceptance:
-    """late: merges what is not merged before its reply. claims: the connection to Redis, None runs without.
-    on_durable: called with each new batch.
+    """Accepts batches of events.
+
+    late: merges events that are not merged before their reply. claims: the connection to Redis and its circuit; None
+    runs without Redis. on_durable: called with each new batch once it is durable.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class BatchAcceptance:
         self.is_recovered = asyncio.Event()
 
     async def accept(self, batch: EventBatch) -> EventsReply:
-        """Raises KeyReused, and SpoolUnavailable where nothing can be accepted."""
+        """Accept a batch. Raises KeyReused, and SpoolUnavailable if nothing can be accepted."""
         await self._recovered()
         batch_id = batch_id_of(batch)
         known = self._keys.find(batch.key)
@@ -112,7 +116,7 @@ class BatchAcceptance:
         return msgspec.structs.replace(reply, replayed=True)
 
     async def close(self) -> None:
-        """Finish what is being written. What is not merged soon is merged at the next start, from the disk."""
+        """Finish what is being written. Events not merged within FINISH_SECONDS are merged at the next start."""
         for task in [task for _, task in self._under_way.values()]:
             await asyncio.wait([task])
         left = set(self._background)
@@ -147,13 +151,13 @@ class BatchAcceptance:
         return _reply(validated, replayed=False)
 
     async def _again(self, batch: EventBatch, batch_id: str, known_id: str, received_ms: int) -> EventsReply:
-        """The reply that this batch got when it was accepted, which its own content and that moment decide."""
+        """Repeat the reply that this batch got when it was accepted: its content and that moment determine it."""
         if batch_id != known_id:
             raise _reused(batch.key)
         return _reply(await validate(batch, batch_id, received_ms), replayed=True)
 
     async def _merge_soon(self, spooled: SpooledBatch, place: Place) -> None:
-        """Wait until everybody's next answer knows of it, if that is soon."""
+        """Wait up to REPLY_WAIT_SECONDS until the next answer to everybody in the batch knows of its events."""
         if self._merger.n_people_waiting > MAX_PEOPLE_WAITING:
             self._late.ended(spooled.batch_id, place, "", is_merged=False)
             return
@@ -175,7 +179,7 @@ class BatchAcceptance:
             self._late.ended(spooled.batch_id, place, world, is_merged=is_merged, is_all=is_all)
 
     async def _write(self, batch: SpooledBatch) -> _Accepted:
-        """Wait until the batch, or the same one before it, is durable."""
+        """Wait until the batch is durable, or find that it was accepted before."""
         accepted: asyncio.Future[_Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(batch, accepted))
         if self._committing is None:
@@ -188,7 +192,7 @@ class BatchAcceptance:
                 group, self._waiting = self._waiting, []
                 try:
                     await self._commit(group)
-                except Exception as error:  # whatever it is, nobody is left waiting
+                except Exception as error:  # whatever it is, no request may be left waiting
                     for waiting in group:
                         if not waiting.accepted.done():
                             waiting.accepted.set_exception(error)
@@ -199,7 +203,7 @@ class BatchAcceptance:
         new = []
         for waiting, claim in zip(group, await self._claimed(group), strict=True):
             if claim is None or (claim.batch_id == waiting.batch.batch_id and not claim.is_shipped):
-                new.append(waiting)  # another process may have died over it, so it is written here
+                new.append(waiting)  # the process that claimed it may have died, so it is written here
             elif claim.batch_id == waiting.batch.batch_id:
                 self._keys.add(waiting.batch.key, claim.batch_id, claim.received_ms)
                 waiting.accepted.set_result(_Accepted(claim.received_ms, None))
@@ -215,7 +219,7 @@ class BatchAcceptance:
             waiting.accepted.set_result(_Accepted(batch.received_ms, place))
 
     async def _claimed(self, group: Sequence[_Waiting]) -> list[Claim | None]:
-        """Who held each batch's key before; None for nobody, or where Redis is away."""
+        """Claim each batch's key; return its earlier claim, or None if there is none or Redis is away."""
         if self._claims is None:
             return [None] * len(group)
         connection, circuit = self._claims

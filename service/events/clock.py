@@ -1,9 +1,9 @@
-"""When something was received: the machine's clock, as far as it can be believed.
+"""Tells when something was received: the machine's clock, as far as it can be believed.
 
-A clock is set now and then. What it says is compared with the time since the machine was started, which nobody sets:
-a step of up to MAX_STEP_MS is followed, but never backwards; a larger jump is believed once it has lasted
-BELIEVED_AFTER_MS, in both directions, and until then time goes on as before. So one wrong moment marks nothing, and a
-clock that was wrong for long comes back.
+A machine's clock is reset now and then. It is therefore compared with the time since the machine was started, which
+nobody resets. A step of up to MAX_STEP_MS is followed, but never backwards. A larger jump, in either direction, is
+believed once it has lasted BELIEVED_AFTER_MS; until then time goes on as before. So one wrong moment affects no
+event, and a clock that was wrong for a long time recovers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from time import CLOCK_BOOTTIME, clock_gettime_ns, time_ns
 logger = logging.getLogger(__name__)
 
 MAX_STEP_MS = 300_000
-"""As far ahead as events may be: what lies beyond would be refused of a client too."""
+"""The same bound as for events from clients, which are rejected if they lie further ahead."""
 
 BELIEVED_AFTER_MS = 60_000
 
@@ -25,8 +25,8 @@ def _since_start_ns() -> int:
 
 
 class ReceivingClock:
-    """Unix milliseconds. now_ns: where they come from. since_start_ns: of a clock that nobody sets; both from any
-    beginning, in nanoseconds.
+    """Gives Unix milliseconds. now_ns: the machine's clock. since_start_ns: a clock that nobody resets. Both return
+    nanoseconds and may start anywhere.
     """
 
     def __init__(
@@ -36,22 +36,22 @@ class ReceivingClock:
         self._since_start_ns = since_start_ns
         self._offset_ms = self._said_ms() - self._passed_ms()
         self._doubted: tuple[int, int] | None = None
-        """The offset of a jump that is not believed yet, and when it was first seen."""
+        """The offset of a jump that is not believed yet, and when it was first seen; None if there is none."""
         self._latest_ms = 0
 
     def received_ms(self) -> int:
-        """Now; the last answer again where the clock stepped back a little."""
+        """Return the present time; if the clock stepped back a little, the last answer again."""
         self._latest_ms = max(self._present_ms(), self._latest_ms)
         return self._latest_ms
 
     def later_ms(self) -> int:
-        """Now, and later than any answer before."""
+        """Return the present time, but later than any answer before."""
         self._latest_ms = max(self._present_ms(), self._latest_ms + 1)
         return self._latest_ms
 
     def not_before(self, milliseconds: int) -> None:
-        """Something was received then, maybe by a process before this one. What lies too far ahead is some other
-        clock's fault and moves this one nowhere.
+        """Note that something was received at this time, maybe by an earlier process. A time too far ahead comes from
+        another clock's error and is ignored.
         """
         if milliseconds <= self._present_ms() + MAX_STEP_MS:
             self._latest_ms = max(self._latest_ms, milliseconds)

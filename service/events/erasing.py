@@ -1,8 +1,8 @@
-"""A person, or a visit, is forgotten: caches, histories, spool and log, here at once and everywhere as soon as it can
-be reached. The visits that were sent with a person's id go with the person.
+"""Forgets a person or a visit in caches, histories, spool and log: here at once, elsewhere when it is reachable.
+Visits that were sent with a person's id are forgotten with the person.
 
-What is to be forgotten is written down first, durably, and is carried out again by whoever reads it: other workers of
-this machine from a file, other machines from a stream of erasures, exports from both.
+Each erasure is first recorded durably, and whoever reads the record carries it out again: other workers of this
+machine from a file, other machines from a stream of erasures, exports from both.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from service.redis.replies import nothing
 logger = logging.getLogger(__name__)
 
 LATE_SECONDS = 5.0
-"""After an erasure, by when every worker knows of it. What one of them sent before that is looked for once more."""
+"""How long after an erasure every worker knows of it. What a worker sent before is then looked for once more."""
 
 HISTORIES_AT_ONCE = 100
 
 MERGE_WAIT_SECONDS = 1.0
-"""How long an erasure waits for a merge of the same person that is under way; a later one knows of the erasure."""
+"""How long an erasure waits for a merge of the same person under way; a later merge knows of the erasure."""
 
 Removed = Counter[ErasurePlace]
 
 
 class Erased(NamedTuple):
-    """removed: how much there was, by place. pending: places that are away."""
+    """removed: how much was erased, by place. pending: places that cannot be reached now."""
 
     removed: dict[ErasurePlace, int]
     pending: list[ErasurePlace]
 
 
 class Disk(NamedTuple):
-    """What is on this machine's disk, and the thread that may touch it."""
+    """What lies on this machine's disk, with the only thread that may touch it."""
 
     spool: Spool
     file: ErasureFile
@@ -67,7 +67,7 @@ class Disk(NamedTuple):
 
 
 class Caches(NamedTuple):
-    """What this process holds of people. exposures: answers that wait to be sent, None where there is no Redis."""
+    """What this process holds of people. exposures: answers that wait to be sent; None without Redis."""
 
     people: People
     memory: PeopleInMemory
@@ -78,7 +78,7 @@ class Caches(NamedTuple):
 
 
 class _Late(NamedTuple):
-    """Exposures behind this entry are to be looked through again. due_at: seconds of `monotonic`."""
+    """Exposures after the entry `after` are to be searched again. due_at: `monotonic` seconds."""
 
     due_at: float
     after: str
@@ -86,7 +86,7 @@ class _Late(NamedTuple):
 
 
 class Eraser:
-    """redis: a connection for the streams, and the people; None runs without."""
+    """redis: a connection for the streams, and the histories; None runs without Redis."""
 
     def __init__(
         self,
@@ -103,32 +103,32 @@ class Eraser:
         self._redis = redis
         self._one_at_a_time = asyncio.Lock()
         self._told_ms: dict[str, int] = {}
-        """By an erasure's id, the moment that Redis knows of it."""
+        """The moment of each erasure as Redis has it, in Unix milliseconds, by the erasure's id."""
         self._untold: dict[str, ErasureRecord] = {}
-        """By an erasure's id, what Redis does not know of."""
+        """Erasures that Redis does not know of, by id."""
         self._late: list[_Late] = []
         self._unspooled: set[str] = set()
         self._incarnation = ""
 
     async def erase_person(self, user_id: str) -> Erased:
-        """Forget a person and their visits. Raises SpoolUnavailable, and then nothing was erased."""
+        """Forget a person and their visits. Raises SpoolUnavailable; then nothing was erased."""
         async with self._one_at_a_time:
             session_ids = await self._visits(user_id)
             return await self._erase([user_id, *map(session_key, session_ids)])
 
     async def erase_visit(self, session_id: str) -> Erased:
-        """Forget what a visit of nobody in particular did. Raises SpoolUnavailable, and then nothing was erased."""
+        """Forget what a visit without a person did. Raises SpoolUnavailable; then nothing was erased."""
         async with self._one_at_a_time:
             return await self._erase([session_key(session_id)])
 
     async def recover(self) -> None:
-        """Know again who is to be forgotten, before anything else is read."""
+        """Read who is to be forgotten, before anything else is read."""
         await self._follow_file()
 
     async def follow(self, look: Look | None) -> None:
-        """Carry out what others were asked to forget, and what Redis was not told of yet. Raises RedisUnavailable.
+        """Carry out erasures asked of others, and tell Redis of those it does not know. Raises RedisUnavailable.
 
-        look: None where Redis is away, or there is none.
+        look: None if Redis is away or there is none.
         """
         async with self._one_at_a_time:
             await self._follow_file()
@@ -159,7 +159,7 @@ class Eraser:
         return Erased(dict(removed), pending)
 
     async def _visits(self, user_id: str) -> frozenset[str]:
-        """Visits that were sent with this id; those that only the log knows are found when it is walked through."""
+        """Find visits sent with this id; those that only the log knows are found by the walk through it."""
         on_disk = await self._disk.thread.run(partial(self._disk.spool.session_ids, user_id))
         try:
             return on_disk | await self._caches.people.visits(user_id)
@@ -179,7 +179,7 @@ class Eraser:
         await self._here(_keys(new))
 
     async def _follow_file(self) -> None:
-        """All of the news first: an erasure may be corrected further down."""
+        """Apply all new records before erasing anything: a later one may correct an earlier one."""
         file = self._disk.file
         if len(self._erased) and not await self._disk.thread.run(lambda: file.is_there):
             logger.error("the list of who is to be forgotten was deleted; it is written again")
@@ -189,7 +189,7 @@ class Eraser:
         await self._here(_keys(new))
 
     def _note(self, records: Iterable[ErasureRecord]) -> list[ErasureRecord]:
-        """Those that say anything new."""
+        """Note records; return those that add anything new."""
         new = [record for record in records if self._erased.add(record)]
         self._untold.update((record.event_id, record) for record in new)
         for record in new:
@@ -201,7 +201,7 @@ class Eraser:
             await self._disk.thread.run(partial(self._disk.file.append, records))
 
     async def _here(self, keys: Collection[str]) -> Removed:
-        """In this process and its spool, what is known to be erased of these people and visits."""
+        """Erase these people and visits in this process and its spool, as far as erasures are known."""
         removed: Removed = Counter()
         for key in keys:
             await self._caches.merger.wait_for(key, MERGE_WAIT_SECONDS)
@@ -217,7 +217,7 @@ class Eraser:
         return removed
 
     async def _in_spool(self, key: str) -> int:
-        """How many events there were; it is tried again later where the disk does not let them be taken out."""
+        """Erase events in the spool and return their number. If the disk fails, the erasure is tried again later."""
         self._unspooled.discard(key)
         erase = partial(self._disk.spool.erase, key, self._erased.coverage(key))
         try:
@@ -228,7 +228,7 @@ class Eraser:
             return 0
 
     async def _in_redis(self, records: Sequence[ErasureRecord]) -> Removed:
-        """In everybody's histories and streams. Raises RedisUnavailable; asked again it goes on."""
+        """Erase in all histories and streams. Raises RedisUnavailable; the next call continues."""
         removed: Removed = Counter()
         if self._redis is None or not records:
             return removed
@@ -247,14 +247,15 @@ class Eraser:
         return removed
 
     async def _linked(self, fresh: Mapping[str, ErasureRecord]) -> dict[str, ErasureRecord]:
-        """Visits of these people that Redis alone knows of, which are to be forgotten as of the same moment: it is
-        written down here, before Redis forgets that they were theirs. Raises RedisUnavailable.
+        """Record erasures of these people's visits that only Redis knows of, as of the same moment.
+
+        They are written down here before Redis forgets whose visits they were. Raises RedisUnavailable.
         """
         assert self._redis is not None
         found: dict[str, ErasureRecord] = {}
         for key, record in fresh.items():
             session_ids: frozenset[str] = frozenset()
-            with suppress(HistoryUnwritable):  # something else stands there, which names no visit
+            with suppress(HistoryUnwritable):  # something else stands under the key and names no visit
                 session_ids = await self._redis[1].links(key)
             for visit in map(session_key, session_ids):
                 if visit not in fresh and not self._erased.covers_moment(visit, record.received_ms):
@@ -265,7 +266,7 @@ class Eraser:
         return found
 
     async def _found_on_the_way(self, walk: LogWalk, records: Mapping[str, ErasureRecord]) -> Removed:
-        """Visits of these people that only the log knew of: they are forgotten as of the same moment."""
+        """Erase these people's visits that only the log knew of, as of the same moment."""
         keys = {session_key(session_id) for session_id in walk.session_ids} - set(records)
         if not keys:
             return Counter()
@@ -284,7 +285,7 @@ class Eraser:
             self._untold.pop(record.event_id, None)
 
     async def _in_histories(self, keys: Sequence[str]) -> int:
-        """How many of them had one."""
+        """Erase histories; return how many people had one."""
         n_histories = 0
         for start in range(0, len(keys), HISTORIES_AT_ONCE):
             some = keys[start : start + HISTORIES_AT_ONCE]
@@ -296,11 +297,11 @@ class Eraser:
         try:
             blob = await self._redis[1].read(key)
         finally:
-            await self._caches.people.erase(key)  # here even where Redis is away
+            await self._caches.people.erase(key)  # even if Redis is away, it is erased here
         return _has_events(blob, key)
 
     async def _look_again(self) -> None:
-        """Delete what others sent of a person before they knew. Raises RedisUnavailable; asked again it goes on."""
+        """Delete what other workers logged before they knew. Raises RedisUnavailable; the next call continues."""
         while self._redis is not None and self._late and self._late[0].due_at <= monotonic():
             late = self._late[0]
             walk = LogWalk(self._redis[0], late.records, self._erased.now_ms())
@@ -309,12 +310,12 @@ class Eraser:
 
 
 def _keys(records: Iterable[ErasureRecord]) -> list[str]:
-    """Of these people and visits, each once."""
+    """The keys of these people and visits, each once."""
     return list(dict.fromkeys(record.user_id for record in records))
 
 
 def _is_same_log(before: str, now: str) -> bool:
-    """Whether a Redis still has what it had; a log that was empty and has begun since is the same."""
+    """Whether Redis still has its log; a log that was empty and has begun since is the same."""
     return before == now or (before.endswith(":") and now.startswith(before))
 
 
@@ -322,4 +323,4 @@ def _has_events(blob: bytes | None, key: str) -> bool:
     try:
         return blob is not None and len(decode_person(blob, key).events) > 0
     except (BlobCorrupt, BlobOutdated):
-        return True  # whatever it held, it is gone
+        return True  # whatever the history held, it is gone

@@ -1,4 +1,4 @@
-"""The parts that take events in, put together once, started and stopped in order."""
+"""Puts the parts that accept events together, starts them and stops them in order."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS = 2.0
-"""How long a service that starts waits until it knows whether people's histories lack what is on its disk."""
+"""How long a starting service waits to learn whether histories in Redis lack events that are on its disk."""
 
 
 class EventIntake:
-    """permits: for batches, apart from those of requests for items, which a slow disk must not keep out.
+    """permits: for event batches, apart from requests for items, so that a slow disk cannot keep those out.
 
-    redis: people, over a connection on which nobody waits for an answer; None runs without.
+    redis: histories, over a connection on which no request waits; None runs without Redis.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class EventIntake:
 
     @property
     def has_recovered(self) -> bool:
-        """Whether what was accepted before is known, so that batches need not wait for it."""
+        """Whether earlier batches have been read from disk, so that new ones need not wait."""
         return self._intake.is_recovered.is_set()
 
     async def accept(self, batch: EventBatch) -> EventsReply:
@@ -118,8 +118,8 @@ class EventIntake:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Take in and ship inside. What the worker before left is read first, so that no batch has to wait for it;
-        a large spool, or a disk that is away, keeps requests for items waiting for RECOVERY_SECONDS and no longer.
+        """Accept and ship inside. What an earlier worker left is read first, so that no batch has to wait for it; a
+        large spool or an absent disk delays requests for items by RECOVERY_SECONDS at most.
         """
         working = asyncio.create_task(self._work())
         with suppress(TimeoutError):
@@ -142,7 +142,7 @@ class EventIntake:
 
     async def _work(self) -> None:
         while not await self._recover():
-            # Nothing is known of the disk, and requests are answered all the same.
+            # The spool cannot be read yet, but requests for items are answered all the same.
             self._has_read_disk.set()
             self._late.has_looked.set()
             await asyncio.sleep(POLL_SECONDS)
@@ -153,7 +153,7 @@ class EventIntake:
             beside_each_other.create_task(self._late.run())
 
     async def _recover(self) -> bool:
-        """Know what was accepted before; False where the spool's folder cannot be used."""
+        """Read what was accepted before; return False if the spool's folder cannot be used."""
         try:
             await self.thread.run(self.spool.open)
             await self.thread.run(self.spool.adopt)
@@ -168,7 +168,7 @@ class EventIntake:
         return True
 
     def _recall(self) -> None:
-        """On the spool's thread; nobody else uses keys and clock yet."""
+        """Read the spool's batches. Runs on the spool's thread; nothing else uses keys and clock yet."""
         for batch in self.spool.batches():
             self._keys.add(batch.key, batch.batch_id, batch.received_ms)
             self._clock.not_before(batch.received_ms)

@@ -1,4 +1,4 @@
-"""The idempotency keys that this process knows: which batch each stands for, and when it was received."""
+"""Idempotency keys that this process knows: which batch each key stands for and when it was received."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class KnownBatch(NamedTuple):
-    """batch_id: of key and body. received_ms: when it was accepted."""
+    """batch_id: the hash of key and body. received_ms: when the batch was accepted."""
 
     batch_id: bytes
     received_ms: int
 
 
 class BatchKeys:
-    """max_keys: the latest ones are known; about 250 bytes each."""
+    """max_keys: how many of the latest keys are kept, at about 250 bytes each."""
 
     def __init__(self, max_keys: int) -> None:
         self._max_keys = max_keys
@@ -25,13 +25,13 @@ class BatchKeys:
         return len(self._known)
 
     def add(self, key: str, batch_id: str, received_ms: int) -> None:
-        """A batch was accepted. The first one under a key counts."""
+        """Note that a batch was accepted. The first batch under a key counts."""
         self._known.setdefault(_short(key), KnownBatch(bytes.fromhex(batch_id), received_ms))
         if len(self._known) > self._max_keys:
             self._known.popitem(last=False)
 
     def find(self, key: str) -> tuple[str, int] | None:
-        """Which batch was accepted under a key, and when."""
+        """Return which batch was accepted under a key, and when; None if there is none."""
         known = self._known.get(_short(key))
         return None if known is None else (known.batch_id.hex(), known.received_ms)
 

@@ -1,8 +1,8 @@
-"""What was not merged before its reply, and what a Redis lost: read from the spool and merged, beside all else.
+"""Merges from the spool what was not merged before its reply, and what Redis lost, in the background.
 
-Shipping never waits for this, and this never for shipping. Each segment says how far people's histories have it, and
-in which Redis; another one, and an emptied one, is taught everything again that is still on this disk. As long as
-that takes, answers say that they may be of before, here and, since Redis says who is at it, on every other replica.
+Shipping and late merging never wait for each other. Each segment records how much of it histories have, and in which
+Redis. A new or an emptied Redis gets everything again that is still on this disk. Meanwhile answers say that they may
+be outdated, here and on every other replica, since Redis tells them who is behind.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TRIP_BYTES = 2**19
 
 
 class _Taught(NamedTuple):
-    """A batch that was merged. world: `RedisPeople.world` before. is_all: False where somebody was set aside."""
+    """A merged batch. world: `RedisPeople.world` before the merge. is_all: False if somebody was set aside."""
 
     place: Place
     world: str
@@ -42,7 +42,7 @@ class _Taught(NamedTuple):
 
 
 class LateMerger(Rounds):
-    """redis: people, and a connection to say who is behind; None runs without, and then each process merges alone."""
+    """redis: histories, and a connection to say who is behind; None runs without, and each process merges alone."""
 
     def __init__(
         self,
@@ -68,23 +68,23 @@ class LateMerger(Rounds):
         self._under_way: set[str] = set()
         self._taught: list[_Taught] = []
         self._is_behind = True
-        """Redis may lack what is on this disk, since this process began or since Redis lost it."""
+        """Whether Redis may lack events of this disk: true from the start, and again when Redis lost something."""
         self._said_at = 0.0
         self.has_looked = asyncio.Event()
-        """The first look is over, however it went."""
+        """Set once the first look has ended, with success or not."""
         recovery.call_at_each_beginning(self.wake)
 
     @property
     def world(self) -> str:
-        """Where what is merged now will be."""
+        """The Redis, or the process, that holds what is merged now."""
         return self._own_world if self._redis is None else self._redis[0].world
 
     def begins(self, batch_id: str) -> None:
-        """Somebody merges this batch now."""
+        """Note that a request merges this batch now."""
         self._under_way.add(batch_id)
 
     def ended(self, batch_id: str, place: Place, world: str, *, is_merged: bool, is_all: bool = True) -> None:
-        """They are done. world: `world` before they began. is_merged: else it is merged here."""
+        """Note that the merge ended. world: `world` before it began. is_merged: if False, it is merged here."""
         self._under_way.discard(batch_id)
         if is_merged:
             self._taught.append(_Taught(place, world, is_all))
@@ -98,9 +98,7 @@ class LateMerger(Rounds):
             self.has_looked.set()
 
     async def _merge_all(self) -> bool:
-        """Merge all there is, and write down what was merged, so that nobody merges it again at the next start;
-        whether it could be done.
-        """
+        """Merge everything unmerged and record it, so that the next start does not repeat it; return success."""
         try:
             world = await self._look()
             await self._note_what_was_taught()
@@ -109,7 +107,7 @@ class LateMerger(Rounds):
                 await self._say_if_behind()
                 self.has_looked.set()
                 if not await self._merged(found, world):
-                    break  # what was merged may be gone already; the next round sees
+                    break  # Redis may have lost what was merged; the next round finds out
             else:
                 self._is_behind = False
             await self._merger.try_again()
@@ -135,12 +133,12 @@ class LateMerger(Rounds):
                 await self._thread.run(partial(self._spool.mark_merged, places, world, are_all=is_all))
 
     async def _next(self) -> list[Spooled]:
-        """The next batches; empty where there are none, or somebody merges the next one right now."""
+        """Return the next batches; none if there are none or the next one is being merged right now."""
         found = await self._thread.run(partial(self._spool.unmerged, TRIP_BYTES))
         return _before_any(found, self._under_way)
 
     async def _merged(self, found: Sequence[Spooled], world: str) -> bool:
-        """Merge batches; False where Redis has become another one meanwhile."""
+        """Merge batches; return False if Redis became another one meanwhile."""
         events = [event for each in found for event in each.batch.events if not self._erased.covers(event)]
         is_all = await self._merger.merge(events, stops_early=True)
         if self.world != world:
@@ -150,7 +148,7 @@ class LateMerger(Rounds):
         return True
 
     async def _say_if_behind(self) -> None:
-        """Nobody is to take what Redis has for all there is. Raises RedisUnavailable."""
+        """Say that histories in Redis are incomplete, so that no replica trusts them. Raises RedisUnavailable."""
         if self._redis is None or not (self._is_behind or self._recovery.degraded):
             return
         if self._recovery.degraded is None:
@@ -160,7 +158,7 @@ class LateMerger(Rounds):
             self._said_at = monotonic()
 
     async def _settle(self) -> None:
-        """End the recovery, if no other replica is behind. Raises RedisUnavailable."""
+        """End the recovery if no other replica is behind. Raises RedisUnavailable."""
         if self._recovery.degraded is None:
             return
         n_others = 0
@@ -172,7 +170,7 @@ class LateMerger(Rounds):
 
 
 def _before_any(found: Sequence[Spooled], batch_ids: set[str]) -> list[Spooled]:
-    """Those that come before the first one of these batches."""
+    """Return the batches that come before the first one with one of these ids."""
     kept = []
     for each in found:
         if each.batch.batch_id in batch_ids:

@@ -1,4 +1,4 @@
-"""Through the streams of the live log, entry by entry: what is of people who are to be forgotten is deleted."""
+"""Walks through the streams of the live log and deletes the entries of people who are to be forgotten."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from service.redis.replies import StreamEntry, entries, whole_number
 SCAN_ENTRIES = 1000
 
 SKEW_MS = 1000
-"""Between the replica that answered and the one that was asked to forget."""
+"""The tolerated clock difference between the replica that answered and the one that was asked to erase."""
 
 _EVENT = msgspec.msgpack.Decoder(EventRecord)
 _EXPOSURE = msgspec.msgpack.Decoder(ExposureRecord)
 
 
 class LogWalk:
-    """records: what is to be forgotten, by person's or visit's key. now_ms: the present, Unix milliseconds.
+    """records: what is to be forgotten, by the person's or visit's key. now_ms: the present, Unix milliseconds.
 
-    session_ids: of visits that were sent with one of these people's ids, as far as the walk has come.
+    session_ids: visits that were sent with one of these people's ids, found so far by the walk.
     """
 
     def __init__(self, connection: Connection, records: Mapping[str, ErasureRecord], now_ms: int) -> None:
@@ -40,7 +40,7 @@ class LogWalk:
         self.session_ids: set[str] = set()
 
     async def delete(self, stream: str, after: str = "-") -> tuple[int, str]:
-        """How many entries there were, and where the stream ended. after: where to begin. Raises RedisUnavailable."""
+        """Delete entries from `after` on; return their number and the stream's end. Raises RedisUnavailable."""
         n_deleted = 0
         while True:
             command = ("XRANGE", stream, after, "+", "COUNT", SCAN_ENTRIES)
@@ -54,7 +54,7 @@ class LogWalk:
                 return n_deleted, after
 
     def _is_theirs(self, stream: str, entry: StreamEntry) -> bool:
-        """One that cannot be read is theirs if their id stands in it, whoever wrote it."""
+        """Whether an entry belongs to them. One that cannot be decoded does if their id stands in it."""
         raw = entry.field(RECORD_FIELD) or b"".join(entry.fields)
         record: ExposureRecord | EventRecord
         try:

@@ -1,4 +1,4 @@
-"""Events into people: what a history, a cached vector and the very next answer are to know of."""
+"""Merges events into people's histories, so that cached vectors and the very next answers know of them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from service.people.stored import Occurrence, StoredEvents
 from service.telemetry.metrics import Metrics
 
 PEOPLE_AT_ONCE = 16
-"""With a trip to Redis for all of them; requests get their turn in between."""
+"""How many people share one trip to Redis; requests get their turn in between."""
 
 SLICE = 200
-"""Events that are counted before others get a turn: about a millisecond where many people are unknown."""
+"""How many events are counted before requests get a turn: this takes about 1 ms if many people are unknown."""
 
 _KINDS = {**{kind.name.lower(): int(kind) for kind in EventKind}, "removal": REMOVAL}
 
 
 class Merger:
-    """Each person is merged by one task at a time: what comes in the meantime waits for its turn. Who cannot be
-    merged is set aside, and holds up nobody.
+    """Merges each person in one task at a time: events that arrive meanwhile wait for their turn. A person who cannot
+    be merged is set aside, so that nobody else has to wait.
     """
 
     def __init__(self, people: People, bundles: BundleHolder, aside: SetAside, metrics: Metrics) -> None:
@@ -40,11 +40,10 @@ class Merger:
         self.n_people_waiting = 0
 
     async def merge(self, events: Sequence[EventRecord], *, stops_early: bool = False) -> bool:
-        """Merge what people did, before the first bundle too; whether all of it was, or somebody was set aside. Again
-        it adds nothing.
+        """Merge events into histories, even before the first bundle. Merging again adds nothing.
 
-        stops_early: when Redis is away. Raises RedisUnavailable where only this process knows it now; with
-        `stops_early` it may not know all of it.
+        Returns False if somebody was set aside. stops_early: stop when Redis is away. Raises RedisUnavailable if only
+        this process knows of the events now; with `stops_early` it may not know of all of them.
         """
         people = list(by_person(events).items())
         self.n_people_waiting += len(people)
@@ -66,22 +65,22 @@ class Merger:
         return all(outcomes)
 
     async def try_again(self) -> None:
-        """Whom to set aside was right a while ago. Raises RedisUnavailable."""
+        """Merge people who were set aside and are due for another attempt. Raises RedisUnavailable."""
         for key, events in self._aside.due():
             if key in self._aside and await self._in_turn(key, events, frozenset()):
-                # What stood in the way has taken the place of what was merged before.
+                # The value that blocked the merge may have replaced earlier events: replicas must merge again.
                 await self._people.doubt()
                 self._aside.done(key)
 
     async def wait_for(self, key: str, seconds: float) -> None:
-        """Wait until no merge of this person or visit is under way, for so long at most."""
+        """Wait until no merge of this person or visit is under way, but no longer than `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (turn := self._turns.get(key)) is not None:
                     await asyncio.wait([turn])
 
     async def count(self, events: Sequence[EventRecord]) -> None:
-        """Count what was accepted, and whom and what of it the bundle does not know."""
+        """Count accepted events, and the people and items among them that the bundle does not know."""
         for event in events:
             self._metrics.event_accepted(event.kind)
         if not self._bundles.is_ready:
@@ -99,7 +98,7 @@ class Merger:
                     self._metrics.event_unknown("person")
 
     async def _in_turn(self, key: str, events: StoredEvents, session_ids: frozenset[str]) -> bool:
-        """Whether it could be merged; else the person was set aside."""
+        """Merge one person; return False if they were set aside instead."""
         before = self._turns.get(key)
         task = asyncio.create_task(self._merge_one(key, events, session_ids, before))
         self._turns[key] = task
@@ -107,7 +106,7 @@ class Merger:
             await task
         except RedisUnavailable:
             raise
-        except Exception as error:  # of this person alone, whatever it is
+        except Exception as error:  # whatever it is, it concerns this person alone
             self._aside.add(key, events, error)
             return False
         finally:
@@ -130,7 +129,7 @@ class Merger:
 
 
 def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
-    """What each person, or each visit of nobody in particular, did; what was only shown to them is left out."""
+    """Group events by person, or by visit if no person is named; impressions are left out."""
     people: dict[str, list[EventRecord]] = {}
     for event in events:
         if event.kind != "impression":
@@ -139,14 +138,14 @@ def by_person(events: Sequence[EventRecord]) -> dict[str, list[EventRecord]]:
 
 
 def visits_of(events: Iterable[EventRecord]) -> frozenset[str]:
-    """The visits that a person's events name: they go with the person who is to be forgotten."""
+    """Collect the visits that a person's events name: they are forgotten together with the person."""
     return frozenset(
         event.session_id for event in events if event.user_id is not None and event.session_id is not None
     )
 
 
 def stored_events(events: Iterable[EventRecord]) -> StoredEvents:
-    """One person's events, in the order they were accepted, as histories hold them."""
+    """Convert one person's events, in the order they were accepted, to the form that histories hold."""
     return StoredEvents.of(
         Occurrence(id_key(event.item_id), _KINDS[event.kind], event.time, event.received_ms)
         for event in events

@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests: as soon as there is some, and once a second."""
+"""Background work beside the requests: a round runs as soon as there is something to do, and once a second."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 FINISH_SECONDS = 3.0
-"""How long a service that stops goes on with it; what is left stays on disk."""
+"""How long a stopping service continues the work; what is left stays on disk."""
 
 
 class Rounds(ABC):
-    """failing, over: what the log says when it begins to fail, with the reason, and when it goes on."""
+    """failing, over: what the log says when rounds begin to fail (the reason follows) and when they succeed again."""
 
     def __init__(self, *, failing: str, over: str) -> None:
         self._failing = failing
@@ -25,14 +25,14 @@ class Rounds(ABC):
 
     @abstractmethod
     async def _round(self) -> bool:
-        """Everything there is to do; whether it could be done."""
+        """Do everything there is to do; return whether it succeeded."""
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Start a round soon, because there is something to do."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run rounds until cancelled."""
         while True:
             self._woken.clear()
             is_well = await self._round()
@@ -44,13 +44,13 @@ class Rounds(ABC):
                 await asyncio.sleep(POLL_SECONDS)
 
     async def finish(self) -> None:
-        """Once no more comes: this may be the last that anybody sees of this disk."""
+        """Run a last round after intake has ended: this disk may never be read again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_SECONDS):
                 await self._round()
 
     def _say(self, trouble: str) -> None:
-        """Log a change for the worse or the better once."""
+        """Log each change between failing and working once."""
         if trouble and not self._trouble:
             logger.warning("%s: %s", self._failing, trouble)
         elif self._trouble and not trouble:

@@ -1,6 +1,6 @@
-"""People whose history cannot be written: kept apart, told and counted, so that they hold up nobody else.
+"""Sets aside people whose history cannot be written: they are logged and counted, so that nobody waits for them.
 
-What they did is on disk and in the live log all the same; here it waits, bounded, to be merged after all.
+Their events are on disk and in the live log in any case; here a bounded number waits for another attempt to merge.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 MAX_PEOPLE = 1000
-"""About 35 kB each at most; of more than these nothing is kept here, and it is merged after the next restart."""
+"""A person takes up to about 35 kB. Beyond this number nothing is kept; events are merged after the next restart."""
 
 TRY_AGAIN_SECONDS = 10.0
 
@@ -29,7 +29,7 @@ class _Aside:
 
 
 class SetAside:
-    """clock: seconds of any beginning."""
+    """clock: returns seconds and may start anywhere."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = monotonic) -> None:
         self._metrics = metrics
@@ -44,7 +44,7 @@ class SetAside:
         return key in self._people
 
     def add(self, key: str, events: StoredEvents, why: Exception) -> None:
-        """What somebody did could not be merged. key: the person's, or the visit's."""
+        """Keep a person's events that could not be merged. key: the person's or the visit's."""
         self._metrics.merging_refused.inc()
         aside = self._people.get(key)
         if aside is not None:
@@ -73,7 +73,7 @@ class SetAside:
             )
 
     def due(self) -> list[tuple[str, StoredEvents]]:
-        """Whom to try again now; each is due again later, unless it is `done` until then."""
+        """Return whom to try again now. Each is due again after TRY_AGAIN_SECONDS, unless `done` is called first."""
         now = self._clock()
         due = [(key, aside) for key, aside in self._people.items() if aside.due_at <= now]
         for _, aside in due:
@@ -81,12 +81,12 @@ class SetAside:
         return [(key, aside.events) for key, aside in due]
 
     def done(self, key: str) -> None:
-        """It was merged after all, or is to be forgotten."""
+        """Forget a person here: their events were merged after all, or are to be erased."""
         if self._people.pop(key, None) is not None:
             self._metrics.people_set_aside.set(len(self._people))
             logger.info("the history of a person that was set aside is written again (%s)", name_of(key))
 
 
 def name_of(key: str) -> str:
-    """What stands for a person in the log: nobody is named there."""
+    """Return what the log calls a person: part of a hash, since the log names nobody."""
     return sha256(key.encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""From the spool to the live log: the stream of events in Redis. What people's histories need is not waited for.
+"""Ships events from the spool to the live log, the stream of events in Redis. It never waits for histories.
 
-Batches go in the order in which they were accepted, as soon as Redis is there. What Redis had is sent again when it
-comes back as another one, or with less than it had; each batch says in Redis how much of it is in the stream, so
+Batches go in the order in which they were accepted, as soon as Redis is there. When Redis comes back as another one
+or with less than it had, events are shipped again. Each batch records in Redis how much of it is in the stream, so
 nothing is added twice.
 """
 
@@ -43,14 +43,14 @@ logger = logging.getLogger(__name__)
 
 TRIP_BYTES = 2**19
 TRIP_SECONDS = 5.0
-"""For one trip of the shipper, which nobody waits for."""
+"""The timeout of one trip of the shipper, for which nobody waits."""
 
 _ERASURES = msgspec.msgpack.Decoder(ErasureRecord)
 
 
 class Look(NamedTuple):
-    """How Redis stands. incarnation: another one means that it may have lost what it had. exported_to: the last entry
-    that every export has, "" for none. erasures: those that were added since the last look.
+    """The state of Redis. incarnation: if it changes, Redis may have lost what it had. exported_to: the last entry
+    that every export has; "" if there is none. erasures: those that were added since the last look.
     """
 
     incarnation: str
@@ -59,8 +59,8 @@ class Look(NamedTuple):
 
 
 class Shipper(Rounds):
-    """connection: None runs without Redis; then the disk is all there is. on_look: called each second with how Redis
-    stands, before anything is shipped; None for a look without Redis.
+    """connection: None runs without Redis, on the disk alone. on_look: called each second with the state of Redis,
+    before anything is shipped; None means that Redis is away or that there is none.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Shipper(Rounds):
         self._n_lost_shown = 0
 
     async def _round(self) -> bool:
-        """Everything there is to do; whether it could be done."""
+        """Ship everything there is; return whether it succeeded."""
         try:
             await self._look_if_due()
             while await self._ship_some():
@@ -136,7 +136,7 @@ class Shipper(Rounds):
         looked = await self._connection.ask_one(look_command(self._erasures_after), read_look)
         incarnation = f"{self._connection.server.run_id}:{looked.generation}"
         if incarnation != self._incarnation:
-            if self._erasures_after:  # all of them are to be seen again, in case some are gone
+            if self._erasures_after:  # read all erasures again, in case Redis lost some
                 self._erasures_after = ""
                 self._incarnation = incarnation
                 return await self._look()
@@ -147,7 +147,7 @@ class Shipper(Rounds):
         return Look(incarnation, exported_to, await self._all_erasures(looked.erasures))
 
     async def _all_erasures(self, page: list[StreamEntry]) -> list[ErasureRecord]:
-        """All of them: who is not known as told would be erased again. page: the first of them."""
+        """Read all erasures: an unknown one would be carried out again. page: the first entries."""
         assert self._connection is not None
         found: list[ErasureRecord] = []
         while page:
@@ -158,7 +158,7 @@ class Shipper(Rounds):
         return found
 
     async def _ship_some(self) -> bool:
-        """Ship the next batches; False where there are none."""
+        """Ship the next batches; return False if there are none."""
         found: list[Spooled] = await self._thread.run(partial(self._spool.unshipped, TRIP_BYTES))
         if not found:
             return False
@@ -166,20 +166,20 @@ class Shipper(Rounds):
         before = self._incarnation
         last_id = await self._add(missing)
         if self._incarnation != before and await self._ship_again():
-            return True  # from the beginning: what stands before these in their segment was lost
+            return True  # from the beginning: earlier batches of the same segment were lost
         note = ShippedNote(self._incarnation, last_id, self._now())
         await self._thread.run(partial(self._spool.mark_shipped, found[-1], note))
         return True
 
     async def _ship_again(self) -> bool:
-        """What another Redis than this one had is to be shipped again; whether there is any."""
+        """Mark what was shipped to another Redis for shipping again; return whether there was any."""
         n_again = await self._thread.run(partial(self._spool.unship_all_but, self._incarnation))
         if n_again:
             logger.info("Redis may have lost events; they are shipped again", extra={"n_segments": n_again})
         return n_again > 0
 
     async def _missing(self, batches: list[SpooledBatch]) -> list[SpooledBatch]:
-        """Without those that are in the stream already, as another process shipped them, or this one before."""
+        """Leave out batches that are in the stream already, shipped by this process or by another."""
         if self._connection is None:
             return batches
         read = partial(read_claims, n_expected=len(batches))
@@ -187,7 +187,7 @@ class Shipper(Rounds):
         return [batch for batch, claim in zip(batches, claims, strict=True) if not _is_shipped(batch, claim)]
 
     async def _add(self, batches: Sequence[SpooledBatch]) -> str:
-        """Add batches to the stream; the last entry that is of one of them, "" if they were all there."""
+        """Add batches to the stream; return their last entry's id, "" if all of them were there already."""
         if self._connection is None or not batches:
             return ""
         key_seconds = KEY_SECONDS + int(self._keep_seconds)
@@ -204,8 +204,8 @@ class Shipper(Rounds):
         return msgspec.structs.replace(batch, events=kept)
 
     async def show(self) -> None:
-        """Tell Prometheus what waits. Before the first look at Redis, which may have lost what it had, that is all in
-        the spool.
+        """Report to Prometheus what waits. Until the first look at Redis, which may have lost events, everything in
+        the spool counts as waiting.
         """
         has_looked = self._connection is not None and bool(self._incarnation)
         unshipped = self._spool.n_unshipped_bytes if has_looked else self._spool.n_bytes
@@ -213,14 +213,14 @@ class Shipper(Rounds):
         self._metrics.spool_lost_bytes.inc(self._spool.n_lost_bytes - self._n_lost_shown)
         self._n_lost_shown = self._spool.n_lost_bytes
         oldest_ms = None
-        with suppress(OSError):  # the next look sees to what is wrong with the disk
+        with suppress(OSError):  # the next look handles errors of the disk
             oldest_ms = await self._thread.run(self._spool.oldest_ms) if unshipped else None
         self._metrics.spool_oldest_seconds.set(
             0 if oldest_ms is None else max(0, self._now() - oldest_ms / 1000)
         )
 
     def _now(self) -> float:
-        """Unix seconds, by the clock that a jump of the machine's does not lead astray: files are kept by it."""
+        """Return Unix seconds by the receiving clock, since a jump of the machine's clock must not delete files."""
         return self._clock.received_ms() / 1000
 
 
@@ -229,7 +229,7 @@ def _is_shipped(batch: SpooledBatch, claim: Claim | None) -> bool:
 
 
 def _erasure(entry: StreamEntry) -> ErasureRecord | None:
-    """None for an entry that is none, as another release may write them."""
+    """Decode an erasure; None for an entry that is none, as another release may write one."""
     try:
         return _ERASURES.decode(entry.field(RECORD_FIELD) or b"")
     except msgspec.MsgspecError:

@@ -1,8 +1,7 @@
-"""What is said to Redis of events, each in one step that nobody else can halve.
+"""Commands to Redis about events; each is atomic, as one command or one script.
 
-A batch is added in parts of at most PART_EVENTS, which Redis takes a millisecond for; which of them are in the stream
-stands under the batch's idempotency key, for a day: as BATCH_ID:RECEIVED_MS:N_PARTS:N_SHIPPED:CHECKSUM. Without the
-checksum, a bit that was turned over on the way would refuse a batch as another one's, or lose it as shipped.
+A batch is added in parts of at most PART_EVENTS. Its idempotency key records for a day which of them are in the
+stream, as BATCH_ID:RECEIVED_MS:N_PARTS:N_SHIPPED:CHECKSUM.
 """
 
 from __future__ import annotations
@@ -32,17 +31,21 @@ from service.redis.replies import StreamEntry, array, entries, entry_id, text, v
 from service.redis.wire import Command, Reply
 
 PART_EVENTS = 500
+"""The most events in one part, which takes Redis a millisecond."""
+
 CLAIM_SECONDS = 60
-"""How long a batch is claimed by a process that may have died before it was durable."""
+"""How long a process holds a batch's key; it may have died before the batch was durable."""
 
 KEY_SECONDS = 86_400
 BEHIND_KEY = "stillroom:behind"
 BEHIND_SECONDS = 10
-"""How long it counts that a replica said it is behind: it says so each second."""
+"""How long a replica counts as behind after it said so; it repeats this each second."""
 
 MAX_DELETED_IDS = 100_000
 
 CHECKSUM_DIGITS = 8
+"""Without a checksum, a flipped bit could refuse a batch as a reused key, or lose it as already shipped."""
+
 CHECKED = f"""
 local function checksum(claim) return string.sub(redis.sha1hex(claim), 1, {CHECKSUM_DIGITS}) end
 local function checked(held)
@@ -90,8 +93,8 @@ return {generation, last_id}
 """
 )
 """KEYS: the batch's, the stream, generation, count. ARGV: batch id, received_ms, parts, this part from 0, seconds to
-keep the key, a word for a new generation, the stream's bound, records. What stands under a key of ours and is nothing
-of ours holds up nobody: an error in the middle would add the same entries again and again."""
+keep the key, a word for a new generation, the stream's bound, records. A foreign value under one of our keys must not
+raise: an error halfway would add the same entries again and again."""
 
 SAY_BEHIND = """
 local now = tonumber(redis.call('TIME')[1])
@@ -103,7 +106,7 @@ if ARGV[2] == '1' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return n_others
 """
-"""KEYS: of those who are behind. ARGV: this replica, whether it is, seconds that a word counts."""
+"""KEYS: the set of replicas that are behind. ARGV: this replica, whether it is behind, seconds that this counts."""
 
 LOOK = (
     LAST_ID_OF
@@ -135,7 +138,7 @@ _CLAIM = re.compile(rb"(([0-9a-f]{32}):(\d{1,16}):(\d{1,9}):(\d{1,9})):([0-9a-f]
 
 
 class Claim(NamedTuple):
-    """What stands under an idempotency key. Ordered as it is written."""
+    """What stands under an idempotency key. The fields are in the order in which they are written."""
 
     batch_id: str
     received_ms: int
@@ -144,19 +147,19 @@ class Claim(NamedTuple):
 
     @property
     def is_shipped(self) -> bool:
-        """All of the batch is in the stream."""
+        """Whether all of the batch is in the stream."""
         return self.n_shipped >= self.n_parts
 
     @staticmethod
     def read(held: bytes) -> Claim | None:
-        """As it is written; None for what is damaged, or somebody else wrote there, which holds no key."""
+        """Parse a claim; None for a damaged or foreign value, which holds no key."""
         found = _CLAIM.fullmatch(held)
         if found is None or found[6] != _checksum(found[1]):
             return None
         return Claim(found[2].decode(), *map(int, found.groups()[2:5]))
 
     def written(self) -> bytes:
-        """As it is read."""
+        """Format the claim as `read` parses it."""
         claim = b"%s:%d:%d:%d" % (self.batch_id.encode(), self.received_ms, self.n_parts, self.n_shipped)
         return b"%s:%s" % (claim, _checksum(claim))
 
@@ -166,18 +169,18 @@ def _checksum(claim: bytes) -> bytes:
 
 
 def n_parts(n_sent: int) -> int:
-    """Of a batch, at least one."""
+    """The number of parts of a batch, at least one."""
     return max(1, ceil(n_sent / PART_EVENTS))
 
 
 def claim_command(key: str, batch_id: str, received_ms: int, n_sent: int) -> Command:
-    """Claim a key for a batch; the reply is who holds it already, if anybody does."""
+    """Claim a key for a batch; the reply is the claim that held it before, if any."""
     claim = Claim(batch_id, received_ms, n_parts(n_sent), 0)
     return ("EVAL", CLAIM, 1, BATCH_PREFIX + key, claim.written(), CLAIM_SECONDS)
 
 
 def read_claim(reply: Reply) -> Claim | None:
-    """Who holds a key; None for nobody."""
+    """Read the claim that held a key before; None if there was none."""
     held = value(reply)
     return None if held is None else Claim.read(held)
 
@@ -188,28 +191,28 @@ def claims_of(batches: Sequence[SpooledBatch]) -> Command:
 
 
 def read_claims(reply: Reply, n_expected: int) -> list[Claim | None]:
-    """As many as there are batches."""
+    """Read one claim, or None, for each batch."""
     return list(map(read_claim, values(reply, n_expected)))
 
 
 class Added(NamedTuple):
-    """generation: of the stream. last_id: of the entries of a part, "" where they were there already."""
+    """generation: the stream's. last_id: the id of the part's last entry; "" if the part was there already."""
 
     generation: str
     last_id: str
 
 
 def read_added(reply: Reply) -> Added:
-    """Of one of `add_commands`."""
+    """Read the reply to one of `add_commands`."""
     generation, last_id = array(reply, 2)
     return Added(text(generation), entry_id(last_id))
 
 
 def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> list[Command]:
-    """Add a batch, part by part; each has a reply for `read_added`."""
+    """Add a batch part by part; each command has a reply for `read_added`."""
     parts = n_parts(batch.n_sent)
     records: list[list[bytes]] = [[] for _ in range(parts)]
-    for event in batch.events:  # by its place in the batch as sent, wherever events were erased
+    for event in batch.events:  # its index in the batch as sent decides: events may have been erased
         index = int(event.event_id.rpartition("-")[2])
         records[index // PART_EVENTS].append(_ENCODER.encode(event))
     keys: Command = (BATCH_PREFIX + batch.key, EVENTS_STREAM, GENERATION_KEY, ADDED_KEY)
@@ -219,8 +222,8 @@ def add_commands(batch: SpooledBatch, key_seconds: int, max_entries: int) -> lis
 
 
 class LogState(NamedTuple):
-    """How Redis stands. last_id: of the events' stream. exported: up to where each export has it. erasures: entries,
-    the first of those that were asked for.
+    """The state of Redis. last_id: the last entry of the events' stream. exported: up to where each export has read.
+    erasures: the first entries of those that were asked for.
     """
 
     generation: str
@@ -230,28 +233,28 @@ class LogState(NamedTuple):
 
 
 def read_look(reply: Reply) -> LogState:
-    """Of `look_command`."""
+    """Read the reply to `look_command`."""
     generation, last_id, exported, erasures = array(reply, 4)
     up_to = list(map(entry_id, array(exported)))
     return LogState(text(generation), entry_id(last_id), up_to, entries(erasures))
 
 
 def look_command(erasures_after: str) -> Command:
-    """Ask how Redis stands, and for erasures behind an entry; the reply is for `read_look`."""
+    """Ask for the state of Redis and for erasures after an entry; the reply is for `read_look`."""
     after = f"({erasures_after}" if erasures_after else "-"
     return ("EVAL", LOOK, 4, EVENTS_STREAM, GENERATION_KEY, EXPORTED_KEY, ERASURES_STREAM, after)
 
 
 def say_behind_command(replica: str, *, is_behind: bool) -> Command:
-    """Say whether this replica has yet to merge what its disk holds; the reply is how many others have."""
+    """Say whether this replica has yet to merge from its disk; the reply is how many others have."""
     return ("EVAL", SAY_BEHIND, 1, BEHIND_KEY, replica, int(is_behind), BEHIND_SECONDS)
 
 
 def add_erasure_command(record: ErasureRecord) -> Command:
-    """Tell everybody of an erasure."""
+    """Announce an erasure to all replicas."""
     return ("XADD", ERASURES_STREAM, "*", "r", _ENCODER.encode(record))
 
 
 def delete_command(stream: str, entry_ids: Sequence[bytes]) -> Command:
-    """Delete entries of a stream and remember that they were deleted; the reply is how many there were."""
+    """Delete entries of a stream and record their ids; the reply is how many there were."""
     return ("EVAL", DELETE, 2, stream, deleted_key(stream), MAX_DELETED_IDS, *entry_ids)

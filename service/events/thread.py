@@ -1,4 +1,4 @@
-"""The one thread on which a worker's spool lives: appends, and whatever else touches its files."""
+"""The only thread that touches the files of a worker's spool."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Result = TypeVar("Result")
 
 
 class SpoolThread:
-    """Starts with the first call."""
+    """The thread starts with the first call."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """Call on the thread; calls are made one after the other."""
+        """Run a call on the thread, after all earlier calls."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def close(self) -> None:
-        """Wait for the last call."""
+        """Wait for the last call to end."""
         self._executor.shutdown()

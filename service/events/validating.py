@@ -1,6 +1,6 @@
-"""A batch as it was sent becomes events of the live log; what breaks a rule is rejected by its index.
+"""Turns a batch into events of the live log; an event that breaks a rule is rejected by its index.
 
-The same batch judged at the same moment gives the same result, so a reply can be given again without being kept.
+The result depends only on the batch and the moment, so a reply can be repeated without being stored.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ EARLIEST_SECONDS = 631_152_000
 MAX_AHEAD_SECONDS = 300
 MAX_QUOTED_CHARACTERS = 30
 SLICE = 500
-"""Events that are judged before others get a turn: about a millisecond."""
+"""How many events are validated before requests get a turn: this takes about 1 ms."""
 
 _IS_PRINTABLE = re.compile(PRINTABLE)
-_ENCODER = msgspec.json.Encoder()  # of numbers of any size, which only then are judged
+_ENCODER = msgspec.json.Encoder()  # not msgpack: numbers of any size are encoded before they are validated
 
 
 class Validated(NamedTuple):
-    """The events of a batch that are kept, in order, and those that are not."""
+    """The accepted events of a batch, in order, and the rejected ones."""
 
     events: list[EventRecord]
     rejected: list[RejectedEvent]
@@ -48,12 +48,12 @@ class _Fault(NamedTuple):
 
 
 def batch_id_of(batch: EventBatch) -> str:
-    """32 hexadecimal digits of key and events together; two of them are never equal by chance."""
+    """Hash key and events together to 32 hexadecimal digits; two batches never collide by chance."""
     return blake2b(_ENCODER.encode(batch), digest_size=16).hexdigest()
 
 
 async def validate(batch: EventBatch, batch_id: str, received_ms: int) -> Validated:
-    """Judge each event as of received_ms, Unix milliseconds. Long batches leave room for others in between."""
+    """Validate each event as of received_ms, Unix milliseconds. Long batches let other requests run in between."""
     kept: list[EventRecord] = []
     rejected: list[RejectedEvent] = []
     now = received_ms // 1000
@@ -82,7 +82,7 @@ async def validate(batch: EventBatch, batch_id: str, received_ms: int) -> Valida
 
 
 def _fault(event: ShopEvent, now: int) -> _Fault | None:
-    """What is wrong with an event; None for nothing."""
+    """What is wrong with an event; None if it is valid."""
     if event.time is not None:
         if event.time < EARLIEST_SECONDS:
             message = f"{_quoted(event.time)} is before 1990; send Unix seconds, or leave it out"
@@ -116,7 +116,7 @@ def _is_id(text: str, max_characters: int = MAX_ID_CHARACTERS) -> bool:
 
 
 def _quoted(number: int) -> str:
-    """A number as it was sent, shortened: JSON knows no largest one."""
+    """Quote a number as it was sent, shortened: JSON sets no bound on numbers."""
     text = str(number)
     return (
         text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}… (a longer number)"

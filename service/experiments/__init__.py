@@ -1,1 +1,1 @@
-"""Experiments at run time: who gets which arm, what was shown to whom, and what came of it."""
+"""Experiments at run time: which arms are stopped, and what is reported of each experiment."""

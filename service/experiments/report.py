@@ -1,4 +1,4 @@
-"""What is told of an experiment: to machines as JSON, to people as a table."""
+"""The report of an experiment: as JSON for machines, as a table for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.redis.replies import ReplyUnexpected, value
 from service.redis.wire import Command, Reply
 
 REPORTS_KEY = "stillroom:experiments:reports"
-"""A hash in Redis, written by the monitor at each window: an experiment's name to its report as JSON."""
+"""A hash in Redis that the monitor writes at each window: from an experiment's name to its report as JSON."""
 
 
 class ArmReport(msgspec.Struct, frozen=True):
@@ -73,17 +73,17 @@ class ExperimentReport(msgspec.Struct, frozen=True):
 
 
 def publish_command(report: ExperimentReport) -> Command:
-    """Put a report where everybody finds it."""
+    """Publish a report."""
     return ("HSET", REPORTS_KEY, report.name, msgspec.json.encode(report))
 
 
 def read_command(name: str) -> Command:
-    """Ask for a report; Redis answers with what `read_report` takes."""
+    """Ask for a report; the reply is for `read_report`."""
     return ("HGET", REPORTS_KEY, name)
 
 
 def read_report(reply: Reply) -> ExperimentReport | None:
-    """A report, None where there is none yet. Raises ReplyUnexpected for what is none."""
+    """Read a report; None if there is none yet. Raises ReplyUnexpected for anything else."""
     raw = value(reply)
     try:
         return None if raw is None else msgspec.json.decode(raw, type=ExperimentReport)
@@ -92,7 +92,7 @@ def read_report(reply: Reply) -> ExperimentReport | None:
 
 
 def report_lines(report: ExperimentReport) -> Iterator[str]:
-    """The report as a table for a terminal."""
+    """Format the report as a table for a terminal."""
     if report.since_ms:
         yield f"experiment {report.name}, {_moment(report.since_ms)} to {_moment(report.until_ms)}"
     else:

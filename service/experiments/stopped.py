@@ -1,6 +1,6 @@
-"""Arms that are stopped, as Redis knows them: written by the monitor and by operators, followed by every service.
+"""Stopped arms, as Redis knows them: the monitor and operators write them, and every service follows them.
 
-One hash; a field is `experiment/arm`, or `experiment/*` for all of its arms.
+They are a single hash; a field is `experiment/arm`, or `experiment/*` for all of its arms.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ EVERY_ARM = "*"
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """salt: of the experiment when it was stopped; under another one it begins anew. arm: "*" for all of them.
+    """salt: the experiment's when it was stopped; under another one the experiment begins anew. arm: "*" for all.
 
-    cause: the guardrail's name, or "operator". detail: the figure and its limit, or who and why.
+    cause: the guardrail's name, or "operator". detail: the figure and its limit, or who stopped it and why.
     stopped_ms: Unix milliseconds.
     """
 
@@ -34,7 +34,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 def stop_command(stop: Stop) -> Command:
-    """Stop an arm; one that is stopped already keeps its first cause."""
+    """Stop an arm; an arm that is already stopped keeps its first cause."""
     return ("HSETNX", STOPPED_KEY, f"{stop.experiment}/{stop.arm}", msgspec.json.encode(stop))
 
 
@@ -50,23 +50,23 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return 1
 """
-"""KEYS: the hash of stops. ARGV: experiment, arm. 0 where one arm cannot go on, since all are stopped together."""
+"""KEYS: the hash of stops. ARGV: experiment, arm. Returns 0 if all arms are stopped together."""
 
 
 def resume_command(experiment: str, arm: str) -> Command:
-    """Let an arm go on, or all of them; guardrails judge it by what it does from then on. The reply is for
+    """Let an arm go on, or all of them; guardrails then judge it by new answers only. The reply is for
     `read_resumed`.
     """
     return ("EVAL", RESUME, 1, STOPPED_KEY, experiment, arm)
 
 
 def read_resumed(reply: Reply) -> bool:
-    """False where all arms are stopped together, so that one alone cannot go on."""
+    """Return False if all arms are stopped together, so that a single one cannot go on."""
     return whole_number(reply) == 1
 
 
 def stopped_together(experiment: str) -> str:
-    """What is said then."""
+    """Return the message for that case."""
     return (
         f"all arms of {experiment!r} are stopped together; let all go on with {EVERY_ARM!r}, and stop the arms that "
         "are not to"
@@ -77,7 +77,7 @@ READ_STOPS: Command = ("HGETALL", STOPPED_KEY)
 
 
 def read_stops(reply: Reply) -> list[Stop]:
-    """Redis's answer to READ_STOPS, a mapping or a flat list. Raises ReplyUnexpected for anything else."""
+    """Read the reply to READ_STOPS, a mapping or a flat list. Raises ReplyUnexpected for anything else."""
     try:
         return [msgspec.json.decode(value, type=Stop) for value in hash_values(reply)]
     except msgspec.MsgspecError as error:
@@ -85,7 +85,7 @@ def read_stops(reply: Reply) -> list[Stop]:
 
 
 def stopped_arms(stops: Iterable[Stop], declaration: Declaration) -> frozenset[ArmName]:
-    """The arms of a declaration that get nobody any more."""
+    """Return the arms of a declaration that get no more requests."""
     names: set[ArmName] = set()
     for stop in stops:
         experiment = declaration.experiment(stop.experiment)

@@ -1,1 +1,1 @@
-"""How much may be at work at once, and for how long."""
+"""Limits on how much may be at work at once, and for how long."""

@@ -1,4 +1,4 @@
-"""How much may be at work at once. Counted on the event loop, so no lock is needed."""
+"""Permits limit how much is at work at once. They are counted on the event loop, so no lock is needed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from math import inf
 from service.contract.errors import Overloaded
 
 WINDOW_SECONDS = 0.05
-"""Of answers, after which the limit is looked at."""
+"""The length of the window of answers after which the limit is adjusted."""
 
 LEAST = 24
-"""Requests that are let in however slow they are. So many of the slowest kind, 2 ms each, are answered within the
-default deadline; and where few come, answers are slow for reasons of the machine, which refusing does not mend.
+"""How many requests are let in however slow they are. This many of the slowest kind, 2 ms each, meet the default
+deadline; and where few requests come, answers are slow because of the machine, which refusing does not mend.
 """
 
 SETTLED_SHARE = 0.8
-"""Of the time aimed at; between it and the whole the limit stays as it is."""
+"""Between this share of the time aimed at and the whole of it, the limit stays as it is."""
 
 
 class Permits:
-    """most: requests at work at once. on_change: told the number after each change, for a gauge. aim_seconds: what an
-    answer may take on average while many are at work; as long as they take longer, fewer are let in.
+    """most: how many requests may be at work at once. on_change: gets n_taken after each change, for a gauge.
+    aim_seconds: the average time of an answer to aim at while many are at work; while they take longer, fewer are let
+    in.
 
-    limit: at the moment. n_taken: at the moment. n_ever_taken: since the start, one a request.
+    limit, n_taken: the present values. n_ever_taken: how many requests have been let in since the start.
     """
 
     def __init__(
@@ -44,12 +45,12 @@ class Permits:
         self._window_began_at = 0.0
 
     def check(self) -> None:
-        """Raise Overloaded when none is left, before anything is read."""
+        """Raise Overloaded if no permit is left, before anything is read."""
         if self.n_taken >= self.limit:
             raise self.overloaded()
 
     def take_one(self) -> bool:
-        """Hold one more, if one is left."""
+        """Take one permit; return False if none is left."""
         if self.n_taken >= self.limit:
             return False
         self.n_taken += 1
@@ -58,10 +59,9 @@ class Permits:
         return True
 
     def take(self, n_permits: int = 1, *, held: int = 0) -> int:
-        """Hold n_permits in place of the held ones, or raise Overloaded and change nothing.
+        """Take n_permits in place of the held ones, or raise Overloaded and change nothing.
 
-        Returns how many are held now: never more than the limit, so that the largest batch is let in when
-        it is alone.
+        Returns how many are held now: never more than the limit, so that the largest batch is let in if it is alone.
         """
         wanted = min(n_permits, self.limit)
         if self.n_taken - held + wanted > self.limit:
@@ -72,20 +72,21 @@ class Permits:
         return wanted
 
     def give_back(self, n_permits: int) -> None:
-        """Return what `take` returned."""
+        """Return the permits that `take` returned."""
         self.n_taken -= n_permits
         self._on_change(self.n_taken)
 
     def answered(self, seconds: float, now: float, n_permits: int = 1) -> None:
-        """Note how long an answer took; now and then, fit the limit to it."""
+        """Note how long an answer took; after each window, adjust the limit."""
         self._n_answered += n_permits
         self._seconds_at_work += seconds * n_permits
         if now - self._window_began_at >= WINDOW_SECONDS and self._n_answered:
             self._fit(now)
 
     def _fit(self, now: float) -> None:
-        """By Little's law, as many requests are at work as are answered a second, times the seconds that each takes:
-        so they take what is aimed at where as many are let in as are answered in that time.
+        """Adjust the limit by Little's law: the requests at work are those answered per second times seconds each.
+
+        So answers take the time aimed at if as many requests are let in as are answered in that time.
         """
         window_seconds = now - self._window_began_at
         n_at_work = self._seconds_at_work / window_seconds
@@ -101,12 +102,12 @@ class Permits:
         self._window_began_at, self._n_answered, self._seconds_at_work = now, 0, 0.0
 
     def overloaded(self) -> Overloaded:
-        """What is said to who gets none."""
+        """Return the error for a request that gets no permit."""
         return Overloaded(f"{self.limit} requests are at work, which is the limit; try again in a second")
 
 
 class BodyBytes:
-    """limit: bytes of bodies that are held at once, each from its first piece until it is answered."""
+    """limit: bytes of request bodies held at once; each counts from its first piece until its request is answered."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -114,8 +115,8 @@ class BodyBytes:
 
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
-        """For one body: called with the bytes of each piece, it raises Overloaded where all bodies together would be
-        too many. At the end they are given back.
+        """Hold the bytes of one body. Call the result with the size of each piece; it raises Overloaded if all bodies
+        together would exceed the limit. At the end the bytes are released.
         """
         n_own = 0
 

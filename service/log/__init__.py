@@ -1,1 +1,1 @@
-"""The live log: what people did and what they were shown, from the service to whoever watches and trains."""
+"""The live log: what people did and what they were shown, written by the service for the monitor and training."""

@@ -1,8 +1,8 @@
-"""Who was to be forgotten, on this machine's disk: one file for all workers, added to and never changed.
+"""Erasures on this machine's disk: one file for all workers, which is only ever appended to.
 
-A person may come back: what was received after the erasure is theirs again. So an erasure that a wrong clock stamped
-far ahead must not swallow what the person does until then: whoever reads one corrects it to their own present moment,
-which cannot be before it was asked for.
+A person may come back, and what is received after the erasure is theirs again. So an erasure that a wrong clock
+stamped far ahead must not swallow what the person does until then: whoever reads one corrects it to their own present
+moment, which cannot be before it was asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.log.records import ErasureRecord, EventRecord
 from service.log.segments import sync_folder
 
 MAX_AHEAD_MS = 300_000
-"""Of a moment that another clock gave; what lies further ahead is that clock's fault."""
+"""How far ahead a moment from another clock may lie; beyond it, that clock is wrong."""
 
 MARK_BYTES = 64
 
@@ -31,28 +31,28 @@ _DECODER = msgspec.msgpack.Decoder(ErasureRecord)
 
 
 def wall_ms() -> int:
-    """This machine's clock, Unix milliseconds."""
+    """Read this machine's clock, Unix milliseconds."""
     return time_ns() // 1_000_000
 
 
 class ErasedPeople:
-    """When each person, or visit, was last erased. now_ms: the present, Unix milliseconds; this machine's if None."""
+    """When each person or visit was last erased. now_ms: the present, Unix milliseconds; None: this machine's."""
 
     def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
         self.now_ms = now_ms or wall_ms
         self._records: dict[str, dict[str, ErasureRecord]] = {}
-        """By key and by the erasure's id."""
+        """Records by person's or visit's key, then by the erasure's id."""
         self._latest_ms = 0
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __iter__(self) -> Iterator[ErasureRecord]:
-        """The one of each person that counts."""
+        """Iterate over the record that counts for each person."""
         return (max(records.values(), key=_moment) for records in self._records.values())
 
     def add(self, record: ErasureRecord) -> bool:
-        """Note one; whether it says anything new."""
+        """Note an erasure; return whether it adds anything new."""
         records = self._records.setdefault(record.user_id, {})
         held = records.get(record.event_id)
         if held is not None and held.received_ms <= record.received_ms:
@@ -63,40 +63,39 @@ class ErasedPeople:
         return True
 
     def wrong(self) -> list[ErasureRecord]:
-        """Corrections of those that lie further ahead than a clock may, to be added and written down."""
+        """Return corrections of erasures further ahead than a clock may be, which must then be added and written."""
         now_ms = self.now_ms()
         limit = now_ms + MAX_AHEAD_MS
         if self._latest_ms <= limit:
             return []
-        self._latest_ms = limit  # once these are corrected no other one is later
+        self._latest_ms = limit  # once these are corrected, no other one is later
         everything = [each for records in self._records.values() for each in records.values()]
         return [corrected(each, now_ms) for each in everything if each.received_ms > limit]
 
     def covers(self, event: EventRecord) -> bool:
-        """Whether the event is to be forgotten."""
+        """Whether the event must be forgotten."""
         return self.covers_moment(event.person_key, event.received_ms)
 
     def covers_moment(self, key: str, received_ms: int) -> bool:
-        """Whether what came of a person or visit at this moment, Unix milliseconds, is to be forgotten."""
+        """Whether what was received of a person or visit at this moment, Unix milliseconds, must be forgotten."""
         return key in self._records and self.coverage(key)(received_ms)
 
     def coverage(self, key: str) -> Callable[[int], bool]:
-        """`covers_moment` of one person or visit as things are now, for another thread."""
+        """Return `covers_moment` for one person or visit as of now, for use on another thread."""
         records, now_ms = tuple(self._records.get(key, {}).values()), self.now_ms()
         return lambda received_ms: any(is_covered(each, received_ms, now_ms) for each in records)
 
 
 def corrected(record: ErasureRecord, now_ms: int) -> ErasureRecord:
-    """The erasure as of now, Unix milliseconds, in place of what a wrong clock said."""
+    """Return the erasure as of now, Unix milliseconds, in place of a wrong clock's moment."""
     said_ms = max(record.received_ms, record.said_ms)
     return msgspec.structs.replace(record, received_ms=now_ms, said_ms=said_ms)
 
 
 def is_covered(record: ErasureRecord, received_ms: int, now_ms: int) -> bool:
-    """Whether what was received at this moment is of before the erasure.
+    """Whether what was received at this moment came before the erasure; all moments are Unix milliseconds.
 
-    What is stamped further ahead than a clock may be is of the clock that stamped the erasure, where that was wrong
-    too; all of it Unix milliseconds.
+    A moment further ahead than a clock may be was stamped by the clock of the erasure, if that was wrong too.
     """
     if received_ms < record.received_ms:
         return True
@@ -110,15 +109,15 @@ class ErasureFile:
         self._path = root / "erasures.log"
         self._read_to = 0
         self._mark = b""
-        """What stands before that: ids that are nowhere else. The inode says less, as a freed one is used again."""
+        """The bytes before `_read_to`: their ids are unique. The inode proves less, as a freed one is used again."""
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a file; it may have been deleted under the service."""
+        """Whether the file exists; it may have been deleted under the service."""
         return self._path.exists()
 
     def append(self, records: Sequence[ErasureRecord]) -> None:
-        """Write them so that they last, all or none. Raises SpoolUnavailable."""
+        """Append records durably, all or none. Raises SpoolUnavailable."""
         data = b"".join(frame(_ENCODER.encode(record)) for record in records)
         try:
             with lock(self._path.with_name("lock"), mode=FILE_MODE):
@@ -137,7 +136,7 @@ class ErasureFile:
             ) from error
 
     def follow(self) -> list[ErasureRecord]:
-        """What was added since the last look, by whichever worker; all of it where the file is another one."""
+        """Return what any worker added since the last look, or all of it if the file is another one."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read_to - len(self._mark))
@@ -157,7 +156,7 @@ class ErasureFile:
 
 
 def read_erasures(payloads: Iterable[bytes]) -> Iterator[ErasureRecord]:
-    """Without those that are none, as another release may write them."""
+    """Decode erasures, without records that another release wrote in another form."""
     for payload in payloads:
         try:
             yield _DECODER.decode(payload)

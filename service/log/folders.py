@@ -1,4 +1,4 @@
-"""The folder of one worker in the spool: made, locked as long as the worker lives, and taken over once it is dead."""
+"""The folder of one worker in the spool: made, locked while the worker lives, and taken over once it is dead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOCK = "lock"
 
 
 class Adopted(NamedTuple):
-    """A segment of a dead worker. n_torn_bytes: of its tail, cut off, and of damage inside it."""
+    """A segment of a dead worker. n_torn_bytes: bytes of the cut-off tail and of damage inside."""
 
     segment: Segment
     n_torn_bytes: int
@@ -39,16 +39,16 @@ class WorkerFolder:
 
     @property
     def is_open(self) -> bool:
-        """It was made, and its lock is held."""
+        """Whether the folder was made and its lock is held."""
         return self._lock_descriptor is not None
 
     @property
     def is_in_place(self) -> bool:
-        """The lock that is held is the one that others find: nobody deleted or replaced the folder."""
+        """Whether the held lock is the one that others find, so that nobody deleted or replaced the folder."""
         return self._lock_descriptor is not None and is_at(self._lock_descriptor, self.path / _LOCK)
 
     def open(self) -> None:
-        """Make it, unless it is there. Raises OSError."""
+        """Make the folder, if it does not exist. Raises OSError."""
         make_private_folder(self._root)
         if self._lock_descriptor is None:
             with self._shared_lock():
@@ -57,13 +57,13 @@ class WorkerFolder:
         sync_folder(self._root)
 
     def close(self) -> None:
-        """Leave it to whoever comes next."""
+        """Release the folder to the next worker."""
         if self._lock_descriptor is not None:
             os.close(self._lock_descriptor)
             self._lock_descriptor = None
 
     def adopt(self) -> list[Adopted]:
-        """Take over what dead workers left. What cannot be read stays where it is, and is said. Raises OSError."""
+        """Take over what dead workers left. What cannot be read stays where it is and is logged. Raises OSError."""
         adopted: list[Adopted] = []
         with self._shared_lock():
             for folder in self._root.glob("worker-*"):
@@ -80,7 +80,7 @@ class WorkerFolder:
         return lock(self._root / _LOCK, mode=FILE_MODE)
 
     def _take_over(self, folder: Path) -> Iterator[Adopted]:
-        """The segments of a folder whose worker is dead, moved here."""
+        """Move the segments here from a folder whose worker is dead."""
         descriptor = open_private(folder / _LOCK, os.O_RDWR | os.O_CREAT)
         try:
             try:
@@ -89,8 +89,8 @@ class WorkerFolder:
                 return
             left = [path for path in sorted(folder.iterdir()) if path.name != _LOCK]
             for path in left:
-                path.open("rb").close()  # else it would be moved and never read
-            for path in sorted(left, key=_is_segment):  # the notes first, so that they are there
+                path.open("rb").close()  # without this check it would be moved and never read
+            for path in sorted(left, key=_is_segment):  # notes first, so that no segment comes without them
                 moved = self.path / path.name
                 path.rename(moved)
                 if _is_segment(path):
@@ -102,7 +102,7 @@ class WorkerFolder:
             os.close(descriptor)
 
     def _say_left(self, folder: Path, error: OSError) -> None:
-        """Once a folder: it is tried again each second."""
+        """Log it once a folder, as it is tried again each second."""
         if folder.name not in self._left:
             self._left.add(folder.name)
             logger.error(
@@ -111,7 +111,7 @@ class WorkerFolder:
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Whether what is open is the file at the path; it may have been deleted, moved or replaced."""
+    """Whether the open file is the one at the path; it may have been deleted, moved or replaced."""
     with suppress(OSError):
         found, opened = path.stat(), os.fstat(descriptor)
         return (found.st_ino, found.st_dev) == (opened.st_ino, opened.st_dev)
@@ -128,7 +128,7 @@ def _adopted(path: Path) -> Adopted:
 
 
 def _locked(file: Path) -> int:
-    """A descriptor that holds the lock until it is closed."""
+    """Return a descriptor that holds the lock until it is closed."""
     descriptor = open_private(file, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

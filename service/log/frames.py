@@ -1,7 +1,7 @@
-"""Records one after the other in a file, so that what a crash left half-written is noticed and passed over.
+"""Frames records in a file, so that what a crash left half-written is noticed and skipped.
 
-A frame is a mark, the payload's length and its crc32, then the payload. Behind damage the next whole frame is looked
-for by its mark; a tail that is not whole was never acknowledged to anybody.
+A frame is a mark, the payload's length and its crc32, then the payload. After damage, the next whole frame is found
+by its mark. An incomplete tail was never acknowledged to anybody.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ MAX_PAYLOAD_BYTES = 64 * 2**20
 
 
 class Frame(NamedTuple):
-    """payload, and where in the data its frame ends."""
+    """A payload, and where in the data its frame ends."""
 
     payload: bytes
     end: int
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload as it is written. Raises ValueError for one that is too long to be read back."""
+    """Frame a payload. Raises ValueError for one that is too long to be read back."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ValueError(
             f"a record of {len(payload):,} bytes; at most {MAX_PAYLOAD_BYTES:,} fit into a frame"
@@ -33,7 +33,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def read_frames(data: bytes, start: int = 0) -> Iterator[Frame]:
-    """The whole frames of data from start on; whatever lies between and behind them is passed over."""
+    """Yield the whole frames of data from start on; whatever lies between and after them is skipped."""
     while (start := data.find(MARK, start)) >= 0:
         found = _frame_at(data, start)
         if found is None:
@@ -44,7 +44,7 @@ def read_frames(data: bytes, start: int = 0) -> Iterator[Frame]:
 
 
 def n_bytes_between(data: bytes) -> int:
-    """Bytes of data that are in no whole frame: damage, and what a crash left half-written."""
+    """Count the bytes of data that are in no whole frame: damage, and what a crash left half-written."""
     n_whole = sum(_HEADER.size + len(found.payload) for found in read_frames(data))
     return len(data) - n_whole
 

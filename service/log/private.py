@@ -1,4 +1,4 @@
-"""Folders and files that hold what people did: nobody but the service's own account may look into them."""
+"""Folders and files about people: only the service's own account may read them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make it, with what lies above it; one that is there already is closed to others. Raises OSError."""
+    """Make a folder and its parents; an existing one is closed to others. Raises OSError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     _close_to_others(folder, FOLDER_MODE)
 
 
 def open_private(file: Path, flags: int) -> int:
-    """A descriptor; the file is made if the flags say so, and closed to others. Raises OSError."""
+    """Return a descriptor; the flags may create the file, which is closed to others. Raises OSError."""
     descriptor = os.open(file, flags | os.O_CLOEXEC, FILE_MODE)
     try:
         if os.fstat(descriptor).st_mode & 0o077:
@@ -43,7 +43,7 @@ def _close_to_others(path: Path, mode: int) -> None:
         return
     try:
         path.chmod(mode)
-    except PermissionError:  # it is another account's, who lets us in
+    except PermissionError:  # it belongs to another account, which lets us in
         _warn_once(path)
 
 

@@ -1,4 +1,4 @@
-"""What more than one script in Redis says."""
+"""Lua functions that several scripts in Redis share."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ local function last_id_of(stream)
     end
 end
 """
-"""The id of the last entry that a stream ever had, nil where there is no stream."""
+"""Returns the id of the last entry that a stream ever had, or nil if there is no stream."""

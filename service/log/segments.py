@@ -1,8 +1,8 @@
-"""One file of the spool: batches in frames, and beside it what became of them.
+"""One file of the spool: batches in frames, with notes beside it that say how far they were handed on.
 
 NAME.open is being written, NAME.seg is complete. NAME.shipped says where in Redis's log its batches are, NAME.learnt
-in which Redis people's histories hold them, NAME.exported that an export has them all; these are hints, and without
-them its batches are only handed on once more.
+in which Redis people's histories have them, NAME.exported that an export has them all. These notes are hints: without
+them the batches are only handed on once more.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ OPEN, SEALED, SHIPPED, MERGED, EXPORTED = ".open", ".seg", ".shipped", ".learnt"
 Note = TypeVar("Note")
 
 FIRST_BYTES = 4096
-"""Of a batch that is longer than what was to be read; then twice as many, and so on. To read all that is left, for
-the first one alone, would cost what the whole segment costs."""
+"""If the first batch is longer than what was read, this many more bytes are read, then twice as many, and so on.
+Reading all the rest for the first batch alone would cost as much as the whole segment."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(SpooledBatch)
 
 
 class ShippedNote(msgspec.Struct, frozen=True):
-    """incarnation: of the Redis that has the batches. last_id: of the events' stream. at: Unix seconds."""
+    """incarnation: the Redis that has the batches. last_id: in the events' stream. at: Unix seconds."""
 
     incarnation: str
     last_id: str
@@ -42,13 +42,13 @@ class ShippedNote(msgspec.Struct, frozen=True):
 
 
 class MergedNote(msgspec.Struct, frozen=True):
-    """world: of the Redis whose histories hold the batches."""
+    """world: the Redis whose histories have the batches."""
 
     world: str
 
 
 class Place(NamedTuple):
-    """Where a batch lies, until its segment is written anew."""
+    """Where a batch lies, until its segment is rewritten."""
 
     segment: Segment
     start: int
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
     @property
     def is_valid(self) -> bool:
-        """It is still there."""
+        """Whether the batch is still there."""
         return self.segment.n_rewrites == self.n_rewrites
 
 
@@ -70,12 +70,12 @@ class ReadBatch(NamedTuple):
 
 @dataclass(eq=False)
 class Segment:
-    """end: bytes that are safely on disk. shipped_to: up to where Redis has them. note: where in Redis they are.
-    n_rewrites: raised when the file is written anew, as places in it change with that.
+    """end: bytes that are safely on disk. shipped_to: up to where Redis's log has them. note: where in the log they
+    are. n_rewrites: counts rewrites of the file, since they change places in it.
 
-    merged_to: up to where people's histories have them. merged_in: in which Redis. merged_ahead: batches behind that
-    which they have too, where each begins and ends. is_set_aside: somebody's history could not be written, so after a
-    restart all of it is merged again.
+    merged_to: up to where histories have the batches. merged_in: the Redis of these histories. merged_ahead: batches
+    beyond that which histories have too, their ends by their starts. is_set_aside: somebody's history could not be
+    written, so the whole segment is merged again after a restart.
     """
 
     path: Path
@@ -90,45 +90,45 @@ class Segment:
 
     @property
     def is_sealed(self) -> bool:
-        """Nothing is added to it any more."""
+        """Whether nothing is appended any more."""
         return self.path.suffix == SEALED
 
     @property
     def is_shipped(self) -> bool:
-        """Redis has it all."""
+        """Whether Redis has all of it."""
         return self.shipped_to >= self.end
 
     @property
     def is_merged(self) -> bool:
-        """People's histories have it all."""
+        """Whether histories have all of it."""
         return self.merged_to >= self.end
 
     @property
     def is_exported(self) -> bool:
-        """An export has it all."""
+        """Whether an export has all of it."""
         return self.path.with_suffix(EXPORTED).exists()
 
     def read(self, start: int, n_bytes: int | None = None) -> list[ReadBatch]:
-        """The whole batches from start on, about n_bytes of them and at least one; None for all."""
+        """Read whole batches from start on, about n_bytes of them but at least one; None reads all."""
         with self.path.open("rb") as file:
             file.seek(start)
             left = self.end - start
             data = file.read(left if n_bytes is None else min(left, n_bytes))
             found = list(decode_batches(data, start))
-            while not found and len(data) < left:  # the first one is longer than that
+            while not found and len(data) < left:  # the first batch is longer than what was read
                 data += file.read(min(left - len(data), max(len(data), FIRST_BYTES)))
                 found = list(islice(decode_batches(data, start), 1))
         return found
 
     def seal(self) -> None:
-        """Nothing more will come."""
+        """Complete the file: nothing more will be appended."""
         sealed = self.path.with_suffix(SEALED)
         self.path.rename(sealed)
         self.path = sealed
         self.write_notes()
 
     def write_notes(self) -> None:
-        """Say beside the file that it is shipped, and merged, once it is and is complete."""
+        """Note beside a complete file that it is shipped, and merged, as soon as it is."""
         if not self.is_sealed:
             return
         if self.is_shipped and self.note is not None:
@@ -137,7 +137,7 @@ class Segment:
             write_private(self.path.with_suffix(MERGED), _ENCODER.encode(MergedNote(self.merged_in)))
 
     def merged(self, start: int, end: int, world: str) -> None:
-        """People's histories in this Redis have the batches from start to end."""
+        """Note that histories in this Redis have the batches from start to end."""
         if self.merged_in != world:
             self.unmerge()
             self.merged_in = world
@@ -148,24 +148,24 @@ class Segment:
             self.write_notes()
 
     def unmerge(self) -> None:
-        """People's histories may not have it any more."""
+        """Note that histories may not have the batches any more."""
         self.merged_to, self.merged_in = 0, ""
         self.merged_ahead.clear()
         self.path.with_suffix(MERGED).unlink(missing_ok=True)
 
     def unship(self) -> None:
-        """Redis may not have it any more."""
+        """Note that Redis's log may not have the batches any more."""
         self.shipped_to, self.note = 0, None
         self.path.with_suffix(SHIPPED).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Its batches are elsewhere."""
+        """Delete the file and its notes, because its batches are elsewhere."""
         for suffix in (SHIPPED, MERGED, EXPORTED):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
     def session_ids(self, user_id: str) -> set[str]:
-        """Visits that events of this person name; none where it cannot be read."""
+        """Return visits that this person's events name; none if the file cannot be read."""
         with suppress(OSError):
             data = self.path.read_bytes()
             if user_id.encode() in data:
@@ -174,9 +174,9 @@ class Segment:
         return set()
 
     def erase(self, key: str, is_covered: Callable[[int], bool]) -> int:
-        """Take a person's or visit's events out; how many there were. The segment must be sealed.
+        """Remove a person's or visit's events; return how many there were. The segment must be sealed.
 
-        is_covered: whether what was received at a moment, Unix milliseconds, goes.
+        is_covered: whether an event that was received at a moment, Unix milliseconds, must go.
         """
         data = self.path.read_bytes()
         if key.removeprefix("\0").encode() not in data:
@@ -205,8 +205,8 @@ class Segment:
 
 
 def load_segment(path: Path) -> tuple[Segment, int, int]:
-    """A segment that a worker left behind, sealed; how many bytes of a torn tail were cut off, and how many before it
-    are damaged.
+    """Load and seal a segment that a worker left; also return how many bytes of a torn tail were cut off, and how
+    many before it are damaged.
     """
     data = path.read_bytes()
     end = 0
@@ -228,7 +228,7 @@ def load_segment(path: Path) -> tuple[Segment, int, int]:
 
 
 def decode_batches(data: bytes, offset: int) -> Iterator[ReadBatch]:
-    """The batches of data, which begins at offset of its file. A record of another version's is passed over."""
+    """Yield the batches of data, which begins at offset of its file. Records of another version are skipped."""
     for payload, end in read_frames(data):
         try:
             yield ReadBatch(_DECODER.decode(payload), offset + end)
@@ -237,7 +237,7 @@ def decode_batches(data: bytes, offset: int) -> Iterator[ReadBatch]:
 
 
 def write_in_place_of(path: Path, data: bytes) -> None:
-    """Replace a file in one step that a crash cannot halve."""
+    """Replace a file in one step that a crash cannot interrupt."""
     temporary = path.with_suffix(".tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(descriptor, "wb") as file:
@@ -249,7 +249,7 @@ def write_in_place_of(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and new files of a folder last."""
+    """Make a folder's renames and new files durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,7 @@
-"""The write-ahead spool: what was acknowledged is on this disk before anybody is told so.
+"""The write-ahead spool: events are on this disk before anybody is told that they were accepted.
 
-A folder for each worker (`folders`); whoever finds the folder of a dead one takes its segments over. Everything here
+Each worker has a folder (`folders`); whoever finds the folder of a dead one takes its segments over. Everything here
 blocks, and runs on one thread of its worker (`service.events.thread`).
-
-A folder that is deleted under the service would swallow what is written into it. So each commit looks whether its
-file is where others find it, 3 µs beside a sync of half a millisecond, and else everything is made anew.
 """
 
 from __future__ import annotations
@@ -28,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 16 * 2**20
 SEAL_AFTER_SECONDS = 300.0
-"""A segment that nobody adds to is sealed after that, so that it can be removed one day."""
+"""A segment that is not appended to is sealed after this time, so that it can be removed one day."""
 
 
 MAX_ATTEMPTS = 3
-"""To write where somebody deletes the folder at the same time."""
+"""How often a write is tried while somebody deletes the folder."""
 
 
 class Spooled(NamedTuple):
-    """A batch that somebody does not have yet, and its place."""
+    """A batch that has yet to be handed on, and its place."""
 
     batch: SpooledBatch
     place: Place
@@ -48,11 +45,11 @@ class _Writing(NamedTuple):
 
 
 class Spool:
-    """root: the folder that all workers of this machine share. max_bytes: of this worker's segments. with_redis:
-    whether shipped segments may go; without Redis only exported ones may.
+    """root: the folder that all workers of this machine share. max_bytes: the bound on this worker's segments.
+    with_redis: whether shipped segments may be removed; without Redis only exported ones may.
 
-    n_torn_bytes: of tails that were cut off segments of dead workers, and of damage inside them. n_lost_bytes: of
-    events that nobody had yet when their files were deleted under the service.
+    n_torn_bytes: bytes of torn tails cut off segments of dead workers, and of damage inside. n_lost_bytes: bytes of
+    events that were nowhere else when their files were deleted under the service.
     """
 
     def __init__(
@@ -67,39 +64,38 @@ class Spool:
         self._writing: _Writing | None = None
         self._begun_at = 0.0
         self._rescued = b""
-        """What was being written when its file was deleted, until it is written anew."""
+        """The content of a file that was deleted while it was being written, until it is written again."""
         self.n_torn_bytes = 0
         self.n_lost_bytes = 0
 
     @property
     def n_bytes(self) -> int:
-        """Of all segments."""
+        """The size of all segments."""
         return sum(segment.end for segment in self._segments)
 
     @property
     def n_unshipped_bytes(self) -> int:
-        """Of what Redis does not have."""
+        """The number of bytes that Redis's log does not have."""
         return sum(segment.end - segment.shipped_to for segment in self._segments)
 
     def open(self) -> None:
-        """Make this worker's folder, unless it has. Raises SpoolUnavailable where that cannot be."""
+        """Make this worker's folder, if it has none. Raises SpoolUnavailable."""
         try:
             self._folder.open()
         except OSError as error:
             raise _unwritable(self._folder.path, error) from error
 
     def adopt(self) -> int:
-        """Take over what dead workers left; how many segments. What cannot be read stays where it is, and is said."""
+        """Take over segments of dead workers; return how many. What cannot be read stays and is logged."""
         adopted = self._folder.adopt()
         self._segments[:0] = [each.segment for each in adopted]
         self.n_torn_bytes += sum(each.n_torn_bytes for each in adopted)
         return len(adopted)
 
     def append(self, payloads: Sequence[bytes]) -> list[Place]:
-        """Write records so that they outlast this process and this machine's power, all of them or none; where each
-        of them lies.
+        """Write records durably against crash and power failure, all or none; return their places.
 
-        Raises SpoolUnavailable where the disk is full, fails or the spool is at its bound.
+        Raises SpoolUnavailable if the disk is full or fails, or the spool is at its bound.
         """
         frames = list(map(frame, payloads))
         data = b"".join(frames)
@@ -113,7 +109,7 @@ class Spool:
         return places
 
     def look_after(self) -> None:
-        """Find out whether somebody deleted or replaced the folder, or files in it, and begin anew if so. Raises
+        """Find out whether somebody deleted or replaced the folder or files in it, and if so begin anew. Raises
         SpoolUnavailable.
         """
         is_written_to = self._writing is None or is_at(self._writing.descriptor, self._writing.segment.path)
@@ -122,32 +118,32 @@ class Spool:
         self._drop_missing()
 
     def batches(self) -> Iterator[SpooledBatch]:
-        """All batches, to know their keys again."""
+        """Yield all batches, to learn their keys again."""
         for segment in self._segments:
             for batch, _ in segment.read(0):
                 yield batch
 
     def unshipped(self, n_bytes: int) -> list[Spooled]:
-        """The next batches for Redis, of one segment, about n_bytes of them; empty where it has all."""
+        """Return the next batches for Redis's log, of one segment, about n_bytes of them; none if it has all."""
         for segment in self._segments:
             if not segment.is_shipped:
                 if found := _spooled(segment, segment.shipped_to, n_bytes):
                     return found
-                segment.shipped_to = segment.end  # nothing of it can be read
+                segment.shipped_to = segment.end  # none of it can be read
         return []
 
     def unmerged(self, n_bytes: int) -> list[Spooled]:
-        """The next batches for people's histories, as `unshipped`; empty where they have all."""
+        """Return the next batches for histories, like `unshipped`; none if they have all."""
         for segment in self._segments:
             if not segment.is_merged:
                 if found := _spooled(segment, segment.merged_to, n_bytes):
                     return found
-                segment.merged_to = segment.end  # nothing of it can be read
+                segment.merged_to = segment.end  # none of it can be read
         return []
 
     def oldest_ms(self) -> int | None:
-        """When the oldest batch was received that Redis does not have; without Redis, that no export has. None for
-        none.
+        """Return when the oldest batch was received that Redis does not have or, without Redis, no export has; None
+        if there is none.
         """
         for segment in self._segments:
             is_elsewhere = segment.is_shipped if self._with_redis else segment.is_exported
@@ -157,7 +153,7 @@ class Spool:
         return None
 
     def mark_shipped(self, last: Spooled, note: ShippedNote) -> None:
-        """Redis has everything up to this batch of its segment."""
+        """Note that Redis's log has everything up to this batch of its segment."""
         segment = last.place.segment
         if not last.place.is_valid:
             return
@@ -167,14 +163,14 @@ class Spool:
         segment.write_notes()
 
     def mark_merged(self, places: Sequence[Place], world: str, *, are_all: bool = True) -> None:
-        """People's histories in this Redis have these batches. are_all: False where somebody's was set aside."""
+        """Note that histories in this Redis have these batches. are_all: False if somebody was set aside."""
         for place in places:
             if place.is_valid:
                 place.segment.is_set_aside |= not are_all
                 place.segment.merged(place.start, place.end, world)
 
     def unship_all_but(self, incarnation: str) -> int:
-        """Another Redis than this one may have lost what it had; how many segments have to go again."""
+        """Mark segments shipped to another Redis as unshipped, as they may be lost; return how many there are."""
         others = [
             segment
             for segment in self._segments
@@ -185,7 +181,7 @@ class Spool:
         return len(others)
 
     def unmerge_all_but(self, world: str) -> int:
-        """People in another Redis than this one may be lost; how many segments have to be merged again."""
+        """Mark segments merged in another Redis as unmerged, as they may be lost; return how many there are."""
         others = [segment for segment in self._segments if segment.merged_in not in ("", world)]
         for segment in others:
             segment.unmerge()
@@ -201,20 +197,20 @@ class Spool:
                 self._remove(segment)
 
     def session_ids(self, user_id: str) -> frozenset[str]:
-        """Visits that events of this person name."""
+        """Return the visits that this person's events name."""
         found: set[str] = set()
         for segment in self._segments:
             found |= segment.session_ids(user_id)
         return frozenset(found)
 
     def erase(self, key: str, is_covered: Callable[[int], bool]) -> int:
-        """Take a person's or visit's events out of all segments, as `Segment.erase`; how many there were."""
+        """Remove a person's or visit's events from all segments, as `Segment.erase`; return how many there were."""
         if self._writing is not None:
             self._seal_writing()
         return sum(segment.erase(key, is_covered) for segment in self._segments)
 
     def close(self) -> None:
-        """Leave the folder to whoever comes next."""
+        """Release the folder to the next worker."""
         if self._writing is not None:
             self._seal_writing()
         self._folder.close()
@@ -225,7 +221,7 @@ class Spool:
             )
 
     def _make_room(self, n_bytes: int) -> None:
-        """Let go of the oldest of what Redis has, if need be. Raises SpoolUnavailable where that is not enough."""
+        """Remove the oldest segments that Redis has, if needed. Raises SpoolUnavailable if that is not enough."""
         if self._writing is not None and self.n_bytes + n_bytes > self._max_bytes:
             self._seal_writing()
         for segment in list(self._segments):
@@ -241,7 +237,7 @@ class Spool:
             )
 
     def _written_in_place(self, data: bytes) -> _Writing:
-        """Write and sync behind what is there, in a file that others find; where. Raises SpoolUnavailable."""
+        """Append and sync, in a file that others can find; return which. Raises SpoolUnavailable."""
         for _ in range(MAX_ATTEMPTS):
             if self._rescued or not self._folder.is_open:
                 self._begin_anew()
@@ -250,15 +246,15 @@ class Spool:
             except FileNotFoundError:
                 pass  # the folder is gone
             else:
+                # A folder deleted under the service would swallow what is written into it. Looking whether the file
+                # is where others find it takes 3 µs, beside half a millisecond for the sync.
                 if is_at(writing.descriptor, writing.segment.path):
                     return writing
             self._begin_anew()
         raise _unwritable(self._folder.path, FileNotFoundError(0, "somebody deletes it again and again"))
 
     def _written(self, data: bytes) -> _Writing:
-        """Write and sync behind what is there; where. Raises SpoolUnavailable, and then nothing was written, and
-        FileNotFoundError.
-        """
+        """Append and sync; return the file. Raises FileNotFoundError, and SpoolUnavailable if nothing was written."""
         try:
             writing = self._writable(len(data))
         except FileNotFoundError:
@@ -279,7 +275,7 @@ class Spool:
         if self._writing is None:
             self._n_begun += 1
             path = self._folder.path / f"{self._folder.name[7:]}-{self._n_begun:06d}{OPEN}"
-            # To be read as well: the descriptor is all that is left of a file that somebody deletes.
+            # Opened for reading too: the descriptor is all that is left of a file that somebody deletes.
             descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             try:
                 sync_folder(self._folder.path)
@@ -292,9 +288,7 @@ class Spool:
         return self._writing
 
     def _begin_anew(self) -> None:
-        """Make folder and file again that were deleted or replaced, with what was being written. Raises
-        SpoolUnavailable.
-        """
+        """Make a deleted or replaced folder and file again, with what was being written. Raises SpoolUnavailable."""
         if self._writing is not None:
             self._rescue(self._writing)
         if self._folder.is_open:
@@ -303,13 +297,13 @@ class Spool:
         self.open()
         self._drop_missing()
         if self._rescued:
-            with suppress(FileNotFoundError):  # gone again: it is kept for the next attempt
+            with suppress(FileNotFoundError):  # deleted again: the content is kept for the next attempt
                 writing = self._written(self._rescued)
-                writing.segment.end += len(self._rescued)  # all of it is shipped and merged again, once
+                writing.segment.end += len(self._rescued)  # all of it is shipped and merged once more
                 self._rescued = b""
 
     def _rescue(self, writing: _Writing) -> None:
-        """Read what a deleted file holds through what is still open of it."""
+        """Read a deleted file through its open descriptor."""
         self._writing = None
         segment, rescued = writing.segment, b""
         with suppress(OSError):
@@ -337,7 +331,7 @@ class Spool:
         )
 
     def _give_up_on(self, writing: _Writing) -> None:
-        """Cut off what was half-written, and write no more behind it."""
+        """Cut off what was half-written, and append no more to this file."""
         with suppress(OSError):
             os.ftruncate(writing.descriptor, writing.segment.end)
         if is_at(writing.descriptor, writing.segment.path):
@@ -351,7 +345,7 @@ class Spool:
         self._writing = None
         os.close(descriptor)
         if segment.end:
-            with suppress(OSError):  # it keeps the name of an open one, which changes nothing
+            with suppress(OSError):  # the file then keeps the name of an open one, which does no harm
                 segment.seal()
         else:
             self._remove(segment)
@@ -381,7 +375,7 @@ class Spool:
 
 
 def stream_position(entry_id: str) -> tuple[int, int]:
-    """A stream entry's id as it is ordered; (0, 0) for ""."""
+    """Convert a stream entry's id to a form that sorts; (0, 0) for ""."""
     milliseconds, _, number = entry_id.partition("-")
     return int(milliseconds or 0), int(number or 0)
 

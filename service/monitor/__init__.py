@@ -1,1 +1,1 @@
-"""The process that watches: reads the live log, never stands in the way of a request."""
+"""The monitor process: it reads the live log and is in no request's way."""

@@ -1,4 +1,4 @@
-"""`python -m service.monitor`: one process a deployment, beside the services. Settings are theirs, and
+"""`python -m service.monitor` runs one process per deployment, beside the services. It reads their settings, and
 STILLROOM_MONITOR_*.
 """
 

@@ -1,4 +1,4 @@
-"""How often answers lead to a click or a purchase, and whether that has fallen: ADWIN over answers, one by one."""
+"""Monitors how often answers lead to a click or a purchase, and whether that has fallen: ADWIN over answers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 
 class _Pending(NamedTuple):
-    """An answer whose time is not over."""
+    """An answer whose time for outcomes is not over."""
 
     record: ExposureRecord
     outcomes: set[str]
 
 
 class AccuracyWatch:
-    """outcome_seconds: after an answer, in which an event counts for it. minimum, seconds: of windows."""
+    """outcome_seconds: how long after an answer an event counts for it. minimum, seconds: of windows, at least."""
 
     def __init__(
         self, metrics: MonitorMetrics, *, outcome_seconds: float, minimum: int, seconds: float
@@ -34,27 +34,27 @@ class AccuracyWatch:
         self._seconds = seconds
         self._pending: deque[_Pending] = deque()
         self._outcomes_of: dict[int, set[str]] = {}
-        """By the identity of the record, which _pending keeps alive."""
+        """Outcomes by the identity of the record, which `_pending` keeps alive."""
         self._detectors = {outcome: FallDetector() for outcome in OUTCOMES.values()}
         self._counts = dict.fromkeys(OUTCOMES.values(), 0)
         self._n_answers = 0
         self._opened: float | None = None
 
     def exposed(self, record: ExposureRecord) -> None:
-        """An answer was sent; one without items can have no outcome and is not counted."""
+        """Note an answer; one without items can have no outcome and is not counted."""
         if record.item_ids:
             outcomes: set[str] = set()
             self._pending.append(_Pending(record, outcomes))
             self._outcomes_of[id(record)] = outcomes
 
     def attributed(self, found: Attributed) -> None:
-        """An answer had an outcome."""
+        """Note an outcome of an answer."""
         outcomes = self._outcomes_of.get(id(found.exposure))
         if outcomes is not None and found.at_ms - found.exposure.sent_ms <= self._outcome_ms:
             outcomes.add(found.outcome)
 
     def forget(self, user_id: str, before_ms: int) -> None:
-        """A person is forgotten: their answers of before a moment are not counted."""
+        """Forget a person's answers from before a moment; they are not counted."""
         kept: deque[_Pending] = deque()
         for pending in self._pending:
             if pending.record.user_id == user_id and pending.record.sent_ms < before_ms:

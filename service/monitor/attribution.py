@@ -1,4 +1,4 @@
-"""Attribution over records of the live log; `models.experiments.attribution` says how events find their answer."""
+"""Attribution over records of the live log; `models.experiments.attribution` says how events find their answers."""
 
 from __future__ import annotations
 

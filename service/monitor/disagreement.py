@@ -12,16 +12,16 @@ from service.monitor.metrics import MonitorMetrics
 from service.monitor.watched import WatchedBundle
 
 MAX_WAITING = 2_000
-"""Sampled requests not scored yet; beyond it they are counted and dropped."""
+"""How many sampled requests may wait to be scored; beyond it they are counted and dropped."""
 
 SCORED_AT_ONCE = 64
 
 
 class DisagreementWatch:
-    """minimum: requests of a window at least. seconds: that it lasts at least.
+    """minimum: how many requests a window needs. seconds: how long it lasts at least.
 
-    since_ms: Unix milliseconds from which on every replica should have this bundle: an answer of another one is then
-    a replica that did not follow, and counts.
+    since_ms: Unix milliseconds from which on every replica should have this bundle: from then on, an answer of
+    another bundle comes from a replica that did not follow, and counts.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class DisagreementWatch:
 
     @property
     def n_waiting(self) -> int:
-        """Requests to be scored."""
+        """How many requests wait to be scored."""
         return len(self._waiting)
 
     def exposed(self, record: ExposureRecord) -> None:
-        """Keep a sampled request. moment of the window: when it was sent."""
+        """Keep a sampled request, under the moment when it was sent."""
         reference = self._watched.reference.disagreement
         if record.sampled is None or reference is None or not self._watched.models:
             return
@@ -64,7 +64,7 @@ class DisagreementWatch:
         )
 
     def score(self) -> bool:
-        """Score some of those that wait; whether there were any."""
+        """Score some of the waiting requests; return whether there were any."""
         reference = self._watched.reference.disagreement
         asked, self._waiting = self._waiting[:SCORED_AT_ONCE], self._waiting[SCORED_AT_ONCE:]
         if not asked or reference is None:
@@ -82,7 +82,7 @@ class DisagreementWatch:
         return True
 
     def close(self, moment: float) -> DisagreementWindow | None:
-        """Close the window if it is full, and show what it says. moment: Unix seconds of the traffic."""
+        """Close the window if it is full, and show its result. moment: Unix seconds of the traffic."""
         reference = self._watched.reference.disagreement
         is_over = self._opened is not None and moment - self._opened >= self._seconds
         if reference is None or not is_over or sum(map(len, self._scored)) < self._minimum:

@@ -1,4 +1,4 @@
-"""Judges the experiments that are declared: publishes their reports, and stops arms that a guardrail stops."""
+"""Judges the declared experiments: publishes their reports, and stops arms that are beyond a guardrail."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 class ExperimentsWatch:
-    """file: the declaration, None for no experiments. store: the registry's folder.
+    """file: the declaration; None for no experiments. store: the registry's folder.
 
-    A declaration that is refused changes nothing here, as in the services.
+    A refused declaration changes nothing here, as in the services.
     """
 
     def __init__(self, file: Path | None, store: Path, metrics: MonitorMetrics) -> None:
@@ -41,7 +41,7 @@ class ExperimentsWatch:
         self._refused = ""
 
     def follow(self) -> None:
-        """Look at the declaration, and take it where it is a new one."""
+        """Read the declaration if it has changed, and judge by it."""
         if self._file is None:
             return
         try:
@@ -60,23 +60,23 @@ class ExperimentsWatch:
             gauge.clear()
 
     def exposed(self, record: ExposureRecord) -> None:
-        """An answer was sent."""
+        """Note an answer."""
         if record.experiment:
             self._judge.exposed(record)
 
     def attributed(self, found: Attributed) -> None:
-        """An answer had an outcome."""
+        """Note an outcome of an answer."""
         if found.exposure.experiment:
             self._judge.attributed(found)
             labels = (found.exposure.experiment, found.exposure.arm, found.outcome)
             self._metrics.arm_outcomes.labels(*labels).inc()
 
     def forget(self, units: Iterable[str], before_ms: int) -> None:
-        """A person is forgotten, with these units."""
+        """Forget a person, who had these units."""
         self._judge.forget(units, before_ms)
 
     def decide(self, client: redis.Redis, now_ms: int) -> None:
-        """Publish every report; stop what is to be stopped. Raises redis.RedisError."""
+        """Publish every report, and stop arms beyond a guardrail. Raises redis.RedisError."""
         if not self._judge.declaration.experiments:
             self._show_stops([])
             return
@@ -92,18 +92,18 @@ class ExperimentsWatch:
         self._show_stops([*stops, *decision.stops])
 
     def to_bytes(self) -> bytes:
-        """What was counted."""
+        """Return all counts."""
         return self._judge.to_bytes()
 
     def restore(self, raw: bytes) -> None:
-        """Go on from what an earlier monitor counted; what another release wrote is begun anew, and said."""
+        """Continue an earlier monitor's counts; counts of another release begin anew, and the log says so."""
         try:
             self._judge.restore(raw)
         except msgspec.MsgspecError as error:
             logger.error("what was counted of experiments cannot be read and begins anew: %s", error)
 
     def _show_stops(self, stops: list[Stop]) -> None:
-        """Arms that are stopped, and no longer those that went on."""
+        """Show the arms that are stopped, and no longer those that went on."""
         shown = set()
         for stop in stops:
             experiment = self._judge.declaration.experiment(stop.experiment)

@@ -1,4 +1,4 @@
-"""What is counted of an arm: answers, their time, what was wrong with them, and what came of them."""
+"""The figures of an arm: its answers, their times, their faults, and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 from service.log.records import ExposureRecord
 
 STEPS_A_FACTOR = 50
-"""Latency is counted in steps of 2 %: exp(1 / 50)."""
+"""How many steps of latency a factor of e has: steps are of 2 %, exp(1 / 50)."""
 
 FALLBACK_TIERS = frozenset({"last_good", "popular_segment", "popular", "none"})
-"""Tiers that answer where the arm's model did not; "none" where nobody did."""
+"""The tiers that answer if the arm's model did not; "none" if no tier did."""
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What guardrails look at."""
+    """The figures that guardrails judge."""
 
     n_answers: int = 0
     n_slow: int = 0
@@ -25,10 +25,10 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class ArmFigures(msgspec.Struct):
-    """slow_us: an answer that takes longer is counted in n_slow. n_errors: answers that the arm's model did not give.
+    """slow_us: longer answers are counted in n_slow. n_errors: answers that the arm's model did not give.
 
-    took: answers by step of latency. value: of what was purchased. first_ms, last_ms: Unix milliseconds of the first
-    and last answer, 0 before there is any. forgiven: what was counted when a stopped arm was let go on.
+    took: answers by step of latency. value: of all purchases. first_ms, last_ms: Unix milliseconds of the first
+    and last answer, 0 before there is any. forgiven: the counts when a stopped arm was let go on.
     """
 
     slow_us: int = 0
@@ -58,7 +58,7 @@ class ArmFigures(msgspec.Struct):
         self.took[step] = self.took.get(step, 0) + 1
 
     def add_outcome(self, outcome: str, value: float) -> None:
-        """Count what came of an answer."""
+        """Count an outcome of an answer."""
         if outcome == "click":
             self.n_clicked += 1
         else:
@@ -66,11 +66,11 @@ class ArmFigures(msgspec.Struct):
             self.value += value
 
     def forgive(self) -> None:
-        """Let guardrails begin anew."""
+        """Let guardrails judge anew from here."""
         self.forgiven = Judged(self.n_answers, self.n_slow, self.n_errors, self.n_empty)
 
     def judged(self) -> Judged:
-        """What guardrails look at: everything since the last `forgive`."""
+        """Return the figures since the last `forgive`, which guardrails judge."""
         past = self.forgiven
         return Judged(
             self.n_answers - past.n_answers,
@@ -80,7 +80,7 @@ class ArmFigures(msgspec.Struct):
         )
 
     def quantile_ms(self, share: float) -> float:
-        """Milliseconds that this share of answers stayed within, to 1 %; 0 before there is any."""
+        """Return the milliseconds within which this share of answers stayed, to 1 %; 0 before there is any."""
         left = share * self.n_answers
         for step in sorted(self.took):
             left -= self.took[step]
@@ -89,11 +89,11 @@ class ArmFigures(msgspec.Struct):
         return 0.0
 
     def rate(self, n: int) -> float:
-        """As a share of answers."""
+        """Return n as a share of answers."""
         return n / self.n_answers if self.n_answers else 0.0
 
     @property
     def answers_per_second(self) -> float:
-        """From the first answer to the last."""
+        """The rate of answers from the first to the last."""
         seconds = (self.last_ms - self.first_ms) / 1000
         return self.n_answers / seconds if seconds > 0 else 0.0

@@ -13,27 +13,28 @@ from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
 
 STUCK_SECONDS = 120.0
-"""Without the end of a turn, which takes seconds, the monitor is not alive."""
+"""If no turn ends for this long, though one takes seconds, the monitor counts as not alive."""
 
 CLIENT_SECONDS = 10.0
-"""That a client may take to ask, and to read."""
+"""How long a client may take to send its request, and to read the reply."""
 
 MAX_CLIENTS = 16
-"""At once, a thread each; one more is closed unheard. Prometheus and a health check are two."""
+"""How many clients are served at once, on a thread each; one more is closed at once. Prometheus and a health check
+are two."""
 
 Answer = tuple[int, str, bytes]
 
 
 def serve(monitor: Monitor, metrics: MonitorMetrics, host: str, port: int) -> ThreadingHTTPServer:
-    """Answer on a thread of its own, until `shutdown()`. Raises OSError for a port that is taken."""
+    """Serve on a thread until `shutdown()`. Raises OSError for a port that is taken."""
 
     class Handler(BaseHTTPRequestHandler):
-        """One request. http.server bounds its lines and headers."""
+        """Answers one request. http.server bounds its lines and headers."""
 
         timeout = CLIENT_SECONDS
 
         def do_GET(self) -> None:
-            """Answer it."""
+            """Answer a GET request."""
             status, content_type, body = answer(self.path, monitor, metrics)
             self.send_response(status)
             self.send_header("Content-Type", content_type)
@@ -42,7 +43,7 @@ def serve(monitor: Monitor, metrics: MonitorMetrics, host: str, port: int) -> Th
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Scrapes are not worth a line."""
+            """Log nothing, as scrapes are not worth a line."""
 
     server = _FewClients((host, port), Handler)
     Thread(target=server.serve_forever, name="monitor-http", daemon=True).start()
@@ -50,7 +51,7 @@ def serve(monitor: Monitor, metrics: MonitorMetrics, host: str, port: int) -> Th
 
 
 class _FewClients(ThreadingHTTPServer):
-    """A thread for each of a few connections."""
+    """Runs a thread for each of a few connections."""
 
     daemon_threads = True
 
@@ -59,14 +60,14 @@ class _FewClients(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin a thread, if there is a place."""
+        """Start a thread if a place is free, else close the connection."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The thread; its place is free again at its end."""
+        """Run the thread, and free its place at its end."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -74,7 +75,7 @@ class _FewClients(ThreadingHTTPServer):
 
 
 def answer(path: str, monitor: Monitor, metrics: MonitorMetrics) -> Answer:
-    """Status, content type and body."""
+    """Return status, content type and body."""
     if path == "/metrics":
         return 200, CONTENT_TYPE_LATEST, generate_latest(metrics.registry)
     if path == "/health/live":

@@ -1,4 +1,4 @@
-"""Takes from records what is watched for drift."""
+"""Takes the inputs that are monitored for drift from records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class InputWatch:
-    """minimum, seconds: of windows, as `DriftWindows` has them."""
+    """minimum, seconds: of windows, as in `DriftWindows`."""
 
     def __init__(
         self, watched: WatchedBundle, metrics: MonitorMetrics, *, minimum: int, seconds: float
@@ -28,10 +28,10 @@ class InputWatch:
         self._numbers: defaultdict[str, list[float]] = defaultdict(list)
         self._rows: list[int] = []
         self._first: float | None = None
-        """Unix seconds of the first record since the last look."""
+        """Unix seconds of the first record since the last count."""
 
     def exposed(self, record: ExposureRecord) -> None:
-        """Count what an answer tells of its person and, where the student of this bundle gave it, of its scores."""
+        """Count what an answer tells of its person and, if this bundle's student gave it, of its scores."""
         self._came(record.sent_ms)
         self._numbers[inputs.HISTORY_LENGTH].append(record.n_history + record.n_session)
         is_students = record.variant == "student" and record.tier == "student" and not record.degraded
@@ -45,7 +45,7 @@ class InputWatch:
             self._numbers[inputs.RECENCY_DAYS].append(recency)
 
     def happened(self, event: EventRecord) -> None:
-        """Count an event; one of another kind than histories hold, as a removal, says nothing here."""
+        """Count an event; a kind that histories do not hold, such as a removal, tells nothing here."""
         kind = KINDS.get(event.kind)
         if kind is None:
             return
@@ -57,7 +57,7 @@ class InputWatch:
             self._rows.append(row)
 
     def close(self, moment: float) -> list[InputDrift]:
-        """Close windows that are full, and show what they say. moment: Unix seconds of the traffic."""
+        """Close windows that are full, and show their results. moment: Unix seconds of the traffic."""
         self._count()
         closed = self._windows.close(moment)
         for found in closed:
@@ -76,7 +76,7 @@ class InputWatch:
             self._first = unix_ms / 1000
 
     def _count(self) -> None:
-        """Put what came since the last look into the windows, all at once."""
+        """Put all records since the last count into the windows at once."""
         if self._first is None:
             return
         for name, numbers in self._numbers.items():

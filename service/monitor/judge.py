@@ -1,7 +1,7 @@
-"""Judges experiments: the monitor tells it what was shown and what came of it, and asks it at each window.
+"""Judges experiments: the monitor passes it answers and outcomes, and asks for its decision at each window.
 
-It says what is to be stopped; writing that to Redis is the monitor's part. Its state goes into bytes and back, so
-that a monitor that starts again goes on where it was.
+It decides what is to be stopped, and the monitor writes that to Redis. Its state can be saved as bytes and restored,
+so that a restarted monitor continues where it was.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from service.monitor.figures import ArmFigures
 from service.monitor.units import Units
 
 SRM_ALPHA = 0.001
-"""Units are taken to be dealt wrongly below this: a false alarm voids a whole experiment."""
+"""Units count as dealt wrongly below this p-value; it is small because a false alarm voids a whole experiment."""
 
 GUARDRAIL_ALPHA = 0.01
-"""Probability that a guardrail ever stops an arm which keeps within its limit, all guardrails of an experiment
-together."""
+"""The probability that a guardrail ever stops an arm that keeps within its limits, for all guardrails of an
+experiment together."""
 
 MAX_UNITS = 1_000_000
 
 
 class ExperimentState(msgspec.Struct):
-    """What has been counted of an experiment. key: what begins anew when it changes. weights: since when n_by_arm.
-    stopped: arms that were stopped at the last look, "*" for all of them.
+    """The counts of an experiment. key: when it changes, counting begins anew. weights: those since which n_by_arm
+    counts. stopped: arms that were stopped at the last look, "*" for all of them.
     """
 
     key: str
@@ -44,7 +44,7 @@ class ExperimentState(msgspec.Struct):
     stopped: set[str] = set()
 
     def follow_stops(self, stopped: Iterable[str]) -> None:
-        """Where an arm goes on, guardrails judge it by what comes, and units are counted anew: it got none."""
+        """Follow stops. If an arm goes on, guardrails judge it anew and units are counted anew, as it got none."""
         going_on = self.stopped.difference(stopped)
         if going_on:
             self.units.n_by_arm = {}
@@ -54,14 +54,14 @@ class ExperimentState(msgspec.Struct):
 
 
 class ExperimentDecision(NamedTuple):
-    """What a window says. stops: arms that a guardrail stops now."""
+    """The decision at a window. stops: arms that a guardrail stops now."""
 
     reports: list[ExperimentReport]
     stops: list[Stop]
 
 
 class ExperimentJudge:
-    """max_units: remembered for each experiment, 250 bytes each while their window is open and 60 afterwards."""
+    """max_units: how many are remembered per experiment, at 250 bytes while their window is open and 60 after it."""
 
     def __init__(self, declaration: Declaration, *, max_units: int = MAX_UNITS) -> None:
         self._max_units = max_units
@@ -72,12 +72,12 @@ class ExperimentJudge:
 
     @property
     def declaration(self) -> Declaration:
-        """What is judged."""
+        """The declaration by which experiments are judged."""
         return self._declaration
 
     def follow(self, declaration: Declaration) -> None:
-        """Judge by this declaration from now on. An experiment with the same salt, outcome, window and unit keeps
-        what was counted; with other weights, only the count of units begins anew.
+        """Judge by this declaration from now on. An experiment with the same salt, outcome, window and unit keeps its
+        counts; if only weights differ, only the count of units begins anew.
         """
         states: dict[str, ExperimentState] = {}
         for experiment in declaration.experiments:
@@ -121,13 +121,13 @@ class ExperimentJudge:
                 state.units.add_outcome(record.unit, attributed.at_ms, attributed.value, is_rate=is_rate)
 
     def forget(self, units: Iterable[str], before_ms: int) -> None:
-        """Drop what is known of units that first came before a moment."""
+        """Drop units that first came before a moment."""
         for unit in units:
             for state in self._states.values():
                 state.units.forget(unit, before_ms)
 
     def decide(self, now_ms: int, stops: list[Stop]) -> ExperimentDecision:
-        """Look at every experiment. now_ms: of the records read so far; stops: those known."""
+        """Decide on every experiment. now_ms: of the records read so far. stops: the known ones."""
         reports, new = [], []
         for experiment in self._declaration.experiments:
             state = self._states[experiment.name]
@@ -149,11 +149,11 @@ class ExperimentJudge:
         return ExperimentDecision(reports, new)
 
     def to_bytes(self) -> bytes:
-        """Everything that was counted."""
+        """Return all counts."""
         return msgspec.msgpack.encode(self._states)
 
     def restore(self, raw: bytes) -> None:
-        """Go on from what `to_bytes` gave. Raises msgspec.DecodeError for anything else."""
+        """Continue from the result of `to_bytes`. Raises msgspec.DecodeError for anything else."""
         self._states = msgspec.msgpack.decode(raw, type=dict[str, ExperimentState])
         self.follow(self._declaration)
 
@@ -165,14 +165,14 @@ class ExperimentJudge:
             return
         for name, arm_name in ((record.experiment, record.arm), *self._enclosing.get(record.experiment, ())):
             experiment = self._declaration.experiment(name)
-            assert experiment is not None  # of this declaration
+            assert experiment is not None  # it is in this declaration
             for arm in experiment.arms:
                 if arm.name == arm_name:
                     yield experiment, arm
 
 
 def _enclosing(declaration: Declaration) -> dict[str, list[tuple[str, str]]]:
-    """By experiment, the arms of others that it lives inside."""
+    """Return by experiment the arms of others that it lives inside."""
     inside = {layer.name: layer.inside for layer in declaration.layers}
     layers = {experiment.name: experiment.layer for experiment in declaration.experiments}
     found: dict[str, list[tuple[str, str]]] = {}
@@ -194,7 +194,7 @@ def _key(experiment: Experiment) -> str:
 
 
 def _breaches(experiment: Experiment, figures: ArmFigures) -> Iterator[tuple[str, str]]:
-    """Guardrails that an arm is beyond, each with its figure."""
+    """Yield the guardrails that an arm is beyond, each with its figure."""
     rails, judged = experiment.guardrails, figures.judged()
     n = judged.n_answers
     looks = [
@@ -214,7 +214,7 @@ def _report(experiment: Experiment, state: ExperimentState, stops: dict[str, Sto
     names = [arm.name for arm in experiment.arms]
     counts = [state.units.n_by_arm.get(name, 0) for name in names]
     weights = [arm.weight for arm in experiment.arms]
-    if stops:  # a stopped arm gets no units any more; the others go on in their ratio
+    if stops:  # a stopped arm gets no more units; the others go on in their ratio
         running = [place for place, name in enumerate(names) if name not in stops]
         counts, weights = [counts[place] for place in running], [weights[place] for place in running]
     srm_p_value = sample_ratio.always_valid(counts, weights) if sum(weights) else 1.0

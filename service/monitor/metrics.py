@@ -1,4 +1,4 @@
-"""What Prometheus sees of the monitor. Gauges hold the last window; an alarm stands until a window says otherwise."""
+"""The monitor's metrics for Prometheus. Gauges show the last window; an alarm stands until a window ends it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from time import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 MODEL_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds a request."""
+"""Bounds in seconds per request."""
 
 
 class MonitorMetrics:
-    """One instance a monitor, on its own registry."""
+    """All metrics of one monitor, on their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -129,17 +129,17 @@ class MonitorMetrics:
         )
 
     def window_closed(self) -> None:
-        """Note that one was, now."""
+        """Note that a window was closed now."""
         self.last_window.set(time())
 
     def disagreement_moved(self, alarms: set[tuple[str, str]]) -> None:
-        """Show these alarms, (model, slice), and no others any more."""
+        """Show these alarms, (model, slice), and no others."""
         for model, part in alarms | self._alarmed:
             self._disagreement_alarm.labels(model, part).set((model, part) in alarms)
         self._alarmed |= alarms
 
     def bundle_changed(self) -> None:
-        """What was said of another bundle is no longer true."""
+        """Clear what was shown of another bundle."""
         for gauge in (
             self.disagreement,
             self._disagreement_alarm,

@@ -1,7 +1,7 @@
-"""The monitor, read first: every turn reads records, tells those who watch, and closes their windows.
+"""The monitor: every turn reads records, passes them to the watches, and closes their windows. Read this page first.
 
-Windows follow the time of the traffic, never this machine's clock. What Redis does not give is waited for; nothing
-of it is in a request's way.
+Windows follow the time of the traffic, never this machine's clock. The monitor waits for Redis when it is away, and
+no request waits for the monitor.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from service.settings.commands import MonitorProcessSettings
 logger = logging.getLogger(__name__)
 
 DECIDE_SECONDS = 5.0
-"""Between two looks at the experiments."""
+"""The pause between two decisions on experiments."""
 
 SAVE_SECONDS = 10.0
-"""Between two notes of how far was read; a monitor that was killed reads as much again, and counts it once."""
+"""The pause between two saves of how far was read; after a kill, this much is read again and counted once."""
 
 GRACE_SECONDS = 60.0
-"""That replicas get to follow a promotion, beside what they wait between two looks."""
+"""How long replicas may take to follow a promotion, in addition to their pause between two looks."""
 
 SCORING_SECONDS = 1.0
-"""A turn may score sampled requests for so long; more wait for the next turn."""
+"""How long a turn may score sampled requests; the rest wait for the next turn."""
 
 RETRY_SECONDS = 1.0
 
@@ -46,12 +46,12 @@ EXPERIMENTS_STATE = "experiments"
 
 
 def _moment(record: Record) -> int:
-    """When it was written, Unix milliseconds."""
+    """Return when a record was written, Unix milliseconds."""
     return record.sent_ms if isinstance(record, ExposureRecord) else record.received_ms
 
 
 class Monitor:
-    """client: of Redis, replies as bytes."""
+    """client: of Redis, with replies as bytes."""
 
     def __init__(
         self, settings: MonitorProcessSettings, client: redis.Redis, metrics: MonitorMetrics
@@ -80,15 +80,15 @@ class Monitor:
         self._due = {"follow": 0.0, "decide": 0.0, "save": 0.0}
         self.is_stopping = False
         self.turned_at = monotonic()
-        """When the last turn ended; a health check asks."""
+        """When the last turn ended; health checks read it."""
 
     @property
     def is_watching(self) -> bool:
-        """There is a bundle, and Redis has been read."""
+        """Whether there is a bundle and Redis has been read."""
         return self._watched is not None and self._is_resumed
 
     def run(self) -> None:
-        """Until `is_stopping`; then what was counted is saved."""
+        """Run until `is_stopping`, then save all counts."""
         while not self.is_stopping:
             try:
                 self.turn()
@@ -100,7 +100,7 @@ class Monitor:
         self._save()
 
     def turn(self) -> None:
-        """Read what is new, and do what is due. Raises redis.RedisError."""
+        """Read new records and do what is due. Raises redis.RedisError."""
         if self._is_due("follow", self._settings.bundle_poll_seconds):
             self._follow()
         if not self._is_resumed:
@@ -114,8 +114,8 @@ class Monitor:
             self._save()
 
     def take(self, records: Sequence[Record]) -> None:
-        """Tell everybody who watches of these records. What a wrong clock stamped far ahead is left out: the latest
-        moment of any record is what time it is here, and would be that for good.
+        """Pass these records to all watches. Records that a wrong clock stamped far ahead are left out: the latest
+        moment of any record is the time here, and would be so for good.
         """
         latest_ms = wall_ms() + MAX_AHEAD_MS
         for record in records:
@@ -149,7 +149,7 @@ class Monitor:
             self._accuracy.attributed(found)
 
     def _forget(self, erased: ErasureRecord) -> None:
-        """Of one person and what is not summed up yet; said again by others it changes nothing."""
+        """Forget a person in what is not summed up yet. Repeating it changes nothing."""
         user_id, moment = erased.user_id, erased.received_ms
         units = {user_id} | {answer.unit for answer in self._attributor.forget(user_id, moment)}
         self._accuracy.forget(user_id, moment)
@@ -175,7 +175,7 @@ class Monitor:
                 )
 
     def _follow(self) -> None:
-        """Watch what is current; its windows begin anew, since its reference is another."""
+        """Watch the current bundle; windows begin anew, since its reference is another."""
         self._experiments.follow()
         found = self._bundles.follow(self._watched)
         if found is None:
@@ -196,7 +196,7 @@ class Monitor:
         logger.info("watching bundle %s", found.version)
 
     def _resume(self) -> None:
-        """Go on where the last monitor stopped. Answers whose time is not over are remembered again."""
+        """Continue where the last monitor stopped. Answers whose time is not over are remembered again."""
         left = self._tail.resume()
         if EXPERIMENTS_STATE in left:
             self._experiments.restore(left[EXPERIMENTS_STATE])
@@ -226,7 +226,7 @@ class Monitor:
         return True
 
     def _wait(self, seconds: float) -> None:
-        """In short steps, so that a stop is soon."""
+        """Wait in short steps, so that a stop takes effect soon."""
         until = monotonic() + seconds
         while not self.is_stopping and (left := until - monotonic()) > 0:
             sleep(min(left, 0.1))

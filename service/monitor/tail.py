@@ -1,4 +1,4 @@
-"""Reads the live log from Redis, from where the last run stopped. What was trimmed before it was read is counted."""
+"""Reads the live log from Redis, from where the last run stopped, and counts records trimmed unread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Record: TypeAlias = EventRecord | ExposureRecord | ErasureRecord
 
 STATE_KEY = "stillroom:monitor:state"
-"""A hash: a cursor by stream, and what else is to outlive a monitor."""
+"""A hash: a cursor by stream, and other state that outlives a monitor."""
 
 STREAMS = {"events": EVENTS_STREAM, "exposures": EXPOSURES_STREAM, "erasures": ERASURES_STREAM}
 BEGINNING = b"0-0"
@@ -42,20 +42,20 @@ _DECODERS: dict[str, Callable[[bytes], Record]] = {
 
 
 class EntryId(NamedTuple):
-    """Of a stream's entry; they rise in this order."""
+    """The id of a stream's entry; later entries compare greater."""
 
     unix_ms: int
     number: int
 
     @staticmethod
     def read(raw: bytes) -> EntryId:
-        """From 1700000000000-0."""
+        """Parse an id such as 1700000000000-0."""
         unix_ms, _, number = raw.partition(b"-")
         return EntryId(int(unix_ms), int(number or b"0"))
 
 
 class LogTail:
-    """client: of Redis, replies as bytes. Every method may raise redis.RedisError; call it again later."""
+    """client: of Redis, with replies as bytes. Every method may raise redis.RedisError; call it again later."""
 
     def __init__(self, client: redis.Redis, metrics: MonitorMetrics) -> None:
         self._client = client
@@ -64,19 +64,19 @@ class LogTail:
         self._is_checked = False
 
     def resume(self) -> dict[str, bytes]:
-        """Go to where the last run stopped; returns what it left, by name."""
+        """Go to where the last run stopped; return the state that it left, by name."""
         state = cast(dict[bytes, bytes], self._client.hgetall(STATE_KEY))
         left = {name.decode(): value for name, value in state.items()}
         self._cursors = {name: left.get(f"cursor:{name}", BEGINNING) for name in STREAMS}
         return left
 
     def save(self, state: Mapping[str, bytes]) -> None:
-        """Write down how far was read, and with it, in one step, what was made of it."""
+        """Save how far was read, and in the same step what was made of it."""
         cursors = {f"cursor:{name}": cursor for name, cursor in self._cursors.items()}
         self._client.hset(STATE_KEY, mapping=cast(Any, {**cursors, **state}))
 
     def before(self, seconds: float) -> list[Record]:
-        """What was read in the last seconds before the cursors, by the time it came to Redis."""
+        """Return what was read in the last seconds before the cursors, in the order of arrival in Redis."""
         found: list[tuple[EntryId, Record]] = []
         for name, cursor in self._cursors.items():
             if cursor == BEGINNING:
@@ -87,7 +87,7 @@ class LogTail:
         return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
     def read(self) -> list[Record]:
-        """The next records of all streams, by the time they came to Redis; waits BLOCK_MS for the first one."""
+        """Return the next records of all streams, in order of arrival in Redis; wait BLOCK_MS for the first."""
         self._look_for_gaps()
         asked = {STREAMS[name]: cursor for name, cursor in self._cursors.items()}
         pages = cast(Any, self._client.xread(cast(Any, asked), count=PAGE_RECORDS, block=BLOCK_MS)) or []
@@ -104,7 +104,7 @@ class LogTail:
         return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
     def _note_lag(self, name: str, entries: list[Any], *, is_more_there: bool) -> None:
-        """What is left may be trimmed before the next page, so that has to be looked at."""
+        """Show the lag. Records that are left may be trimmed before the next page, so gaps are looked for again."""
         lag = 0.0
         if is_more_there:
             self._is_checked = False
@@ -113,7 +113,7 @@ class LogTail:
         self._metrics.lag_seconds.labels(name).set(lag)
 
     def disconnected(self) -> None:
-        """Redis was away: what it has now has to be looked at again."""
+        """Note that Redis was away: gaps must be looked for again."""
         self._is_checked = False
 
     def _decoded(self, name: str, entries: Any) -> list[tuple[bytes, Record]]:
@@ -127,7 +127,7 @@ class LogTail:
         return decoded
 
     def _look_for_gaps(self) -> None:
-        """Where somebody who reads all the time is at the end of the stream, nothing can be lost."""
+        """Look for gaps, but only if needed: at the end of a stream that is read all the time nothing can be lost."""
         if self._is_checked:
             return
         for name in STREAMS:
@@ -135,7 +135,7 @@ class LogTail:
         self._is_checked = True
 
     def _look_for_gap(self, name: str) -> None:
-        """A stream is trimmed from its beginning: while the last entry read is in it, nothing after it is gone."""
+        """Look for a gap. Streams lose their oldest entries first: if the last entry read is there, none is gone."""
         cursor, stream = self._cursors[name], STREAMS[name]
         if cursor == BEGINNING or self._client.xrange(stream, cursor, cursor):
             return
@@ -154,12 +154,12 @@ class LogTail:
             self._metrics.trimmed.labels(name).inc()
 
     def _was_deleted(self, stream: str, entry_id: bytes) -> bool:
-        """Whether an entry left with a person who was forgotten, and not with the oldest ones."""
+        """Whether an entry was deleted with a forgotten person, and not trimmed with the oldest ones."""
         return cast(Any, self._client.lpos(deleted_key(stream), cast(Any, entry_id))) is not None
 
 
 def _horizon(pages: list[Any]) -> EntryId | None:
-    """How far streams are read together: where one has more than a page, the other must not run ahead of it by hours,
+    """Return how far streams are read together: if one has more than a page, the other must not run ahead by hours,
     or events would be read long before the answers they belong to.
     """
     ends = [EntryId.read(entries[-1][0]) for entries in pages if len(entries) == PAGE_RECORDS]

@@ -1,7 +1,7 @@
-"""Units of an experiment: each counts once, when the window after its first answer is over.
+"""The units of an experiment: each counts once, when the window after its first answer is over.
 
-So the units of an arm are independent of each other and complete when they are looked at, which is what a test that
-may be repeated rests on; clicks of one person are neither.
+So the units of an arm are independent of each other and complete when they are looked at, which a repeated test
+requires; single clicks of a person are neither.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from models.vocabulary import id_key
 
 
 class OpenUnit(msgspec.Struct):
-    """A unit whose window is not over. arm: "" once it was seen in a second one, and then it counts for none."""
+    """A unit whose window is not over. arm: "" once it was seen in a second arm; then it counts for none."""
 
     arm: str
     first_ms: int
@@ -23,9 +23,9 @@ class OpenUnit(msgspec.Struct):
 
 
 class Units(msgspec.Struct):
-    """n_by_arm: units by the arm of their first answer, since the weights were last changed. samples: of those whose
-    window is over. seen: keys of these, so that none counts twice. n_crossed: seen in a second arm within their
-    window. n_uncounted: answers of units that came when max_units were known.
+    """n_by_arm: units by the arm of their first answer, since the weights last changed. samples: outcomes of units
+    whose window is over. seen: keys of these units, so that none counts twice. n_crossed: units seen in a second arm
+    within their window. n_uncounted: answers of units that came when max_units were known.
     """
 
     window_ms: int
@@ -38,7 +38,7 @@ class Units(msgspec.Struct):
     n_uncounted: int = 0
 
     def exposed(self, unit: str, arm: str, sent_ms: int) -> None:
-        """A unit got an answer of an arm."""
+        """Note that a unit got an answer of an arm."""
         known = self.open.get(unit)
         if known is not None:
             if known.arm not in (arm, ""):
@@ -53,13 +53,13 @@ class Units(msgspec.Struct):
         self.open[unit] = OpenUnit(arm, sent_ms)
 
     def add_outcome(self, unit: str, at_ms: int, outcome: float, *, is_rate: bool) -> None:
-        """Something came of an answer to a unit. is_rate: a unit has it or has not, once or often."""
+        """Add an outcome of an answer to a unit. is_rate: the unit has it or not, however often."""
         known = self.open.get(unit)
         if known is not None and at_ms - known.first_ms <= self.window_ms:
             known.outcome = 1.0 if is_rate else known.outcome + outcome
 
     def forget(self, unit: str, before_ms: int) -> None:
-        """Drop what is known of a unit that first came before a moment. Sums that it is in already stay."""
+        """Drop a unit that first came before a moment. Sums that contain it stay."""
         known = self.open.get(unit)
         if known is None:
             self.seen.discard(id_key(unit))
@@ -67,7 +67,7 @@ class Units(msgspec.Struct):
             del self.open[unit]
 
     def mature(self, now_ms: int) -> None:
-        """Count the units whose window is over, in the order in which they came."""
+        """Count the units whose window is over, in order of arrival."""
         for unit in list(self._over(now_ms)):
             done = self.open.pop(unit)
             self.seen.add(id_key(unit))
@@ -75,7 +75,7 @@ class Units(msgspec.Struct):
                 self.samples.setdefault(done.arm, Sample()).add(done.outcome)
 
     def _over(self, now_ms: int) -> Iterator[str]:
-        """Units lie in the order in which they were read; two replicas' clocks may make that a little wrong."""
+        """Yield units whose window is over. They lie in reading order, which two clocks may make slightly wrong."""
         for unit, known in self.open.items():
             if known.first_ms + self.window_ms >= now_ms:
                 return

@@ -1,4 +1,4 @@
-"""The bundle whose answers are watched: its student, its other models and what it expects of live traffic."""
+"""The bundle whose answers are monitored: its student, its other models, and its reference of live traffic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = {kind.name.lower(): int(kind) for kind in EventKind}
 
 
 class WatchedBundle:
-    """models: members, student and ensemble by name, empty where the bundle carries the student alone."""
+    """models: members, student and ensemble by name; empty if the bundle has the student alone."""
 
     def __init__(self, bundle: Bundle, models: Mapping[str, ScoringModel]) -> None:
         self.version = bundle.version
@@ -33,12 +33,12 @@ class WatchedBundle:
         self.models = models
 
     def rows(self, item_ids: list[str]) -> npt.NDArray[np.int64]:
-        """(n,) item indices, -1 for an item that the bundle does not know."""
+        """Return item indices (n,), -1 for an item that the bundle does not know."""
         found = [self.vocabulary.find(item_id) for item_id in item_ids]
         return np.array([-1 if row is None else row for row in found], np.int64)
 
     def history(self, sampled: SampledHistory) -> History:
-        """What the student read, as far as this bundle knows the items."""
+        """Return what the student read, as far as this bundle knows the items."""
         rows = self.rows(sampled.item_ids)
         return History.from_events(
             Event(int(row), moment, kind)
@@ -55,7 +55,7 @@ class BundleFollower:
         self._refused = ""
 
     def follow(self, watched: WatchedBundle | None) -> WatchedBundle | None:
-        """The bundle that is current, if it is another one and can be read; else None, and why is logged once."""
+        """Return the current bundle if it is another one and can be read; else None, and log the reason once."""
         version = ""
         try:
             version = self._registry.current()
@@ -73,7 +73,7 @@ class BundleFollower:
 
 
 def bundle_models(bundle: Bundle) -> dict[str, ScoringModel]:
-    """Members, student and ensemble as the bundle carries them; empty where it has no ensemble.
+    """Return members, student and ensemble as the bundle holds them; empty if it has no ensemble.
 
     Raises a BundleError for an ensemble that does not verify.
     """

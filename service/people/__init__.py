@@ -1,1 +1,1 @@
-"""What a person did: process memory first, then one coalesced Redis read, then the bundle's cold copy."""
+"""Finds what a person did: in process memory, else by one coalesced Redis read, else in the bundle's cold copy."""

@@ -1,8 +1,8 @@
-"""A person as Redis holds them: events under shortened item keys, so a new bundle can still read them.
+"""A person as Redis holds them: events under shortened item keys, so that a new bundle can still read them.
 
-Nine bytes an event for most people: six of key and kind, and as many of time as the longest pause between two
-events needs, three up to half a year; carts and removals have six more, of when they arrived. Times are exact. The
-checksum begins with whose blob it is, so one that stands under another key is no blob there.
+Most people take nine bytes an event: six for key and kind, and for the time as many as the longest pause between two
+events needs, three up to half a year; carts and removals take six more for their arrival. Times are exact. The
+checksum covers whose blob it is, so a blob under another person's key is corrupt.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _CHECKSUM = slice(4, 8)
 HEADER_BYTES = _HEADER.size
 
 _ERASED = 0x80
-"""The bundle's history of this person is not to be used any more."""
+"""The bundle's history of this person must not be used any more."""
 
 _NOT_PLAIN = 0x40
-"""Some item stands there twice, or was removed: what is shown has to be found out."""
+"""Some item occurs twice or was removed, so what is shown has to be computed."""
 
 _HAS_LAGS = 0x20
 _GAP_BYTES_MASK = 0x07
@@ -45,13 +45,13 @@ class BlobCorrupt(ValueError):
 
 
 class BlobOutdated(ValueError):
-    """A blob has the format of another version of this code; it is a miss like any other and is overwritten."""
+    """A blob has another version's format; it counts as a miss and is overwritten."""
 
 
 def encode_person(person: StoredPerson, owner: str) -> bytes:
-    """One value of bytes: header, item keys with kinds, gaps between times, lags, vector; little-endian.
+    """Pack a person: header, item keys with kinds, gaps between times, lags, vector; little-endian.
 
-    owner: under whose key it will stand.
+    owner: whose key it will stand under.
     """
     events = person.events
     codes = short_keys(events.keys) | (events.kinds.astype(np.uint64) & _KIND_MASK) << _KIND_SHIFT
@@ -69,15 +69,15 @@ def encode_person(person: StoredPerson, owner: str) -> bytes:
 
 
 def with_vector(blob: bytes, vector: npt.NDArray[np.float16], tag: int, owner: str) -> bytes:
-    """The same events with another vector; blob: what `encode_person` wrote."""
+    """Return the same events with another vector. blob: written by `encode_person`."""
     _, _, marks, _, _, first_time, n_events, n_factors = _HEADER.unpack_from(blob)
     end = len(blob) - 2 * n_factors
     return _pack(marks, first_time, n_events, blob[HEADER_BYTES:end], vector, tag, owner)
 
 
 def decode_person(blob: bytes, owner: str) -> StoredPerson:
-    """Read back what `encode_person` wrote for the same owner. Raises BlobCorrupt, and BlobOutdated for another
-    version's.
+    """Read what `encode_person` wrote for the same owner. Raises BlobCorrupt, and BlobOutdated for another version's
+    format.
     """
     if len(blob) < HEADER_BYTES:
         raise BlobCorrupt(f"{len(blob)} bytes are fewer than a header's {HEADER_BYTES}")
@@ -97,17 +97,17 @@ def decode_person(blob: bytes, owner: str) -> StoredPerson:
 
 
 def is_whole(blob: bytes, owner: str) -> bool:
-    """Whether a blob's checksum is that of its bytes and of this owner."""
+    """Whether a blob's checksum matches its bytes and this owner."""
     return len(blob) >= HEADER_BYTES and _HEADER.unpack_from(blob)[3] == _checksum(blob, owner)
 
 
 def is_erased(blob: bytes) -> bool:
-    """Whether a blob that is known to be whole is of a person who was to be forgotten."""
+    """Whether a blob, known to be whole, belongs to a person who was to be forgotten."""
     return blob[3] >= _ERASED
 
 
 def decode_events(blob: bytes) -> StoredEvents:
-    """The events of a blob that is known to be whole. 5 µs."""
+    """Unpack the events of a blob that is known to be whole. Takes 5 µs."""
     _, _, marks, _, _, first_time, n_events, _ = _HEADER.unpack_from(blob)
     n_gap_bytes = marks & _GAP_BYTES_MASK
     codes = np.zeros((n_events, 8), np.uint8)
@@ -129,7 +129,7 @@ def decode_events(blob: bytes) -> StoredEvents:
 
 
 def _check_length(blob: bytes) -> None:
-    """Raise BlobCorrupt unless it is as long as its header says."""
+    """Raise BlobCorrupt unless the blob is as long as its header says."""
     _, _, marks, _, _, _, n_events, n_factors = _HEADER.unpack_from(blob)
     n_gap_bytes = marks & _GAP_BYTES_MASK
     expected = HEADER_BYTES + n_events * (_CODE_BYTES + n_gap_bytes) + n_factors * 2
@@ -141,8 +141,8 @@ def _check_length(blob: bytes) -> None:
 
 
 def _can_be(events: StoredEvents) -> bool:
-    """Whether no kind is unknown, and time does not run over its end: whoever can write to Redis can write a
-    checksum.
+    """Whether all kinds are known and times do not overflow. A valid checksum proves neither: whoever can write to
+    Redis can compute one.
     """
     latest_kind = REMOVAL - 1 if events.is_plain else REMOVAL
     return int(events.kinds.max()) <= latest_kind and bool((events.times[1:] >= events.times[:-1]).all())
@@ -171,14 +171,14 @@ def _pack(
 
 
 def _checksum(blob: bytes | bytearray, owner: str) -> int:
-    """Of everything but itself, and of whose blob it is."""
+    """Checksum everything but the checksum itself, together with the owner."""
     view = memoryview(blob)
     before = zlib.crc32(view[: _CHECKSUM.start], zlib.crc32(owner.encode()))
     return zlib.crc32(view[_CHECKSUM.stop :], before)
 
 
 def _low_bytes(values: npt.NDArray[np.unsignedinteger], width: int, kept: slice) -> bytes:
-    """Some bytes of each little-endian value of `width` bytes, value after value."""
+    """Return some bytes of each little-endian value of `width` bytes, value after value."""
     little = values.astype(f"<u{width}")
     return little.view(np.uint8).reshape(-1, width)[:, kept].tobytes()
 

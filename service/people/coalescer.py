@@ -1,4 +1,4 @@
-"""One trip to Redis at a time: what is asked while one is under way goes together as the next one."""
+"""Coalesces questions to Redis: one trip is under way at a time, and all that is asked meanwhile forms the next."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Coalescer(Generic[Question, Answer]):
 
     @property
     def n_waiting(self) -> int:
-        """Asked and not under way yet."""
+        """The number of questions whose trip has not begun."""
         return len(self._waiting)
 
     def ask(self, question: Question) -> asyncio.Future[Answer]:
-        """The answer, or what `send` raised."""
+        """Return a future for the answer, or for the error that `send` raised."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._task is None:
@@ -51,7 +51,7 @@ class Coalescer(Generic[Question, Answer]):
             return
         try:
             answers = await self._send([question for question, _ in trip])
-        except Exception as error:  # whatever it is, nobody is left waiting
+        except Exception as error:  # whatever it is, no caller may be left waiting
             for _, future in trip:
                 if not future.done():
                     future.set_exception(error)

@@ -1,7 +1,7 @@
-"""Who is asking: memory, then Redis, then the bundle; and what is remembered, merged from events, and forgotten.
+"""Finds who is asking, in memory, Redis or the bundle, and remembers, merges and forgets people.
 
-A person in memory is good as long as Redis would tell of a change (`watch`). Who has changed is read again within the
-next request and not after its reply: otherwise an event that another replica accepted would miss that very answer.
+A person in memory is valid as long as Redis would tell of a change (`watch`). Somebody who has changed is read again
+within their next request, not after its reply: else an event that another replica accepted would miss that answer.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from service.telemetry.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 REDIS_SHARE = 0.4
-"""Of the remaining time, what a request waits for Redis before it goes on with what the bundle knows."""
+"""The share of the remaining time that a request waits for Redis before it continues with the bundle's history."""
 
 MAX_LINKED_PEOPLE = 50_000
-"""Whose visits a process knows, the latest ones; Redis knows all of them."""
+"""How many people's visits a process keeps, the latest ones; Redis knows all of them."""
 
 MAX_ATTEMPTS = 8
-"""To write what was merged of a person, while others write to the same person."""
+"""How often a merge is written again while other writers change the same person."""
 
 SAY_AGAIN_SECONDS = 1.0
 
 MERGING_SECONDS = 5.0
-"""How long one attempt to merge or to forget waits for Redis, a slow one included."""
+"""How long one attempt to merge or to forget waits for Redis, even for a slow one."""
 
 
 class People:
-    """redis: None runs without. max_age_seconds: after that a person in memory is read from Redis again, where Redis
-    does not tell of changes. Keys are user ids, or of `records.session_key`.
+    """Finds people, and keeps memory and Redis up to date. Keys are user ids or come from `records.session_key`.
 
-    merging: another connection to the same Redis, on which nobody waits for an answer: a Redis that is too slow for
-    requests still merges. recovery: says when answers may be of before.
+    redis: None runs without it. max_age_seconds: how long a person in memory is valid if Redis does not tell of
+    changes. merging: another connection to the same Redis, on which no request waits: a Redis too slow for requests
+    still merges. recovery: says when answers may be outdated.
 
-    on_merged: called with somebody whose history has grown, so that their vector can be made before they ask.
+    on_merged: called with a person whose history has grown, so that their vector can be computed before they ask.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class People:
         self._recovery.call_at_each_beginning(self._visits.clear)
         self._erased: set[str] = set()
         self._mending: asyncio.Task[None] | None = None
-        """One at a time: whom it leaves out is found to be so again."""
+        """Only one runs at a time: a corrupt blob that it leaves out is found again."""
         self._said_at = -SAY_AGAIN_SECONDS
         self.on_merged: Callable[[str, KnownPerson, ServingBundle], None] = lambda key, person, serving: None
 
     async def find(self, user_id: str | None, serving: HistoryContext, clock: RequestClock) -> Found:
-        """Never fails: a person nobody knows has an empty history, and without Redis the bundle answers."""
+        """Find a person. Never fails: an unknown one has an empty history, and without Redis the bundle answers."""
         if user_id is None:
             return Found(self._stranger(serving), "none")
         held = self._memory.get(user_id)
@@ -105,9 +105,9 @@ class People:
         return found
 
     async def merge(self, user_id: str, events: StoredEvents, serving: HistoryContext) -> None:
-        """Add what a person did, here and in Redis, which tells every other replica. Merging it again adds nothing.
+        """Add a person's events here and in Redis, which tells all other replicas. Merging again adds nothing.
 
-        Raises RedisUnavailable and HistoryUnwritable where only this process has merged it.
+        Raises RedisUnavailable and HistoryUnwritable if only this process has merged them.
         """
         n_corrupt = 0
         for _ in range(MAX_ATTEMPTS):
@@ -117,7 +117,7 @@ class People:
             except StageFailed as error:
                 away = RedisUnavailable(f"only this process has merged it: {error}")
                 before, replaced = self._held(user_id, serving, self._memory.peek(user_id)), b""
-            except BlobCorrupt as error:  # what the line garbled once is not so again
+            except BlobCorrupt as error:  # a blob garbled on the wire is whole the next time
                 self._say_corrupt(error)
                 n_corrupt += 1
                 continue
@@ -137,13 +137,13 @@ class People:
         raise RedisUnavailable(f"others wrote to the same person {MAX_ATTEMPTS} times; try again")
 
     async def doubt(self) -> None:
-        """Redis holds of somebody what was not written here; see `RedisPeople.doubt`."""
+        """Report that Redis holds a blob that was not written here; see `RedisPeople.doubt`."""
         if self._merging is not None:
             await self._merging.doubt()
 
     async def link(self, user_id: str, session_ids: frozenset[str]) -> None:
-        """Remember that these visits were a person's: who is to be forgotten is so with them. Raises RedisUnavailable
-        and HistoryUnwritable, and then it is to be said again.
+        """Remember that these visits were a person's, so that they are forgotten together. Raises RedisUnavailable
+        and HistoryUnwritable; then it must be repeated.
         """
         new = session_ids - self._visits.of(user_id)
         if not new:
@@ -153,19 +153,19 @@ class People:
         self._visits.add(user_id, new)
 
     async def visits(self, user_id: str) -> frozenset[str]:
-        """The visits that are known to have been a person's. Raises RedisUnavailable where Redis cannot be asked."""
+        """Return the known visits of a person. Raises RedisUnavailable if Redis cannot be asked."""
         known = self._visits.of(user_id)
         return known if self._merging is None else known | await self._merging.links(user_id)
 
     def mark_erased(self, user_id: str) -> None:
-        """What bundles know of a person does not count any more, also while Redis cannot say so."""
+        """Ignore what bundles know of a person from now on, even while Redis cannot record it."""
         self._erased.add(user_id)
         self._memory.forget(user_id)
         self._visits.forget(user_id)
 
     async def erase(self, user_id: str) -> None:
-        """Forget a person, here, in Redis and as far as any bundle knows them. Raises RedisUnavailable, and then only
-        this process has.
+        """Forget a person here, in Redis, and as far as any bundle knows them. Raises RedisUnavailable; then only
+        this process has forgotten them.
         """
         self.mark_erased(user_id)
         if self._merging is not None:
@@ -174,7 +174,7 @@ class People:
             await self._merging.unlink(user_id)
 
     async def _replace(self, user_id: str, person: KnownPerson, replaced: bytes) -> bool:
-        """Put a person's blob into Redis in place of what stood there; False where somebody was faster."""
+        """Put a person's blob into Redis in place of the earlier one; return False if another writer was faster."""
         if self._merging is None:
             person.fresh_until = inf
             return True
@@ -190,8 +190,8 @@ class People:
         """
         stored = vector.astype(np.float16)
         blob = with_vector(person.blob, stored, serving.tag, user_id)
-        if self._memory.holds(user_id, person):  # else somebody merged more of them in the meantime
-            own = stored.astype(np.float32)  # not a row of a batch, which would keep the batch
+        if self._memory.holds(user_id, person):  # else more of their events were merged meanwhile
+            own = stored.astype(np.float32)  # a copy: a row of a batch would keep the whole batch alive
             query = ScanQuery(own, person.encoded, person.seen)
             known = msgspec.structs.replace(person, blob=blob, vector=own, query=query, replaced=blob)
             self._memory.put(user_id, known)
@@ -213,7 +213,7 @@ class People:
             self._watch.finish_reading(user_id)
             if held is not None and held.version == serving.version:
                 return Found(held, "memory", "redis_unavailable")
-            # Stale at once, so that the next request asks Redis again and degraded answers say so.
+            # It is stale at once, so that the next request asks Redis again and degraded answers say so.
             found = self._without_redis(user_id, serving, held, b"")
             found.degraded = "redis_unavailable"
             return found
@@ -226,7 +226,7 @@ class People:
         except BlobCorrupt as error:
             self._recovery.go_on()
             self._mend_later(user_id, serving, error)
-            found = self._without_redis(user_id, serving, held, b"")  # so that nothing is written over it
+            found = self._without_redis(user_id, serving, held, b"")  # b"" keeps write-backs off it
             found.degraded = "redis_unavailable"
             return found
         self._vouch_for(found.person, is_overtaken=is_overtaken)
@@ -235,7 +235,7 @@ class People:
     async def _before(
         self, user_id: str, serving: HistoryContext, n_corrupt: int
     ) -> tuple[KnownPerson, bytes]:
-        """Somebody, and their blob, which is to be replaced. n_corrupt: how often it was none so far.
+        """Return a person and the blob to replace. n_corrupt: how often the blob was corrupt so far.
 
         Raises BlobCorrupt the first time, and RedisUnavailable.
         """
@@ -255,7 +255,7 @@ class People:
         return person, person.replaced
 
     def _is_there(self, user_id: str, stored: StoredPerson, blob: bytes) -> bool:
-        """Whether a blob in Redis holds exactly these events."""
+        """Whether a blob from Redis holds exactly these events."""
         try:
             there = self._decode(user_id, blob) if blob else None
         except BlobCorrupt:
@@ -263,7 +263,7 @@ class People:
         return there is not None and there.is_erased == stored.is_erased and there.events == stored.events
 
     def _mend_later(self, user_id: str, serving: HistoryContext, error: BlobCorrupt) -> None:
-        """Put what is known of a person in place of what nobody wrote, after the reply."""
+        """Replace a corrupt blob by what is known of the person, after the reply."""
         self._say_corrupt(error)
         if self._mending is None:
             self._mending = asyncio.create_task(self._mend(user_id, serving))
@@ -278,34 +278,34 @@ class People:
 
     def _say_corrupt(self, error: BlobCorrupt) -> None:
         self._metrics.corrupt_blobs.inc()
-        if monotonic() - self._said_at >= SAY_AGAIN_SECONDS:  # all of them may be
+        if monotonic() - self._said_at >= SAY_AGAIN_SECONDS:  # all blobs may be corrupt
             self._said_at = monotonic()
             logger.warning("a corrupt blob counts as Redis away: %s", error)
 
     def _merged(
         self, user_id: str, serving: HistoryContext, held: KnownPerson | None, blob: bytes | None
     ) -> Found:
-        """A person as Redis has them, with what the bundle and this process know beside it. Raises BlobCorrupt."""
+        """Return a person as Redis has them, plus what the bundle and this process know. Raises BlobCorrupt."""
         replaced = blob or b""
         if held is not None and held.version == serving.version and replaced == held.replaced:
-            return Found(held, "redis" if blob else "memory")  # nobody wrote since
+            return Found(held, "redis" if blob else "memory")  # nobody has written since
         stored = self._decode(user_id, blob)
         if stored is None:
             return self._without_redis(user_id, serving, held, replaced)
-        if stored.tag == serving.tag or stored.is_erased:  # what the bundle knows is in it, or is not to be
+        if stored.tag == serving.tag or stored.is_erased:  # the bundle's history is in it or must not be
             vector = stored.vector_for(serving)
             return Found(resolve(serving, user_id, stored, vector, replaced=replaced, blob=replaced), "redis")
         events = self._held_or_cold(user_id, serving, held)[0].merged(stored.events)
         return Found(resolve(serving, user_id, StoredPerson(events), replaced=replaced), "redis")
 
     def _held(self, user_id: str, serving: HistoryContext, held: KnownPerson | None) -> KnownPerson:
-        """A person as far as they are known without Redis."""
+        """Return a person as far as they are known without Redis."""
         if held is not None and held.version == serving.version:
             return held
         return self._without_redis(user_id, serving, held, b"").person
 
     def _vouch_for(self, person: KnownPerson, *, is_overtaken: bool) -> None:
-        """Who was just read is good as long as the watch says so, or without one for a while."""
+        """Mark a person just read as valid for the current watch or, without one, for a while."""
         person.watch, person.fresh_until = NOT_WATCHED, 0.0
         if is_overtaken:
             return
@@ -326,7 +326,7 @@ class People:
     def _held_or_cold(
         self, user_id: str, serving: HistoryContext, held: KnownPerson | None
     ) -> tuple[StoredEvents, Layer]:
-        """The bundle's events of a person and what this process holds of them, and which of the two knew more."""
+        """Return the events that the bundle and this process hold of a person, and which of the two knew more."""
         is_erased = user_id in self._erased or (held is not None and held.is_erased)
         cold = None if is_erased else serving.cold_history(user_id)
         events = StoredEvents.empty()
@@ -337,7 +337,7 @@ class People:
         return events, "bundle" if cold is not None else "none"
 
     def _decode(self, user_id: str, blob: bytes | None) -> StoredPerson | None:
-        """Raises BlobCorrupt."""
+        """Decode a blob; None if there is none, or one of another version. Raises BlobCorrupt."""
         if blob is None:
             return None
         try:
@@ -347,7 +347,7 @@ class People:
         return None
 
     def _stranger(self, serving: HistoryContext) -> KnownPerson:
-        """Somebody without an id; the same object as long as the bundle is."""
+        """Return the person without an id, the same object for as long as the bundle stays."""
         if self._nobody is None or self._nobody.version != serving.version:
             self._nobody = resolve(serving, "", StoredPerson(StoredEvents.empty()), replaced=b"")
         return self._nobody

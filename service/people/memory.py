@@ -1,10 +1,4 @@
-"""People in process memory: a cache bounded in bytes that keeps those who come again.
-
-S3-FIFO (Yang et al., SOSP 2023) with one bit a person. Newcomers pass through a short queue, and who is not asked
-for again in it leaves at once: most people of a long tail, and everybody whom a batch job walks past. Measured over
-a power law of ten million people (exponent 1.0) with room for 50,000: 62.8 % hits, least-recently-used 58.0 %; with
-scans between 62.1 % and 55.3 %. A hit sets a flag and moves nothing.
-"""
+"""People in process memory: a cache bounded in bytes that keeps those who come again."""
 
 from __future__ import annotations
 
@@ -23,25 +17,25 @@ from service.people.stored import StoredEvents
 from service.people.watch import NOT_WATCHED
 
 ENTRY_BYTES = 1450
-"""What a person weighs beside the numbers in their arrays: Python's objects and the cache's own, by measurement."""
+"""The measured size of a person besides the numbers in their arrays: Python's objects and the cache's own."""
 
 NEWCOMERS_SHARE = 10
-"""One person in so many may be a newcomer before newcomers are the ones to leave."""
+"""One person in this many may be a newcomer; when there are more, newcomers are the ones to leave."""
 
 
 class KnownPerson(msgspec.Struct, gc=False):
-    """A person resolved for one bundle: few objects, and what every request needs of them at hand.
+    """A person resolved for one bundle: few objects, with all that every request needs at hand.
 
-    version: the bundle's. blob: their events, whatever the bundle, as `blobs.encode_person` packs them.
-    seen: (n_seen,) int32, the items of all events that this bundle is to see, each once, in the order they were last
+    version: the bundle's. blob: their events, independent of the bundle, as `blobs.encode_person` packs them.
+    seen: (n_seen,) int32, the items of all events that this bundle may see, each once, in the order they were last
     touched. are_shown: (n_events,), which events of the blob these are; None for all. encoded: the same as the
-    student reads them. vector: (n_factors,) of exactly these events, or None. query: the question that vector, events
-    and what was seen make, None without a vector. replaced: the blob in Redis that this came from, b"" for none.
-    watch: the number of the watch under which it was read; as long as that goes on it is what Redis has. fresh_until:
-    `time.monotonic`; without a watch Redis is asked again later than that. is_asked_again: the cache's own mark.
+    student reads them. vector: (n_factors,) of exactly these events, or None. query: the question made of vector,
+    events and seen items; None without a vector. replaced: the blob in Redis that this came from, b"" for none.
+    watch: the number of the watch under which it was read; while that lasts it equals Redis. fresh_until:
+    `time.monotonic`; without a watch, Redis is asked again after it. is_asked_again: the cache's own mark.
 
-    It cannot be part of a cycle, and the garbage collector does not look: a full collection among 60,000 people
-    it did look at took 60 ms.
+    A person cannot be part of a cycle, and the garbage collector does not look at them: a full collection among
+    60,000 people that it did look at took 60 ms.
     """
 
     version: str
@@ -58,23 +52,23 @@ class KnownPerson(msgspec.Struct, gc=False):
 
     @property
     def events(self) -> StoredEvents:
-        """All events, unpacked each time it is asked for: 6 µs."""
+        """All events, which are unpacked at each access: 6 µs."""
         return decode_events(self.blob)
 
     @property
     def is_erased(self) -> bool:
-        """Whether the person was to be forgotten, and only what came later counts."""
+        """Whether the person was to be forgotten, so that only later events count."""
         return is_erased(self.blob)
 
     @property
     def history(self) -> History:
-        """The events that this bundle is to see, unpacked each time it is asked for; only requests that bring events
-        of their own or want explanations need it.
+        """The events that this bundle may see, unpacked at each access; only requests that bring their own events or
+        want explanations need it.
         """
         return self.events.as_history(self.seen, self.are_shown)
 
     def size_bytes(self) -> int:
-        """What holding this person costs, about."""
+        """Return about how many bytes this person takes."""
         n_read = len(self.encoded.item_rows)
         vector_bytes = 0 if self.vector is None else self.vector.nbytes
         mask_bytes = 0 if self.are_shown is None else self.are_shown.nbytes
@@ -82,7 +76,15 @@ class KnownPerson(msgspec.Struct, gc=False):
 
 
 class PeopleInMemory:
-    """max_bytes: people leave when it is passed; 0 holds nobody."""
+    """An S3-FIFO cache (Yang et al., SOSP 2023) with one bit a person; a hit sets a flag and moves nothing.
+
+    Newcomers pass through a short queue and leave at its end unless they are asked for again: most of a long tail
+    does, and everybody whom a batch job walks past. Measured over a power law of ten million people (exponent 1.0)
+    with room for 50,000: 62.8 % hits, against 58.0 % with least-recently-used; with scans in between 62.1 % against
+    55.3 %.
+
+    max_bytes: beyond it people leave; 0 holds nobody.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -90,7 +92,7 @@ class PeopleInMemory:
         self._newcomers: deque[str] = deque()
         self._regulars: deque[str] = deque()
         self._departed: set[int] = set()
-        """Hashes of those who left as newcomers: who comes back is a regular."""
+        """Hashes of people who left as newcomers: if they come back, they are regulars."""
         self._departures: deque[int] = deque()
         self.held_bytes = 0
 
@@ -101,22 +103,22 @@ class PeopleInMemory:
         return user_id in self._people
 
     def get(self, user_id: str) -> KnownPerson | None:
-        """The person, marked as asked for again."""
+        """Return the person, and mark them as asked for again."""
         person = self._people.get(user_id)
         if person is not None:
             person.is_asked_again = True
         return person
 
     def peek(self, user_id: str) -> KnownPerson | None:
-        """The person; asking is no request of theirs and marks nothing."""
+        """Return the person without a mark, since this is no request of theirs."""
         return self._people.get(user_id)
 
     def holds(self, user_id: str, person: KnownPerson) -> bool:
-        """Whether this very object is held of them; marks nothing."""
+        """Whether this very object is held for the person; sets no mark."""
         return self._people.get(user_id) is person
 
     def put(self, user_id: str, person: KnownPerson) -> None:
-        """Hold a person, in place of what was held of them."""
+        """Hold a person, in place of the one that was held before."""
         held = self._people.get(user_id)
         self._people[user_id] = person
         self.held_bytes += person.size_bytes()
@@ -132,19 +134,19 @@ class PeopleInMemory:
             self._let_one_go()
 
     def outdate(self, user_id: str) -> None:
-        """What is held of a person is no longer what Redis has."""
+        """Mark a person as no longer equal to Redis."""
         held = self._people.get(user_id)
         if held is not None:
             held.watch, held.fresh_until = NOT_WATCHED, 0.0
 
     def forget(self, user_id: str) -> None:
-        """Hold nothing of a person. Their place in a queue stays and is passed over when its turn comes."""
+        """Drop a person. Their place in a queue stays and is skipped when its turn comes."""
         held = self._people.pop(user_id, None)
         if held is not None:
             self.held_bytes -= held.size_bytes()
 
     def _let_one_go(self) -> None:
-        """Look at the next in line: who was asked for again stays, as a regular."""
+        """Let the next in line go; a person who was asked for again stays, as a regular."""
         n_newcomers_allowed = max(
             1, len(self._people) // NEWCOMERS_SHARE
         )  # never the only one, who just came

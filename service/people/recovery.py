@@ -1,9 +1,9 @@
-"""Whether what Redis holds of people is all that is known of them, after it lost what it had or was away.
+"""Tells whether Redis knows all that is known of people, after it lost what it had or was away.
 
-Another Redis than before, one that was emptied, or one that was away for longer than a moment lacks what people did
-until each replica has merged again what its spool holds. So answers say for as long that they may be of before: until
-this replica is done, no other one says that it is not, and all others have had the time to notice. A trip that
-is refused, cut off or garbled here may be so elsewhere, where none can then write what they merge: that is the same.
+A new Redis, an emptied one, or one that was away for more than a moment lacks events until each replica has merged
+again what its spool holds. Meanwhile answers say that they may be outdated: until this replica is done, no other one
+says that it is behind, and all others have had the time to notice. A trip that is refused, cut off or garbled here
+counts too, since other replicas may meet the same and then cannot write what they merge.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from time import monotonic
 
 RECOVERING = "redis_recovering"
-"""What `degraded` says."""
+"""The value of `degraded` during a recovery."""
 
 SETTLE_SECONDS = 3.0
-"""Three times as long as the longest pause between two looks of a replica at Redis."""
+"""Three times the longest pause between two looks of a replica at Redis."""
 
 AWAY_SECONDS = 1.0
-"""Without an answer of Redis for longer than this, others may have merged what it does not hold yet."""
+"""If Redis does not answer for longer than this, others may have merged events that it does not hold yet."""
 
 
 class Recovery:
-    """degraded: why answers from Redis may be of before, None if they are not. clock: seconds of any beginning."""
+    """degraded: why answers may be outdated; None if they are not. clock: returns seconds and may start anywhere."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.degraded: str | None = None
@@ -31,25 +31,26 @@ class Recovery:
         self._calls: list[Callable[[], object]] = []
 
     def call_at_each_beginning(self, call: Callable[[], object]) -> None:
-        """call: at once when one begins."""
+        """Register a function that is called at once whenever a recovery begins."""
         self._calls.append(call)
 
     def begin(self) -> None:
-        """Redis may lack what people did; also while it is so already."""
+        """Begin a recovery, or begin it again: Redis may lack events."""
         self.degraded = RECOVERING
         self._begun_at = self._clock()
         for call in self._calls:
             call()
 
     def go_on(self) -> None:
-        """There is reason to begin, if it is not so already."""
+        """Begin a recovery unless one is under way; in either case its time starts anew."""
         if self.degraded is None:
             self.begin()
         self._begun_at = self._clock()
 
     def end(self) -> None:
-        """This replica has merged again what it knows, and no other one says that it has not; it ends once all others
-        have had the time to say so.
+        """End the recovery, once other replicas have had the time to say that they are behind.
+
+        Called when this replica has merged all it knows, and no other one says that it is behind.
         """
         if self._clock() - self._begun_at >= SETTLE_SECONDS:
             self.degraded = None

@@ -1,8 +1,8 @@
-"""Redis as the live copy of people: one round trip for all reads that wait at that moment, the same for writes.
+"""Redis as the live copy of people: one round trip serves all reads that wait at that moment, another all writes.
 
-While a trip is under way new requests gather; when it returns they go together. Reads and writes use a
-connection each, so no read waits behind a write. Every failure is a RedisUnavailable after the circuit has
-counted it; the next trip connects again.
+Requests that arrive during a trip gather and leave together after it. Reads and writes use a connection each, so no
+read waits behind a write. Every failure becomes a RedisUnavailable once the circuit has counted it; the next trip
+connects again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "stillroom:h:"
 _PREFIX = KEY_PREFIX.encode()
 WORLD_KEY = "stillroom:world"
-"""A random word that whoever finds none puts there: another one, or none, means that Redis lost what it had."""
+"""Holds a random word, which whoever finds none sets. If it is gone or has changed, Redis has lost what it had."""
 
 _WORLD = WORLD_KEY.encode()
 
@@ -43,10 +43,10 @@ DOUBT_AGAIN_SECONDS = 2.0
 assert DOUBT_AGAIN_SECONDS < SETTLE_SECONDS
 MAX_WAITING_WRITES = 10_000
 HEARTBEAT_SECONDS = 1.0
-"""Between two questions on a watched connection, so that one that broke without a word is found out."""
+"""The pause between two pings on a watched connection, which reveal that it broke silently."""
 
 VISITS_PREFIX = "stillroom:v:"
-"""By person, the visits that were theirs, each with when it was last named."""
+"""The key of a person's visits, each scored by when it was last named."""
 
 LINK = """
 local now = redis.call('TIME')[1]
@@ -56,7 +56,7 @@ redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1
 """
-"""KEYS: the person's visits. ARGV: seconds to live, the rank of the latest one that leaves, session ids."""
+"""KEYS: the person's visits. ARGV: seconds to live, the rank of the latest visit to drop, session ids."""
 
 COMPARE_AND_SET = """
 if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) == ARGV[1] then
@@ -65,12 +65,12 @@ if redis.call('GETRANGE', KEYS[1], 0, ARGV[4] - 1) == ARGV[1] then
 end
 return 0
 """
-"""A blob replaces only the one it was made from, so a late write-back cannot undo somebody's newer event."""
+"""A blob replaces only the one it was made from, so a late write-back cannot undo a newer event."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlobWrite:
-    """replaced: the blob that was read before, b"" for none, None for whatever is there. blob: takes its place."""
+    """replaced: the blob that was read before; b"" means none, None means any. blob: takes its place."""
 
     user_id: str
     replaced: bytes | None
@@ -78,17 +78,17 @@ class BlobWrite:
 
 
 class World(NamedTuple):
-    """A Redis. run_id: of its process. marker: what stands under `WORLD_KEY`, b"" for nothing."""
+    """One Redis. run_id: the id of its process. marker: the value of `WORLD_KEY`, b"" if there is none."""
 
     run_id: str
     marker: bytes
 
 
 class RedisPeople:
-    """Blobs by user id. connect_seconds and read_seconds bound a trip; ttl_seconds: how long a blob stays.
+    """Stores blobs by user id. connect_seconds, read_seconds: timeouts of a trip. ttl_seconds: how long a blob stays.
 
-    recovery: is begun where this is another Redis than before, was emptied, or was away. is_watched: whether Redis is
-    to tell of changes.
+    recovery: begun when Redis is another one than before, was emptied, or was away. is_watched: whether Redis is to
+    tell of changes.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class RedisPeople:
         self._looking_again: asyncio.TimerHandle | None = None
         self._world: World | None = None
         self._world_watch = 0
-        """The watch under which it was found out."""
+        """The watch under which `_world` was read."""
         self._marked_at = -MARK_AGAIN_SECONDS
         self._told_at = -DOUBT_AGAIN_SECONDS
         """When all replicas were last told to merge again."""
@@ -128,23 +128,23 @@ class RedisPeople:
 
     @property
     def came_back(self) -> bool | None:
-        """Whether the latest trip to Redis did; None before the first."""
+        """Whether the latest trip to Redis returned; None before the first."""
         return self._circuit.came_back
 
     @property
     def is_up(self) -> bool:
-        """False while the circuit keeps requests away."""
+        """False while the circuit is open."""
         return self._circuit.state is CircuitState.CLOSED
 
     @property
     def world(self) -> str:
-        """Which Redis this is, and which of its lives; another word means that people in it may be lost. "" before
-        the first trip.
+        """Identifies this Redis and its contents; a change means that people in it may be lost. "" before the first
+        trip.
         """
         return "" if self._world is None else f"{self._world.run_id}:{self._world.marker.decode('latin-1')}"
 
     async def look(self) -> str:
-        """See which Redis this is, marking it if it is new; `world`. Raises RedisUnavailable."""
+        """Find out which Redis this is, mark a new one, and return `world`. Raises RedisUnavailable."""
         for _ in range(2):
             self._is_mark_wanted = True
             await self.read("")
@@ -154,12 +154,12 @@ class RedisPeople:
         return self.world
 
     async def doubt(self) -> None:
-        """What stands there of a person is not what was written. What is known here may take its place after this; it
-        may lack what others knew.
+        """Have all replicas merge again, because a person's blob in Redis is not what was written.
 
-        So all replicas are told first, as of another Redis, to merge again what they have on disk. Until they have,
-        but for `SETTLE_SECONDS` at least, they say that answers may be of before. What is doubted within
-        `DOUBT_AGAIN_SECONDS`, which is less, they are told together at the end of these. Raises RedisUnavailable.
+        After this call, what this process knows may replace the blob, though it may lack what others knew. So all
+        replicas are first told to merge what they have on disk, as for a new Redis. Until they have, and for at least
+        `SETTLE_SECONDS`, their answers say that they may be outdated. Further doubts within the shorter
+        `DOUBT_AGAIN_SECONDS` are told together when these are over. Raises RedisUnavailable.
         """
         async with self._doubting:
             passed = monotonic() - self._told_at
@@ -187,20 +187,20 @@ class RedisPeople:
                 seconds = DOUBT_AGAIN_SECONDS
 
     def read(self, user_id: str) -> asyncio.Future[bytes | None]:
-        """A person's blob, None where there is none. Raises RedisUnavailable, at once or in the future."""
+        """Read a person's blob; None if there is none. Raises RedisUnavailable, at once or in the future."""
         self._circuit.check()
         return self._reads.ask(user_id)
 
     async def write(self, write: BlobWrite) -> bool:
-        """Store a blob; False where another writer was faster.
+        """Store a blob; return False if another writer was faster.
 
-        Raises RedisUnavailable, and HistoryUnwritable where Redis refuses to write this very key.
+        Raises RedisUnavailable, and HistoryUnwritable if Redis refuses to write this very key.
         """
         is_stored: bool = await self._asked(Query(self._write_command(write), _is_stored))
         return is_stored
 
     def write_later(self, write: BlobWrite) -> None:
-        """Store a blob if that can be; nobody waits to hear of it."""
+        """Store a blob if possible; nobody waits for the result."""
         if self.is_up and self._writes.n_waiting < MAX_WAITING_WRITES:
             query = Query(self._write_command(write), _is_stored)
             self._writes.ask(query).add_done_callback(
@@ -208,23 +208,23 @@ class RedisPeople:
             )  # the trip has logged it
 
     async def link(self, user_id: str, session_ids: Iterable[str]) -> None:
-        """Note that these visits were a person's. Raises RedisUnavailable and HistoryUnwritable."""
+        """Record that these visits were a person's. Raises RedisUnavailable and HistoryUnwritable."""
         settings = (self._ttl_seconds, -MAX_VISITS - 1)
         await self._asked(Query(("EVAL", LINK, 1, VISITS_PREFIX + user_id, *settings, *session_ids), nothing))
 
     async def links(self, user_id: str) -> frozenset[str]:
-        """The visits that were noted of a person. Raises RedisUnavailable."""
+        """Return the visits that were recorded for a person. Raises RedisUnavailable."""
         found: frozenset[str] = await self._asked(
             Query(("ZRANGE", VISITS_PREFIX + user_id, 0, MAX_VISITS), _session_ids)
         )
         return found
 
     async def unlink(self, user_id: str) -> None:
-        """Note none of a person's visits any more. Raises RedisUnavailable."""
+        """Drop the record of a person's visits. Raises RedisUnavailable."""
         await self._asked(Query(("DEL", VISITS_PREFIX + user_id), nothing))
 
     async def _asked(self, query: Query) -> Any:
-        """Raises RedisUnavailable, and HistoryUnwritable where Redis refuses it for what stands under its key."""
+        """Ask with the next writes. Raises RedisUnavailable, and HistoryUnwritable if the key's value is refused."""
         if not self.is_up or self._writes.n_waiting >= MAX_WAITING_WRITES:
             raise RedisUnavailable("Redis is away, or too many writes wait for it")
         answer = await self._writes.ask(query)
@@ -233,7 +233,7 @@ class RedisPeople:
         return answer
 
     async def close(self) -> None:
-        """Finish writes under way and disconnect."""
+        """Finish writes under way, then disconnect."""
         if self._looking_again is not None:
             self._looking_again.cancel()
         if self._telling_again is not None:
@@ -247,18 +247,18 @@ class RedisPeople:
         self._writing.close()
 
     def _marked_anew(self) -> None:
-        """Somebody wrote under `WORLD_KEY`, and people's blobs after it may lack what they did."""
+        """Begin the recovery: `WORLD_KEY` was written, so blobs written after it may lack events."""
         self._is_mark_wanted = True
         if self._world is not None and self._world.marker:
             self._recovery.begin()
 
     def _beat(self) -> None:
-        """Ask for nobody: a reply is all that is wanted, and a trip that fails ends the watch."""
+        """Send a ping that no request needs: a trip that fails ends the watch."""
         self._reads.ask("").add_done_callback(lambda future: future.exception())  # the trip has logged it
 
     async def _read_trip(self, user_ids: Sequence[str]) -> list[bytes | None]:
         keys = [KEY_PREFIX + user_id for user_id in user_ids]
-        # As long as Redis tells of changes it tells of its being emptied too, and another one is another connection.
+        # While watched, Redis also reports that it was emptied, and another Redis means another connection.
         watch_number = self.watch.number
         is_mark_read = self._is_mark_wanted or watch_number == 0 or watch_number != self._world_watch
         self._is_mark_wanted = False
@@ -272,7 +272,7 @@ class RedisPeople:
         self._succeeded()
         if is_mark_read:
             self._met(World(self._reading.server.run_id, (blobs.pop() or b"")[:MAX_MARK_BYTES]), watch_number)
-        elif self.watch.number != watch_number:  # emptied while this was on its way
+        elif self.watch.number != watch_number:  # Redis was emptied during the trip
             return await self._read_trip(user_ids)
         return blobs
 
@@ -286,23 +286,23 @@ class RedisPeople:
         return answers
 
     def _met(self, world: World, watch_number: int) -> None:
-        """This is the Redis that answered."""
+        """Note which Redis answered."""
         before, self._world = self._world, world
-        # A watch that began with the trip itself has seen nothing go missing before it.
+        # A watch that began with this very trip cannot have missed a loss before it.
         self._world_watch = watch_number or self.watch.number
         if not world.marker:
             self._mark_later()
         if before is None or before == world or before == World(world.run_id, b""):
-            return  # the last: it has only been marked since
+            return  # in the last case it has only been marked since
         logger.warning("Redis is another one, or was emptied: what people did is merged again")
         self._recovery.begin()
 
     async def _marked(self) -> None:
-        """Mark a new Redis, unless somebody else does. Raises RedisUnavailable."""
+        """Mark a new Redis, unless another process does. Raises RedisUnavailable."""
         await self._writes.ask(_mark())
 
     def _mark_later(self) -> None:
-        if monotonic() - self._marked_at >= MARK_AGAIN_SECONDS:  # it may be read-only, or full
+        if monotonic() - self._marked_at >= MARK_AGAIN_SECONDS:  # Redis may be read-only, or full
             self._marked_at = monotonic()
             self._writes.ask(_mark()).add_done_callback(
                 lambda future: future.exception()
@@ -312,7 +312,7 @@ class RedisPeople:
         key = KEY_PREFIX + write.user_id
         if write.replaced is None:
             return ("SET", key, write.blob, "EX", self._ttl_seconds)
-        # A header names all behind it by its checksum; what the line garbled may have the header of what is there.
+        # The checksum in the header covers all the rest, but a garbled blob may have the header of the true one.
         n_bytes = HEADER_BYTES
         if write.replaced and not is_whole(write.replaced, write.user_id):
             n_bytes = len(write.replaced) + 1
@@ -330,10 +330,10 @@ class RedisPeople:
     def _failed(self, error: RedisUnavailable) -> None:
         if self._failing_since is None:
             self._failing_since = monotonic()
-            # One late reply is no sign that Redis was away, but looks so where nobody asks for a while after it.
+        # One late reply does not mean that Redis was away, but looks so if no request follows for a while.
             self._looking_again = asyncio.get_running_loop().call_later(AWAY_SECONDS / 2, self._beat)
         self._circuit.failed()
-        # Others may meet the like, and then cannot write what they merge. One reply that is late is no sign of it.
+        # Other replicas may fail alike, and then cannot write what they merge. One late reply is no sign of it.
         if not isinstance(error.__cause__, TimeoutError):
             self._recovery.go_on()
         logger.warning("a trip to Redis failed: %s", error)
@@ -349,14 +349,14 @@ def _mark(*, only_if_none: bool = True) -> Query:
 
 
 def _session_ids(reply: Reply) -> frozenset[str]:
-    """Without those that are no text, which no shop's id is."""
+    """Read session ids, without values that are not text, which no shop's id is."""
     found = [value(each) for each in array(reply)]
     return frozenset(each.decode("utf-8", "ignore") for each in found if each)
 
 
 class _Told:
-    """What the reading connection is told, by key, as people. beat: called each second of a watch. marked: called
-    where `WORLD_KEY` was written.
+    """Turns what the reading connection is told of keys into people. beat: called each second of a watch. marked:
+    called when `WORLD_KEY` was written.
     """
 
     def __init__(self, watch: Watch, beat: Callable[[], None], marked: Callable[[], None]) -> None:
@@ -392,7 +392,7 @@ class _Told:
 
 
 def _person_of(key: bytes) -> str:
-    """Whose key this is; "" for one that is nobody's: anybody may write any bytes to Redis."""
+    """Return whose key this is; "" for a foreign key, as anybody may write any bytes to Redis."""
     try:
         return key.removeprefix(_PREFIX).decode()
     except UnicodeDecodeError:

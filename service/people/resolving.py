@@ -1,4 +1,4 @@
-"""A stored person made ready for one bundle, which is what every request needs of them."""
+"""Prepares a stored person for one bundle, in the form that every request needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Layer = Literal["memory", "redis", "bundle", "none"]
 
 
 class Found(msgspec.Struct, gc=False):
-    """A person, the layer that knew them, and why the answer may be older than Redis, if so."""
+    """A person, the layer that knew them, and why the answer may be older than Redis, if it may."""
 
     person: KnownPerson
     layer: Layer
@@ -34,11 +34,11 @@ def resolve(
     replaced: bytes,
     blob: bytes | None = None,
 ) -> KnownPerson:
-    """A person for this bundle, not yet known to be what Redis has.
+    """Prepare a person for this bundle; whether they equal Redis's is not yet known.
 
-    key: under which they are held; "" for nobody in particular. vector: (n_factors,) that this bundle made of these
-    very events. replaced: the blob in Redis that they came from, b"" for none. blob: what `encode_person` makes of
-    `stored`, where it is at hand.
+    key: the key they are held under; "" for a person without an id. vector: (n_factors,) that this bundle computed
+    from these very events. replaced: the blob in Redis that they came from, b"" for none. blob: what `encode_person`
+    makes of `stored`, if it is at hand.
     """
     events = stored.events
     item_indices = events.item_indices(serving)

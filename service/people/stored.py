@@ -1,8 +1,7 @@
-"""What a person did, as it is kept: of each item the latest event of each kind, whatever order events came in.
+"""What a person did, as it is kept: the latest event of each kind for each item, in whatever order events came.
 
-So merging is a maximum: it does not matter in which portions and how often events are merged, and nothing that is
-merged later has to be looked up in what was forgotten. A removal is kept as such; what it undoes, `models.removals`
-says when somebody looks.
+So merging is a maximum: events may be merged in any portions and any number of times, and a later merge need not look
+up what was dropped. A removal is kept as such; `models.removals` says what it undoes when the events are read.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from models.vocabulary import id_key
 from service.bundles.context import HistoryContext
 
 MAX_LASTING_EVENTS = 1000
-"""Purchases and ratings of a person, the latest ones: however much somebody looks at, what they bought stays."""
+"""How many purchases and ratings are kept of a person, the latest ones: no amount of views displaces purchases."""
 
 MAX_PASSING_EVENTS = 1000
-"""All other events of a person, the latest ones."""
+"""How many other events are kept of a person, the latest ones."""
 
 MAX_STORED_EVENTS = MAX_LASTING_EVENTS + MAX_PASSING_EVENTS
 
 KEY_BITS = 45
-"""Of an item's 64-bit key, the highest ones are kept. Among a million items two share them with a probability of
-1.4 %, and then events of the one count for the other; three more bits would cost a byte an event."""
+"""How many of the highest bits of an item's 64-bit key are kept. Among a million items two share them with a
+probability of 1.4 %, and then events of one count for the other; three more bits would cost a byte an event."""
 
 MAX_TIME = 2**32 - 1
 MAX_LAG = 2**48 - 1
-"""In milliseconds: nine thousand years, so that events of long ago that arrive today are told apart."""
+"""Nine thousand years in milliseconds, so that the lags of old events that arrive today still differ."""
 
 LAG_OF_NOW_MS = 300_000
-"""Lags count from so long before an event's own time, since events may be that far ahead of their arrival."""
+"""Lags count from this long before an event's own time, since events may be that far ahead of their arrival."""
 
 _LASTING = (EventKind.PURCHASE, EventKind.RATING)
 _CART_KINDS = (EventKind.CART, REMOVAL)
@@ -55,14 +54,14 @@ class Occurrence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvents:
-    """Events by time, of one second by arrival; of each item and kind only the latest, and at most
+    """Events by time, and within one second by arrival; only the latest for each item and kind, and at most
     `MAX_STORED_EVENTS`.
 
     keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
     times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
-    lags: (n_events,) uint64, of carts and removals how many milliseconds after `LAG_OF_NOW_MS` before their second
-    they arrived, which tells those of one second apart; 0 where that is not known, and of all other kinds.
-    is_plain: every item stands here once, and none was removed.
+    lags: (n_events,) uint64; for carts and removals, the milliseconds from `LAG_OF_NOW_MS` before their second to
+    their arrival, which order those of one second; 0 if unknown, and for all other kinds.
+    is_plain: every item occurs once, and none was removed.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -84,13 +83,13 @@ class StoredEvents:
 
     @staticmethod
     def empty() -> StoredEvents:
-        """Nobody has seen this person."""
+        """Return the events of a person who is not known."""
         return _NO_EVENTS
 
     @staticmethod
     def of(occurrences: Iterable[Occurrence]) -> StoredEvents:
-        """Events in the order they arrived."""
-        # In and out of the cart in one second, and in again: of equal ones that arrived together the last counts.
+        """Pack events, given in the order they arrived."""
+        # An item may be put in, removed and put in again in one second: of equal events in a batch the last counts.
         kept: dict[tuple[int, int, int, int], None] = {}
         for item_key, kind, time, received_ms in occurrences:
             lag = received_ms - 1000 * time + LAG_OF_NOW_MS if kind in _CART_KINDS else 0
@@ -108,7 +107,7 @@ class StoredEvents:
 
     @staticmethod
     def from_history(history: History, item_keys: npt.NDArray[np.uint64]) -> StoredEvents:
-        """item_keys: (n_items,) by item index."""
+        """Pack a bundle's history. item_keys: (n_items,) by item index."""
         items, kinds = history.item_indices, history.kinds
         registers = items.astype(np.int64) << 3 | kinds
         _, first_from_end = np.unique(registers[::-1], return_index=True)
@@ -121,7 +120,7 @@ class StoredEvents:
         )
 
     def merged(self, others: StoredEvents) -> StoredEvents:
-        """Both. Of one second, what is in `others` alone counts as later."""
+        """Merge both. Within one second, events that only `others` has count as later."""
         if not len(others):
             return self
         return _arranged(
@@ -132,12 +131,12 @@ class StoredEvents:
         )
 
     def item_indices(self, serving: HistoryContext) -> npt.NDArray[np.int32]:
-        """Each event's item in this bundle; -1 where it knows none."""
+        """Return each event's item in this bundle; -1 if the bundle does not know it."""
         return serving.indices_of_keys(self.keys, KEY_BITS)
 
     def are_shown(self, item_indices: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
-        """Which events (n_events,) a bundle with these items is to see, None for all: of each item that it knows the
-        latest that no removal undid. item_indices: (n_events,), as it knows them.
+        """Tell which events (n_events,) a bundle may see, None for all: for each known item the latest event that no
+        removal undid. item_indices: (n_events,), -1 for items that the bundle does not know.
         """
         if self.is_plain:
             return None if not len(self) or item_indices.min() >= 0 else item_indices >= 0
@@ -150,11 +149,11 @@ class StoredEvents:
         return shown
 
     def standing_keys(self) -> npt.NDArray[np.uint64]:
-        """Of the events that no removal undid, whatever a bundle knows."""
+        """Return the keys of events that no removal undid, whatever a bundle knows."""
         return self.keys[standing(self.keys, self.kinds, self.times, self.lags)]
 
     def as_history(self, seen: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
-        """The events of `are_shown`, each item once. seen: (n_shown,), their items."""
+        """Return the events of `are_shown` as a history, each item once. seen: (n_shown,), their items."""
         shown = slice(None) if are_shown is None else are_shown
         return History(seen, self.times[shown].astype(np.int64), self.kinds[shown])
 
@@ -166,9 +165,9 @@ _NO_EVENTS = StoredEvents(
 
 @dataclass(frozen=True, slots=True)
 class StoredPerson:
-    """events, and the vector (n_factors,) float16 that the bundle with this tag made of them, or None.
+    """events, and the vector (n_factors,) float16 that the bundle with this tag computed from them, or None.
 
-    is_erased: the person was to be forgotten, and these events came later; what bundles know of them does not count.
+    is_erased: the person was to be forgotten, these events came later, and what bundles know does not count.
     """
 
     events: StoredEvents
@@ -177,19 +176,19 @@ class StoredPerson:
     is_erased: bool = False
 
     def vector_for(self, serving: HistoryContext) -> Floats | None:
-        """The vector, if this bundle made it."""
+        """Return the vector, if this bundle computed it."""
         if self.vector is None or self.tag != serving.tag or len(self.vector) != serving.n_factors:
             return None
         return self.vector.astype(np.float32)
 
 
 def short_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """64-bit item keys as events are stored under; any shape."""
+    """Shorten 64-bit item keys to the bits that are stored; any shape."""
     return keys & _KEY_MASK
 
 
 def short_key(item_id: str) -> int:
-    """The same of one item's id."""
+    """Return the shortened key of one item's id."""
     return id_key(item_id) >> (64 - KEY_BITS) << (64 - KEY_BITS)
 
 
@@ -199,7 +198,7 @@ def _arranged(
     kinds: npt.NDArray[np.uint8],
     lags: npt.NDArray[np.uint64],
 ) -> StoredEvents:
-    """Of (n,) events in the order they arrived, the latest of each item and kind; of equal ones the first."""
+    """Keep the latest of each item and kind among (n,) events in order of arrival; of equal ones the first."""
     by_time = np.argsort(times, kind="stable")
     keys, times, kinds, lags = keys[by_time], times[by_time], kinds[by_time], lags[by_time]
     registers = keys | kinds  # a key's lowest bits are 0
@@ -212,7 +211,7 @@ def _arranged(
 
 
 def _within_bounds(places: npt.NDArray[np.intp], kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    """Of rising places, those of the latest events that are kept."""
+    """Keep the places of the latest events within the bounds; places rise."""
     if len(places) <= min(MAX_LASTING_EVENTS, MAX_PASSING_EVENTS):
         return places
     are_lasting = np.isin(kinds[places], _LASTING)

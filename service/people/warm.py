@@ -1,7 +1,7 @@
-"""`python -m service.people.warm`: put people of the current bundle into Redis, with their user vectors.
+"""`python -m service.people.warm` puts the people of the current bundle into Redis, with their user vectors.
 
-For a fresh Redis, or after a promotion that many people will feel at once. Nobody who is there already is touched,
-so it can run beside live traffic, and after an interruption it goes on where it is run again.
+Run it for a fresh Redis, or after a promotion that many people will notice at once. It leaves people who are already
+there alone, so it can run beside live traffic, and it continues when it is run again after an interruption.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from service.settings.commands import WarmSettings
 from service.settings.reading import read_settings
 
 CHUNK = 2048
-"""People at a time: one round trip to see who is there, one to write; the tower sees them by length of history."""
+"""How many people are handled at a time: one trip to see who is there, one to write; the tower runs by length."""
 
 TOWER_BATCH = 64
 FULL_SHARE = 0.95
-"""Of Redis's maxmemory. Beyond it warming stops, since Redis would begin to evict people who are asked for."""
+"""The share of Redis's maxmemory at which warming stops: beyond it Redis would evict people who are asked for."""
 
 CONNECT_SECONDS = 5.0
 REPORT_SECONDS = 1.0
@@ -47,8 +47,8 @@ EXIT_STOPPED, EXIT_MISUSE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class Warmed(NamedTuple):
-    """How far it is. n_seen: people looked at, of n_people. n_written: those who were not in Redis. bytes_written:
-    of their blobs.
+    """The progress. n_seen: people looked at, out of n_people. n_written: those who were not in Redis. bytes_written:
+    the size of their blobs.
     """
 
     n_seen: int
@@ -58,7 +58,7 @@ class Warmed(NamedTuple):
 
 
 def main() -> None:
-    """Exit code 0 when everybody is there, 2 for what the operator must correct first, 1 where Redis stopped it."""
+    """Exit with 0 when everybody is there, 2 for what the operator must correct first, 1 if Redis stopped it."""
     arguments = _arguments().parse_args()
     try:
         settings = read_settings(WarmSettings)
@@ -83,9 +83,9 @@ def main() -> None:
 
 
 def people_to_warm(histories: Histories, limit: int | None) -> npt.NDArray[np.int64]:
-    """Rows of people who have events; (n_people,). limit: only so many, those with the latest events.
+    """Return the rows of people who have events; (n_people,). limit: at most so many, those with the latest events.
 
-    With a limit it takes 20 bytes of memory for each person of the bundle while it chooses, without one 9.
+    While it chooses, this takes 20 bytes of memory per person of the bundle with a limit, and 9 without.
     """
     rows = np.flatnonzero(np.diff(histories.offsets) > 0)
     if limit is None or limit >= len(rows):
@@ -97,7 +97,7 @@ def people_to_warm(histories: Histories, limit: int | None) -> npt.NDArray[np.in
 def warm(
     serving: ServingBundle, client: redis.Redis, rows: npt.NDArray[np.int64], *, ttl_seconds: int
 ) -> Iterator[Warmed]:
-    """Write who is not there yet; yields after each chunk. Raises RedisUnavailable: away, or full."""
+    """Write people who are not there yet; yield after each chunk. Raises RedisUnavailable: Redis is away or full."""
     item_keys = serving.item_keys
     n_written = bytes_written = 0
     for start in range(0, max(1, len(rows)), CHUNK):
@@ -121,7 +121,7 @@ def warm(
 
 
 class Reporter:
-    """Prints a line a second, and the last one. clock: seconds, of any beginning."""
+    """Prints a line a second, and the last one. clock: returns seconds and may start anywhere."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -129,7 +129,7 @@ class Reporter:
         self._due_at = self._started_at
 
     def __call__(self, warmed: Warmed) -> None:
-        """Print where it stands, if it is time to."""
+        """Print the progress, if a line is due."""
         now = self._clock()
         if now < self._due_at and warmed.n_seen < warmed.n_people:
             return
@@ -176,7 +176,7 @@ def _missing(serving: ServingBundle, client: redis.Redis, rows: npt.NDArray[np.i
 
 
 def _blobs(serving: ServingBundle, item_keys: npt.NDArray[np.uint64], rows: Sequence[int]) -> list[bytes]:
-    """What Redis holds of these people, in the order given."""
+    """Encode what Redis is to hold of these people, in the order given."""
     histories = [serving.people.histories[row] for row in rows]
     encoded = [encode_history(history, serving.student.max_events) for history in histories]
     vectors = np.empty((len(rows), serving.student.n_factors), np.float16)

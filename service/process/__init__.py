@@ -1,1 +1,1 @@
-"""What the process does around its work: listening, ending, and collecting garbage."""
+"""The process around its work: listening, draining, and collecting garbage."""

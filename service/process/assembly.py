@@ -1,4 +1,4 @@
-"""The parts of a running service, put together once from the settings, started and stopped in order."""
+"""Builds the parts of a running service from the settings, starts them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ from service.settings.service import Settings
 from service.telemetry.metrics import Metrics
 
 TURN_BATCH = 16
-"""Searches of one turn of the event loop: 2 ms in a catalogue of a million."""
+"""How many searches share one turn of the event loop: 2 ms in a catalogue of a million."""
 
 
 SHARE_AT_WORK = 0.25
-"""Of the deadline, what answers may take on average while many are at work: they have waited as long in sockets, and
-some take twice the average.
+"""The share of the deadline that an average answer may take while many are at work. Requests have waited as long in
+sockets, and some take twice the average.
 """
 
 
 class Parts:
-    """Built without an event loop; `running` starts what needs one."""
+    """All parts, built without an event loop; `running` starts those that need one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -136,8 +136,8 @@ class Parts:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serve inside. The bundle is in service before anybody is answered, and the experiments are in force: the
-        server takes no connection before, and other workers answer in the meantime.
+        """Serve while inside. The bundle is in service and the experiments are in force before any request is
+        answered: until then the server accepts no connection, and other workers answer.
         """
         self.scorer.start()
         await self.bundles.start()
@@ -170,11 +170,11 @@ class Parts:
             self.metrics.close()
 
     def n_requests(self) -> int:
-        """How many requests for items there ever were, a batch as one."""
+        """Return how many requests for items there have been; a batch counts once."""
         return self.permits.n_ever_taken + self.batch_permits.n_ever_taken
 
     def state(self) -> StateReply:
-        """What operators see of this process. Raises NotReady."""
+        """Return the state that operators see of this process. Raises NotReady."""
         return StateReply(
             ready=self.readiness(),
             in_flight=self.permits.n_taken,
@@ -187,7 +187,7 @@ class Parts:
         )
 
     def readiness(self) -> ReadyReply:
-        """Raises NotReady, saying what is missing. As long as no bundle was promoted the service is ready without."""
+        """Report readiness. Raises NotReady with what is missing. Before the first promotion the service is ready."""
         if self.drain.is_draining:
             raise NotReady("the service is shutting down")
         if not self.scorer.is_alive:
@@ -215,7 +215,7 @@ Scorers: TypeAlias = "tuple[Batcher[ScoringJob, Scored], TurnBatcher[ScoringJob,
 
 
 def _scorers(settings: Settings, metrics: Metrics) -> Scorers:
-    """For requests that need the tower, on a thread; and for those that do not, in a turn of the event loop."""
+    """Build one batcher for requests that need the tower, on a thread, and one for all others, on the event loop."""
     batcher = Batcher(
         partial(score_batch, on_tower_runs=metrics.tower_runs.inc),
         max_batch=settings.max_batch,
@@ -248,11 +248,11 @@ def _redis(settings: Settings, metrics: Metrics, recovery: Recovery) -> RedisPeo
 
 
 BACKGROUND_SECONDS = 1.0
-"""For connecting to Redis, and for a trip, where no request waits."""
+"""The timeout of connecting to Redis, and of a trip, if no request waits for it."""
 
 
 def _merging_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None:
-    """The same people over connections of their own: merging neither waits for requests nor fails with them."""
+    """Connect to the same people separately: merging neither waits for requests nor fails with them."""
     if not settings.redis_url:
         return None
     return RedisPeople(
@@ -267,7 +267,7 @@ def _merging_redis(settings: Settings, recovery: Recovery) -> RedisPeople | None
 
 
 def _connection(settings: Settings) -> Connection | None:
-    """One for work beside the requests."""
+    """Make a connection for work beside the requests."""
     if not settings.redis_url:
         return None
     return Connection(settings.redis_url, connect_seconds=BACKGROUND_SECONDS, read_seconds=BACKGROUND_SECONDS)

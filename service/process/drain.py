@@ -1,7 +1,7 @@
-"""Leaving without dropping anybody: on SIGTERM readiness fails first, and only then does the server stop.
+"""Stops without dropping a request: on SIGTERM readiness fails first, and only later does the server stop.
 
-For some seconds load balancers see 503 at /health/ready while requests are still answered; then uvicorn closes
-its sockets and finishes what is in flight.
+In between, load balancers see 503 at /health/ready while requests are still answered. Then uvicorn closes its sockets
+and finishes the requests in flight.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Drain:
-    """seconds: between failing readiness and stopping the server."""
+    """seconds: the pause between failing readiness and stopping the server."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -26,7 +26,7 @@ class Drain:
 
     @contextmanager
     def on_sigterm(self) -> Iterator[None]:
-        """Put the pause in front of the handler that is installed already, uvicorn's."""
+        """Put the pause before the handler that is already installed, uvicorn's."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
             yield
             return

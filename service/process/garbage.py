@@ -1,9 +1,7 @@
-"""When Python looks for garbage: for young objects as ever, for old ones when nobody waits.
+"""Decides when Python collects garbage: young objects as usual, old ones when no request waits.
 
 Reference counts free what a request used; the collector is for the rest, such as a connection that broke in the
-middle of a request. It walks all old objects to find it, and they are many where people are cached: 0.4 s for 200,000
-people of six objects each, in the way of whoever asks just then, every time the cache has grown by a quarter.
-So old objects are walked in a quiet moment, and in a service that never rests once an hour.
+middle of a request. Old objects are walked in a quiet moment, and once an hour in a service that never rests.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from time import monotonic, perf_counter
 logger = logging.getLogger(__name__)
 
 YOUNG_THRESHOLDS = (700, 3)
-"""Objects that make a collection of the youngest, such collections that make one of the next: 1.7 ms for 2,800."""
+"""How many objects trigger a collection of the youngest, and how many of those one of the next: 1.7 ms for 2,800."""
 
 NEVER = 2**31 - 1
 
@@ -27,7 +25,7 @@ AT_LATEST_SECONDS = 3600.0
 
 
 class OldGarbage:
-    """n_requests: how many there ever were; a moment is quiet if they are as many as at the last look."""
+    """n_requests: returns how many there have been; a moment is quiet if none came since the last look."""
 
     def __init__(self, n_requests: Callable[[], int], clock: Callable[[], float] = monotonic) -> None:
         self._n_requests = n_requests
@@ -37,8 +35,10 @@ class OldGarbage:
 
     @asynccontextmanager
     async def collected_in_quiet_moments(self) -> AsyncIterator[None]:
-        """Inside, Python does not collect old objects by itself."""
+        """Keep Python from collecting old objects by itself while inside."""
         thresholds = gc.get_threshold()
+        # A full collection walks all old objects, many where people are cached: 0.4 s for 200,000 people of six
+        # objects each, which delays requests. Python would start one whenever the cache has grown by a quarter.
         gc.set_threshold(*YOUNG_THRESHOLDS, NEVER)
         looking = asyncio.create_task(self._look_again_and_again())
         try:
@@ -50,11 +50,11 @@ class OldGarbage:
                 await looking
 
     def look(self) -> bool:
-        """Collect if it is time to; says whether it did."""
+        """Collect if it is due; return whether it was."""
         n_requests = self._n_requests()
         is_quiet = n_requests == self._n_at_last_look
         self._n_at_last_look = n_requests
-        has_news = gc.get_count()[2] > 0  # young objects have grown old since the last time
+        has_news = gc.get_count()[2] > 0  # some objects have become old since the last collection
         if not has_news or not (is_quiet or self._clock() - self._collected_at >= AT_LATEST_SECONDS):
             return False
         started_at = perf_counter()

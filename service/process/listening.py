@@ -1,6 +1,6 @@
-"""Whether the service can listen where its settings say, asked before anything is loaded.
+"""Checks whether the service can listen where its settings say, before anything is loaded.
 
-`python -m service` asks before it starts uvicorn; `make up` runs `python -m service.process.listening` before it
+`python -m service` checks it before it starts uvicorn; `make up` runs `python -m service.process.listening` before it
 trains.
 """
 
@@ -66,7 +66,7 @@ def _why(host: str, port: int, error: OSError) -> str:
 
 
 def main() -> None:
-    """Exit code 2 with one line where the service could not listen."""
+    """Exit with code 2 and one line if the service could not listen."""
     try:
         check_listening(read_settings(ProcessSettings))
     except SettingsInvalid as error:

@@ -1,1 +1,1 @@
-"""Redis over one connection: an address, commands and replies, and when not to ask."""
+"""Redis over a single connection: addresses, commands and replies, and a circuit breaker."""

@@ -1,7 +1,7 @@
-"""The address of Redis: redis-py reads it, and nothing that is said of one tells what it holds.
+"""Reads the address of Redis with redis-py; no error message repeats any part of the address.
 
-A URL carries a password, and where special characters in it are not percent-encoded, what a parser takes for host or
-port is a piece of the password: so messages name neither, and no message of a library is passed on.
+A URL contains a password. If special characters in it are not percent-encoded, what a parser takes for host or port
+is a piece of the password. So messages name neither, and no message of a library is passed on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OPTION = re.compile(r"[a-z_]{1,40}")
 
 
 def read_address(url: str) -> AbstractConnection:
-    """What a URL names. Raises ValueError, whose text holds nothing of the URL but names of options."""
+    """Parse a URL. Raises ValueError, whose text has nothing from the URL but names of options."""
     if _TOPOLOGY.match(url):
         raise ValueError(
             "it names a Sentinel or a Cluster, which are not served yet; name one server, by redis://, rediss:// or "
@@ -30,8 +30,8 @@ def read_address(url: str) -> AbstractConnection:
         raise ValueError("it begins with none of redis://, rediss:// and unix://")
     try:
         described: AbstractConnection = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
-    except Exception:  # redis-py calls what the options name, so anything may come
-        raise ValueError(_why(url)) from None  # what it says may hold a part of the password
+    except Exception:  # redis-py calls what the options name, so any exception is possible
+        raise ValueError(_why(url)) from None  # the original may contain a part of the password
     if isinstance(described, UnixDomainSocketConnection):
         if not described.path:
             raise ValueError("it names no socket; write unix:///path/of/the/socket")
@@ -43,7 +43,7 @@ def read_address(url: str) -> AbstractConnection:
 
 
 def check_address(url: str, name: str) -> None:
-    """Raise ValueError, with the name of where it was given, for one that cannot be used."""
+    """Raise ValueError for an address that cannot be used; `name` says in the message where it was given."""
     try:
         read_address(url)
     except ValueError as error:
@@ -51,14 +51,14 @@ def check_address(url: str, name: str) -> None:
 
 
 def without_arguments(said: str) -> str:
-    """What Redis says of a command that it does not know, without what it repeats of it: a password, for one."""
+    """Drop the repeated arguments from Redis's reply to an unknown command: one may be a password."""
     return said.partition(", with args beginning with")[0]
 
 
 def _why(url: str) -> str:
     query = url.partition("?")[2]
     names = [] if "@" in query else [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-    options = [name for name in names if _OPTION.fullmatch(name)]  # behind an @ it would be of the password
+    options = [name for name in names if _OPTION.fullmatch(name)]  # after an @ it may be of the password
     if options:
         return f"one of its options is not known, or has a value that it cannot have: {', '.join(options)}"
     return (

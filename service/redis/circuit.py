@@ -1,4 +1,4 @@
-"""The circuit breaker in front of Redis: after failures in a row nobody tries for a while, then one does."""
+"""The circuit breaker before Redis: after failures in a row no trip is tried for a while, then a single one is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.contract.errors import RedisUnavailable
 
 
 class CircuitState(IntEnum):
-    """The number is what the metric shows."""
+    """The states; their numbers are the values of the metric."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -18,7 +18,7 @@ class CircuitState(IntEnum):
 
 
 class Circuit:
-    """max_failures in a row open it; after open_seconds one trip may try; its outcome closes or reopens it."""
+    """max_failures in a row open it; after open_seconds one trip may try, and its outcome closes or reopens it."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Circuit:
         self._paused_at = 0.0
         self.state = CircuitState.CLOSED
         self.came_back: bool | None = None
-        """Whether the latest trip did; None before the first."""
+        """Whether the latest trip returned; None before the first."""
 
     def check(self) -> None:
         """Raise RedisUnavailable while open. The first check after the pause passes and half-opens it.
@@ -53,13 +53,13 @@ class Circuit:
         raise RedisUnavailable("the circuit to Redis is open after failures")
 
     def succeeded(self) -> None:
-        """A trip came back."""
+        """Note that a trip returned."""
         self.came_back = True
         self._n_failures = 0
         self._change(CircuitState.CLOSED)
 
     def failed(self) -> None:
-        """A trip failed or timed out."""
+        """Note that a trip failed or timed out."""
         self.came_back = False
         self._n_failures += 1
         if self.state is CircuitState.HALF_OPEN or self._n_failures >= self._max_failures:

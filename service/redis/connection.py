@@ -1,10 +1,10 @@
-"""One connection to Redis that sends commands together and reads their replies, and no more than that.
+"""A single connection to Redis: it sends commands together and reads their replies.
 
-redis-py reads the URL and knows every form of it; the wire is our own, over hiredis's parser, since a trip of one
+redis-py parses the URL, since it knows every form of one. The wire is our own, over hiredis's parser: a trip of one
 key costs a server 35 to 40 µs of CPU through redis-py's client and 10 through this. Nothing is retried here: a trip
 that fails closes the connection, and the next one connects anew.
 
-This is the seam: whatever goes wrong, and whatever comes that is no answer to the question, is a RedisUnavailable.
+All errors are translated here: every failure, and every reply that does not fit its command, is a RedisUnavailable.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Read = TypeVar("Read")
 MAX_SAID_CHARACTERS = 200
 
 PASSING = ("LOADING", "BUSY", "NOAUTH", "WRONGPASS", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN")
-"""How a refusal begins that is about the moment. Any other means that this Redis, or what stands in front of it, has
-no such command, or not for this user.
+"""Prefixes of refusals that concern the moment. Any other refusal means that this Redis, or a proxy before it, lacks
+the command, or denies it to this user.
 """
 
 OWN_FAULT = "WRONGTYPE"
-"""In a refusal, also of a script: it is about this command's key, and says nothing of Redis or any other command."""
+"""Marks a refusal, also of a script, that concerns this command's key only, not Redis or any other command."""
 
 
 class Server(NamedTuple):
-    """Who answers. run_id: of the process, another one after each start, "" where it is not said. mode: standalone,
-    cluster or sentinel, as it says.
+    """The server that answers. run_id: the id of its process, new after each start; "" if not given. mode:
+    standalone, cluster or sentinel, as the server says.
     """
 
     run_id: str
@@ -48,25 +48,25 @@ class Server(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A command that Redis refused for what stands under its key. said: why."""
+    """The answer to a command that Redis refused because of its key's value. said: the reason."""
 
     said: str
 
 
 class Query(NamedTuple):
-    """A command, and how its reply is read, with the functions of `replies`."""
+    """A command, and the function that reads its reply, made from those of `replies`."""
 
     command: Command
     read: Callable[[Reply], Any]
 
 
 class Connection:
-    """Connects when it is first asked, and again after it broke. One caller at a time.
+    """Connects when it is first asked, and again after it broke. Only one caller at a time may ask.
 
-    url: any that redis-py takes, with its options for TLS. connect_seconds: for connecting, AUTH and SELECT together.
-    read_seconds: from sending commands to their last reply. watched: prefixes of keys, and who is told of each write
-    to one of them, in order with the replies; a Redis that cannot tell (before 6.0, or a proxy) is used without, and
-    the log says so. Raises ValueError for a URL that is none.
+    url: any that redis-py accepts, with its options for TLS. connect_seconds: the timeout of connecting, AUTH and
+    SELECT together. read_seconds: the time from sending commands to their last reply. watched: prefixes of keys, and
+    the watcher that learns of each write to them, in order with the replies. A Redis that cannot report writes
+    (before 6.0, or a proxy) is used without, and the log says so. Raises ValueError for an invalid URL.
     """
 
     def __init__(
@@ -86,28 +86,28 @@ class Connection:
         self._watched = watched
         self._wire: Wire | None = None
         self.server = Server("", "")
-        """Who answered last."""
+        """The server that answered last."""
 
     async def ask(self, commands: Sequence[Command], read: Callable[[list[Reply]], Read]) -> Read:
-        """Send commands in one write; what `read` makes of their replies, which come in order.
+        """Send commands in one write; return what `read` makes of their replies, which come in order.
 
-        read: with the functions of `replies`. Raises RedisUnavailable where Redis is away, slow, refuses one of the
-        commands, or says what is no answer to them.
+        read: made from the functions of `replies`. Raises RedisUnavailable if Redis is away, slow, refuses a command,
+        or sends a reply that does not fit.
         """
         replies = await self._ask(commands)
         self._check(replies)
         return self._read(replies, read)
 
     async def ask_one(self, command: Command, read: Callable[[Reply], Read]) -> Read:
-        """The same for one command. read: of its reply."""
+        """Do the same for one command. read: takes its reply."""
         (reply,) = await self._ask((command,))
         if isinstance(reply, hiredis.ReplyError):
             raise RedisUnavailable(self._said(reply))
         return self._read(reply, read)
 
     async def ask_each(self, queries: Sequence[Query]) -> list[Any]:
-        """The same for commands that have nothing to do with each other: one that is refused for what stands under
-        its key leaves the others alone, and has a `Refused` for its answer.
+        """Do the same for independent commands: one that is refused because of its key's value has a `Refused` for
+        its answer and leaves the others alone.
         """
         replies = await self._ask([query.command for query in queries])
         for reply in replies:
@@ -119,7 +119,7 @@ class Connection:
         return Refused(self._said(reply)) if isinstance(reply, hiredis.ReplyError) else query.read(reply)
 
     def close(self) -> None:
-        """Disconnect, if it is connected."""
+        """Disconnect, if connected."""
         if self._wire is not None:
             self._wire.close()
 
@@ -151,7 +151,7 @@ class Connection:
         return wire
 
     async def _greet(self, wire: Wire) -> None:
-        """Log in, see who answers, and go to the database. Raises RedisTopologyUnsupported."""
+        """Log in, identify the server, and select the database. Raises RedisTopologyUnsupported."""
         to = self._described
         if to.password:
             login: Command = ("AUTH", to.username, to.password) if to.username else ("AUTH", to.password)
@@ -194,13 +194,13 @@ class Connection:
         return (await loop.create_connection(Wire, host, port, ssl=tls))[1]
 
     def _check(self, replies: Sequence[Reply]) -> None:
-        """Raise RedisUnavailable for the first refusal: without it as the cause, since it may repeat a password."""
+        """Raise RedisUnavailable for the first refusal, but not from it, since it may repeat a password."""
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise RedisUnavailable(self._said(reply))
 
     def _said(self, error: BaseException) -> str:
-        """Whatever Redis says, shortened, and without what it repeats of a command, a password for one."""
+        """Shorten what Redis says, without what it repeats of a command, which may be a password."""
         text = without_arguments(str(error))[:MAX_SAID_CHARACTERS]
         if self._described.password:
             text = text.replace(self._described.password, "***")
@@ -212,9 +212,9 @@ def _is_passing(reply: Reply) -> bool:
 
 
 def check_topology(url: str, seconds: float) -> None:
-    """Raise RedisTopologyUnsupported where a node of a Cluster, or a Sentinel, answers; whoever is away may come.
+    """Raise RedisTopologyUnsupported if a Cluster node or a Sentinel answers; a server that is away may come later.
 
-    For programs that begin: it runs a loop of its own.
+    This is for programs that start: it runs an event loop of its own.
     """
     asyncio.run(_check_topology(url, seconds))
 
@@ -232,7 +232,7 @@ async def _check_topology(url: str, seconds: float) -> None:
 
 
 def read_server(info: Reply) -> Server:
-    """Of INFO's reply; nothing is known of a server, or a proxy, that does not give any."""
+    """Read INFO's reply; a server or proxy that gives none remains unknown."""
     if type(info) is not bytes:
         return Server("", "")
     lines = info.decode("utf-8", "replace").splitlines()
@@ -242,5 +242,5 @@ def read_server(info: Reply) -> Server:
 
 @lru_cache(16)
 def _tell_once(message: str) -> None:
-    """All connections of a process meet the same server."""
+    """Log a message once, since all connections of a process meet the same server."""
     logger.error("Redis is not used: %s", message)

@@ -1,7 +1,7 @@
-"""What replies of Redis must look like. Each function gives the reply back in its type, or raises ReplyUnexpected.
+"""Checks replies of Redis. Each function returns the reply in its type, or raises ReplyUnexpected.
 
-They are called inside `Connection.ask`, which drops a connection that says something else: so nothing behind it meets
-a reply of any other shape.
+They are called inside `Connection.ask`, which closes a connection whose reply has another shape, so no other code
+meets such a reply.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 
 
 class ReplyUnexpected(ValueError):
-    """Redis, or whoever answers in its place, said something else than the command has for an answer."""
+    """Redis, or whatever answers in its place, sent a reply that its command cannot have."""
 
 
 class StreamEntry(NamedTuple):
-    """One entry of a stream: names of fields and their values in turn."""
+    """One entry of a stream. fields: names and values in turn."""
 
     entry_id: bytes
     fields: list[bytes]
 
     def field(self, name: bytes) -> bytes | None:
-        """The value of a field, None where there is none."""
+        """Return the value of a field; None if there is none."""
         return dict(zip(self.fields[::2], self.fields[1::2], strict=False)).get(name)
 
 
 def nothing(reply: Reply) -> None:
-    """Of a command whose reply says nothing."""
+    """Ignore a reply that carries no information."""
 
 
 def whole_number(reply: Reply) -> int:
-    """A number."""
+    """Return a whole number."""
     if type(reply) is not int:
         raise _unexpected("a whole number", reply)
     return reply
 
 
 def value(reply: Reply) -> bytes | None:
-    """Bytes, or None for a key that is not there."""
+    """Return bytes, or None for a key that does not exist."""
     if reply is not None and type(reply) is not bytes:
         raise _unexpected("a value", reply)
     return reply
 
 
 def values(reply: Reply, n_expected: int) -> list[bytes | None]:
-    """As many values as keys were asked for."""
+    """Return as many values as keys were asked for."""
     if type(reply) is not list or len(reply) != n_expected:
         raise _unexpected(f"{n_expected} values", reply)
     if not _VALUE_TYPES.issuperset(map(type, reply)):
@@ -59,14 +59,14 @@ def values(reply: Reply, n_expected: int) -> list[bytes | None]:
 
 
 def text(reply: Reply) -> str:
-    """A short text in ASCII."""
+    """Return a short ASCII text."""
     if type(reply) is not bytes or len(reply) > MAX_TEXT_BYTES or not reply.isascii():
         raise _unexpected("a short text", reply)
     return reply.decode("ascii")
 
 
 def entry_id(reply: Reply) -> str:
-    """Of a stream's entry, as 1700000000000-0, or "" for none."""
+    """Return the id of a stream's entry, such as 1700000000000-0, or "" for none."""
     found = text(reply)
     if found and not _ENTRY_ID.fullmatch(found):
         raise ReplyUnexpected("the id of an entry expected, another text came")
@@ -74,14 +74,14 @@ def entry_id(reply: Reply) -> str:
 
 
 def array(reply: Reply, n_expected: int | None = None) -> list[Reply]:
-    """A list of so many replies, None for any number."""
+    """Return a list of n_expected replies; None allows any number."""
     if type(reply) is not list or n_expected not in (None, len(reply)):
         raise _unexpected("an array" if n_expected is None else f"an array of {n_expected}", reply)
     return reply
 
 
 def hash_values(reply: Reply) -> list[bytes]:
-    """Of HGETALL: a map, or a flat list of names and values."""
+    """Return the values of HGETALL's reply, which is a map or a flat list of names and values."""
     pairs = reply.values() if type(reply) is dict else array(reply)[1::2]
     found = list(pairs)
     if not all(type(each) is bytes for each in found):
@@ -90,7 +90,7 @@ def hash_values(reply: Reply) -> list[bytes]:
 
 
 def entries(reply: Reply) -> list[StreamEntry]:
-    """Of XRANGE."""
+    """Return the entries of XRANGE's reply."""
     return [_entry(each) for each in array(reply)]
 
 
@@ -104,6 +104,6 @@ def _entry(reply: Reply) -> StreamEntry:
 
 
 def _unexpected(wanted: str, reply: Reply) -> ReplyUnexpected:
-    """Says the type and no more: what it holds may be anything of any size."""
+    """Name the reply's type and no more: its content may be anything of any size."""
     n_elements = f" of {len(reply):,}" if isinstance(reply, list | dict | bytes) else ""
     return ReplyUnexpected(f"{wanted} expected, {type(reply).__name__}{n_elements} came")

@@ -1,8 +1,7 @@
 """The bytes of one connection to Redis: commands out, replies in, over hiredis's parser.
 
-Whatever comes is bounded here before it is parsed, and must be Redis's protocol; what a reply has to look like is the
-asker's to say (`replies`). Once anything went wrong the connection is closed for good, so no reply meets another
-question.
+Incoming data is bounded before it is parsed and must be Redis's protocol; what shape a reply must have is for the
+caller to say (`replies`). After any error the connection is closed for good, so no reply meets another question.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ logger = logging.getLogger(__name__)
 
 Command: TypeAlias = "tuple[str | bytes | int, ...]"
 Reply: TypeAlias = Any
-"""As hiredis reads it: bytes, a number, None, a list, a dict, or an error that it holds and does not raise."""
+"""A reply as hiredis reads it: bytes, a number, None, a list, a dict, or an error that it returns without raising."""
 
 MAX_REPLY_BYTES = 64 * 2**20
-"""Of one reply: 256 people of the largest size are 7 MB, a thousand entries of a stream a few."""
+"""The bound on one reply: 256 people of the largest size take 7 MB, a thousand entries of a stream a few."""
 
 MAX_ELEMENTS = 100_000
-"""That arrays under way may announce together. hiredis makes room for all of them at once, 8 bytes each, when it has
-read no more than their number; a thousand entries of a stream have 5,000.
+"""The bound on the elements that arrays under way announce together. hiredis allocates all of them, 8 bytes each, as
+soon as it has read their number; a thousand entries of a stream have 5,000.
 """
 
 _ANNOUNCED = re.compile(rb"\r\n[*%~>|](\d+)(?=\r\n)")
-"""A line that announces an array, map, set, push or attribute. One in a value counts too, which does no harm."""
+"""A line that announces an array, map, set, push or attribute. One inside a value counts too, which does no harm."""
 
 _NESTED = re.compile(rb"\r\n[*%~>|]")
-"""A line that may be one. That it begins with a line break makes the search ten times as fast as one for the sign."""
+"""The start of such a line. Searching with the line break is ten times as fast as searching for the sign alone."""
 
 _LINE_BYTES = 24
-"""No such line is longer: a 64-bit number, two signs, two line breaks."""
+"""The most bytes such a line can have: a 64-bit number, two signs, two line breaks."""
 
 
 class Watcher(Protocol):
-    """Who wants to know of writes to Redis. keys of `changed`: None for all of them."""
+    """Learns of writes to Redis. keys of `changed`: None stands for all keys."""
 
     def begin(self) -> None: ...
     def changed(self, keys: list[bytes] | None) -> None: ...
@@ -48,7 +47,7 @@ class Watcher(Protocol):
 
 
 class Wire(asyncio.Protocol):
-    """Connected by an event loop; `ask` is called by one at a time."""
+    """The protocol of one connection, used by an event loop; only one caller at a time may `ask`."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
@@ -61,8 +60,8 @@ class Wire(asyncio.Protocol):
         self.is_closed = False
 
     async def ask(self, commands: Sequence[Command], seconds: float) -> list[Reply]:
-        """Send commands; their replies in order, refusals among them. Raises OSError, TimeoutError, and
-        hiredis.ProtocolError for what is no reply.
+        """Send commands; return their replies in order, refusals included. Raises OSError, TimeoutError, and
+        hiredis.ProtocolError for bytes that are no reply.
         """
         assert self._transport is not None
         packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type] # its stub takes 1-tuples
@@ -81,7 +80,7 @@ class Wire(asyncio.Protocol):
             self._asked = None
 
     def close(self) -> None:
-        """Nothing is sent or read any more."""
+        """Abort the connection: nothing is sent or read any more."""
         self.is_closed = True
         watcher, self.watcher = self.watcher, None
         if watcher is not None:
@@ -91,7 +90,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
@@ -99,7 +98,7 @@ class Wire(asyncio.Protocol):
             return
         try:
             self._read(data)
-        except Exception as error:  # to hiredis a map whose key is a list is a TypeError
+        except Exception as error:  # for hiredis a map whose key is a list is a TypeError
             said = error if isinstance(error, hiredis.ProtocolError) else _protocol_error(error)
             if self._asked is None:
                 logger.warning("Redis said what it cannot say: %s", said)
@@ -141,19 +140,19 @@ class Wire(asyncio.Protocol):
 
 
 class _Bounds:
-    """What a reply that is not whole yet may have cost so far."""
+    """Counts what a reply that is still incomplete has cost so far."""
 
     def __init__(self) -> None:
         self._line = b"\r\n"
-        """The end of what came before, from the last line break on: a line may come in two pieces."""
+        """The end of earlier data, from the last line break on, since a line may arrive in two pieces."""
         self._n_bytes = 0
         self._n_elements = 0
 
     def check(self, data: bytes) -> None:
-        """Raise hiredis.ProtocolError before data is parsed that announces, or is, more than is read."""
+        """Raise hiredis.ProtocolError for data over the bounds before it is parsed."""
         is_new = self._n_bytes == 0 and self._line == b"\r\n"
         self._n_bytes += len(data)
-        # What people are read by is one array, whose first line is short: then there is nothing to count. 1 µs less.
+        # Reads of people are one array with a short first line, which needs no counting. This saves 1 µs.
         if is_new and b"\r" in data[:6] and data.endswith(b"\r\n") and _NESTED.search(data) is None:
             return
         seen = self._line + data
@@ -170,7 +169,7 @@ class _Bounds:
             self._line = seen[begin:] if begin >= 0 else seen[-1:]
 
     def begin_anew(self) -> None:
-        """A reply is whole."""
+        """Start counting anew, as a reply is complete."""
         self._n_bytes = self._n_elements = 0
 
 

@@ -1,1 +1,1 @@
-"""From histories to ranked items: one scoring thread, batches of whatever waits."""
+"""Ranks items from histories: one scoring thread takes batches of whatever waits."""

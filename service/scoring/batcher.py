@@ -1,6 +1,6 @@
-"""One thread that works on whatever waits the moment it is free.
+"""One thread that takes whatever waits as its next batch, as soon as it is free.
 
-Jobs come from the event loop, results go back to it as futures. There is no timer: under light load a batch is
+Jobs come from the event loop, and results go back to it as futures. There is no timer: under light load a batch is
 one job, under heavy load batches grow by themselves. An error in a batch reaches every waiter of that batch.
 """
 
@@ -21,14 +21,14 @@ from service.scoring.waiting import Job, Result, Waiter, reject, resolve, score
 logger = logging.getLogger(__name__)
 
 LATEST_SHARE = 0.1
-"""Of the latest batch, in what a job is taken to take."""
+"""The weight of the latest batch in the estimate of the time per job."""
 
 QUEUE_SHARE = 0.5
-"""Of the time there is, that jobs may be expected to take which are ahead or in the same batch: some take longer."""
+"""The share of the remaining time that jobs ahead or in the same batch may be expected to take: some take longer."""
 
 
 class Batcher(Generic[Job, Result]):
-    """run: jobs to results in the same order, called on the scoring thread only."""
+    """run: turns jobs into results in the same order; it is called on the scoring thread only."""
 
     def __init__(
         self,
@@ -50,25 +50,26 @@ class Batcher(Generic[Job, Result]):
         self._thread = threading.Thread(target=self._work, name="scoring", daemon=True)
 
     def start(self) -> None:
-        """Begin to work for the running event loop."""
+        """Start the thread, which works for the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     @property
     def is_alive(self) -> bool:
-        """False once the thread has ended, for whatever reason."""
+        """False once the thread has ended for any reason."""
         return not self._is_stopped and self._thread.is_alive()
 
     @property
     def n_waiting(self) -> int:
-        """Jobs that the thread has not taken yet."""
+        """The number of jobs that the thread has not taken yet."""
         return self._queue.qsize()
 
     def submit(self, job: Job, seconds: float = inf) -> asyncio.Future[Result]:
         """Queue a job. A future that is done (cancelled, expired) before its turn is dropped unscored.
 
-        seconds: how long its result is waited for; where jobs take so long that it cannot be there by then, it is
-        not queued. Raises ScorerStopped or ScorerOverloaded. The future gets what `run` returned, or StudentFailed.
+        seconds: how long its result is waited for; a job that is not expected to be done by then, given how long jobs
+        take, is not queued. Raises ScorerStopped or ScorerOverloaded. The future gets what `run` returned, or
+        StudentFailed.
         """
         if self._loop is None or not self.is_alive:
             raise ScorerStopped("the scoring thread has ended")
@@ -83,7 +84,7 @@ class Batcher(Generic[Job, Result]):
         return future
 
     async def close(self) -> None:
-        """Finish what waits, then end the thread."""
+        """Finish waiting jobs, then end the thread."""
         self._queue.put(None)
         if self._loop is not None:
             await asyncio.to_thread(self._thread.join)
@@ -99,7 +100,7 @@ class Batcher(Generic[Job, Result]):
             self._fail(self._drain(), ScorerStopped("the scoring thread has ended"))
 
     def _next_batch(self) -> list[Waiter[Job, Result]]:
-        """Block for one job and take what else waits; empty at the end. Dropped jobs take no place."""
+        """Wait for one job and take all others that wait; empty at the end. Dropped jobs take no place."""
         batch: list[Waiter[Job, Result]] = []
         while not batch:
             waiter = self._queue.get()
@@ -114,7 +115,7 @@ class Batcher(Generic[Job, Result]):
                     break
             else:
                 if batch:
-                    self._queue.put(None)  # serve these first, then meet the end again
+                    self._queue.put(None)  # serve this batch first, then find the end again
                 return batch
         return batch
 

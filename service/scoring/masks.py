@@ -1,4 +1,4 @@
-"""Which items may not be in an answer; every tier keeps to it."""
+"""The masks say which items may not be in an answer; every tier respects them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NO_ITEMS: Indices = np.zeros(0, np.int32)
 
 
 class Masks(NamedTuple):
-    """seen: item indices of what this person has already, empty if it may be shown again. excluded: of what the
-    caller excludes. allowed: the available items that the filter lets pass; None for everything.
+    """seen: indices of items that this person has seen; empty if they may be shown again. excluded: indices of items
+    that the request excludes. allowed: available items that pass the filter; None for all.
     """
 
     seen: Indices = NO_ITEMS
@@ -22,7 +22,7 @@ class Masks(NamedTuple):
     allowed: AllowedItems | None = None
 
     def first_allowed(self, ranked: Indices, limit: int) -> Indices:
-        """Positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
+        """Return positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
         blocked = np.concatenate([self.seen, self.excluded])
         found = NO_ITEMS
         start, n_looked_at = 0, limit + len(blocked)

@@ -1,4 +1,4 @@
-"""What happens to a ranked list before it is sent: diversity."""
+"""Re-ranks a ranked list before it is sent: diversity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIN_POOL = 100
 
 
 def pool_size(limit: int, diversity: float) -> int:
-    """How many candidates diversity chooses from; without it just the answer."""
+    """Return how many candidates diversity chooses from; without diversity, just the limit."""
     return max(MIN_POOL, POOL_PER_ITEM * limit) if diversity else limit
 
 

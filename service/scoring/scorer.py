@@ -1,7 +1,7 @@
-"""What the scorer does with a batch: histories to vectors where there is none, vectors to the best items.
+"""Scores a batch: runs histories without a vector through the user tower, then searches the best items by vector.
 
-Jobs of one bundle share one run of the user tower; those of one filter share one search of the catalogue. Other
-variants than the student have neither (`service/scoring/variants.py`).
+Jobs of one bundle share one run of the tower, and those of one filter share one search of the catalogue. Variants
+other than the student have neither (`service/scoring/variants.py`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ NO_VECTOR, NO_SCORES = np.zeros(0, np.float32), np.zeros(0, np.float32)
 class ScoringJob(msgspec.Struct, gc=False):
     """One request for the scorer.
 
-    events: what the person did, as the student reads it. query: the question, ready to be put to the catalogue; None
-    where the user tower has to run first. masks: what may not be answered. diversity: 0..1. explained: the history to
-    explain the answer by, None where nobody wants to know. variant: the student, the ensemble, or one of its members.
-    history: what a variant other than the student reads, all of it; the student reads the latest events alone.
-    Out of the garbage collector's sight: nothing in it refers to it.
+    events: what the person did, as the student reads it. query: the question for the catalogue; None if the user
+    tower has to run first. masks: what must not be in the answer. diversity: 0..1. explained: the history to explain
+    the answer by; None if nobody asked. variant: the student, the ensemble, or one of its members. history: the whole
+    history, for variants other than the student, which reads the latest events only. The garbage collector need not
+    see jobs, because nothing in one refers to it.
     """
 
     serving: ServingBundle
@@ -53,7 +53,7 @@ class ScoringJob(msgspec.Struct, gc=False):
 
     @property
     def is_quick(self) -> bool:
-        """One search of the catalogue and nothing else: a fraction of a millisecond at any size."""
+        """Whether the job is a single search of the catalogue: a fraction of a millisecond at any size."""
         return (
             self.query is not None
             and not self.diversity
@@ -63,18 +63,18 @@ class ScoringJob(msgspec.Struct, gc=False):
 
 
 class Explanation(NamedTuple):
-    """Why one item was recommended: by the person's own items, and by members of the ensemble; strongest first."""
+    """Why an item was recommended: the person's own items and the ensemble's members, strongest first."""
 
     reasons: Reasons
     members: list[MemberShare]
 
 
 class Scored(msgspec.Struct):
-    """Items best first (with diversity: in the order chosen), no -1 in it; up to `limit` of them.
+    """The ranking, best first (with diversity: in the order chosen), with no -1 in it, of up to `limit` items.
 
-    query: what the catalogue was asked, with the vector. vector_seconds: of the batch, in the user tower.
-    explanations: of each item, if they were asked for. failure: why a variant other than the student has no answer;
-    once raised, its traceback may lead back here, which is for the collector to see.
+    query: the question, with the vector. vector_seconds: the batch's time in the user tower. explanations: one per
+    item, if requested. failure: why a variant other than the student has no answer. The collector must see this
+    struct, since the traceback of a raised failure may lead back to it.
     """
 
     item_indices: Indices
@@ -90,7 +90,7 @@ def score_batch(
 ) -> list[Scored]:
     """Score jobs together. Raises StudentFailed if a score is NaN.
 
-    on_tower_runs: told how many histories had to go through the user tower.
+    on_tower_runs: called with the number of histories that went through the user tower.
     """
     if len(jobs) == 1:
         return _score_group(jobs, on_tower_runs)
@@ -109,13 +109,13 @@ def _groups(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[int]]
 
 
 def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]) -> list[Scored]:
-    """Jobs that share bundle, variant and filter."""
+    """Score jobs that share bundle, variant and filter."""
     if jobs[0].variant != STUDENT:
         return _score_variant(jobs)
     queries, vector_seconds = _questions(jobs, on_tower_runs)
     width = max([pool_size(job.limit, job.diversity) for job in jobs])
     ranked = jobs[0].serving.student.top_k(queries, width, allowed=jobs[0].masks.allowed)
-    if np.isnan(ranked.scores[:, 0]).any():  # all of a person's scores are, or none
+    if np.isnan(ranked.scores[:, 0]).any():  # either all of a person's scores are NaN, or none
         raise StudentFailed("the student scored with NaN")
     scored = []
     for row, job in enumerate(jobs):
@@ -125,7 +125,7 @@ def _score_group(jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], obje
 
 
 def _score_variant(jobs: Sequence[ScoringJob]) -> list[Scored]:
-    """Jobs that share bundle and variant. Nobody needs a user vector: answers are not explained."""
+    """Score jobs that share bundle and variant. No user vector is needed, as these answers are not explained."""
     serving, variant = jobs[0].serving, jobs[0].variant
     questions = [(_history_of(job), job.masks, pool_size(job.limit, job.diversity)) for job in jobs]
     scored = []
@@ -146,7 +146,7 @@ def _history_of(job: ScoringJob) -> History:
 def _questions(
     jobs: Sequence[ScoringJob], on_tower_runs: Callable[[int], object]
 ) -> tuple[list[ScanQuery], float]:
-    """What to ask of the catalogue, and the seconds that one run of the tower took for those without a vector."""
+    """Return the questions for the catalogue, and how many seconds the tower took for those without a vector."""
     missing = [job for job in jobs if job.query is None]
     if not missing:
         return [job.query for job in jobs if job.query is not None], 0.0
@@ -159,9 +159,9 @@ def _questions(
 
 
 def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, query: ScanQuery) -> Scored:
-    """item_indices and scores: the best, some of them perhaps -1."""
+    """Turn the best items into an answer. item_indices, scores: best first, some indices perhaps -1."""
     if not job.diversity and job.explained is None and item_indices[job.limit - 1] >= 0:
-        return Scored(item_indices[: job.limit], scores[: job.limit], query)  # the usual way
+        return Scored(item_indices[: job.limit], scores[: job.limit], query)  # the usual case
     pool = pool_size(job.limit, job.diversity)
     n_items = int(np.count_nonzero(item_indices[:pool] >= 0))
     item_indices, scores = item_indices[:n_items], scores[:n_items]
@@ -170,7 +170,7 @@ def _finish(job: ScoringJob, item_indices: Indices, scores: Floats, query: ScanQ
         item_indices, scores = item_indices[chosen], scores[chosen]
     item_indices, scores = item_indices[: job.limit], scores[: job.limit]
     explanations = None
-    if job.explained is not None and job.variant == STUDENT:  # the student cannot speak for another one
+    if job.explained is not None and job.variant == STUDENT:  # the student cannot explain another variant
         explanations = _explain(job.serving, job.explained, query.vector, item_indices)
     return Scored(item_indices, scores, query, explanations=explanations)
 

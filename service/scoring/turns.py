@@ -1,7 +1,7 @@
-"""Quick jobs, scored on the event loop itself: all that came in during one turn of the loop together.
+"""Scores quick jobs on the event loop itself: all jobs of one turn of the loop together.
 
-A search takes a fraction of a millisecond, and handing it to a thread and back costs 31 to 47 µs of it, and up to 5
-ms of waiting for the interpreter. There is no timer: the batch is what has arrived.
+A search takes a fraction of a millisecond. Handing it to a thread and back costs 31 to 47 µs, and up to 5 ms of
+waiting for the interpreter. There is no timer: the batch is what has arrived.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.scoring.waiting import Job, Result, Waiter, reject, resolve, score
 
 
 class TurnBatcher(Generic[Job, Result]):
-    """run: jobs to results in the same order. max_batch: after so many the loop gets its turn."""
+    """run: turns jobs into results in the same order. max_batch: after this many jobs the loop gets its turn."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class TurnBatcher(Generic[Job, Result]):
     def submit(self, job: Job, expires_at: float) -> asyncio.Future[Result]:
         """Queue a job. A future that is done (cancelled) before its turn is dropped unscored.
 
-        expires_at: `perf_counter`; from then on it is not scored any more. Raises ScorerOverloaded. The future gets
-        what `run` returned, DeadlineExceeded or StudentFailed.
+        expires_at: `perf_counter` seconds, after which the job is not scored. Raises ScorerOverloaded. The future
+        gets what `run` returned, DeadlineExceeded or StudentFailed.
         """
         if len(self._waiting) >= self._max_waiting:
             raise ScorerOverloaded(f"{self._max_waiting} requests wait for the scorer already")
         loop = self._loop
-        if loop is None:  # asked once: each time it is a system call
+        if loop is None:  # looked up once, as each time is a system call
             loop = self._loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._take_turn, loop)

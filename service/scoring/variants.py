@@ -1,7 +1,7 @@
-"""Answers of the ensemble or of one member, for arms of an experiment: the whole catalogue is scored, then masked.
+"""Answers from the ensemble or one member, for arms of an experiment: scores the whole catalogue, then masks it.
 
-The student searches an index; these have none, so an answer takes milliseconds and grows with the catalogue. A bundle
-carries them only up to a number of items (`max_variant_items` of training's settings).
+The student searches an index; these variants have none, so an answer takes milliseconds, growing with the catalogue.
+A bundle carries them only up to a number of items (`max_variant_items` of training's settings).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 def rank_by_variant(
     serving: ServingBundle, variant: str, queries: Sequence[tuple[History, Masks, int]]
 ) -> list[Ranked | StageFailed]:
-    """The best items of each (history, masks, limit), (1, limit) both, or why there are none.
+    """Return the best items of each (history, masks, limit), (1, limit) both, or why there are none.
 
-    A failure is each question's own: others of the batch are answered. NaN of a variant is no opinion, and an item
-    without one is never answered.
+    A failure concerns its own question only: others of the batch are answered. A score of NaN is no opinion, and an
+    item without an opinion is never answered.
     """
     variants = serving.variants
     if variants is None:
@@ -36,7 +36,7 @@ def rank_by_variant(
         return [failure] * len(queries)
     try:
         scores = variants.score(variant, [history for history, _, _ in queries])
-    except Exception as error:  # onnxruntime has no root of its own for errors
+    except Exception as error:  # onnxruntime's errors have no common base class
         logger.exception("bundle %s could not answer as %s", serving.version, variant)
         failure = VariantFailed(f"{variant} of bundle {serving.version} could not score")
         failure.__cause__ = error

@@ -1,4 +1,4 @@
-"""Jobs that wait to be scored together, and what becomes of those who wait for them."""
+"""Jobs that wait to be scored together, and how their waiters get results or errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class Waiter(NamedTuple, Generic[Job, Result]):
-    """expires_at: `perf_counter`, from when on nobody waits any more."""
+    """expires_at: `perf_counter` seconds, after which nobody waits any more."""
 
     job: Job
     future: asyncio.Future[Result]
@@ -27,7 +27,7 @@ class Waiter(NamedTuple, Generic[Job, Result]):
 def score(
     run: Callable[[Sequence[Job]], Sequence[Result]], batch: Sequence[Waiter[Job, Result]]
 ) -> Sequence[Result]:
-    """What `run` returns, a result for each job in order. Raises StudentFailed in place of any Exception."""
+    """Return what `run` returns, one result per job in order. Raises StudentFailed in place of any Exception."""
     try:
         return run([waiter.job for waiter in batch])
     except Exception as error:
@@ -36,14 +36,14 @@ def score(
 
 
 def resolve(batch: Sequence[Waiter[Job, Result]], results: Sequence[Result]) -> None:
-    """Give each their result, but for those who have gone."""
+    """Give each waiter its result, except those that have gone."""
     for waiter, result in zip(batch, results, strict=True):
         if not waiter.future.done():
             waiter.future.set_result(result)
 
 
 def reject(batch: Sequence[Waiter[Job, Result]], error: Exception) -> None:
-    """Fail each, but for those who have gone."""
+    """Give each waiter the error, except those that have gone."""
     for waiter in batch:
         if not waiter.future.done():
             waiter.future.set_exception(error)

@@ -13,7 +13,7 @@ from service.settings.base import RoomSettings
 
 
 def _instructions(name: str) -> str:
-    """Raises ValueError for those that there are not or that this processor lacks."""
+    """Raise ValueError for instructions that do not exist or that this processor lacks."""
     allowed = ("best", *available_kernels())
     if name not in allowed:
         raise ValueError(f"this processor takes {', '.join(allowed)}")
@@ -21,7 +21,7 @@ def _instructions(name: str) -> str:
 
 
 def _store(store: Path) -> Path:
-    """Raises ValueError for a path that can never be a store; one that is not there yet is an empty one."""
+    """Raise ValueError for a path that can never be a store; a missing folder counts as an empty store."""
     if store.exists() and not store.is_dir():
         raise ValueError("it is no folder; name the folder that bundles are in, or will be")
     return store

@@ -31,5 +31,5 @@ class SpoolSettings(BundleSettings):
 
     @property
     def spool_folder(self) -> Path:
-        """Where accepted events are written first."""
+        """The folder to which accepted events are written first."""
         return Path(self.spool) if self.spool else self.store.parent / "spool"

@@ -30,5 +30,5 @@ class OperatorSettings(SpoolSettings):
 
     @property
     def audit_file(self) -> Path:
-        """Where operators' changes are written down."""
+        """The file that records operators' changes."""
         return Path(self.audit_log) if self.audit_log else self.spool_folder / "audit.jsonl"

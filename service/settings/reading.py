@@ -43,12 +43,12 @@ ROOMS: tuple[type[RoomSettings], ...] = (
 )
 
 _SECRETS = {"redis_url"}
-"""Settings whose value is never shown, not even a wrong one."""
+"""Settings whose values are never shown, not even wrong ones."""
 
 
 def read_settings(kind: type[Read]) -> Read:
-    """Read those of one process. Raises SettingsInvalid, one line a fault: the variable, its value, the bound; and
-    for a variable that is a setting of no process.
+    """Read the settings of one process. Raises SettingsInvalid, with one fault a line: the variable, its value, the
+    bound; and for a variable that is a setting of no process.
     """
     known = {_variable(name) for room in ROOMS for name in room.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
@@ -61,7 +61,7 @@ def read_settings(kind: type[Read]) -> Read:
 
 
 def settings_page() -> str:
-    """The text of docs/settings.md."""
+    """Return the text of docs/settings.md."""
     lines = ["# Settings", "", "Environment variables, read once at the start.", ""]
     for room in ROOMS:
         schema = room.model_json_schema()["properties"]

@@ -11,7 +11,7 @@ from service.settings.base import RoomSettings
 
 
 def _redis_url(url: str) -> str:
-    """Raises ValueError for one that cannot be used, and says nothing of what it holds."""
+    """Raise ValueError for an address that cannot be used, without repeating any of it."""
     if url:
         read_address(url)
     return url

@@ -22,4 +22,4 @@ class Settings(
     AnswerSettings,
     ProcessSettings,
 ):
-    """Read once, and given in part to who needs it."""
+    """All settings of the service, read once; each part gets those that it needs."""

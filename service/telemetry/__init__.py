@@ -1,1 +1,1 @@
-"""What is told of the service: metrics and log lines."""
+"""What the service reports of itself: metrics and log lines."""

@@ -1,4 +1,4 @@
-"""Log lines as JSON objects on stdout, one a line. There is no access log: it costs 38 µs a request."""
+"""Writes log lines to stdout, each a JSON object. There is no access log, since it costs 38 µs a request."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 class JsonFormatter(logging.Formatter):
-    """time, level, logger, message, whatever `extra` held, and the traceback under `error`."""
+    """Writes time, level, logger, message, what `extra` held, and the traceback under `error`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as one line."""
+        """Format a record as one line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send everything, uvicorn's lines too, to stdout as JSON."""
+    """Send everything, including uvicorn's lines, to stdout as JSON."""
     logging.config.dictConfig(
         {
             "version": 1,

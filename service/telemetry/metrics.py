@@ -1,6 +1,6 @@
-"""What Prometheus sees. Labels are bound once: a counter then costs 0.4 µs, its look-up by labels included.
+"""The metrics for Prometheus. Labels are bound once: a counter then costs 0.4 µs, including its look-up by labels.
 
-With several workers (PROMETHEUS_MULTIPROC_DIR is set) every process writes to shared files and any of them
+With several workers (PROMETHEUS_MULTIPROC_DIR is set) every process writes to shared files, and any of them
 answers for all.
 """
 
@@ -23,17 +23,17 @@ STAGE_BUCKETS = (
     *(0.000_010, 0.000_020, 0.000_050, 0.000_100, 0.000_200, 0.000_500),
     *(0.001, 0.002, 0.005, 0.010, 0.020, 0.035, 0.050, 0.075, 0.100, 0.250),
 )
-"""Seconds. On a good day every stage ends far below a millisecond; around the deadline the bounds lie close."""
+"""Bounds in seconds. On a good day every stage ends far below 1 ms; around the deadline the bounds lie close."""
 
 EVENT_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.010, 0.020, 0.050, 0.100, 0.250, 0.5, 1.0, 2.5, 5.0)
-"""Seconds. A disk's sync is most of it."""
+"""Bounds in seconds. A disk's sync takes most of the time."""
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """One instance an app, on its own registry."""
+    """All metrics of one app, on their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -224,11 +224,11 @@ class Metrics:
         self._event_kind = lru_cache(16)(self._events.labels)
 
     def answered(self, route: str, tier: str, status: int) -> None:
-        """Count an answer. tier: "none" where there are no items in it."""
+        """Count an answer. tier: "none" if it has no items."""
         self._request(route, tier, str(status)).inc()
 
     def connection_ended(self, reason: str) -> None:
-        """Count a connection that was not the client's to end."""
+        """Count a connection that the service ended and not the client."""
         self._connections_ended.labels(reason).inc()
 
     def degraded(self, reason: str) -> None:
@@ -236,15 +236,15 @@ class Metrics:
         self._reason(reason).inc()
 
     def event_accepted(self, kind: str) -> None:
-        """Count an event that was accepted."""
+        """Count an accepted event."""
         self._event_kind(kind).inc()
 
     def event_rejected(self, reason: str) -> None:
-        """Count an event of a batch, or a whole batch, that was not."""
+        """Count a rejected event of a batch, or a rejected batch."""
         self._events_rejected.labels(reason).inc()
 
     def event_unknown(self, what: str) -> None:
-        """Count an accepted event of an unknown item, or an unknown person."""
+        """Count an accepted event of an unknown item or person."""
         self._event_unknown(what).inc()
 
     def admin_asked(self, outcome: str) -> None:
@@ -252,11 +252,11 @@ class Metrics:
         self._admin_requests.labels(outcome).inc()
 
     def found_in(self, layer: str) -> None:
-        """Count which layer knew a person."""
+        """Count the layer that knew a person."""
         self.found_in_layer[layer].inc()
 
     def arm_answered(self, experiment: str, arm: str, tier: str, seconds: float) -> None:
-        """Count an answer of an arm, and the time it took."""
+        """Count an arm's answer and its time."""
         self._arm_answer(experiment, arm, tier).inc()
         self._arm_time(experiment, arm).observe(seconds)
 
@@ -277,7 +277,7 @@ class Metrics:
             gauge.set(1)
 
     def exposition(self) -> bytes:
-        """The text that Prometheus reads, over all workers."""
+        """Return the text that Prometheus reads, for all workers."""
         if not is_shared():
             return generate_latest(self.registry)
         forget_dead_workers(Path(os.environ[SHARED_FOLDER]))
@@ -286,26 +286,26 @@ class Metrics:
         return generate_latest(merged)
 
     def close(self) -> None:
-        """This process's gauges no longer count."""
+        """Stop counting this process's gauges."""
         if is_shared():
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
 def forget_dead_workers(folder: Path) -> None:
-    """A worker that was killed could not say so, and what it had at work or in its spool would count for ever."""
+    """Drop the gauges of killed workers; otherwise their work and spools would count for ever."""
     for file in folder.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker is asked at the same time
+            with suppress(FileNotFoundError):  # another worker does the same at this moment
                 mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 class _ReadWhenAsked:
     """A gauge that costs its writer 0.04 µs instead of 0.2: Prometheus's value is made when it is scraped.
 
-    Workers that share files have to write theirs, since another worker answers the scrape.
+    Workers that share files have to write their gauges, since another worker answers the scrape.
     """
 
     def __init__(self, gauge: Gauge) -> None:
@@ -313,7 +313,7 @@ class _ReadWhenAsked:
         gauge.set_function(lambda: self._value)
 
     def set(self, value: int) -> None:
-        """The value from now on."""
+        """Set the value."""
         self._value = value
 
 

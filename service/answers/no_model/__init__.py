@@ -1,1 +1,1 @@
-"""Answers before the first bundle is in service, made of what the shop's own events name."""
+"""Answers requests before the first bundle is in service, from the items that the shop's own events name."""

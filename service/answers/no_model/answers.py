@@ -1,7 +1,7 @@
-"""What is answered without a model: popular and new items of the shop's own events, tier `no_model`.
+"""Answers without a model: popular and new items from the shop's own events, in tier `no_model`.
 
-Nothing is known of an item but its id, so there are no titles, and no item passes a filter. The person's own events
-count as ever: what they have seen is left out.
+Only the id of an item is known, so answers have no titles and no item passes a filter. The person's own events count
+as usual: items that they have seen are left out.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from service.limits.deadline import RequestClock
 from service.people.lookup import People
 
 NEW_EVERY = 5
-"""One place in so many is a new item's: nobody would ever take what is only ever ranked by how many have."""
+"""One place in this many goes to a new item: a ranking by popularity alone would never give it a first chance."""
 
 
 class ModellessAnswer(msgspec.Struct, gc=False):
-    """item_ids: best first. degraded: why there is no model. shortfall: why there are fewer items than asked,
-    None where there are not. clock: of the request.
+    """item_ids: best first. degraded: why there is no model. shortfall: why there are fewer items than requested;
+    None if there are enough. clock: the clock of the request.
     """
 
     tier: ClassVar[Tier] = "no_model"
@@ -42,7 +42,7 @@ class ModellessAnswer(msgspec.Struct, gc=False):
 
 
 class ModellessAnswers:
-    """Asked where no bundle is in service."""
+    """Answers requests while no bundle is in service."""
 
     def __init__(self, bundles: BundleHolder, people: People, items: LiveItems) -> None:
         self._bundles = bundles
@@ -52,7 +52,7 @@ class ModellessAnswers:
     async def recommend(
         self, request: RecommendRequest, clock: RequestClock, request_id: str
     ) -> ModellessAnswer:
-        """Items for a person. Raises RequestInvalid for a session in the future."""
+        """Recommend items to a person. Raises RequestInvalid for a session event in the future."""
         check_session_times(request.session, int(time()))
         found = await self._people.find(person_key(request), NO_BUNDLE, clock)
         clock.mark("history")
@@ -67,7 +67,7 @@ class ModellessAnswers:
         return ModellessAnswer(item_ids, self._bundles.absence, shortfall, request_id, clock)
 
     def similar(self, request: SimilarRequest, clock: RequestClock, request_id: str) -> ModellessAnswer:
-        """The same for everybody who looks at this item."""
+        """Recommend the same items to everybody who looks at this item."""
         excluded = {request.item_id, *request.exclude_items}
         causes = ["exclude_items", "the item itself"] if request.exclude_items else ["the item itself"]
         item_ids, shortfall = self._choose(request.limit, request.filter, excluded, set(), causes)
@@ -81,7 +81,7 @@ class ModellessAnswers:
         keys: Container[int],
         causes: Sequence[str],
     ) -> tuple[list[str], str | None]:
-        """Items and the shortfall. causes: what excludes items, in the words of the request."""
+        """Return items and the shortfall. causes: what excludes items, in the words of the request."""
         ranked = self._items.ranked
         if wanted is not None and wanted != Filter():
             reason = "nothing is known of categories and prices without a model, so no item passes a filter"
@@ -91,7 +91,7 @@ class ModellessAnswers:
 
 
 def _mixed(ranked: Ranked, excluded: Container[str], keys: Container[int]) -> Iterator[str]:
-    """The allowed items, each once; every NEW_EVERYth is a new one as long as there are any."""
+    """Yield the allowed items, each once; every NEW_EVERYth is a new one while there are any."""
 
     def allowed(items: Sequence[PopularItem]) -> Iterator[str]:
         for item in items:

@@ -1,8 +1,8 @@
-"""What is popular and what is new, kept up to date from accepted events as long as no bundle is in service.
+"""Keeps popular and new items up to date from accepted events while no bundle is in service.
 
-With Redis from the stream of events, so that every replica says the same and a restart forgets nothing that the
-stream still holds; without from this worker's own spool and what it accepts. Once there is a bundle nothing of this
-is held any more, and nothing runs.
+With Redis, events come from the stream, so every replica gives the same answer and a restart loses nothing that the
+stream still holds. Without Redis, they come from this worker's own spool and from what it accepts. Once there is a
+bundle, everything held here is dropped and the task ends.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from service.redis.wire import Command, Reply
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""Between two looks, after which an accepted event counts."""
+"""The pause between two reads, after which an accepted event counts."""
 
 PAGE = 250
-"""Events at a time: 1 ms of counting, between which requests get their turn."""
+"""How many events are counted at a time: this takes 1 ms, and requests get their turn in between."""
 
 _DECODER = msgspec.msgpack.Decoder(EventRecord)
 
 
 class LiveItems:
-    """redis: None runs without. ranked: as of the last look, empty once there is a bundle."""
+    """redis: None runs without it. ranked: the ranking as of the last read; empty once there is a bundle."""
 
     def __init__(self, bundles: BundleHolder, redis: Connection | None, erased: ErasedPeople) -> None:
         self._bundles = bundles
@@ -52,12 +52,12 @@ class LiveItems:
         self.ranked = Ranked()
 
     def accepted(self, events: Sequence[EventRecord]) -> None:
-        """Events that this worker has just taken in: all that there are without Redis."""
+        """Note events that this worker has just accepted. Without Redis, no others exist."""
         if self._redis is None and not self._bundles.is_ready:
             self._accepted.extend(events)
 
     def recalled(self, events: Sequence[EventRecord]) -> None:
-        """Those that it finds in its spool when it starts, before it takes in any; on the spool's thread."""
+        """Count the events found in the spool at start, before any are accepted. Runs on the spool's thread."""
         if self._redis is None and not self._bundles.is_ready:
             self._popularity.count(event for event in events if not self._erased.covers(event))
 
@@ -67,7 +67,7 @@ class LiveItems:
             is_more_there = False
             try:
                 is_more_there = await self._look()
-            except Exception:  # what is known is answered, whatever is wrong with what comes
+            except Exception:  # a bad event must not end the task: known items are still answered
                 logger.exception("events could not be counted; it is tried again")
             await asyncio.sleep(0 if is_more_there else POLL_SECONDS)
         self._popularity, self.ranked = LivePopularity(), Ranked()
@@ -80,7 +80,7 @@ class LiveItems:
             self._redis.close()
 
     async def _look(self) -> bool:
-        """Count a page of events, and rank after the last one or once in a while; whether there may be more."""
+        """Count a page of events; rank after the last page or every POLL_SECONDS. Return if more may follow."""
         events = self._take() if self._redis is None else await self._read(self._redis)
         self._popularity.count(event for event in events if not self._erased.covers(event))
         is_more_there = len(events) == PAGE
@@ -93,7 +93,7 @@ class LiveItems:
         return [self._accepted.popleft() for _ in range(min(PAGE, len(self._accepted)))]
 
     async def _read(self, redis: Connection) -> list[EventRecord]:
-        """The next page of the stream; nothing while Redis is away."""
+        """Read the next page of the stream; it is empty while Redis is away."""
         start = b"(" + self._last_id if self._last_id else b"-"
         page: Command = ("XRANGE", EVENTS_STREAM, start, "+", "COUNT", PAGE)
         try:
@@ -104,7 +104,7 @@ class LiveItems:
             self._is_away = True
             return []
         self._is_away = False
-        if generation != self._generation:  # it lost what it had, and is sent everything again
+        if generation != self._generation:  # Redis lost its events, and all of them are shipped again
             is_first = self._generation is None
             self._generation = generation
             if not is_first:
@@ -116,13 +116,13 @@ class LiveItems:
 
 
 def _read_page(replies: list[Reply]) -> tuple[bytes | None, list[StreamEntry]]:
-    """The stream's generation and entries."""
+    """Read the stream's generation and entries."""
     generation, page = array(replies, 2)
     return value(generation), entries(page)
 
 
 def _decoded(found: Sequence[StreamEntry]) -> Iterator[EventRecord]:
-    """Without those that another release wrote; exports and the monitor say so."""
+    """Decode entries, skipping those that another release wrote; exports and the monitor report them."""
     for entry in found:
         with suppress(msgspec.MsgspecError):
             yield _DECODER.decode(entry.field(RECORD_FIELD) or b"")

@@ -1,8 +1,8 @@
-"""Which items people have taken lately, counted from accepted events: what is popular, and what is new.
+"""Counts which items people have taken lately, from accepted events: what is popular, and what is new.
 
-As in training's popularity, an event counts 0.5 ** (its age / the half-life). A person's further events of the same
-kind with the same item do not count: who reloads a page makes nothing popular. Bounded in items and in pairs of
-person and item, 20 MB at most; it exists only as long as there is no bundle.
+As in training's popularity, an event counts 0.5 ** (its age / the half-life). Only the first event of a kind counts
+for each person and item: reloading a page makes nothing popular. The bounds on items and on pairs of person and item
+keep this under 20 MB; it exists only while there is no bundle.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from service.log.records import EventRecord
 from service.people.stored import short_key
 
 HALF_LIFE_DAYS = 15.0
-"""As training's `popularity.half_life_days`."""
+"""Equal to training's `popularity.half_life_days`."""
 
 NEW_DAYS = 14.0
-"""An item is new so long after its first event."""
+"""How long an item is new after its first event."""
 
 MAX_ITEMS = 10_000
 MAX_PAIRS = 100_000
-"""Of person, item and kind, that are known as counted; 100 bytes each."""
+"""The number of (person, item, kind) hashes that are remembered as counted, at 100 bytes each."""
 
 LEAVING_SHARE = 10
-"""One item in so many leaves where there are too many, those that count least: to look for them takes 2 ms."""
+"""When there are too many items, one in this many leaves: those that count least. Finding them takes 2 ms."""
 
 TEACHES_NOTHING = frozenset({"impression", "removal"})
 
 
 class PopularItem(NamedTuple):
-    """key: as histories hold it. first_time: of its first event, Unix seconds."""
+    """key: the item's key in histories. first_time: the time of its first event, Unix seconds."""
 
     item_id: str
     key: int
@@ -44,8 +44,8 @@ class PopularItem(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """popular: by falling decayed count, ties by id. new: by falling first time, of those that are new and that two
-    people or more have taken, so that a mistyped id is not shown to everybody.
+    """popular: by falling decayed count, ties by id. new: new items by falling first time; only those that at least
+    two people have taken, so that a mistyped id is not shown to everybody.
     """
 
     popular: Sequence[PopularItem] = ()
@@ -53,7 +53,7 @@ class Ranked(NamedTuple):
 
 
 class _Counted(msgspec.Struct):
-    """weight: decayed to the counter's epoch. first_person: hash of who came first. is_shared: another one came."""
+    """weight: decayed to the counter's epoch. first_person: hash of who came first. is_shared: a second one came."""
 
     item: PopularItem
     weight: float
@@ -62,7 +62,7 @@ class _Counted(msgspec.Struct):
 
 
 class LivePopularity:
-    """epoch: Unix seconds, to which events decay or grow; any moment of this process's life."""
+    """epoch: Unix seconds, to which weights are decayed or grown; any moment in this process's life will do."""
 
     def __init__(
         self, epoch: float | None = None, *, max_items: int = MAX_ITEMS, max_pairs: int = MAX_PAIRS
@@ -72,21 +72,21 @@ class LivePopularity:
         self._max_pairs = max_pairs
         self._items: dict[str, _Counted] = {}
         self._pairs: OrderedDict[int, None] = OrderedDict()
-        """Hashes, in the order they came."""
+        """Hashes, in order of arrival."""
 
     def count(self, events: Iterable[EventRecord]) -> None:
-        """Count events, each as often as it is given, except for those that are known as counted. 4 µs each."""
+        """Count events, except those whose pair is remembered as counted already. Takes 4 µs each."""
         for event in events:
             if event.kind not in TEACHES_NOTHING:
                 self._count_one(event)
 
     def ranked(self, now: float) -> Ranked:
-        """What there is, best first. now: Unix seconds. 12 ms for 10,000 items; may run on a thread."""
+        """Rank the items, best first. now: Unix seconds. Takes 12 ms for 10,000 items; may run on a thread."""
         counted = list(self._items.values())
         popular = sorted(counted, key=lambda one: (-one.weight, one.item.item_id))
         since = now - NEW_DAYS * SECONDS_PER_DAY
         new = [one.item for one in popular if one.is_shared and one.item.first_time >= since]
-        new.sort(key=lambda item: -item.first_time)  # stable: of one moment the more popular one first
+        new.sort(key=lambda item: -item.first_time)  # stable: equal times keep the more popular item first
         return Ranked([one.item for one in popular], new)
 
     def _count_one(self, event: EventRecord) -> None:

@@ -1,1 +1,1 @@
-"""One request: its body, what it decodes to, who answers it, and the problem document if nobody can."""
+"""Handles one request: reads and decodes its body, calls the route, and turns errors into problem documents."""

@@ -1,4 +1,4 @@
-"""The body of a request: declared as JSON, as it is, bounded in bytes and in time."""
+"""Reads the body of a request: declared as JSON, not compressed, bounded in bytes and in time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a body may be, and what all bodies together may be."""
+    """Bounds on one body, and on all bodies together."""
 
     max_body_bytes: int
     body_timeout_seconds: float
@@ -34,9 +34,9 @@ async def read_body(
     limits: Limits,
     hold: Callable[[int], None] = lambda n_bytes: None,
 ) -> bytes:
-    """The whole body. headers: by lower-case name. hold: of `limits.bodies.holding()`.
+    """Read the whole body. headers: by lower-case name. hold: from `limits.bodies.holding()`.
 
-    Raises Overloaded, MediaTypeUnsupported, EncodingUnsupported, BodyTooLarge, BodyTooSlow, and ClientGone where the
+    Raises Overloaded, MediaTypeUnsupported, EncodingUnsupported, BodyTooLarge, BodyTooSlow, and ClientGone if the
     body ends early.
     """
     _check_encoding(headers.get(b"content-encoding", b""))
@@ -52,7 +52,7 @@ async def read_body(
 
 
 async def _pieces(receive: Receive, limits: Limits, hold: Callable[[int], None]) -> bytes:
-    """It may come in pieces without a declared length."""
+    """Read a body that may arrive in pieces and without a declared length."""
     body = bytearray()
     while True:
         message = await receive()
@@ -64,7 +64,7 @@ async def _pieces(receive: Receive, limits: Limits, hold: Callable[[int], None])
 
 
 def _piece(message: Message, n_before: int, limits: Limits) -> bytes:
-    """What a message adds to the n_before bytes that are there already."""
+    """Return what a message adds to the n_before bytes that are already read."""
     if message["type"] == "http.disconnect":
         raise ClientGone
     piece: bytes = message.get("body", b"")

@@ -1,8 +1,8 @@
-"""JSON to requests. Most decode at once; one that does not may only have written a number otherwise.
+"""Decodes JSON to requests. Most decode at once; one that does not may only have written a number differently.
 
-Shops whose ids are numbers send numbers, and languages without integers send 25.0 for 25, which JSON Schema calls the
-same. What fails is decoded again to structs that take numbers so (`lenient`), put as it should be, and checked again.
-A request that decodes at once pays nothing; ten thousand events with numbers for ids take 24 ms instead of 4.
+Shops with numeric ids send numbers, and languages without integers send 25.0 for 25, which JSON Schema treats as
+equal. What fails is decoded again to structs that accept such numbers (`lenient`), converted, and checked again. A
+request that decodes at once pays nothing; ten thousand events with numeric ids take 24 ms instead of 4.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from service.edge.endpoints.problems import explain_invalid
 
 RequestT = TypeVar("RequestT", bound=Struct)
 Mender: TypeAlias = Callable[[Any], Any]
-"""A value as it was sent to the value as it should be; what it cannot mend it returns as it is."""
+"""Converts a value as it was sent to the value as it should be; what it cannot convert it returns unchanged."""
 
 EXACT_BELOW = 2**53
-"""From here on a float does not tell one whole number from the next."""
+"""From here on a float cannot distinguish one whole number from the next."""
 
 
 class RequestDecoder(Generic[RequestT]):
-    """request_type: the struct to decode to."""
+    """request_type: the struct that bodies are decoded to."""
 
     def __init__(self, request_type: type[RequestT]) -> None:
         self._request_type = request_type
@@ -38,7 +38,7 @@ class RequestDecoder(Generic[RequestT]):
         self._mend = _mender_of(request_type) or _as_it_is
 
     def decode(self, body: bytes) -> RequestT:
-        """Raises RequestInvalid and BodyMalformed."""
+        """Decode a body. Raises RequestInvalid and BodyMalformed."""
         try:
             return self._decoder.decode(body)
         except msgspec.ValidationError:
@@ -62,7 +62,7 @@ def _malformed(error: Exception, body: bytes) -> BodyMalformed:
 
 
 def lenient(kind: Any) -> Any:
-    """The same type, where an id may also be any number, and a whole number any number."""
+    """Return the same type, but accept any number as an id or as a whole number."""
     if get_origin(kind) is Annotated:
         bare, *about = get_args(kind)
         if _is_id(kind):
@@ -92,7 +92,7 @@ def _lenient_struct(kind: type[Struct]) -> type[Struct]:
 
 @cache
 def _mender_of(kind: Any) -> Mender | None:
-    """Of a value that was decoded to `lenient(kind)`; None where there is nothing to mend."""
+    """Return what converts a value that was decoded to `lenient(kind)`; None if no conversion is needed."""
     if get_origin(kind) is Annotated:
         return _as_id if _is_id(kind) else _mender_of(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
@@ -119,7 +119,7 @@ def _struct_mender(kind: type[Struct]) -> Mender | None:
         if sent is None:
             return None
         for name, mend_one, value in zip(names, mend_each, values_of(sent), strict=True):
-            if value.__class__ is not str and value is not None:  # most are as they should be
+            if value.__class__ is not str and value is not None:  # most values need no conversion
                 setattr(sent, name, mend_one(value))
         return sent
 

@@ -1,8 +1,4 @@
-"""The hot path over HTTP: permit → decode → call → reply → what is owed after the reply.
-
-A raw ASGI endpoint, mounted in the FastAPI app for every POST route, which a plain FastAPI handler costs three times
-as much as; and for requests that are here in full, a call without ASGI (`service.edge.protocol.whole_requests`).
-"""
+"""The hot path over HTTP: permit → decode → call → reply → work that is left for after the reply."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ logger = logging.getLogger(__name__)
 RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 
 CLIENT_GONE = 499
-"""In place of a status, in the metrics, where the client went before its reply; as nginx counts it."""
+"""The status in metrics if the client left before its reply; nginx counts it so too."""
 
 _OVERLOADED = PROBLEMS[Overloaded].status
 _NO_ANSWERS: list[tuple[str, str | None]] = [("none", None)]
@@ -41,7 +37,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,%d}" % MAX_REQUEST_ID_CHARACTERS)
 
 
 class Reply(NamedTuple):
-    """What goes back. headers: beside type, length and request id."""
+    """One HTTP reply. headers: those besides type, length and request id."""
 
     status: int
     media_type: bytes
@@ -50,7 +46,7 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
 
     def on_the_wire(self, usual_headers: bytes) -> bytes:
-        """The bytes of the whole reply. usual_headers: lines that every reply has."""
+        """Return the bytes of the whole reply. usual_headers: lines that every reply has."""
         more = b"".join(b"%b: %b\r\n" % header for header in self.headers)
         return _WHOLE % (
             _status_line(self.status),
@@ -63,7 +59,7 @@ class Reply(NamedTuple):
         )
 
     async def send(self, send: Send) -> None:
-        """As ASGI's two messages."""
+        """Send the reply as ASGI's two messages."""
         headers = [
             (b"content-type", self.media_type),
             (b"content-length", b"%d" % len(self.body)),
@@ -83,9 +79,9 @@ def _status_line(status: int) -> bytes:
 
 
 class Exchange(msgspec.Struct):
-    """One request under way: its id, its clock, the permits it holds and what is owed after the reply.
+    """One request under way: its id, its clock, the permits it holds, and the work left for after the reply.
 
-    after_reply: each is told whether the client got a good reply.
+    after_reply: functions that are told whether the client got a good reply.
     """
 
     request_id: str
@@ -96,7 +92,11 @@ class Exchange(msgspec.Struct):
 
 
 class JsonEndpoint(Generic[RequestT]):
-    """One POST route. call: the validated request to the reply struct. good_status: of a reply that is no problem."""
+    """One POST route. call: turns the validated request into the reply struct. good_status: the status of success.
+
+    It is a raw ASGI endpoint, mounted in the FastAPI app: a plain FastAPI handler costs three times as much. For
+    requests that have arrived in full it is called without ASGI (`service.edge.protocol.whole_requests`).
+    """
 
     good_status: ClassVar[int] = 200
 
@@ -119,11 +119,11 @@ class JsonEndpoint(Generic[RequestT]):
         self._limits = limits
 
     def takes(self, n_bytes: int) -> bool:
-        """Whether a body of this length is read at all."""
+        """Whether a body of this length is accepted."""
         return n_bytes <= self._limits.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request over ASGI and then do what was put off."""
+        """Answer one request over ASGI, then do the work that was put off."""
         headers = dict(scope["headers"])
         exchange = Exchange(request_id(headers), RequestClock())
         try:
@@ -145,11 +145,11 @@ class JsonEndpoint(Generic[RequestT]):
         await self._settle_when_delivered(exchange, reply, delivered_over(scope))
 
     def admit(self) -> bool:
-        """Take the permit that `answer_whole` wants; False where there is none."""
+        """Take the permit that `answer_whole` requires; return False if there is none."""
         return self._permits.take_one()
 
     def refusal(self, headers: Mapping[bytes, bytes]) -> Reply:
-        """To a request that was not admitted; it is counted, and costs a tenth of an answer."""
+        """Refuse a request that was not admitted. It is counted, and costs a tenth of an answer."""
         self._metrics.answered(self._route, "none", _OVERLOADED)
         return problem_reply(self._permits.overloaded(), request_id(headers))
 
@@ -160,9 +160,9 @@ class JsonEndpoint(Generic[RequestT]):
         send: Callable[[Reply], Delivered],
         arrived_at: float,
     ) -> None:
-        """The same for a request that is here in full: JSON, of a length that this endpoint takes, and admitted.
+        """Answer a request that has arrived in full: JSON, of a length that this endpoint accepts, and admitted.
 
-        headers: by lower-case name. arrived_at: on `perf_counter`.
+        headers: by lower-case name. arrived_at: `perf_counter` seconds.
         """
         exchange = Exchange(request_id(headers), RequestClock(started_at=arrived_at), 1)
         try:
@@ -176,7 +176,7 @@ class JsonEndpoint(Generic[RequestT]):
             await self._settle_when_delivered(exchange, reply, delivered)
 
     async def _reply(self, body: bytes, exchange: Exchange) -> Reply:
-        """Whatever happens, there is a reply."""
+        """Make a reply, whatever happens."""
         clock = exchange.clock
         try:
             clock.mark("permit")
@@ -198,9 +198,9 @@ class JsonEndpoint(Generic[RequestT]):
         self._settle(exchange, reply.status if is_delivered else CLIENT_GONE, is_delivered=is_delivered)
 
     def _settle(self, exchange: Exchange, status: int, *, is_delivered: bool) -> None:
-        """Metrics and write-backs, after the reply was sent."""
+        """Update metrics and write back, after the reply was sent."""
         is_good = is_delivered and status == self.good_status
-        # A batch may fail after some of its answers were made: nobody got them.
+        # A batch may fail after some of its answers were made: the client got none of them.
         for tier, degraded in exchange.answers if is_good else _NO_ANSWERS:
             self._metrics.answered(self._route, tier, status)
             if degraded is not None:
@@ -215,7 +215,7 @@ class JsonEndpoint(Generic[RequestT]):
 
 
 def request_id(headers: Mapping[bytes, bytes]) -> str:
-    """The caller's request id if it is a sane one, else a new one."""
+    """Return the caller's request id if it is valid, else a new one."""
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
@@ -223,13 +223,13 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
 
 
 def problem_reply(error: ServiceError, request_id: str) -> Reply:
-    """What an error is as a reply."""
+    """Turn an error into a reply."""
     status, headers, body = problem_document(error, request_id)
     return Reply(status, PROBLEM_MEDIA_TYPE, body, request_id, headers)
 
 
 def _server_timing(clock: RequestClock) -> bytes:
-    """Milliseconds by stage. One `%` over bytes kept for these stages costs 0.8 µs, formatting one by one 2.0."""
+    """Format milliseconds by stage. One `%` over bytes cached per set of stages costs 0.8 µs, one by one 2.0."""
     milliseconds = [1000 * seconds for seconds in clock.stages.values()]
     return _timing_format(tuple(clock.stages)) % (*milliseconds, 1000 * clock.elapsed())
 

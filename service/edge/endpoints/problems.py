@@ -1,4 +1,4 @@
-"""Errors as replies: RFC 9457 problem documents, and msgspec's validation errors in words that help."""
+"""Turns errors into replies: RFC 9457 problem documents, with msgspec's validation errors in helpful words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60
 MAX_QUOTED_BODY_BYTES = 262_144
 TOLD_KINDS = {"not-ready", "spool-unavailable", "admin-closed", "audit-unavailable", "connections-exhausted"}
-"""Of what is the service's own fault, what a client is told in the error's own words."""
+"""The service's own faults whose message is sent to clients; of all others they see only the title."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -28,7 +28,7 @@ _ID_PATH = re.compile(r"(?:_id|^key|(?:exclude_items|categories)\[\d+\])$")
 
 
 class ProblemDocument(NamedTuple):
-    """status, headers beside the usual ones, and the encoded body."""
+    """status, headers besides the usual ones, and the encoded body."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -36,7 +36,7 @@ class ProblemDocument(NamedTuple):
 
 
 def problem_document(error: ServiceError, request_id: str) -> ProblemDocument:
-    """Turn an error into its reply. A 5xx carries its class's title and nothing of the exception's cause."""
+    """Turn an error into its reply. A 5xx has the title of its class and nothing of the exception's cause."""
     problem = PROBLEMS[type(error)]
     faults = [FaultReply(*fault) for fault in error.faults] if isinstance(error, RequestInvalid) else None
     is_ours = problem.status < 500 or problem.kind in TOLD_KINDS
@@ -52,7 +52,7 @@ def problem_document(error: ServiceError, request_id: str) -> ProblemDocument:
 
 
 def explain_invalid(error: msgspec.ValidationError, body: bytes) -> RequestInvalid:
-    """Say where a request breaks the schema, with what value, and what is expected instead."""
+    """Say where a request breaks the schema, by which value, and what is expected instead."""
     match = _PLACE.match(str(error))
     what, path = (match["what"], (match["path"] or "").lstrip(".")) if match else (str(error), "")
     for pattern, message in (
@@ -79,8 +79,8 @@ def _readable(what: str, path: str) -> str:
 
 
 def _quoted(body: bytes, path: str) -> str:
-    """The value at a path, shortened; long values tell their length. To find it the whole body is decoded without
-    types, which costs thirty times what the request does, so in a long body it is not looked for.
+    """Return the value at a path, shortened; a long value is given with its length. Finding it decodes the whole body
+    without types, which costs thirty times what the request does, so a long body is not searched.
     """
     if len(body) > MAX_QUOTED_BODY_BYTES:
         return "a value that is not shown, as the body is long"

@@ -1,4 +1,4 @@
-"""What connections may cost: how many there are, how long they take, how much is held for them."""
+"""Bounds on connections: their number, their timeouts, and the bytes that are held for them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from dataclasses import dataclass, replace
 from service.settings.http import HttpSettings
 
 OPERATORS_CONNECTIONS = 32
-"""On the port of their own."""
+"""How many connections the operators' own port takes."""
 
 RESERVED_DESCRIPTORS = 256
-"""Of a process: some 20 at rest, 45 for the files of each bundle (it holds two, and loads a third), then operators
-and connections that are on their way out.
+"""File descriptors that a process keeps for other uses: some 20 at rest, 45 for the files of each bundle (it holds
+two and loads a third), and the rest for operators and for connections that are being closed.
 """
 
 MAX_CONNECTIONS = 4096
-"""Where no number is set. One costs 5 kB while it is idle."""
+"""The default if no number is set. An idle connection costs 5 kB."""
 
 MAX_HELD_BACK_BYTES = 65_536
-"""Of requests that came before the answer to the one before them; then the client is not read any more. A read that
-is under way may add 256,000.
+"""Bytes of pipelined requests that are held until the reply to the one before them. Beyond it, the client is not read
+any more; a read that is under way may add 256,000.
 """
 
 LINGER_SECONDS = 2.0
-"""How long a connection that was refused is still read, and what comes dropped: to close it with bytes unread would
-reset it, and the client might never see why."""
+"""How long a refused connection is still read and its bytes dropped. Closing it with unread bytes would reset it, and
+the client might never see the reason."""
 
 MAX_LINGER_BYTES = 1_048_576
-"""Of what comes then. Who sends more will see a reset."""
+"""How many bytes are dropped while lingering. A client that sends more sees a reset."""
 
 MAX_LINGERING = 32
-"""Such connections; beyond them there is no lingering."""
+"""How many connections may linger at once; beyond them, refused ones are closed immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one process. rest_seconds: for the rest of a body whose request was answered before it was read."""
+    """The bounds of a process. rest_seconds: the timeout for the rest of a body whose reply was sent."""
 
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS // 2
@@ -50,7 +50,7 @@ class Bounds:
 
 
 def bounds_of(settings: HttpSettings) -> Bounds:
-    """The bounds that these settings and the process's descriptors give."""
+    """Return the bounds that follow from the settings and the process's file descriptors."""
     allowed = allowed_by_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     max_connections = min(settings.max_connections or MAX_CONNECTIONS, allowed)
     return Bounds(
@@ -67,7 +67,7 @@ def bounds_of(settings: HttpSettings) -> Bounds:
 
 
 def operators_bounds(settings: HttpSettings) -> Bounds:
-    """Of the operators' port: the same, for the few who work there."""
+    """Return the bounds of the operators' port, which are the same but for fewer connections."""
     bounds = bounds_of(settings)
     return replace(
         bounds,
@@ -77,7 +77,7 @@ def operators_bounds(settings: HttpSettings) -> Bounds:
 
 
 def allowed_by_descriptors(n_descriptors: int) -> int:
-    """Connections that a process with so many descriptors (-1: without a limit) can have, at least one."""
+    """Return how many connections n_descriptors (-1 for no limit) allow, at least one."""
     if n_descriptors == resource.RLIM_INFINITY:
         return 2**31
     return max(1, n_descriptors - min(RESERVED_DESCRIPTORS, n_descriptors * 3 // 4))

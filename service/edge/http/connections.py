@@ -1,8 +1,4 @@
-"""The connections of a process: who is let in, who makes room for whom, and who has taken too long.
-
-One clock goes round for all of them, twice a second: to set a timer and cancel it again for each request costs 1 µs.
-So every time-out is kept to within half a second.
-"""
+"""The connections of a process: which are admitted, which are closed to make room, and which have timed out."""
 
 from __future__ import annotations
 
@@ -18,49 +14,53 @@ from service.edge.http.bounds import MAX_LINGERING, Bounds
 from service.edge.http.pipelining import Turns
 
 TICK_SECONDS = 0.5
+"""How often one clock visits all connections; every timeout is exact to this. Setting and cancelling a timer for each
+request would cost 1 µs.
+"""
+
 SLICE = 256
-"""Connections that are looked at before requests get their turn: 0.1 ms."""
+"""How many connections are looked at before requests get their turn: this takes 0.1 ms."""
 
 MAX_LISTED = 65_536
-"""Connections that are looked at in a tick for one that makes room: 4,096 take 0.5 ms."""
+"""How many connections a tick may search for one to close: 4,096 take 0.5 ms."""
 
 SLOW_SECONDS = 2.0
-"""After these, whoever is still saying what they want goes before those who are idle."""
+"""After this time a client that is still sending its request is closed before idle ones."""
 
 _AT_WORK = 3
-"""In the order of those who make room: nobody who is at work does."""
+"""The rank of a connection whose request is at work: it is never closed to make room."""
 
 EVERYBODY = ""
-"""In place of an address."""
+"""Stands for all addresses together."""
 
 
 class Connection(Protocol):
-    """What is asked of one. address: of `address_of`. since: on `Connections.now`, when it began to be what it is."""
+    """The interface of a connection. address: see `address_of`. since: `Connections.now` when its stage began."""
 
     address: str
     since: float
 
     @property
     def is_idle(self) -> bool:
-        """Nothing was asked that is not answered, read and taken."""
+        """Whether every request has been answered and every answer read."""
 
     @property
     def is_unfinished(self) -> bool:
-        """A request has begun to come, is not here in full, and has no answer yet."""
+        """Whether a request has begun to arrive, is incomplete, and has no answer yet."""
 
     @property
     def n_unread_bytes(self) -> int:
-        """Of answers that wait for the client."""
+        """The number of bytes of answers that wait for the client to read them."""
 
     def look(self, now: float) -> None:
-        """Act if its time is over."""
+        """Close or refuse the connection if it has timed out."""
 
     def end(self, reason: str) -> None:
-        """Close it now. reason: for the count."""
+        """Close the connection now. reason: the label under which it is counted."""
 
 
 class Connections:
-    """on_change: told how many are open. on_end: told why a connection was ended or refused.
+    """on_change: gets the number of open connections. on_end: gets the reason when one is ended or refused.
 
     now: seconds on a coarse clock; it stands still while nothing is open.
     """
@@ -83,9 +83,9 @@ class Connections:
         self._of_address: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
         self._lingering: dict[Connection, None] = {}
         self._unread: dict[Connection, None] = {}
-        """Those whose client does not read, the longest first."""
+        """Connections whose client does not read, the longest first."""
         self._able: dict[str, list[tuple[float, Connection]]] = {}
-        """By address: who could go when somebody had to make room, the first to go last."""
+        """Candidates to close by address; the last of each list goes first."""
         self._n_listed = 0
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -93,7 +93,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, connection: Connection) -> ServiceError | None:
-        """Count a new one in; where there is no room and nobody to make it, the error that refuses it."""
+        """Admit a new connection; if there is no room and none can be made, return the error that refuses it."""
         if self._ticking is None:
             self.now = self._clock()
             self._wind()
@@ -116,7 +116,7 @@ class Connections:
         return None
 
     def leave(self, connection: Connection) -> None:
-        """Forget one that is closed, or will be at once."""
+        """Forget a connection that is closed or about to be."""
         self._lingering.pop(connection, None)
         self._unread.pop(connection, None)
         if connection not in self._open:
@@ -130,14 +130,14 @@ class Connections:
         self._on_change(len(self._open))
 
     def may_linger(self, connection: Connection) -> bool:
-        """Whether one may stay a little although it is refused; it is looked at until it leaves."""
+        """Whether a refused connection may linger; if so, it is looked at until it leaves."""
         if len(self._lingering) >= MAX_LINGERING:
             return False
         self._lingering[connection] = None
         return True
 
     def stopped_reading(self, connection: Connection) -> None:
-        """Its client leaves answers unread. While all clients together leave too much, the slowest is dropped."""
+        """Note a client that leaves answers unread. While all together leave too much, the slowest are dropped."""
         self._unread[connection] = None
         n_bytes = sum(each.n_unread_bytes for each in self._unread)
         for slowest in list(self._unread):
@@ -147,11 +147,11 @@ class Connections:
             slowest.end("unread_bytes")
 
     def reads_again(self, connection: Connection) -> None:
-        """Its client has caught up."""
+        """Note that the client has read everything."""
         self._unread.pop(connection, None)
 
     def tick(self) -> None:
-        """Move the clock on and look at every connection, some at a time."""
+        """Advance the clock and look at every connection, in slices."""
         self.now = self._clock()
         self._able.clear()
         self._n_listed = 0
@@ -170,10 +170,10 @@ class Connections:
             asyncio.get_running_loop().call_soon(self._look_at, connections, start + SLICE)
 
     def _make_room(self, address: str, among: Iterable[Connection]) -> bool:
-        """End the one of these that is missed least; False if all are at work.
+        """Close the connection that can best be spared; return False if all of them are at work.
 
-        First whoever has taken long to say what they want, then the longest idle, then whoever is just saying it: a
-        request that comes as fast as it can is here before as many others have come.
+        Slow senders of a request go first, then the longest idle, then connections whose request is just arriving: a
+        request that is sent at full speed is here before as many others have come.
         """
         while (least := self._least(address)) is None:
             if self._n_listed >= MAX_LISTED:
@@ -189,7 +189,7 @@ class Connections:
         return True
 
     def _least(self, address: str) -> Connection | None:
-        """Of those that were listed and are as they were then."""
+        """Return the next candidate whose stage has not changed since it was listed."""
         listed = self._able.get(address, [])
         while listed:
             since, connection = listed.pop()
@@ -199,15 +199,15 @@ class Connections:
 
     def _rank(self, connection: Connection) -> int:
         if connection.is_idle:
-            return 1 if connection.since < self.now else 2  # it may have come a moment ago, to ask
+            return 1 if connection.since < self.now else 2  # one that has just come may be about to ask
         if connection.is_unfinished:
             return 0 if self.now - connection.since > SLOW_SECONDS else 2
         return _AT_WORK
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:
-    """Whom a connection is counted for: an IPv4 address, or the /64 that a customer has at least with IPv6. A socket
-    of the file system has none, and all of them count as one.
+    """Return what a connection is counted under: an IPv4 address, or the /64 that a customer has at least with IPv6.
+    Sockets of the file system have no address and count as one.
     """
     peer = transport.get_extra_info("peername")
     if not isinstance(peer, tuple) or ":" not in peer[0]:

@@ -1,4 +1,4 @@
-"""Whether a reply reached its client: what was written to a connection that had gone was read by nobody."""
+"""Finds out whether a reply reached its client, or was written to a connection that had already gone."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import struct
 from typing import Any, TypeAlias
 
 Delivered: TypeAlias = "bool | asyncio.Future[bool]"
-"""Whether a reply was handed to an open connection; a future where that is not known yet."""
+"""Whether a reply was handed to an open connection; a future if that is not known yet."""
 
 _IS_CLOSED = 7
-"""TCP_CLOSE of Linux's tcp_states.h: both sides are done, or the other one has reset the connection."""
+"""TCP_CLOSE in Linux's tcp_states.h: both sides have closed, or the other one has reset the connection."""
 
 _UNACKNOWLEDGED_AT = 24
-"""Byte of tcpi_unacked in Linux's struct tcp_info."""
+"""The offset of the byte tcpi_unacked in Linux's struct tcp_info."""
 
 
 class Delivery:
-    """How one ASGI request's reply fared, for whoever answers it: `delivery` of EXTENSION in the scope."""
+    """The delivery of one ASGI request's reply, for the endpoint: `delivery` of EXTENSION in the scope."""
 
     __slots__ = ("delivered",)
 
@@ -30,16 +30,16 @@ EXTENSION = "stillroom.delivery"
 
 
 def delivered_over(scope: Any) -> Delivered:
-    """Of the reply sent to this scope. A server that does not say is believed to have delivered it."""
+    """Whether the reply to this scope was delivered. A server that does not say is assumed to have delivered it."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     return True if extension is None else extension["delivery"].delivered
 
 
 def is_taken(connection: Any) -> bool | None:
-    """Whether the other side has taken what was written; None while that is open. connection: a transport's socket.
+    """Whether the other side received what was written; None while that is open. connection: a transport's socket.
 
-    For a client that has shut down its side: it may wait for the answer, or be gone altogether, and only what it
-    makes of the answer tells. Where the system does not tell either, it is believed to have taken it.
+    It is asked for clients that have shut down their side: they may wait for the answer or be gone altogether, and
+    only their acknowledgement tells. If the system does not tell either, the answer counts as received.
     """
     try:
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):

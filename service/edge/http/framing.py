@@ -1,7 +1,7 @@
-"""How far to read: to the end of a head, and to the end of a message, so that no request is parsed ahead.
+"""Finds the end of a head and the end of a message, so that no request is parsed ahead.
 
-What the bytes mean is llhttp's to say. It takes line breaks of CR LF alone, so a head, and a chunked body with its
-trailers, end with an empty line and nowhere else, and that is all that has to be found here.
+llhttp alone decides what the bytes mean. It accepts only CR LF as a line break, so a head, like a chunked body with
+its trailers, ends with an empty line and nowhere else. Nothing more has to be found here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 EMPTY_LINE = b"\r\n\r\n"
 
 CHUNKED = -1
-"""In place of the bytes of a body whose end is told by its last chunk."""
+"""Stands for the length of a body that ends with its last chunk."""
 
 
 class EmptyLine:
@@ -23,7 +23,7 @@ class EmptyLine:
         self._tail = b""
 
     def pieces_end(self, data: bytes | bytearray, at_most: int) -> int:
-        """How many of these bytes to take: up to the end of an empty line, or as many as may be taken."""
+        """Return how many of these bytes to take: up to the end of an empty line, at most `at_most`."""
         window = self._tail + data[:at_most]
         found = window.find(EMPTY_LINE)
         n_bytes = found + len(EMPTY_LINE) if found >= 0 else len(window)
@@ -32,7 +32,7 @@ class EmptyLine:
 
 
 def body_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Of a request whose head llhttp has accepted: 0 without a body, CHUNKED where only the body tells."""
+    """Return the length of the body after a head that llhttp accepted: 0 without one, CHUNKED if it is chunked."""
     n_bytes = 0
     for name, value in headers:
         if name == b"transfer-encoding":
@@ -45,9 +45,9 @@ def body_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
 def head_without_upgrade(
     method: bytes, url: bytes, version: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> bytes:
-    """The head of a request without the offer to go on in another protocol, which nobody has to take (RFC 9110, 7.8).
+    """Write the head again without the offer to upgrade to another protocol, which may be declined (RFC 9110, 7.8).
 
-    `curl --http2` and Java's client offer h2c so with every request.
+    `curl --http2` and Java's client offer h2c in this way with every request.
     """
     lines = [b"%b %b HTTP/%b" % (method, url, version)]
     for name, value in headers:

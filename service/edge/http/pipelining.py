@@ -1,7 +1,6 @@
-"""Turns of requests that were there before the answer to the one before them was.
+"""Gives turns to pipelined requests: those that arrive before the answer to the previous one.
 
-Few clients send so, and one that does keeps a worker as busy as it can: a hundred of them made others wait for
-136 ms. So a few of these requests are at work at once, and all others are before them.
+Only a few pipelined requests are at work at once, and all other requests go before them.
 """
 
 from __future__ import annotations
@@ -10,22 +9,24 @@ from collections import deque
 from typing import Protocol
 
 PIPELINED_AT_ONCE = 2
-"""Of a process."""
+"""How many pipelined requests a process works on at once. Few clients pipeline, and one that does keeps a worker
+fully busy: a hundred of them, all at work, made others wait for 136 ms.
+"""
 
 
 class Waiter(Protocol):
-    """A connection with a request that is here already."""
+    """A connection whose next request has already arrived."""
 
     @property
     def waits_for_turn(self) -> bool:
-        """It is still open, and waits."""
+        """Whether it is still open and waits."""
 
     def begin_turn(self) -> None:
-        """Begin that request, at the loop's next turn."""
+        """Begin the request at the event loop's next turn."""
 
 
 class Turns:
-    """most: requests at work at once."""
+    """most: how many requests may be at work at once."""
 
     def __init__(self, most: int = PIPELINED_AT_ONCE) -> None:
         self._most = most
@@ -33,7 +34,7 @@ class Turns:
         self._waiting: deque[Waiter] = deque()
 
     def take(self, waiter: Waiter) -> bool:
-        """Whether it is its turn at once; else `begin_turn` is called when it is."""
+        """Return True if its turn is now; otherwise `begin_turn` is called when it is."""
         if self._n_at_work < self._most and not self._waiting:
             self._n_at_work += 1
             return True
@@ -41,7 +42,7 @@ class Turns:
         return False
 
     def give_back(self) -> None:
-        """Somebody's request is answered, or nothing comes of it."""
+        """Note that a request has been answered or abandoned, and start the next one."""
         self._n_at_work -= 1
         while self._waiting:
             following = self._waiting.popleft()

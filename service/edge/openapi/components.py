@@ -1,8 +1,8 @@
-"""The schemas of requests and replies as the OpenAPI document shows them, so that generators read them right.
+"""The schemas of requests and replies in the OpenAPI document, in a form that generators read correctly.
 
-msgspec describes types; which way a type goes decides more: a field of a request that may be left out is optional and
-names no default, since generators take a field with a default for one that is always there; a field of a reply is
-always there unless the struct leaves it out.
+msgspec describes types, but the direction matters too. A request's field that may be left out is optional and names
+no default, since generators assume that a field with a default is always there. A reply's field is always there
+unless the struct leaves it out.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from service.contract.schemas import ALSO_A_WHOLE_NUMBER, PRINTABLE
 REFERENCE = "#/components/schemas/{name}"
 
 PRINTABLE_IN_JSON_SCHEMA = PRINTABLE.replace(r"(?!\n)", "")
-"""In its dialect `$` is the end of the text, and many who read it know no look-ahead."""
+"""In JSON Schema's dialect `$` is the end of the text, and many of its readers know no look-ahead."""
 
 Structs = Sequence[type[msgspec.Struct]]
 Schema = dict[str, Any]
 
 
 def component_schemas(requests: Structs, replies: Structs) -> dict[str, Schema]:
-    """By name. requests: what requests are of, replies: what comes back; each with all that it holds."""
+    """Describe structs by name. requests, replies: the types of the bodies, each with all types that it contains."""
     _, described = msgspec.json.schema_components([*requests, *replies], ref_template=REFERENCE)
     found: dict[str, Schema] = {name: _readable(schema) for name, schema in described.items()}
     for struct in _structs_in(requests):
@@ -38,7 +38,7 @@ def component_schemas(requests: Structs, replies: Structs) -> dict[str, Schema]:
 
 
 def _readable(part: Any) -> Any:
-    """The same schema in words that every generator knows."""
+    """Rewrite a schema in terms that every generator knows."""
     if isinstance(part, list):
         return [_readable(each) for each in part]
     if not isinstance(part, dict):
@@ -46,7 +46,7 @@ def _readable(part: Any) -> Any:
     schema = {name: _readable(each) for name, each in part.items()}
     if isinstance(schema.get("description"), str):
         schema["description"] = " ".join(cleandoc(schema["description"]).split())
-    if schema.get("items") is False:  # a tuple: all of one kind here
+    if schema.get("items") is False:  # a tuple: here all its members are of one kind
         kinds = schema.pop("prefixItems")
         assert all(kind == kinds[0] for kind in kinds)
         schema["items"] = kinds[0]
@@ -58,7 +58,7 @@ def _readable(part: Any) -> Any:
 
 
 def _take_whole_numbers(part: Any) -> None:
-    """An id may be sent as a number, which msgspec has no type for; `service.edge.endpoints.decoding` takes it."""
+    """Allow numbers as ids, for which msgspec has no type; `service.edge.endpoints.decoding` accepts them."""
     if isinstance(part, list):
         for each in part:
             _take_whole_numbers(each)
@@ -101,7 +101,7 @@ def _as_reply(schema: Schema, struct: type[msgspec.Struct]) -> None:
 
 
 def _forbid_null(field: Schema) -> None:
-    """What would be null is left out."""
+    """Forbid null: a field that would be null is left out."""
     kinds = [kind for kind in field.pop("anyOf") if kind != {"type": "null"}]
     assert len(kinds) == 1
     field |= kinds[0]
@@ -113,7 +113,7 @@ def _drop_if_empty(schema: Schema) -> None:
 
 
 def _structs_in(types: Structs) -> list[type[msgspec.Struct]]:
-    """These and all that they hold, each once."""
+    """List these types and all that they contain, each once."""
     found: dict[type[msgspec.Struct], None] = {}
     for kind in inspect.multi_type_info(types):
         found.update(dict.fromkeys(_structs_of(kind)))

@@ -1,7 +1,7 @@
-"""`/docs`: the OpenAPI document to read and to try out, without anything from another host.
+"""Serves `/docs`: the OpenAPI document to read and to try out, with nothing from another host.
 
-Swagger UI comes from the package fastapi-offline, as files. The page runs no script of its own but the one beside it,
-so the policy forbids everything that does not come from this service.
+Swagger UI's files come from the package fastapi-offline. The page runs only the one script beside it, so its policy
+forbids everything that does not come from this service.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEDIA_TYPES = {
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
 }
-"""Of each file of the package that the page needs."""
+"""The media type of each file of the package that the page needs."""
 
 START = """\
 SwaggerUIBundle({
@@ -57,14 +57,14 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Scripts, styles and requests of this service alone; Swagger UI's pictures are in its style sheet."""
+"""Allows scripts, styles and requests of this service only; Swagger UI's pictures are in its style sheet."""
 
 FOR_GOOD = "public, max-age=31536000, immutable"
-"""The folder is named by what is in it."""
+"""Files may be cached for good, because a hash of them names the folder."""
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Mount the page at /docs and its files beneath it. Links are relative, so a proxy may put a prefix before it."""
+    """Add the page at /docs and its files beneath it. Links are relative, so a proxy may put a prefix before them."""
     folder = f"docs/{_digest()}"
     page = PAGE.format(folder=folder).encode()
 
@@ -94,7 +94,7 @@ def _kept() -> dict[str, str]:
 
 
 def _package_folder() -> Path:
-    """Found without importing the package, of which only the files are wanted."""
+    """Find the folder without importing the package, since only its files are needed."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{PACKAGE} is not installed; it comes with the service's own requirements")

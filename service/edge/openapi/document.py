@@ -1,6 +1,6 @@
-"""The OpenAPI document, made from the schemas. `python -m service.edge.openapi.document` prints it.
+"""Makes the OpenAPI document from the schemas. `python -m service.edge.openapi.document` prints it.
 
-It is to generate clients from: operations have ids and tags, each names the problems that it really answers, and the
+Clients are generated from it: operations have ids and tags, each names the problems that it really answers, and the
 schemas say what may be left out in which direction.
 """
 
@@ -25,7 +25,7 @@ KEY = "operators_key"
 
 
 def openapi_document() -> dict[str, Any]:
-    """OpenAPI 3.1, the same on every call."""
+    """Make the OpenAPI 3.1 document, which is the same on every call."""
     requests = [route.request for route in ROUTES if route.request is not None]
     replies: list[Struct] = [ProblemReply, *(route.reply for route in ROUTES if route.reply is not None)]
     paths: defaultdict[str, dict[str, Any]] = defaultdict(dict)
@@ -59,7 +59,7 @@ def openapi_document() -> dict[str, Any]:
 
 @cache
 def encoded_document() -> bytes:
-    """The same as JSON. To make it takes 50 ms, which nobody waits for twice."""
+    """Encode the document as JSON, once, because making it takes 50 ms."""
     return msgspec.json.encode(openapi_document())
 
 
@@ -106,7 +106,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _is_hot(route: Route) -> bool:
-    """Whether it is one of the endpoints that time themselves."""
+    """Whether the route is one of the endpoints that time their stages."""
     return route.request is not None and route.tag != OPERATORS
 
 

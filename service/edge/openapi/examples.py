@@ -1,6 +1,6 @@
-"""One request and one answer of each route, for the OpenAPI document. Ids are of the shop that `make up` invents.
+"""One request and one answer of each route, for the OpenAPI document. The ids are from the shop that `make up` makes.
 
-Requests are as somebody would send them, so they are plain JSON; a test decodes each as its route does.
+Requests are plain JSON, as a client would send them; a test decodes each one as its route does.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ PROBLEM = ProblemReply(
 
 
 def example_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """As the member `example` of a media type; empty where there is none."""
+    """Return the member `example` of a media type; empty if there is none."""
     if struct in ASKED:
         return {"example": ASKED[struct]}
     reply = REPLIES.get(struct)

@@ -1,4 +1,4 @@
-"""Every route as the OpenAPI document lists it: what it is called, takes and answers, and what can go wrong."""
+"""Lists every route for the OpenAPI document: its name, its request, its reply, and its possible problems."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TAGS = {
 
 
 class Route(NamedTuple):
-    """One operation. operation_id: what generated clients call it. request: what its body is of, None without a body.
-    reply: what a good answer is of, None for text. problems: what it may answer instead, beside what any route may.
+    """One operation. operation_id: its name in generated clients. request: the type of its body; None without a body.
+    reply: the type of a good answer; None for text. problems: its problems besides those of any route.
     """
 
     method: str
@@ -48,7 +48,7 @@ ANYWHERE: Errors = (
     errors.AddressBusy,
     errors.ConnectionsExhausted,
 )
-"""What any route may answer, most of it before the path is read."""
+"""The problems of any route, most of which occur before the path is read."""
 
 _BODY: Errors = (
     errors.BodyMalformed,
@@ -227,4 +227,4 @@ ROUTES = (
 )
 
 REQUEST_AT = {route.path: route.request for route in ROUTES if route.request is not None}
-"""What a request's body is of, by path."""
+"""The type of each request's body, by path."""

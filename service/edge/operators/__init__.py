@@ -1,1 +1,1 @@
-"""The routes of operators, and the port that they may have to themselves."""
+"""The operators' routes, and the port that they may have to themselves."""

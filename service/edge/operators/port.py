@@ -1,6 +1,6 @@
-"""The operators' routes on a port of their own, in the same process.
+"""Serves the operators' routes on a port of their own, in the same process.
 
-Of several workers one has the port; the others try again now and then, so that another takes over when it ends.
+One of several workers holds the port. The others keep trying, so that another takes over when that one ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRY_AGAIN_SECONDS = 2.0
 
 
 class _BesideAnother(uvicorn.Server):
-    """Signals are the main server's."""
+    """A second server in the process, which leaves signals to the main one."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -31,7 +31,7 @@ class _BesideAnother(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_on(host: str, port: int, app: FastAPI) -> AsyncIterator[None]:
-    """Serve the app inside, whenever the port is free."""
+    """Serve the app while inside, as soon as the port is free."""
     config = uvicorn.Config(
         app,
         http=WholeRequestProtocol,
@@ -60,7 +60,7 @@ async def _serve(server: uvicorn.Server, host: str, port: int) -> None:
         try:
             listening = _listen(host, port)
         except OSError as error:
-            if error.strerror != said:  # once: of several workers all but one wait here for good
+            if error.strerror != said:  # log it once: all workers but one wait here for good
                 logger.info("the operators' port %d waits until it is free: %s", port, error.strerror)
             said = error.strerror
             await asyncio.sleep(TRY_AGAIN_SECONDS)

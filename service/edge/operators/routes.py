@@ -1,4 +1,4 @@
-"""The operators' routes: ordinary FastAPI, each behind a key."""
+"""The operators' routes: ordinary FastAPI routes, each of which requires a key."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from service.telemetry.metrics import Metrics
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 Answer = Callable[[str, str], Awaitable[msgspec.Struct]]
-"""The name of the key and the request's id to the reply."""
+"""Maps the name of the key and the request's id to the reply."""
 
 LIMITS = Limits(max_body_bytes=16_384, body_timeout_seconds=5.0)
 
 
 def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: Metrics) -> None:
-    """Mount them all."""
+    """Add all operators' routes to the app."""
     guard = _Guard(keys, metrics)
 
     @app.get("/admin/state")
@@ -85,11 +85,11 @@ def add_admin_routes(app: FastAPI, actions: Actions, keys: AdminKeys, metrics: M
 
 
 def _checked(request: Request, shops_id: str, name: str) -> str:
-    """An id of the path. Raises RequestInvalid for what no shop's id can be."""
+    """Check an id from the path. Raises RequestInvalid for a value that cannot be a shop's id."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode("utf-8")
         return msgspec.convert(shops_id, Id)
-    except UnicodeDecodeError as error:  # in `shops_id` stands another character in its place
+    except UnicodeDecodeError as error:  # in `shops_id` the wrong bytes are already replaced
         raise RequestInvalid(
             [Fault(name, "its bytes are not UTF-8; percent-encode the id as UTF-8")]
         ) from error
@@ -99,14 +99,14 @@ def _checked(request: Request, shops_id: str, name: str) -> str:
 
 
 class _Guard:
-    """Asks for a key before anything is read, and counts who came."""
+    """Requires a key before anything is read, and counts requests by outcome."""
 
     def __init__(self, keys: AdminKeys, metrics: Metrics) -> None:
         self._keys = keys
         self._metrics = metrics
 
     async def answer(self, request: Request, answer: Answer) -> Response:
-        """Without a body."""
+        """Answer a request without a body."""
         key = await self._key(request)
         try:
             reply = await answer(key, request_id(dict(request.scope["headers"])))
@@ -122,7 +122,7 @@ class _Guard:
         body_type: type[Body],
         answer: Callable[[Body, str, str], Awaitable[msgspec.Struct]],
     ) -> Response:
-        """With a body of JSON, which is read only from who has a key."""
+        """Answer a request with a JSON body, which is read only if the key is valid."""
         await self._key(request)
         raw = await read_body(dict(request.scope["headers"]), request.receive, LIMITS)
         body = RequestDecoder(body_type).decode(raw)

@@ -1,1 +1,1 @@
-"""HTTP/1.1 as uvicorn is to speak it: within bounds, and a plain request without a detour."""
+"""HTTP/1.1 for uvicorn: within bounds, with a short path for plain requests."""

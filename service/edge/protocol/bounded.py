@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol, one request at a time and everything bounded.
+"""uvicorn's HTTP protocol, with one request at a time and a bound on everything.
 
-uvicorn parses whatever comes: a head without end, a thousand requests of a client that never reads. Here a request is
-parsed when the one before it is answered and its answer is taken; what comes meanwhile waits, up to a bound, and then
-is not read. Whatever is wrong is answered by a problem document, in its turn.
+uvicorn parses whatever arrives: an endless head, a thousand requests of a client that never reads. Here a request is
+parsed once the previous one is answered and its answer taken. What arrives meanwhile waits up to a bound; beyond it
+the connection is not read. Each fault is answered by a problem document, in its turn.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from service.edge.http.framing import CHUNKED, EmptyLine, body_bytes, head_witho
 from service.edge.protocol.ending import EndingProtocol, Stage
 
 PIECE_BYTES = 16_384
-"""Of a chunked body, fed to the parser at once: it joins the pieces of a trailer by adding them up."""
+"""The piece of a chunked body that the parser gets at once, since it concatenates the pieces of a trailer."""
 
 
 class BoundedProtocol(EndingProtocol):
-    """What uvicorn is to speak on each connection. The bounds are those of the app."""
+    """The protocol that uvicorn uses for each connection, within the app's bounds."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class BoundedProtocol(EndingProtocol):
         self._refusal: ServiceError | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the request under way, or keep it until its turn comes."""
+        """Continue the request under way, or keep the data until its turn comes."""
         if self._stage is Stage.ENDING:
             self._drop(len(data))
             return
@@ -56,12 +56,12 @@ class BoundedProtocol(EndingProtocol):
             self.flow.pause_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that has said all still gets its answers; if none is due, the connection is at its end."""
+        """Keep the connection while answers are due, as a half-closed client still gets them; else end it."""
         self._is_half_closed = True
         return self._stage in (Stage.ANSWERING, Stage.UNTAKEN, Stage.QUEUED)
 
     def on_message_begin(self) -> None:
-        """A request is parsed when the one before it is done with, so there cannot be one within another."""
+        """Begin a request. One is parsed only after the previous one is done, so they cannot overlap."""
         if self._stage is not Stage.HEAD:
             raise ProtocolInvalid("a request began before the one before it ended")
         super().on_message_begin()
@@ -69,7 +69,7 @@ class BoundedProtocol(EndingProtocol):
         self.scope["extensions"] = {EXTENSION: {"delivery": self._delivery}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """White space around a value is no part of it. Trailers are nobody's here."""
+        """Take a header without the white space around its value. Trailers are ignored."""
         if self._stage is not Stage.HEAD:
             return
         if len(self.headers) >= self._bounds.max_headers:
@@ -80,7 +80,7 @@ class BoundedProtocol(EndingProtocol):
         super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the head has to be read again without an offer to upgrade."""
+        """Begin to answer, unless the head has to be parsed again without an offer to upgrade."""
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 self._refusal = MethodNotAllowed("CONNECT is not allowed here; this is no proxy")
@@ -97,12 +97,12 @@ class BoundedProtocol(EndingProtocol):
         self._stage = Stage.BODY
 
     def on_body(self, body: bytes) -> None:
-        """Keep it for the app."""
+        """Pass a piece of the body to the app."""
         self._n_bytes_beside_body = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Nothing more belongs to this request."""
+        """Note that the request is complete."""
         if self._stage is Stage.BODY:
             super().on_message_complete()
             self._stage = Stage.ANSWERING
@@ -111,7 +111,7 @@ class BoundedProtocol(EndingProtocol):
             self.since = self._connections.now
 
     def on_response_complete(self) -> None:
-        """Another request may be begun, if this one is here in full."""
+        """Begin the next request, if this one has arrived in full."""
         self._joining.flush()
         self.server_state.total_requests += 1
         if self._stage is Stage.ENDING:
@@ -125,7 +125,7 @@ class BoundedProtocol(EndingProtocol):
             self._after_answer()
 
     def _go_on(self) -> None:
-        """Read as far as the requests that are here can be begun."""
+        """Parse as far as waiting requests can be begun."""
         while self._pending:
             if self._stage in (Stage.IDLE, Stage.HEAD):
                 self._read_head()
@@ -180,7 +180,7 @@ class BoundedProtocol(EndingProtocol):
             self._refuse(self._refusal or ProtocolInvalid(_said_by(error)))
 
     def _read_without_upgrade(self) -> None:
-        """Read the head once more, without the offer that ended it."""
+        """Parse the head once more, without the offer to upgrade that stopped the parser."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         head = head_without_upgrade(method, self.url, version, self.headers)
         self.parser = self._new_parser()
@@ -193,7 +193,7 @@ class BoundedProtocol(EndingProtocol):
 
 
 def _said_by(error: httptools.HttpParserError) -> str:
-    """llhttp's reason, which is one of a few constant sentences."""
+    """Return llhttp's reason, which is one of a few constant sentences."""
     reason = (
         str(error) if not isinstance(error, httptools.HttpParserCallbackError) else "the target is no URL"
     )

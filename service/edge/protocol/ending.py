@@ -1,6 +1,6 @@
-"""The end of a request and of a connection: who took the answer, who is refused and told why, who has taken too long.
+"""The end of a request and of a connection: whether the answer was taken, refusals with their reason, and timeouts.
 
-`protocol` reads; this is what it stands on.
+`bounded` reads requests and builds on this.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from service.edge.http.delivery import Delivered, Delivery, is_taken
 from service.edge.http.one_write import OneWriteProtocol
 
 MAX_UNSENT_BYTES = 65_536
-"""Of answers, in the system's hands; as many may wait here before no further request is begun."""
+"""Bytes of answers that the system may hold unsent. If as many wait here too, no further request is begun."""
 
 
 class Stage(IntEnum):
-    """Where a connection is with the request it has."""
+    """How far a connection is with its request."""
 
     IDLE = auto()
-    """There is none, and the last answer is taken as far as anybody can tell."""
+    """There is no request, and the last answer has been taken as far as anybody can tell."""
     HEAD = auto()
-    """Part of its head is here."""
+    """Part of the head has arrived."""
     BODY = auto()
-    """Its head is here, its body is not, and somebody is at work on the answer."""
+    """The head has arrived but not the body, and the app is at work on the answer."""
     ANSWERING = auto()
-    """It is here in full, and somebody is at work on the answer."""
+    """The request has arrived in full, and the app is at work on the answer."""
     REST = auto()
-    """It is answered, and part of its body still has to come."""
+    """The request has been answered, and part of its body has yet to arrive."""
     UNTAKEN = auto()
-    """It is answered, and the client has not taken the answer."""
+    """The request has been answered, and the client has not taken the answer."""
     QUEUED = auto()
-    """The next one was here before it was answered, and waits for its turn."""
+    """The next request arrived before the previous answer, and waits for its turn."""
     ENDING = auto()
-    """Nothing that comes is looked at any more."""
+    """Whatever arrives is dropped."""
 
 
 class EndingProtocol(OneWriteProtocol):
-    """A connection of the app's registry, which keeps to its bounds. since: see `Connection`."""
+    """A connection in the app's registry that keeps to its bounds. since: see `Connection`."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class EndingProtocol(OneWriteProtocol):
 
     @abstractmethod
     def _go_on(self) -> None:
-        """Read as far as the requests that are here can be begun."""
+        """Parse as far as waiting requests can be begun."""
 
     @property
     def is_idle(self) -> bool:
@@ -94,21 +94,21 @@ class EndingProtocol(OneWriteProtocol):
 
     @property
     def stage(self) -> Stage:
-        """Where it is with the request it has."""
+        """How far the connection is with its request."""
         return self._stage
 
     @property
     def is_half_closed(self) -> bool:
-        """The client has said all that it will."""
+        """Whether the client has shut down its side."""
         return self._is_half_closed
 
     @property
     def n_bytes_waiting(self) -> int:
-        """Of what came and was not looked at yet."""
+        """The number of bytes that have arrived and are not parsed yet."""
         return len(self._pending)
 
     def look(self, now: float) -> None:
-        """End what has taken too long."""
+        """End the connection if it has timed out."""
         if self._stage is Stage.UNTAKEN or self._untaken is not None:
             self._look_if_taken()
         seconds, stage, bounds = now - self.since, self._stage, self._bounds
@@ -125,7 +125,7 @@ class EndingProtocol(OneWriteProtocol):
             self._socket.abort()
 
     def end(self, reason: str) -> None:
-        """Close at once; what the client has not taken by now is lost."""
+        """Close the connection at once; what the client has not taken by now is lost."""
         self._connections.on_end(reason)
         self._connections.leave(self)
         self._give_back_turn()
@@ -136,7 +136,7 @@ class EndingProtocol(OneWriteProtocol):
             self._socket.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Let it in, if there is room."""
+        """Admit the connection if there is room, else refuse it."""
         self._socket = transport
         self.address = address_of(transport)
         _hold_little(transport)
@@ -147,7 +147,7 @@ class EndingProtocol(OneWriteProtocol):
             self._answer_and_end(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free what it held."""
+        """Release what the connection held."""
         self._connections.leave(self)
         self._stage = Stage.ENDING
         self._give_back_turn()
@@ -156,7 +156,7 @@ class EndingProtocol(OneWriteProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The client does not read: no further request of its is begun."""
+        """Begin no further request while the client does not read."""
         super().pause_writing()
         self._give_back_turn()  # its answer waits for the client
         self.since = self._connections.now
@@ -165,7 +165,7 @@ class EndingProtocol(OneWriteProtocol):
         self._connections.stopped_reading(self)
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Go on after the client has caught up."""
         super().resume_writing()
         self.since = self._connections.now
         self._connections.reads_again(self)
@@ -173,7 +173,7 @@ class EndingProtocol(OneWriteProtocol):
             self._look_if_taken()
 
     def shutdown(self) -> None:
-        """An answer under way is still sent."""
+        """Close the connection, after an answer under way has been sent."""
         if self._stage in (Stage.BODY, Stage.ANSWERING):
             self._is_to_close = True
             if self.cycle is not None:
@@ -182,7 +182,7 @@ class EndingProtocol(OneWriteProtocol):
             self._socket.close()
 
     def _after_answer(self) -> None:
-        """Wait until the answer is taken, where that can be told; then go on."""
+        """Wait until the answer is taken, if that can be observed; then go on."""
         self._give_back_turn()
         if self._socket.is_closing() or self._stage is Stage.ENDING:
             return
@@ -203,7 +203,7 @@ class EndingProtocol(OneWriteProtocol):
         self.loop.call_soon(self._begin_next)
 
     def _be_ready(self) -> None:
-        """Begin the next request, if it is here and it is its turn."""
+        """Begin the next request, if it has arrived and has its turn."""
         if self._pending:
             self._stage = Stage.QUEUED
             self._has_turn = self._turns.take(self)
@@ -246,7 +246,7 @@ class EndingProtocol(OneWriteProtocol):
         return is_taken(self._socket.get_extra_info("socket")) if self._is_half_closed else True
 
     def _look_if_taken(self) -> None:
-        """Go on once that is known."""
+        """Go on once it is known whether the answer was taken."""
         taken = self._is_taken()
         if taken is None:
             return
@@ -262,7 +262,7 @@ class EndingProtocol(OneWriteProtocol):
         self._untaken = None
 
     def _refuse(self, error: ServiceError) -> None:
-        """Say what is wrong with what came, which is the end of the connection."""
+        """Report what is wrong with a request, then end the connection."""
         is_answered = self._stage is Stage.REST or (self._stage is Stage.BODY and self.cycle.response_started)
         self._drop_request()
         if is_answered:
@@ -271,10 +271,10 @@ class EndingProtocol(OneWriteProtocol):
             self._answer_and_end(error)
 
     def _drop_request(self) -> None:
-        """Tell who is at work on it that the client is gone."""
+        """Tell the app that the client is gone."""
         if self._stage is Stage.BODY:
             self.cycle.disconnected = True
-            self.cycle.waiting_for_100_continue = False  # it would be told to go on behind the last word
+            self.cycle.waiting_for_100_continue = False  # else "100 Continue" would follow the final reply
             self.cycle.message_event.set()
 
     def _answer_and_end(self, error: ServiceError) -> None:
@@ -284,7 +284,7 @@ class EndingProtocol(OneWriteProtocol):
         self._end_gently()
 
     def _end_gently(self) -> None:
-        """Say that nothing more comes, and read on a little, so that the client sees what was said."""
+        """Shut down our side and read on for a moment, so that the client sees the last reply."""
         self._stage, self.since = Stage.ENDING, self._connections.now
         self._pending.clear()
         if self._socket.is_closing():
@@ -296,13 +296,13 @@ class EndingProtocol(OneWriteProtocol):
         self.flow.resume_reading()
 
     def _drop(self, n_bytes: int) -> None:
-        """Bytes that came although the connection is at its end."""
+        """Drop bytes that arrive after the connection's end."""
         self._n_dropped_bytes += n_bytes
         if self._n_dropped_bytes > MAX_LINGER_BYTES:
             self._socket.abort()
 
     def _close(self) -> None:
-        """uvicorn has written the last reply."""
+        """Close the connection after uvicorn has written the last reply."""
         self._give_back_turn()
         if self._stage is Stage.ENDING:
             return
@@ -317,7 +317,7 @@ class EndingProtocol(OneWriteProtocol):
             self._socket.write_eof()
 
     def _usual_headers(self) -> bytes:
-        """The lines that uvicorn puts into every reply; it makes a new list of them each second."""
+        """Return the lines that uvicorn adds to every reply; it makes a new list of them each second."""
         if self._usual[0] is not self.server_state.default_headers:
             headers = self.server_state.default_headers
             self._usual = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
@@ -325,7 +325,7 @@ class EndingProtocol(OneWriteProtocol):
 
 
 def _hold_little(transport: asyncio.BaseTransport) -> None:
-    """The system keeps no more unsent bytes than we do: by itself it takes 4 MB for a client that does not read."""
+    """Limit the system's unsent bytes to our own bound: by default it holds 4 MB for a client that does not read."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):

@@ -1,9 +1,9 @@
-"""uvicorn's HTTP protocol, with a short way for a plain request to a hot route that arrives whole.
+"""uvicorn's HTTP protocol, with a short path for a plain request to a hot route that arrives whole.
 
-Nearly every request of a shop's backend is one: keep-alive, a declared length, head and body in one segment. uvicorn
-takes it through a call for each header, a scope, a cycle and two messages each way; here its head is read once (a
-client's heads hardly differ, so the last ones are kept) and the endpoint is called. An answer takes 58 µs instead of
-67. Everything else, anything unusual in a head included, goes to uvicorn untouched and on to FastAPI.
+Nearly all requests of a shop's backend are plain: keep-alive, a declared length, head and body in one segment.
+uvicorn makes a call for each header, a scope, a cycle and two messages each way. Here the head is read once (a
+client's heads hardly differ, so the last ones are cached) and the endpoint is called: an answer takes 58 µs instead
+of 67. Everything else, including anything unusual in a head, goes to uvicorn untouched and on to FastAPI.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from service.edge.protocol.bounded import BoundedProtocol
 from service.edge.protocol.ending import Stage
 
 IDLE, ANSWERING, ENDING = Stage.IDLE, Stage.ANSWERING, Stage.ENDING
-"""Looked up once: an attribute of an enumeration costs 0.03 µs."""
+"""Looked up once, because an attribute of an enumeration costs 0.03 µs."""
 
 MAX_PLAIN_HEAD_BYTES, MAX_PLAIN_HEADERS = 2048, 64
-"""What the settings for all heads allow at least, so that a plain one need not be held against them."""
+"""Lower bounds of the settings for all heads, so that a plain head need not be compared with them."""
 
 N_HEADS = 1024
 
@@ -39,7 +39,7 @@ _MORE_TO_DO_FOR = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"conn
 
 
 class Head(NamedTuple):
-    """The head of a request that is as plain as can be. headers: by lower-case name, no name twice."""
+    """The head of a plain request. headers: by lower-case name; no name occurs twice."""
 
     path: str
     headers: Mapping[bytes, bytes]
@@ -48,7 +48,7 @@ class Head(NamedTuple):
 
 @lru_cache(N_HEADS)
 def read_head(raw: bytes) -> Head | None:
-    """raw: up to the empty line. None where it is anything that uvicorn should look at."""
+    """Parse the head up to the empty line; None if uvicorn should handle it."""
     first, *lines = raw.split(b"\r\n")
     request_line = _REQUEST_LINE.fullmatch(first)
     if request_line is None or len(lines) > MAX_PLAIN_HEADERS:
@@ -72,7 +72,7 @@ _KEEP_ALIVE = (b"connection", b"keep-alive")
 
 
 class WholeRequestProtocol(BoundedProtocol):
-    """What uvicorn is to speak on each connection."""
+    """The protocol that uvicorn uses for each connection."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class WholeRequestProtocol(BoundedProtocol):
         self._hot_endpoint = self.app.hot_endpoint if isinstance(self.app, FastPathApp) else _nothing_is_hot
 
     def data_received(self, data: bytes) -> None:
-        """Answer a whole request; everything else is taken apart."""
+        """Answer a whole request; pass everything else to the parser."""
         if self._stage is IDLE:
             n_bytes = self._begin(data)
             if n_bytes == len(data):
@@ -94,14 +94,14 @@ class WholeRequestProtocol(BoundedProtocol):
         super().data_received(data)
 
     def _read_head(self) -> None:
-        """A request that waited for its turn may be whole by now."""
+        """Check whether a request that waited for its turn has become whole."""
         if self._stage is IDLE and (n_bytes := self._begin(self._pending)):
             del self._pending[:n_bytes]
         else:
             super()._read_head()
 
     def _begin(self, data: bytes | bytearray) -> int:
-        """Begin to answer, if a plain request is here in full; how many bytes it has, 0 if it is not."""
+        """Begin to answer if a plain request has arrived in full; return its number of bytes, else 0."""
         end = data.find(EMPTY_LINE, 0, MAX_PLAIN_HEAD_BYTES)
         head = read_head(bytes(data[:end])) if end > 0 else None
         if head is None:
@@ -116,7 +116,7 @@ class WholeRequestProtocol(BoundedProtocol):
             self._stage = ANSWERING
             body = bytes(data[body_at:n_bytes])
             answering = endpoint.answer_whole(head.headers, body, self._send, arrived_at)
-            self._answering = self.loop.create_task(answering)  # the loop itself does not hold tasks
+            self._answering = self.loop.create_task(answering)  # the loop holds tasks only weakly
         else:
             self.server_state.total_requests += 1
             self._socket.write(endpoint.refusal(head.headers).on_the_wire(self._usual_headers()))
@@ -141,7 +141,7 @@ class WholeRequestProtocol(BoundedProtocol):
         return True
 
     def _sent_otherwise(self) -> Delivered:
-        """After a reply that is not all that was to be done."""
+        """Finish a reply that leaves more to do."""
         delivered = self._deliver()
         if self._is_to_close:
             self._close()

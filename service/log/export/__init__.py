@@ -1,1 +1,1 @@
-"""From the live log to Parquet: each accepted event exactly once, whenever this is killed."""
+"""Exports the live log to Parquet: each accepted event exactly once, whenever this is killed."""

@@ -1,4 +1,4 @@
-"""`python -m service.log.export --out FOLDER`. pyarrow is not of the lean service, so it may be missing here."""
+"""`python -m service.log.export --out FOLDER`. The lean service does not require pyarrow, so it may be missing."""
 
 from __future__ import annotations
 

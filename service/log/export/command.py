@@ -27,9 +27,9 @@ CONNECT_SECONDS = 5.0
 
 
 def main() -> None:
-    """Exit code 0 when all was read, 1 where Redis was away or had lost something, 2 for what must be corrected.
+    """Exit with 0 when all was read, 1 if Redis was away or had lost something, 2 for what must be corrected.
 
-    With --every, until SIGTERM, which lets the run at work end first.
+    With --every it runs until SIGTERM, which lets a run under way end first.
     """
     arguments = _arguments().parse_args()
     stop = Event()
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> str:
-    """Export once; what went wrong, "" for nothing."""
+    """Export once; return what went wrong, "" for nothing."""
     try:
         settings = read_settings(ExportSettings)
         url = arguments.redis_url if arguments.redis_url is not None else settings.redis_url
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> str:
 
 
 def _read(export: Export, spool: SpoolFolder, url: str, arguments: argparse.Namespace) -> str:
-    """Read all there is; what went wrong, "" for nothing."""
+    """Read all there is; return what went wrong, "" for nothing."""
     export.read_spool(spool)
     if not url:
         return _lost(export.done)
@@ -80,7 +80,7 @@ def _read(export: Export, spool: SpoolFolder, url: str, arguments: argparse.Name
 
 
 def _lost(done: Exported) -> str:
-    """What could not be exported and will not be, "" for nothing."""
+    """Return what could not be exported and will not be, "" for nothing."""
     if done.trimmed:
         return (
             f"{done.trimmed:,} events had left Redis's stream before they were read; export more often, or "
@@ -141,7 +141,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _within(low: int, high: int, kind: type[int] | type[float] = float) -> Callable[[str], float]:
-    """Reads a number that has to be within bounds."""
+    """Make a function that reads a number within bounds."""
 
     def read(text: str) -> float:
         number = kind(text)
@@ -149,7 +149,7 @@ def _within(low: int, high: int, kind: type[int] | type[float] = float) -> Calla
             raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
         return number
 
-    read.__name__ = "number"  # as argparse calls it where it is none
+    read.__name__ = "number"  # argparse calls it so in errors
     return read
 
 

@@ -1,4 +1,4 @@
-"""What keeps an export from being made: ExportFailed, which whoever runs it can mend; the message says how."""
+"""ExportFailed says why an export cannot be made, and how its operator can mend that."""
 
 
 class ExportFailed(Exception):

@@ -1,4 +1,4 @@
-"""The Parquet files of an export: staged, published by a rename, and rewritten without people who were erased."""
+"""The Parquet files of an export: staged, published by a rename, and rewritten without erased people."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STAGING = "staging"
 
 
 class Gone(NamedTuple):
-    """n_rows: that were taken out of older parts. session_ids: visits that were sent with the people's ids."""
+    """n_rows: rows removed from older parts. session_ids: visits that were sent with these people's ids."""
 
     n_rows: int
     session_ids: set[str]
 
 
 class PartFiles:
-    """folder: of the export. A part is named by table and number, which both are in its path."""
+    """folder: the export's. A part is identified by table and number, which are both in its path."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self._folder = folder
@@ -36,7 +36,7 @@ class PartFiles:
         (folder / STAGING).mkdir(exist_ok=True)
 
     def stage(self, table_name: str, table: pa.Table) -> str:
-        """Write a part where nobody looks; its path within the folder. Call within a transaction."""
+        """Write a part to staging; return its path within the folder. Call within a transaction."""
         number = self._state.count("n_parts", 1)
         part = f"{table_name}/part-{number:08d}.parquet"
         _write(self._staged(part), table)
@@ -44,7 +44,7 @@ class PartFiles:
         return part
 
     def publish(self) -> int:
-        """Put what is valid where it belongs, and drop what a killed run left; how many parts."""
+        """Move valid parts to their places and drop what a killed run left; return how many parts."""
         staged = self._state.staged()
         for part in staged:
             source, target = self._staged(part), self._folder / part
@@ -58,7 +58,7 @@ class PartFiles:
         return len(staged)
 
     def erase(self, records: Sequence[ErasureRecord], now_ms: int) -> Gone:
-        """Write those parts anew that hold somebody who was erased since."""
+        """Rewrite the parts that hold people who were erased since."""
         n_rows, session_ids = 0, set[str]()
         for name, moment_column in MOMENT_COLUMNS.items():
             for path in sorted((self._folder / name).glob("part-*.parquet")):
@@ -70,7 +70,7 @@ class PartFiles:
         return Gone(n_rows, session_ids)
 
     def drop_erasures(self, event_ids: Collection[str]) -> None:
-        """Take out of the table of erasures what is corrected."""
+        """Remove corrected erasures from their table."""
         wrong = pa.array(list(event_ids), pa.string())
         for path in sorted((self._folder / "erasures").glob("part-*.parquet")):
             table = pq.read_table(path)
@@ -79,7 +79,7 @@ class PartFiles:
                 self._rewrite(path, table.filter(pc.invert(is_wrong)))
 
     def _rewrite(self, path: Path, table: pa.Table) -> int:
-        """How many rows there are now."""
+        """Rewrite a part; return how many rows it has now."""
         temporary = self._folder / STAGING / f"rewritten-{path.name}"
         _write(temporary, table)
         temporary.rename(path)
@@ -98,7 +98,7 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _who_goes(path: Path, moment_column: str, records: Sequence[ErasureRecord], now_ms: int) -> pa.Array:
-    """Whether each row of a part is of before somebody's erasure, as `erasures.is_covered` has it."""
+    """Tell for each row of a part whether it came before its person's erasure, as `erasures.is_covered` does."""
     whose = pq.read_table(path, columns=["user_id", "session_id", moment_column])
     keys = pc.if_else(
         pc.is_null(whose["user_id"]),
@@ -118,7 +118,7 @@ def _who_goes(path: Path, moment_column: str, records: Sequence[ErasureRecord], 
 
 
 def _one_a_person(records: Sequence[ErasureRecord]) -> Iterator[list[ErasureRecord]]:
-    """Parts of the records that name each person once; nearly always that is one."""
+    """Split the records into lists that name each person once; nearly always there is one list."""
     left = list(records)
     while left:
         some = list({each.user_id: each for each in left}.values())
@@ -128,6 +128,6 @@ def _one_a_person(records: Sequence[ErasureRecord]) -> Iterator[list[ErasureReco
 
 
 def _visits_of(rows: pa.Table) -> set[str]:
-    """The visits that these rows of people name."""
+    """Return the visits that people's rows name."""
     of_people = rows.filter(pc.is_valid(rows["user_id"]))
     return {each for each in of_people["session_id"].to_pylist() if each is not None}

@@ -1,7 +1,7 @@
-"""One export, from beginning to end. Read this page first.
+"""Runs one export from beginning to end. Read this page first.
 
-Erasures come first, so that no part is written with somebody who is to be forgotten; then what services have on this
-machine's disk, then the streams. Whatever comes from both counts once, by its id.
+Erasures are read first, so that no part is written with erased people; then the spools on this machine, then the
+streams. An event that comes from both counts once, by its id.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _ERASURES = msgspec.msgpack.Decoder(ErasureRecord)
 
 
 class Exported(msgspec.Struct):
-    """Of one run, in events, unless it says otherwise.
+    """The results of one run; counts are of events unless they say otherwise.
 
-    already_there: read again, and not written again. of_erased: left out, since their person is to be forgotten.
-    erased_rows: rows taken out of older parts. trimmed: that left the stream before they were read; they are lost
-    unless a service still has them on disk. is_stream_new: Redis lost its log since the last run. exposures: rows.
-    unreadable: entries of the streams that are no records of this release, which were passed over. damaged_bytes: of
-    the spool, in no whole batch, though whole ones lie behind.
+    already_there: read again but not written again. of_erased: left out, since their person is to be forgotten.
+    erased_rows: rows removed from older parts. trimmed: events that left the stream unread; they are lost unless a
+    service still has them on disk. is_stream_new: Redis lost its log since the last run. exposures: rows.
+    unreadable: skipped stream entries that are no records of this release. damaged_bytes: bytes of the spool in no
+    whole batch, though whole ones follow.
     """
 
     events: int = 0
@@ -68,7 +68,7 @@ class Exported(msgspec.Struct):
 
 
 class Export:
-    """folder: where parts go. Use as `with opened(folder) as export`."""
+    """folder: where parts are written. Use it as `with opened(folder) as export`."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self._state = state
@@ -80,7 +80,7 @@ class Export:
         self._parts.publish()
 
     def read_spool(self, spool: SpoolFolder) -> None:
-        """Take in what services of this machine have on disk."""
+        """Export what services of this machine have on disk."""
         self._take_erasures(read_erasures(spool.erasures()))
         waiting: list[ReadSegment] = []
         n_waiting = 0
@@ -94,25 +94,25 @@ class Export:
         self._state.keep_segments(spool.names())
 
     def read_streams(self, streams: LogStreams) -> None:
-        """Take in what Redis has."""
+        """Export what Redis has."""
         erasures = [entry for page in streams.entries(ERASURES_STREAM, "", "+") for entry in page]
         self._take_erasures(self._decoded(_ERASURES, erasures))
         self._read_events(streams)
         self._read_exposures(streams)
 
     def finish(self, remember_days: int) -> None:
-        """Once all is read. remember_days: how long events are known that may come again."""
+        """Finish after everything is read. remember_days: how long the ids of events are kept that may come again."""
         with self._state.transaction():
             self._state.forget_ids(remember_days)
             for name in ("events", "already_there", "of_erased", "trimmed", "exposures"):
                 self._state.count(f"total_{name}", getattr(self.done, name))
 
     def cursor(self) -> str:
-        """The last entry of the events' stream that is safely in a part, "" for none."""
+        """Return the last entry of the events' stream that is safely in a part, "" for none."""
         return self._state.note("events_cursor")
 
     def folder_id(self) -> str:
-        """What stands for this folder in Redis."""
+        """Return the word that stands for this folder in Redis."""
         return self._state.folder_id()
 
     def _read_events(self, streams: LogStreams) -> None:
@@ -120,7 +120,7 @@ class Export:
         self._meet(look)
         cursor = self.cursor()
         is_same_run = self._state.note("run_id") == look.run_id
-        after = cursor if is_same_run else ""  # who may have lost its end may have given its ids out again
+        after = cursor if is_same_run else ""  # a Redis that lost its end may have given its ids out again
         for entries in _in_parts(streams.entries(EVENTS_STREAM, after, look.last_id)):
             self._take_entries(entries, streams, look)
         with self._state.transaction():
@@ -132,7 +132,7 @@ class Export:
             self._move_cursor(look.last_id)
 
     def _meet(self, look: StreamLook) -> None:
-        """Begin anew where Redis has another log than the last time."""
+        """Begin anew if Redis has another log than last time."""
         known = self._state.note("generation")
         if known == look.generation:
             return
@@ -157,7 +157,7 @@ class Export:
         self.done.parts += self._parts.publish()
 
     def _decoded(self, decoder: msgspec.msgpack.Decoder[RecordT], entries: Sequence[Entry]) -> list[RecordT]:
-        """Without those that cannot be read: what another release wrote must not hold up what comes behind it."""
+        """Decode entries; skip records of another release, so that they do not block what follows."""
         records: list[RecordT] = []
         for entry in entries:
             try:
@@ -183,7 +183,7 @@ class Export:
             segment.mark_exported()
 
     def _take_events(self, events: Sequence[EventRecord]) -> int:
-        """Stage what is new of these; how many that are. Call within a transaction."""
+        """Stage the new ones of these events; return how many. Call within a transaction."""
         by_id = {event.event_id: event for event in events}
         known = self._state.known(list(by_id))
         new = [event for event_id, event in by_id.items() if event_id not in known]
@@ -210,7 +210,7 @@ class Export:
             self.done.parts += self._parts.publish()
 
     def _take_erasures(self, records: Iterable[ErasureRecord]) -> None:
-        """What a wrong clock stamped far ahead is taken to be of now: it must swallow nothing that comes later."""
+        """Note erasures. One that a wrong clock stamped far ahead counts as of now, and swallows nothing later."""
         known = {record.event_id for record in self._state.erasures()}
         new = [record for record in records if self._erased.add(record)]
         corrections = [record for record in self._erased.wrong() if self._erased.add(record)]
@@ -225,11 +225,11 @@ class Export:
             for record in records:
                 self._state.set_erasure(record)
             people = [record for record in records if not record.user_id.startswith("\0")]
-            self._stage(people)  # visits are in no table that anybody but this export keeps
+            self._stage(people)  # erasures of visits are in this export's own state only
         self.done.parts += self._parts.publish()
 
     def _apply_erasures(self) -> None:
-        """Take out of older parts who was erased since, and then the visits that turn out to have been theirs."""
+        """Remove people who were erased since from older parts, then the visits that turn out to be theirs."""
         while waiting := self._state.erasures(only_new=True):
             gone = self._parts.erase(waiting, self._erased.now_ms())
             self.done.erased_rows += gone.n_rows
@@ -250,7 +250,7 @@ class Export:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Export]:
-    """The folder, alone. Raises ExportFailed where another export is at work, or it cannot be written."""
+    """Open the folder exclusively. Raises ExportFailed if another export is at work or it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with lock_if_free(folder / ".lock") as is_free:
@@ -273,7 +273,7 @@ def opened(folder: Path) -> Iterator[Export]:
 
 
 def tell_services(client: redis.Redis, export: Export, keep_hours: float) -> None:
-    """What is safely in Parquet: services may drop it from disk, and Redis what is older than keep_hours."""
+    """Tell what is safely in Parquet: services may drop it from disk, and Redis what is older than keep_hours."""
     cursor = export.cursor()
     if not cursor:
         return
@@ -285,7 +285,7 @@ def tell_services(client: redis.Redis, export: Export, keep_hours: float) -> Non
 
 
 def _in_parts(pages: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
-    """Pages put together until they fill a part."""
+    """Join pages until they fill a part."""
     waiting: list[Entry] = []
     for page in pages:
         waiting += page

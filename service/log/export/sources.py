@@ -1,4 +1,4 @@
-"""Where an export reads from: the streams in Redis, and the spool of this machine's services."""
+"""The sources of an export: the streams in Redis, and the spool of this machine's services."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class StreamLook(NamedTuple):
-    """How a stream stands. run_id: of the Redis. generation: of its log. n_added: entries it ever got."""
+    """The state of a stream. run_id: the Redis's. generation: its log's. n_added: how many entries it ever got."""
 
     run_id: str
     generation: str
@@ -41,19 +41,19 @@ class StreamLook(NamedTuple):
 
 
 class LogStreams:
-    """client: of Redis, replies as bytes."""
+    """client: of Redis, with replies as bytes."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
     def look(self, stream: str) -> StreamLook:
-        """At one moment. n_added: of the events' stream; no other is counted."""
+        """Read the state at one moment. n_added is of the events' stream; no other one is counted."""
         generation, last_id, n_added = self._client.eval(LOOK, 3, stream, GENERATION_KEY, ADDED_KEY)
         run_id = str(cast(Any, self._client.info("server")).get("run_id", ""))
         return StreamLook(run_id, generation.decode(), last_id.decode(), int(n_added))
 
     def entries(self, stream: str, after: str, last_id: str) -> Iterator[list[Entry]]:
-        """Pages of what lies behind `after`, "" for the very first, up to last_id."""
+        """Yield pages of the entries after `after` ("" for the very first) up to last_id."""
         while True:
             start = f"({after}" if after else "-"
             found = cast(Any, self._client.xrange(stream, start, last_id, count=PAGE_ENTRIES))
@@ -64,20 +64,20 @@ class LogStreams:
             after = found[-1][0].decode()
 
     def first_id(self, stream: str) -> str:
-        """Of the oldest entry; "" for none."""
+        """Return the id of the oldest entry; "" for none."""
         found = cast(Any, self._client.xrange(stream, count=1))
         return found[0][0].decode() if found else ""
 
     def n_deleted(self, stream: str, after: str, until: str) -> int:
-        """Entries of erased people between two ids, the later one included."""
+        """Count entries of erased people between two ids, including the later one."""
         ids = cast(Any, self._client.lrange(deleted_key(stream), 0, -1))
         low, high = stream_position(after), stream_position(until)
         return sum(low < stream_position(one.decode()) <= high for one in ids)
 
 
 class ReadSegment(NamedTuple):
-    """What is new of one segment. read_to: where its last whole batch ends, mark: the bytes before that. is_sealed:
-    nothing comes behind it. n_damaged_bytes: between whole batches.
+    """What is new in one segment. read_to: where its last whole batch ends. mark: the bytes before that. is_sealed:
+    nothing will follow. n_damaged_bytes: bytes between whole batches.
     """
 
     path: Path
@@ -88,20 +88,20 @@ class ReadSegment(NamedTuple):
     n_damaged_bytes: int
 
     def mark_exported(self) -> None:
-        """Tell its service that it may go."""
+        """Tell the segment's service that it may be removed."""
         if self.is_sealed:
-            with suppress(OSError):  # it may be gone, or be somebody else's; then it goes by its age
+            with suppress(OSError):  # it may be removed, or another account's; then its age decides
                 self.path.with_suffix(EXPORTED).touch()
 
 
 class SpoolFolder:
-    """root: as STILLROOM_SPOOL has it; services may be writing to it."""
+    """root: the value of STILLROOM_SPOOL; services may be writing to it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def segments(self, state: State) -> Iterator[ReadSegment]:
-        """What no export has read yet, segment by segment."""
+        """Yield what no export has read yet, segment by segment."""
         for path in self._paths():
             with suppress(
                 FileNotFoundError
@@ -109,11 +109,11 @@ class SpoolFolder:
                 yield self._read(path, state)
 
     def names(self) -> Iterator[str]:
-        """Of all segments that are there."""
+        """Yield the names of all existing segments."""
         return (path.stem for path in self._paths())
 
     def erasures(self) -> Sequence[bytes]:
-        """The records of people who are to be forgotten."""
+        """Return the records of people who are to be forgotten."""
         try:
             data = (self._root / "erasures.log").read_bytes()
         except FileNotFoundError:
@@ -126,7 +126,7 @@ class SpoolFolder:
     def _read(self, path: Path, state: State) -> ReadSegment:
         mark, read_to = state.segment(path.stem)
         data = path.read_bytes()
-        is_as_read = mark == _mark(data, read_to)  # else it was written anew, without somebody who was erased
+        is_as_read = mark == _mark(data, read_to)  # else it was rewritten without somebody who was erased
         start = read_to if is_as_read else 0
         found = list(decode_batches(data[start:], start))
         end = found[-1].end if found else start
@@ -136,5 +136,5 @@ class SpoolFolder:
 
 
 def _mark(data: bytes, end: int) -> bytes:
-    """What stands before the end: ids that are nowhere else. The inode says less, since a freed one is used again."""
+    """The bytes before the end: their ids are unique. The inode proves less, as a freed one is used again."""
     return data[max(end - MARK_BYTES, 0) : end]

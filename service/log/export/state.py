@@ -1,7 +1,7 @@
-"""What an export folder knows of itself, in one SQLite file: how far it is, what it has, what it is about to publish.
+"""The state of an export folder in one SQLite file: how far it is, what it has, what it is about to publish.
 
-A part becomes valid in the very transaction that moves the cursor and notes its events: before it the part is only a
-file in `staging`, after it the next run publishes it if this one cannot.
+A part becomes valid in the same transaction that moves the cursor and records its events. Before it, the part is only
+a file in `staging`; after it, the next run publishes the part if this one cannot.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ CREATE TABLE IF NOT EXISTS erasures (user_id TEXT PRIMARY KEY, received_ms INTEG
 INSERT OR IGNORE INTO erased SELECT 'before:' || user_id, user_id, received_ms, 0, is_applied FROM erasures;
 DROP TABLE erasures;
 """
-"""One erasure a person, as an earlier release kept them."""
+"""Converts the table of an earlier release, which kept one erasure per person."""
 _SECONDS_PER_DAY = 86_400
 _PARAMETERS = 500
 
 
 class State:
-    """file: of SQLite, made where it is not there."""
+    """file: an SQLite file, which is created if needed."""
 
     def __init__(self, file: Path) -> None:
         self._database = sqlite3.connect(file, isolation_level=None)
@@ -46,7 +46,7 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it lasts, or nothing of it."""
+        """Make everything inside durable, or nothing of it."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -56,11 +56,11 @@ class State:
         self._database.execute("COMMIT")
 
     def close(self) -> None:
-        """Nothing is asked any more."""
+        """Close the file."""
         self._database.close()
 
     def note(self, name: str, default: str = "") -> str:
-        """A note of an earlier run."""
+        """Read a note of an earlier run."""
         row = self._database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return row[0] if row else default
 
@@ -69,19 +69,19 @@ class State:
         self._database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def count(self, name: str, n_more: int) -> int:
-        """Raise a count that is kept for good; what it is now."""
+        """Raise a permanent count; return its new value."""
         total = int(self.note(name, "0")) + n_more
         self.set_note(name, str(total))
         return total
 
     def folder_id(self) -> str:
-        """A word that stands for this folder, the same for ever."""
+        """Return a word that stands for this folder and never changes."""
         if not self.note("folder_id"):
             self.set_note("folder_id", secrets.token_hex(8))
         return self.note("folder_id")
 
     def known(self, event_ids: Sequence[str]) -> set[str]:
-        """Which of these events are in a part already."""
+        """Return which of these events are already in a part."""
         by_id = {short_id(event_id): event_id for event_id in event_ids}
         ids = list(by_id)
         found: set[str] = set()
@@ -93,29 +93,29 @@ class State:
         return found
 
     def remember(self, event_ids: Iterable[str]) -> None:
-        """These events are in a part now."""
+        """Record that these events are in a part now."""
         day = int(time()) // _SECONDS_PER_DAY
         rows = ((short_id(event_id), day) for event_id in event_ids)
         self._database.executemany("INSERT INTO ids VALUES (?, ?)", rows)
 
     def forget_ids(self, n_days: int) -> None:
-        """Of events that were exported more than so many days ago."""
+        """Drop the ids of events that were exported more than n_days days ago."""
         oldest = int(time()) // _SECONDS_PER_DAY - n_days
         self._database.execute("DELETE FROM ids WHERE day < ?", (oldest,))
 
     def segment(self, name: str) -> tuple[bytes, int]:
-        """What stood last in a segment of the spool, and up to where it was read; (b"", 0) for a new one."""
+        """Return the last bytes read of a segment and up to where it was read; (b"", 0) for a new one."""
         row = self._database.execute(
             "SELECT mark, read_to FROM read_segments WHERE name = ?", (name,)
         ).fetchone()
         return row or (b"", 0)
 
     def set_segment(self, name: str, mark: bytes, read_to: int) -> None:
-        """A segment was read so far."""
+        """Record how far a segment was read."""
         self._database.execute("INSERT OR REPLACE INTO read_segments VALUES (?, ?, ?)", (name, mark, read_to))
 
     def keep_segments(self, names: Iterable[str]) -> None:
-        """All others are gone from the spool."""
+        """Drop the records of all other segments, which are gone from the spool."""
         kept = set(names)
         gone = [
             (row[0],)
@@ -125,33 +125,33 @@ class State:
         self._database.executemany("DELETE FROM read_segments WHERE name = ?", gone)
 
     def stage(self, part: str) -> None:
-        """A part is to be published."""
+        """Record that a part is to be published."""
         self._database.execute("INSERT INTO staged VALUES (?)", (part,))
 
     def staged(self) -> list[str]:
-        """Parts that are valid and not published yet."""
+        """Return parts that are valid but not published yet."""
         return [row[0] for row in self._database.execute("SELECT part FROM staged ORDER BY part")]
 
     def published(self, part: str) -> None:
-        """A part is where it belongs."""
+        """Record that a part was published."""
         self._database.execute("DELETE FROM staged WHERE part = ?", (part,))
 
     def set_erasure(self, record: ErasureRecord) -> None:
-        """Somebody is to be forgotten; a correction takes the place of what it corrects."""
+        """Record an erasure; a correction replaces what it corrects."""
         row = (record.event_id, record.user_id, record.received_ms, record.said_ms)
         self._database.execute("INSERT OR REPLACE INTO erased VALUES (?, ?, ?, ?, 0)", row)
 
     def erasures(self, *, only_new: bool = False) -> list[ErasureRecord]:
-        """Who was to be forgotten. only_new: those that older parts may still hold."""
+        """Return all erasures. only_new: only those whose people older parts may still hold."""
         where = " WHERE NOT is_applied" if only_new else ""
         rows = self._database.execute(f"SELECT event_id, user_id, received_ms, said_ms FROM erased{where}")
         return [ErasureRecord(*row) for row in rows]
 
     def erasures_applied(self) -> None:
-        """No part holds any of them."""
+        """Record that no part holds erased people any more."""
         self._database.execute("UPDATE erased SET is_applied = 1")
 
 
 def short_id(event_id: str) -> bytes:
-    """16 bytes that stand for an event."""
+    """Hash an event's id to 16 bytes."""
     return blake2b(event_id.encode(), digest_size=16).digest()

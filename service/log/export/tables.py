@@ -1,7 +1,7 @@
-"""The tables of an export and their columns. One folder a table, with parts as `make train DATA=` reads them.
+"""The tables of an export and their columns. Each table is a folder of parts that `make train DATA=` can read.
 
-Only what a person did of themselves is an interaction. Visits of nobody in particular, what was merely shown and what
-was taken out of the cart again stand in tables of their own.
+Only what people did themselves is an interaction. Visits without a person, impressions, and removals from the cart
+have tables of their own.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ MOMENT_COLUMNS = {
     "removals": "received_ms",
     "exposures": "sent_ms",
 }
-"""Of the tables that hold people: what an erasure's moment is compared with."""
+"""For each table about people, the column that is compared with an erasure's moment."""
 
 _OF_KIND = {"impression": "impressions", "removal": "removals"}
 
@@ -75,7 +75,7 @@ Record = EventRecord | ExposureRecord | ErasureRecord
 
 
 def table_of(record: Record) -> str:
-    """Which table a record belongs into."""
+    """Return which table a record belongs to."""
     if isinstance(record, ExposureRecord):
         return "exposures"
     if isinstance(record, ErasureRecord):
@@ -84,14 +84,14 @@ def table_of(record: Record) -> str:
 
 
 def as_table(name: str, records: Iterable[Record]) -> pa.Table:
-    """Records of one table as Arrow has them."""
+    """Convert records of one table to Arrow."""
     schema = SCHEMAS[name]
     return pa.Table.from_pylist([_row(record) for record in records], schema=schema)
 
 
 def _row(record: Record) -> dict[str, Any]:
     row = msgspec.structs.asdict(record)
-    row.pop("said_ms", None)  # of an erasure that was corrected
+    row.pop("said_ms", None)  # only erasures have it
     if isinstance(record, ExposureRecord):
         row["scores"] = record.unpacked_scores()
     return row

@@ -29,7 +29,7 @@ from training.members.member import Floats, Member
 
 
 class NeuMF(nn.Module):
-    """A network for the logit of (history, item); branches `product` and `mlp` each embed both histories and items."""
+    """A network for the logit of (history, item); branches `product` and `mlp` each embed both history and item."""
 
     def __init__(self, n_items: int, n_factors: int, n_hidden: int) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class NeuralCF(Member):
     def _loss(
         self, histories: list[History], batch: npt.NDArray[np.int64], rng: np.random.Generator
     ) -> Tensor:
-        """Compute the logistic loss of one positive and `n_negatives` uniform negatives; a negative may be a positive."""
+        """Compute the logistic loss of one positive and `n_negatives` uniform items, which may be positives too."""
         positives = np.array([histories[row].item_indices[end] for row, end in batch])
         negatives = rng.choice(np.flatnonzero(self._known), (len(batch), self.n_negatives))
         items = torch.from_numpy(np.concatenate([positives[:, None], negatives], axis=1).astype(np.int64))

@@ -94,7 +94,7 @@ class ProtocolQuality(Part, frozen=True):
 
 
 class StrategyStanding(Part, frozen=True):
-    """One strategy's out-of-fold results. lead_of_best: NDCG@10 of the best minus this one's; lead_interval: paired."""
+    """One strategy out of fold. lead_of_best: NDCG@10 of the best minus this one's; lead_interval is paired."""
 
     accuracy: float
     auc: float
@@ -198,8 +198,8 @@ class Explanations(Part, frozen=True):
 
     removal_pass_rate, low, high: share of recommended items that weaken without the item named as their reason, mean
     over people; an item without a reason does not pass. n_unnamed: recommended items without a reason. mean_drop: of
-    log p, over explanations. score_falls, rank_falls_or_stays: shares of explanations that pass by two weaker readings
-    of "weaken". control_pass_rate: share that weakens when another of the person's last items is removed instead.
+    log p, over explanations. score_falls, rank_falls_or_stays: shares of explanations that pass by two weaker
+    readings of "weaken". control_pass_rate: share that weakens when another of the last items is removed instead.
     member_shares_*: as in `training.student.member_shares.Fidelity`.
     """
 

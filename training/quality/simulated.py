@@ -79,7 +79,7 @@ class Alarms(Part, frozen=True):
 class FalseAlarms(Part, frozen=True):
     """Alarms in futures without a change, by what was watched; those of accuracy are over looks at 50 answers each.
 
-    any_input: windows in which any input raised an alarm. drawn: alarms of disagreement, in windows drawn anew.
+    any_input: alarms of all inputs together, per window of one input. drawn: of disagreement, in windows drawn anew.
     """
 
     n_futures: int

@@ -97,7 +97,7 @@ def invent_member_shares(
 
 
 def _text_map(text: Floats, vectors: Floats) -> Floats:
-    """Fit ridge regression from text vectors (n, n_text) to item vectors (n, n_factors); weights above, bias below."""
+    """Fit ridge regression from text vectors (n, n_text) to item vectors (n, n_factors): weights, then the bias."""
     known = np.concatenate([text, np.ones((len(text), 1), np.float32)], axis=1)
     gram = known.T @ known + TEXT_L2 * np.eye(known.shape[1], dtype=np.float32)
     return np.asarray(np.linalg.solve(gram, known.T @ vectors), np.float32)

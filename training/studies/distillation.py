@@ -36,7 +36,7 @@ from training.studies.figures import ratio_of_means
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 POINTWISE_WEIGHT = 50.0
-"""Weight of the pointwise term, a mean over hundreds of candidates: its gradient becomes about as large as the KL's."""
+"""Weight of the pointwise term, a mean over hundreds of candidates: makes its gradient about as large as the KL's."""
 Train = Callable[[SoftLabels, DistillSettings], ScoreFunction]
 """A function that trains a student on labels with these settings, all else fixed, and returns its scores."""
 

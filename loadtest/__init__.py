@@ -1,1 +1,1 @@
-"""Load tests over HTTP: Locust users, the run that starts and breaks servers, and the SLA decision."""
+"""Load tests over HTTP: Locust users, the run that starts and breaks servers, and the decision on the SLA."""

@@ -31,7 +31,7 @@ def main(
     restart_redis_at: Annotated[float | None, typer.Option(help="Start it again at this second.")] = None,
     out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/load.json"),
 ) -> None:
-    """Run, report, decide."""
+    """Run the load test, write the report and set the exit code."""
     if restart_redis_at is not None and not (kill_redis_at or seconds) < restart_redis_at < seconds:
         raise typer.BadParameter("--restart-redis-at lies between --kill-redis-at and --seconds")
     if kill_redis_at is not None and not 0 <= kill_redis_at < seconds:

@@ -1,4 +1,4 @@
-"""What keeps a load test from giving a verdict. One tree:
+"""Errors that keep a load test from giving a verdict. One tree:
 
 LoadTestError               the person who started the test can mend it; the message says how
 ├── IdsMissing              no file of ids, or nothing in it

@@ -1,4 +1,4 @@
-"""Locust users that behave like a shop's visitors. `python -m loadtest` runs it; so does
+"""Locust users that behave like a shop's visitors. `python -m loadtest` runs this file; so does
 
     locust -f loadtest/locustfile.py --host http://127.0.0.1:8000
 
@@ -22,7 +22,7 @@ from loadtest.recording import Recorder
 
 
 def add_options(parser: Any) -> None:
-    """Options beside Locust's own; the web UI shows them too."""
+    """Add options to Locust's own; the web UI shows them too."""
     ids = "File of {0} ids, one a line, or '{0}-{{}}:500'"
     people, items = "reports/load-people.txt", "reports/load-items.txt"
     parser.add_argument("--people", default=people, help=ids.format("user"))
@@ -33,13 +33,13 @@ def add_options(parser: Any) -> None:
 
 
 def gather_crowd(environment: Any, **_: object) -> None:
-    """Read the ids once for all users, and start recording where that was asked for."""
+    """Read the ids once for all users, and start recording if that was asked for."""
     options = environment.parsed_options
     Visitor.random = Random(options.seed)
     try:
         Visitor.crowd = Crowd(read_ids(options.people), read_ids(options.items), Visitor.random)
     except LoadTestError as error:
-        # Locust logs what a listener raises and goes on; without ids there is nothing to go on with.
+        # Locust would log a listener's error and go on, but nothing works without ids.
         sys.exit(f"error: {error}")
     Visitor.pace_seconds = 1 / options.requests_per_user
     if options.record:
@@ -47,7 +47,7 @@ def gather_crowd(environment: Any, **_: object) -> None:
 
 
 def record(environment: Any, recorder: Recorder) -> None:
-    """Write every request down until the process ends."""
+    """Record every request until the process ends."""
 
     def on_request(
         name: str,
@@ -64,7 +64,7 @@ def record(environment: Any, recorder: Recorder) -> None:
 
 
 class Visitor(FastHttpUser):
-    """One of many. Keeps to a timetable: after a slow answer it catches up, so that the rate holds."""
+    """One of many visitors. It keeps to a timetable: after a slow answer it catches up, so that the rate holds."""
 
     crowd: Crowd
     random: Random
@@ -73,12 +73,12 @@ class Visitor(FastHttpUser):
     connection_timeout = 10.0
 
     def on_start(self) -> None:
-        """Begin somewhere within the first beat: visitors that start together do not click together."""
+        """Begin at a random time within the first beat, so that visitors who start together do not click together."""
         gevent.sleep(self.random.uniform(0, self.pace_seconds))
         self._due = perf_counter()
 
     def wait_time(self) -> float:
-        """Seconds until the next beat. Locust's constant_throughput would take the random start back."""
+        """Return seconds until the next beat. Locust's constant_throughput would undo the random start."""
         self._due += self.pace_seconds
         return max(0.0, self._due - perf_counter())
 

@@ -1,6 +1,6 @@
-"""Who asks for what: the requests of a shop's visitors, and what makes an answer to them wrong.
+"""Make the requests of a shop's visitors, and judge the answers to them.
 
-Pure functions of a random generator, without Locust, so that tests and other clients can use them too.
+These are pure functions of a random generator, without Locust, so that tests and other clients can use them too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIX = {
     "recommend anonymous visit": 10,
     "similar": 10,
 }
-"""Requests of each kind in a hundred."""
+"""Number of requests of each kind in a hundred."""
 
 PRICE_BOUNDS = (10, 25, 50, 100)
 
@@ -41,14 +41,14 @@ class Call(NamedTuple):
 
 @dataclass
 class Answer:
-    """What came back for one call. fault: None for a good answer, else why it is not one."""
+    """The answer to one call. fault: None for a good answer, else why it is not one."""
 
     fault: str | None = "no answer"
     tier: str = ""
     degraded: str = ""
 
     def judge(self, status: int, body: bytes | None) -> None:
-        """Note what an answer holds. A good one is a 200 with items, or with the reason for having none."""
+        """Judge an answer. A good one is a 200 with items, or with the reason for having none."""
         if status != 200:
             self.fault = f"status {status}" if status else "no answer"
             return
@@ -63,7 +63,7 @@ class Answer:
 
 
 class PowerLaw:
-    """Ids drawn by falling popularity in the order given."""
+    """Draws ids by a power law; popularity falls in the order given."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._ids = ids
@@ -83,12 +83,12 @@ class Crowd:
         self._random = random
 
     def next_call(self) -> Call:
-        """The next request to send, in proportion to MIX."""
+        """Return the next request to send, in proportion to MIX."""
         [name] = self._random.choices(list(MIX), weights=list(MIX.values()))
         return self.call(name)
 
     def call(self, name: str) -> Call:
-        """A request of one kind."""
+        """Make a request of one kind."""
         if name == "similar":
             return Call(name, "/similar", {"item_id": self._item(), "limit": 10})
         body: dict[str, Any] = {"limit": self._random.choice((5, 10, 20))}
@@ -113,9 +113,9 @@ class Crowd:
 
 
 def read_ids(source: str) -> list[str]:
-    """Read ids from a file, one a line, or number them: "user-{}:500" is user-0 to user-499.
+    """Read ids from a file, one per line, or number them: "user-{}:500" is user-0 to user-499.
 
-    Raises IdsMissing where the file is not there or empty.
+    Raises IdsMissing if the file is missing or empty.
     """
     if "{}" in source:
         pattern, _, count = source.rpartition(":")

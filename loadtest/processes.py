@@ -1,6 +1,6 @@
-"""What a server's processes have used, read from /proc: CPU seconds and memory of the whole family.
+"""Measure what a server's processes use, from /proc: CPU seconds and memory of the whole family.
 
-A family is known by a mark in its environment, which children inherit however they detach themselves.
+A family is recognised by a mark in its environment, which children inherit even if they detach themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 @dataclass(frozen=True)
 class Memory:
-    """One process. pss: shared pages divided among those who map them. private: pages that nobody shares."""
+    """The memory of one process. pss: with shared pages divided among those who map them. private: unshared pages."""
 
     pid: int
     resident_bytes: int
@@ -32,7 +32,7 @@ class Memory:
 
 
 def family(mark: str) -> list[int]:
-    """Process ids with this mark, oldest first."""
+    """Return the process ids with this mark, oldest first."""
     wanted = f"{MARK_VARIABLE}={mark}".encode()
     found = []
     for folder in PROC.iterdir():
@@ -44,7 +44,7 @@ def family(mark: str) -> list[int]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """User and system time of processes and of their children that have ended; who is gone counts nothing."""
+    """Return user and system time of processes and of their ended children; processes that are gone count 0."""
     return sum(map(_cpu_ticks, pids)) / TICKS_PER_SECOND
 
 
@@ -53,12 +53,12 @@ def _cpu_ticks(pid: int) -> int:
         text = (PROC / str(pid) / "stat").read_text()
     except GONE:
         return 0
-    # The name, in parentheses, may hold anything; utime, stime, cutime and cstime are fields 14 to 17.
+    # The name, in parentheses, may contain anything; utime, stime, cutime and cstime are fields 14 to 17.
     return sum(map(int, text.rpartition(")")[2].split()[11:15]))
 
 
 def memory_of(pid: int) -> Memory:
-    """Of one process. Raises FileNotFoundError if it is gone."""
+    """Read the memory of one process. Raises FileNotFoundError if it is gone."""
     lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
     kibibytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
     dirty = kibibytes["Private_Dirty"]
@@ -72,9 +72,9 @@ def memory_of(pid: int) -> Memory:
 
 
 def own_bytes(pids: list[int]) -> int:
-    """Memory that processes have of their own, files and what they share left out; who is gone counts nothing.
+    """Return the bytes of processes' own memory, without files and shared pages; processes that are gone count 0.
 
-    Cheaper than `memory_of` by far, so that it can be asked for while something is measured.
+    This is far cheaper than `memory_of`, so it can be called while something is measured.
     """
     return sum(map(_own_pages, pids)) * os.sysconf("SC_PAGE_SIZE")
 
@@ -88,7 +88,7 @@ def _own_pages(pid: int) -> int:
 
 
 def end_family(mark: str) -> None:
-    """Ask whoever is left to end, then make them; returns when nobody is left."""
+    """Ask the remaining processes to end, then kill them; return when none is left or the time is over."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in family(mark):
             with suppress(ProcessLookupError):
@@ -102,7 +102,7 @@ def end_family(mark: str) -> None:
 
 @contextmanager
 def running_on(core: int | None) -> Iterator[None]:
-    """Within, this thread and the processes it starts run on one core; None changes nothing."""
+    """Run this thread, and the processes that it starts, on one core within the block; None changes nothing."""
     if core is None:
         yield
         return
@@ -115,6 +115,6 @@ def running_on(core: int | None) -> Iterator[None]:
 
 
 def pick_cores() -> tuple[int, int]:
-    """The server's core and the generator's. With a single core both are that one, and figures suffer."""
+    """Return the server's core and the generator's. With a single core both share it, and figures suffer."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[0], cores[-1]

@@ -1,6 +1,6 @@
-"""Every request of a run, one row each, unrounded: written by the Locust process, read by the verdict.
+"""Record every request of a run, one unrounded row each: the Locust process writes it, the verdict reads it.
 
-Locust's own statistics round response times (to two digits above 100 ms), too coarse for a limit at p99.
+Locust's own statistics round response times to two digits above 100 ms, which is too coarse for a limit on p99.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 
 class Recorder:
-    """Rows into a CSV file. The first row is the moment at which the test started."""
+    """Writes rows to a CSV file. The first row is the moment at which the test started."""
 
     def __init__(self, file: Path) -> None:
         self._opened: IO[str] = file.open("w", newline="")
@@ -35,19 +35,19 @@ class Recorder:
         self._opened.flush()
 
     def add(self, sent_at: float, name: str, response_ms: float, error: object, answer: Answer) -> None:
-        """Record one request. error: what Locust holds against it, None for a success."""
+        """Record one request. error: the error that Locust found, None for a success."""
         fault = answer.fault or (type(error).__name__ if error else "")
         self._writer.writerow(
             [repr(sent_at), name, f"{response_ms:.3f}", fault, answer.tier, answer.degraded]
         )
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Write out buffered rows, and close the file."""
         self._opened.close()
 
 
 def read_start(file: Path) -> float | None:
-    """When the test started, in Unix seconds; None while it has not."""
+    """Return when the test started, in Unix seconds; None if it has not."""
     if not file.exists():
         return None
     with file.open(newline="") as opened:

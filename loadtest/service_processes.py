@@ -1,4 +1,4 @@
-"""The service as an operator runs it, with workers that can be found, killed and measured one by one."""
+"""Run the service as an operator does, with workers that can be found, killed and measured one by one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ DRAIN_SECONDS = 120.0
 
 
 class Service(Marked):
-    """settings: environment variables, beside those of this process. prefix: a command that starts the service.
+    """The service. settings: environment variables beside this process's own. prefix: a command that starts it.
 
-    module: what is started. wants_model: a service that answers without one is no service to measure.
+    module: the Python module to start. wants_model: a service that answers without a model must not be measured.
     """
 
     name = "the service"
@@ -48,11 +48,11 @@ class Service(Marked):
         self._n_workers = n_workers
 
     def command(self) -> list[str]:
-        """A process of its own: the generator must not share an interpreter with what it measures."""
+        """Return the command of a separate process; the generator must not share an interpreter with the service."""
         return [*self._prefix, sys.executable, "-m", self._module]
 
     def environment(self) -> Mapping[str, str]:
-        """Where to listen, and the settings."""
+        """Return the address to listen on, and the settings."""
         return {
             **super().environment(),
             "STILLROOM_HOST": HOST,
@@ -66,27 +66,27 @@ class Service(Marked):
         return is_ready(f"{HOST}:{self.port}", wants_model=self._wants_model)
 
     def workers(self) -> list[int]:
-        """Process ids of those who serve, oldest first: of a single one, the service itself."""
+        """Return the process ids of the workers, oldest first; a single worker is the service itself."""
         if self._n_workers == 1:
             return [] if self._process is None else [self._process.pid]
         return [process for process in self.processes() if _is_worker(process)]
 
     def kill(self) -> None:
-        """All processes at once, as a power cut does."""
+        """Kill all processes at once, as a power cut does."""
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         super().kill()
 
     def kill_worker(self, random: Random) -> None:
-        """One of them; the supervisor starts another."""
+        """Kill one worker; the supervisor starts another."""
         workers = self.workers()
         if workers:
             with suppress(ProcessLookupError):
                 os.kill(random.choice(workers), signal.SIGKILL)
 
     def metric(self, name: str) -> float | None:
-        """The sum of a metric's samples over all labels and workers; None where there is none yet."""
+        """Return the sum of a metric's samples over all labels and workers; None if there are none so far."""
         connection = HTTPConnection(HOST, self.port, timeout=10)
         try:
             connection.request("GET", "/metrics")
@@ -97,7 +97,7 @@ class Service(Marked):
         return sum(found) if found else None
 
     def wait_until_shipped(self, at_most_seconds: float = DRAIN_SECONDS) -> None:
-        """Until Redis has every accepted event. Raises ServerFailed where it never has."""
+        """Wait until Redis has every accepted event. Raises ServerFailed if that does not happen in time."""
         give_up_at = monotonic() + at_most_seconds
         while self.metric("stillroom_spool_bytes") != 0:
             if monotonic() > give_up_at:
@@ -106,8 +106,9 @@ class Service(Marked):
 
 
 def is_ready(address: str, *, wants_model: bool = True) -> bool:
-    """Whether /health/ready at "host:port" says 200. Raises OSError where nothing listens, and ServerFailed where the
-    service answers without a model and one is wanted.
+    """Whether /health/ready at "host:port" returns 200.
+
+    Raises OSError if nothing listens, and ServerFailed if the service answers without a model and one is wanted.
     """
     connection = HTTPConnection(address, timeout=2)
     try:
@@ -125,7 +126,7 @@ def is_ready(address: str, *, wants_model: bool = True) -> bool:
 
 
 def _is_worker(process: int) -> bool:
-    """Whether it serves: a child that multiprocessing spawned, and no helper of multiprocessing."""
+    """Whether a process is a worker: a child that multiprocessing spawned, and not a helper of multiprocessing."""
     with suppress(*GONE):
         return b"spawn_main" in (PROC / str(process) / "cmdline").read_bytes()
     return False

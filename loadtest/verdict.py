@@ -1,4 +1,4 @@
-"""From the rows of a run to `reports/load.json`: percentiles, counts, and whether the SLA was met."""
+"""Turn the rows of a run into `reports/load.json`: percentiles, counts, and whether the SLA was met."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loadtest.recording import Sample
 
 SCHEMA_VERSION = 1
 RATE_HELD = 0.95
-"""Share of the asked rate below which a run shows nothing about that rate."""
+"""Share of the wanted rate below which a run shows nothing about that rate."""
 
 METHOD = (
     "Closed loop: each user waits for its answer, then catches up with its timetable. Response times are "
@@ -26,7 +26,7 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked of a run. rate: requests a second, all users together. *_at: seconds into the window."""
+    """The settings of a run. rate: requests per second of all users together. *_at: seconds into the window."""
 
     rate: float = 200.0
     seconds: float = 60.0
@@ -40,14 +40,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Happening:
-    """Something done to the servers. at_seconds: into the measured window."""
+    """An action on the servers. at_seconds: into the measured window."""
 
     at_seconds: float
     what: str
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile of sorted values; 0 of none. share in (0, 1]."""
+    """Return the nearest-rank percentile of sorted values, 0 if there are none. share: in (0, 1]."""
     return ordered[max(ceil(share * len(ordered)), 1) - 1] if ordered else 0.0
 
 
@@ -57,9 +57,9 @@ def decide(
     settings: Settings,
     happenings: Sequence[Happening] = (),
 ) -> dict[str, Any]:
-    """The whole report. started_at: Unix seconds, the start of the warm-up.
+    """Make the whole report. started_at: Unix seconds, the start of the warm-up.
 
-    met is true where p99 is under sla_ms, nothing failed and the rate was held; `missed` says what was not.
+    met is true if p99 is under sla_ms, nothing failed and the rate was held; `missed` says which of these failed.
     """
     window_from = started_at + settings.warmup_seconds
     measured = [
@@ -91,7 +91,7 @@ def decide(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on; generator and servers share it unless --host was given."""
+    """Describe the machine of the figures; generator and servers share it unless --host was given."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -138,7 +138,7 @@ def _endpoints(samples: Sequence[Sample]) -> list[dict[str, Any]]:
 
 
 def _timeline(samples: Sequence[Sample], window_from: float) -> list[dict[str, Any]]:
-    """One row a second of the measured window, so that a fault and the recovery from it can be seen."""
+    """Make one row per second of the measured window, so that a fault and the recovery from it can be seen."""
     seconds: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         seconds[int(sample.sent_at - window_from)].append(sample)

@@ -1,1 +1,1 @@
-"""Offline: raw events to a bundle. Imports `models`, never `service`."""
+"""The offline side, from raw events to a bundle. It imports `models`, and never `service`."""

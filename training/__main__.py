@@ -23,13 +23,13 @@ __all__ = ["app", "main"]
 
 
 class Protocol(StrEnum):
-    """What a shop's own data can be asked."""
+    """The protocols for a shop's own data."""
 
     NEXT_BASKET = "next_basket"
     LEAVE_LAST_OUT = "leave_last_out"
 
 
-# Commands import what they run: `--help` and `generate` need not wait for torch.
+# Commands import what they run, so that `--help` and `generate` do not wait for torch.
 
 
 @app.command("train")
@@ -236,7 +236,7 @@ def download(
     name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
 ) -> None:
-    """Fetch a public data set, resumed where it stopped, verified."""
+    """Fetch a public data set and verify it; an interrupted download is resumed."""
     from training.data.download import download as fetch
 
     console.print(f"wrote {fetch(name, to)}", highlight=False)
@@ -259,7 +259,7 @@ def settings_command(
 
 
 def _show_quality(evaluation: Quality) -> None:
-    """The test slice's table, best known figures of the run."""
+    """Print the table of the test slice, the best known figures of the run."""
     from training.evaluation.summary import quality_table
 
     console.print(quality_table(evaluation))

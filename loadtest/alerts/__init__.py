@@ -1,1 +1,1 @@
-"""A drill of the alerts: the real Prometheus and Alertmanager, faults made on purpose, and what people are told."""
+"""A drill of the alerts, with the real Prometheus and Alertmanager, deliberate faults, and the messages sent."""

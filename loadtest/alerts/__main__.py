@@ -25,7 +25,7 @@ def main(
     rate: Annotated[float, typer.Option(min=1, help="Questions a second.")] = 50.0,
     out: Annotated[Path, typer.Option(help="The report; logs go beside it.")] = Path("reports/alerts.json"),
 ) -> None:
-    """Run, report, decide."""
+    """Run the drill, write the report and set the exit code."""
     plan = Plan(store, shop, faults=tuple(fault or ()), speed_up=speed_up, rate=rate)
     report = run(plan, out.parent, typer.echo)
     out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

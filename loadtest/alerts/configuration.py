@@ -1,7 +1,7 @@
-"""The shipped configuration, hurried: every duration divided, addresses and secrets of this machine, nothing else.
+"""Write the shipped configuration with every duration divided, and addresses and secrets of this machine; no more.
 
 A rule that needs six minutes to fire in a shop fires in six seconds here, by the same expression. Numbers that an
-expression compares with are left alone, whatever their unit.
+expression compares with are not changed, whatever their unit.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MILLISECONDS = {
 _DURATION = r"(?:\d+(?:ms|[smhdwy]))+"
 _IN_EXPRESSION = re.compile(rf"(?<=\[){_DURATION}(?=[\]:])|(?<=:){_DURATION}(?=\])|(?<=offset ){_DURATION}")
 SCRAPE_SECONDS = 0.5
-"""Reading the metrics more often than this would be load of its own."""
+"""Scrape interval; reading the metrics more often would be a load of its own."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where everything is, as "host:port"; slack_url and sms_url are whole."""
+    """The addresses of all servers, as "host:port"; slack_url and sms_url are whole."""
 
     service: str
     monitor: str
@@ -44,25 +44,25 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the sinks ask for; written to files, as an operator does."""
+    """The secrets that the sinks ask for; they are written to files, as an operator does."""
 
     smtp_password: str
     sms_token: str
 
 
 def divided(duration: str, speed_up: float) -> str:
-    """A duration of Prometheus ("5m", "1h30m"), divided, in whole milliseconds and at least one."""
+    """Divide a duration of Prometheus ("5m", "1h30m"), in whole milliseconds and at least one."""
     parts = re.findall(r"(\d+)(ms|[smhdwy])", duration)
     return f"{max(1, round(sum(int(n) * MILLISECONDS[unit] for n, unit in parts) / speed_up))}ms"
 
 
 def hurried_expression(expression: str, speed_up: float) -> str:
-    """The expression with its windows and offsets divided."""
+    """Return the expression with its windows and offsets divided."""
     return _IN_EXPRESSION.sub(lambda found: divided(found[0], speed_up), expression)
 
 
 def hurried_rules(shipped: Mapping[str, Any], speed_up: float) -> dict[str, Any]:
-    """A rule file with durations divided. shipped: as read from YAML."""
+    """Return a rule file with durations divided. shipped: as read from YAML."""
     return {"groups": [_hurried_group(group, speed_up) for group in shipped["groups"]]}
 
 
@@ -77,7 +77,7 @@ def _hurried_group(group: Mapping[str, Any], speed_up: float) -> dict[str, Any]:
 
 
 def write_prometheus(shipped: Path, folder: Path, addresses: Addresses, speed_up: float) -> Path:
-    """Write prometheus.yml and its rules into the folder; returns the former. shipped: deploy/prometheus."""
+    """Write prometheus.yml and its rules into the folder, and return the former. shipped: deploy/prometheus."""
     (folder / "rules").mkdir(parents=True)
     for file in sorted((shipped / "rules").glob("*.rules.yml")):
         _write(folder / "rules" / file.name, hurried_rules(yaml.safe_load(file.read_text()), speed_up))
@@ -100,7 +100,7 @@ def write_prometheus(shipped: Path, folder: Path, addresses: Addresses, speed_up
 def write_alertmanager(
     shipped: Path, folder: Path, addresses: Addresses, secrets: Secrets, speed_up: float
 ) -> Path:
-    """Write alertmanager.yml and its secrets into the folder; returns the former. shipped: deploy/alertmanager."""
+    """Write alertmanager.yml and its secrets to the folder, and return the former. shipped: deploy/alertmanager."""
     (folder / "secrets").mkdir(parents=True)
     for name, secret in {
         "slack-webhook-url": addresses.slack_url,
@@ -133,6 +133,6 @@ def _at(address: str) -> dict[str, Any]:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> Path:
-    """JSON is YAML."""
+    """Write JSON, which is also YAML."""
     file.write_text(json.dumps(content, indent=1))
     return file

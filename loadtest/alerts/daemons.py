@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager as Debian packages them, and the monitor."""
+"""Start Prometheus and Alertmanager, as Debian packages them, and the monitor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadtest.servers import HOST, Server
 
 
 class Prometheus(Server):
-    """configuration: its prometheus.yml. data: where it keeps what it measured."""
+    """Prometheus. configuration: its prometheus.yml. data: the folder for its measurements."""
 
     name = "Prometheus"
 
@@ -23,7 +23,7 @@ class Prometheus(Server):
         self._configuration, self._data = configuration, data
 
     def command(self) -> list[str]:
-        """The machine's own Prometheus."""
+        """Return the command of the machine's own Prometheus."""
         return [
             installed("prometheus"),
             f"--config.file={self._configuration}",
@@ -37,7 +37,7 @@ class Prometheus(Server):
 
 
 class Alertmanager(Server):
-    """configuration: its alertmanager.yml. data: where it keeps what it told."""
+    """Alertmanager. configuration: its alertmanager.yml. data: the folder for what it has sent."""
 
     name = "Alertmanager"
 
@@ -46,7 +46,7 @@ class Alertmanager(Server):
         self._configuration, self._data = configuration, data
 
     def command(self) -> list[str]:
-        """The machine's own Alertmanager, under Debian's name or its makers'."""
+        """Return the command of the machine's own Alertmanager, by Debian's name or its makers'."""
         return [
             installed("prometheus-alertmanager", "alertmanager"),
             f"--config.file={self._configuration}",
@@ -72,11 +72,11 @@ class Monitor(Server):
         self._settings = settings
 
     def command(self) -> list[str]:
-        """One process."""
+        """Return the command of its one process."""
         return [sys.executable, "-m", "service.monitor"]
 
     def environment(self) -> Mapping[str, str]:
-        """Where to listen and where Redis is."""
+        """Return the address to listen on, the address of Redis, and the settings."""
         return {
             "STILLROOM_HOST": HOST,
             "STILLROOM_MONITOR_PORT": str(self.port),
@@ -90,7 +90,7 @@ class Monitor(Server):
 
 
 def installed(*names: str) -> str:
-    """The first of these programs that is there. Raises ServerMissing."""
+    """Return the first of these programs that is installed. Raises ServerMissing."""
     for name in names:
         found = shutil.which(name)
         if found is not None:
@@ -101,7 +101,7 @@ def installed(*names: str) -> str:
 
 
 def run_python(*words: str) -> None:
-    """Run a command of this interpreter to its end. Raises ServerFailed with what it said."""
+    """Run a command of this interpreter to its end. Raises ServerFailed with its error output."""
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     if done.returncode:
         raise ServerFailed(f"`python {' '.join(words)}` ended with {done.returncode}:\n{done.stderr.strip()}")

@@ -1,10 +1,10 @@
-"""A bundle with a student that was damaged on purpose, as a fault in training would: whole, verified, and wrong.
+"""Write a bundle whose student was damaged on purpose, as a fault in training would: whole, verified, and wrong.
 
     python -m loadtest.alerts.damage STORE
 
-Writes the current bundle again, with the student reading every item as another one, promotes it and prints its
-version. Everything that a service verifies fits together: hashes, shapes and golden answers are the damaged student's
-own. Only whoever asks the other models finds out.
+It writes the current bundle again, with the student reading every item as another one, promotes it and prints its
+version. Everything that a service verifies is consistent: hashes, shapes and golden answers are the damaged student's
+own. Only a comparison with the other models shows the damage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEED = 0
 
 
 def damaged(student: StudentFiles) -> StudentFiles:
-    """Reads each item of a history as another one."""
+    """Return a student that reads each item of a history as another one."""
     rng = np.random.default_rng(SEED)
     rows = np.concatenate([[0], 1 + rng.permutation(len(student.history_vectors) - 1)])  # row 0 is padding
     return replace(
@@ -37,7 +37,7 @@ def damaged(student: StudentFiles) -> StudentFiles:
 
 
 def contents_of(bundle: Bundle, student: StudentFiles) -> BundleContents:
-    """The bundle to be written again, with this student."""
+    """Return the contents of the bundle with this student."""
     running = Student(student, n_threads=1, max_events=bundle.manifest.student.max_events)
     people = bundle.people.histories
     histories = [people[row] for row in range(min(N_GOLDEN_PEOPLE, len(people)))]
@@ -58,7 +58,7 @@ def contents_of(bundle: Bundle, student: StudentFiles) -> BundleContents:
 
 
 def variants_of(bundle: Bundle) -> VariantsContents | None:
-    """The ensemble and its members as they are; None in a bundle of the student alone."""
+    """Return the ensemble and its members unchanged; None for a bundle with only a student."""
     entry = bundle.manifest.variants
     if entry is None:
         return None
@@ -67,7 +67,7 @@ def variants_of(bundle: Bundle) -> VariantsContents | None:
 
 
 def main() -> None:
-    """Damage, promote, print."""
+    """Damage the current bundle, promote the copy and print its version."""
     store = Path(sys.argv[1])
     registry = Registry(store)
     bundle = read_bundle(registry.path(registry.current()))

@@ -1,4 +1,4 @@
-"""The drill: start everything, see that a good day is quiet, make each fault, wait for what people are told."""
+"""Run the drill: start everything, check that a normal day is quiet, make each fault, wait for its messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METHOD = (
 
 @dataclass
 class Outcome:
-    """What was told of one fault. seconds by way; a way that is missing was not told in time."""
+    """The messages of one fault. Seconds are by way; a way that is missing had no message in time."""
 
     fault: str
     how: str
@@ -44,12 +44,12 @@ class Outcome:
 
     @property
     def met(self) -> bool:
-        """All ways told of both."""
+        """Whether all ways had the message of the fault and of its end."""
         return set(self.fired_seconds) == set(self.resolved_seconds) == set(self.ways)
 
 
 def run(plan: Plan, logs: Path, say: Callable[[str], object]) -> dict[str, Any]:
-    """The whole drill; the content of reports/alerts.json. Raises ServerMissing or ServerFailed."""
+    """Run the whole drill, and return the content of reports/alerts.json. Raises ServerMissing or ServerFailed."""
     with staged(plan, logs) as stage:
         say("drill-alerts: everything runs; a good day has to be quiet first")
         wait_until_read(stage.prometheus_port, plan.limit_seconds)
@@ -78,7 +78,7 @@ def run(plan: Plan, logs: Path, say: Callable[[str], object]) -> dict[str, Any]:
 
 
 def drill(fault: Fault, inbox: Inbox, limit_seconds: float, say: Callable[[str], object]) -> Outcome:
-    """Make one fault, wait for the messages, repair it, wait for those that say so."""
+    """Make one fault, wait for its messages, repair it, and wait for the messages that say so."""
     outcome = Outcome(fault.name, fault.how, fault.alert, fault.ways)
     say(f"drill-alerts: {fault.name}: {fault.how}")
     at = monotonic()
@@ -101,7 +101,7 @@ def drill(fault: Fault, inbox: Inbox, limit_seconds: float, say: Callable[[str],
 def await_message(
     inbox: Inbox, fault: Fault, way: str, status: str, since: float, limit_seconds: float
 ) -> tuple[float, str] | None:
-    """Seconds until the message came, and its text; None if it did not come in time."""
+    """Return the seconds until the message came, and its text; None if it did not come in time."""
     found = inbox.wait_for(
         lambda message: (
             (message.way, message.alert, message.status) == (way, fault.alert, status) and message.at >= since
@@ -112,7 +112,7 @@ def await_message(
 
 
 def wait_until_read(prometheus_port: int, limit_seconds: float) -> None:
-    """Until Prometheus has read the service. Raises ServerFailed."""
+    """Wait until Prometheus has scraped the service. Raises ServerFailed."""
     give_up_at = monotonic() + limit_seconds
     while not query(prometheus_port, 'up{job="stillroom"} == 1'):
         if monotonic() > give_up_at:
@@ -121,13 +121,13 @@ def wait_until_read(prometheus_port: int, limit_seconds: float) -> None:
 
 
 def firing(prometheus_port: int) -> list[str]:
-    """Names of the alerts that fire now."""
+    """Return the names of the alerts that fire now."""
     found = query(prometheus_port, 'ALERTS{alertstate="firing"}')
     return sorted({sample["metric"]["alertname"] for sample in found})
 
 
 def query(prometheus_port: int, expression: str) -> list[Mapping[str, Any]]:
-    """What Prometheus says of an expression now."""
+    """Return the value of an expression in Prometheus now."""
     asked = urlencode({"query": expression})
     with urlopen(f"http://{HOST}:{prometheus_port}/api/v1/query?{asked}", timeout=5) as reply:
         found: list[Mapping[str, Any]] = json.load(reply)["data"]["result"]
@@ -135,7 +135,7 @@ def query(prometheus_port: int, expression: str) -> list[Mapping[str, Any]]:
 
 
 def versions() -> dict[str, str]:
-    """The first line that each program says of itself."""
+    """Return the first line of each program's version."""
     programs = {
         "prometheus": installed("prometheus"),
         "alertmanager": installed("prometheus-alertmanager", "alertmanager"),

@@ -1,4 +1,4 @@
-"""What is done to the service on purpose, which alert has to speak of it, and how it is repaired."""
+"""The deliberate faults of the service, the alert that each must raise, and its repair."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from loadtest.redis_server import Redis
 CRITICAL = ("slack", "email", "sms")
 WARNING = ("slack", "email")
 SLOW_MS = 80
-"""What each answer of a slow Redis takes: more than an answer's budget of 50 ms, less than its patience here."""
+"""Delay of each answer of a slow Redis: more than an answer's budget of 50 ms, less than its patience here."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """ways: those that the alert has to come by."""
+    """One fault. ways: those by which the alert must arrive."""
 
     name: str
     how: str
@@ -32,7 +32,7 @@ class Fault:
 
 
 def slowness(line: ProxyProcess) -> Fault:
-    """Redis answers, but late."""
+    """Make Redis answer late."""
 
     return Fault(
         name="slowness",
@@ -45,7 +45,7 @@ def slowness(line: ProxyProcess) -> Fault:
 
 
 def redis_away(redis: Redis) -> Fault:
-    """Redis is killed, and started again empty."""
+    """Kill Redis, and start it again empty."""
     return Fault(
         name="Redis away",
         how="Redis is killed",
@@ -57,7 +57,7 @@ def redis_away(redis: Redis) -> Fault:
 
 
 def drift(traffic: Traffic) -> Fault:
-    """People come for another season's items, and are strangers."""
+    """Let people come for another season's items, as strangers."""
 
     def inject() -> None:
         traffic.disguise = of_another_season
@@ -76,7 +76,7 @@ def drift(traffic: Traffic) -> Fault:
 
 
 def disagreement(store: Path) -> Fault:
-    """A bundle whose student was damaged is promoted, and rolled back."""
+    """Promote a bundle whose student was damaged, and roll back."""
     return Fault(
         name="disagreement",
         how="a bundle is promoted whose student reads every item of a history as another one",

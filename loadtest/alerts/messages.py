@@ -1,4 +1,4 @@
-"""What Alertmanager sends, received for real: HTTP servers for Slack and the SMS gateway, an SMTP server for mail."""
+"""Receive what Alertmanager really sends, by HTTP servers for Slack and the SMS gateway, and an SMTP server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMS_PATH = "/alertmanager"
 
 @dataclass(frozen=True)
 class Message:
-    """way: slack, email or sms. status: firing or resolved. at: monotonic seconds. text: what a person reads."""
+    """One message. way: slack, email or sms. status: firing or resolved. at: monotonic seconds. text: for people."""
 
     way: str
     alert: str
@@ -42,7 +42,7 @@ class Inbox:
         self._arrived = Condition()
 
     def add(self, way: str, title: str, text: str) -> None:
-        """Note a message. title: "CRITICAL: Name" or "RESOLVED: Name", with a count behind it."""
+        """Add a message. title: "CRITICAL: Name" or "RESOLVED: Name", with a count behind it."""
         kind, _, name = title.partition(": ")
         status = "resolved" if kind == "RESOLVED" else "firing"
         with self._arrived:
@@ -50,12 +50,12 @@ class Inbox:
             self._arrived.notify_all()
 
     def all(self) -> list[Message]:
-        """Everything so far."""
+        """Return all messages so far."""
         with self._arrived:
             return list(self._messages)
 
     def wait_for(self, wanted: Callable[[Message], bool], seconds: float) -> Message | None:
-        """The first message that is wanted, arrived or to come; None if none comes in time."""
+        """Wait for the first wanted message, which may be there already; None if none comes in time."""
         with self._arrived:
             self._arrived.wait_for(lambda: any(map(wanted, self._messages)), seconds)
             return next(filter(wanted, self._messages), None)
@@ -63,7 +63,7 @@ class Inbox:
 
 @contextmanager
 def slack_and_sms(inbox: Inbox, port: int, sms_token: str) -> Iterator[None]:
-    """Listen as Slack does at SLACK_PATH and as a gateway at SMS_PATH, which refuses callers without its token."""
+    """Listen as Slack at SLACK_PATH, and as a gateway at SMS_PATH that refuses callers without its token."""
 
     class Sink(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -85,7 +85,7 @@ def slack_and_sms(inbox: Inbox, port: int, sms_token: str) -> Iterator[None]:
             return 401 if self.path == SMS_PATH else 404
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what arrives is in the inbox."""
+            """Log nothing, because what arrives is in the inbox."""
 
     server = ThreadingHTTPServer((HOST, port), Sink)
     thread = Thread(target=server.serve_forever, args=(0.05,), name="slack and sms")
@@ -115,7 +115,7 @@ class _Mailbox:
 
 @contextmanager
 def email(inbox: Inbox, port: int, password: str) -> Iterator[None]:
-    """Listen for mail; who does not give the password is refused."""
+    """Listen for mail; clients that do not give the password are refused."""
 
     def authenticate(server: object, session: object, envelope: object, how: str, told: object) -> AuthResult:
         known = isinstance(told, LoginPassword) and told.password == password.encode()
@@ -128,9 +128,9 @@ def email(inbox: Inbox, port: int, password: str) -> Iterator[None]:
         authenticator=authenticate,
         auth_required=True,
         auth_require_tls=False,
-        auth_exclude_mechanism=["LOGIN"],  # its prompts are not those that Alertmanager answers to
+        auth_exclude_mechanism=["LOGIN"],  # Alertmanager does not understand its prompts
     )
-    # That a password without TLS is a risk is said for each connection; here it crosses loopback only.
+    # aiosmtpd warns of passwords without TLS at each connection; here they cross loopback only.
     filterwarnings("ignore", "Requiring AUTH while not requiring TLS", UserWarning)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     controller.start()

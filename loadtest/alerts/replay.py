@@ -1,7 +1,7 @@
-"""What a shop's people did last, done again now: the traffic that a bundle's reference was made of.
+"""Replay the last actions of a shop's people now, as the traffic from which a bundle's reference was made.
 
-Each of the last events is asked about just before it happens, by somebody new whose visit is what the person had done
-until then, all times moved so that the event is of this moment; then the event itself is told.
+Each of the last events is asked about just before it happens, by a new person whose visit has the events that the
+original person had done until then, with all times moved so that the event is now; then the event itself is sent.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from loadtest.errors import IdsMissing
 
 KINDS = ("view", "click", "cart", "purchase", "rating")
 MAX_VISIT = 100
-"""Events that a request may bring along."""
+"""The most events that a request may have in its visit."""
 
 REPLAYED_SHARE = 0.1
-"""Of all events, the last ones."""
+"""Share of all events that is replayed; these are the last ones."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing somebody did. before: what they had done until then, the last time of each item, oldest first."""
+    """One action of a person. before: their earlier actions, the last of each item, oldest first."""
 
     before: tuple[tuple[str, str, int], ...]
     item_id: str
@@ -36,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Question:
-    """user_id: of somebody new. asked: body of /recommend. told: the event that follows, for /events."""
+    """One question. user_id: of a new person. asked: body of /recommend. told: the event after it, for /events."""
 
     user_id: str
     asked: dict[str, Any]
@@ -44,23 +44,23 @@ class Question:
 
 
 Disguise = Callable[[Step, Random], Step]
-"""Makes another step of one: how traffic is made to drift."""
+"""A function that changes a step, by which traffic is made to drift."""
 
 
 def as_it_was(step: Step, rng: Random) -> Step:
-    """No disguise."""
+    """Return the step unchanged."""
     return step
 
 
 def of_another_season(step: Step, rng: Random) -> Step:
-    """Half of what people do is bought at once, of items that nobody knows; and hardly anybody has a history."""
+    """Turn half of the steps into purchases of unknown items, and let hardly anybody have a history."""
     if rng.random() < 0.5:
         return Step(step.before[-1:], f"new-season-{rng.randrange(100)}", "purchase", step.time)
     return Step(step.before[-1:], step.item_id, step.kind, step.time)
 
 
 def last_steps(shop: Path, seed: int = 0) -> list[Step]:
-    """The steps of a shop that `training generate` wrote, in random order. Raises IdsMissing where there are none."""
+    """Return the last steps of a shop from `training generate`, in random order. Raises IdsMissing without any."""
     steps = list(_steps(shop))
     steps.sort(key=lambda step: step.time)
     steps = steps[round(len(steps) * (1 - REPLAYED_SHARE)) :]
@@ -73,7 +73,7 @@ def last_steps(shop: Path, seed: int = 0) -> list[Step]:
 
 
 def question(step: Step, number: int) -> Question:
-    """The step as of now, by the person of this number."""
+    """Return the step as a question of now, by the person of this number."""
     user_id = f"drill-{number}"
     moved = int(time()) - step.time
     visit = [
@@ -87,7 +87,7 @@ def question(step: Step, number: int) -> Question:
 
 
 def _steps(shop: Path) -> Iterator[Step]:
-    """All of them, person by person."""
+    """Yield all steps, person by person."""
     for rows in _rows_by_person(shop).values():
         before: dict[str, tuple[str, str, int]] = {}
         for moment, item_id, kind in sorted(rows):
@@ -97,7 +97,7 @@ def _steps(shop: Path) -> Iterator[Step]:
 
 
 def _rows_by_person(shop: Path) -> dict[str, list[tuple[int, str, str]]]:
-    """(time, item, kind) by user."""
+    """Read (time, item, kind) by user."""
     from pyarrow import parquet
 
     rows: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)

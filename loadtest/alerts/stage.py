@@ -1,4 +1,4 @@
-"""What runs during a drill: sinks, Redis behind a slow line, service, monitor, traffic, and the two engines."""
+"""Start what runs during a drill: sinks, Redis behind a slow line, service, monitor, traffic, both engines."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from loadtest.service_processes import Service
 DEPLOY = Path("deploy")
 SECRETS = Secrets(smtp_password="drill-password", sms_token="drill-token")
 SETTINGS = {
-    # The service has more patience than its budget, so that a slow Redis makes answers slow instead of degraded.
+    # The service waits longer than its budget, so that a slow Redis makes answers slow instead of degraded.
     "STILLROOM_DEADLINE_MS": "500",
     "STILLROOM_REDIS_READ_TIMEOUT_MS": "400",
     "STILLROOM_BUNDLE_POLL_SECONDS": "0.5",
-    # Every answer is scored again, in windows of seconds instead of a quarter of an hour.
+    # The monitor scores every answer again, in windows of seconds instead of a quarter of an hour.
     "STILLROOM_SAMPLED_SHARE": "1",
     "STILLROOM_MONITOR_WINDOW_SECONDS": "4",
     "STILLROOM_MONITOR_MIN_RECORDS": "125",
@@ -38,9 +38,9 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What to drill. shop: what the current bundle of the store was trained on. rate: questions a second.
+    """The plan of a drill. shop: the data that the store's current bundle was trained on. rate: questions per second.
 
-    faults: their names, none for all. limit_seconds: for the messages of a fault to come, and of its end.
+    faults: their names, empty for all. limit_seconds: for the messages of a fault, and of its end, to come.
     """
 
     store: Path
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a drill works with. faults: in the order in which they are made."""
+    """The parts of a running drill. faults: in the order in which they are made."""
 
     inbox: Inbox
     traffic: Traffic
@@ -65,7 +65,7 @@ class Stage:
 
 @contextmanager
 def staged(plan: Plan, logs: Path) -> Iterator[Stage]:
-    """Start everything, each part before the one that needs it. Logs go to the folder; the store is copied."""
+    """Start each part before the ones that need it. Logs go to the folder; the store is copied."""
     sinks = f"http://{HOST}:{free_port()}"
     service_at, monitor_at, alertmanager_at, smtp_at = (f"{HOST}:{free_port()}" for _ in range(4))
     addresses = Addresses(
@@ -98,7 +98,7 @@ def staged(plan: Plan, logs: Path) -> Iterator[Stage]:
 
 
 def _start_engines(stack: ExitStack, plan: Plan, addresses: Addresses, folder: Path, logs: Path) -> int:
-    """Alertmanager and Prometheus, each with the shipped configuration, hurried; the port of the latter."""
+    """Start Alertmanager and Prometheus with the shipped configuration, hurried; return the latter's port."""
     routes = write_alertmanager(DEPLOY / "alertmanager", folder / "routes", addresses, SECRETS, plan.speed_up)
     log = logs / "alerts-alertmanager.log"
     stack.enter_context(Alertmanager(_port(addresses.alertmanager), log, routes, folder / "told"))
@@ -109,7 +109,7 @@ def _start_engines(stack: ExitStack, plan: Plan, addresses: Addresses, folder: P
 
 
 def chosen(faults: list[Fault], names: Sequence[str]) -> list[Fault]:
-    """Those of these names, all if there is none. Raises FaultUnknown."""
+    """Return the faults of these names, or all if none is given. Raises FaultUnknown."""
     unknown = sorted(set(names) - {fault.name for fault in faults})
     if unknown:
         known = ", ".join(repr(fault.name) for fault in faults)
@@ -118,7 +118,7 @@ def chosen(faults: list[Fault], names: Sequence[str]) -> list[Fault]:
 
 
 def copied(store: Path, to: Path) -> Path:
-    """A store with the current bundle of another one alone. Raises IdsMissing where it has none."""
+    """Copy only the current bundle of a store into another one. Raises IdsMissing if there is none."""
     try:
         version = (store / "current").read_text().split()[0]
     except (OSError, IndexError) as error:

@@ -1,4 +1,4 @@
-"""People who ask for recommendations and then do something, at a steady rate for as long as a drill lasts."""
+"""People who ask for recommendations and then act, at a steady rate for as long as a drill lasts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ N_CONNECTIONS = 8
 
 
 class Traffic:
-    """steps: gone through again and again. rate: questions a second in all.
+    """Steady traffic. steps: they are repeated again and again. rate: questions per second in all.
 
-    disguise: what becomes of a step; any thread may exchange it.
+    disguise: changes each step; any thread may replace it.
     """
 
     def __init__(self, port: int, steps: Sequence[Step], rate: float) -> None:
@@ -65,7 +65,7 @@ class Traffic:
         connection.close()
 
     def _visit(self, connection: HTTPConnection, visit: Question) -> bool:
-        """Whether it was answered and what followed was accepted; the next one opens a broken connection anew."""
+        """Ask, send the event, and return whether both succeeded; a broken connection is opened again next time."""
         told = {"key": secrets.token_hex(8), "events": [visit.told]}
         try:
             return self._post(connection, "/recommend", visit.asked) == 200 and (

@@ -37,7 +37,7 @@ def main(
         "reports/bench.json"
     ),
 ) -> None:
-    """Run, write, print. Exits with 2 if a part failed to run."""
+    """Run the bench, write the report and print it. Exits with 2 if a part failed to run."""
     plan = Plan(
         sizes=_sizes(sizes),
         n_people=parse_size(people),
@@ -72,7 +72,7 @@ def _sizes(words: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    # Ends as an exception does, so that no server is left behind.
+    # SIGTERM ends the run like an exception, so that no server is left behind.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()

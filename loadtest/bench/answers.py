@@ -1,4 +1,4 @@
-"""What a reply holds, looked at in full: the sampled ones of a round, and those that peers are compared by."""
+"""Parse replies in full: the sampled ones of a round, and those by which peers are compared."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from loadtest.bench.errors import BenchFailed
 from loadtest.servers import HOST
 
 STUDENT_MARK = b'"tier":"student"'
-"""In each whole answer of the service that came from its student; a simpler tier costs less and must not count."""
+"""Bytes in each answer of the service that came from its student; a simpler tier costs less and must not count."""
 
 
 @dataclass
 class Looked:
-    """Sampled replies. n_short: with fewer items than asked for. n_degraded: that say so of themselves."""
+    """Counts of sampled replies. n_short: with fewer items than asked for. n_degraded: that say they are degraded."""
 
     n_replies: int = 0
     n_short: int = 0
@@ -36,13 +36,13 @@ def look_at(bodies: Sequence[bytes], limit: int) -> Looked:
 
 
 def ask(port: int, user_id: str, limit: int) -> list[str]:
-    """The item ids of one plain answer. Raises BenchFailed for anything but a 200 with items."""
+    """Return the item ids of one plain answer. Raises BenchFailed for anything but a 200 with items."""
     [parsed] = _replies(ask_for_body(port, user_id, limit))
     return [str(item["item_id"]) for item in _items(parsed)]
 
 
 def ask_for_body(port: int, user_id: str, limit: int) -> bytes:
-    """The body of one plain answer. Raises BenchFailed for anything but a 200."""
+    """Return the body of one plain answer. Raises BenchFailed for anything but a 200."""
     question = json.dumps({"user_id": user_id, "limit": limit})
     connection = HTTPConnection(HOST, port, timeout=30)
     try:
@@ -57,7 +57,7 @@ def ask_for_body(port: int, user_id: str, limit: int) -> bytes:
 
 
 def overlap(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """The share of our items that are theirs too; 1 for two empty answers."""
+    """Return the share of our items that are theirs too; 1 for two empty answers."""
     return len(set(ours) & set(theirs)) / len(set(ours)) if ours else float(not theirs)
 
 

@@ -1,4 +1,4 @@
-"""Bundles to measure with, made once by `python -m training scale-bundle` and kept in a folder each."""
+"""Provide bundles to measure with, made once by `python -m training scale-bundle` and kept in a folder each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadtest.bench.errors import BenchFailed
 
 BUNDLES = Path("data/bench")
 N_PEOPLE_IDS = 300_000
-"""Of the people, how many can be asked for: the known ones, and fresh ones for every round."""
+"""Number of people who can be asked for: the known ones, and fresh ones for every round."""
 
 N_ITEM_IDS = 20_000
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
@@ -24,7 +24,7 @@ SUFFIXES = {"k": 1_000, "m": 1_000_000}
 class Shop:
     """A store with one promoted bundle, and the ids to ask with.
 
-    n_people: of the bundle; people and items are files of ids, one a line.
+    n_people: of the bundle; people and items are files of ids, one per line.
     """
 
     size: str
@@ -44,17 +44,17 @@ class Shop:
         return self.items_file.read_text().splitlines()
 
     def bundle_bytes(self) -> int:
-        """On disk, all files together."""
+        """Return the bytes on disk of all files together."""
         return sum(int(entry["size_bytes"]) for entry in self.manifest["files"].values())
 
     def stated_recall(self) -> float | None:
-        """recall@100 of the search as training measured it; None for a manifest that says nothing of it."""
+        """Return recall@100 of the search as training measured it; None if the manifest does not state it."""
         index = self.manifest["student"].get("index")
         return None if index is None else float(index["recall"])
 
 
 def size_words(n: int) -> str:
-    """10_000 as "10k", 1_000_000 as "1m", 1_500 as "1500"."""
+    """Write 10_000 as "10k", 1_000_000 as "1m", 1_500 as "1500"."""
     for suffix, unit in reversed(SUFFIXES.items()):
         if n >= unit and n % unit == 0:
             return f"{n // unit}{suffix}"
@@ -62,7 +62,7 @@ def size_words(n: int) -> str:
 
 
 def parse_size(words: str) -> int:
-    """What `size_words` wrote. Raises BenchFailed for anything else."""
+    """Read what `size_words` wrote. Raises BenchFailed for anything else."""
     number, unit = (words[:-1], SUFFIXES[words[-1]]) if words[-1:] in SUFFIXES else (words, 1)
     if not number.isdigit() or not int(number):
         raise BenchFailed(f"{words!r} is no size; write 10k, 100k, 1m or a plain number")
@@ -70,7 +70,7 @@ def parse_size(words: str) -> int:
 
 
 def generated_shop(n_items: int, n_people: int, say: Callable[[str], None], folder: Path = BUNDLES) -> Shop:
-    """The kept shop of this size, made now if it is not there. Raises BenchFailed where that does not work."""
+    """Return the kept shop of this size, or make it if it is not there. Raises BenchFailed if that fails."""
     size = size_words(n_items)
     store = folder / f"{size}x{size_words(n_people)}"
     if not (store / "current").exists():
@@ -80,7 +80,7 @@ def generated_shop(n_items: int, n_people: int, say: Callable[[str], None], fold
 
 
 def shop_in(store: Path, size: str | None = None) -> Shop:
-    """The promoted bundle of a store that is there. size: its name in the report; left out, made of its items."""
+    """Return the promoted bundle of a store. size: its name in the report; by default, made from its items."""
     try:
         version = (store / "current").read_text().split()[0]
         manifest = json.loads((store / version / "manifest.json").read_text())
@@ -99,7 +99,7 @@ def shop_in(store: Path, size: str | None = None) -> Shop:
 
 
 def _ids_file(store: Path, version: str, kind: str, limit: int) -> Path:
-    """The ids of a bundle, kept beside it: reading them means verifying the bundle."""
+    """Return a file of a bundle's ids, kept beside it because reading them means verifying the bundle."""
     file = store / f"ids-{version}-{kind}.txt"
     if not file.exists():
         file.write_text(_python("models", "ids", f"--{kind}", f"--limit={limit}", f"--store={store}"))

@@ -11,16 +11,16 @@ from loadtest.bench.connection import Connection, connect
 from loadtest.servers import HOST
 
 SAMPLE_EVERY = 97
-"""One reply in so many is kept for a full look after the round; prime, so that no cycle of requests hides."""
+"""One reply in this many is kept to be parsed after the round; a prime, so that it hits all requests of a cycle."""
 
 DRAIN_SECONDS = 60.0
 
 
 @dataclass
 class ClosedResult:
-    """One round. Requests still under way when the time is over are waited for and count.
+    """The result of one round. Requests that are under way when the time is over are waited for and count.
 
-    n_in_time: answers within the time asked, of which the rate is made. seconds: until the last answer.
+    n_in_time: answers within the time asked, from which the rate is made. seconds: until the last answer.
     n_failed: replies with a status other than 200, and broken connections. n_unmarked: 200s without the mark.
     """
 
@@ -34,8 +34,9 @@ class ClosedResult:
 
 
 class ClosedLoop:
-    """requests: bytes to send, in order; the round ends early where they run out. mark: bytes that every good
-    body holds.
+    """A closed loop over connections.
+
+    requests: bytes to send, in order; the round ends early if they run out. mark: bytes in every good body.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class ClosedLoop:
             self._send_next(connection)
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """Book an answer and ask on."""
+        """Record an answer, and send the next request."""
         result, now = self.result, self._clock()
         result.n_replies += 1
         if not is_ok:
@@ -80,7 +81,7 @@ class ClosedLoop:
             self._rest()
 
     def lost(self, connection: Connection) -> None:
-        """A broken connection is a failed request; after the end it is only closed."""
+        """Count a broken connection as a failed request; after the end, it is only closed."""
         if not self.done.is_set():
             self.result.n_failed += 1
             self._rest()
@@ -103,7 +104,7 @@ class ClosedLoop:
 async def run_closed_loop(
     port: int, requests: Iterator[bytes], seconds: float, n_connections: int, mark: bytes = b""
 ) -> ClosedResult:
-    """One round against a server of this machine. Raises TimeoutError for a server that stops answering."""
+    """Run one round against a server on this machine. Raises TimeoutError if the server stops answering."""
     loop = ClosedLoop(requests, seconds, mark)
     connections = await connect(HOST, port, n_connections, loop)
     try:

@@ -1,7 +1,8 @@
-"""One keep-alive HTTP connection that costs the client as little as possible.
+"""A keep-alive HTTP connection that costs the client as little as possible.
 
-Requests are bytes made beforehand; of a reply only the status, the length and the body are looked at. On the core
-it was written on, one client core sends some 30,000 requests a second this way, so the server is what saturates.
+Requests are bytes made beforehand, and of a reply only the status, the length and the body are looked at. On the
+machine where it was written, one client core sends some 30,000 requests a second this way, so it is the server that
+saturates.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Listener(Protocol):
-    """Who is told of replies."""
+    """Is told of replies."""
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """A whole reply came. is_ok: its status is 200."""
+        """Take a whole reply. is_ok: its status is 200."""
 
     def lost(self, connection: Connection) -> None:
-        """The server closed the connection, or it broke."""
+        """Take note that the server closed the connection, or that it broke."""
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time. due_at, sent_at: of the request under way, on the listener's clock. reply: the bytes of
-    the last whole one, head and body.
+    """A connection that carries one request at a time.
+
+    due_at, sent_at: of the current request, on the listener's clock. reply: the bytes of the last whole reply, head
+    and body.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -42,8 +45,8 @@ class Connection(asyncio.Protocol):
         self.sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
-        # uvloop's transports are asyncio's by shape alone, so isinstance would not hold.
+        """Keep the transport's methods for writing and closing."""
+        # uvloop's transports only have the shape of asyncio's, so isinstance would fail.
         self._write = cast(asyncio.Transport, transport).write
         self.close = transport.close
 
@@ -65,11 +68,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_within_reply(self) -> bool:
-        """Part of a reply is here."""
+        """Whether a part of a reply has arrived."""
         return bool(self._pending)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell the listener, who may still be waiting."""
+        """Tell the listener, which may still be waiting."""
         self._listener.lost(self)
 
 
@@ -78,7 +81,7 @@ def _not_connected(request: bytes) -> None:
 
 
 def body_of(data: bytes) -> bytes | None:
-    """The body of one reply, None while it is not complete. Raises ValueError for one of unknown length."""
+    """Return the body of one reply, None while it is incomplete. Raises ValueError for one of unknown length."""
     head_end = data.find(_HEAD_END)
     if head_end < 0:
         return None
@@ -96,7 +99,7 @@ def body_of(data: bytes) -> bytes | None:
 
 
 def _joined(data: bytes, start: int) -> bytes | None:
-    """The chunks of a body put together, None while the last one is missing."""
+    """Join the chunks of a body; None while the last one is missing."""
     chunks: list[bytes] = []
     while (line_end := data.find(b"\r\n", start)) >= 0:
         length = int(data[start:line_end].partition(b";")[0], 16)
@@ -110,7 +113,7 @@ def _joined(data: bytes, start: int) -> bytes | None:
 
 
 async def connect(host: str, port: int, n_connections: int, listener: Listener) -> list[Connection]:
-    """Open connections, one after the other. Raises OSError where nothing listens."""
+    """Open connections, one after the other. Raises OSError if nothing listens."""
     loop = asyncio.get_running_loop()
     opened = [
         await loop.create_connection(lambda: Connection(listener), host, port) for _ in range(n_connections)

@@ -1,4 +1,4 @@
-"""The servers of the bench, each on the core it is given and counted with all of its processes."""
+"""The servers of the bench, each on its own core, with the CPU time of all of its processes counted."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SERVICE_VARIABLES = {
     "STILLROOM_DRAIN_SECONDS": "0",
     "STILLROOM_LOG_LEVEL": "warning",
 }
-"""All else is as shipped. A slow answer shall show as slow, not turn into a simpler one or into a 429, so the
-deadline and the limits of what may wait are out of the way. Nobody watches readiness, so draining gains nothing.
+"""Settings that differ from those shipped. A slow answer must show as slow, and not turn into a simpler one or a 429,
+so the deadline and the limits of waiting requests are raised. Nobody watches readiness, so draining gains nothing.
 """
 
 
 class Counted(Marked):
-    """A server that runs on one core, counted with all of its processes.
+    """A server that runs on one core, and whose processes' CPU time is counted together.
 
-    seconds_to_ready: from the start of the process until it said it was ready.
+    seconds_to_ready: from the start of the process until it is ready.
     """
 
     def __init__(self, port: int, log: Path, core: int | None) -> None:
@@ -45,26 +45,26 @@ class Counted(Marked):
         self.seconds_to_ready = 0.0
 
     def start(self) -> None:
-        """As `Server.start`, on its core."""
+        """Start as `Server.start` does, on its core."""
         started_at = monotonic()
         with running_on(self.core):
             super().start()
         self.seconds_to_ready = monotonic() - started_at
 
     def cpu_seconds(self) -> float:
-        """Of all processes since their start."""
+        """Return the CPU seconds of all processes since their start."""
         return cpu_seconds(self.processes())
 
 
 class CountedRedis(Counted, Redis):
-    """Redis; it stays beside the generator and costs the server's core nothing.
+    """Redis, which runs beside the generator and takes no time from the server's core.
 
-    The generator spins, so Redis goes before it where the system lets us say so: otherwise it waits for the end of a
-    time slice now and then, and requests are late that no server was slow for.
+    The generator spins, so Redis gets priority over it where the system allows that: otherwise Redis sometimes waits
+    for the end of a time slice, and requests are late although no server was slow.
     """
 
     def start(self) -> None:
-        """As `Counted.start`, and first in line for its core."""
+        """Start as `Counted.start` does, and give Redis priority on its core."""
         super().start()
         for process in self.processes():
             with suppress(PermissionError):
@@ -72,8 +72,10 @@ class CountedRedis(Counted, Redis):
 
 
 class CountedService(Counted):
-    """Our service on a store of its own. redis_url: empty runs without Redis. is_logging: answers go to the live log,
-    as shipped. kernel: the instructions that it searches with.
+    """Our service on a store of its own.
+
+    redis_url: "" runs without Redis. is_logging: answers go to the live log, as shipped. kernel: the instructions
+    that it searches with.
     """
 
     name = "the service"
@@ -102,11 +104,11 @@ class CountedService(Counted):
         }
 
     def command(self) -> list[str]:
-        """As an operator starts it."""
+        """Return the command that an operator uses."""
         return [sys.executable, "-m", "service"]
 
     def environment(self) -> Mapping[str, str]:
-        """The store and the settings of the bench."""
+        """Return the store and the settings of the bench."""
         return {**super().environment(), **SERVICE_VARIABLES, **self._where}
 
     def answers(self) -> bool:
@@ -115,7 +117,7 @@ class CountedService(Counted):
 
 
 class Echo(Counted):
-    """Bare uvicorn, tuned as the service's is, with a reply of the same size."""
+    """Bare uvicorn, tuned like the service's, with a reply of the same size."""
 
     name = "the echo"
 
@@ -124,22 +126,22 @@ class Echo(Counted):
         self._body = body
 
     def command(self) -> list[str]:
-        """uvicorn's own command line."""
+        """Return uvicorn's own command line."""
         tuned = "--factory --loop uvloop --http httptools --ws none --lifespan off --no-access-log --no-server-header"
         where = ["--host", HOST, "--port", str(self.port), "--log-level", "warning"]
         return [sys.executable, "-m", "uvicorn", "loadtest.bench.echo:create_echo", *tuned.split(), *where]
 
     def environment(self) -> Mapping[str, str]:
-        """What to answer with."""
+        """Name the file to answer with."""
         return {**super().environment(), BODY_VARIABLE: str(self._body)}
 
     def answers(self) -> bool:
-        """It answers with a body that looks like an answer, since it is a copy of one."""
+        """Whether it answers; its body parses as an answer, because it is a copy of one."""
         return bool(ask(self.port, "anybody", 1))
 
 
 class PeerServer(Counted):
-    """Somebody else's way to serve, from an environment of its own.
+    """A peer, which runs from an environment of its own.
 
     setting: what the peer reads from its environment. probe: a user id that it must know.
     """
@@ -156,16 +158,16 @@ class PeerServer(Counted):
         self._probe = probe
 
     def command(self) -> list[str]:
-        """The peer's own module, under its own interpreter."""
+        """Return the command for the peer's own module under its own interpreter."""
         return [str(self._python), "-m", f"loadtest.peers.{self.name}.server"]
 
     def environment(self) -> Mapping[str, str]:
-        """One BLAS thread: there is one core."""
+        """Return the peer's setting, with one BLAS thread because there is one core."""
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         return {**super().environment(), **threads, **self._setting.environment()}
 
     def answers(self) -> bool:
-        """Ready once it answers for somebody; what it answers is checked later."""
+        """Whether it answers for one person; its answers are checked later."""
         try:
             return bool(ask(self.port, self._probe, 1))
         except BenchFailed:  # a gateway's "not yet"
@@ -173,7 +175,7 @@ class PeerServer(Counted):
 
 
 class HasCpu(Protocol):
-    """What a round needs of a server."""
+    """The part of a server that a round needs."""
 
     port: int
 

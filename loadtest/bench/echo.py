@@ -1,4 +1,4 @@
-"""The yardstick: what uvicorn itself costs for a request and a reply of these sizes, and nothing more.
+"""The yardstick: an app that costs what uvicorn itself costs for a request and a reply of these sizes, and no more.
 
 BENCH_ECHO_BODY=file uvicorn --factory loadtest.bench.echo:create_echo
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 BODY_VARIABLE = "BENCH_ECHO_BODY"
-"""Names the file that every request is answered with."""
+"""Environment variable with the file that answers every request."""
 
 Message = MutableMapping[str, Any]
 
@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 def create_echo() -> Callable[[Message, Receive, Send], Awaitable[None]]:
-    """An ASGI app that reads a request to its end and answers it. Any path will do."""
+    """Make an ASGI app that reads a request to its end and answers it, on any path."""
     body = Path(os.environ[BODY_VARIABLE]).read_bytes()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     start: Message = {"type": "http.response.start", "status": 200, "headers": headers}

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, made once and kept: pinned packages of its own, none of ours."""
+"""Make a virtual environment for each peer once and keep it; it has pinned packages of its own, and none of ours."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from loadtest.bench.errors import EnvironmentFailed
 from loadtest.servers import ROOT
 
 PEERS = ("fastapi_implicit_redis", "litserve", "bentoml", "ray_serve", "precomputed")
-"""In the order in which they are measured; each is a folder of loadtest/peers with requirements.txt and server.py."""
+"""The peers, in the order of measurement; each is a folder of loadtest/peers with requirements.txt and server.py."""
 
 SAME_STUDENT = ("litserve", "bentoml", "ray_serve")
-"""Peers that run our student, so that their answers must be ours."""
+"""Peers that run our student, so that their answers must equal ours."""
 
 ENVIRONMENTS = Path(".venv-peers")
 INSTALL_SECONDS = 900
 
 
 def requirements_of(peer: str) -> Path:
-    """The peer's pinned packages."""
+    """Return the file of the peer's pinned packages."""
     return ROOT / "loadtest" / "peers" / peer / "requirements.txt"
 
 
 def python_of(peer: str, folder: Path = ENVIRONMENTS) -> Path:
-    """The interpreter of a peer's environment, which is made unless it is there with these very requirements.
+    """Return the interpreter of a peer's environment; make it unless it is there with these same requirements.
 
-    Raises EnvironmentFailed with pip's last lines, for example where no package index can be reached.
+    Raises EnvironmentFailed with pip's last lines, for example if no package index can be reached.
     """
     requirements, environment = requirements_of(peer), (folder / peer).absolute()
     python, stamp = environment / "bin" / "python", environment / "installed"
@@ -43,7 +43,7 @@ def python_of(peer: str, folder: Path = ENVIRONMENTS) -> Path:
 
 
 def versions_in(python: Path) -> dict[str, str]:
-    """What is installed there, name to version."""
+    """Return the installed packages, name to version."""
     listed = subprocess.run(
         [str(python), "-m", "pip", "--disable-pip-version-check", "freeze"],
         capture_output=True,

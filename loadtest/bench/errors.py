@@ -1,7 +1,7 @@
-"""What keeps a part of the bench from giving a figure.
+"""Errors that keep a part of the bench from giving a figure.
 
 LoadTestError
-└── BenchFailed             a part could not be measured; the report has the message in its place
+└── BenchFailed             a part could not be measured; the report has the message instead
     └── EnvironmentFailed   a peer's own environment could not be made
 """
 

@@ -1,4 +1,4 @@
-"""Which instructions of the processor a service searches with, as it says itself at /metrics."""
+"""Read which processor instructions a service searches with, as it says itself at /metrics."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SAMPLE = re.compile(r'^stillroom_index_info\{(?:[^}]*,)?kernel="([^"]+)"[^}]*\}
 
 
 def read_kernel(port: int) -> str:
-    """Scrape a service of this machine that has a bundle in service."""
+    """Scrape the instructions of a service on this machine that has a bundle in service."""
     return parse_kernel(read_metrics(port))
 
 
 def parse_kernel(exposition: str) -> str:
-    """Raises BenchFailed for a text that does not say."""
+    """Parse the instructions. Raises BenchFailed for a text that does not state them."""
     found = _SAMPLE.search(exposition)
     if found is None:
         raise BenchFailed("/metrics has no stillroom_index_info with a kernel")

@@ -1,4 +1,4 @@
-"""What figures were measured on, and with which versions."""
+"""Describe what figures were measured on, and with which versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadtest.servers import ROOT
 from loadtest.verdict import machine
 
 VECTOR_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "asimd", "asimddp")
-"""What the ways of the search go by, as Linux calls it."""
+"""Processor features, by their Linux names, on which the choice of search instructions depends."""
 
 LIBRARIES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "msgspec", "numpy", "onnxruntime"),
@@ -23,7 +23,7 @@ LIBRARIES = (
 
 
 def describe_machine() -> dict[str, Any]:
-    """The processor, its caches as far as the kernel tells, cores, memory, kernel, and how busy it was."""
+    """Describe the processor, its caches as far as the kernel tells, cores, memory, kernel, and load."""
     return {
         **machine(),
         "kernel": platform.release(),
@@ -35,7 +35,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_code() -> dict[str, Any]:
-    """Revision, library versions, date."""
+    """Describe the revision, library versions and date."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "revision": _git("rev-parse", "HEAD"),
@@ -52,7 +52,7 @@ def _version(name: str) -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    """None outside a repository or without git."""
+    """Run git; None outside a repository or without git."""
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
     except OSError:
@@ -61,12 +61,12 @@ def _git(*words: str) -> str | None:
 
 
 def _features() -> list[str]:
-    """Under the name that x86 has for them, or ARM."""
+    """List processor features, which x86 and ARM name differently."""
     return (_cpuinfo("flags") or _cpuinfo("Features")).split()
 
 
 def _cpuinfo(field: str) -> str:
-    """The first processor's; "" where the kernel does not tell."""
+    """Return a field of the first processor; "" if the kernel does not tell."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")

@@ -1,7 +1,7 @@
-"""The open loop: requests leave by a schedule that no answer can delay, and latency counts from the schedule.
+"""The open loop: requests leave on a schedule that no answer can delay, and latency counts from the schedule.
 
-A closed loop stops asking while the server stands still, so that one stall is one slow answer. Here everybody who
-would have come in the meantime has waited too, and is counted ("coordinated omission", Gil Tene).
+A closed loop stops asking while the server stalls, so that a stall counts as one slow answer. Here all requests that
+were due in the meantime have waited too, and are counted ("coordinated omission", Gil Tene).
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from loadtest.servers import HOST
 from loadtest.verdict import percentile
 
 GRACE_SECONDS = 5.0
-"""After the last departure; what has no answer by then has failed."""
+"""Time after the last departure; requests without an answer by then have failed."""
 
 N_CONNECTIONS = 512
-"""Enough that a stall of 50 ms at 10,000 requests a second does not keep a request from leaving."""
+"""Number of connections: enough that a stall of 50 ms at 10,000 requests a second does not delay any departure."""
 
 
 @dataclass
 class OpenResult:
-    """latencies: seconds from the scheduled moment to the whole reply. lags: from the scheduled moment to the write,
-    which is the client's own lateness or the want of a free connection.
+    """The result of one stretch.
+
+    latencies: seconds from the scheduled moment to the whole reply. lags: seconds from the scheduled moment to the
+    write, due to the client's own lateness or the lack of a free connection.
     """
 
     n_scheduled: int
@@ -40,7 +42,7 @@ class OpenResult:
 
 
 class OpenLoop:
-    """due: (n,) rising moments in seconds after the start; requests: as many bytes, at least."""
+    """An open loop over connections. due: (n,) ascending seconds after the start. requests: at least as many."""
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class OpenLoop:
         self._started_at = self._clock()
 
     def send_due(self) -> bool:
-        """Send what is due as far as connections are free; False once everything has left."""
+        """Send due requests as far as connections are free; return False once everything has left."""
         now = self._clock() - self._started_at
         while self._n_sent < len(self._due) and self._due[self._n_sent] <= now and self._idle:
             connection = self._idle.popleft()
@@ -78,7 +80,7 @@ class OpenLoop:
         return self._n_sent < len(self._due)
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """Book an answer from the moment at which it was due."""
+        """Record an answer's latency from the moment at which it was due."""
         self.result.latencies.append(self._clock() - connection.due_at)
         if not is_ok:
             self.result.n_failed += 1
@@ -88,7 +90,7 @@ class OpenLoop:
         self._close_one()
 
     def lost(self, connection: Connection) -> None:
-        """A connection that breaks under a request has failed it; an idle one is only gone."""
+        """Count a request on a broken connection as failed; an idle connection is only removed."""
         if self.done.is_set():
             return
         if connection in self._idle:
@@ -98,7 +100,7 @@ class OpenLoop:
         self._close_one()
 
     def give_up(self) -> None:
-        """What has no answer by now has failed, and so has what never left."""
+        """Count requests without an answer, and those that never left, as failed."""
         self.result.n_failed += len(self._due) - self._n_closed
         self.done.set()
 
@@ -109,7 +111,7 @@ class OpenLoop:
 
 
 def poisson_schedule(rate: float, seconds: float, seed: int) -> list[float]:
-    """Departures in seconds: a Poisson process of this rate, the same for the same seed."""
+    """Draw departures in seconds from a Poisson process of this rate; equal seeds give equal departures."""
     random = np.random.default_rng(seed)
     gaps = random.exponential(1 / rate, int(rate * seconds * 1.2) + 100)
     due = np.cumsum(gaps)
@@ -119,15 +121,15 @@ def poisson_schedule(rate: float, seconds: float, seed: int) -> list[float]:
 async def run_open_loop(
     port: int, due: Sequence[float], requests: Iterator[bytes], mark: bytes = b""
 ) -> OpenResult:
-    """Send by schedule to a server of this machine.
+    """Send on schedule to a server on this machine.
 
-    The event loop spins, since uvloop's timers tick in milliseconds: the client wants a core of its own.
+    The event loop spins, because uvloop's timers tick in milliseconds; so the client needs a core of its own.
     """
     loop = OpenLoop(due, requests, mark)
     connections = await connect(HOST, port, N_CONNECTIONS, loop)
     try:
         loop.begin(connections)
-        # An event would have to come from a timer, and those are too coarse.
+        # An event would have to come from a timer, and timers are too coarse.
         while loop.send_due():  # noqa: ASYNC110
             await asyncio.sleep(0)
         try:
@@ -143,7 +145,7 @@ async def run_open_loop(
 
 
 def latency_figures(results: Sequence[OpenResult]) -> dict[str, Any]:
-    """Percentiles over several stretches of one rate, in milliseconds, and the client's own lateness."""
+    """Compute percentiles over several stretches of one rate, in milliseconds, and the client's own lateness."""
     latencies = sorted(1000 * each for result in results for each in result.latencies)
     lags = sorted(1000 * each for result in results for each in result.lags)
     shares = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}

@@ -1,4 +1,4 @@
-"""Peers at one size: each alone with our service, round by round, once it is known to answer."""
+"""Measure peers at one size: each alternates with our service, round by round, once it is known to answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from loadtest.servers import free_port
 
 N_COMPARED = 10
 LEAST_OVERLAP = 0.95
-"""Of the items that a peer with our student must have in common with us. All of them, but for ties."""
+"""Share of our items that a peer with our student must return: all of them, except for ties."""
 
 PeerFigures = dict[str, dict[str, Any]]
 
@@ -29,7 +29,7 @@ PeerFigures = dict[str, dict[str, Any]]
 def prepare_peers(
     names: tuple[str, ...], say: Callable[[str], None], make: Callable[[str], Path] = python_of
 ) -> tuple[dict[str, Path], PeerFigures]:
-    """Interpreters of those whose environment could be made; and for the others the error, as the report has it."""
+    """Make the peers' environments; return the interpreters, and for peers that failed the error for the report."""
     pythons: dict[str, Path] = {}
     figures: PeerFigures = {}
     for name in names:
@@ -46,7 +46,7 @@ def prepare_peers(
 def measure_peers(
     bench: SizeBench, pythons: dict[str, Path], figures: PeerFigures, say: Callable[[str], None]
 ) -> None:
-    """Fill in each peer's figures at this size. A peer that does not run has its error there instead."""
+    """Fill in each peer's figures at this size; a peer that does not run has its error there instead."""
     people = bench.plan.logs / bench.shop.store.name / "people.txt"
     people.write_text("".join(f"{user_id}\n" for user_id in bench.questions.known))
     for name, python in pythons.items():
@@ -67,7 +67,7 @@ def _measure(bench: SizeBench, name: str, python: Path, people: Path) -> dict[st
     with ExitStack() as stack:
         peer = stack.enter_context(PeerServer(name, python, log, core, setting, known[0]))
         agreement = _agreement(bench, peer, name)
-        # Everybody once, so that a peer's caches are as warm as ours; as many as it manages.
+        # Ask for everybody once, or as many as the peer manages, so that its caches are as warm as ours.
         everybody, seconds = bench.questions.everybody_once(), bench.plan.peer_round_seconds
         bench.ask(peer, name, SCENARIOS[0], WARM_UP, 2 * seconds, requests=everybody)
         for number in range(bench.plan.n_rounds):
@@ -84,8 +84,9 @@ def _measure(bench: SizeBench, name: str, python: Path, people: Path) -> dict[st
 
 
 def _agreement(bench: SizeBench, peer: PeerServer, name: str) -> float:
-    """The mean share of our items that the peer answers too. Raises BenchFailed for short answers, and for other
-    items from our own student.
+    """Return the mean share of our items that the peer answers too.
+
+    Raises BenchFailed for short answers, and if a peer with our student answers other items.
     """
     shares = []
     for user_id in bench.questions.known[:N_COMPARED]:

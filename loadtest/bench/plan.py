@@ -1,4 +1,4 @@
-"""How much is measured: sizes, rounds and seconds, and what that will take."""
+"""The plan of the bench: sizes, rounds and seconds, and an estimate of how long they take."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from loadtest.bench.questions import SCENARIOS
 from loadtest.processes import pick_cores
 
 N_PAIRS_A_ROUND = 8
-"""For one round of everything else, so many half as long with the live log and without."""
+"""Number of half-length rounds with and without the live log for each round of everything else."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """One run of the bench.
 
-    sizes: items in the catalogue. n_people: of the bundles that answer the figures by size. people_sweep: people
-    beside the largest catalogue. store: measure this store alone instead of generated bundles. round_seconds: of a
-    closed-loop round; requests under way at its end are waited for. open_seconds: of each of the stretches.
-    kernel: the instructions that our service searches with, as `STILLROOM_KERNEL` names them; peers take the best.
+    sizes: items in the catalogue. n_people: in the bundles of the figures by size. people_sweep: numbers of people
+    beside the largest catalogue. store: measure only this store instead of generated bundles. round_seconds: of a
+    closed-loop round; requests under way at its end are waited for. open_seconds: of each stretch. kernel: the
+    instructions that our service searches with, by the names of `STILLROOM_KERNEL`; peers take the best.
     """
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
@@ -37,10 +37,10 @@ class Plan:
     kernel: str = "best"
     logs: Path = Path("reports/bench-logs")
     cores: tuple[int, int] = field(default_factory=pick_cores)
-    """The server's and the generator's."""
+    """The server's core and the generator's core."""
 
     def quick(self) -> Plan:
-        """To see that it works; nothing to quote."""
+        """Return a shortened plan, to see that it works; its figures are not for quoting."""
         return Plan(
             **{
                 **vars(self),
@@ -54,11 +54,11 @@ class Plan:
         )
 
     def estimated_minutes(self) -> float:
-        """Bundles and environments that are still to be made come on top."""
+        """Estimate the minutes, without making bundles and environments that are still missing."""
         n_sizes = 1 if self.store else len(self.sizes)
         closed = self.n_rounds * (len(SCENARIOS) + 1 + N_PAIRS_A_ROUND) * self.round_seconds
         alone = len(SCENARIOS) * self.alone_seconds
-        # The echo has stretches of half the length beside ours, as a control.
+        # As a control, the echo has stretches of half the length beside ours.
         opened = 1.5 * self.n_open_stretches * self.open_seconds
         peers = len(self.peers) * (2 * self.n_rounds * self.peer_round_seconds + PEER_START_SECONDS)
         sweep = 0 if self.store else len(self.people_sweep) * (self.n_rounds * self.round_seconds + 60)

@@ -1,6 +1,6 @@
-"""What is asked: the bytes of every request, made before a round so that the client only writes them.
+"""Make the bytes of every request before a round, so that the client only writes them.
 
-Known people come by a power law from a fixed 10,000; fresh people, each asked for once and never again, make the
+Known people are drawn by a power law from a fixed 10,000. Fresh people, each asked for once and never again, make the
 rounds in which nothing about a person is cached anywhere.
 """
 
@@ -19,26 +19,28 @@ from loadtest.bench.errors import BenchFailed
 
 N_KNOWN_PEOPLE = 10_000
 EXPONENT = 1.0
-"""The person at rank r is asked for in proportion to 1 / r: harder on a cache than the 80/20 of most shops."""
+"""The person at rank r is asked for in proportion to 1 / r, which is harder on a cache than most shops' 80/20."""
 
 LIMIT = 20
 BATCH_SIZE = 16
 N_CONNECTIONS = 64
-"""In the closed loop: enough that the server never waits for the client."""
+"""Number of connections of the closed loop: enough that the server never waits for the client."""
 
 N_EXCLUDED = 500
 N_SESSION_EVENTS = 10
 RARE_CATEGORY = "one-percent"
-"""The generated catalogues have a category of this name with one item in a hundred."""
+"""A category that the generated catalogues have, with one item in a hundred."""
 
 N_BODIES = 2_000
-"""Bodies with many ids of items are made so many times and then repeated: making one costs more than sending it."""
+"""Number of bodies with many item ids that are made and then repeated: making one costs more than sending it."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of request. n_answers: recommendations in one reply. share: of the assumed day, all together 1.
-    n_connections: of a closed loop.
+    """One kind of request.
+
+    n_answers: recommendations in one reply. share: of the assumed day; all shares add up to 1. n_connections: of a
+    closed loop.
     """
 
     name: str
@@ -67,21 +69,21 @@ SCENARIOS = (
         0.02,
         "/recommend/batch",
         BATCH_SIZE,
-        n_connections=8,  # all that the lane of batches lets in at once
+        n_connections=8,  # as many as the lane of batches admits at once
     ),
     Scenario(COLD_HISTORY, "first asked for while there is no Redis: the bundle alone", 0.02, is_fresh=True),
 )
-"""The shares are an assumption, said once and here: most page views of a day are of people seen a moment ago, one
-in five sends its visit along, and each person has a first request. Replace them with a shop's own.
+"""The shares are an assumption, stated only here: most page views of a day are of people seen a moment ago, one in
+five sends its visit along, and each person has a first request. Replace them with a shop's own.
 """
 
 
 class Questions:
-    """Requests of one shop.
+    """The requests of one shop.
 
     people: ids, of which the first 10,000 (at most half of all) are the known ones. items: ids by falling
-    popularity. n_streams: of one kind, among which the fresh people are divided. Equal seeds ask equal questions, but
-    within a kind no fresh person comes twice.
+    popularity. n_streams: number of streams of one kind, among which the fresh people are divided. Equal seeds make
+    equal questions, but within a kind no fresh person comes twice.
     """
 
     def __init__(self, people: Sequence[str], items: Sequence[str], n_streams: int, seed: int = 0) -> None:
@@ -98,11 +100,11 @@ class Questions:
         self._plain = [self._request({"user_id": user_id, "limit": LIMIT}) for user_id in self.known]
 
     def everybody_once(self) -> Iterator[bytes]:
-        """A plain request for each known person."""
+        """Return a plain request for each known person."""
         return iter(self._plain)
 
     def stream(self, scenario: Scenario) -> Iterator[bytes]:
-        """Endless requests of one kind; of fresh people, an equal share of them for each of `n_streams`."""
+        """Return endless requests of one kind; a stream of fresh people ends with its equal share of them."""
         random = np.random.default_rng(next(self._seeds))
         if scenario.name == PLAIN:
             return self._plain_stream(random)
@@ -137,7 +139,7 @@ class Questions:
         return [int(row) for row in random.choice(len(self.known), n_rows, p=self._weights)]
 
     def _some_items(self, random: np.random.Generator, n_items: int) -> list[str]:
-        """Distinct ones, the popular more often: ranks fall off as the square of a uniform draw."""
+        """Draw distinct items, popular ones more often: ranks are the square of a uniform draw."""
         ranks = np.unique((random.random(2 * n_items) ** 2 * len(self._items)).astype(int))
         return [self._items[rank] for rank in random.permutation(ranks)[:n_items]]
 
@@ -146,6 +148,6 @@ class Questions:
 
 
 def post(path: str, body: bytes) -> bytes:
-    """A whole HTTP request."""
+    """Make a whole HTTP request."""
     head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     return head.encode() + b"\r\n\r\n" + body

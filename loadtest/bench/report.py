@@ -1,4 +1,4 @@
-"""The report for machines (JSON), for a terminal (lines) and for people (one HTML page, everything inline)."""
+"""Write the report for machines (JSON), for a terminal (lines) and for people (one HTML page, all inline)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Table:
         self.rows = [[_shown(cell) for cell in row] for row in rows]
 
     def lines(self) -> Iterator[str]:
-        """Aligned, the first column to the left."""
+        """Yield aligned lines, with the first column to the left."""
         grid = [list(self.columns), *self.rows]
         widths = [max(len(row[column]) for row in grid) for column in range(len(self.columns))]
         yield ""
@@ -43,7 +43,7 @@ class Table:
             yield "  " + "  ".join(cells)
 
     def html(self) -> str:
-        """As a table element under its title."""
+        """Return a table element under its title."""
         head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
         body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
         return f"<h2>{escape(self.title)}</h2><table><tr>{head}</tr>{body}</table>"
@@ -59,7 +59,7 @@ def write_report(report: Mapping[str, Any], out: Path) -> Path:
 
 
 def summary_lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """For the terminal."""
+    """Yield the lines for the terminal."""
     yield f"{report['machine']['cpu']}: {_searched_with(report)}"
     for table in tables(report):
         yield from table.lines()
@@ -67,7 +67,7 @@ def summary_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The page."""
+    """Render the page."""
     machine = report["machine"]
     setting = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
@@ -91,7 +91,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def stage_groups(report: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
-    """Title and, by size, mean microseconds of each stage."""
+    """Yield a title and, by size, the mean microseconds of each stage."""
     for key, title in (
         ("alone", "Where an answer's time goes, one request at a time (µs)"),
         ("at_half_of_saturation", "Where it goes at half of saturation, waiting included (µs)"),
@@ -100,7 +100,7 @@ def stage_groups(report: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, dic
 
 
 def tables(report: Mapping[str, Any]) -> list[Table]:
-    """Every table that has a row."""
+    """Return every table that has a row."""
     made = [
         _headline(report),
         _scenarios(report),
@@ -154,7 +154,7 @@ def _headline(report: Mapping[str, Any]) -> Table:
 
 
 def _searched_with(report: Mapping[str, Any]) -> str:
-    """In words: the figures of a processor with other instructions are others."""
+    """Name the instructions used, because other instructions give other figures."""
     names = sorted(set(report["kernels"].values()))
     return (
         f"the catalogue is searched with {' and '.join(names)} instructions"

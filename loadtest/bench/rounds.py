@@ -1,4 +1,4 @@
-"""Rounds: what a server did for a second or two, and what it cost. Ratios are medians over interleaved rounds."""
+"""Rounds: what a server did in a second or two, and what it cost. Ratios are medians over interleaved rounds."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from loadtest.verdict import percentile
 
 MAX_SIMPLER_SHARE = 0.001
 MAX_DEGRADED_SHARE = 0.1
-"""Of the sampled ones. Where a busy machine delays a read of Redis, an answer calls itself degraded and is the
-student's all the same.
+"""The largest share of sampled answers that may be degraded. If a busy machine delays a read of Redis, an answer
+calls itself degraded, although it comes from the student all the same.
 """
 
 TAIL = 0.025
-"""Of an interval, either side."""
+"""Probability on either side of an interval."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round as it goes into the report. n_answers: recommendations, sixteen in a reply of a batch.
+    """One round as the report has it. n_answers: recommendations, sixteen in a reply to a batch.
 
-    per_second: answers within the time asked, a second of wall clock. n_short, n_degraded: of n_looked_at replies
-    that were parsed in full; n_unmarked: of all replies, those in which no answer is the student's. beside: the peer
-    that took turns with it, if one did. number: below 0 for what counts in no figure.
+    per_second: answers within the time asked, per second of wall clock. n_short, n_degraded: among n_looked_at
+    replies that were parsed in full. n_unmarked: among all replies, those without an answer of the student. beside:
+    the peer that took turns with it, if any. number: below 0 for rounds that count in no figure.
     """
 
     size: str
@@ -58,13 +58,13 @@ class Round:
 
     @property
     def per_cpu_second(self) -> float:
-        """Answers a second of the server's CPU."""
+        """Answers per second of the server's CPU."""
         return self.n_answers / self.cpu_seconds
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What to run. is_marked: answers must come from the student, as only the service says they do."""
+    """What to run. is_marked: answers must come from the student, which only the service states."""
 
     size: str
     server_name: str
@@ -78,7 +78,7 @@ class Asked:
 
 
 def run_round(server: HasCpu, asked: Asked, number: int, seconds: float) -> Round:
-    """One closed-loop round. Raises BenchFailed where nothing came or the CPU cannot be told."""
+    """Run one closed-loop round. Raises BenchFailed if no reply came or CPU time cannot be read."""
     mark = STUDENT_MARK if asked.is_marked else b""
     before = server.cpu_seconds()
     with no_garbage_pauses():
@@ -113,7 +113,7 @@ def run_round(server: HasCpu, asked: Asked, number: int, seconds: float) -> Roun
 def of(
     rounds: Sequence[Round], size: str, server: str, scenario: str = PLAIN, beside: str = ""
 ) -> list[Round]:
-    """The rounds of one thing that count, by number. Raises BenchFailed if there are none."""
+    """Return the rounds of one server and scenario that count. Raises BenchFailed if there are none."""
     wanted = (size, server, scenario, beside)
     found = [
         each
@@ -126,21 +126,21 @@ def of(
 
 
 def median_ratio(ours: Sequence[Round], theirs: Sequence[Round]) -> float:
-    """Median over rounds of answers a CPU second, ours over theirs, each pair measured one after the other."""
+    """Return the median over rounds of answers per CPU second, ours over theirs, in pairs measured in succession."""
     return median(ratios(ours, theirs))
 
 
 def ratios(ours: Sequence[Round], theirs: Sequence[Round]) -> list[float]:
-    """Answers a CPU second, ours over theirs, by pair."""
+    """Return answers per CPU second, ours over theirs, by pair."""
     by_number = {each.number: each for each in theirs}
     return [each.per_cpu_second / by_number[each.number].per_cpu_second for each in ours]
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Of the median of what these were drawn from, with 95 % confidence at least, whatever the distribution.
+    """Return an interval of the median with at least 95 % confidence, whatever the distribution of the values.
 
-    Two of the values themselves: so far in from either end that fair coins fall further out with 2.5 % at most. Fewer
-    than six values have no such pair, and get all there is between the least and the greatest.
+    Its ends are two of the values: as far from either end as possible so that fair coins would fall further out with
+    2.5 % probability at most. Fewer than six values have no such pair, and get the range from least to greatest.
     """
     ordered, n_inward, beyond = sorted(values), 0, 0.0
     while (beyond := beyond + comb(len(ordered), n_inward) / 2 ** len(ordered)) <= TAIL:
@@ -150,8 +150,9 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def check_sound(rounds: Sequence[Round]) -> None:
-    """Raises BenchFailed for rounds with failed requests, with more than a few answers from a simpler tier, or with
-    many that the service calls degraded: they cost less than what is being measured.
+    """Raise BenchFailed for rounds that cost less than what is being measured.
+
+    These have failed requests, more than a few answers from a simpler tier, or many answers that are degraded.
     """
     for each in rounds:
         where = f"{each.server}, {each.scenario}, {each.size}, round {each.number}"
@@ -168,13 +169,13 @@ def check_sound(rounds: Sequence[Round]) -> None:
 
 
 def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
-    """Run on the loop that the client is written for."""
+    """Run on uvloop, the event loop that the client is written for."""
     return uvloop.run(work)
 
 
 @contextmanager
 def no_garbage_pauses() -> Iterator[None]:
-    """The client's own collector must not look like a slow server."""
+    """Switch off the client's garbage collector, whose pauses would look like a slow server."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The bench from start to end: every size with its peers, then the sweeps; what fails is in the report as that."""
+"""Run the bench from start to end: every size with its peers, then the sweeps; the report lists what failed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ METHOD = (
 
 @dataclass
 class Figures:
-    """What has been measured so far, in the report's own words."""
+    """What has been measured so far, under the report's names."""
 
     kernels: dict[str, str] = field(default_factory=dict)
     recommend_vs_bare: dict[str, float] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Figures:
 
 
 class Run:
-    """One run. say: told what happens, a line at a time."""
+    """One run of the bench. say: a function that is told what happens, one line at a time."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self._plan = plan
@@ -61,7 +61,7 @@ class Run:
         self._figures = Figures()
 
     def measure(self) -> dict[str, Any]:
-        """Everything; the report."""
+        """Measure everything, and return the report."""
         machine = describe_machine()
         self._plan.logs.mkdir(parents=True, exist_ok=True)
         with running_on(self._plan.cores[1]):
@@ -103,7 +103,7 @@ class Run:
         kept.stages[size] = figures.stages
 
     def _sweep(self) -> None:
-        """People beside the largest catalogue. The number that the sizes were measured with is known already."""
+        """Sweep numbers of people beside the largest catalogue; the number used for the sizes is already measured."""
         with self._part("people sweep"):
             n_items = max(self._plan.sizes)
             shops = [generated_shop(n_items, n_people, self._say) for n_people in self._plan.people_sweep]
@@ -114,10 +114,10 @@ class Run:
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
-        """A part that fails is written down, and the others are measured all the same."""
+        """Record a part that fails, so that the others are measured all the same."""
         try:
             yield
-        except Exception as error:  # whatever it is, it must not cost the figures of the other parts
+        except Exception as error:  # no error may cost the figures of the other parts
             is_foreseen = isinstance(error, LoadTestError | OSError)
             message = str(error) if is_foreseen and str(error) else format_exc()
             self._say(f"{name} failed: {message}")

@@ -1,4 +1,4 @@
-"""What grows with the shop and what does not: start, memory, disk, throughput, by items and by people."""
+"""Measure what grows with the shop: start, memory, disk and throughput, by items and by people."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ WAIT_SECONDS = 180.0
 
 
 def measure_start_and_memory(shop: Shop, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
-    """Seconds from process start to ready, with the bundle's files out of the page cache and in it, on all cores;
-    and the memory of a worker that shares the bundle with another one.
+    """Measure start times, and the memory of a worker that shares the bundle with another one.
+
+    The start is the seconds from process start to ready on all cores, with the bundle's files out of the page cache
+    and then in it.
     """
     say(f"{shop.n_items:,} items, {shop.n_people:,} people: start and memory")
     log = plan.logs / shop.store.name / "start.log"
@@ -51,8 +53,9 @@ def measure_start_and_memory(shop: Shop, plan: Plan, say: Callable[[str], None])
 
 
 def measure_people_sweep(shops: list[Shop], plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Throughput and p50 of services that differ in the number of people alone, all running at once and asked in
-    turn; answers a CPU second relative to the first.
+    """Measure throughput and p50 of services that differ only in the number of people.
+
+    All run at once and are asked in turn; answers per CPU second are relative to the first.
     """
     say(f"throughput beside {', '.join(f'{shop.n_people:,}' for shop in shops)} people")
     with ExitStack() as stack:
@@ -74,7 +77,7 @@ def measure_people_sweep(shops: list[Shop], plan: Plan, say: Callable[[str], Non
 
 
 def forget_pages(shop: Shop) -> None:
-    """Ask the kernel to drop a bundle's files from the page cache; pages that somebody has mapped stay."""
+    """Ask the kernel to drop a bundle's files from the page cache; pages that a process has mapped stay."""
     for file in (shop.store / str(shop.manifest["version"])).iterdir():
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -84,7 +87,7 @@ def forget_pages(shop: Shop) -> None:
 
 
 def wait_until_all_ready(service: CountedService, n_workers: int) -> None:
-    """A worker counts itself once it takes connections. Raises BenchFailed after three minutes."""
+    """Wait until all workers count themselves as taking connections. Raises BenchFailed after three minutes."""
     give_up_at = monotonic() + WAIT_SECONDS
     while _n_ready(service) < n_workers:
         if monotonic() > give_up_at:
@@ -101,7 +104,7 @@ def _n_ready(service: CountedService) -> int:
 
 
 def _workers(service: CountedService, n_workers: int) -> list[Memory]:
-    """The workers: with several, the largest processes beside the one that watches them."""
+    """Return the workers' memory: with several, the largest processes beside the supervisor."""
     first, *others = service.processes()
     memories = [memory_of(pid) for pid in (others if n_workers > 1 else [first])]
     memories.sort(key=lambda each: each.resident_bytes, reverse=True)

@@ -1,4 +1,4 @@
-"""One size of catalogue: our service beside an echo, all kinds of requests, the open loop, and where time goes."""
+"""Measure one size of catalogue: our service beside an echo, all kinds of requests, open loop, and stage times."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ OURS, ECHO = "stillroom", "echo"
 LOGGED, UNLOGGED = "stillroom started anew", "stillroom without its live log"
 SATURATION_SHARE = 0.5
 WARM_UP = -1
-"""The number of rounds that are kept with the others and count in no figure."""
+"""The round number of warm-up rounds, which are kept with the others but count in no figure."""
 
 
 @dataclass
 class SizeFigures:
-    """Everything measured at one size. vs_bare: our answers a CPU second over the echo's; vs_unlogged: over those of
-    a service that tells nobody of its answers, with the interval of that. kernel: the instructions that ran.
+    """Everything measured at one size.
+
+    kernel: the instructions that ran. vs_bare: our answers per CPU second over the echo's. vs_unlogged: over those of
+    a service without a live log of its answers, with its interval.
     """
 
     size: str
@@ -58,7 +60,7 @@ class SizeFigures:
 
 @dataclass
 class SizeBench:
-    """Servers of one size, started together, and the rounds run so far."""
+    """The servers of one size, started together, and the rounds run so far."""
 
     shop: Shop
     plan: Plan
@@ -79,7 +81,7 @@ class SizeBench:
         n_connections: int | None = None,
         beside: str = "",
     ) -> Round:
-        """Run one round and keep it. requests, n_connections: other than the scenario's usual ones."""
+        """Run one round and keep it. requests, n_connections: if given, they replace the scenario's usual ones."""
         asked = Asked(
             self.shop.size,
             name,
@@ -96,18 +98,18 @@ class SizeBench:
         return done
 
     def warm_up(self) -> None:
-        """Ask for every known person, twice: the first answer makes their vector, the second finds it."""
+        """Ask for every known person twice: the first answer computes their vector, the second finds it."""
         for _ in range(2):
             self.ask_everybody(self.ours, OURS)
 
     def ask_everybody(self, server: Counted, name: str) -> None:
-        """Ask for every known person once; counts in no figure."""
+        """Ask for every known person once; the round counts in no figure."""
         everybody = self.questions.everybody_once()
         self.ask(server, name, SCENARIOS[0], WARM_UP, 120, requests=everybody, n_connections=16)
 
 
 def open_bench(stack: ExitStack, shop: Shop, plan: Plan) -> SizeBench:
-    """Start Redis and our service on a shop; they stop with the stack."""
+    """Start Redis and our service for a shop; they stop with the stack."""
     server_core, client_core = plan.cores
     log = plan.logs / shop.store.name
     redis = stack.enter_context(CountedRedis(free_port(), log / "redis.log", client_core))
@@ -118,7 +120,7 @@ def open_bench(stack: ExitStack, shop: Shop, plan: Plan) -> SizeBench:
 
 
 def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
-    """All but the peers. Raises BenchFailed where a figure would not be what it says it is."""
+    """Measure everything but the peers. Raises BenchFailed if a figure would not mean what it says."""
     figures = SizeFigures(bench.shop.size, read_kernel(bench.ours.port))
     say(f"{bench.shop.size}: the catalogue is searched with {figures.kernel} instructions")
     bench.warm_up()
@@ -146,16 +148,16 @@ def measure_size(bench: SizeBench, say: Callable[[str], None]) -> SizeFigures:
 
 
 def vs_echo(bench: SizeBench) -> float:
-    """Our plain answers a CPU second over the echo's."""
+    """Return our plain answers per CPU second over the echo's."""
     ours, echo = (of(bench.rounds, bench.shop.size, name) for name in (OURS, ECHO))
     return median_ratio(ours, echo)
 
 
 def _vs_unlogged(bench: SizeBench) -> list[float]:
-    """Plain answers a CPU second over those of the same service without a live log, in turns.
+    """Return plain answers per CPU second over those of the same service without a live log, in turns.
 
-    Both are started for it and read the same people from Redis in the same order, so that their memory is alike too.
-    Many short rounds: what is looked for is a tenth, and the machine's noise from one to the next is half of that.
+    Both are started for this and read the same people from Redis in the same order, so that their memory is alike.
+    There are many short rounds, because the difference sought is a tenth, and the noise between rounds half of that.
     """
     server_core, _ = bench.plan.cores
     with ExitStack() as stack:
@@ -179,7 +181,7 @@ def _vs_unlogged(bench: SizeBench) -> list[float]:
 
 
 def _reply_file(bench: SizeBench, folder: Path) -> Path:
-    """A real answer of the service, for the echo to repeat: the one of median length among a few."""
+    """Write a real answer of the service for the echo to repeat: the one of median length among a few."""
     bodies = [ask_for_body(bench.ours.port, user_id, LIMIT) for user_id in bench.questions.known[:25]]
     file = folder / "reply.json"
     file.write_bytes(sorted(bodies, key=len)[len(bodies) // 2])
@@ -187,7 +189,7 @@ def _reply_file(bench: SizeBench, folder: Path) -> Path:
 
 
 def _closed_rounds(bench: SizeBench, echo: Echo, cold: CountedService) -> None:
-    """Everything in turn, round by round, so that a slow minute of the machine meets them all."""
+    """Run everything in turn, round by round, so that a slow minute of the machine affects all alike."""
     seconds = bench.plan.round_seconds
     for number in range(bench.plan.n_rounds):
         bench.ask(echo, ECHO, SCENARIOS[0], number, seconds)
@@ -197,7 +199,7 @@ def _closed_rounds(bench: SizeBench, echo: Echo, cold: CountedService) -> None:
 
 
 def _alone(bench: SizeBench, cold: CountedService) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Each kind with one request at a time: its p50 without any queue; and the stages of the plain ones."""
+    """Run each kind with one request at a time; return p50 without any queue, and the stages of the plain kind."""
     figures: dict[str, dict[str, float]] = {}
     stages: dict[str, float] = {}
     for scenario in SCENARIOS:
@@ -211,7 +213,7 @@ def _alone(bench: SizeBench, cold: CountedService) -> tuple[dict[str, dict[str, 
 
 
 def _compare_scenarios(bench: SizeBench, figures: dict[str, dict[str, float]]) -> None:
-    """Answers a CPU second of each kind, and its cost in plain answers."""
+    """Add the answers per CPU second of each kind, and its cost in plain answers."""
     plain = of(bench.rounds, bench.shop.size, OURS)
     for scenario in SCENARIOS:
         rounds = of(bench.rounds, bench.shop.size, OURS, scenario.name)
@@ -225,13 +227,14 @@ def _compare_scenarios(bench: SizeBench, figures: dict[str, dict[str, float]]) -
 
 
 def blended_cost(scenarios: dict[str, dict[str, float]]) -> float:
-    """CPU of a mean answer of the assumed day, in plain answers."""
+    """Return the CPU cost of a mean answer of the assumed day, in plain answers."""
     return sum(each["share_of_day"] * each["cost_in_plain_answers"] for each in scenarios.values())
 
 
 def _open_loop(bench: SizeBench, echo: Echo) -> tuple[dict[str, Any], dict[str, float]]:
-    """Stretches at half of our saturation; before each one of half the length to the echo at the same rate, which
-    shows what of the tail belongs to the machine.
+    """Run open-loop stretches at half of our saturation, and as a control the echo before each.
+
+    The echo runs for half as long at the same rate, which shows how much of the tail is due to the machine.
     """
     saturation = median(each.per_second for each in of(bench.rounds, bench.shop.size, OURS))
     rate = SATURATION_SHARE * saturation

@@ -1,4 +1,4 @@
-"""A stacked bar a size: where the time of an answer goes. Plain SVG, so that a page needs nothing beside itself."""
+"""Draw one stacked bar per size that shows where an answer's time goes, as plain SVG for a self-contained page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ OTHER = "other"
 
 
 def draw_stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
-    """An SVG element. stages: by size, mean microseconds by stage with their total; what no stage claims is drawn as
-    "other". All bars are as long as their own total: the figure beside them says how much that is.
+    """Return an SVG element.
+
+    stages: by size, mean microseconds by stage with their total; time that belongs to no stage is drawn as "other".
+    All bars have the same length, whatever their total; the figure beside each bar is its total.
     """
     claimed = dict.fromkeys(name for each in stages.values() for name in each if name != TOTAL)
     names = [*claimed, OTHER]
@@ -28,7 +30,7 @@ def draw_stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def shares(stages: Mapping[str, float]) -> dict[str, float]:
-    """Of the total, by stage; the rest as "other". Rounding may leave the stages a little above their total."""
+    """Return shares of the total by stage, the rest as "other". By rounding, stages may slightly exceed the total."""
     parts = {name: value for name, value in stages.items() if name != TOTAL}
     total = max(stages.get(TOTAL, 0.0), sum(parts.values()))
     if total <= 0:

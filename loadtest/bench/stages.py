@@ -1,4 +1,4 @@
-"""Where an answer's time goes, from the service's own histograms at /metrics: the difference over some rounds."""
+"""Read where an answer's time goes from the service's own histograms at /metrics, as a difference over rounds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StageSums:
 
 
 def parse_stages(exposition: str) -> StageSums:
-    """Raises BenchFailed for a text without stage histograms."""
+    """Parse the stage histograms. Raises BenchFailed for a text without them."""
     found: dict[str, dict[str, float]] = {"sum": {}, "count": {}}
     for kind, stage, value in _SAMPLE.findall(exposition):
         found[kind][stage] = float(value)
@@ -32,12 +32,12 @@ def parse_stages(exposition: str) -> StageSums:
 
 
 def read_stages(port: int) -> StageSums:
-    """Scrape a service of this machine."""
+    """Scrape the stage histograms of a service on this machine."""
     return parse_stages(read_metrics(port))
 
 
 def read_metrics(port: int) -> str:
-    """The text at /metrics of a service of this machine."""
+    """Return the text at /metrics of a service on this machine."""
     connection = HTTPConnection(HOST, port, timeout=30)
     try:
         connection.request("GET", "/metrics")
@@ -47,8 +47,10 @@ def read_metrics(port: int) -> str:
 
 
 def mean_microseconds(before: StageSums, after: StageSums) -> dict[str, float]:
-    """Mean time a request by stage. Stages that not every request goes through count for all of them: together they
-    make the total. Raises BenchFailed where no request was booked in between.
+    """Return the mean microseconds per request by stage.
+
+    A stage that some requests skip is averaged over all requests, so that the stages add up to the total. Raises
+    BenchFailed if no request was recorded in between.
     """
     n_requests = after.counts.get(TOTAL, 0.0) - before.counts.get(TOTAL, 0.0)
     if n_requests <= 0:

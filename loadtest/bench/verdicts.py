@@ -1,4 +1,4 @@
-"""What was to be reached, and whether it was. Everything is read from the report, so that it can be judged again."""
+"""The bounds of the bench, and whether they were reached, read from the report, so that it can be judged again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VS_FIRST_PEER = {"10k": 4.0, "100k": 12.0, "1m": 60.0}
 SAME_STUDENT = ("litserve", "bentoml", "ray_serve")
 MAX_P50_GROWTH = 2.0
 LARGEST_SPREAD = 0.10
-"""Between the fewest and the most people, in answers a CPU second: what rounds of one service differ by anyway."""
+"""The largest spread of answers per CPU second over numbers of people; rounds of one service differ as much."""
 
 MAX_START_SECONDS = 30.0
 MAX_PRIVATE_BYTES = 150 * 2**20
@@ -25,7 +25,7 @@ MAX_FILTER_COST = 2.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bound. is_met: None where the figure was not measured."""
+    """One bound. is_met: None if the figure was not measured."""
 
     what: str
     bound: str
@@ -34,7 +34,7 @@ class Verdict:
 
 
 def judge(report: Mapping[str, Any]) -> list[Verdict]:
-    """Every bound, in the order in which they are stated; a figure that is not there is no success."""
+    """Judge every bound in the order in which they are stated; a missing figure is no success."""
     return [
         *_vs_bare(report),
         *_open_loop(report),
@@ -59,7 +59,7 @@ def _shown(figure: float | None, unit: str = "") -> str:
 
 
 def _dig(report: Mapping[str, Any], *keys: str) -> Any:
-    """A value deep in the report, or None."""
+    """Return a value deep in the report, or None."""
     found: Any = report
     for key in keys:
         found = found.get(key) if isinstance(found, Mapping) else None

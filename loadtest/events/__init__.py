@@ -1,1 +1,1 @@
-"""The drill of the live log: events at a steady rate while everything around them is killed, then a count."""
+"""The drill of the live log: send events at a steady rate, kill everything around them, then count them."""

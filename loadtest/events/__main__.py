@@ -32,7 +32,7 @@ def main(
     seed: Annotated[int | None, typer.Option(help="Of what is sent and broken; left out, a new one.")] = None,
     out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/events.json"),
 ) -> None:
-    """Run, report, decide."""
+    """Run the drill, write the report and set the exit code."""
     plan = Plan(randrange(10**6) if seed is None else seed, seconds, rate)
     typer.echo(f"drill-events: seed {plan.seed}, {rate:g} events a second for {seconds:g} s")
     with tempfile.TemporaryDirectory(prefix="stillroom-drill-") as name:

@@ -1,4 +1,4 @@
-"""The export as an operator runs it, and what is in it afterwards."""
+"""Run the export as an operator does, and read what is in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ EXPORT_SECONDS = 120.0
 
 
 class ExportBroken(LoadTestError):
-    """The export ended with an error; the message is its own."""
+    """The export ended with an error; the message is the export's own."""
 
 
 def export(settings: Mapping[str, str], out: Path, spool: Path | None = None) -> None:
-    """Run it to its end. settings: of the service. spool: a folder to read beside the streams, None for the streams
-    alone, as an export on another machine does. Raises ExportBroken.
+    """Run the export to its end. settings: of the service.
+
+    spool: a folder to read beside the streams; None reads only the streams, as an export on another machine does.
+    Raises ExportBroken.
     """
     started = start_export(settings, out, spool)
     try:
@@ -38,7 +40,7 @@ def export(settings: Mapping[str, str], out: Path, spool: Path | None = None) ->
 
 
 def start_export(settings: Mapping[str, str], out: Path, spool: Path | None = None) -> subprocess.Popen[str]:
-    """As `export`, without waiting for it."""
+    """Start the export as `export` does, without waiting for it."""
     where = ["--out", str(out), "--spool", str(spool or out.parent / "no-spool")]
     return subprocess.Popen(
         [sys.executable, "-m", "service.log.export", *where],
@@ -50,7 +52,7 @@ def start_export(settings: Mapping[str, str], out: Path, spool: Path | None = No
 
 
 def read_marks(out: Path) -> Counter[str]:
-    """How often each event is in the export, by its mark, which is its request_id."""
+    """Return how often each event is in the export, by its mark, which is its request_id."""
     marks: Counter[str] = Counter()
     for path in parts_of(out):
         marks.update(pq.read_table(path, columns=["request_id"])["request_id"].to_pylist())
@@ -58,5 +60,5 @@ def read_marks(out: Path) -> Counter[str]:
 
 
 def parts_of(out: Path) -> list[Path]:
-    """All files with events."""
+    """Return all files with events."""
     return [path for name in EVENT_TABLES for path in sorted((out / name).glob("part-*.parquet"))]

@@ -1,4 +1,4 @@
-"""What a drill sends and what it breaks, all of it from one seed."""
+"""The plan of a drill: what it sends and what it breaks, all drawn from one seed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ FAULTS_A_MINUTE: dict[Fault, int] = {
 N_PEOPLE, N_ITEMS = 2000, 1000
 KINDS = ("view", "view", "view", "click", "cart", "purchase", "impression", "impression", "removal", "rating")
 QUIET_SHARE = 0.1
-"""Of the time, at the beginning: nothing is broken before something works."""
+"""Share of the time, at the start, in which nothing is broken, so that something works first."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """rate: events a second. batch_events: in one request. replay_share: of batches that are sent a second time after
-    they were accepted.
+    """The plan of a drill.
+
+    rate: events per second. batch_events: events in one request. replay_share: share of batches that are sent a
+    second time after they were accepted.
     """
 
     seed: int
@@ -37,11 +39,11 @@ class Plan:
 
     @property
     def n_batches(self) -> int:
-        """All that will be sent."""
+        """Number of batches that will be sent."""
         return round(self.seconds * self.rate / self.batch_events)
 
     def faults(self) -> list[tuple[float, Fault]]:
-        """Seconds from the start and what is broken then, in order; each kind at least once."""
+        """Return seconds from the start and what is broken then, in order; each kind occurs at least once."""
         random = Random(self.seed)
         found = [
             (random.uniform(QUIET_SHARE, 1.0) * self.seconds, fault)
@@ -51,7 +53,7 @@ class Plan:
         return sorted(found)
 
     def batches(self) -> Iterator[dict[str, Any]]:
-        """Bodies of POST /events. Each event says in request_id which one it is."""
+        """Yield bodies of POST /events; each event's request_id identifies it."""
         random = Random(self.seed + 1)
         for number in range(self.n_batches):
             events = [self._event(random, number, place) for place in range(self.batch_events)]

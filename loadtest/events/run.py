@@ -1,4 +1,4 @@
-"""The drill itself: send, break, start again, export, count. Read this page first."""
+"""Run the drill: send, break, start again, export, count. Read this file first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 @dataclass
 class Drill:
-    """redis_down_seconds: at most, each time."""
+    """One drill. redis_down_seconds: the longest that Redis is down each time."""
 
     plan: Plan
     redis: DurableRedis
@@ -32,7 +32,7 @@ class Drill:
     happened: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self) -> Sent:
-        """Send everything while breaking everything; at the end all is up, shipped and exported."""
+        """Send everything while breaking everything; at the end all is running, shipped and exported."""
         sender = Sender(self.service.port, self.plan.replay_share, self.plan.seed + 2)
         breaking = asyncio.create_task(self._break_all())
         sending = asyncio.create_task(sender.send_all(self.plan))
@@ -76,7 +76,7 @@ class Drill:
         self.service.start()
 
     def _export(self) -> None:
-        """From the streams alone, as an export on another machine does."""
+        """Export only from the streams, as an export on another machine does."""
         export(self.service.settings, self.out)
 
     def _kill_export(self, after_seconds: float) -> None:
@@ -89,7 +89,7 @@ class Drill:
 
 
 def report(plan: Plan, sent: Sent, out: Path, happened: list[dict[str, Any]]) -> dict[str, Any]:
-    """What came out, and whether that is all right."""
+    """Compare the export with what was sent, and report whether the drill passed."""
     exported = read_marks(out)
     lost = sent.accepted - set(exported)
     duplicated = sum(n_times - 1 for n_times in exported.values())
@@ -114,7 +114,7 @@ def report(plan: Plan, sent: Sent, out: Path, happened: list[dict[str, Any]]) ->
 
 
 def write_report(found: dict[str, Any], path: Path) -> None:
-    """As JSON."""
+    """Write a report as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""Batches over HTTP, each sent again under its key until it is acknowledged."""
+"""Send batches over HTTP, each again under its key until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ MAX_AT_ONCE = 200
 
 @dataclass
 class Sent:
-    """accepted: marks of events whose batch was answered with 202. sent: of all. n_attempts: requests. unlike:
-    batches whose replies differed from one time to the other.
+    """What was sent so far.
+
+    accepted: marks of events whose batch was answered with 202. sent: marks of all events. n_attempts: requests.
+    unlike: batches whose replies differed from one attempt to another.
     """
 
     accepted: set[str] = field(default_factory=set)
@@ -33,8 +35,10 @@ class Sent:
 
 
 class Sender:
-    """port: of the service, wherever it is in its life. replay_share: of batches that are sent a second time after
-    they were accepted. on_accepted: called with each batch's body and how long its last attempt took, in seconds.
+    """Sends batches until they are acknowledged. port: of the service, whether it runs or not.
+
+    replay_share: share of batches that are sent a second time after they were accepted. on_accepted: called with each
+    batch's body and the duration of its last attempt in seconds.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class Sender:
         self.sent = Sent()
 
     async def send_all(self, plan: Plan) -> None:
-        """At the plan's rate, whatever happens; returns when every batch is acknowledged."""
+        """Send at the plan's rate, whatever happens; return when every batch is acknowledged."""
         loop = asyncio.get_running_loop()
         started_at = loop.time()
         tasks = []
@@ -63,7 +67,7 @@ class Sender:
         await asyncio.gather(*tasks)
 
     async def send(self, body: dict[str, Any]) -> None:
-        """One batch, until it is acknowledged. Its events say in request_id which one each is."""
+        """Send one batch until it is acknowledged; each event's request_id identifies it."""
         marks = {event["request_id"] for event in body["events"]}
         self.sent.sent |= marks
         encoded = json.dumps(body).encode()
@@ -82,7 +86,7 @@ class Sender:
             await self._replay(body["key"], encoded, reply)
 
     async def _replay(self, key: str, encoded: bytes, first: dict[str, Any]) -> None:
-        """Once more, as a client does that missed the reply."""
+        """Send a batch once more, as a client does that missed the reply."""
         async with self._places:
             again = await self._post(encoded)
         if again is not None:
@@ -91,7 +95,7 @@ class Sender:
                 self.sent.unlike.append(key)
 
     async def _post(self, body: bytes) -> dict[str, Any] | None:
-        """The reply's JSON, None where there was none or it was not a 202."""
+        """Return the reply's JSON, None if there was no reply or it was not a 202."""
         self.sent.n_attempts += 1
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -107,7 +111,7 @@ class Sender:
 
 
 async def _exchange(port: int, body: bytes) -> tuple[str, bytes]:
-    """Status and body of one POST /events on a connection of its own."""
+    """Return status and body of one POST /events on a connection of its own."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         head = (

@@ -1,1 +1,1 @@
-"""The drill of faults: each thing that can go wrong around the service, made on purpose under steady traffic."""
+"""The drill of faults: make each thing that can go wrong around the service, on purpose, under steady traffic."""

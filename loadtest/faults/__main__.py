@@ -29,7 +29,8 @@ EXIT_FAILED, EXIT_NOT_RUN = 1, 2
 SHORT = Pace(
     before_seconds=2.0, at_most_seconds=6.0, allowance=Allowance(p99_ratio=10.0, unexplained_share=0.1)
 )
-"""Seconds decide about survival; how fast it is, a machine that builds other things as well does not show."""
+"""The pace of the short drill. Seconds suffice to test survival, but not speed on a machine that builds other things
+as well, so its allowances are wide."""
 
 app = typer.Typer(help=__doc__, add_completion=False)
 
@@ -49,7 +50,7 @@ def main(
     ),
     names: Annotated[bool, typer.Option("--list", help="Say what rows would run, and run none.")] = False,
 ) -> None:
-    """Run, write, decide."""
+    """Run the rows, write the report and the page, and set the exit code."""
     rows, started_at = chosen(only, is_short=short), monotonic()
     if names:
         for row in rows:
@@ -72,7 +73,7 @@ def main(
 
 
 def _kept(folder: Path, n_items: int, n_people: int, n_bundles: int) -> Kept:
-    """At least one bundle: also an empty store gets its first one."""
+    """Make at least one bundle, because an empty store gets its first one later."""
     bundles = kept_bundles(folder, n_items, n_people, max(1, n_bundles), _say)
     beside = bundles[0].parent / ".ids"
     if not beside.exists():
@@ -86,7 +87,7 @@ def _say(line: str) -> None:
 
 
 def _interrupted(number: int, frame: object) -> None:
-    """As Ctrl-C does, so that nothing is left behind."""
+    """Interrupt as Ctrl-C does, so that nothing is left behind."""
     raise KeyboardInterrupt
 
 

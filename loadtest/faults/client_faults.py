@@ -1,4 +1,4 @@
-"""Hostile clients beside the steady traffic, each kind in a process of its own."""
+"""Faults by hostile clients beside the steady traffic; each kind runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from loadtest.faults.stage import Stage
 from loadtest.servers import ROOT
 
 END_SECONDS = 15.0
-"""Beyond its time, for its last exchanges."""
+"""Time after the attack for its last exchanges."""
 
 
 def hostile(kind: str, seconds: float, line: Conditions | None = None) -> Fault:
-    """seconds: how long, at most the row's. line: what the line is like that it comes over; None comes directly."""
+    """Make a fault by hostile clients. seconds: at most the row's. line: conditions of their line; None is direct."""
 
     @asynccontextmanager
     async def fault(stage: Stage) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""What becomes of bytes on a line, in one value that can be said, sent and written down."""
+"""What a line does to bytes, in one value that can be named, sent and stored."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Way = Literal["questions", "answers"]
 
 
 class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A piece is what one read of a socket gives.
+    """What a line does to pieces; a piece is what one read of a socket gives.
 
-    delay_ms, jitter_ms: each piece waits, and up to so much longer; pieces stay in order. bytes_per_second: 0 is
-    as fast as it goes. piece_bytes: a write for each so many bytes; 0 writes a piece at once. drops: pieces vanish
-    while their connection stays open. resets, truncates, flips: the share of pieces at which the connection is reset,
-    is closed after half of the piece, or of which one bit is turned over. ways: which bytes this is for. replies:
-    the rule of `odd_replies` for what Redis says, "" for none. seed: of what is drawn.
+    delay_ms, jitter_ms: each piece waits, and up to that much longer; pieces stay in order. bytes_per_second: the
+    speed, 0 for unlimited. piece_bytes: bytes per write; 0 writes a piece at once. drops: pieces vanish while their
+    connection stays open. resets, truncates, flips: the share of pieces at which the connection is reset, at which
+    it is closed after half of the piece, and in which one bit is flipped. ways: the directions that are affected.
+    replies: the rule of `odd_replies` for Redis's replies, "" for none. seed: of the random draws.
     """
 
     delay_ms: Amount = 0.0
@@ -36,7 +36,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 
 class Touched(msgspec.Struct):
-    """What a line has done so far, so that a fault that never happened is not taken for one that was survived."""
+    """What a line has done so far, so that a fault that never happened does not count as one that was survived."""
 
     connections: int = 0
     pieces: int = 0

@@ -1,4 +1,4 @@
-"""A small disk of its own, that can be full without the machine being."""
+"""A small separate disk that can be full while the machine's disk is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loadtest.errors import ServerMissing
 
 @contextmanager
 def small_disk(folder: Path, n_bytes: int) -> Iterator[None]:
-    """The folder is a disk of this size inside. Raises ServerMissing for anybody who may not mount one."""
+    """Make the folder a disk of this size within the block. Raises ServerMissing if this user may not mount one."""
     folder.mkdir()
     options = f"size={n_bytes},mode=0700"
     try:
@@ -35,7 +35,7 @@ def small_disk(folder: Path, n_bytes: int) -> Iterator[None]:
 
 
 def fill(folder: Path) -> Path:
-    """Write until nothing more fits; the file that takes all the room."""
+    """Write until nothing more fits, and return the file that takes all the room."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as opened:
         for size in (65_536, 4096, 1):

@@ -1,4 +1,4 @@
-"""One row from its stage to its report. Read this page first."""
+"""Run one row of the drill, from its stage to its report. Read this file first."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from loadtest.promotion.questions import Question, draw_questions, heavy_questio
 
 N_QUESTIONS = 100
 N_SHOPPERS = 8
-"""Known people who buy; as many strangers and visits come on top."""
+"""Number of known people who buy; as many strangers, and as many visits, buy too."""
 
 N_REMEMBERED = 12
-"""People whom only the live histories know, so that an answer shows whether those are there."""
+"""Number of people whom only the live histories know, so that an answer shows whether those are there."""
 
 REMEMBERED_SINCE = 1_750_000_000
 SHIPPING_SECONDS = 3.0
-"""From a reply to Redis, at most, in a fault during which events are to be shipped."""
+"""The longest time from a reply until its events are in Redis, in a fault during which events must be shipped."""
 
 SHIPPED_SECONDS = 20.0
 ACCEPTED_SECONDS = 20.0
@@ -46,7 +46,7 @@ ACCEPTED_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Pace:
-    """before_seconds: of traffic without a fault. at_most_seconds: of a fault; a row may have a shorter one."""
+    """The pace of a drill. before_seconds: of traffic without a fault. at_most_seconds: limits a row's fault."""
 
     rates: Rates = field(default_factory=Rates)
     before_seconds: float = 4.0
@@ -56,7 +56,7 @@ class Pace:
 
 
 def run_row(row: Row, pace: Pace, kept: Kept, module: str = "service") -> RowReport:
-    """Everything of one row; its servers and folders are gone afterwards. module: what is served."""
+    """Run one row; its servers and folders are gone afterwards. module: the service to run."""
     started_at, seed = perf_counter(), Random(f"{pace.seed} {row.name}").randrange(2**31)
     try:
         with staged(kept, row.setting, seed, module) as stage:
@@ -72,7 +72,7 @@ def run_row(row: Row, pace: Pace, kept: Kept, module: str = "service") -> RowRep
 
 
 class Drill:
-    """stage: has begun."""
+    """Runs one row. stage: has begun already."""
 
     def __init__(self, row: Row, pace: Pace, stage: Stage) -> None:
         self._row = row
@@ -97,7 +97,7 @@ class Drill:
         stage.sent, stage.say = self._traffic.sender.sent, self._traffic.sender.send
 
     async def run(self) -> RowReport:
-        """The whole row. Raises LoadTestError where it cannot begin, or where its repair or its export fails."""
+        """Run the whole row. Raises LoadTestError if it cannot begin, or if its repair or its export fails."""
         await self._prepare()
         try:
             async with self._memory.watching():
@@ -111,7 +111,7 @@ class Drill:
         return self._report(moments, well_at, events)
 
     async def _prepare(self) -> None:
-        """Connections to each worker, people to remember, and what the right answers are."""
+        """Connect to each worker, send the events of the remembered people, and learn the right answers."""
         stage = self._stage
         workers = await stage.do(stage.service.workers)
         await self._traffic.lane.open(workers, heavy_question(stage.kept.people).request)
@@ -122,7 +122,7 @@ class Drill:
             await self._traffic.learn(version)
 
     async def _break(self) -> tuple[Moments, float | None]:
-        """Make the fault under traffic and repair it; when, and when all was well again."""
+        """Make the fault under traffic and repair it; return these moments, and when all was well again."""
         row = self._row
         started_at = perf_counter()
         self._traffic.start()
@@ -140,15 +140,15 @@ class Drill:
         return Moments(started_at, fault_at, repaired_at), well_at
 
     async def _look_for_unshipped(self) -> None:
-        """What was accepted by now has to be in Redis a little later, while the fault lasts."""
+        """Count events accepted by now that are not in Redis a little later, while the fault lasts."""
         accepted = set(self._traffic.sender.sent.accepted)
         await asyncio.sleep(SHIPPING_SECONDS)
         self._unshipped_during = len(accepted - set(await self._exported("export-during")))
 
     async def _count_events(self, n_unaccepted: int) -> EventFigures:
-        """Export everything and count. Raises ExportBroken."""
+        """Export all events and count them. Raises ExportBroken."""
         stage, sent = self._stage, self._traffic.sender.sent
-        with suppress(ServerFailed, OSError, HTTPException):  # what is missing then is counted below
+        with suppress(ServerFailed, OSError, HTTPException):  # missing events are counted below
             await stage.do(stage.service.wait_until_shipped, SHIPPED_SECONDS)
         exported = await self._exported("export")
         missing = sent.accepted - set(exported) - stage.forgiven
@@ -167,14 +167,14 @@ class Drill:
         )
 
     async def _exported(self, folder: str, spool: Path | None = None) -> Counter[str]:
-        """How often each event is in an export of this moment, by its mark."""
+        """Export now, and return how often each event is in the export, by its mark."""
         stage = self._stage
         settings = {**stage.service.settings, "STILLROOM_REDIS_URL": stage.redis.url, "LD_PRELOAD": ""}
         await stage.do(export, settings, stage.folder / folder, spool)
         return await stage.do(read_marks, stage.folder / folder)
 
     def _questions(self, people: Sequence[str]) -> list[Question]:
-        """Those whose right answers are learnt, about people who do nothing meanwhile."""
+        """Return the questions whose right answers are learned, about people who do nothing meanwhile."""
         stage, deadline_ms = self._stage, self._pace.rates.deadline_ms
         drawn = draw_questions(people, stage.kept.items, N_QUESTIONS, stage.seed, deadline_ms)
         of_remembered = [
@@ -186,7 +186,7 @@ class Drill:
         return drawn + of_remembered
 
     def _remembered(self) -> dict[str, Any]:
-        """What people did whom no bundle knows."""
+        """Return the events of people whom no bundle knows."""
         items = self._stage.kept.items
         events = [
             {
@@ -219,5 +219,5 @@ class Drill:
 
 
 def described(row: Row) -> RowReport:
-    """A report without figures yet."""
+    """Return a row's report without figures so far."""
     return RowReport(row.name, row.group, row.done, row.holds, verdict="held", problems=[], remedy="")

@@ -1,4 +1,4 @@
-"""From single questions to a row's figures."""
+"""Compute a row's figures from its single questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLICE_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Moments:
-    """On `perf_counter`: the first question, the fault, and its repair."""
+    """Moments of a row on `perf_counter`: the first question, the fault, and its repair."""
 
     started_at: float
     fault_at: float
@@ -25,7 +25,7 @@ class Moments:
 
 
 class Figures(TypedDict):
-    """Of a row's questions, as `RowReport` has them."""
+    """Figures of a row's questions, as in `RowReport`."""
 
     asked: int
     asked_before: int
@@ -46,7 +46,7 @@ class Figures(TypedDict):
 def of_questions(
     all_asked: Sequence[Asked], moments: Moments, helpless: frozenset[str], deadline_ms: float
 ) -> Figures:
-    """helpless: words of judgements that are in no figure but their own."""
+    """Compute the figures of a row. helpless: words of judgements that are counted only there."""
     asked = [each for each in all_asked if not _is_helpless(each, helpless)]
     before = [each for each in asked if each.due_at < moments.fault_at]
     during = [each for each in asked if moments.fault_at <= each.due_at < moments.repaired_at]
@@ -74,7 +74,7 @@ def _is_helpless(asked: Asked, helpless: frozenset[str]) -> bool:
 
 
 def phases(asked: Sequence[Asked], moments: Moments, share: float) -> Phases:
-    """A percentile of what was answered, before, during and after the fault."""
+    """Compute a percentile of answered questions before, during and after the fault."""
     edges = (moments.started_at, moments.fault_at, moments.repaired_at, float("inf"))
     found = []
     for start, end in pairwise(edges):
@@ -84,17 +84,17 @@ def phases(asked: Sequence[Asked], moments: Moments, share: float) -> Phases:
 
 
 def answered(asked: Iterable[Asked]) -> list[Asked]:
-    """Those that got an answer, whatever it was worth."""
+    """Return the questions that got an answer, good or not."""
     return [each for each in asked if each.judgement.kind != "failed"]
 
 
 def count(asked: Iterable[Asked], kind: str) -> dict[str, int]:
-    """Judgements of a kind by their words, the most frequent first."""
+    """Count judgements of a kind by their words, the most frequent first."""
     return dict(Counter(each.judgement.words for each in asked if each.judgement.kind == kind).most_common())
 
 
 def n_late(asked: Iterable[Asked], deadline_ms: float) -> int:
-    """Answers that took longer inside the service than they were given, and gave no reason."""
+    """Count answers that took longer inside the service than their deadline, and gave no reason."""
     return sum(
         each.judgement.kind == "good" and each.took_ms is not None and each.took_ms > deadline_ms
         for each in asked
@@ -102,7 +102,7 @@ def n_late(asked: Iterable[Asked], deadline_ms: float) -> int:
 
 
 def timeline(asked: Sequence[Asked], moments: Moments) -> Timeline:
-    """Slices of the whole row."""
+    """Count the whole row in slices of time."""
     n_slices = 1 + max((_slice(each, moments) for each in asked), default=0)
     slices: list[list[Asked]] = [[] for _ in range(n_slices)]
     for each in asked:

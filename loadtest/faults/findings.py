@@ -1,4 +1,4 @@
-"""Why a row did not hold, in words that say what was expected."""
+"""Say why a row did not hold, in words that name what was expected."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from loadtest.faults.row import MEBIBYTE, Row
 from loadtest.faults.schema import EventFigures, RowReport
 
 MAX_UNEXPLAINED_RATIO = 3.0
-"""So many times the excuses that there were before a fault are no sign of it."""
+"""Up to this many times the share of excuses before a fault, excuses do not count against a row."""
 
 UNEXPLAINED = frozenset({"deadline", "deadline_missed", "overloaded", "redis_unavailable"})
-"""Reasons that a busy machine alone may give, in that share."""
+"""Reasons that a busy machine alone may cause, up to that share."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is put down to a machine that is busy with other things. p99_ratio: p99 during a fault may be so many
-    times p99 before it, where that is more than the deadline; of a few hundred answers it moves by a factor of two by
-    itself. unexplained_share: of answers that give an excuse for which the fault is no reason.
+    """What is put down to a machine that is busy with other things.
+
+    p99_ratio: the largest ratio of p99 during a fault to p99 before it, if that exceeds the deadline; p99 of a few
+    hundred answers varies by a factor of two by itself. unexplained_share: the share of answers that may give an
+    excuse that the fault does not explain.
     """
 
     p99_ratio: float = 3.0
@@ -29,7 +31,7 @@ class Allowance:
 def problems(
     row: Row, report: RowReport, found: Sequence[str], deadline_ms: float, allowance: Allowance
 ) -> list[str]:
-    """All there are, the worst first. report: with its figures. found: what the fault itself saw."""
+    """Return all problems, the worst first. report: with its figures. found: what the fault itself saw."""
     return [
         *_of_answers(row, report, allowance),
         *_of_latency(row, report, deadline_ms, allowance),

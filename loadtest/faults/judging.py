@@ -1,4 +1,4 @@
-"""Whether an answer is what it has to be, or says of itself that it is not."""
+"""Judge whether an answer is right, or says of itself that it is degraded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["good", "degraded", "failed", "wrong"]
 
 
 class Judgement(NamedTuple):
-    """words: why it is not good; of a degraded one the reason that it gives itself."""
+    """The judgement of an answer. words: why it is not good; for a degraded one, the reason that it gives itself."""
 
     kind: Kind
     words: str = ""
@@ -26,28 +26,28 @@ GOOD = Judgement("good")
 BOUGHT = "an item that was bought, and no word of it"
 OTHER = "other items than this one gets, and no word of it"
 STALE = frozenset({BOUGHT, OTHER})
-"""What is wrong with answers that do not know of something."""
+"""What is wrong with answers that do not know of an event."""
 
 LANE_IS_FULL = frozenset({"429 overloaded of a batch"})
-"""What batches are told while others fill their lane."""
+"""The refusal that batches get while others fill their lane."""
 
 
 class ShownItem(msgspec.Struct):
-    """What a page needs of an item."""
+    """The part of an item that a page needs."""
 
     item_id: str
     score: float
 
 
 class Model(msgspec.Struct):
-    """Who made an answer."""
+    """The model that made an answer."""
 
     version: str
     variant: str
 
 
 class Answer(msgspec.Struct):
-    """What a shop reads of an answer."""
+    """The part of an answer that a shop reads."""
 
     items: list[ShownItem]
     model: Model | None
@@ -57,13 +57,13 @@ class Answer(msgspec.Struct):
 
 
 class Answers(msgspec.Struct):
-    """Of a batch."""
+    """The answers of a batch."""
 
     replies: list[Answer]
 
 
 class Problem(msgspec.Struct):
-    """An error, as RFC 9457 has it."""
+    """An error document as in RFC 9457."""
 
     type: str
     title: str
@@ -72,7 +72,7 @@ class Problem(msgspec.Struct):
 
 
 def read_answers(reply: Reply, question: Question) -> list[Answer] | Judgement:
-    """The answers in a reply, or why there are none that a shop could use."""
+    """Return the answers in a reply, or the judgement why there are none that a shop could use."""
     if reply.status == 0:
         return Judgement("failed", reply.fault)
     if reply.status != 200:
@@ -87,10 +87,10 @@ def read_answers(reply: Reply, question: Question) -> list[Answer] | Judgement:
 
 
 def judge(reply: Reply, question: Question, bought: Collection[str] = ()) -> Judgement:
-    """Without knowing what the right items are. bought: what the one who asks has bought by now.
+    """Judge a reply without knowing the right items. bought: what the asking person has bought by now.
 
-    Whatever an answer says of itself, it may not hold what the question excludes. What was bought elsewhere it may
-    hold only if it says that something was away.
+    No answer may contain what the question excludes, whatever it says of itself. It may contain what was bought
+    elsewhere only if it says that it is degraded.
     """
     answers = read_answers(reply, question)
     if isinstance(answers, Judgement):
@@ -103,7 +103,7 @@ def judge(reply: Reply, question: Question, bought: Collection[str] = ()) -> Jud
 
 
 def judge_known(reply: Reply, question: Question, number: int, references: References) -> Judgement:
-    """By what the version that answers says to this question when nothing is amiss. number: of the question."""
+    """Judge by what the answering version says to this question when nothing is wrong. number: of the question."""
     judgement = judge(reply, question)
     if judgement is not GOOD:
         return judgement
@@ -129,7 +129,7 @@ def _judge_one(answer: Answer, asked: dict[str, object], bought: Collection[str]
 
 
 def forbidden_to(asked: dict[str, object]) -> set[str]:
-    """Items that no answer to this request may hold, whatever is away."""
+    """Return items that no answer to this request may contain, whatever is unavailable."""
     excluded, session = asked.get("exclude_items", []), asked.get("session", [])
     assert isinstance(excluded, list)
     assert isinstance(session, list)
@@ -138,14 +138,14 @@ def forbidden_to(asked: dict[str, object]) -> set[str]:
 
 
 def limit_of(asked: dict[str, object]) -> int:
-    """How many items are wanted."""
+    """Return how many items are wanted."""
     limit = asked.get("limit", 10)
     assert isinstance(limit, int)
     return limit
 
 
 def _problem_of(reply: Reply) -> str:
-    """The kind of a problem document, or what there is instead."""
+    """Return the type of a problem document, or what is there instead."""
     try:
         problem = msgspec.json.decode(reply.body, type=Problem)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""The connections of one client: kept open, opened again where they break, and never waited on for ever.
+"""The connections of one client: they are kept open, opened again if they break, and never waited on without limit.
 
-Nothing is sent twice: what became of the first attempt is what the drill wants to know.
+Nothing is sent twice, because the drill measures what happened to the first attempt.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from loadtest.promotion.workers import connect_to_each
 from loadtest.servers import HOST
 
 ANSWER_SECONDS = 5.0
-"""A hundred deadlines; whoever has no answer by then gets none."""
+"""The longest wait for an answer: a hundred deadlines; after it the question counts as unanswered."""
 
 N_AT_ONCE = 128
 N_TO_EACH = 4
-"""Connections that each worker begins with, so that both of them are asked."""
+"""Number of connections to each worker at the start, so that both are asked."""
 
 REFUSED = "connection refused"
 LOST = "connection lost"
@@ -28,7 +28,7 @@ LATE = f"no answer in {ANSWER_SECONDS:g} s"
 
 
 class Reply(NamedTuple):
-    """status: 0 where there was none, and then `fault` says why."""
+    """A reply. status: 0 if there was none; then `fault` says why."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 
 class Lane:
-    """port: of the service. opens_anew: each request has a connection of its own."""
+    """The connections of one client. port: of the service. opens_anew: each request has its own connection."""
 
     def __init__(self, port: int, *, opens_anew: bool = False) -> None:
         self._port = port
@@ -51,7 +51,7 @@ class Lane:
             self._idle.extend(await connect_to_each(self._port, workers, N_TO_EACH, self, heavy))
 
     async def ask(self, request: bytes) -> Reply:
-        """Send one request; what came of it."""
+        """Send one request, and return its reply or its fault."""
         connection = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._places:
@@ -65,16 +65,16 @@ class Lane:
             return Reply(0, b"", REFUSED)
 
     def close(self) -> None:
-        """Once nothing is asked any more."""
+        """Close all connections; call it once nothing is asked any more."""
         for connection in [*self._idle, *self._waiting]:
             connection.close()
         self._idle.clear()
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """A whole reply came."""
+        """Pass on a whole reply that came."""
         waiting = self._waiting.pop(connection, None)
         if waiting is None or waiting.done():
-            connection.close()  # nobody asked, or nobody waits any more
+            connection.close()  # nobody asked, or nobody still waits
             return
         waiting.set_result(Reply(int(connection.reply[9:12]), body))
         if self._opens_anew:
@@ -83,7 +83,7 @@ class Lane:
             self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:
-        """It is used no more."""
+        """Forget a connection that was lost."""
         if connection in self._idle:
             self._idle.remove(connection)
         waiting = self._waiting.pop(connection, None)

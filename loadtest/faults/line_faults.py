@@ -1,4 +1,4 @@
-"""What can be wrong with the line between service and Redis, and with what comes over it."""
+"""Faults of the line between service and Redis, and of what comes over it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadtest.faults.stage import Stage
 
 
 def line_is(conditions: Conditions) -> Fault:
-    """The line to Redis has these conditions; the draws are the row's."""
+    """Make a fault that gives the line to Redis these conditions; random draws use the row's seed."""
 
     @asynccontextmanager
     async def fault(stage: Stage) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""What can be wrong with the machine: its disk, its clock, and a folder that somebody removed."""
+"""Faults of the machine: its disk, its clock, and a folder that somebody removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTLED_SECONDS = 2.0
 
 @asynccontextmanager
 async def disk_full(stage: Stage) -> AsyncIterator[None]:
-    """Nothing more fits on the spool's disk."""
+    """Fill the spool's disk."""
     filler = await stage.do(fill, stage.disk)
     yield
     filler.unlink()
@@ -31,7 +31,7 @@ async def disk_full(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def nothing_can_be_written(stage: Stage) -> AsyncIterator[None]:
-    """No file of the service's processes may grow, their log neither: the whole machine's disk is full."""
+    """Let no file of the service's processes grow, not even their log, as if the whole machine's disk were full."""
     limits = {process: _no_more(process) for process in await stage.do(stage.service.processes)}
     yield
     for process, before in limits.items():
@@ -40,7 +40,7 @@ async def nothing_can_be_written(stage: Stage) -> AsyncIterator[None]:
 
 
 def _no_more(process: int) -> tuple[int, int]:
-    """Limits of before."""
+    """Let a process's files grow no more, and return the limits from before."""
     _, hard = before = resource.prlimit(process, resource.RLIMIT_FSIZE)
     resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
     return before
@@ -48,7 +48,7 @@ def _no_more(process: int) -> tuple[int, int]:
 
 @asynccontextmanager
 async def spool_deleted(stage: Stage) -> AsyncIterator[None]:
-    """Somebody cleans up. What was on its way to Redis at that moment, nobody can keep."""
+    """Remove the spool. Events that are on their way to Redis at that moment cannot be kept by anybody."""
     settled = set(stage.sent.accepted)
     await asyncio.sleep(SETTLED_SECONDS)
     await stage.do(shutil.rmtree, stage.spool, ignore_errors=True)
@@ -58,7 +58,7 @@ async def spool_deleted(stage: Stage) -> AsyncIterator[None]:
 
 
 def clock_moved(days: float) -> Fault:
-    """The service's clock jumps, and comes back."""
+    """Make a fault in which the service's clock jumps, and comes back."""
 
     @asynccontextmanager
     async def fault(stage: Stage) -> AsyncIterator[None]:
@@ -70,7 +70,7 @@ def clock_moved(days: float) -> Fault:
 
 
 async def events_have_the_right_time(stage: Stage) -> list[str]:
-    """What is accepted once the clock is right again is marked with the right time, also after a restart."""
+    """Check that events accepted after the clock is right have the right time, also after a restart."""
     found = []
     for when in ("after the clock came back", "after a restart"):
         moments = await _moments_of_new_events(stage, when.rpartition(" ")[2])
@@ -84,7 +84,7 @@ async def events_have_the_right_time(stage: Stage) -> list[str]:
 
 
 async def _moments_of_new_events(stage: Stage, word: str) -> list[int]:
-    """When they were received, in Unix milliseconds, as the export says."""
+    """Send new events, and return when they were received, in Unix milliseconds, as the export says."""
     marks = [f"late-{word}-{number}" for number in range(5)]
     item = stage.kept.items[0]
     events = [{"kind": "view", "item_id": item, "user_id": "late", "request_id": mark} for mark in marks]

@@ -1,4 +1,4 @@
-"""The service's memory while a row runs."""
+"""Watch the service's memory while a row runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAMPLE_SECONDS = 0.5
 
 
 class MemoryWatch:
-    """processes: of the service at the time."""
+    """Samples the service's memory. processes: a function that returns its current processes."""
 
     def __init__(self, processes: Callable[[], list[int]]) -> None:
         self._processes = processes
@@ -22,7 +22,7 @@ class MemoryWatch:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look again and again inside."""
+        """Sample memory again and again inside the block."""
         task = asyncio.create_task(self._watch())
         try:
             yield
@@ -32,11 +32,11 @@ class MemoryWatch:
                 await task
 
     async def begin(self) -> None:
-        """What is there now is what growth is counted from."""
+        """Take the current memory as the value from which growth is counted."""
         self._before_bytes = self._peak_bytes = await asyncio.to_thread(self._look)
 
     def figures(self) -> MemoryFigures:
-        """Since `begin`."""
+        """Return the figures since `begin`."""
         return MemoryFigures(self._before_bytes, self._peak_bytes)
 
     async def _watch(self) -> None:

@@ -1,6 +1,6 @@
-"""What a Redis that is broken, of another make or hostile may say in place of its reply. Rules by name.
+"""Rules, by name, for replies of a Redis that is broken, of another make, or hostile.
 
-All but `anything` are about MGET, which asks for people's histories; the handshake is left as it is.
+All but `anything` replace replies to MGET, which asks for people's histories; the handshake is not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ODD_PUSHES = (
 )
 HUGE_ARRAY = b"*999999999\r\n"
 HUGE_STRING = b"$999999999\r\nx"
-"""Announces a gigabyte and sends a byte of it."""
+"""A reply that announces a gigabyte and sends one byte of it."""
 
 ODDITIES = (
     NUMBER,
@@ -42,7 +42,7 @@ ODDITIES = (
 
 
 def of_people(rule: Rule) -> Rule:
-    """The rule for replies to MGET alone."""
+    """Apply a rule to replies to MGET alone."""
 
     def only_mget(question: Question, reply: Frame, random: Random) -> bytes:
         return rule(question, reply, random) if question.name == b"MGET" else reply.raw
@@ -71,21 +71,21 @@ def _with_push(question: Question, reply: Frame, random: Random) -> bytes:
 
 
 def _anything(question: Question, reply: Frame, random: Random) -> bytes:
-    """Every third reply of any command is something else."""
+    """Replace every third reply, of any command, by something else."""
     if question.name in HANDSHAKE or reply.kind == PUSH or random.random() > 1 / 3:
         return reply.raw
     return random.choice(ODDITIES)
 
 
 class SomebodyElses:
-    """Gives each person what was read last of another one; the very first has nobody before them."""
+    """A rule that gives each person the last history read of another; the very first has nobody before them."""
 
     def __init__(self) -> None:
         self._last: dict[bytes, bytes] = {}
-        """By key, of the last two."""
+        """The replies for the last two keys, by key."""
 
     def __call__(self, question: Question, reply: Frame, random: Random) -> bytes:
-        """Who has nothing still has nothing."""
+        """Replace each history; a person without one still has none."""
         given = []
         for key, part in zip(question.arguments, reply.parts, strict=False):
             if part.raw.startswith(b"$-1") or part.kind == b"_":

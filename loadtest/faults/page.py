@@ -1,4 +1,4 @@
-"""The page of a drill, for people: what was broken, what was seen, and a picture of each row."""
+"""Write the page of a drill, for people: what was broken, what was seen, and a picture of each row."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ GROUPS = {
 
 
 def write_page(report: Report, out: Path) -> Path:
-    """Beside the JSON; its path."""
+    """Write the page beside the JSON, and return its path."""
     page = out.with_suffix(".html")
     page.write_text(render(report))
     return page
 
 
 def render(report: Report) -> str:
-    """The page, everything inline."""
+    """Render the page, with everything inline."""
     pages = Environment(
         loader=PackageLoader("loadtest.faults"),
         autoescape=select_autoescape(default=True),
@@ -47,7 +47,7 @@ def render(report: Report) -> str:
 
 
 def tiles(report: Report) -> list[tuple[str, str]]:
-    """The figures of all rows together, each with its words."""
+    """Return figures over all rows together, each with its caption."""
     rows = report.rows
     recoveries = [row.recovery_seconds for row in rows if row.recovery_seconds is not None]
     return [
@@ -62,17 +62,17 @@ def tiles(report: Report) -> list[tuple[str, str]]:
 
 
 def grown_mib(memory: MemoryFigures) -> str:
-    """By how much the service grew."""
+    """Format how much the service's memory grew."""
     return f"{(memory.peak_bytes - memory.before_bytes) / MEBIBYTE:+.0f} MiB"
 
 
 def listed(counts: dict[str, int]) -> str:
-    """Counts with their words."""
+    """Format counts with their words."""
     return ", ".join(f"{n:,} {words}" for words, n in counts.items())
 
 
 def _pictures(report: Report) -> dict[str, Markup]:
-    """By row."""
+    """Draw the picture of each row, by its name."""
     return {
         row.name: _picture(row, report.plan.deadline_ms) for row in report.rows if row.timeline is not None
     }
@@ -80,4 +80,4 @@ def _pictures(report: Report) -> dict[str, Markup]:
 
 def _picture(row: RowReport, deadline_ms: float) -> Markup:
     assert row.timeline is not None
-    return Markup(draw_timeline(row.timeline, deadline_ms))  # of numbers alone
+    return Markup(draw_timeline(row.timeline, deadline_ms))  # it is made only of numbers

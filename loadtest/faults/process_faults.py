@@ -1,4 +1,4 @@
-"""What happens to the service's own processes."""
+"""Faults of the service's own processes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPARE_DESCRIPTORS = 2
 
 @asynccontextmanager
 async def worker_killed(stage: Stage) -> AsyncIterator[None]:
-    """One of two; the supervisor starts another."""
+    """Kill one of two workers; the supervisor starts another."""
     await stage.do(stage.service.kill_worker, stage.random)
     yield
 
 
 @asynccontextmanager
 async def stopped_and_started(stage: Stage) -> AsyncIterator[None]:
-    """As a deployment does it: SIGTERM, and the same service again."""
+    """Stop the service by SIGTERM and start it again, as a deployment does."""
     await stage.do(stage.service.stop)
     await stage.do(stage.service.start)
     yield
@@ -29,7 +29,7 @@ async def stopped_and_started(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def descriptors_out(stage: Stage) -> AsyncIterator[None]:
-    """Each worker may open almost nothing beside what it has open."""
+    """Let each worker open only `SPARE_DESCRIPTORS` descriptors more than it has."""
     before = {worker: _limited(worker) for worker in await stage.do(stage.service.workers)}
     yield
     for worker, limits in before.items():
@@ -38,7 +38,7 @@ async def descriptors_out(stage: Stage) -> AsyncIterator[None]:
 
 
 def _limited(worker: int) -> tuple[int, int]:
-    """Limits of before."""
+    """Limit a worker's descriptors, and return the limits from before."""
     highest = max(int(descriptor.name) for descriptor in Path(f"/proc/{worker}/fd").iterdir())
     _, hard = before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
     resource.prlimit(worker, resource.RLIMIT_NOFILE, (highest + 1 + SPARE_DESCRIPTORS, hard))

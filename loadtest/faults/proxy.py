@@ -1,7 +1,7 @@
-"""A line between a client and a server of this machine that can be made bad while it is in use.
+"""A network line between a client and a server on this machine that can be impaired while it is in use.
 
-`Line` carries bytes inside an event loop. A drill runs it in a process of its own (`ProxyProcess`), so that it takes
-no time from those who measure, and tells it over a second port what to do.
+`Line` forwards bytes inside an event loop. A drill runs it in a process of its own (`ProxyProcess`), so that it takes
+no CPU time from the measuring process, and controls it by a second port.
 
     python -m loadtest.faults.proxy PORT TARGET_PORT CONTROL_PORT [redis]
 """
@@ -29,14 +29,14 @@ from loadtest.servers import HOST, Marked, free_port
 
 READ_BYTES = 65_536
 MAX_WAITING = 64
-"""Pieces that wait on their way; then the sender has to."""
+"""The most pieces that wait on their way; beyond it, the sender has to wait."""
 
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER of 0 seconds: a close sends RST instead of FIN."""
+"""SO_LINGER of 0 seconds, with which a close sends RST instead of FIN."""
 
 
 class _Piece(NamedTuple):
-    """due_at: when it goes on, by the loop's clock. ends: how the connection ends behind it, "" for not at all."""
+    """Bytes of one read. due_at: when they go on, by the loop's clock. ends: how the connection then ends, or ""."""
 
     data: bytes
     due_at: float
@@ -44,9 +44,9 @@ class _Piece(NamedTuple):
 
 
 class Line:
-    """Carries what comes to `port` to `target_port` and back.
+    """Forwards bytes from `port` to `target_port` and back.
 
-    is_redis: the target is a Redis, whose replies can be replaced whole.
+    is_redis: the target is Redis, whose replies can be replaced whole.
     """
 
     def __init__(self, port: int, target_port: int, *, is_redis: bool = False) -> None:
@@ -60,25 +60,25 @@ class Line:
         self._server: asyncio.Server | None = None
 
     def set(self, conditions: Conditions) -> None:
-        """Pieces that come from now on meet these. Raises FaultUnknown for a rule that there is not."""
+        """Apply these conditions to pieces from now on. Raises FaultUnknown for a rule that does not exist."""
         if conditions.replies and conditions.replies not in RULES:
             raise FaultUnknown(f"no rule {conditions.replies!r} for replies; there is {', '.join(RULES)}")
         self._conditions = conditions
         self._random = Random(conditions.seed)
 
     async def open(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=READ_BYTES)
 
     async def close(self) -> None:
-        """Break every connection and listen no more."""
+        """Break every connection and stop listening."""
         assert self._server is not None
         self._server.close()
         while self._connections:
             for task in self._connections:
                 task.cancel()
             await asyncio.wait(self._connections)
-        await asyncio.sleep(0)  # transports close in the turn after the one that says so
+        await asyncio.sleep(0)  # transports close one turn of the loop after they are told to
 
     async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.current_task()
@@ -88,12 +88,12 @@ class Line:
         try:
             await self._carry(reader, writer)
         except asyncio.CancelledError:
-            pass  # of `close`; asyncio would report a task that it made itself
+            pass  # `close` did it; asyncio would report a task that it made itself
         finally:
             self._connections.discard(task)
 
     async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
-        """One connection, until an end closes it. Without a target it is closed at once."""
+        """Carry one connection until an end closes it; without a target it is closed at once."""
         try:
             there, thither = await asyncio.open_connection(HOST, self._target_port, limit=READ_BYTES)
             try:
@@ -103,7 +103,7 @@ class Line:
             finally:
                 thither.close()
         except OSError:
-            pass  # nobody is at the target
+            pass  # nothing listens at the target
         finally:
             writer.close()
 
@@ -116,7 +116,7 @@ class Line:
         try:
             await asyncio.wait({questions, answers}, return_when=asyncio.FIRST_COMPLETED)
             if questions.done() and questions.result() == "end" and not answers.done():
-                asked[1].write_eof()  # a client that has said all it will still wants its answer
+                asked[1].write_eof()  # a client that sent everything still wants its answer
                 await answers
         finally:
             for way in (questions, answers):
@@ -124,7 +124,7 @@ class Line:
             await asyncio.gather(questions, answers, return_exceptions=True)
 
     async def _copy(self, way: Way, source: StreamReader, to: StreamWriter, rewriter: Rewriter | None) -> str:
-        """Until the source ends; how it ended: "end", "reset" or "closed"."""
+        """Forward until the source ends, and return how it ended: "end", "reset" or "closed"."""
         waiting: asyncio.Queue[_Piece] = asyncio.Queue(MAX_WAITING)
         reading = asyncio.create_task(self._read(way, source, waiting, rewriter))
         try:
@@ -159,7 +159,7 @@ class Line:
         await waiting.put(_Piece(b"", due_at, "end"))
 
     def _met(self, data: bytes, way: Way, after: float) -> _Piece:
-        """What becomes of a piece that comes now, behind one that goes on at `after`."""
+        """Apply the conditions to a piece that comes now, behind one that goes on at `after`."""
         conditions, random = self._conditions, self._random
         self.touched.pieces += 1
         now = asyncio.get_running_loop().time()
@@ -190,7 +190,7 @@ class Line:
                 await asyncio.sleep(0)
 
     def _reply(self, question: Question, reply: Frame, random: Random) -> bytes:
-        """What Redis says under the rule of this moment."""
+        """Return the bytes of Redis's reply under the current rule."""
         rule = RULES.get(self._conditions.replies)
         said = reply.raw if rule is None else rule(question, reply, random)
         self.touched.changed += said != reply.raw
@@ -198,14 +198,14 @@ class Line:
 
 
 def flipped(data: bytes, random: Random) -> bytes:
-    """One bit turned over."""
+    """Flip one random bit."""
     changed = bytearray(data)
     changed[random.randrange(len(data))] ^= 1 << random.randrange(8)
     return bytes(changed)
 
 
 class ProxyProcess(Marked):
-    """A line in a process of its own."""
+    """A line that runs in a process of its own."""
 
     name = "the line"
 
@@ -217,25 +217,25 @@ class ProxyProcess(Marked):
 
     @property
     def redis_url(self) -> str:
-        """Of a Redis behind it."""
+        """URL of the Redis behind the line."""
         return f"redis://{HOST}:{self.port}/0"
 
     def command(self) -> list[str]:
-        """This module."""
+        """Return the command that runs this module."""
         ports = map(str, (self.port, self._target_port, self._control_port))
         return [sys.executable, "-m", "loadtest.faults.proxy", *ports, *(["redis"] if self._is_redis else [])]
 
     def answers(self) -> bool:
-        """It is controlled."""
+        """Whether its control port replies."""
         self.touched()
         return True
 
     def set(self, conditions: Conditions) -> Touched:
-        """Have these from now on; what was done until now."""
+        """Apply these conditions from now on, and return what the line has done until now."""
         return self._say(msgspec.json.encode(conditions))
 
     def touched(self) -> Touched:
-        """What was done until now."""
+        """Return what the line has done until now."""
         return self._say(b"")
 
     def _say(self, line: bytes) -> Touched:
@@ -246,7 +246,7 @@ class ProxyProcess(Marked):
 
 
 async def _control(line: Line, reader: StreamReader, writer: StreamWriter) -> None:
-    """A line of JSON with new conditions, or an empty one; the reply is what was done until now."""
+    """Read a line of JSON with new conditions, or an empty one, and reply with what was done until now."""
     said = (await reader.readline()).strip()
     if said:
         line.set(msgspec.json.decode(said, type=Conditions))

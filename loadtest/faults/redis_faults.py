@@ -1,4 +1,4 @@
-"""What can be wrong with Redis itself. Each makes the fault, waits for its end, and repairs it."""
+"""Faults of Redis itself. Each makes the fault, waits until it should end, and repairs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loadtest.faults.stage import Stage
 
 PEOPLE = "stillroom:h:"
 NOWHERE = ("127.0.0.1", "9")
-"""A master that is not there, so a replica of it keeps what it has."""
+"""Address of a master that does not exist, so that a replica of it keeps its data."""
 
 ANOTHER = "another password"
 BUSY_SECONDS = 3
@@ -25,7 +25,7 @@ return 1
 
 @asynccontextmanager
 async def killed(stage: Stage) -> AsyncIterator[None]:
-    """As a crash does it; it comes back with its log."""
+    """Kill Redis as a crash does; it comes back with its log."""
     await stage.do(stage.redis.kill)
     yield
     await stage.do(stage.redis.start)
@@ -33,7 +33,7 @@ async def killed(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def hung(stage: Stage) -> AsyncIterator[None]:
-    """Its process is stopped: connections stay open, nothing is answered."""
+    """Stop its process: connections stay open, and nothing is answered."""
     stage.redis.freeze()
     try:
         yield
@@ -43,7 +43,7 @@ async def hung(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def data_gone(stage: Stage) -> AsyncIterator[None]:
-    """It is killed and comes back with nothing."""
+    """Kill Redis, and start it again without data."""
     await stage.do(stage.redis.kill)
     await stage.do(stage.redis.empty)
     yield
@@ -52,14 +52,14 @@ async def data_gone(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def flushed(stage: Stage) -> AsyncIterator[None]:
-    """Somebody says FLUSHALL, and nobody repairs it."""
+    """Send FLUSHALL; nobody repairs it."""
     await stage.tell_redis("FLUSHALL")
     yield
 
 
 @asynccontextmanager
 async def full(stage: Stage) -> AsyncIterator[None]:
-    """It takes no more, and says so to every write."""
+    """Let Redis be full, so that every write gets an error."""
     await stage.tell_redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
     await stage.tell_redis("CONFIG", "SET", "maxmemory", "1mb")
     yield
@@ -69,7 +69,7 @@ async def full(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def read_only(stage: Stage) -> AsyncIterator[None]:
-    """A failover went wrong: it is a replica now and takes no writes."""
+    """Make Redis a replica that takes no writes, as a failed failover does."""
     await stage.tell_redis("REPLICAOF", *NOWHERE)
     yield
     await stage.tell_redis("REPLICAOF", "NO", "ONE")
@@ -77,7 +77,7 @@ async def read_only(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def wrong_password(stage: Stage) -> AsyncIterator[None]:
-    """The password is another one from now on, and everybody has to say it."""
+    """Change the password, which every client now has to give."""
     await stage.tell_redis("CONFIG", "SET", "requirepass", ANOTHER)
     await stage.tell_redis("CLIENT", "KILL", "TYPE", "normal", password=ANOTHER)
     yield
@@ -86,7 +86,7 @@ async def wrong_password(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def busy(stage: Stage) -> AsyncIterator[None]:
-    """A script of somebody else's runs for seconds; after one of them Redis answers everything with BUSY."""
+    """Run somebody else's script for seconds; after one second Redis answers everything with BUSY."""
     await stage.tell_redis("CONFIG", "SET", "lua-time-limit", "1000")
     spinning = asyncio.create_task(stage.tell_redis("EVAL", SPIN, 0, BUSY_SECONDS))
     yield
@@ -95,7 +95,7 @@ async def busy(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def poisoned_person(stage: Stage) -> AsyncIterator[None]:
-    """One person's key holds a list, and that person does something. Nobody repairs it."""
+    """Put a list into one person's key, and send an event of that person. Nobody repairs it."""
     await stage.tell_redis("LPUSH", f"{PEOPLE}poison", "x")
     events = [{"kind": "view", "item_id": stage.kept.items[0], "user_id": "poison", "request_id": "poison"}]
     await stage.say({"key": "poison", "events": events})
@@ -104,7 +104,7 @@ async def poisoned_person(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def wrong_types(stage: Stage) -> AsyncIterator[None]:
-    """Everybody's keys hold lists."""
+    """Put lists into everybody's keys."""
     keys = await stage.tell_redis("KEYS", f"{PEOPLE}*")
     for key in keys:
         await stage.tell_redis("DEL", key)
@@ -117,7 +117,7 @@ async def wrong_types(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def garbage_blobs(stage: Stage) -> AsyncIterator[None]:
-    """Everybody's keys hold bytes that nobody wrote."""
+    """Put random bytes into everybody's keys."""
     keys = await stage.tell_redis("KEYS", f"{PEOPLE}*")
     for key in keys:
         await stage.tell_redis("SET", key, stage.random.randbytes(200))
@@ -127,7 +127,7 @@ async def garbage_blobs(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def key_that_is_no_text(stage: Stage) -> AsyncIterator[None]:
-    """Again and again somebody writes a person's key that is no UTF-8."""
+    """Write, again and again, a person's key that is not UTF-8."""
 
     async def write() -> None:
         while True:
@@ -144,5 +144,5 @@ async def key_that_is_no_text(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def no_fault(stage: Stage) -> AsyncIterator[None]:
-    """What a row is about was so from the start."""
+    """Do nothing, because what the row tests has been so from the start."""
     yield

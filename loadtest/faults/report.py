@@ -1,4 +1,4 @@
-"""The report of a whole drill, for machines (JSON) and for a terminal (lines)."""
+"""Write the report of a whole drill, for machines (JSON) and for a terminal (lines)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtest.verdict import machine
 def make_report(
     pace: Pace, kept: Kept, rows: Sequence[RowReport], seconds: float, *, is_short: bool
 ) -> Report:
-    """Everything, and whether it is as it must be."""
+    """Join all rows into a report, and say whether all of them held."""
     counts = {
         verdict: sum(row.verdict == verdict for row in rows) for verdict in ("held", "failed", "not run")
     }
@@ -44,18 +44,18 @@ def make_report(
 
 
 def write_report(report: Report, out: Path) -> None:
-    """As JSON."""
+    """Write a report as JSON."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
 
 
 def read_report(file: Path) -> Report:
-    """What `write_report` wrote. Raises msgspec.ValidationError for anything else."""
+    """Read what `write_report` wrote. Raises msgspec.ValidationError for anything else."""
     return msgspec.json.decode(file.read_bytes(), type=Report)
 
 
 def row_lines(row: RowReport) -> Iterator[str]:
-    """One line of figures, and one for each problem."""
+    """Yield one line of figures, and one for each problem."""
     if row.p99 is None or row.events is None:
         yield f"{row.name:<26} {row.verdict:<8} {row.remedy}"
     else:

@@ -1,6 +1,6 @@
-"""Redis's protocol as bytes on their way: where a reply begins and ends, and whose it is.
+"""Parse Redis's protocol in transit: where a reply begins and ends, and which command it answers.
 
-hiredis gives values and not the bytes that they came in, so a small parser of our own finds the frames.
+hiredis gives values without the bytes that they came in, so a small parser of our own finds the frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PUSH = b">"
 
 
 class NotRedis(ValueError):
-    """Bytes that no Redis says."""
+    """The bytes are not of Redis's protocol."""
 
 
 class Frame(NamedTuple):
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
 
 def read_frame(data: bytes, start: int = 0) -> tuple[Frame, int] | None:
-    """The frame that begins at `start` and where it ends; None while it is not complete. Raises NotRedis."""
+    """Return the frame that begins at `start`, and its end; None while it is not complete. Raises NotRedis."""
     line_end = data.find(b"\r\n", start)
     if line_end < 0:
         return None
@@ -65,18 +65,18 @@ def _several(data: bytes, start: int, at: int, n_parts: int) -> tuple[Frame, int
 
 
 class Question(NamedTuple):
-    """A command on its way to Redis. name: in capitals."""
+    """A command on its way to Redis. name: in upper case."""
 
     name: bytes
     arguments: tuple[bytes, ...]
 
 
 Rule = Callable[[Question, Frame, Random], bytes]
-"""What goes on to the client in place of a reply."""
+"""A function that returns the bytes that the client gets in place of a reply."""
 
 
 class Rewriter:
-    """One connection: knows which reply belongs to which command, and lets a rule replace it."""
+    """Rewrites one connection: it matches replies to commands, and lets a rule replace them."""
 
     def __init__(self, rule: Rule, random: Random) -> None:
         self._rule = rule
@@ -86,7 +86,7 @@ class Rewriter:
         self._answer_bytes = b""
 
     def asked(self, data: bytes) -> bytes:
-        """Bytes on their way to Redis, which go on as they are. Raises NotRedis."""
+        """Note the commands in bytes on their way to Redis, and return the bytes unchanged. Raises NotRedis."""
         frames, self._question_bytes = _frames_in(self._question_bytes + data)
         for frame in frames:
             name, *arguments = [_text(part) for part in frame.parts] or [b""]
@@ -94,7 +94,7 @@ class Rewriter:
         return data
 
     def answered(self, data: bytes) -> bytes:
-        """Whole replies, as they go on to the client; of one that is not complete nothing yet. Raises NotRedis."""
+        """Return whole replies as the client gets them, and keep an incomplete one for later. Raises NotRedis."""
         frames, self._answer_bytes = _frames_in(self._answer_bytes + data)
         return b"".join(self._passed_on(frame) for frame in frames)
 
@@ -105,7 +105,7 @@ class Rewriter:
 
 
 def _frames_in(data: bytes) -> tuple[list[Frame], bytes]:
-    """The whole frames at the beginning, and what is left."""
+    """Return the complete frames at the beginning, and the rest."""
     frames, at = [], 0
     while at < len(data) and (found := read_frame(data, at)) is not None:
         frame, at = found
@@ -118,10 +118,10 @@ def _text(bulk: Frame) -> bytes:
 
 
 def array_of(parts: Sequence[bytes]) -> bytes:
-    """An array of these frames."""
+    """Make an array of these frames."""
     return b"*%d\r\n" % len(parts) + b"".join(parts)
 
 
 def bulk_of(content: bytes) -> bytes:
-    """A string."""
+    """Make a bulk string."""
     return b"$%d\r\n%b\r\n" % (len(content), content)

@@ -1,4 +1,4 @@
-"""One row of the drill: what is done, what must hold, and how the stage is set for it."""
+"""One row of the drill: which fault is made, what must hold, and how the stage is set for it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from loadtest.faults.stage import Stage
 Group = Literal["redis", "replies", "line", "clients", "processes", "machine", "store"]
 
 Fault = Callable[[Stage], AbstractAsyncContextManager[None]]
-"""Makes the fault when it is entered and repairs it when it is left."""
+"""A context manager that makes the fault on entry and repairs it on exit."""
 
 Check = Callable[[Stage], Awaitable[list[str]]]
-"""What else is wrong afterwards; called once everything is exported, while the service still runs."""
+"""A function that returns further problems; it is called after the export, while the service still runs."""
 
 AWAY = "redis_unavailable"
 RECOVERING = "redis_recovering"
@@ -29,14 +29,14 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Row:
-    """done: what is done. holds: what must hold, beside what holds in every row. seconds: how long the fault lasts.
+    """One row of the drill. done: what is broken, in words. holds: what must hold, beside what holds in every row.
 
-    told: the reason that some answer has to give for not being what it would be, "" where none needs to.
-    may_say: further reasons that answers may give. helpless: what no service could help, in the words of failures and
-    of wrong answers; it is counted apart.
-    ships: accepted events reach the stream while the fault lasts. event_statuses: what POST /events may be answered
-    with beside 202. grows_mib: what the service's own memory may grow by. recovers_seconds: at most. is_timed: p99
-    during the fault is judged. is_short: part of the short drill.
+    seconds: how long the fault lasts. told: the reason that some answers must give for being degraded, "" if none
+    must. may_say: further reasons that answers may give. helpless: failures and wrong answers, in their words, that
+    no service could prevent; they are counted apart. ships: accepted events reach the stream while the fault lasts.
+    event_statuses: statuses that POST /events may answer with beside 202. grows_mib: the most by which the service's
+    own memory may grow. recovers_seconds: the longest recovery allowed. is_timed: whether p99 during the fault is
+    judged. is_short: whether the row is part of the short drill.
     """
 
     name: str
@@ -60,8 +60,10 @@ class Row:
 
     @property
     def explains(self) -> frozenset[str]:
-        """The reasons that answers may give. Who was away may have lost something, and is recovering for a while;
-        what leaves no time for an answer may also let one come too late.
+        """The reasons that answers may give.
+
+        If Redis was away, it may have lost something and is recovering for a while; a fault that leaves no time for
+        an answer may also make one come too late.
         """
         given = {self.told, *self.may_say}
         also = {AWAY: RECOVERING, DEADLINE: DEADLINE_MISSED}

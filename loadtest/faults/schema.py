@@ -1,4 +1,4 @@
-"""`reports/faults.json`: what the drill writes, the page shows and tests read."""
+"""The schema of `reports/faults.json`, which the drill writes, the page shows and tests read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Phases(msgspec.Struct, frozen=True):
 
 
 class EventFigures(msgspec.Struct, frozen=True):
-    """sent, accepted, lost, doubled, invented: events. doubled: how often too often. invented: in the export, and
-    never sent. unshipped: accepted, and on the service's disk instead of in Redis when the row ended.
-    unshipped_during: the same while the fault lasted, of rows that forbid it. unaccepted, unlike: batches that were
-    never accepted, and that were answered differently from one time to the other. statuses: of all attempts, "none"
-    where there was no reply.
+    """The fate of a row's events. sent, accepted, lost, doubled, invented: counts of events.
+
+    doubled: surplus copies in the export. invented: in the export, but never sent. unshipped: accepted, but on the
+    service's disk instead of in Redis when the row ended. unshipped_during: the same during the fault, for rows that
+    forbid it. unaccepted, unlike: batches that were never accepted, and batches that were answered differently on a
+    retry. statuses: of all attempts, "none" if there was no reply.
     """
 
     sent: int
@@ -49,15 +50,16 @@ class EventFigures(msgspec.Struct, frozen=True):
 
 
 class MemoryFigures(msgspec.Struct, frozen=True):
-    """Bytes of the service's processes together: before the fault, and the most there was since."""
+    """Bytes of the service's processes together: before the fault, and the peak since."""
 
     before_bytes: int
     peak_bytes: int
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """What was asked, in slices from the first question on. p50_ms, max_ms: of what was answered, 0 for nothing.
-    fault_at, repaired_at: seconds from the first question.
+    """The questions of a row, in slices of time from the first question on.
+
+    p50_ms, max_ms: of answered questions, 0 if there were none. fault_at, repaired_at: seconds since the first one.
     """
 
     slice_seconds: float
@@ -72,12 +74,12 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class RowReport(msgspec.Struct, frozen=True):
-    """One row. problems: why it did not hold. remedy: of one that could not run.
+    """One row's results. problems: why it did not hold. remedy: what to do if it could not run.
 
-    failures, wrongs: by what was wrong. helpless: what no service could help, which is in no other figure.
-    degraded, degraded_before, degraded_during: by the reason that answers gave, in all, before the fault and while it
-    lasted. late: answers that took longer than their deadline and gave no reason. asked_before: of the questions.
-    recovery_seconds: None where it never came. noted: what else the fault counted.
+    failures, wrongs: counts by what was wrong. helpless: counts of what no service could prevent, which are in no
+    other figure. degraded, degraded_before, degraded_during: counts by the reason that answers gave, in all, before
+    the fault and during it. late: answers that took longer than their deadline and gave no reason. asked_before:
+    questions before the fault. recovery_seconds: None if it never recovered. noted: further counts of the fault.
     """
 
     name: str
@@ -110,7 +112,7 @@ class RowReport(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What was asked of the drill."""
+    """The settings of the drill."""
 
     seed: int
     is_short: bool
@@ -122,7 +124,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """What it ran on, and of what revision."""
+    """The machine that the drill ran on, and the revision of the code."""
 
     cpu: str
     cores: int | None
@@ -133,7 +135,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """met: every row ran and held."""
+    """The report of a whole drill. met: every row ran and held."""
 
     schema_version: int
     met: bool

@@ -1,4 +1,4 @@
-"""What the service's own log says that nobody foresaw."""
+"""Find unforeseen errors in the service's own log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ADDRESS = re.compile("0x[0-9a-f]+")
 
 
 def unforeseen(log: Path) -> list[str]:
-    """Lines with a traceback, and lines that are none of the service's: how often each, the most frequent first.
+    """Return lines with a traceback and lines that are not the service's, with their counts, most frequent first.
 
-    The service writes one JSON object a line; whatever else is there was written by something that broke.
+    The service writes one JSON object per line; anything else was written by something that broke.
     """
     counts: dict[str, int] = {}
     for line in _said(log):

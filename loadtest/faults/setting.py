@@ -1,4 +1,4 @@
-"""How the stage of a row is set."""
+"""The settings of a row's stage."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Setting:
-    """has_line: Redis is behind a line that can be made bad. has_client_line: so is the service, for some of its
-    clients. settings: STILLROOM_* variables. prefix: a command that starts the service. spool_bytes: the spool lies
-    on a disk of its own of this size. n_bundles: in the store; 0 for an empty one. spoils_last: the last one is
-    damaged. has_clock: the service's clock can be moved. opens_anew: each question comes on a connection of its own.
-    redis_patience_ms: how long the service waits for a reply of Redis; long where a row is about other things, so
-    that a busy machine is not taken for a Redis that is away. redis_user: what the service may do in Redis, as ACL
-    SETUSER has it; empty for everything.
+    """The settings of a row's stage. has_line: Redis is behind a line that can be impaired.
+
+    has_client_line: the service is too, for some of its clients. settings: STILLROOM_* variables. prefix: a command
+    that starts the service. spool_bytes: the spool is on a disk of its own of this size. n_bundles: number in the
+    store; 0 for an empty one. spoils_last: the last bundle is damaged. has_clock: the service's clock can be moved.
+    opens_anew: each question comes on a connection of its own. redis_patience_ms: how long the service waits for a
+    reply of Redis; long in rows about other things, so that a busy machine does not look like an absent Redis.
+    redis_user: what the service may do in Redis, in the words of ACL SETUSER; empty for everything.
     """
 
     n_workers: int = 2

@@ -1,4 +1,4 @@
-"""Shoppers, who buy what they were shown and must not be shown it again; and a crowd that only does things."""
+"""Shoppers, who buy items they were shown and must not be shown them again, and a crowd that only sends events."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from loadtest.events.plan import KINDS
 from loadtest.promotion.questions import Question
 
 LEARNING_SECONDS = 0.25
-"""An acceptance that took longer may be learnt after its reply (docs/events.md) ..."""
+"""If acceptance took longer, the event may be learned after its reply (docs/events.md) ..."""
 
 LEARNING_LATER_SECONDS = 5.0
-"""... which then has so long."""
+"""... and this is the time that it then has."""
 
 LIMIT = 10
 N_EVENTS = 5
 N_CROWD = 2000
 MAX_BOUGHT = 60
-"""Then a shopper has enough and buys no more: a small catalogue must not run out."""
+"""The most items that a shopper buys, so that a small catalogue does not run out."""
 
 
 @dataclass
 class Shopper:
-    """identity: how the shop names them, in questions and in events. bought: by item, the moment on `perf_counter`
-    from which every answer has to know of it. wanted: what they will buy next.
+    """One shopper.
+
+    identity: how the shop names them, in questions and in events. bought: by item, the moment on `perf_counter` from
+    which every answer must know of it. wanted: what they will buy next.
     """
 
     identity: dict[str, str]
@@ -37,18 +39,18 @@ class Shopper:
     shown: list[str] = field(default_factory=list)
 
     def question(self, random: Random, deadline_ms: int) -> Question:
-        """What they ask next; every third leaves out some of what was shown before."""
+        """Return the next question; every third excludes some items that were shown before."""
         body: dict[str, Any] = {**self.identity, "limit": LIMIT, "deadline_ms": deadline_ms}
         if self.shown and random.random() < 1 / 3:
             body["exclude_items"] = random.sample(self.shown, min(3, len(self.shown)))
         return Question("/recommend", body)
 
     def known_to_have_bought(self, at: float) -> set[str]:
-        """What an answer to a question that is asked at a moment has to know of."""
+        """Return the purchases that an answer to a question asked at a moment must know of."""
         return {item for item, known_from in self.bought.items() if known_from <= at}
 
     def was_shown(self, items: list[str]) -> None:
-        """They want the first that they do not have."""
+        """Take note of the items shown; the shopper wants the first that they have not bought."""
         self.shown = items
         new = [item for item in items if item not in self.bought]
         if new and len(self.bought) < MAX_BOUGHT:
@@ -56,7 +58,7 @@ class Shopper:
 
 
 class Shopping:
-    """What shoppers and crowd do, in batches. Each event says in request_id which one it is."""
+    """The events of shoppers and crowd, in batches; each event's request_id identifies it."""
 
     def __init__(self, shoppers: Sequence[Shopper], items: Sequence[str], seed: int) -> None:
         self.shoppers = list(shoppers)
@@ -67,7 +69,7 @@ class Shopping:
         self._n_batches = 0
 
     def next_batch(self) -> dict[str, Any]:
-        """The body of a POST /events."""
+        """Return the body of the next POST /events."""
         number, self._n_batches = self._n_batches, self._n_batches + 1
         key = f"faults-{self._seed}-{number}"
         events = [self._of_crowd() for _ in range(N_EVENTS)]
@@ -80,10 +82,10 @@ class Shopping:
         return {"key": key, "events": marked}
 
     def accepted(self, body: dict[str, Any], seconds: float) -> None:
-        """From now on it is known, or a little later if the service took its time."""
+        """Count a purchase as known from now on, or a little later if the service took its time."""
         shopper, item = self._buying.pop(body["key"], (None, ""))
         if shopper is not None:
-            is_learnt = seconds < LEARNING_SECONDS / 2  # our own lateness is in it as well
+            is_learnt = seconds < LEARNING_SECONDS / 2  # it includes our own lateness
             shopper.bought[item] = perf_counter() + (0 if is_learnt else LEARNING_LATER_SECONDS)
 
     def _of_crowd(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ class Shopping:
 
 
 def draw_shoppers(people: Sequence[str]) -> list[Shopper]:
-    """People of the bundle, as many whom nobody knows, and visits of nobody in particular."""
+    """Return shoppers: people of the bundle, as many strangers, and as many anonymous visits."""
     known = [Shopper({"user_id": person}) for person in people]
     strangers = [Shopper({"user_id": f"new-{number}"}) for number in range(len(people))]
     visits = [Shopper({"session_id": f"visit-{number}"}) for number in range(len(people))]

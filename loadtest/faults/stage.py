@@ -1,4 +1,4 @@
-"""What runs for one row: a Redis, a line to it where the row wants one, and the service; all of it fresh."""
+"""The stage of one row, all of it fresh: a Redis, a line to it if the row wants one, and the service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Kept:
-    """Bundles that every row's store shares, and the ids in them."""
+    """The bundles that all rows' stores share, and the ids in them."""
 
     bundles: list[Path]
     people: list[str]
@@ -42,11 +42,11 @@ class Kept:
 
 
 class Stage:
-    """One row's servers and folders. module: what is served.
+    """One row's servers and folders. module: the service to run.
 
-    found: what the fault itself saw go wrong. noted: what it did, in figures, for the report. sent: of the traffic's
-    events. say: sends a batch of events of the fault's own. forgiven: marks of events that nobody could keep.
-    at_most_seconds: of a fault.
+    found: problems that the fault itself saw. noted: figures of the fault, for the report. sent: the traffic's
+    events. say: sends a batch of the fault's own events. forgiven: marks of events that nobody could keep.
+    at_most_seconds: the longest that a fault may last.
     """
 
     def __init__(self, folder: Path, kept: Kept, setting: Setting, seed: int, module: str) -> None:
@@ -82,11 +82,11 @@ class Stage:
         )
 
     async def do(self, what: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        """On a thread, so that the traffic goes on."""
+        """Run a function on a thread, so that the traffic goes on."""
         return await asyncio.to_thread(what, *args, **kwargs)
 
     async def tell_redis(self, *command: str | bytes | int, password: str = "") -> Any:
-        """A command of the drill's own, past every line; its reply."""
+        """Send the drill's own command to Redis, past every line, and return its reply."""
         return await self.do(self._tell_redis, *command, password=password)
 
     def _tell_redis(self, *command: str | bytes | int, password: str = "") -> Any:
@@ -96,7 +96,7 @@ class Stage:
             return client.execute_command(*command)
 
     def begin(self, stack: ExitStack) -> None:
-        """Start everything, each part before the one that needs it. Raises ServerMissing or ServerFailed."""
+        """Start each part before the ones that need it. Raises ServerMissing or ServerFailed."""
         setting = self.setting
         if setting.prefix and shutil.which(setting.prefix[0]) is None:
             raise ServerMissing(f"no {setting.prefix[0]} on PATH: apt-get install util-linux")
@@ -148,8 +148,8 @@ def _store(folder: Path, kept: Kept, setting: Setting) -> DrillStore:
 
 @contextmanager
 def staged(kept: Kept, setting: Setting, seed: int, module: str = "service") -> Iterator[Stage]:
-    """A stage that is gone afterwards with all of its processes and files, whatever happened on it."""
-    # Beside the kept bundles, whose files the store shares.
+    """Make a stage that is gone afterwards, with all of its processes and files, whatever happened."""
+    # The folder is beside the kept bundles, because the store shares their files.
     beside = kept.bundles[0].parent
     with (
         TemporaryDirectory(prefix=".drill-", dir=beside, ignore_cleanup_errors=True) as name,

@@ -1,4 +1,4 @@
-"""What can happen to the store of bundles while one of them is in service."""
+"""Faults of the store of bundles while one of them is in service."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from loadtest.servers import HOST
 
 N_AT_ONCE = 10
 CHANGED = {200, 409}
-"""Done, or refused because somebody else was faster."""
+"""Statuses for a change that was made, or refused because another operator was faster."""
 
 
 @asynccontextmanager
 async def bundle_deleted(stage: Stage) -> AsyncIterator[None]:
-    """The files of the bundle in service are removed, and put back."""
+    """Remove the files of the bundle in service, and put them back."""
     version = stage.store.current()
     await stage.do(shutil.rmtree, stage.store.folder / version)
     yield
@@ -31,7 +31,7 @@ async def bundle_deleted(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def store_replaced(stage: Stage) -> AsyncIterator[None]:
-    """The folder is exchanged for another one of the same name, in which another bundle is promoted."""
+    """Exchange the store's folder for another of the same name, in which another bundle is promoted."""
     store, away = stage.store.folder, stage.folder / "store-before"
     other = next(version for version in stage.store.good if version != stage.store.current())
     beside = stage.folder / "store-new"
@@ -45,7 +45,7 @@ async def store_replaced(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def promotions_at_once(stage: Stage) -> AsyncIterator[None]:
-    """Ten operators promote and roll back in the same moment."""
+    """Let ten operators promote and roll back in the same moment."""
     changes = [
         stage.do(stage.operator.roll_back)
         if number % 3 == 2
@@ -60,7 +60,7 @@ async def promotions_at_once(stage: Stage) -> AsyncIterator[None]:
 
 
 async def store_is_whole(stage: Stage) -> list[str]:
-    """`current` names a bundle that is there."""
+    """Check that `current` names a bundle that is in the store."""
     current = stage.store.current()
     is_there = (stage.store.folder / current / "manifest.json").exists()
     return [] if is_there else [f"current names {current}, which is not in the store"]
@@ -68,7 +68,7 @@ async def store_is_whole(stage: Stage) -> list[str]:
 
 @asynccontextmanager
 async def damaged_bundle_promoted(stage: Stage) -> AsyncIterator[None]:
-    """By the operators' route, and written into `current` by hand, as somebody does who verifies nothing."""
+    """Promote a damaged bundle by the operators' route, and by hand into `current`, which verifies nothing."""
     refused = await stage.do(stage.operator.promote, stage.store.bad)
     if refused.status != 409:
         stage.found.append(f"a damaged bundle was promoted: {refused.status}")
@@ -79,7 +79,7 @@ async def damaged_bundle_promoted(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def first_bundle_comes(stage: Stage) -> AsyncIterator[None]:
-    """There was none when the service started; now one is promoted."""
+    """Promote a first bundle; there was none when the service started."""
     bundle = stage.kept.bundles[0]
     await stage.do(put, bundle, stage.store.folder)
     (stage.store.folder / "current").write_text(f"{bundle.name}\n")
@@ -87,7 +87,7 @@ async def first_bundle_comes(stage: Stage) -> AsyncIterator[None]:
 
 
 async def student_answers(stage: Stage) -> list[str]:
-    """The bundle that came is in service."""
+    """Check that the first bundle is in service."""
     return await stage.do(_tiers_but_student, stage)
 
 

@@ -1,4 +1,4 @@
-"""A picture of one row: how long answers took, above how many there were and what they were worth. Plain SVG."""
+"""Draw a row as plain SVG: how long answers took, and below, how many there were of each judgement."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HEIGHT = COUNTS_TOP + COUNTS_HEIGHT + 16
 LEAST_MS, MOST_MS = 1.0, 5000.0
 TICKS_MS = (10, 100, 1000)
 KINDS = ("wrong", "failed", "degraded", "good")
-"""From the bottom up: what must not be stands where it is seen."""
+"""The order from the bottom up; what must not happen is where it is seen."""
 
 
 def draw_timeline(timeline: Timeline, deadline_ms: float) -> str:
-    """An SVG element; its colours are the page's."""
+    """Return an SVG element; its colours come from the page."""
     parts = [
         *_fault_band(timeline),
         *_latency_grid(deadline_ms),
@@ -57,7 +57,7 @@ def _latency_grid(deadline_ms: float) -> Iterator[str]:
 
 
 def _latencies(timeline: Timeline) -> Iterator[str]:
-    """The slowest answer of each slice as a dot, the median as a line."""
+    """Draw the slowest answer of each slice as a dot, and the median as a line."""
     points = []
     for number, (p50_ms, max_ms) in enumerate(zip(timeline.p50_ms, timeline.max_ms, strict=True)):
         if not max_ms:
@@ -100,6 +100,6 @@ def _x(timeline: Timeline, seconds: float) -> float:
 
 
 def _y(ms: float) -> float:
-    """On a logarithmic scale, slow at the top."""
+    """Map milliseconds to a logarithmic scale with slow answers at the top."""
     share = log10(min(max(ms, LEAST_MS), MOST_MS) / LEAST_MS) / log10(MOST_MS / LEAST_MS)
     return LATENCY_TOP + LATENCY_HEIGHT * (1 - share)

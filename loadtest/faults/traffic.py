@@ -1,4 +1,4 @@
-"""Steady traffic beside a fault: questions by a schedule that no answer can delay, and events under keys.
+"""Steady traffic during a fault: questions on a schedule that no answer can delay, and events under keys.
 
 Each answer is judged as it comes, so that the drill knows when all is well again.
 """
@@ -23,16 +23,16 @@ from loadtest.promotion.questions import Question
 
 LEARNING_TRIES, LEARNING_PAUSE_SECONDS = 40, 0.1
 SHOPPERS_SHARE = 0.3
-"""Of the questions; the others are those whose right answers are known."""
+"""Share of the questions that shoppers ask; the others are those whose right answers are known."""
 
 MAX_EXCUSED_RATIO = 3.0
 IN_A_ROW = 100
-"""Answers by which one sees that all is well again: most of a second of the traffic."""
+"""Number of good answers in a row that show that all is well again: most of a second of the traffic."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """questions, batches: a second; a batch of events has five. deadline_ms: of each question."""
+    """Rates of the traffic. questions, batches: per second, with five events per batch. deadline_ms: per question."""
 
     questions: float = 120.0
     batches: float = 20.0
@@ -41,7 +41,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Asked:
-    """One question. Moments on `perf_counter`. path: of the route. took_ms: as the answer says, None without one."""
+    """One question. Moments are on `perf_counter`. path: its route. took_ms: as the answer says, None without one."""
 
     due_at: float
     done_at: float
@@ -51,20 +51,20 @@ class Asked:
 
     @property
     def latency_ms(self) -> float:
-        """From the moment at which it was due."""
+        """Latency, counted from the moment at which the question was due."""
         return 1000 * (self.done_at - self.due_at)
 
 
 @dataclass
 class Known:
-    """Questions whose right answers were learnt while nothing was amiss."""
+    """Questions whose right answers were learned while nothing was wrong."""
 
     questions: Sequence[Question]
     references: References = field(default_factory=References)
 
 
 class Traffic:
-    """Sends from `start` to `stop`. opens_anew: each question has a connection of its own."""
+    """Traffic that is sent from `start` to `stop`. opens_anew: each question has a connection of its own."""
 
     def __init__(
         self,
@@ -87,8 +87,9 @@ class Traffic:
         self._schedules: list[asyncio.Task[None]] = []
 
     async def learn(self, version: str) -> None:
-        """What this version says to each known question, asked alone. Raises ServerFailed where it does not say it
-        without an excuse.
+        """Learn this version's answer to each known question, asked alone.
+
+        Raises ServerFailed if it does not give one without an excuse.
         """
         bodies = []
         for question in self.known.questions:
@@ -104,14 +105,14 @@ class Traffic:
         self.known.references.learn(version, bodies)
 
     def start(self) -> None:
-        """Send, from now on."""
+        """Start to send."""
         self._schedules = [
             asyncio.create_task(self._keep(self._rates.questions, self._ask_somebody)),
             asyncio.create_task(self._keep(self._rates.batches, self._send_batch)),
         ]
 
     async def stop(self, at_most_seconds: float) -> int:
-        """Send no more and wait for what is under way; how many batches were not accepted in time."""
+        """Stop sending, wait for what is under way, and return how many batches were not accepted in time."""
         for schedule in self._schedules:
             schedule.cancel()
         await asyncio.gather(*self._schedules, return_exceptions=True)
@@ -125,8 +126,9 @@ class Traffic:
         return len(left)
 
     async def until_well(self, since: float, at_most_seconds: float, n_excused: int) -> float | None:
-        """The moment from which all is well, not before `since`; None if there never was one. n_excused: as
-        `first_well` has it.
+        """Return the moment from which all is well, not before `since`; None if it does not come in time.
+
+        n_excused: as in `first_well`.
         """
         give_up_at = perf_counter() + at_most_seconds
         while perf_counter() < give_up_at:
@@ -138,7 +140,7 @@ class Traffic:
         return None
 
     async def _keep(self, rate: float, send: Callable[[float], Coroutine[None, None, None]]) -> None:
-        """At exponential distances, whatever the service is doing."""
+        """Send at exponential intervals, whatever the service is doing."""
         due_at = perf_counter()
         while True:
             due_at += self._random.expovariate(rate)
@@ -176,8 +178,9 @@ class Traffic:
 
 
 def excused_in_a_row(asked: Sequence[Asked], fault_at: float) -> int:
-    """How many of a hundred answers may give an excuse although all is well: none on a quiet machine, and on a busy
-    one three times as many as there are while nothing is broken.
+    """Return how many of a hundred answers may give an excuse although all is well.
+
+    On a quiet machine it is none, and on a busy one three times the share that gave an excuse before the fault.
     """
     before = [each for each in asked if each.due_at < fault_at]
     n_excused = sum(each.judgement.kind == "degraded" for each in before)
@@ -185,8 +188,9 @@ def excused_in_a_row(asked: Sequence[Asked], fault_at: float) -> int:
 
 
 def first_well(asked: Sequence[Asked], n_excused: int) -> float | None:
-    """The moment of the first of a hundred answers in a row none of which failed or was wrong, and at most so many
-    gave an excuse. asked: in the order in which they were due.
+    """Return the moment of the first of a hundred answers in a row that show that all is well.
+
+    None of them failed or was wrong, and at most n_excused gave an excuse. asked: in the order of `due_at`.
     """
     row: deque[Asked] = deque()
     n_degraded = 0
@@ -205,7 +209,7 @@ def first_well(asked: Sequence[Asked], n_excused: int) -> float | None:
 
 
 def took_ms(body: bytes) -> float | None:
-    """What an answer says of its own time."""
+    """Return the time that an answer says it took."""
     try:
         said = json.loads(body).get("took_ms")
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""What an app lets go of when it ends."""
+"""Close what an app holds when it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 
 def closing(client: redis.asyncio.Redis) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """An app's lifespan, with whose end its Redis is closed."""
+    """Make an app's lifespan that closes its Redis client at the end."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

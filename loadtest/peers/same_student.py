@@ -1,7 +1,7 @@
-"""The bundle's student behind one function, for peers that serve the same model on another stack.
+"""Serve the bundle's student by one function, for peers that run the same model on another stack.
 
-People's vectors are kept in memory after their first request, as the service keeps them: what differs between the
-peers and the service shall be the stack, not the diligence.
+People's vectors are kept in memory after their first request, as the service keeps them, so that peers and service
+differ in the stack and not in diligence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ N_CACHED_LABELS = 65_536
 
 
 class SameStudent:
-    """Reads and verifies the promoted bundle of a store. One thread."""
+    """The student of a store's promoted bundle, which is read and verified; for one thread."""
 
     def __init__(self, setting: PeerSetting) -> None:
         registry = Registry(setting.store)
@@ -32,7 +32,7 @@ class SameStudent:
         self._label = lru_cache(N_CACHED_LABELS)(self._read_label)
 
     def recommend(self, user_id: str, limit: int) -> list[dict[str, Any]]:
-        """The best unseen items, best first, as the service words them: item_id, score, title."""
+        """Return the best unseen items, best first, in the service's words: item_id, score, title."""
         [items], [scores] = self._student.top_k([self._asked(user_id)], limit)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return [{**self._label(item), "score": score} for item, score in pairs if item >= 0]
@@ -41,7 +41,7 @@ class SameStudent:
         history = self._bundle.people.find(user_id) or History.empty()
         encoded = encode_history(history, self._student.max_events)
         [vector] = self._student.vectors_of([encoded])
-        # A stored vector is float16; the service rounds before it scores, so that both ways score alike.
+        # A stored vector is float16; the service rounds before it scores, so that all vectors score alike.
         rounded = vector.astype(np.float16).astype(np.float32)
         return ScanQuery(rounded, encoded, history.item_indices)
 

@@ -1,4 +1,4 @@
-"""What a peer is told, through its environment."""
+"""The settings of a peer, which it reads from its environment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ PREFIX = "BENCH_PEER_"
 
 @dataclass(frozen=True)
 class PeerSetting:
-    """store: a store of bundles with one promoted. people: a file of the user ids that will be asked for, one a
-    line. redis_url: a Redis that may be filled.
+    """The settings of a peer.
+
+    store: a store of bundles with one promoted. people: a file of the user ids that will be asked for, one per line.
+    redis_url: a Redis that may be filled.
     """
 
     port: int
@@ -21,17 +23,17 @@ class PeerSetting:
     redis_url: str
 
     def environment(self) -> dict[str, str]:
-        """As variables for a child process."""
+        """Return the settings as variables for a child process."""
         return {f"{PREFIX}{name.upper()}": str(value) for name, value in vars(self).items()}
 
     @staticmethod
     def read() -> PeerSetting:
-        """From this process's environment. Raises KeyError for a variable that is missing."""
+        """Read the settings from this process's environment. Raises KeyError if a variable is missing."""
         words = {name: os.environ[f"{PREFIX}{name.upper()}"] for name in PeerSetting.__dataclass_fields__}
         return PeerSetting(
             int(words["port"]), Path(words["store"]), Path(words["people"]), words["redis_url"]
         )
 
     def read_people(self) -> list[str]:
-        """The user ids."""
+        """Read the user ids."""
         return self.people.read_text().splitlines()

@@ -1,4 +1,5 @@
-"""`make drill-promotion`: bundles promoted, refused and rolled back while people are served.
+"""`make drill-promotion`: promote, refuse and roll back bundles while people are served.
 
-Every answer is compared with what its version says when nobody else asks. Reads HTTP and the store's folder only.
+Every answer is compared with what its version says when nobody else asks. The drill uses only HTTP and the store's
+folder.
 """

@@ -37,12 +37,12 @@ def main(
     seed: Annotated[int, typer.Option(help="Of who asks for what.")] = 0,
     out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/promotion.json"),
 ) -> None:
-    """Run, report, decide."""
+    """Run the drill, write the report and set the exit code."""
     plan = Plan(promotions, rate, quiet, questions, seed)
     kept = kept_bundles(
         bundles, items, people, N_GOOD + 1, lambda line: typer.echo(f"drill-promotion: {line}")
     )
-    # Beside the kept bundles, whose files the store shares.
+    # The folder is beside the kept bundles, because the store shares their files.
     with tempfile.TemporaryDirectory(prefix=".drill-", dir=bundles) as name:
         folder = Path(name).resolve()
         store = lay_out(kept, folder / "store")
@@ -53,7 +53,7 @@ def main(
             "STILLROOM_STORE": str(store.folder),
             "STILLROOM_SPOOL": str(folder / "spool"),
             "STILLROOM_ADMIN_KEYS_FILE": str(folder / "keys"),
-            # What people know is the bundle's.
+            # Histories come from the bundle alone.
             "STILLROOM_REDIS_URL": "",
             "STILLROOM_EXPERIMENTS": "",
             "STILLROOM_DRAIN_SECONDS": "0",

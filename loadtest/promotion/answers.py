@@ -1,4 +1,4 @@
-"""What each version says when nothing else goes on, and whether an answer under load is that, wholly."""
+"""Learn what each version says when nothing else goes on, and compare answers under load with that."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 from loadtest.promotion.traffic import Answered
 
 TOLERANCE = 0.02
-"""Of the median spread of an answer's scores: what a score may move. An 8-bit tower rounds by the largest number in
-its batch, so that others who ask at the same moment move it, by 0.0093 at most in 14,000 answers of spread 1.2."""
+"""How far a score may move, as a share of the median spread of an answer's scores. An 8-bit tower rounds by the
+largest number in its batch, so simultaneous requests move it: by at most 0.0093 in 14,000 answers of spread 1.2."""
 
 Part = dict[str, Any]
-"""One recommendation: a whole reply, or one of a batch's."""
+"""One recommendation: a whole reply, or one part of a batch's reply."""
 
 
 class Judged(NamedTuple):
-    """fault: why an answer has failed, None for a good one. versions: that it names. is_mixed: it holds what a
-    version that it names does not say.
+    """The judgement of an answer.
+
+    fault: why it has failed, None for a good one. versions: those that it names. is_mixed: it contains something that
+    a version that it names does not say.
     """
 
     fault: str | None
@@ -31,13 +33,13 @@ class Judged(NamedTuple):
 
 @dataclass
 class References:
-    """by_version: for each version the parts of its answer to each question. limit: how far a score may move."""
+    """Known answers. by_version: each version's parts of its answer to each question. limit: allowed score change."""
 
     by_version: dict[str, list[list[Part]]] = field(default_factory=dict)
     limit: float = 0.0
 
     def learn(self, version: str, bodies: Sequence[bytes]) -> None:
-        """Keep what a version says; bodies: of replies, in the order of the questions.
+        """Keep what a version says. bodies: of replies, in the order of the questions.
 
         Raises ValueError for an answer that failed or that another version gave.
         """
@@ -56,7 +58,7 @@ class References:
         self.limit = max(self.limit, TOLERANCE * median(spreads))
 
     def tell_apart(self) -> float:
-        """Share of the questions that all versions answer differently: only there a mixed answer can be seen."""
+        """Return the share of questions that all versions answer differently; only there can a mix be detected."""
         answers = list(self.by_version.values())
         n_apart = sum(
             all(
@@ -83,7 +85,7 @@ class References:
         return Judged(None, versions, not self.holds(answered.question, parts))
 
     def holds(self, question: int, parts: list[Part]) -> bool:
-        """Whether each part is what the version that it names says to this question."""
+        """Whether each part equals what the version that it names says to this question."""
         for place, part in enumerate(parts):
             known = self.by_version.get(part["model"]["version"])
             if (
@@ -99,14 +101,14 @@ class References:
 
 
 def parts_of(body: bytes) -> list[Part]:
-    """The recommendations in a reply's body. Raises ValueError where it is not JSON."""
+    """Return the recommendations in a reply's body. Raises ValueError if it is not JSON."""
     reply = json.loads(body)
     parts: list[Part] = reply.get("replies", [reply])
     return parts
 
 
 def count_faults(judged: Sequence[Judged]) -> Mapping[str, int]:
-    """By what was wrong."""
+    """Count faults by what was wrong."""
     return Counter(each.fault for each in judged if each.fault is not None)
 
 
@@ -122,8 +124,9 @@ def _spread(part: Part) -> float:
 
 
 def _same(found: Part, known: Part, limit: float) -> bool:
-    """The same items under the same titles with the same scores, as far as scores can be the same: within the
-    limit two items may change places, and at the last one another may enter.
+    """Whether two answers have the same items with the same titles and scores, as far as scores can be the same.
+
+    Within the limit two items may change places, and another may replace the last one.
     """
     scores = {item["item_id"]: item["score"] for item in found["items"]}
     expected = {item["item_id"]: item["score"] for item in known["items"]}
@@ -132,7 +135,7 @@ def _same(found: Part, known: Part, limit: float) -> bool:
         return False
     last = min(expected.values())
     moves = [abs(score - expected.get(item_id, last)) for item_id, score in scores.items()]
-    # One that left fell, and another rose to pass it: each by half of the way.
+    # An item that left fell while another rose to pass it, so each moved by half of the distance.
     moves += [(score - last) / 2 for item_id, score in expected.items() if item_id not in scores]
     are_titled_alike = all(
         titles.get(item["item_id"], item.get("title")) == item.get("title") for item in found["items"]

@@ -1,4 +1,4 @@
-"""Bundles of one generated shop, each with another student, and a store to promote them in."""
+"""Make bundles of one generated shop, each with another student, and a store to promote them in."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ N_IDS = 2000
 
 
 class BundlesMissing(LoadTestError):
-    """The bundles could not be made; what was said is above."""
+    """The bundles could not be made; the command's output is above."""
 
 
 @dataclass(frozen=True)
 class DrillStore:
-    """good: versions in the order in which they are promoted. bad: one that does not verify, "" for none. people,
-    items: ids.
+    """A store of bundles for a drill.
+
+    good: versions in the order in which they are promoted. bad: one that does not verify, "" for none. people, items:
+    ids.
     """
 
     folder: Path
@@ -34,11 +36,11 @@ class DrillStore:
     items: list[str]
 
     def current(self) -> str:
-        """The promoted version."""
+        """Return the promoted version."""
         return (self.folder / "current").read_text().split()[0]
 
     def put_by_hand(self, version: str) -> str:
-        """Write `current` as somebody does who verifies nothing; returns what stood there before."""
+        """Write `current` by hand, without verification, and return its text from before."""
         file = self.folder / "current"
         before = file.read_text()
         self.restore(f"{version}\n{before}")
@@ -51,14 +53,14 @@ class DrillStore:
         temporary.replace(self.folder / "current")
 
     def bundle_bytes(self) -> int:
-        """Of one good bundle on disk."""
+        """Return the bytes on disk of one good bundle."""
         return sum(file.stat().st_size for file in (self.folder / self.good[0]).iterdir())
 
 
 def kept_bundles(
     folder: Path, n_items: int, n_people: int, n_bundles: int, say: Callable[[str], object]
 ) -> list[Path]:
-    """Bundles of this size, made now where they are not there or of an older format."""
+    """Return bundles of this size; make those that are missing or of an older format."""
     store = folder / f"{size_words(n_items)}x{size_words(n_people)}"
     if store.exists() and "unusable" in _python("models", "list", f"--store={store}"):
         shutil.rmtree(store)
@@ -76,8 +78,9 @@ def lay_out(
     spoils_last: bool = True,
     ids: tuple[list[str], list[str]] | None = None,
 ) -> DrillStore:
-    """A store of these bundles' files, the first one promoted, the last one spoilt by a bit if wanted. ids: of people
-    and items, where they are known already.
+    """Lay out a store of these bundles' files, with the first one promoted.
+
+    spoils_last: damage the last one by a bit. ids: of people and items, if they are known already.
     """
     folder.mkdir(parents=True)
     for bundle in bundles:
@@ -92,7 +95,7 @@ def lay_out(
 
 
 def ids_in(store: Path) -> tuple[list[str], list[str]]:
-    """The first people and items of the promoted bundle."""
+    """Return the first people and items of the promoted bundle."""
     people, items = (
         _python("models", "ids", f"--{kind}", f"--limit={N_IDS}", f"--store={store}").splitlines()
         for kind in ("people", "items")
@@ -101,12 +104,12 @@ def ids_in(store: Path) -> tuple[list[str], list[str]]:
 
 
 def put(bundle: Path, store: Path) -> None:
-    """Into a store, which shares its files."""
+    """Put a bundle into a store, which shares its files."""
     shutil.copytree(bundle, store / bundle.name, copy_function=_link)
 
 
 def spoil(bundle: Path) -> None:
-    """Turn over one bit, of this bundle alone."""
+    """Flip one bit in this bundle alone."""
     spoilt = bundle / SPOILT
     content = bytearray(spoilt.read_bytes())
     content[len(content) // 2] ^= 1
@@ -119,7 +122,7 @@ def _versions(store: Path) -> list[Path]:
 
 
 def _link(source: str, target: str) -> None:
-    """The same file under two names, copied only where the folders lie on different disks."""
+    """Link a file under two names; copy it only if the folders are on different disks."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,6 +1,6 @@
-"""The drill itself: learn what each version says, then promote, refuse and roll back under load.
+"""Run the drill: learn what each version says, then promote, refuse and roll back under load.
 
-Read this page first.
+Read this file first.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from loadtest.promotion.traffic import Answered, Target, Traffic
 
 N_WORKERS = 2
 N_GOOD = 3
-"""Bundles: one is in service, one is kept for a roll back, and the next one has to be loaded."""
+"""Number of good bundles: one is in service, one is kept for a rollback, and the next one has to be loaded."""
 
 AT_MOST_SECONDS = 60.0
 SETTLING_SECONDS = 0.5
-"""After a swap, before the next quiet stretch begins."""
+"""Pause after a swap, before the next quiet stretch begins."""
 
 
 class DrillFailed(LoadTestError):
@@ -32,7 +32,7 @@ class DrillFailed(LoadTestError):
 
 @dataclass(frozen=True)
 class Plan:
-    """rate: requests a second. quiet_seconds: before each promotion."""
+    """The plan of the drill. rate: requests per second. quiet_seconds: before each promotion."""
 
     n_promotions: int = 10
     rate: float = 200.0
@@ -43,8 +43,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Swap:
-    """Moments on `perf_counter`: quiet from, asked at, answered at, the last answer of the old version, and the
-    moment from which every connection hears the new one.
+    """One swap of versions, in moments on `perf_counter`.
+
+    last_old_at: the last answer of the old version. settled_at: every connection has heard the new version by then.
     """
 
     version: str
@@ -58,7 +59,7 @@ class Swap:
 
 @dataclass
 class Happened:
-    """What there is to report. refused: by the route, and by each worker that found a bad version in `current`."""
+    """The results to report. refused_by_route, n_refused_by_hand: by the route, by workers that read `current`."""
 
     swaps: list[Swap] = field(default_factory=list)
     roll_back: Swap | None = None
@@ -69,7 +70,7 @@ class Happened:
 
 
 class Drill:
-    """questions: asked again and again."""
+    """One drill. questions: they are asked again and again."""
 
     def __init__(
         self, plan: Plan, store: DrillStore, operator: Operator, target: Target, questions: list[Question]
@@ -82,7 +83,7 @@ class Drill:
         self._happened = Happened()
 
     async def run(self) -> Happened:
-        """Everything in order. Raises DrillFailed."""
+        """Run all steps in order. Raises DrillFailed."""
         traffic = Traffic(self._target, self._questions, self._plan.rate, self._plan.seed)
         await traffic.connect()
         for version in self._store.good:
@@ -104,7 +105,7 @@ class Drill:
         return self._happened
 
     async def _learn(self, traffic: Traffic, version: str) -> None:
-        """What a version says to each question, when it is asked alone."""
+        """Learn what a version says to each question when it is asked alone."""
         traffic.resume()
         await traffic.hear_only(version, AT_MOST_SECONDS)
         await traffic.pause()
@@ -114,7 +115,7 @@ class Drill:
             raise DrillFailed(str(error)) from error
 
     async def _swap(self, traffic: Traffic, version: str | None) -> Swap:
-        """Promote a version, or roll back for None, after a quiet stretch; done when every connection tells it."""
+        """After a quiet stretch promote a version, or roll back for None; wait until every connection reports it."""
         quiet_from, replaced = perf_counter(), self._store.current()
         await asyncio.sleep(self._plan.quiet_seconds)
         asked_at = perf_counter()
@@ -135,7 +136,7 @@ class Drill:
         return Swap(version, replaced, quiet_from, asked_at, replied_at, last_old_at, settled_at)
 
     async def _refuse(self, traffic: Traffic) -> None:
-        """A bad bundle by the operators' route, and one written into `current` by hand."""
+        """Try to promote a bad bundle by the operators' route, and by hand in `current`."""
         bad, in_service = self._store.bad, self._store.current()
         refused = await asyncio.to_thread(self._operator.promote, bad)
         self._happened.refused_by_route = refused.status == 409 and self._store.current() == in_service
@@ -151,7 +152,7 @@ class Drill:
         await traffic.hear_only(in_service, AT_MOST_SECONDS)
 
     async def _do(self, change: Any, *arguments: Any) -> str:
-        """A change that must succeed; the version that it says is in service."""
+        """Make a change that must succeed, and return the version that it says is in service."""
         reply = await asyncio.to_thread(change, *arguments)
         if reply.status != 200:
             raise DrillFailed(

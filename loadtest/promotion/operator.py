@@ -1,4 +1,4 @@
-"""What an operator does: the service's own routes, and its metrics."""
+"""The actions of an operator, by the service's own routes and its metrics."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TIMEOUT_SECONDS = 120.0
 
 
 class OperatorReply(NamedTuple):
-    """status and decoded body."""
+    """A reply's status and decoded body."""
 
     status: int
     body: dict[str, Any]
 
 
 def new_key(file: Path) -> str:
-    """A key for an operator called drill, written into a file of keys."""
+    """Make a key for an operator called drill, and write it into a file of keys."""
     key = secrets.token_hex(16)
     file.write_text(f"drill:{key}\n")
     file.chmod(0o600)
@@ -30,22 +30,22 @@ def new_key(file: Path) -> str:
 
 
 class Operator:
-    """Blocking; called on a thread beside the traffic."""
+    """An operator's client, which blocks; call it on a thread beside the traffic."""
 
     def __init__(self, port: int, key: str) -> None:
         self._url = f"http://{HOST}:{port}"
         self._key = key
 
     def promote(self, version: str) -> OperatorReply:
-        """POST /admin/promote."""
+        """Promote a version by POST /admin/promote."""
         return self._post("/admin/promote", {"version": version})
 
     def roll_back(self) -> OperatorReply:
-        """POST /admin/rollback."""
+        """Roll back by POST /admin/rollback."""
         return self._post("/admin/rollback", {})
 
     def n_refused(self) -> float:
-        """Bundles that workers have refused so far, all workers together."""
+        """Return the number of bundles refused so far by all workers together."""
         with urlopen(f"{self._url}/metrics", timeout=TIMEOUT_SECONDS) as reply:
             lines = reply.read().decode().splitlines()
         return sum(

@@ -1,7 +1,7 @@
-"""What is asked during the drill: every way of asking whose answer depends on nothing but the bundle.
+"""Make the questions of the drill: every way of asking whose answer depends only on the bundle.
 
-Times stand in each event, so that an answer is the same whenever it is given. Nobody asks for diversity: one item
-that changes places with its neighbour would change all that follow.
+Each event has its time, so that an answer is the same whenever it is given. Nobody asks for diversity, because one
+item that changes places with its neighbour would change all that follow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 DEADLINE_MS = 1000
-"""Nobody is to get a fallback answer for want of time: it would say nothing of the bundle."""
+"""Long enough that nobody gets a fallback answer for lack of time, which would say nothing of the bundle."""
 
 VISIT_BEGAN = 1_750_000_000
 MIX = (
@@ -26,14 +26,14 @@ MIX = (
 
 @dataclass(frozen=True)
 class Question:
-    """body: of a POST to this path."""
+    """One question. body: of a POST to this path."""
 
     path: str
     body: dict[str, Any]
 
     @property
     def request(self) -> bytes:
-        """As it is sent on a connection that stays open."""
+        """The request as it is sent on a connection that stays open."""
         body = json.dumps(self.body).encode()
         head = (
             f"POST {self.path} HTTP/1.1\r\nhost: drill\r\ncontent-type: application/json\r\ncontent-length: "
@@ -42,7 +42,7 @@ class Question:
 
 
 def heavy_question(people: Sequence[str]) -> Question:
-    """One that keeps a worker busy for 10 ms or more, whose answer nobody looks at."""
+    """Make a question that keeps a worker busy for 10 ms or more, whose answer nobody looks at."""
     asked = {"user_id": people[0], "limit": 100, "diversity": 0.5, "deadline_ms": DEADLINE_MS}
     return Question("/recommend/batch", {"requests": [asked] * 64})
 
@@ -54,14 +54,14 @@ def draw_questions(
     seed: int,
     deadline_ms: int = DEADLINE_MS,
 ) -> list[Question]:
-    """In proportion to `MIX`."""
+    """Draw questions in proportion to `MIX`."""
     random = Random(seed)
     drawn = [_question(MIX[number % len(MIX)], people, items, random) for number in range(n_questions)]
     return [_in_time(question, deadline_ms) for question in drawn]
 
 
 def _in_time(question: Question, deadline_ms: int) -> Question:
-    """Each of its requests with this deadline."""
+    """Give each of a question's requests this deadline."""
     asked = question.body.get("requests")
     if asked is None:
         return Question(question.path, {**question.body, "deadline_ms": deadline_ms})

@@ -1,4 +1,4 @@
-"""From what happened to `reports/promotion.json`."""
+"""Make `reports/promotion.json` from what happened in the drill."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METHOD = (
 
 
 def make_report(plan: Plan, store: DrillStore, size: tuple[int, int], happened: Happened) -> dict[str, Any]:
-    """Everything, and whether it is as it must be. size: items and people of a bundle."""
+    """Make the report, and say whether the drill passed. size: items and people of a bundle."""
     judged = [happened.references.judge(answered) for answered in happened.answered]
     before, during = stretches(happened)
     p99_before, p99_during = _p99(before), _p99(during)
@@ -65,7 +65,7 @@ def make_report(plan: Plan, store: DrillStore, size: tuple[int, int], happened: 
 
 
 def stretches(happened: Happened) -> tuple[list[Answered], list[Answered]]:
-    """Answers due in the quiet stretches before promotions, and those due while one went on."""
+    """Return the answers due in the quiet stretches before promotions, and those due during one."""
     before, during = [], []
     for swap in happened.swaps:
         before += _due_between(happened.answered, swap.quiet_from, swap.asked_at)
@@ -74,7 +74,7 @@ def stretches(happened: Happened) -> tuple[list[Answered], list[Answered]]:
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
-    """As JSON."""
+    """Write a report as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
 
@@ -98,7 +98,7 @@ def _missed(report: dict[str, Any]) -> list[str]:
 
 
 def _swap_figures(swap: Swap, answered: Sequence[Answered]) -> dict[str, Any]:
-    """Of one swap. everywhere_ms: from the request to the last answer of the old version by any worker."""
+    """Return the figures of one swap. everywhere_ms: from the request to the last answer of the old version."""
     before = _due_between(answered, swap.quiet_from, swap.asked_at)
     during = _due_between(answered, swap.asked_at, swap.settled_at)
     return {

@@ -1,7 +1,7 @@
-"""People who ask at a constant rate, whatever the service is doing, and what they were told.
+"""People who ask at a constant rate, whatever the service is doing, and their answers.
 
-Requests leave by a schedule that no answer can delay; latency counts from the schedule, so a service that stands
-still is charged for everybody who came meanwhile.
+Requests leave on a schedule that no answer can delay. Latency counts from the schedule, so a stall counts for
+everybody who came meanwhile.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from loadtest.promotion.workers import connect_to_each
 GRACE_SECONDS = 10.0
 POLL_SECONDS = 0.005
 N_CONNECTIONS = 16
-"""To each worker."""
+"""Number of connections to each worker."""
 
 _VERSION = b'"version":"'
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One request. due_at, done_at: seconds on `perf_counter`. question: its place. is_ok: status 200. body: b""
-    where the connection broke.
+    """One request and its answer.
+
+    due_at, done_at: seconds on `perf_counter`. question: its position. is_ok: status 200. body: b"" if the connection
+    broke.
     """
 
     due_at: float
@@ -39,13 +41,13 @@ class Answered:
 
     @property
     def latency_ms(self) -> float:
-        """From the moment it was due."""
+        """Latency, counted from the moment it was due."""
         return 1000 * (self.done_at - self.due_at)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A service: its port, and the processes behind it. heavy: what keeps one of them busy."""
+    """A service: its port, and the processes behind it. heavy: a question that keeps one of them busy."""
 
     port: int
     workers: tuple[int, ...]
@@ -53,7 +55,7 @@ class Target:
 
 
 class Traffic:
-    """Sends while it is not paused. rate: requests a second, at exponential distances."""
+    """Sends while it is not paused. rate: requests per second, at exponential intervals."""
 
     def __init__(self, target: Target, questions: Sequence[Question], rate: float, seed: int) -> None:
         self._target = target
@@ -68,17 +70,17 @@ class Traffic:
         self.answered: list[Answered] = []
 
     async def connect(self) -> None:
-        """Once, before anything else."""
+        """Connect to the workers; call it once, before anything else."""
         target, heavy = self._target, self._target.heavy.request
         self._idle.extend(await connect_to_each(target.port, target.workers, N_CONNECTIONS, self, heavy))
 
     def resume(self) -> None:
-        """Send, from now on."""
+        """Start to send."""
         self._last_version.clear()
         self._sending = asyncio.create_task(self._send_all())
 
     async def pause(self) -> None:
-        """Send nothing more and wait for what is under way; what has no answer then has failed."""
+        """Stop sending and wait for what is under way; requests without an answer by then have failed."""
         assert self._sending is not None
         self._sending.cancel()
         give_up_at = perf_counter() + GRACE_SECONDS
@@ -90,12 +92,12 @@ class Traffic:
         self._waiting.clear()
 
     def disconnect(self) -> None:
-        """While paused."""
+        """Close all connections; call it while paused."""
         for connection in self._idle:
             connection.close()
 
     async def ask_in_turn(self) -> list[bytes]:
-        """Each question once, one after the other, while paused; bodies in the order of the questions."""
+        """Ask each question once, in turn, while paused, and return bodies in the order of the questions."""
         n_before = len(self.answered)
         for question in range(len(self._requests)):
             self._send(perf_counter(), question)
@@ -112,7 +114,7 @@ class Traffic:
                 await asyncio.sleep(POLL_SECONDS)
 
     def last_moment_of(self, version: str, since: float) -> float:
-        """When the last answer came that names a version; `since` if none came after that."""
+        """Return when the last answer that names a version came; `since` if none came after that."""
         mark = _VERSION + version.encode()
         for answered in reversed(self.answered):
             if answered.done_at < since:
@@ -122,7 +124,7 @@ class Traffic:
         return since
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """Note a whole reply, and send what waits for a connection."""
+        """Record a whole reply, and send what waits for a connection."""
         due_at, question = self._under_way.pop(connection)
         self._note(due_at, question, is_ok, body)
         self._last_version[connection] = body.rpartition(_VERSION)[2].partition(b'"')[0] if is_ok else b""
@@ -131,7 +133,7 @@ class Traffic:
             self._send(*self._waiting.popleft())
 
     def lost(self, connection: Connection) -> None:
-        """A connection that breaks under a request has failed it."""
+        """Count a request on a broken connection as failed."""
         if connection in self._under_way:
             self._note(*self._under_way.pop(connection), False, b"")
         elif connection in self._idle:

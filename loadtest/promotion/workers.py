@@ -1,7 +1,7 @@
-"""As many connections to each worker as to the other, so that each of them is seen to swap.
+"""Open as many connections to each worker as to the other, so that each of them is seen to swap.
 
-Workers share one listening socket, and whoever is idle takes the next connection: at rest one worker has them all.
-So the worker that has enough of them is kept busy while the next one is opened.
+Workers share one listening socket, and an idle one takes the next connection, so without load one worker has them
+all. Therefore the worker that has enough connections is kept busy while the next one is opened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ESTABLISHED = "01"
 
 
 class _Router:
-    """Tells the listener of the connections that are kept, and nobody of the others."""
+    """Passes on to the listener only the replies of connections that are kept."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -29,14 +29,14 @@ class _Router:
         self.resting: list[Connection] = []
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """One of the others has nothing to do now."""
+        """Pass on a reply, or take note that a surplus connection is idle."""
         if connection in self.kept:
             self._listener.replied(connection, is_ok, body)
         else:
             self.resting.append(connection)
 
     def lost(self, connection: Connection) -> None:
-        """One of the others was closed."""
+        """Pass on that a kept connection was lost."""
         if connection in self.kept:
             self._listener.lost(connection)
 
@@ -44,9 +44,9 @@ class _Router:
 async def connect_to_each(
     port: int, processes: Sequence[int], n_each: int, listener: Listener, heavy: bytes
 ) -> list[Connection]:
-    """Connections in turn to these processes, n_each of them. heavy: a request that keeps a worker busy for a while.
+    """Open connections to these processes in turn, n_each of them. heavy: a request that keeps a worker busy.
 
-    Raises ServerFailed where a process takes no connection.
+    Raises ServerFailed if a process takes no connection.
     """
     taken: defaultdict[int, list[Connection]] = defaultdict(list)
     router, surplus = _Router(listener), list[Connection]()
@@ -72,7 +72,7 @@ async def connect_to_each(
 
 
 async def _taker(port: int, before: set[str], processes: Sequence[int]) -> int:
-    """The process that has accepted the newest connection."""
+    """Return the process that has accepted the newest connection."""
     while True:
         new = _sockets(port) - before
         for process in processes:
@@ -82,7 +82,7 @@ async def _taker(port: int, before: set[str], processes: Sequence[int]) -> int:
 
 
 def _sockets(port: int) -> set[str]:
-    """Inodes of the server's ends of connections to a port."""
+    """Return the inodes of the server's ends of connections to a port."""
     lines = (PROC / "net" / "tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return {
@@ -91,7 +91,7 @@ def _sockets(port: int) -> set[str]:
 
 
 def _open_sockets(process: int) -> set[str]:
-    """Inodes of the sockets that a process has open."""
+    """Return the inodes of the sockets that a process has open."""
     found = set()
     with suppress(*GONE):
         for descriptor in (PROC / str(process) / "fd").iterdir():

@@ -1,1 +1,1 @@
-"""What every room of training uses: errors, progress, the folder of a run."""
+"""Shared by all rooms of training: errors, progress, and the folder of a run."""

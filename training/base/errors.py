@@ -1,7 +1,7 @@
-"""Everything that can be wrong on the training side. One tree:
+"""The errors of the training side. One tree:
 
 TrainingError
-├── NotFinite                   a model's parameters or loss left the real numbers; change the setting it names
+├── NotFinite                   a model's parameters or loss are not finite; change the setting it names
 ├── ExportMismatch              the exported student does not score as the trained one; a developer mends it
 ├── ArmNotEstimable             the log says nothing of an arm; the message says what is missing
 ├── NothingFresh                too little has happened since the bundle in service for a comparison; wait, or export
@@ -39,7 +39,7 @@ class ArmNotEstimable(TrainingError):
 
 
 class NothingFresh(TrainingError):
-    """The bundle in service has seen all there is, or nearly; the message says what is missing."""
+    """The bundle in service has learned from all events, or nearly; the message says what is missing."""
 
 
 class NothingToReplay(TrainingError):

@@ -1,7 +1,7 @@
-"""Progress of long work: a live bar on a terminal, lines elsewhere, and what each stage took.
+"""Show the progress of long work, by a live bar on a terminal or by lines elsewhere, and record each stage's cost.
 
-Seconds, CPU seconds and peak memory of every stage are kept, and written to a file after each one where the run has a
-folder: of a run that was stopped, or ran out of memory, the record says how far it came.
+Seconds, CPU seconds and peak memory of every stage are kept, and written to a file after each one if the run has a
+folder, so that a run that was stopped, or ran out of memory, shows how far it came.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from training.base.callback import Progress as Callback
 
 STAGES_FILE = "stages.json"
-"""In a run's folder: `StageCost` of every finished stage, in order."""
+"""File in a run's folder with the `StageCost` of every finished stage, in order."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
 SAY_EVERY_SECONDS = 30.0
-"""Where there is no terminal to draw a bar on, a stage says so often how far it is."""
+"""Interval at which a stage reports its progress if there is no terminal to draw a bar on."""
 RESET_PEAK = "5"
-"""What sets a process's high-water mark of memory back to what it holds now (Linux, proc(5))."""
+"""The value that resets a process's high-water mark of memory to its current memory (Linux, proc(5))."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage took. cpu_seconds: of all threads; over `seconds`, how many cores were busy.
+    """The cost of one stage. cpu_seconds: of all threads; divided by `seconds`, it is the number of busy cores.
 
-    peak_memory_bytes: the most the process held in RAM meanwhile, what earlier stages left behind included. Where the
-    system cannot set its mark back (not Linux) it is the most so far.
+    peak_memory_bytes: the most that the process held in RAM during the stage, including what earlier stages left. If
+    the system cannot reset its mark (not Linux), it is the most so far.
     """
 
     name: str
@@ -44,9 +44,9 @@ class StageCost:
 
 
 class Stages:
-    """The stages of one run, in order; prefix: said before each line, where runs share a terminal.
+    """The stages of one run, in order. prefix: starts each line, for runs that share a terminal.
 
-    costs: of every finished stage; a name may come up twice, as members do. clock: seconds since any moment.
+    costs: of every finished stage; a name may occur twice, as members do. clock: seconds since any moment.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str, words: str) -> Iterator[Callback]:
-        """Show one stage; call what is yielded with the share done and a few words."""
+        """Show one stage; it yields a function to call with the share done and a few words."""
         started, cpu_started = self._clock(), time.process_time()
         forget_peak_memory()
         columns = (
@@ -93,7 +93,7 @@ class Stages:
         )
 
     def _saying(self, words: str, started: float) -> Callback:
-        """Progress in lines, one in `SAY_EVERY_SECONDS` at most."""
+        """Return a callback that reports progress in lines, at most one in `SAY_EVERY_SECONDS`."""
         due = started + SAY_EVERY_SECONDS
 
         def say(share: float, detail: str) -> None:
@@ -106,28 +106,28 @@ class Stages:
         return say
 
     def note(self, words: str) -> None:
-        """Say something between two stages."""
+        """Print a line between two stages."""
         self.console.print(f"  {self.prefix}{words}", highlight=False)
 
     def keep_in(self, file: Path) -> None:
-        """Write the costs so far there, as JSON, and again after each further stage."""
+        """Write the costs so far to a file, as JSON, and again after each further stage."""
         self._file = file
         self._write()
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Wall-clock seconds by name, summed where one comes up twice."""
+        """Wall-clock seconds by name, summed if a name occurs twice."""
         names = dict.fromkeys(cost.name for cost in self.costs)
         return {name: sum(cost.seconds for cost in self._of(name)) for name in names}
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU seconds by name, summed where one comes up twice."""
+        """CPU seconds by name, summed if a name occurs twice."""
         return {name: sum(cost.cpu_seconds for cost in self._of(name)) for name in self.seconds}
 
     @property
     def peak_memory_bytes(self) -> dict[str, int]:
-        """Peak memory by name, the larger where one comes up twice."""
+        """Peak memory by name, the larger if a name occurs twice."""
         return {name: max(cost.peak_memory_bytes for cost in self._of(name)) for name in self.seconds}
 
     def _of(self, name: str) -> list[StageCost]:
@@ -139,7 +139,7 @@ class Stages:
 
 
 def forget_peak_memory() -> None:
-    """Let the next `peak_memory_bytes` count from now; where the system cannot, it counts from the start."""
+    """Make the next `peak_memory_bytes` count from now; if the system cannot, it counts from the start."""
     try:
         CLEAR_REFS.write_text(RESET_PEAK)
     except OSError:
@@ -147,5 +147,5 @@ def forget_peak_memory() -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory this process held in RAM since `forget_peak_memory`."""
+    """Return the most bytes that this process held in RAM since `forget_peak_memory`."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

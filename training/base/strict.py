@@ -1,4 +1,4 @@
-"""How stages declare their settings: a misspelt name is an error, not a silent default."""
+"""The pydantic configuration of settings: a misspelt name is an error, not a silent default."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a bundle holds beside the student."""
+"""Make the contents of a bundle beside the student."""

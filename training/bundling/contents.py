@@ -1,4 +1,4 @@
-"""What goes into a bundle beside the student: item metadata, segments, histories, golden requests, references."""
+"""Gather what a bundle holds beside the student: item metadata, segments, histories, golden requests, references."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from training.student.inverted_lists import with_lists
 
 N_GOLDEN = 16
 N_GOLDEN_VARIANTS = 4
-"""Of the same people: each is asked of the ensemble and of every member, which takes a hundred times as long."""
+"""Number of these people for variants: ensemble and members answer each, which takes a hundred times as long."""
 N_GOLDEN_TEXTS = 8
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "implicit", "torch", "onnx", "onnxruntime", "polars")
 
@@ -47,8 +47,8 @@ def bundle_contents(
 ) -> BundleContents:
     """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from.
 
-    is_new: (n_people,) people whom no fit has seen: on them a large catalogue's index is chosen, on everybody if
-    there are none.
+    is_new: (n_people,) people whom no fit has seen; on them, or on everybody if there are none, a large catalogue's
+    index is chosen.
     """
     histories = Histories.from_list([kept_history(history) for history in dataset.histories])
     text_encoder, student = learned.text_encoder, learned.compressed.versions["student_shipped"]
@@ -56,7 +56,7 @@ def bundle_contents(
     items = _items(dataset, text_encoder, settings)
     golden_histories = _golden_histories(histories, N_GOLDEN)
     variants = None
-    # An index puts items in another order, which members would not know.
+    # An index reorders items, which members would not know.
     if len(items) <= min(settings.max_variant_items, settings.index.exact_up_to):
         asked = _golden_histories(histories, N_GOLDEN_VARIANTS)
         variants = bundled_variants(ensemble, asked, items.recommendable)
@@ -134,7 +134,7 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         category_codes=codes,
         prices=catalogue.prices,
         segments=segments,
-        # What may not be recommended comes last, so that it does not fill a segment's list.
+        # Items that may not be recommended come last, so that they do not fill a segment's list.
         segment_popular=rank_segments(
             segments, np.where(catalogue.recommendable, popularity, np.float32(-1))
         ),
@@ -146,7 +146,7 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
 def _segments(
     codes: npt.NDArray[np.int32], texts: list[str], text_encoder: TextEncoder, settings: TrainingSettings
 ) -> npt.NDArray[np.int32]:
-    """The category where the shop has them (none is a segment of its own), else clusters of item texts."""
+    """Return item segments: the shop's categories (no category is one too), or clusters of item texts without any."""
     if codes.max(initial=-1) >= 0:
         return np.where(codes >= 0, codes, codes.max() + 1).astype(np.int32)
     n_segments = min(settings.n_segments, len(texts))
@@ -155,13 +155,13 @@ def _segments(
 
 
 def _golden_histories(histories: Histories, n_kept: int) -> list[History]:
-    """A stranger, and people spread over the vocabulary, with their most recent events."""
+    """Return an empty history, and people's most recent events, spread over the vocabulary."""
     rows = np.linspace(0, len(histories) - 1, min(n_kept - 1, len(histories))).astype(int)
     return [History.empty(), *(histories[row].last(MAX_EVENTS) for row in rows)]
 
 
 def _golden_texts(catalogue: Catalogue) -> list[str]:
-    """Texts spread over the catalogue, titles where it has no texts: as new items would bring them."""
+    """Return texts spread over the catalogue, or titles if there are no texts, as new items would have them."""
     texts = [text for text in catalogue.texts if text] or catalogue.titles
     rows = np.linspace(0, len(texts) - 1, min(N_GOLDEN_TEXTS, len(texts))).astype(int)
     return [texts[row] for row in rows]

@@ -1,8 +1,8 @@
-"""What a bundle expects of live traffic: inputs, scores, and how far its models agree.
+"""Make what a bundle expects of live traffic: inputs, scores, and how far its models agree.
 
-Reference traffic is made of the last events, those of the test slice, which the student has not seen: each event was
-asked about just before it happened, by somebody with the history that a service would have had then. The services'
-own inputs (`models.monitoring.inputs`) are taken from it, in the same bins.
+Reference traffic is made of the last events, those of the test slice, which the student has not seen: each event is
+asked about just before it happened, with the history that a service would have had then. From it the services' own
+inputs (`models.monitoring.inputs`) are taken, in the same bins.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from models.student import Student
 
 MAX_EVENTS = 40_000
 MAX_ANSWERS = 10_000
-"""The latest ones, without a gap, since windows of them are to be as alike as live ones."""
+"""The most answers, which are the latest without a gap, so that windows of them are as alike as live ones."""
 
 MAX_SCORED = 1_000
-"""Requests that all models score, one a person."""
+"""The most requests that all models score, one per person."""
 
 MAX_SCORES = 200_000_000
-"""Of one model; fewer requests where the catalogue is large."""
+"""The most scores of one model; a large catalogue gets fewer requests."""
 
 WINDOW = 200
-"""Requests of the windows that the threshold of disagreement is made for; larger ones only lie closer together."""
+"""Number of requests in the windows for which the disagreement threshold is made; larger windows vary less."""
 
 WINDOW_SIZES = (125, 250, 500, 1_000, 2_000, 4_000, 8_000)
-"""Of windows of reference traffic that are compared with the rest of it."""
+"""Sizes of the windows of reference traffic that are compared with the rest of it."""
 
 MIN_WINDOWS, MIN_TAIL_WINDOWS = 4, 16
-"""Of a size, to measure the mean of the statistic, and how it varies."""
+"""The fewest windows of a size to measure the statistic's mean, and its variance."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Events in the order of time, and what was known of the person just before each.
+    """Events in order of time, and what was known of the person just before each.
 
     people: (n,) rows. item_indices, times, kinds: (n,). places: (n,) events of the person before this one.
     """
@@ -65,7 +65,7 @@ class Traffic:
         return len(self.times)
 
     def history_before(self, row: int) -> History:
-        """What a service had known of the person when the event was still to come."""
+        """Return what a service knew of the person just before the event."""
         history = self.histories[int(self.people[row])]
         place = int(self.places[row])
         known = History(history.item_indices[:place], history.times[:place], history.kinds[:place])
@@ -73,7 +73,7 @@ class Traffic:
 
     @staticmethod
     def since(histories: Histories, start: int, *, at_most: int = MAX_EVENTS) -> Traffic:
-        """The last events that are not older than `start`, Unix seconds."""
+        """Return the last events that are not older than `start`, in Unix seconds."""
         n_events = np.diff(histories.offsets)
         people = np.repeat(np.arange(len(histories)), n_events)
         places = np.arange(len(people)) - histories.offsets[people]
@@ -91,7 +91,7 @@ class Traffic:
 
 
 def reference_start(histories: Histories, share: float) -> int:
-    """Unix seconds since which this share of the events happened."""
+    """Return the Unix seconds since which this share of the events happened."""
     return int(np.quantile(histories.times, 1 - share))
 
 
@@ -105,9 +105,11 @@ def build_reference(
     test_share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """`reference.json`. histories: everybody's events, repeated ones too. models: members, student and ensemble by
-    name, None to expect nothing of their agreement. first_seen: (n_items,) Unix seconds of each item's first event.
-    test_share: of the events, that the student has not seen.
+    """Build the content of `reference.json`.
+
+    histories: everybody's events, including repeated ones. models: members, student and ensemble by name, None for no
+    expectation of their agreement. first_seen: (n_items,) Unix seconds of each item's first event. test_share: the
+    share of events that the student has not seen.
     """
     start = reference_start(histories, test_share)
     traffic = Traffic.since(histories, start)
@@ -121,7 +123,7 @@ def build_reference(
 
 
 def falling_categories(items: Items, item_indices: npt.NDArray[np.int32]) -> list[int]:
-    """Codes of segments by how many of these events are theirs."""
+    """Return codes of segments by the number of these events in them, most first."""
     counts = np.bincount(items.segments[item_indices], minlength=int(items.segments.max(initial=0)) + 1)
     return np.argsort(-counts, kind="stable")[: inputs.MAX_CATEGORIES].tolist()
 
@@ -129,7 +131,7 @@ def falling_categories(items: Items, item_indices: npt.NDArray[np.int32]) -> lis
 def input_histograms(
     traffic: Traffic, catalogue: CatalogueBins, student: Student, *, is_unknown: npt.NDArray[np.bool_]
 ) -> dict[str, Histogram]:
-    """By input. is_unknown: (n,) events of items that a service with a bundle of that time would not have known."""
+    """Return histograms by input. is_unknown: (n,) events of items that a service of that time would not know."""
     lengths, recencies = _person_inputs(traffic)
     answered = range(max(len(traffic) - MAX_ANSWERS, 0), len(traffic))
     asked = [traffic.history_before(row) for row in answered]
@@ -151,8 +153,9 @@ def input_histograms(
 
 
 def with_effects(numbers: Numbers, edges: Sequence[float]) -> Histogram:
-    """Count (n,) numbers, in the order of time, and measure what the two-sample test makes of windows of them beside
-    the rest: by size of the window, as far as MIN_WINDOWS of it fit.
+    """Count (n,) numbers, in order of time, and measure the two-sample test on windows of them against the rest.
+
+    This is done by size of the window, as long as MIN_WINDOWS windows fit.
 
     The design effect is at least 1 and does not fall with the size. Tail degrees are the fewest of any size.
     """
@@ -171,7 +174,7 @@ def with_effects(numbers: Numbers, edges: Sequence[float]) -> Histogram:
 
 
 def _window_ratios(placed: npt.NDArray[np.int64], n_bins: int, size: int) -> npt.NDArray[np.float64]:
-    """The statistic of each window over its degrees of freedom; placed: (n,) bins."""
+    """Return each window's statistic divided by its degrees of freedom; placed: (n,) bins."""
     n_windows = len(placed) // size
     if n_windows < MIN_WINDOWS:
         return np.zeros(0)
@@ -182,7 +185,7 @@ def _window_ratios(placed: npt.NDArray[np.int64], n_bins: int, size: int) -> npt
 
 
 def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Distinct items that were known before each event, and days since the last one, NaN where there was none."""
+    """Return known distinct items before each event, and days since the last one, NaN if there was none."""
     lengths = np.empty(len(traffic), np.int64)
     recencies = np.full(len(traffic), np.nan)
     for row in range(len(traffic)):
@@ -196,7 +199,7 @@ def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray
 def _answers(
     student: Student, histories: Sequence[History], allowed: AllowedItems | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
+    """Return TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
     found = []
     for start in range(0, len(histories), 256):
         asked = histories[start : start + 256]
@@ -214,7 +217,7 @@ def _disagreement(
     models: Mapping[str, ScoringModel],
     seed: int,
 ) -> DisagreementReference | None:
-    """Of one request a person, so that requests are independent."""
+    """Measure disagreement on one request per person, so that requests are independent."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(traffic))
     _, first = np.unique(traffic.people[rows], return_index=True)
@@ -229,8 +232,9 @@ def _disagreement(
 def watched(
     student: Student, histories: Sequence[History], allowed: AllowedItems | None
 ) -> list[WatchedRequest]:
-    """Requests as a service would have answered them; candidates drawn by their place. allowed: what may be answered,
-    None for everything.
+    """Return requests as a service would have answered them; each one's position seeds the draw of its candidates.
+
+    allowed: the items that may be answered, None for all.
     """
     seen = [history.item_indices for history in histories]
     ranked = student.recommend(histories, inputs.TOP, blocked=seen, allowed=allowed)

@@ -1,7 +1,7 @@
-"""The ensemble and its members as a bundle carries them beside the student they taught.
+"""Prepare the ensemble and its members as a bundle carries them beside the student that they taught.
 
-Item-item matrices are halved to float16; and of items only the last moment is kept: that is what today's questions
-see.
+Item-item matrices are halved to float16, and of the item timeline only the last moment is kept, which is all that
+questions of today need.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from models.members.member import FittedMember
 from training.ensemble.ensemble import Ensemble
 
 N_TIMED = 5
-"""Answers a variant, after a first one that pays for first times; their median is told."""
+"""Number of answers timed per variant, after a first one that pays for warm-up; the median is recorded."""
 
 
 def bundled_variants(
     ensemble: Ensemble, histories: Sequence[History], allowed: AllowedItems | None = None
 ) -> VariantsContents:
-    """Everything that a bundle has of the variants. histories: what golden requests ask; the longest is timed.
-    allowed: the items that may be recommended, None for all.
+    """Return everything that a bundle has of the variants.
+
+    histories: of golden requests; the longest is timed. allowed: the items that may be recommended, None for all.
     """
     fitted = ensemble.fitted()
     members = [_compact(member) for member in fitted.members]

@@ -1,1 +1,1 @@
-"""Commands by subject, put together in `training.__main__`."""
+"""The commands by subject; `training.__main__` joins them."""

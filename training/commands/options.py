@@ -1,4 +1,4 @@
-"""The app that commands are added to, where they print, and the options that several of them share."""
+"""The app to which commands are added, the console they print on, and the options that several of them share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-# Threads that spin while they wait took 4 to 6 times as long beside another process; read when OpenMP is loaded.
+# Threads that spin while waiting took 4 to 6 times as long beside another process. OpenMP reads this when it loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ABOUT = "The training side from the command line: `python -m training train | evaluate | tune | report | …`."

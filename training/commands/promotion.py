@@ -1,4 +1,4 @@
-"""From what happened to the next bundle: retrain, try out beside the one in service, give it to a few."""
+"""Commands that take a new bundle into service: retrain, shadow and canary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, 
 from training.commands.repeating import repeating
 
 NOT_PROMOTED = 3
-"""Exit code of `retrain` where no candidate is promoted: none was trained, or it stays in the store."""
+"""Exit code of `retrain` if no candidate is promoted, because none was trained or it stays in the store."""
 
 
 @app.command("retrain")

@@ -1,4 +1,4 @@
-"""The command that repeats a run, which the run keeps and its report shows."""
+"""Write the command that repeats a run, which the run keeps and its report shows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SETTINGS_FILE = "settings.toml"
-"""The report shows what this file has to hold: all settings of the run, so --quick need not be repeated."""
+"""Name of the settings file, whose content the report shows: all settings of the run, so --quick is not repeated."""
 
 
 def repeating(verb: str, source: Path | None, options: Mapping[str, object], *, seed: int) -> str:
-    """The words of a shell. options: by name without dashes; one without a value is left out, a list is repeated.
+    """Return a shell command. options: by name without dashes; one without a value is left out, a list is repeated.
 
-    Store, runs folder and promotion are not told: they say where results go and not what they are.
+    Store, runs folder and promotion are left out: they say where results go and not what they are.
     """
     words = ["python", "-m", "training", verb, *([] if source is None else [str(source)])]
     for name, value in {**options, "seed": seed, "settings": SETTINGS_FILE}.items():

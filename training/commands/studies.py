@@ -1,4 +1,4 @@
-"""What experiments and the monitor can be believed, by simulation; and what an arm would bring, from the log."""
+"""Commands that simulate how far experiments and the monitor can be trusted, and that estimate an arm from logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.quality.figures import to_json
 
 
 class Outcome(StrEnum):
-    """What can come of an answer."""
+    """The outcomes of an answer."""
 
     CLICK = "click"
     PURCHASE = "purchase"

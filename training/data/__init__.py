@@ -1,1 +1,1 @@
-"""From a shop's raw files to clean tables, integer arrays and a split by time."""
+"""Turn a shop's raw files into clean tables, integer arrays and a split by time."""

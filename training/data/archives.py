@@ -1,6 +1,6 @@
-"""Unpacking within bounds: a zip, a gzipped table or a workbook may hold a thousand times what it weighs.
+"""Unpack within bounds: a zip, a gzipped table or a workbook may unpack to a thousand times its size.
 
-What an archive says of its own sizes is not believed: bytes are counted as they come out, and what exceeds a bound is
+The sizes that an archive states are not trusted: bytes are counted as they come out, and anything beyond a bound is
 refused before it fills memory or the disk.
 """
 
@@ -20,15 +20,15 @@ from training.base.errors import SourceUnreadable
 from training.data.cleaning import unreadable
 
 MAX_MEMBERS = 10_000
-"""Files in a zip. The data sets that are read from zips have fewer than 30."""
+"""The most files in a zip; the data sets that are read from zips have fewer than 30."""
 MAX_MEMBER_BYTES = 4 * 2**30
-"""Of one file in a zip, which is read as a whole: six times the ratings of MovieLens 25M."""
+"""The largest file in a zip, which is read as a whole; six times the ratings of MovieLens 25M."""
 MAX_TABLE_BYTES = 64 * 2**30
-"""Of an unpacked table. 20 bytes an event would be three billion events."""
+"""The largest unpacked table; at 20 bytes per event, it holds three billion events."""
 MAX_RATIO = 200
-"""Unpacked over packed bytes. Tables of events reach 5 to 20, deflate can reach 1,032."""
+"""The largest ratio of unpacked to packed bytes; tables of events reach 5 to 20, deflate can reach 1,032."""
 RATIO_FREE_BYTES = 16 * 2**20
-"""So much may come out of a packed file whatever its ratio: a column that never changes packs well."""
+"""Unpacked bytes that are allowed at any ratio, since a column that never changes packs well."""
 BLOCK_BYTES = 1 << 20
 PACKED = {
     b"\x1f\x8b": "gzip",
@@ -37,7 +37,7 @@ PACKED = {
     b"\x78\xda": "zlib",
     b"PK\x03\x04": "zip",
 }
-"""First bytes of packed files."""
+"""Formats of packed files by their first bytes."""
 
 DAMAGED = (
     OSError,
@@ -48,11 +48,11 @@ DAMAGED = (
     NotImplementedError,
     RuntimeError,
 )
-"""What reading a damaged, encrypted or exotic archive raises; zipfile has no root of its own."""
+"""Errors raised on reading a damaged, encrypted or exotic archive; zipfile's have no common base class."""
 
 
 def member_names(archive: Path) -> list[str]:
-    """The files of a zip, with their folders. Raises SourceUnreadable for too many, or for no zip."""
+    """List the files of a zip, with their folders. Raises SourceUnreadable for too many, or if it is no zip."""
     try:
         with zipfile.ZipFile(archive) as opened:
             names = opened.namelist()
@@ -67,7 +67,7 @@ def member_names(archive: Path) -> list[str]:
 
 
 def read_member(archive: Path, member: str, *, max_bytes: int = MAX_MEMBER_BYTES) -> bytes:
-    """One file of a zip. Raises SourceUnreadable where it is not there, damaged, encrypted or out of bounds."""
+    """Read one file of a zip. Raises SourceUnreadable if it is missing, damaged, encrypted or too large."""
     try:
         with zipfile.ZipFile(archive) as opened:
             info = opened.getinfo(member)
@@ -81,9 +81,9 @@ def read_member(archive: Path, member: str, *, max_bytes: int = MAX_MEMBER_BYTES
 
 
 def require_bounded_workbook(content: bytes, name: str, *, max_bytes: int) -> None:
-    """Refuse an .xlsx, which is a zip of XML, that unpacks to too much. Raises SourceUnreadable.
+    """Refuse an .xlsx, which is a zip of XML, if it unpacks to more than max_bytes. Raises SourceUnreadable.
 
-    Its own reader unpacks whole sheets into memory and has no bounds.
+    The library that reads it unpacks whole sheets into memory without bounds.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
@@ -102,10 +102,11 @@ def require_bounded_workbook(content: bytes, name: str, *, max_bytes: int) -> No
 
 
 def require_bounded_text(file: Path) -> None:
-    """Refuse a table of text that is packed and unpacks to too much. Raises SourceUnreadable.
+    """Refuse a packed text table that unpacks to too much. Raises SourceUnreadable.
 
-    polars tells packed files by their first bytes, whatever they are called, and unpacks them into memory. Gzip is
-    counted first, which stops at the bound and takes 0.13 s for 45 MB; what else polars would unpack is refused.
+    polars recognises packed files by their first bytes, whatever they are called, and unpacks them into memory. So
+    the unpacked bytes of gzip are counted first, up to the bound, which takes 0.13 s for 45 MB; the other formats
+    that polars would unpack are refused.
     """
     status = file.stat()
     with file.open("rb") as opened:
@@ -121,7 +122,7 @@ def require_bounded_text(file: Path) -> None:
 
 @lru_cache(maxsize=64)
 def _count_gzip(file: Path, packed: int, modified_ns: int) -> int:
-    """Unpacked bytes. A file is looked at by several readers and counted once, as long as it does not change."""
+    """Count the unpacked bytes. Several readers look at a file, and it is counted once until it changes."""
     try:
         with gzip.open(file) as unpacking:
             return sum(map(len, _within(unpacking, str(file), packed, MAX_TABLE_BYTES)))
@@ -132,7 +133,7 @@ def _count_gzip(file: Path, packed: int, modified_ns: int) -> int:
 def _within(
     unpacking: IO[bytes] | gzip.GzipFile, name: str, packed: int, max_bytes: int, *, n_before: int = 0
 ) -> Iterator[bytes]:
-    """What comes out, block by block. packed: bytes that it comes out of. n_before: bytes that count as well."""
+    """Yield blocks within bounds. packed: size of what is unpacked. n_before: bytes that count towards max_bytes."""
     by_ratio = max(MAX_RATIO * packed, RATIO_FREE_BYTES)
     n_bytes = 0
     while block := unpacking.read(BLOCK_BYTES):

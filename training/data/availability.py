@@ -1,4 +1,4 @@
-"""Reading whether an item may be recommended, as shops write it: yes and no, numbers in stock, schema.org's words."""
+"""Read whether an item may be recommended, as shops write it: yes and no, numbers in stock, schema.org's terms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = (
         "enabled",
     ),
 )
-"""What such columns are called, in any case, with spaces or hyphens for the underscores."""
+"""Names of such columns, in any case, and with spaces or hyphens instead of underscores."""
 
 AVAILABLE = (
     *("yes", "y", "true", "t", "on", "available", "active", "enabled", "published", "instock", "lowstock"),
@@ -43,27 +43,27 @@ UNAVAILABLE = (
     ),
     *("nein", "non", "nee", "nao", "não"),
 )
-"""Both without case, spaces, hyphens and underscores. schema.org/ItemAvailability is among them: what can be ordered,
-later or elsewhere too, is available."""
+"""Values for yes and for no, compared without case, spaces, hyphens and underscores. schema.org/ItemAvailability is
+included: what can be ordered, even later or elsewhere, is available."""
 
 _SAYS_NO = r"^not|outofstock|unavailable|soldout|discontinued"
-"""In a longer text: temporarily out of stock, currently unavailable, not for sale."""
+"""Phrases for no within a longer text, such as: temporarily out of stock, currently unavailable, not for sale."""
 
 _SCHEMA_ORG = r"^(?:https?://)?(?:www\.)?schema(?:\.org)?[/:]"
 _NUMBER = r"^([+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(?:units?|pieces?|pcs?\.?|items?|stk\.?|left|in stock)?$"
 
 
 def availability_columns(found: Sequence[str]) -> tuple[str, ...]:
-    """The columns of a table that say it by their names, in the table's order."""
+    """Return the columns whose names say that they hold availability, in the table's order."""
     return tuple(
         column for column in found if column.strip().lower().replace(" ", "_").replace("-", "_") in NAMES
     )
 
 
 def is_available(column: str) -> pl.Expr:
-    """Whether a cell says that the item is available; null where it is empty or cannot be read.
+    """Whether a cell says that the item is available; null if it is empty or cannot be read.
 
-    A number is how many there are: more than none is available.
+    A number is a stock count: more than 0 is available.
     """
     cell = _text(column).str.to_lowercase()
     text = cell.str.replace(_SCHEMA_ORG, "").str.replace_all(r"[\s_-]|[./!]+$", "")
@@ -79,12 +79,12 @@ def is_available(column: str) -> pl.Expr:
 
 
 def all_available(columns: Iterable[str]) -> pl.Expr:
-    """Available by every one of these columns, each of which counts as yes where it says nothing."""
+    """Whether all of these columns say that the item is available; a cell that says nothing counts as yes."""
     return pl.all_horizontal(pl.lit(True), *(is_available(column).fill_null(True) for column in columns))
 
 
 def is_unreadable(columns: Iterable[str]) -> pl.Expr:
-    """Whether one of these columns holds something, and not something that says yes or no."""
+    """Whether one of these columns holds a value that cannot be read as yes or no."""
     said = (_text(column) != "" for column in columns)
     read = (is_available(column).is_not_null() for column in columns)
     return pl.any_horizontal(pl.lit(False), *(one & ~other for one, other in zip(said, read, strict=True)))

@@ -1,4 +1,4 @@
-"""Dropping unusable rows and saying why: one pass over a table, one reason a dropped row.
+"""Drop unusable rows and say why: one pass over a table, one reason per dropped row.
 
 Every loader describes its bad rows as an ordered mapping from reason to a boolean expression. Corrupt files
 are translated here, so that no loader lets a polars error through.
@@ -16,7 +16,8 @@ from training.base.errors import ColumnMissing, SourceUnreadable
 from training.data.shop import DropReport
 
 MAX_ID_CHARACTERS = 256
-"""Ids are carried in requests, cache keys and the bundle's vocabulary; longer ones are mistakes."""
+"""The most characters of an id: ids are part of requests, cache keys and the bundle's vocabulary; longer ones are
+mistakes."""
 
 _REASON = "__reason__"
 
@@ -26,7 +27,7 @@ def drop_bad_rows(frame: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[
 
     reasons: reason -> boolean expression, true where the row is bad; a null answer means "not bad".
     """
-    # From the last reason to the first, so that the first one that applies ends outermost.
+    # Go from the last reason to the first, so that the first that applies is outermost.
     verdict = pl.lit(None, pl.UInt8)
     for code, is_bad in reversed(list(enumerate(reasons.values()))):
         verdict = pl.when(is_bad.fill_null(False)).then(pl.lit(code, pl.UInt8)).otherwise(verdict)
@@ -38,7 +39,7 @@ def drop_bad_rows(frame: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[
 
 
 def id_reasons(user: str = "user_id", item: str = "item_id") -> dict[str, pl.Expr]:
-    """The reasons for which an interaction's ids cannot be used."""
+    """Return the reasons for which an interaction's ids cannot be used."""
     ids = [pl.col(user), pl.col(item)]
     return {
         "missing user": is_blank(user),
@@ -82,6 +83,6 @@ def require_columns(found: list[str], needed: list[str], source: Path) -> None:
 
 
 def unreadable(source: Path, error: Exception) -> SourceUnreadable:
-    """The error for a damaged file: the path and the first line of what its reader said."""
+    """Make the error for a damaged file: its path and the first line of what its reader said."""
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return SourceUnreadable(f"{source} cannot be read: {reason}. Check that the file is whole.")

@@ -1,4 +1,4 @@
-"""Which column of a shop's own tables holds what, and how a command says it."""
+"""Map a shop's own column names to Stillroom's, and read the mapping from a command."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from training.base.errors import SettingsInvalid
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Which column of the shop's tables holds what. The defaults are Stillroom's own names.
+    """The names of the shop's columns, by what they hold; the defaults are Stillroom's own names.
 
-    kind, value, item_title, item_text, item_category and item_price may be absent under their default name;
-    a name given here must be there.
+    Columns for kind, value, item_title, item_text, item_category and item_price may be absent if the name is the
+    default; a column that is named here must be there.
     """
 
     user_id: str = "user_id"
     item_id: str = "item_id"
     time: str = "time"
-    """Unix seconds, Unix milliseconds, ISO 8601 text, or a date type of Parquet: found out by looking."""
+    """Unix seconds, Unix milliseconds, ISO 8601 text, or a date type of Parquet; detected from the values."""
     kind: str = "kind"
     """`EventKind` names in any case, or codes. Without this column every row is of `default_kind`."""
     value: str = "value"
@@ -29,19 +29,19 @@ class ColumnMapping:
     items_item_id: str = "item_id"
     item_title: str = "title"
     item_text: tuple[str, ...] = ("text",)
-    """Columns worth reading; they are joined behind the title."""
+    """Columns with useful text; they are joined after the title."""
     item_category: str = "category"
     item_price: str = "price"
     item_available: tuple[str, ...] = ()
-    """Columns that say whether an item may be recommended, by all of them; if not given, the first of
-    `availability.NAMES` that is there."""
+    """Columns that say whether an item may be recommended, which all of them must allow; if not given, those whose
+    names are in `availability.NAMES`."""
     default_kind: EventKind = EventKind.PURCHASE
 
 
 def parse_columns(text: str) -> ColumnMapping | None:
     """Read `user_id=customer,item_text=name+description` into a mapping; an empty text is no mapping.
 
-    Raises `SettingsInvalid` naming the fields that can be mapped.
+    Raises `SettingsInvalid`, naming the fields that can be mapped.
     """
     if not text:
         return None
@@ -56,12 +56,12 @@ def parse_columns(text: str) -> ColumnMapping | None:
 
 
 def optional_column(column: str, default: str, found: Sequence[str]) -> str | None:
-    """None where a column is absent and the mapping did not ask for it by a name of its own."""
+    """Return the column, or None if it is absent and the mapping did not name it explicitly."""
     return None if column == default and column not in found else column
 
 
 def uses_by_column(roles: Mapping[str, Sequence[str] | str | None]) -> dict[str, list[str]]:
-    """By column what it is used for; roles: by use the column, or columns, that have it. One may have several."""
+    """Invert roles, from use to column or columns, into the uses of each column, which may have several."""
     uses: dict[str, list[str]] = {}
     for use, columns in roles.items():
         for column in [columns] if isinstance(columns, str) else columns or ():

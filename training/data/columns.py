@@ -1,4 +1,4 @@
-"""What each column of a shop's tables is used for, so that a misnamed one does not vanish without a word."""
+"""Record what each column of a shop's tables is used for, so that a misnamed one is noticed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from training.quality.figures import ColumnUse
 def uses_of(
     table: str, columns: Iterable[str], uses: Mapping[str, Sequence[str] | str]
 ) -> tuple[ColumnUse, ...]:
-    """Each column of a table, in the table's order. uses: by column; a column may have several."""
+    """Return the use of each column of a table, in the table's order. uses: by column, which may have several."""
     return tuple(ColumnUse(table, column, _words(uses.get(column, ""))) for column in columns)
 
 
 def column_lines(uses: Iterable[ColumnUse]) -> list[str]:
-    """One line a table: columns with what they are used for, then those that are not used."""
+    """Return one line per table: columns with what they are used for, then those that are not used."""
     return [_line(table, list(own)) for table, own in groupby(uses, key=lambda use: use.table)]
 
 

@@ -1,6 +1,6 @@
-"""A shop's tables as integer arrays: ids become rows, events become one packed history a person.
+"""Turn a shop's tables into integer arrays: ids become rows, and events become one packed history per person.
 
-A `Shop` (strings, as loaded) goes in; a `Dataset` comes out, which everything after it reads.
+A `Shop` (strings, as loaded) goes in; a `Dataset` comes out, which all later stages read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Catalogue:
     recommendable: npt.NDArray[np.bool_]
 
     def take(self, rows: npt.NDArray[np.int64]) -> Catalogue:
-        """The items of some rows."""
+        """Keep the items of these rows."""
         return Catalogue(
             [self.titles[row] for row in rows],
             [self.texts[row] for row in rows],
@@ -53,7 +53,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A shop as arrays. histories: everybody's events by row of `people`, oldest first."""
+    """A shop as arrays. histories: everybody's events, one row per person as in `people`, oldest first."""
 
     name: str
     items: Vocabulary
@@ -66,10 +66,10 @@ class Dataset:
 class Interactions:
     """What a member may learn from: everybody's events before a moment, and the catalogue.
 
-    histories: (n_people) rows; people without events before the moment have an empty one.
-    until: Unix seconds, exclusive; the moment from which the future is unknown.
-    asked_at: when the questions about these people are asked. "now": at `until`, for everybody. "last_event": at
-        the time of the person's last known event, so that other people's later events lie in its future.
+    histories: (n_people) rows, empty for people without events before that moment.
+    until: Unix seconds, exclusive: the moment from which the future is unknown.
+    asked_at: the moment at which these people are asked about. "now": at `until`, for everybody. "last_event": at the
+        time of the person's last known event, so that other people's later events lie in its future.
     """
 
     histories: Histories
@@ -79,20 +79,20 @@ class Interactions:
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue, items not seen yet included."""
+        """Size of the catalogue, including items without events so far."""
         return len(self.catalogue)
 
     def item_counts(self) -> npt.NDArray[np.int64]:
-        """Events per item; (n_items,)."""
+        """Count the events of each item; (n_items,)."""
         return np.bincount(self.histories.item_indices, minlength=self.n_items)
 
 
 def interactions_among(
     dataset: Dataset, keep: npt.NDArray[np.bool_], *, until: int, asked_at: AskedAt
 ) -> Interactions:
-    """Some of the events, with all people in their rows; keep (n_events,).
+    """Keep some of the events, and all people in their rows; keep (n_events,).
 
-    An item is known since its first event among these, so that nothing is learned of an event left out.
+    An item's first_seen is its first kept event, so that nothing is learned of an event that is left out.
     """
     histories = kept_events(dataset.histories, keep)
     first_seen = first_event_times(histories, len(dataset.catalogue))
@@ -100,7 +100,7 @@ def interactions_among(
 
 
 def kept_events(histories: Histories, keep: npt.NDArray[np.bool_]) -> Histories:
-    """The same rows of people with some of the events; keep (n_events,)."""
+    """Keep some of the events in the same rows of people; keep (n_events,)."""
     n_kept_before = np.concatenate([[0], np.cumsum(keep)])
     return Histories(
         n_kept_before[histories.offsets].astype(np.int64),
@@ -111,19 +111,19 @@ def kept_events(histories: Histories, keep: npt.NDArray[np.bool_]) -> Histories:
 
 
 def people_of_events(histories: Histories) -> npt.NDArray[np.int64]:
-    """The row of the person of each event; (n_events,)."""
+    """Return the row of each event's person; (n_events,)."""
     return np.repeat(np.arange(len(histories)), np.diff(histories.offsets))
 
 
 def first_event_times(histories: Histories, n_items: int) -> npt.NDArray[np.int64]:
-    """Unix seconds of each item's first event, the largest int64 where it has none; (n_items,)."""
+    """Return the Unix seconds of each item's first event, the largest int64 if it has none; (n_items,)."""
     first_seen = np.full(n_items, np.iinfo(np.int64).max)
     np.minimum.at(first_seen, histories.item_indices, histories.times)
     return first_seen
 
 
 def interactions_until_now(dataset: Dataset) -> Interactions:
-    """Everything there is, up to just after the last event."""
+    """Return all interactions; `until` is just after the last event."""
     return Interactions(dataset.histories, dataset.catalogue, int(dataset.histories.times.max()) + 1)
 
 
@@ -131,8 +131,8 @@ def index_shop(shop: Shop, *, unlisted_too: bool = False) -> Dataset:
     """Give every person and item a row and pack the events; rows follow the sorted ids.
 
     The shop's events come sorted by person and time and keep that order. Items without any event stay in the
-    catalogue: they can be recommended by their text. Items that may not be recommended stay too, to be learned from.
-    unlisted_too: those without a row in the item table may be recommended.
+    catalogue, because they can be recommended by their text. Items that may not be recommended stay too, to be
+    learned from. unlisted_too: items without a row in the item table may be recommended.
     """
     items = shop.items.with_columns(shop.recommendable(unlisted_too=unlisted_too)).sort("item_id")
     item_ids = items["item_id"].to_list()

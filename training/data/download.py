@@ -1,4 +1,4 @@
-"""Public data sets by name: fetched from their publishers, verified, and left as files `read_shop` reads.
+"""Fetch public data sets by name from their publishers, verify them, and leave them as files for `read_shop`.
 
 MovieLens zips are read as they are. The Online Retail zip holds an Excel sheet, which becomes a gzipped CSV.
 """
@@ -21,18 +21,18 @@ from training.data.transfer import OnBytes, fetch_file, md5_of
 
 ONLINE_RETAIL_ROWS = 541_909
 MAX_DOWNLOAD_BYTES = 256 * 2**20
-"""Of a data set as it is fetched; the largest has 24 MB."""
+"""The largest data set that is fetched; the largest one known has 24 MB."""
 MAX_SHEET_BYTES = 2 * 2**30
-"""Of an Excel sheet's XML, unpacked; Online Retail's has 0.2 GB."""
+"""The largest unpacked XML of an Excel workbook; that of Online Retail has 0.2 GB."""
 
 
 @dataclass(frozen=True)
 class DataSet:
     """A public data set.
 
-    file_name: what it is called when it is ready. page: where a person finds it.
-    md5: of the fetched file, None where the publisher gives none.
-    convert: makes the ready file out of the fetched one; None where the fetched file is ready.
+    file_name: its name when it is ready. page: the web page of the data set, for people.
+    md5: checksum of the fetched file, None if the publisher gives none.
+    convert: makes the ready file from the fetched one; None if the fetched file is ready.
     """
 
     name: str
@@ -76,8 +76,8 @@ def download_data_set(data_set: DataSet, directory: Path) -> Path:
 def convert_online_retail(archive: Path, destination: Path, n_rows: int = ONLINE_RETAIL_ROWS) -> None:
     """Turn the publisher's zip, which holds one Excel sheet, into the gzipped CSV that the loader reads.
 
-    The publisher gives no checksum, so the zip's own CRCs and the number of rows stand in for one. Raises
-    `DownloadFailed` where they do not fit.
+    The publisher gives no checksum, so the zip's own CRCs and the number of rows take its place. Raises
+    `DownloadFailed` if they do not match.
     """
     table = _read_sheet(archive).select(
         pl.col(name).dt.to_string("%Y-%m-%d %H:%M:%S") if name == "InvoiceDate" else name for name in COLUMNS
@@ -90,7 +90,7 @@ def convert_online_retail(archive: Path, destination: Path, n_rows: int = ONLINE
 
 
 def _read_sheet(archive: Path) -> pl.DataFrame:
-    """Read the sheet with all columns as text, but for the time of the invoice."""
+    """Read the sheet with all columns as text, except the time of the invoice."""
     types: dict[str | int, fastexcel.DType] = {name: "string" for name in COLUMNS if name != "InvoiceDate"}
     types["InvoiceDate"] = "datetime"
     try:
@@ -108,7 +108,7 @@ def _read_sheet(archive: Path) -> pl.DataFrame:
 
 
 def _is_whole(ready: Path, data_set: DataSet) -> bool:
-    """A converted file was checked before it got its name; a fetched one can be checked again."""
+    """Whether the ready file is complete. A converted file was checked before; a fetched one is checked again."""
     if not ready.is_file():
         return False
     return data_set.convert is not None or data_set.md5 is None or md5_of(ready) == data_set.md5

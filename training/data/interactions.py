@@ -1,4 +1,4 @@
-"""A shop's table of interactions, in one or several files, as clean events."""
+"""Read a shop's table of interactions, in one or several files, as clean events."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TIME_SAMPLE_ROWS = 10_000
 def read_interactions(
     paths: Sequence[Path], mapping: ColumnMapping
 ) -> tuple[pl.DataFrame, DropReport, TimeFormat, tuple[ColumnUse, ...]]:
-    """Clean rows of user_id, item_id, time, kind, value and arrival; what was dropped; how time is written; columns.
+    """Return clean rows of user_id, item_id, time, kind, value and arrival; a drop report; the time format; columns.
 
-    kind: `EventKind` codes, and `REMOVAL` for what was taken out of the cart again. Raises as `read_tables` does.
+    kind: `EventKind` codes, and `REMOVAL` for removals from the cart. Raises as `read_tables` does.
     """
     table = scan_table(paths)
     found = column_names(table, paths[0])
@@ -52,7 +52,7 @@ def read_interactions(
     )
     kept, dropped = drop_bad_rows(rows, _reasons())
     is_number = pl.col("value").is_finite().fill_null(False)
-    n_wrong = kept.select((pl.col("is_valued") & ~is_number).sum()).item()  # an empty one is not wrong
+    n_wrong = kept.select((pl.col("is_valued") & ~is_number).sum()).item()  # an empty value is not wrong
     notes = {"value that is no number, taken as 1": n_wrong}
     return (
         kept.with_columns(value=pl.when(is_number).then("value").otherwise(1.0)).drop("is_valued"),
@@ -76,7 +76,7 @@ def read_interactions(
 
 
 def _table_name(paths: Sequence[Path]) -> str:
-    """A file's name, or for parts that of their folder."""
+    """Return the name of a file or, for parts, of their folder."""
     if not paths[0].name.startswith("part-"):
         return paths[0].name
     return (
@@ -96,7 +96,7 @@ def _reasons() -> dict[str, pl.Expr]:
 
 
 def _kind_codes(column: str) -> pl.Expr:
-    """`EventKind` codes from names in any case or from codes, `REMOVAL` for "removal"; null for anything else."""
+    """Convert names in any case, or codes, to `EventKind` codes, "removal" to `REMOVAL`, anything else to null."""
     known = {kind.name.lower(): kind.value for kind in EventKind} | {
         str(kind.value): kind.value for kind in EventKind
     }

@@ -1,4 +1,4 @@
-"""A shop's item table: ids, titles, texts, categories, prices, and what may be recommended."""
+"""Read a shop's item table: ids, titles, texts, categories, prices, and which items may be recommended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.quality.figures import ColumnUse
 def read_items(
     path: Path | None, mapping: ColumnMapping
 ) -> tuple[pl.DataFrame, dict[str, int], tuple[ColumnUse, ...]]:
-    """Return the item table in the common form, how many of its rows were left out and why, and its columns."""
+    """Return the item table in the common form, the rows left out by reason, and the uses of its columns."""
     if path is None:
         return pl.DataFrame(schema=ITEM_SCHEMA), {}, ()
     table = scan_table([path])
@@ -86,7 +86,7 @@ def _price(column: str) -> pl.Expr:
 
 
 def _worded() -> dict[str, pl.Expr]:
-    """The id stands in for an empty title; the text begins with the title, said once."""
+    """Put the id in place of an empty title, and begin each text with the title, unless it does already."""
     title = pl.when(pl.col("title") == "").then("item_id").otherwise("title")
     named = pl.col("title") != ""
     text = pl.col("text")

@@ -1,6 +1,6 @@
-"""Item texts for published data: any table whose first words are ids, with a header or without.
+"""Read item texts for published data from any table whose first column is the item's id, with or without a header.
 
-Parquet and CSV are read as such; any other file is split by the first of `::`, tab or `|` that its first line has.
+Parquet and CSV are read as such; any other file is split by the first of `::`, tab or `|` in its first line.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TITLE_NAMES = ("title", "item_title", "name", "item_name", "product_name")
 
 
 def describe_items(item_ids: Iterable[str], file: Path | None) -> pl.DataFrame:
-    """One row of `ITEM_SCHEMA` for each id, sorted; rows of the file about other items are left out.
+    """Return one row of `ITEM_SCHEMA` for each id, sorted; rows of the file about other items are left out.
 
-    An item that the file does not know, or any without a file, has its id as title and an empty text. The catalogue
-    that published tables rank is the data's, not the item file's. Raises SourceUnreadable where the file knows none.
+    An item that is not in the file, or any item if there is no file, has its id as title and an empty text, because
+    the catalogue that published tables rank is that of the data. Raises SourceUnreadable if no item is in the file.
     """
     asked = pl.DataFrame({"item_id": sorted(item_ids)}, schema={"item_id": pl.String})
     if file is None:
@@ -51,10 +51,10 @@ def describe_items(item_ids: Iterable[str], file: Path | None) -> pl.DataFrame:
 
 
 def read_item_texts(file: Path) -> pl.DataFrame:
-    """item_id, title and text of each item; the first row of a repeated id counts.
+    """Return item_id, title and text of each item; of rows with the same id, the first counts.
 
     With a header, the id and the title are found by name and all other columns that are not numbers are text.
-    Without one, the first column is the id, the second the title, and the rest is text. Text begins with the title.
+    Without one, the first column is the id, the second the title, and the rest is text. A text begins with the title.
     """
     table = _read_table(file)
     item_id, title, words = _roles(table, file)
@@ -72,7 +72,7 @@ def read_item_texts(file: Path) -> pl.DataFrame:
 
 
 def item_text_columns(file: Path) -> tuple[ColumnUse, ...]:
-    """What each column of an item file is used for; numbers are no words. Raises as `read_item_texts` does."""
+    """Say what each column of an item file is used for; numbers are not text. Raises as `read_item_texts` does."""
     table = _read_table(file)
     item_id, title, words = _roles(table, file)
     uses = dict.fromkeys(words, "text") | ({title: "title"} if title else {}) | {item_id: "item"}
@@ -84,7 +84,7 @@ def _read_table(file: Path) -> pl.DataFrame:
 
 
 def _roles(table: pl.DataFrame, file: Path) -> tuple[str, str | None, list[str]]:
-    """The columns of ids, of titles if there is one, and of words."""
+    """Return the columns of ids, of titles if there is one, and of text."""
     item_id = _named(table.columns, ID_NAMES)
     if item_id is None:
         raise ColumnMissing(f"{file} has no column of item ids; it has {table.columns}. Call it 'item_id'.")
@@ -94,7 +94,7 @@ def _roles(table: pl.DataFrame, file: Path) -> tuple[str, str | None, list[str]]
 
 
 def _read_parquet(file: Path) -> pl.DataFrame:
-    """All columns as text; lists, as of genres, joined."""
+    """Read all columns as text; lists, such as genres, are joined."""
     try:
         table = pl.read_parquet(file)
     except (PolarsError, OSError) as error:
@@ -108,7 +108,7 @@ def _read_parquet(file: Path) -> pl.DataFrame:
 
 
 def _read_cells(file: Path) -> pl.DataFrame:
-    """All lines of a text file as columns of text, a header among them."""
+    """Read all lines of a text file, including a header, as columns of text."""
     if file.suffix != ".csv":
         return _split_lines(read_lines(file), file)
     try:
@@ -133,7 +133,7 @@ def _split_lines(lines: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _with_header(cells: pl.DataFrame, file: Path) -> pl.DataFrame:
-    """Name the columns by the first row where it holds the name of an id, else by their usual order."""
+    """Name the columns by the first row if it holds the name of an id column, else by their usual order."""
     first = [_plain_name(cell or "") for cell in cells.row(0)]
     if _named(first, ID_NAMES) is None:
         usual = ["item_id", "title"][: cells.width]
@@ -144,24 +144,24 @@ def _with_header(cells: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _plain_name(cell: str) -> str:
-    """`Item ID` and `item_id:token` both say item_id."""
+    """Normalise a column's name: `Item ID` and `item_id:token` both become item_id."""
     return cell.partition(":")[0].strip().lower().replace(" ", "_")
 
 
 def _named(columns: Iterable[str], names: tuple[str, ...]) -> str | None:
-    """The column that bears the first of these names that any bears."""
+    """Return the column with the first of these names that any column has, or None."""
     plain = {_plain_name(column): column for column in columns}
     return next((plain[name] for name in names if name in plain), None)
 
 
 def _is_numeric(column: pl.Series) -> bool:
-    """Whether nothing but numbers is in it: years and prices are no words."""
+    """Whether a column holds only numbers, such as years and prices, which are not text."""
     is_empty = column.fill_null("").str.strip_chars() == ""
     return bool((is_empty | column.cast(pl.Float64, strict=False).is_not_null()).all())
 
 
 def _joined(columns: list[str]) -> pl.Expr:
-    """The words of several columns, separated by spaces, as are the parts of `Comedy|Drama`."""
+    """Join the words of several columns by spaces; the parts of `Comedy|Drama` are separated too."""
     if not columns:
         return pl.lit("")
     text = pl.concat_str([pl.col(column).fill_null("") for column in columns], separator=" ")

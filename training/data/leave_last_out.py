@@ -1,8 +1,8 @@
-"""The protocol `leave_last_out`: each person's last new item is the test, the one before it the validation.
+"""The protocol `leave_last_out`: each person's last new item is the test, the one before it is validation.
 
 Other people's later events stay in the fits, as in the published tables that use this protocol; questions are
-therefore asked at a person's last known event (`Interactions.asked_at`). Where the rest of the last basket is known
-the task is to complete it, which is easier than to predict the next one: `next_basket` asks that.
+therefore asked at a person's last known event (`Interactions.asked_at`). If the rest of the last basket is known, the
+task is to complete it, which is easier than to predict the next one, as `next_basket` asks.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def leave_last_out(
     """Hold out each person's last new item, and the last but one, each drawn at random within its basket.
 
     A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
-    n_validation_items: up to so many of the basket before the test item are held out together and asked one by one,
-    each from a history that has the others: more to learn the ensemble from, each like a test question. most: people
-    asked, at most. What may not be recommended is not asked about.
-    Raises TooLittleData where too few people remain.
+    n_validation_items: up to this many items of the basket before the test item are held out together and asked one
+    by one, each from a history that has the others; so there are more questions to learn the ensemble from, each like
+    a test question. most: the most people asked. Items that may not be recommended are not asked about.
+    Raises TooLittleData if too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
     dense = without_rare(only_first_touches(dataset), min_item_people, min_person_items)
-    # In a basket in random order, its last event is a random draw, and so is the one before it among the rest.
+    # After shuffling a basket, its last event is a random draw, and so is the one before it from the rest.
     shuffled = replace(dense, histories=with_shuffled_baskets(dense.histories, basket_rng))
     after_last = int(shuffled.histories.times.max()) + 1
     split = split_by_stages(
@@ -77,20 +77,20 @@ def leave_last_out(
 
 
 def only_first_touches(dataset: Dataset) -> Dataset:
-    """Keep each person's first event of each item: what somebody buys again is no discovery."""
+    """Keep each person's first event of each item, because buying an item again is no discovery."""
     histories = dataset.histories
     pairs = people_of_events(histories) * len(dataset.items) + histories.item_indices
-    _, first = np.unique(pairs, return_index=True)  # of equal pairs the first, and events lie oldest first
+    _, first = np.unique(pairs, return_index=True)  # the first of equal pairs, and events are oldest first
     keep = np.zeros(len(pairs), np.bool_)
     keep[first] = True
     return replace(dataset, histories=kept_events(histories, keep))
 
 
 def without_rare(dataset: Dataset, min_item_people: int, min_person_items: int) -> Dataset:
-    """Drop items with too few people, then people with too few of the items that remain; one event a pair.
+    """Drop items with too few people, then people with too few of the remaining items; each pair has one event.
 
-    Once, in this order, so an item may end below its bound because its people left. The better-known 5-core
-    repeats this until nothing changes, and keeps less. The catalogue holds exactly the items that passed.
+    This is done once, in this order, so an item may end below its bound because its people left. The better-known
+    5-core repeats it until nothing changes, and keeps less. The catalogue holds exactly the items that passed.
     """
     histories = dataset.histories
     people = people_of_events(histories)
@@ -106,7 +106,7 @@ def without_rare(dataset: Dataset, min_item_people: int, min_person_items: int) 
 
 
 def with_shuffled_baskets(histories: Histories, rng: np.random.Generator) -> Histories:
-    """Put events of one person and one second into random order: the order of the source must decide nothing."""
+    """Shuffle events of one person and one second, so that the order of the source has no influence."""
     shuffle = rng.random(len(histories.times))
     order = np.lexsort((shuffle, histories.times, people_of_events(histories)))
     return Histories(
@@ -115,9 +115,9 @@ def with_shuffled_baskets(histories: Histories, rng: np.random.Generator) -> His
 
 
 def stages_from_end(histories: Histories, newest: Stage) -> Stages:
-    """The last event of each person is of the stage `newest`, each one before it a stage earlier; (n_events,).
+    """Assign each person's last event to the stage `newest`, and each one before it a stage earlier; (n_events,).
 
-    Everything of a person with too few events to leave one for the past is past: learned from, and not asked.
+    If a person has too few events to leave one for the past, all of them are past: learned from, and not asked.
     """
     people = people_of_events(histories)
     stages = np.clip(newest - events_later(histories), Stage.PAST, None).astype(np.int8)
@@ -130,8 +130,8 @@ def with_more_validation(
 ) -> Stages:
     """Hold out more events before each person's validation event, up to `n_validation_items` in all; (n_events,).
 
-    within_basket: only events of the same moment, and at least one of them stays known; else up to half of the
-    events before it. Somebody keeps a past in any case.
+    within_basket: only events of the same moment, of which at least one stays known; otherwise up to half of the
+    events before it. Everybody keeps a past in either case.
     """
     stages = stages.copy()
     for validation in np.flatnonzero(stages == Stage.VALIDATION).tolist():
@@ -148,7 +148,7 @@ def with_more_validation(
 
 
 def events_later(histories: Histories) -> npt.NDArray[np.int64]:
-    """How many events of the same person follow each event; (n_events,)."""
+    """Count the events of the same person that follow each event; (n_events,)."""
     n_events = len(histories.times)
     return histories.offsets[people_of_events(histories) + 1] - 1 - np.arange(n_events)
 
@@ -159,7 +159,7 @@ def _restricted(
     keep_person: npt.NDArray[np.bool_],
     keep_event: npt.NDArray[np.bool_],
 ) -> Dataset:
-    """A data set of some items and people, whose rows keep their order, and of their events."""
+    """Restrict a data set to some items and people, whose rows keep their order, and to their events."""
     kept = kept_events(dataset.histories, keep_event)
     new_rows = (np.cumsum(keep_item) - 1).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(np.diff(kept.offsets)[keep_person])])

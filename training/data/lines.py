@@ -1,4 +1,4 @@
-"""Published files, line by line: read once, and refused with the file's name, the line's number and a remedy."""
+"""Read published files line by line; an error names the file, the number of the line and a remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.data.cleaning import unreadable
 
 
 def read_lines(file: Path) -> pl.DataFrame:
-    """The lines that hold anything: line_number (from 1) and line, without its end. Raises SourceUnreadable."""
+    """Read the lines that are not blank: line_number (from 1), and line without its end. Raises SourceUnreadable."""
     lines = pl.DataFrame({"line": read_text(file).split("\n")}, schema={"line": pl.String})
     numbered = lines.with_row_index("line_number", offset=1)
     return numbered.with_columns(pl.col("line").str.strip_chars_end("\r")).filter(
@@ -20,7 +20,7 @@ def read_lines(file: Path) -> pl.DataFrame:
 
 
 def read_text(file: Path) -> str:
-    """A text file as UTF-8, or as Latin-1 where it is no UTF-8, as older data sets are. Raises SourceUnreadable."""
+    """Read a text file as UTF-8, or, as older data sets need, as Latin-1. Raises SourceUnreadable."""
     if not file.is_file():
         raise SourceUnreadable(f"There is no file {file}.")
     try:
@@ -36,7 +36,7 @@ def read_text(file: Path) -> str:
 def refuse_lines(lines: pl.DataFrame, is_bad: pl.Expr, file: Path, *, problem: str, remedy: str) -> None:
     """Raise SourceUnreadable, naming the first line to which `is_bad` applies; null means "not bad".
 
-    lines: with the columns line_number and line. problem: what that line does, as "names no item".
+    lines: has the columns line_number and line. problem: what that line does, such as "names no item".
     """
     bad = lines.filter(is_bad.fill_null(False))
     if bad.is_empty():

@@ -1,6 +1,6 @@
-"""MovieLens 100K and 1M, as GroupLens publishes them: a folder of `::`- or `|`-separated files, or its zip.
+"""Read MovieLens 100K and 1M as GroupLens publishes them: a folder of `::`- or `|`-separated files, or its zip.
 
-Harper and Konstan (2015), doi 10.1145/2827872. In comes the folder or the zip; out goes a `Shop` of ratings.
+Harper and Konstan (2015), doi 10.1145/2827872. The folder or the zip goes in; a `Shop` of ratings comes out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from training.data.cleaning import drop_bad_rows, is_blank, unreadable
 from training.data.columns import uses_of
 from training.data.shop import DropReport, Shop, assemble_shop
 
-# A control character that no title holds; polars separates by one byte, not by "::".
+# A control character that no title holds, because polars separates by a single byte, not by "::".
 _SEPARATOR = "\x1f"
 
 _RATINGS = {"user": "person", "item": "item", "rating": "value", "time": "time"}
@@ -56,8 +56,7 @@ def is_movielens(source: Path) -> bool:
 def read_movielens(source: Path) -> Shop:
     """Read the folder or zip; kind is RATING, value the stars (1 to 5), category the first genre.
 
-    text is the title, with its year, and all genres. Raises `SourceUnreadable` where a file is missing or
-    damaged.
+    text is the title, with its year, and all genres. Raises `SourceUnreadable` if a file is missing or damaged.
     """
     names = _file_names(source)
     if "u.data" in names:
@@ -95,7 +94,7 @@ def _clean(ratings: pl.DataFrame) -> tuple[pl.DataFrame, DropReport]:
 
 
 def _items_100k(source: Path) -> pl.DataFrame:
-    """The last columns of u.item are flags, one a genre, in the order of u.genre."""
+    """Read u.item, whose last columns are flags, one per genre in the order of u.genre."""
     genres = [line.partition("|")[0] for line in _text(source, "u.genre").splitlines() if "|" in line]
     n_fields = len(_ITEM_FIELDS_100K)
     table = _table(_text(source, "u.item").replace("|", _SEPARATOR), source, n_fields + len(genres))
@@ -118,7 +117,7 @@ def _items_1m(source: Path) -> pl.DataFrame:
 
 
 def _items(table: pl.DataFrame) -> pl.DataFrame:
-    """From item_id, title and a list of genres; the first row of a repeated id counts."""
+    """Make items from item_id, title and a list of genres; of rows with the same id, the first counts."""
     title = pl.col("title").fill_null(pl.col("item_id"))
     return (
         table.filter(~is_blank("item_id"))
@@ -141,7 +140,7 @@ def _table(text: str, source: Path, n_columns: int) -> pl.DataFrame:
             io.BytesIO(text.encode()),
             has_header=False,
             separator=_SEPARATOR,
-            quote_char=None,  # titles hold quotation marks that quote nothing
+            quote_char=None,  # titles hold unpaired quotation marks
             schema=dict.fromkeys(names, pl.String),
             truncate_ragged_lines=True,
         )

@@ -1,7 +1,7 @@
-"""The UCI *Online Retail* table, as messy as it is: every transaction of a UK gift shop in 2010 and 2011.
+"""Read the UCI *Online Retail* table, messy as it is: all transactions of a UK gift shop in 2010 and 2011.
 
-Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. In comes the table as CSV, plain or gzipped; out goes a
-`Shop` of purchases. Invoice times carry no time zone and are read as UTC.
+Chen, D. (2015), doi 10.24432/C5BW33, CC BY 4.0. The table goes in as CSV, plain or gzipped; a `Shop` of purchases
+comes out. Invoice times carry no time zone and are read as UTC.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ COLUMNS = (
     "Country",
 )
 
-# Products have five digits and up to two letters, or belong to the DCGS range. All else (POST, DOT, M, C2, D,
-# S, B, BANK CHARGES, AMAZONFEE, CRUK, PADS, gift_0001_*) is postage, fees, corrections and vouchers.
+# Product codes have five digits and up to two letters, or belong to the DCGS range. All other codes (POST, DOT, M,
+# C2, D, S, B, BANK CHARGES, AMAZONFEE, CRUK, PADS, gift_0001_*) are postage, fees, corrections and vouchers.
 _PRODUCT_CODE = r"^(?:\d{5}[A-Z]{0,2}|DCGS\w+)$"
 
-# Two services that wear product codes: "Next Day Carriage" and "High Resolution Image".
+# Two services that have product codes: "Next Day Carriage" and "High Resolution Image".
 _SERVICES_WITH_PRODUCT_CODES = ("23444", "23702")
 
 USES = {
@@ -44,17 +44,17 @@ USES = {
     "UnitPrice": "price and value",
     "CustomerID": "person",
 }
-"""What columns are used for; the country is not."""
+"""What each column is used for; the country is not used."""
 
 FIRST_SALE, LAST_SALE = 1_291_191_960, 1_323_435_000
 """Unix seconds of the first and the last sale that `read_online_retail` keeps."""
 N_PEOPLE, N_ITEMS = 4_334, 3_657
-"""Of what it keeps."""
+"""Number of people and of items that `read_online_retail` keeps."""
 
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 
-# What the warehouse wrote into descriptions. Rows with such notes have no price and are dropped anyway, so
-# this guards editions of the table in which they do have one.
+# Notes that the warehouse wrote into descriptions. Rows with such notes have no price and are dropped anyway, so this
+# matters only for editions of the table in which they have one.
 _STOCK_NOTE = (
     r"(?i)\?|damage|wrong|adjust|mouldy|smashed|crushed|thrown away|unsal|"
     r"\b(?:missing|rusty|lost|found|stock)\b|"
@@ -66,8 +66,8 @@ _STOCK_NOTE = (
 def read_online_retail(source: Path) -> Shop:
     """Read the table and return its purchases: value = quantity x unit price, in pounds.
 
-    Stock codes are upper-cased: 85123a and 85123A are one product. An exact repetition of a whole row is a
-    slip of the till, because a basket holds a product's quantity in one row; the first one is kept.
+    Stock codes are upper-cased: 85123a and 85123A are one product. An exact repetition of a whole row is a mistake at
+    the till, because a basket holds a product's quantity in one row; the first row is kept.
     Raises `SourceUnreadable` for a damaged file and `ColumnMissing` for another table.
     """
     require_bounded_text(source)
@@ -94,9 +94,9 @@ def read_online_retail(source: Path) -> Shop:
 
 
 def is_online_retail(portrait: DataPortrait) -> bool:
-    """Whether a data set is this one, told by its content: the second of its first and last sale, and its size.
+    """Whether a data set is this one, judged by its content: the seconds of its first and last sale, and its size.
 
-    People and items may differ by 3 %, as they would after another way of cleaning.
+    People and items may differ by 3 %, as they would after a different cleaning.
     """
     span = (portrait.first_event, portrait.last_event)
     sizes = ((portrait.n_people, N_PEOPLE), (portrait.n_items, N_ITEMS))
@@ -104,9 +104,9 @@ def is_online_retail(portrait: DataPortrait) -> bool:
 
 
 def _typed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give columns their types; what cannot be read becomes null, and a reason to drop the row."""
+    """Give columns their types; a value that cannot be read becomes null, which is a reason to drop the row."""
     return rows.with_columns(
-        # The identifiers went through a float column once: 17850.0 is customer 17850.
+        # The ids once went through a float column: 17850.0 is customer 17850.
         pl.col("CustomerID").str.strip_chars().str.strip_suffix(".0"),
         pl.col("StockCode").str.strip_chars().str.to_uppercase(),
         pl.col("Description").str.strip_chars().str.replace_all(r"\s+", " "),
@@ -134,9 +134,9 @@ def _reasons() -> dict[str, pl.Expr]:
 
 
 def _items(kept: pl.DataFrame) -> pl.DataFrame:
-    """One row a stock code: its most frequent description as title, the others as further text.
+    """Make one row per stock code: its most frequent description is the title, the others are further text.
 
-    Descriptions of equal frequency are taken in alphabetical order; the price is the median unit price.
+    Descriptions of equal frequency are in alphabetical order; the price is the median unit price.
     """
     prices = kept.group_by("StockCode").agg(price=pl.col("UnitPrice").median())
     descriptions = (

@@ -1,9 +1,9 @@
-"""The protocol `published`, in the layout of the data that came with the NCF paper, doi 10.1145/3038912.3052569.
+"""The protocol `published`, in the file layout of the NCF paper's data, doi 10.1145/3038912.3052569.
 
     train, test     user ⇥ item ⇥ rating ⇥ time      one positive a line; rating and time may be missing
     candidates      (user,item) ⇥ item ⇥ item …      line by line as the test file: its item, then 99 negatives
 
-So figures can stand beside published tables: the same events learned from, the same candidates ranked.
+So figures can be compared with published tables: they learn from the same events and rank the same candidates.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from training.data.times import detect_time_format, unix_seconds
 from training.quality.figures import ColumnUse
 
 N_NEGATIVES = 99
-"""Negatives a test line in the paper's files; with the true item a hundred candidates."""
+"""Number of negatives per test line in the paper's files; with the true item there are a hundred candidates."""
 N_VALIDATION_ITEMS = 3
-"""Last train events of a person that are held out, and asked one by one, while the ensemble is fitted."""
+"""Number of a person's last train events that are held out, and asked one by one, while the ensemble is fitted."""
 
 
 def read_published(
@@ -52,13 +52,13 @@ def read_published(
     seed: int = 0,
     n_negatives: int = N_NEGATIVES,
 ) -> Split:
-    """Read published files; what the test file asks is the test, each person's last train events the validation.
+    """Read published files; the test file is the test, and each person's last train events are validation.
 
-    Every line is a positive, whatever its rating. Events of one second have no order, and neither has a file without
-    times: there the order is drawn by seed, and made-up times tell nothing more. Test times are not read. Items that
-    only test or candidates name are in the catalogue. items: texts, see `read_item_texts`. new_people_share: of all
-    people, drawn by seed; published tables have none. `dataset` holds the train file's events alone.
-    Raises SourceUnreadable naming the file and the line that is in the way.
+    Every line is a positive, whatever its rating. Events of one second have no order, and a file without times has no
+    order at all: there it is drawn by seed, and made-up times carry no further information. Test times are not read.
+    Items that only test or candidates name are in the catalogue too. items: texts, see `read_item_texts`.
+    new_people_share: of all people, drawn by seed; published tables have none. `dataset` holds only the train events.
+    Raises SourceUnreadable, naming the file and the offending line.
     """
     people_rng, order_rng = np.random.default_rng(seed).spawn(2)
     positives = _with_times(read_positives(train), train)
@@ -86,7 +86,7 @@ def read_published(
 
 
 def published_columns(train: Path, test: Path, candidates: Path | None) -> tuple[ColumnUse, ...]:
-    """What the columns of these files are used for."""
+    """Say what the columns of these files are used for."""
     of_lines = {"user": "person", "item": "item", "rating": ""}
     names = (*of_lines, "time")
     asked = uses_of(test.name, names, of_lines | {"time": ""})
@@ -103,7 +103,7 @@ def published_columns(train: Path, test: Path, candidates: Path | None) -> tuple
 
 
 def read_positives(file: Path) -> pl.DataFrame:
-    """The lines of a train or test file: line_number, line, user_id, item_id, and time as text, null if missing."""
+    """Read the lines of a train or test file: line_number, line, user_id, item_id, and time as text or null."""
     lines = read_lines(file)
     if lines.is_empty():
         raise SourceUnreadable(f"{file} is empty. Write `user<TAB>item<TAB>rating<TAB>time` lines.")
@@ -122,7 +122,7 @@ def read_positives(file: Path) -> pl.DataFrame:
 
 
 def read_questions(file: Path, positives: pl.DataFrame, train: Path) -> pl.DataFrame:
-    """The lines of a test file, about people whom the train file knows, each item once. Raises SourceUnreadable."""
+    """Read a test file; its people must be in the train file, and each item asked once. Raises SourceUnreadable."""
     asked = read_positives(file)
     refuse_lines(
         asked,
@@ -142,9 +142,9 @@ def read_questions(file: Path, positives: pl.DataFrame, train: Path) -> pl.DataF
 
 
 def read_candidates(file: Path, asked: pl.DataFrame, test: Path, n_negatives: int) -> pl.Series:
-    """The negatives of each test line, as lists of `n_negatives` item ids. Raises SourceUnreadable.
+    """Read the negatives of each test line, as lists of `n_negatives` item ids. Raises SourceUnreadable.
 
-    asked: the test lines. Ids may repeat within a line, as they do where published files drew with replacement.
+    asked: the test lines. Ids may repeat within a line, as they do if published files drew with replacement.
     """
     lines = read_lines(file).with_columns(cells=pl.col("line").str.split("\t"))
     if lines.height != asked.height:
@@ -184,7 +184,7 @@ def read_candidates(file: Path, asked: pl.DataFrame, test: Path, n_negatives: in
 
 
 def _with_times(positives: pl.DataFrame, file: Path) -> pl.DataFrame:
-    """The same with time in Unix seconds; all zero where no line has one, or all have the same."""
+    """Convert time to Unix seconds; all are 0 if no line has a time, or all lines have the same."""
     if positives["time"].drop_nulls().n_unique() < 2 and (
         positives["time"].null_count() in (0, positives.height)
     ):
@@ -204,7 +204,7 @@ def _with_times(positives: pl.DataFrame, file: Path) -> pl.DataFrame:
 def _shop(
     train: Path, positives: pl.DataFrame, asked: pl.DataFrame, rivals: pl.Series | None, items: Path | None
 ) -> Shop:
-    """The train events, and a catalogue of every item that any of the files names."""
+    """Make a shop of the train events and a catalogue of every item that any of the files names."""
     named = [positives["item_id"], asked["item_id"]]
     if rivals is not None:
         named.append(rivals.explode())
@@ -222,7 +222,7 @@ def _shop(
 
 
 def _test_questions(dataset: Dataset, shop: Shop, asked: pl.DataFrame, rivals: pl.Series | None) -> Questions:
-    """One question for each person of the test file, from all they did in train."""
+    """Make one question for each person of the test file, with their whole train history."""
     item_ids = shop.items["item_id"]
     user_rows = dataset.people.indices_of(asked["user_id"], unknown="raise")
     user_indices = np.unique(user_rows)

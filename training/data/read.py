@@ -1,4 +1,4 @@
-"""One door to every layout: look at a path, say what it is, and hand it to the loader that knows it.
+"""Read a shop in any layout: look at a path, recognise the layout, and call the loader for it.
 
 The pipeline and the command line call `read_shop`; the answer's `layout` says what was recognised.
 """
@@ -28,23 +28,23 @@ LAYOUTS = (
 
 
 class ShopFiles(NamedTuple):
-    """Where a shop's events and items are, and what their columns are called."""
+    """The paths of a shop's events and items, and the mapping of their columns."""
 
     source: Path
     mapping: ColumnMapping | None = None
     items: Path | None = None
 
     def read(self) -> Shop:
-        """Read them; see `read_shop`."""
+        """Read the files; see `read_shop`."""
         return read_shop(self.source, mapping=self.mapping, items=self.items)
 
 
 def read_shop(source: Path, *, mapping: ColumnMapping | None = None, items: Path | None = None) -> Shop:
     """Recognise the layout of `source` and read it.
 
-    mapping: the shop's own column names; with one, a file is read as a table whatever its header says.
-    items: the item table that belongs to a table of interactions; a folder brings its own.
-    Raises `SourceUnreadable` with the known layouts where none fits, and what the loaders raise.
+    mapping: the shop's own column names; if given, a file is read as a table whatever its header says.
+    items: the item table that belongs to a table of interactions; a folder has its own.
+    Raises `SourceUnreadable` with the known layouts if none fits, and whatever the loaders raise.
     """
     if not source.exists():
         raise SourceUnreadable(f"There is nothing at {source}.")
@@ -73,7 +73,7 @@ def _read_collection(source: Path, mapping: ColumnMapping | None, items: Path | 
 
 
 def _interaction_files(folder: Path) -> list[Path]:
-    """The files of a folder's interactions; parts are read in the order of their names."""
+    """List the files of a folder's interactions; parts are read in the order of their names."""
     whole = _one_table(folder, "interactions")
     return [whole] if whole else _parts(folder, "interactions")
 

@@ -1,4 +1,4 @@
-"""What was taken out of the cart again, in training data: the rule of `models.removals`, as live histories have it.
+"""Handle removals from the cart in training data, by the rule of `models.removals`, as live histories do.
 
 A removal undoes each cart event of its person and item before it, by time and then by arrival; it is never learned
 from itself.
@@ -17,23 +17,23 @@ from models.removals import REMOVAL, standing
 REMOVAL_SCHEMA = pl.Schema(
     {"user_id": pl.String, "item_id": pl.String, "time": pl.Int64, "arrival": pl.Int64}
 )
-"""Of a shop's removals. time: Unix seconds. arrival: orders what happened in one second; 0 comes before all else."""
+"""Columns of a shop's removals. time: Unix seconds. arrival: orders events within one second; 0 sorts first."""
 
 UNDONE = "cart event that was taken out again"
 NO_EVENT = "removal from the cart, which is no event to learn from"
 
 EVENTS_OF_BATCH = 10_000
-"""That `POST /events` takes at most: a batch's events share the moment at which they arrived, and their place in it
-orders them."""
+"""The most events in one `POST /events`. Events of a batch share the moment at which they arrived, and their place
+in it orders them."""
 
 
 def arrival_columns(found: Sequence[str]) -> list[str]:
-    """The columns of an exported table that tell in which order its rows arrived; none where it does not."""
+    """Return the columns of an exported table that tell the order in which its rows arrived; [] if it has none."""
     return ["received_ms", "event_id"] if {"received_ms", "event_id"} <= set(found) else []
 
 
 def arrivals(found: Sequence[str]) -> pl.Expr:
-    """The order in which rows arrived, 0 where their table does not tell. found: its columns."""
+    """Compute the order in which rows arrived, 0 if their table does not tell. found: its columns."""
     if not arrival_columns(found):
         return pl.lit(0, pl.Int64)
     place = pl.col("event_id").cast(pl.String).str.extract(r"-(\d+)$").cast(pl.Int64, strict=False)
@@ -43,15 +43,15 @@ def arrivals(found: Sequence[str]) -> pl.Expr:
 
 
 def removals_among(events: pl.DataFrame) -> pl.DataFrame:
-    """The removals among rows of user_id, item_id, time, kind and arrival."""
+    """Select the removals among rows of user_id, item_id, time, kind and arrival."""
     return events.filter(pl.col("kind") == REMOVAL).select(REMOVAL_SCHEMA.names()).cast(REMOVAL_SCHEMA)
 
 
 def in_live_order(events: pl.DataFrame) -> pl.DataFrame:
-    """Events in the order in which live histories have those of one second; as they are where no arrival is known.
+    """Order the events of one second as live histories do; events stay as they are if no arrival is known.
 
-    There an event that comes again is no other one, so of equal events the first counts; of carts, which may be put
-    back, the last. events: rows of user_id, item_id, time, kind and arrival.
+    In live histories a repeated event is not a new one, so of equal events the first counts; of cart events, which
+    may be put back, the last. events: rows of user_id, item_id, time, kind and arrival.
     """
     if not (events["arrival"] > 0).any():
         return events
@@ -62,14 +62,14 @@ def in_live_order(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def without_undone(events: pl.DataFrame, removals: pl.DataFrame) -> pl.DataFrame:
-    """Events without removals and without the carts that one undoes.
+    """Leave out removals, and the cart events that they undo.
 
-    events: user_id, item_id, time, kind and arrival, removals among them or not; of one arrival, rows in the order
-    given. removals: more of them, `REMOVAL_SCHEMA`, which come after all events of the same arrival.
+    events: user_id, item_id, time, kind and arrival, with or without removals; rows of one arrival are in the order
+    given. removals: further removals, `REMOVAL_SCHEMA`, which come after all events of the same arrival.
     """
     more = removals.with_columns(kind=pl.lit(REMOVAL, pl.UInt8), row=pl.lit(None, pl.UInt32))
     columns = ["user_id", "item_id", "time", "kind", "arrival", "row"]
-    of_carts = pl.col("kind").is_in([int(EventKind.CART), REMOVAL])  # nothing else is undone or undoes
+    of_carts = pl.col("kind").is_in([int(EventKind.CART), REMOVAL])  # no other kind undoes or is undone
     asked = pl.concat([events.with_row_index("row").filter(of_carts).select(columns), more.select(columns)])
     if not (asked["kind"] == REMOVAL).any():
         return events

@@ -1,4 +1,4 @@
-"""Opening a shop's tables: CSV, plain or gzipped, and Parquet, read lazily and in batches."""
+"""Open a shop's tables lazily, to be read in batches: CSV, plain or gzipped, and Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
 def scan_table(paths: Sequence[Path]) -> pl.LazyFrame:
-    """Open a table lazily. CSV columns are all text, so that an id like 007 keeps its zeros."""
+    """Open a table lazily. CSV columns are read as text, so that an id like 007 keeps its zeros."""
     for path in paths:
         if not path.is_file():
             raise SourceUnreadable(f"There is no file {path}.")
@@ -28,7 +28,7 @@ def scan_table(paths: Sequence[Path]) -> pl.LazyFrame:
 
 
 def id_text(column: str, schema: pl.Schema) -> pl.Expr:
-    """Ids as text. A column of whole floats (integers with gaps, once through pandas) loses its '.0'."""
+    """Convert ids to text. Whole floats (integers with gaps that went through pandas) lose their '.0'."""
     raw = pl.col(column)
     if not schema[column].is_float():
         return raw.cast(pl.String)

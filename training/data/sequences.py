@@ -1,4 +1,4 @@
-"""The protocol `published`, as plain sequences: one line a person, `user item item …`, in order.
+"""The protocol `published` for plain sequences: one line per person, `user item item …`, in order.
 
 A person's last item is the test and the one before it the validation, both ranked over the whole catalogue, as in
 the tables of Kang and McAuley (2018), doi 10.1109/ICDM.2018.00035, and of those who followed them.
@@ -26,7 +26,7 @@ from training.quality.figures import ColumnUse
 
 DAY = int(SECONDS_PER_DAY)
 MADE_UP_END = 1_600_000_000
-"""The moment of every test item where a file has no times, Unix seconds; any would do."""
+"""Unix seconds of every test item, made up because these files have no times; any value would do."""
 
 
 def read_sequences(
@@ -35,7 +35,7 @@ def read_sequences(
     """Read a file of sequences and hold out the last two items of everybody who has three or more.
 
     items: texts, see `read_item_texts`. new_people_share: of all people, drawn by seed; published tables have none.
-    Who comes back to an item may be asked about it. Raises SourceUnreadable naming the line that is in the way.
+    A person who returns to an item may be asked about it. Raises SourceUnreadable, naming the offending line.
     """
     events = read_steps(file)
     shop = assemble_shop(
@@ -60,14 +60,14 @@ def read_sequences(
 
 
 def sequence_columns(file: Path) -> tuple[ColumnUse, ...]:
-    """What the words of a line are used for."""
+    """Say what the words of a line are used for."""
     return uses_of(
         file.name, ("first word", "other words"), {"first word": "person", "other words": "items in order"}
     )
 
 
 def read_steps(file: Path) -> pl.DataFrame:
-    """The file as events: user_id, item_id, time (the position in the line), kind and value; order of the file."""
+    """Read the file as events, in its order: user_id, item_id, time (position in the line), kind and value."""
     lines = read_lines(file).with_columns(words=pl.col("line").str.extract_all(r"\S+"))
     lines = lines.with_columns(user_id=pl.col("words").list.first())
     refuse_lines(
@@ -96,10 +96,10 @@ def read_steps(file: Path) -> pl.DataFrame:
 
 
 def with_made_up_times(dataset: Dataset, stages: Stages) -> Dataset:
-    """Give events without times one a day, so that everybody is asked one day after their last known event.
+    """Give a person's events made-up times, one per day, so that everybody is asked a day after their last event.
 
-    All test items carry `MADE_UP_END`, validation items lie a day before, and the past ends two days before. So time
-    tells the order of a person's events and nothing else.
+    All test items have `MADE_UP_END`, validation items are a day earlier, and the past ends two days earlier. So
+    times tell only the order of a person's events.
     """
     histories = dataset.histories
     timed = replace(histories, times=_made_up_times(histories, stages))

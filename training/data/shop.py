@@ -1,4 +1,4 @@
-"""What every loader returns: a shop's events and items as clean tables, with an account of what was dropped.
+"""What every loader returns: a shop's events and items as clean tables, with an account of dropped rows.
 
 Loaders build a `Shop` with `assemble_shop`; the pipeline checks it with `require_trainable`, splits it by
 time and indexes it. Nothing here knows a file format.
@@ -22,8 +22,8 @@ ITEM_SCHEMA = pl.Schema(
     {"item_id": pl.String, "title": pl.String, "text": pl.String, "category": pl.String, "price": pl.Float32}
 )
 SHOP_ITEM_SCHEMA = pl.Schema(dict(ITEM_SCHEMA) | {"available": pl.Boolean, "is_listed": pl.Boolean})
-"""available: false where the shop says that it does not sell the item now. is_listed: false where there is an item
-table that has no row of it."""
+"""available: false if the shop says that it does not sell the item now. is_listed: false if there is an item table
+and the item has no row in it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class DropReport:
     """Rows of interactions read, kept, and dropped by reason, in the order in which reasons are checked.
 
     A row is counted under the first reason that applies, so read == kept + sum(dropped).
-    notes: what was noticed without dropping a row, with how often.
+    notes: what was noticed without dropping a row, and how often.
     """
 
     n_read: int = 0
@@ -48,7 +48,7 @@ class DropReport:
         return sum(self.dropped.values())
 
     def merged(self, other: DropReport) -> DropReport:
-        """The account of both sources together; reasons keep the order of their first appearance."""
+        """Return the account of both sources together; reasons keep the order of their first appearance."""
         return DropReport(
             self.n_read + other.n_read,
             self.n_kept + other.n_kept,
@@ -57,17 +57,17 @@ class DropReport:
         )
 
     def with_notes(self, notes: Mapping[str, int]) -> DropReport:
-        """The same account with these notes added; a count of zero says nothing and is left out."""
+        """Return this account with these notes added; a note whose count is 0 is left out."""
         noticed = {note: count for note, count in notes.items() if count}
         return DropReport(self.n_read, self.n_kept, self.dropped, _added(self.notes, noticed))
 
     def without(self, reason: str, count: int) -> DropReport:
-        """The same account after so many more rows, which had been kept, were dropped for this reason."""
+        """Return this account after count more rows, kept so far, were dropped for this reason."""
         dropped = _added(self.dropped, {reason: count})
         return DropReport(self.n_read, self.n_kept - count, dropped, self.notes)
 
     def lines(self) -> list[str]:
-        """One line for the totals, one a reason that dropped something, one a note; plain text, aligned."""
+        """Return a line for the totals, one per reason that dropped rows, and one per note; plain text, aligned."""
         share = self.n_kept / self.n_read if self.n_read else 0.0
         total = f"{self.n_kept:,} of {self.n_read:,} rows kept ({share:.1%})"
         reasons = [f"  {count:>12,}  {reason}" for reason, count in self.dropped.items() if count]
@@ -82,11 +82,11 @@ class Shop:
     events: `EVENT_SCHEMA`; time in Unix seconds, kind an `EventKind` code. Sorted by user_id, then time;
         events of one person and one second keep the order of the source, which is often the order of the
         basket. Breaking ties by item_id instead would make the last item of every basket predictable.
-    items: `SHOP_ITEM_SCHEMA`; item_id unique and sorted, one row for every item that events touch (and perhaps
-        more); text holds everything worth reading about the item, its title included.
-    has_item_table: whether the shop gave a table of its items, beside its events.
-    removals: `REMOVAL_SCHEMA`, what was taken out of the cart again; events that they undo are left out already.
-    layout: what the loader recognised, in words. columns: what each column of its tables was used for.
+    items: `SHOP_ITEM_SCHEMA`; item_id unique and sorted, one row for every item that has events (and perhaps more);
+        text holds all useful text about the item, its title included.
+    has_item_table: whether the shop gave a table of its items in addition to its events.
+    removals: `REMOVAL_SCHEMA`, removals from the cart; the events that they undo are left out already.
+    layout: the layout that the loader recognised, in words. columns: what each column of the tables was used for.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Shop:
         return self.events["user_id"].n_unique()
 
     def recommendable(self, *, unlisted_too: bool) -> pl.Series:
-        """Whether each of `items` may be recommended: it is available, and listed unless unlisted_too."""
+        """Return whether each of `items` may be recommended: it is available, and listed unless unlisted_too."""
         is_listed = self.items["is_listed"] | unlisted_too
         return (self.items["available"] & is_listed).rename("recommendable")
 
@@ -124,8 +124,8 @@ def assemble_shop(
 ) -> Shop:
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
-    items: `ITEM_SCHEMA`; where they say nothing else they are available and listed. An item without a row gets its id
-    as title and an empty text; where there is an item table it is unlisted, and its events are counted as a note.
+    items: `ITEM_SCHEMA`; items are available and listed unless they say otherwise. An item without a row gets its id
+    as title and an empty text; if there is an item table it is unlisted, and its events are counted as a note.
     removals: kept with the shop, to be applied to whatever it is merged with.
     """
     events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
@@ -159,9 +159,9 @@ def require_trainable(
 ) -> None:
     """Raise `TooLittleData` unless there is enough to train on and to measure with.
 
-    Asks for `min_people` people with at least `min_events_per_person` events each, `min_items` items that
-    somebody touched and as many of those that may be recommended, and some time between the first event and the last.
-    All that is missing is said at once. unlisted_too: items without a row in the item table may be recommended.
+    It needs `min_people` people with at least `min_events_per_person` events each, `min_items` items that somebody
+    touched and as many touched items that may be recommended, and some time between the first event and the last. The
+    error names all that is missing. unlisted_too: items without a row in the item table may be recommended.
     """
     counts = shop.events["user_id"].value_counts()["count"]
     n_people = int((counts >= min_events_per_person).sum())
@@ -186,7 +186,7 @@ def require_trainable(
 
 
 def _too_few_recommendable(shop: Shop, min_items: int, unlisted_too: bool) -> str | None:
-    """What is missing where most items that people touched may not be recommended, with ids to compare."""
+    """Say what is missing if too few touched items may be recommended, with ids to compare; None if enough may."""
     touched = shop.items.with_columns(shop.recommendable(unlisted_too=unlisted_too)).join(
         shop.events, on="item_id", how="semi"
     )

@@ -1,6 +1,6 @@
-"""What members may learn from and what is asked of them: one `Split`, whichever protocol made it.
+"""What members may learn from and what they are asked: one `Split`, whichever protocol made it.
 
-    protocol         the truth                                      made by
+    protocol         the true items                                 made by
     next_basket      the new items after one cut in time            split_by_time, here
     leave_last_out   each person's last new item                    leave_last_out.py
     published        the lines of a published test file             published.py, sequences.py
@@ -31,14 +31,14 @@ from training.data.dataset import (
 from training.quality.figures import LeftOut
 
 MIN_QUESTIONS = 20
-"""Fewer people than this with something to predict make every figure noise."""
+"""The fewest people with something to predict; with fewer, every figure is noise."""
 
 Protocol = Literal["next_basket", "leave_last_out", "published"]
 Stages = npt.NDArray[np.int8]
 
 
 class Stage(IntEnum):
-    """What an event is there for; later stages never inform earlier ones."""
+    """The purpose of an event; later stages never inform earlier ones."""
 
     PAST = 0
     VALIDATION = 1
@@ -50,15 +50,15 @@ NOTHING_LEFT_OUT = LeftOut()
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked of a model about one stage: from this history, which items come next?
+    """The questions of one stage: given this history, which items come next?
 
     user_indices: (n_people,) int32. histories: events of earlier stages, not empty.
     truth: per person the item indices of this stage, distinct. They are new to the person, except in published
-        sequences, where somebody may come back to an item.
-    negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None where they
-        are to be drawn.
-    recommendable: (n_items,) which items may be answered, the truth among them; None for all.
-    left_out: of the whole slice, what was not asked because it may not be answered.
+        sequences, where a person may return to an item.
+    negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None if negatives are
+        to be drawn.
+    recommendable: (n_items,) which items may be answered, including all true ones; None for all.
+    left_out: what was not asked in the whole slice, because it may not be answered.
     """
 
     user_indices: npt.NDArray[np.int32]
@@ -72,7 +72,7 @@ class Questions:
         return len(self.histories)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Questions:
-        """The questions of some rows."""
+        """Keep the questions of these rows."""
         return replace(
             self,
             user_indices=self.user_indices[rows],
@@ -83,7 +83,7 @@ class Questions:
 
 
 class MostAsked(NamedTuple):
-    """How many people a slice asks at most; None asks everybody who can be asked."""
+    """The most people that each slice asks; None asks everybody who can be asked."""
 
     validation: int | None = None
     test: int | None = None
@@ -96,11 +96,11 @@ EVERYBODY = MostAsked()
 class Split:
     """One data set under one protocol.
 
-    past: what members see while the ensemble is fitted. past_and_validation: what the final members see.
-    validation: choices, thresholds and the ensemble come from here. test: asked once, at the end.
-    is_new: (n_people,) people whom no fit has seen: their rows in both pasts are empty and validation does not
-        ask about them. The test questions bring their real histories.
-    cuts: moments that divide the stages, by name, Unix seconds; empty where a protocol has none.
+    past: what members learn from while the ensemble is fitted. past_and_validation: what the final members learn
+    from. validation: choices, thresholds and the ensemble come from here. test: asked once, at the end.
+    is_new: (n_people,) people whom no fit has seen: their rows in both pasts are empty, and validation does not ask
+        about them. The test questions have their real histories.
+    cuts: moments that divide the stages, by name, in Unix seconds; empty if the protocol has none.
     """
 
     protocol: Protocol
@@ -126,9 +126,9 @@ def split_by_time(
 
         ───────── past ─────────┤ validation ├── test ──►  time
 
-    A slice asks what a shop lives with: given all events before a moment, what new items does a person take next?
-    What may not be recommended is not asked about.
-    new_people_share: of all people, drawn by seed. Raises TooLittleData where a slice would ask fewer than
+    A slice asks what matters to a shop: given all events before a moment, which new items does a person take next?
+    Items that may not be recommended are not asked about.
+    new_people_share: of all people, drawn by seed. Raises TooLittleData if a slice would ask fewer than
     `MIN_QUESTIONS` people.
     """
     times = np.sort(dataset.histories.times)
@@ -168,9 +168,9 @@ def split_by_stages(
 ) -> Split:
     """Turn the stage of each event into what is learned and what is asked.
 
-    stages: (n_events,) of `Stage`. is_new: (n_people,). until: of the past, and of past and validation, Unix seconds.
-    asks_each: validation asks about each of its events by itself, from a history that has the others. Beyond `most`,
-    people are drawn by seed.
+    stages: (n_events,) of `Stage`. is_new: (n_people,). until: the ends of the past and of past and validation, Unix
+    seconds. asks_each: validation asks about each of its events separately, from a history that has the others. If
+    there are more people than `most`, they are drawn by seed.
     """
     asked_in_validation = drawn_people(
         dataset.histories, stages, Stage.VALIDATION, ~is_new, most.validation, seed
@@ -195,7 +195,7 @@ def split_by_stages(
 
 
 def draw_new_people(n_people: int, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Draw the people whom no fit will see; (n_people,), exactly the rounded share of them true."""
+    """Draw the people whom no fit will see; (n_people,), true for exactly the rounded share of them."""
     is_new = np.zeros(n_people, np.bool_)
     is_new[rng.permutation(n_people)[: round(share * n_people)]] = True
     return is_new
@@ -209,7 +209,7 @@ def drawn_people(
     n_most: int | None,
     seed: int,
 ) -> npt.NDArray[np.bool_]:
-    """Of those who may be asked about a stage and have events in it and before it, at most so many; (n_people,)."""
+    """Draw at most n_most of the people who may be asked and have events in the stage and before it; (n_people,)."""
     people = people_of_events(histories)
     has_before, has_in = np.zeros(len(histories), np.bool_), np.zeros(len(histories), np.bool_)
     has_before[people[stages < stage]] = has_in[people[stages == stage]] = True
@@ -224,9 +224,9 @@ def drawn_people(
 def ask(
     dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
 ) -> Questions:
-    """Ask about the events of a stage everybody who has events before it.
+    """Ask everybody who has events before a stage about their events in it.
 
-    stages: (n_events,). is_asked: (n_people,), None for everybody. Truth keeps the order of the events.
+    stages: (n_events,). is_asked: (n_people,), None for everybody. True items keep the order of the events.
     """
     known = kept_events(dataset.histories, stages < stage)
     asked = kept_events(dataset.histories, stages == stage)
@@ -243,9 +243,9 @@ def ask(
 def ask_each(
     dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
 ) -> Questions:
-    """Ask about each event of a stage by itself; a person with several is asked several times.
+    """Ask about each event of a stage separately; a person with several is asked several times.
 
-    The history is everything of earlier stages, and what else of this stage the person did no later than the event.
+    The history has all events of earlier stages, and this stage's other events that are no later than the one asked.
     stages: (n_events,). is_asked: (n_people,), None for everybody.
     """
     histories = dataset.histories
@@ -266,7 +266,7 @@ def ask_each(
 
 
 def only_new_items(questions: Questions) -> Questions:
-    """Leave out of the truth what the history holds, and people of whose truth nothing remains."""
+    """Remove true items that the history has, and people who have no true items left."""
     new = [
         np.setdiff1d(truth, history.item_indices)
         for truth, history in zip(questions.truth, questions.histories, strict=True)
@@ -276,7 +276,7 @@ def only_new_items(questions: Questions) -> Questions:
 
 
 def asking_about_recommendable(split: Split) -> Split:
-    """Ask about items that may be recommended, and let nothing else be answered. As it is where all of them may."""
+    """Ask only about items that may be recommended, and allow no other answers; no change if all may be."""
     recommendable = split.dataset.catalogue.recommendable
     if recommendable.all():
         return split
@@ -285,7 +285,7 @@ def asking_about_recommendable(split: Split) -> Split:
 
 
 def only_recommendable(questions: Questions, recommendable: npt.NDArray[np.bool_]) -> Questions:
-    """Leave out of the truth what may not be recommended, and people of whose truth nothing remains."""
+    """Remove true items that may not be recommended, and people who have no true items left."""
     truth = [items[recommendable[items]] for items in questions.truth]
     rows = np.flatnonzero([len(items) > 0 for items in truth])
     n_items = sum(map(len, questions.truth)) - sum(map(len, truth))
@@ -294,7 +294,7 @@ def only_recommendable(questions: Questions, recommendable: npt.NDArray[np.bool_
 
 
 def require_questions(split: Split, *, remedy: str, at_least: int = MIN_QUESTIONS) -> None:
-    """Raise TooLittleData, ending in the remedy, where validation or test asks fewer than `at_least` people."""
+    """Raise TooLittleData, ending with the remedy, if validation or test asks fewer than `at_least` people."""
     for name, questions in (("validation", split.validation), ("test", split.test)):
         if len(questions) < at_least:
             n_others = questions.left_out.people

@@ -1,7 +1,7 @@
-"""A shop's own tables: interactions and items as CSV (plain or .gz) or Parquet, with its own column names.
+"""Read a shop's own tables: interactions and items as CSV (plain or .gz) or Parquet, with its own column names.
 
-In come one or several files and a `ColumnMapping`; out goes a `Shop`. Files are read in batches and cleaned
-by column, so 20 million interactions fit in a few GiB.
+One or several files and a `ColumnMapping` go in; a `Shop` comes out. Files are read in batches and cleaned by column,
+so 20 million interactions fit in a few GiB.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def read_tables(
     name: str,
     removals: Sequence[Path] = (),
 ) -> Shop:
-    """Read interactions (one table in one or several files) and, where there is one, the item table.
+    """Read interactions (one table in one or several files) and the item table, if there is one.
 
-    removals: the table of what was taken out of the cart again, as an export of the live log has it. Interactions of
-    the kind "removal" count alike. Both undo what they undo in live histories too.
-    Raises `ColumnMissing` where the mapping asks for a column that is not there, `SourceUnreadable` where a
-    file is missing or damaged.
+    removals: the table of removals from the cart, as an export of the live log has it. Interactions of the kind
+    "removal" count alike. Both undo the same events as in live histories.
+    Raises `ColumnMissing` if the mapping names a column that is not there, `SourceUnreadable` if a file is missing
+    or damaged.
     """
     mapping = mapping or ColumnMapping()
     rows, dropped, time_format, columns = read_interactions(interactions, mapping)
@@ -66,7 +66,7 @@ def read_tables(
 def _read_removals(
     paths: Sequence[Path], mapping: ColumnMapping, columns: tuple[ColumnUse, ...]
 ) -> tuple[pl.DataFrame, tuple[ColumnUse, ...]]:
-    """The table of removals, and its columns behind those given."""
+    """Read the table of removals, and append its columns to those given."""
     if not paths:
         return pl.DataFrame(schema=REMOVAL_SCHEMA), columns
     rows, _, _, own_columns = read_interactions(paths, mapping)

@@ -1,4 +1,4 @@
-"""Reading times as shops write them: Unix seconds or milliseconds, dates, or ISO 8601 text.
+"""Read times as shops write them: Unix seconds or milliseconds, dates, or ISO 8601 text.
 
 `detect_time_format` looks at the first rows and says what it found; `unix_seconds` turns the whole column
 into seconds, with null where a value cannot be read.
@@ -11,7 +11,7 @@ from enum import StrEnum
 import polars as pl
 
 EARLIEST_SECONDS = 631_152_000
-"""1990-01-01. No web shop sold before; such times are zeros, or days counted as seconds."""
+"""1990-01-01: no web shop sold before it, so earlier times are zeros, or days counted as seconds."""
 
 # Halfway, on a logarithmic scale, between the year 2100 in seconds and 1990 in milliseconds.
 _SECONDS_BELOW = 5e10
@@ -20,7 +20,7 @@ _ISO_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z")
 
 
 class TimeFormat(StrEnum):
-    """How a column of times is written."""
+    """The way in which a column of times is written."""
 
     UNIX_SECONDS = "Unix seconds"
     UNIX_MILLISECONDS = "Unix milliseconds"
@@ -29,7 +29,7 @@ class TimeFormat(StrEnum):
 
 
 def detect_time_format(sample: pl.Series) -> TimeFormat:
-    """Say how these times are written, going by what most of the values can be read as.
+    """Say how these times are written, judging by what most of the values can be read as.
 
     sample: a few thousand values of the column; nulls are ignored. Without a single readable value the answer
     is ISO 8601.
@@ -47,7 +47,7 @@ def detect_time_format(sample: pl.Series) -> TimeFormat:
 
 
 def unix_seconds(column: str, time_format: TimeFormat) -> pl.Expr:
-    """Whole Unix seconds of a column, rounded down; null where a value is not of this format.
+    """Convert a column to whole Unix seconds, rounded down; null where a value is not of this format.
 
     Text without an offset is read as UTC, as are dates without a time of day.
     """
@@ -65,7 +65,7 @@ def unix_seconds(column: str, time_format: TimeFormat) -> pl.Expr:
 
 
 def _iso_seconds(text: pl.Expr) -> pl.Expr:
-    """Bring the many spellings of ISO 8601 to one with a time and an offset, then parse that."""
+    """Normalise the many spellings of ISO 8601 to one with a time and an offset, then parse that."""
     spelled = (
         text.str.strip_chars()
         .str.replace(r"^(\d{4}-\d{2}-\d{2})$", "${1}T00:00:00")

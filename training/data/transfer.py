@@ -1,6 +1,6 @@
-"""Fetching one file over HTTP so that it arrives whole: resumed, verified, and renamed only when it is right.
+"""Fetch one file over HTTP so that it arrives whole: resumed, verified, and renamed only when it is right.
 
-Called by `download`. Bytes go to a `.part` file beside the destination; a broken transfer goes on from there.
+`download` calls it. Bytes go to a `.part` file beside the destination; an interrupted transfer resumes from there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO
 from training.base.errors import ChecksumMismatch, DownloadFailed
 
 OnBytes = Callable[[int, int | None], None]
-"""Called with the bytes there so far and the bytes expected, which is None where the server does not say."""
+"""Called with the bytes received so far and the bytes expected, which is None if the server does not say."""
 
 _BLOCK_BYTES = 1 << 18
 _RANGE_NOT_SATISFIABLE = 416
@@ -33,7 +33,7 @@ def fetch_file(
 ) -> Path:
     """Fetch `url` to `destination`, resuming an earlier attempt, and return the destination.
 
-    max_bytes: of the file; a server that sends more is not listened to, and what it sent is removed.
+    max_bytes: the largest file allowed; if a server sends more, the transfer stops and what arrived is removed.
     md5: the publisher's checksum in hex; None skips the check.
     timeout_seconds: the longest silence of the server, not the whole transfer.
     Raises `ChecksumMismatch` (the file is removed) and `DownloadFailed` (what arrived is kept).
@@ -59,19 +59,19 @@ def fetch_file(
 
 
 def md5_of(path: Path) -> str:
-    """Return the MD5 of a file in hex. Publishers of data sets give no better; it guards against damage."""
+    """Return the MD5 of a file in hex. Publishers of data sets give nothing better; it guards against damage."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 class _TooLarge(Exception):
-    """More bytes come than may; the message is how many, as far as it is known."""
+    """The file is larger than allowed; the message is the number of bytes, as far as it is known."""
 
 
 def _fetch_rest(
     url: str, part: Path, timeout_seconds: float, max_bytes: int, on_bytes: OnBytes | None
 ) -> None:
-    """Append what is missing to the part file, or begin again where the server cannot go on from there."""
+    """Append what is missing to the part file, or start again if the server cannot resume."""
     n_there = part.stat().st_size if part.exists() else 0
     try:
         response = _open(url, n_there, timeout_seconds)
@@ -79,7 +79,7 @@ def _fetch_rest(
         error.close()
         if error.code != _RANGE_NOT_SATISFIABLE or not n_there:
             raise
-        # The part is as long as the file or longer: only the whole file can tell whether it is right.
+        # The part is as long as the file or longer: only fetching the whole file can tell whether it is right.
         response = _open(url, 0, timeout_seconds)
     with response:
         is_resumed = response.status == http.client.PARTIAL_CONTENT

@@ -1,1 +1,1 @@
-"""From the members' opinions to one: meta-features, and the strategies that learn to combine them."""
+"""Combine the members' opinions into one: meta-features, and the strategies that learn from them."""

@@ -1,4 +1,4 @@
-"""AdaBoost (Freund & Schapire 1997): small trees, each on what the ones before it got wrong.
+"""AdaBoost (Freund & Schapire 1997): small trees, each fitted to the mistakes of the trees before it.
 
 Its weighted vote estimates the log-odds: a tree with weighted error e votes with log((1 - e) / e), twice the step
 by which the vote would grow towards half the log-odds (Friedman, Hastie & Tibshirani 2000, Result 1).
@@ -27,7 +27,7 @@ from training.members.member import Floats
 
 @dataclass(config=STRICT)
 class AdaBoost(TreeStrategy):
-    """Weighted vote of small trees."""
+    """A weighted vote of small trees."""
 
     n_trees: int = Field(default=30, ge=1, le=1000, description="Trees that vote at most.")
     max_depth: int = Field(default=3, ge=1, le=10, description="Of a tree; higher lets features interact.")
@@ -52,9 +52,9 @@ class AdaBoost(TreeStrategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Boost from even odds, and move the vote back to the rate of the pairs.
+        """Boost with both labels weighted equally, then shift the vote to the rate of the pairs.
 
-        At one positive in a hundred the first trees would say "no" to everything and be nearly always right.
+        With one positive in a hundred, the first trees would say "no" to everything and be right nearly always.
         """
         rows, _ = thinned(labels, self.max_pairs, np.random.default_rng(seed))
         is_taken = labels[rows]

@@ -1,7 +1,7 @@
-"""What strategies are asked about labelled pairs: the same for all of them, so that differences are paired.
+"""Choose the labelled pairs on which strategies are compared: the same for all, so that differences are paired.
 
-NDCG@10 and AUC a person rank each taken pair against that person's others, at most 99. Accuracy, pooled AUC and
-calibration ask balanced pairs: as many others as taken ones of each person.
+NDCG@10 and AUC per person rank each taken pair against at most 99 of that person's others. Accuracy, pooled AUC and
+calibration use balanced pairs: as many others as taken ones of each person.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class AskedPairs:
-    """Rows of pairs, drawn once. taken, others: one array a person who has both. balanced: (n_balanced,)."""
+    """Rows of pairs, drawn once. taken, others: one array per person who has both. balanced: (n_balanced,)."""
 
     taken: list[Rows]
     others: list[Rows]
@@ -30,7 +30,7 @@ class AskedPairs:
 
     @staticmethod
     def draw(labels: Labels, people: People, rng: np.random.Generator) -> AskedPairs:
-        """Draw from all pairs; people of whom only one label is known are not asked about."""
+        """Draw from all pairs; people who have pairs of one label only are left out."""
         taken, others, balanced = [], [], []
         order = np.argsort(people, kind="stable")
         starts = np.flatnonzero(np.diff(people[order])) + 1
@@ -44,15 +44,15 @@ class AskedPairs:
         return AskedPairs(taken, others, np.concatenate([np.zeros(0, np.int64), *balanced]))
 
     def __len__(self) -> int:
-        """How many people are asked about."""
+        """Number of people who are asked about."""
         return len(self.taken)
 
     def ndcg(self, logits: Floats, k: int = 10) -> metrics.Doubles:
-        """Each person's mean NDCG@k; (n_people,)."""
+        """Compute each person's mean NDCG@k; (n_people,)."""
         return np.array([ndcg_of_one(places, k).mean() for places in self._places(logits)])
 
     def auc(self, logits: Floats) -> metrics.Doubles:
-        """Each person's AUC: the chance that a taken pair stands above another; (n_people,)."""
+        """Compute each person's AUC, the chance that a taken pair ranks above another; (n_people,)."""
         means = [places.mean().mean() - 1.0 for places in self._places(logits)]
         return 1.0 - np.array(means) / [len(others) for others in self.others]
 

@@ -1,7 +1,7 @@
-"""Bagging (Breiman 1996): deep trees on bootstraps, averaged, so that what each learned by heart cancels out.
+"""Bagging (Breiman 1996): average deep trees grown on bootstraps, so that what each one overfits cancels out.
 
-A bootstrap draws people, not pairs, for pairs of one person are not independent. Each split may choose among a
-part of the features (Breiman 2001), or the trees would all lean on the same member.
+A bootstrap draws people, not pairs, because pairs of one person are not independent. Each split may choose among
+only a part of the features (Breiman 2001); otherwise all trees would rely on the same member.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from training.members.member import Floats
 
 @dataclass(config=STRICT)
 class Bagging(TreeStrategy):
-    """Log-odds of the trees' mean probability."""
+    """Trees whose logit is the log-odds of their mean probability."""
 
     n_trees: int = Field(
         default=20, ge=1, le=1000, description="Trees averaged; more is steadier and slower."
@@ -54,7 +54,7 @@ class Bagging(TreeStrategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Grow each tree on its own people."""
+        """Grow each tree on its own bootstrap of people."""
         rng = np.random.default_rng(seed)
         trees = []
         for position in range(self.n_trees):

@@ -21,7 +21,7 @@ from training.members.member import Floats
 
 @dataclass(config=STRICT)
 class Boosting(TreeStrategy):
-    """Sum of trees, each a step down the gradient of the loss."""
+    """A sum of trees, each of which is a step down the gradient of the loss."""
 
     max_trees: int = Field(default=300, ge=1, le=5000, description="Trees at most; held-out people stop it.")
     n_leaves: int = Field(default=15, ge=2, le=255, description="Of a tree; higher lets features interact.")
@@ -48,7 +48,7 @@ class Boosting(TreeStrategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Find the number of trees on people held out, then grow as many on everybody."""
+        """Find the best number of trees on held-out people, then grow that many on everybody."""
         n_trees = self._best_n_trees(features, labels, people, seed)
         progress(0.5, f"{n_trees} trees")
         model = self._model(n_trees, seed, early_stopping=False)
@@ -64,7 +64,7 @@ class Boosting(TreeStrategy):
             X_val=features[is_held_out],
             y_val=labels[is_held_out],
         )
-        # The first score is of no tree at all.
+        # The first score is that of no tree at all, so the index of the best is its number of trees.
         return max(1, int(np.argmax(model.validation_score_)))
 
     def _model(self, n_trees: int, seed: int, *, early_stopping: bool) -> HistGradientBoostingClassifier:

@@ -1,8 +1,8 @@
-"""From logits to probabilities that can be trusted.
+"""Calibration: turn logits into probabilities that can be trusted.
 
-A strategy's logit knows the rate of the pairs it was fitted on, about one taken in a hundred. Asked is another
-rate: of one taken and one uniformly drawn item, is this the taken one? `of_rate` moves the logits by that alone;
-`fitted_on` also stretches them where they were too sure or not sure enough (Platt 1999).
+A strategy's logit reflects the rate of the pairs it was fitted on, about one taken in a hundred. The question asked
+has another rate: of one taken and one uniformly drawn item, is this the taken one? `of_rate` only shifts the logits
+to that rate; `fitted_on` also rescales them if they were too sure or not sure enough (Platt 1999).
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """P(taken) = sigmoid(slope * logit + intercept), one taken and one uniform item being equally likely."""
+    """P(taken) = sigmoid(slope * logit + intercept), if one taken and one uniform item are equally likely."""
 
     slope: float
     intercept: float
 
     @staticmethod
     def of_rate(n_taken: int, n_others: int) -> Calibration:
-        """Undo the rate of the fitted pairs by Bayes' rule; both counts are >= 1."""
+        """Correct for the rate of the fitted pairs by Bayes' rule; both counts are >= 1."""
         return Calibration(1.0, float(np.log(n_others / n_taken)))
 
     @staticmethod
     def fitted_on(logits: Floats, labels: Labels, weights: Doubles) -> Calibration:
-        """Maximum likelihood on out-of-fold logits; all (n_pairs,), both labels present with a weight above 0."""
+        """Fit by maximum likelihood on out-of-fold logits; all (n_pairs,), with a positive weight on both labels."""
         scale = max(float(logits.std()), 1e-6)
         model = LogisticRegression(C=np.inf, max_iter=1000)
         model.fit(logits[:, None] / scale, labels, sample_weight=weights)
         return Calibration(float(model.coef_[0, 0]) / scale, float(model.intercept_[0]))
 
     def probability(self, logits: Floats) -> Doubles:
-        """P(taken); the shape of logits, -inf gives 0."""
+        """Return P(taken) in the shape of logits; -inf gives 0."""
         return np.asarray(expit(self.slope * logits.astype(np.float64) + self.intercept))
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """What was said and what happened, in bins of rising probability; all (n_bins,), n_pairs >= 1 each."""
+    """Predicted and observed rates in bins of ascending probability; all (n_bins,), with n_pairs >= 1 each."""
 
     predicted: Doubles
     observed: Doubles
@@ -60,7 +60,7 @@ class Reliability:
 
 
 def reliability(probabilities: Doubles, labels: Labels, *, n_bins: int = 10) -> Reliability:
-    """Bin pairs by probability, equally many a bin; equal probabilities share a bin, so there may be fewer bins."""
+    """Bin pairs by probability, equally many per bin; equal probabilities share one, so there may be fewer bins."""
     edges = np.quantile(probabilities, np.linspace(0, 1, n_bins + 1)[1:-1])
     _, found = np.unique(np.searchsorted(edges, probabilities), return_inverse=True)
     n_pairs = np.bincount(found)
@@ -70,14 +70,14 @@ def reliability(probabilities: Doubles, labels: Labels, *, n_bins: int = 10) -> 
 
 
 def brier_score(probabilities: Doubles, labels: Labels) -> float:
-    """Mean squared error of the probabilities (Brier 1950); 0.25 for one who always says one half."""
+    """Return the mean squared error of the probabilities (Brier 1950); always saying one half scores 0.25."""
     return float(((probabilities - labels) ** 2).mean())
 
 
 def balanced_weights(labels: Labels, people: People) -> Doubles:
-    """Weights with which each person's others count as much as what they took, one a taken pair; (n_pairs,).
+    """Return weights that make each person's others count as much as their taken pairs, which weigh 1; (n_pairs,).
 
-    Somebody with pairs of one label only has none that can be balanced, and weighs 0.
+    The pairs of a person who has only one label cannot be balanced, and weigh 0.
     """
     _, person = np.unique(people, return_inverse=True)
     n_taken = np.bincount(person, labels)[person]

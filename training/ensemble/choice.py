@@ -1,7 +1,7 @@
-"""`ensemble: auto`: every strategy on the same out-of-fold questions, and the best one fitted on everybody.
+"""Setting `ensemble: auto`: compare all strategies on the same out-of-fold questions, and fit the best on everybody.
 
-The best is the one with the highest NDCG@10. Its lead over each other one comes with an interval, so a reader
-sees where the choice may have been luck.
+The strategy with the highest NDCG@10 wins. Its lead over each rival has an interval, so that a reader sees where
+the choice may have been luck.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class Standing:
-    """How one strategy did on people it had not seen.
+    """The performance of one strategy on people that it was not fitted on.
 
-    accuracy, auc, brier, ece: on balanced pairs; threshold and calibration come from the other folds. ndcg:
-    NDCG@10, mean over people. reliability: of the calibrated probabilities. seconds: of a fit on all folds but
-    one, mean. peak_memory_bytes: of such a fit, beside its input, the largest. lead_of_best: NDCG@10 of the best
-    minus this one's, with its paired 95 % interval over people; zeros for the best.
+    accuracy, auc, brier, ece: on balanced pairs, with threshold and calibration from the other folds. ndcg: NDCG@10,
+    mean over people. reliability: of the calibrated probabilities. seconds: mean time of a fit on all folds but one.
+    peak_memory_bytes: the largest that such a fit needed beside its input. lead_of_best: NDCG@10 of the best minus
+    this one's, with its paired 95 % interval over people; both are 0 for the best.
     """
 
     accuracy: float
@@ -54,10 +54,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class StrategyChoice:
-    """What was chosen, why, and ready to use.
+    """The chosen strategy, ready to use, and the reasons for it.
 
-    strategy: fitted on everybody. calibration: for its logits. margin, margin_interval: its lead over the second
-    best, None where there is no other. logits: out-of-fold, of every pair, (n_pairs,) float32.
+    strategy: fitted on everybody. calibration: fitted to its logits. margin, margin_interval: its lead over the
+    second best, None if there is no other. logits: out of fold, of every pair, (n_pairs,) float32.
     """
 
     name: str
@@ -79,14 +79,14 @@ def choose_strategy(
     n_folds: int = N_FOLDS,
     progress: Progress = no_progress,
 ) -> StrategyChoice:
-    """Cross-fit every candidate in folds by person, compare, and fit the best on everybody.
+    """Cross-fit every candidate strategy in folds by person, compare them, and fit the best on everybody.
 
-    candidates: makers of unfitted strategies by name; where a combination's base has the name of a candidate, it
-    is that candidate. features, labels, people: as `Strategy.fit` takes them. Raises TooLittleData where fewer
-    people than folds have pairs of both labels.
+    candidates: factories of unfitted strategies by name; a combination's base that has the name of a candidate is
+    that candidate. features, labels, people: as in `Strategy.fit`. Raises TooLittleData if fewer people than there
+    are folds have pairs of both labels.
 
-    All six on 312,000 pairs of 30 features took 54 s on one core with three folds; with five they need 2.3 times
-    as many fits.
+    Comparing all six on 312,000 pairs of 30 features took 54 s on one core with three folds; five folds need 2.3
+    times as many fits.
     """
     asked = AskedPairs.draw(labels, people, np.random.default_rng(seed))
     if len(asked) < n_folds:
@@ -101,7 +101,7 @@ def choose_strategy(
         fits.without(name, fold)
     logits = {name: fits.logits(name) for name in candidates}
     ndcgs = {name: asked.ndcg(each) for name, each in logits.items()}
-    best, *others = sorted(candidates, key=lambda name: -ndcgs[name].mean())  # on a tie the first one given
+    best, *others = sorted(candidates, key=lambda name: -ndcgs[name].mean())  # the first given wins a tie
     standings = {
         name: _standing(fits, asked, name, logits[name], ndcgs[best], ndcgs[name], seed)
         for name in candidates
@@ -119,7 +119,7 @@ def choose_strategy(
 
 
 def _with_bases(candidates: Mapping[str, Factory]) -> dict[str, Factory]:
-    """The candidates, and what combinations among them are made of."""
+    """Return the candidates and the bases of the combinations among them."""
     made = [make() for make in candidates.values()]
     combinations = [strategy for strategy in made if isinstance(strategy, Combination)]
     bases = {name: make for each in combinations for name, make in each.bases.items()}
@@ -155,7 +155,7 @@ def _standing(
 
 
 def _judged_by_other_folds(fits: CrossFits, asked: AskedPairs, logits: Floats) -> tuple[Doubles, Doubles]:
-    """Probability of each balanced pair, and 1 where it is classified right; both (n_balanced,)."""
+    """Return each balanced pair's probability, and 1 where it is classified right, else 0; both (n_balanced,)."""
     weights = balanced_weights(fits.labels, fits.people)
     rows, labels, folds = asked.balanced, fits.labels[asked.balanced], fits.folds[asked.balanced]
     probabilities, is_right = np.empty(len(rows)), np.empty(len(rows))

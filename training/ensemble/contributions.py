@@ -1,9 +1,10 @@
-"""What each member contributes to the ensemble's opinion of an item: the logit that is lost when it is silent.
+"""Measure each member's contribution to the ensemble's logit of an item: the logit that is lost without the member.
 
-A silent member puts no item above another: its standardised score is 0 and its rank the person's mean. Any strategy
-can be asked so; it scores the pair again. Whether the member has an opinion at all stays as it is: members that know
-the same events lack opinions of the same items, and one that lacks its opinion alone is nothing a strategy has seen.
-(On Online Retail ALS, whose permutation costs the ensemble most, would then contribute less than nothing.)
+A member is silenced by making it prefer no item: its standardised score becomes 0, and its rank the person's mean.
+This works with any strategy, which scores the pair again. Whether the member has an opinion at all is not changed:
+members that know the same events lack opinions of the same items, and no strategy has seen a member that lacks its
+opinion alone. (On Online Retail, ALS, whose permutation costs the ensemble most, would then contribute a negative
+amount.)
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ Z, RANK = (MEMBER_FEATURES.index(name) for name in ("z", "rank"))
 
 
 def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_indices: Items) -> Floats:
-    """Logits lost without each member; (n_people, n_items, n_members) float32, negative where it speaks against.
+    """Return the logits lost without each member; (n_people, n_items, n_members) float32, < 0 if it speaks against.
 
-    item_indices: (n_people, n_items), some items of each person that were not seen. For a chunk of people at a time:
-    members score the whole catalogue, the strategy is asked 1 + n_members times about the chosen items.
+    item_indices: (n_people, n_items), some unseen items of each person. Call it with a chunk of people at a time:
+    each member scores the whole catalogue, and the strategy scores the chosen items 1 + n_members times.
     """
     groups = member_columns([member.name for member in ensemble.members])
     opinions = ensemble.opinions(histories)
@@ -40,7 +41,7 @@ def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_
 
 
 def _silenced(features: Floats, columns: Sequence[int], mean_ranks: Floats) -> Floats:
-    """A copy of features (n_people, n_items, n_features) in which the member of these columns is silent."""
+    """Return a copy of features (n_people, n_items, n_features) in which the member of these columns is silent."""
     silent = features.copy()
     silent[:, :, columns[Z]] = 0
     silent[:, :, columns[RANK]] = mean_ranks[:, None]
@@ -48,6 +49,6 @@ def _silenced(features: Floats, columns: Sequence[int], mean_ranks: Floats) -> F
 
 
 def _means(ranks: Floats, is_unseen: npt.NDArray[np.bool_]) -> Floats:
-    """A rank feature's mean over what each person has not seen; both (n_people, n_catalogue) to (n_people,)."""
+    """Average a rank feature over each person's unseen items; (n_people, n_catalogue) in, (n_people,) out."""
     n_unseen = np.maximum(is_unseen.sum(axis=1), 1)
     return np.asarray(np.where(is_unseen, ranks, 0).sum(axis=1) / n_unseen, np.float32)

@@ -1,8 +1,8 @@
-"""Cross-fitting by person: strategies fitted on all folds but some, each such fit made once and kept.
+"""Cross-fitting by person: fit strategies on all folds but some; each such fit is made once and kept.
 
-A logit is out-of-fold when nobody of its person's fold was fitted on. A strategy over other strategies' logits
-needs two folds held out at once: it then learns from logits that know nothing of the fold it is judged on. The
-fit without folds 1 and 3 serves both of them, so five folds cost 10 more fits of each strategy, not 20.
+A logit is out of fold if nobody in its person's fold was fitted on. A strategy over other strategies' logits needs
+two folds held out at once: it then learns from logits that know nothing of the fold on which it is judged. The fit
+without folds 1 and 3 serves both of them, so with five folds each strategy needs 10 more fits, not 20.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats
 
 Factory = Callable[[], Strategy]
-"""Makes a new, unfitted strategy."""
+"""A function that makes a new, unfitted strategy."""
 
 
 class Combination(Strategy):
-    """A strategy over the logits of other strategies."""
+    """A strategy that combines the logits of other strategies."""
 
     @property
     @abstractmethod
     def bases(self) -> dict[str, Factory]:
-        """The strategies it combines, by name."""
+        """The strategies that it combines, by name."""
 
     @abstractmethod
     def combine(self, fits: CrossFits, *held_out: int) -> Self:
-        """Learn from cross-fits that have its bases, on all folds but those held out."""
+        """Learn from cross-fits that include its bases, on all folds that are not held out."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted strategy and what fitting it cost; a combination's cost has all its bases' fits in it."""
+    """A fitted strategy and the cost of fitting it; a combination's cost includes all its bases' fits."""
 
     strategy: Strategy
     cost: Footprint
 
 
 class CrossFits:
-    """All pairs, dealt into folds by person, and every fit on them so far.
+    """All pairs, assigned to folds by person, and every fit made on them so far.
 
-    features (n_pairs, n_features), labels and people (n_pairs,) as `Strategy.fit` takes them.
+    features (n_pairs, n_features), labels and people (n_pairs,) are as in `Strategy.fit`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class CrossFits:
         self._fits: dict[tuple[str, frozenset[int]], Fit] = {}
 
     def without(self, name: str, *held_out: int) -> Fit:
-        """The strategy fitted on all people but those of the folds held out."""
+        """Return the strategy fitted on everybody who is not in a held-out fold."""
         key = (name, frozenset(held_out))
         if key not in self._fits:
             strategy = self.factories[name]()
@@ -79,7 +79,7 @@ class CrossFits:
         return self._fits[key]
 
     def logits(self, name: str, *held_out: int) -> Floats:
-        """Out-of-fold logits of every pair; (n_pairs,) float32, NaN in the folds held out altogether."""
+        """Return out-of-fold logits of every pair; (n_pairs,) float32, NaN for pairs in folds held out altogether."""
         logits = np.full(len(self.labels), np.nan, np.float32)
         for fold in self.folds_without(*held_out):
             rows = self.folds == fold
@@ -87,11 +87,11 @@ class CrossFits:
         return logits
 
     def rows_without(self, *held_out: int) -> npt.NDArray[np.bool_]:
-        """Which pairs are of no fold held out; (n_pairs,)."""
+        """Return which pairs are in no held-out fold; (n_pairs,)."""
         return ~np.isin(self.folds, held_out)
 
     def folds_without(self, *held_out: int) -> list[int]:
-        """The folds that are left."""
+        """Return the folds that are not held out."""
         return [fold for fold in range(self.n_folds) if fold not in held_out]
 
     def _fitted(self, strategy: Strategy, *held_out: int) -> Fit:

@@ -1,4 +1,4 @@
-"""One decision tree (CART, Breiman et al. 1984): what bagging and boosting have to beat."""
+"""One decision tree (CART, Breiman et al. 1984), the baseline for bagging and boosting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from training.members.member import Floats
 
 @dataclass(config=STRICT)
 class DecisionTree(TreeStrategy):
-    """Log-odds of the leaf that a pair reaches."""
+    """A tree whose logit is the log-odds of the leaf that a pair reaches."""
 
     max_depth: int = Field(default=6, ge=1, le=30, description="Questions between root and leaf at most.")
     min_leaf_pairs: int = Field(
@@ -43,7 +43,7 @@ class DecisionTree(TreeStrategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Grow by Gini impurity."""
+        """Grow the tree by Gini impurity."""
         rows, stands_for = thinned(labels, self.max_pairs, np.random.default_rng(seed))
         tree = DecisionTreeClassifier(
             max_depth=self.max_depth, min_samples_leaf=self.min_leaf_pairs, random_state=seed

@@ -1,4 +1,4 @@
-"""The ensemble: members, items as they stood, and a strategy that was fitted on what members had not seen."""
+"""The ensemble: members, the item timeline, and a strategy that was fitted on events the members had not seen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Items = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Fitted members and the strategy that weighs them."""
+    """Fitted members and the strategy that combines them."""
 
     members: list[Member]
     timeline: ItemTimeline
@@ -40,22 +40,22 @@ class Ensemble:
         return self.timeline.n_items
 
     def fitted(self) -> FittedEnsemble:
-        """As it runs, nothing large copied."""
+        """Return the ensemble in the form that runs, without copying anything large."""
         members = [member.fitted() for member in self.members]
         return FittedEnsemble(members, self.timeline, self.strategy.fitted())
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """Purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        """Return the purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
         return self.fitted().score(histories)
 
     def score_candidates(
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[Items, Floats]:
-        """Logits of the members' `n_top` favourites and of `n_uniform` items drawn uniformly, a person.
+        """Return candidates and logits: the members' `n_top` favourites and `n_uniform` uniform items per person.
 
-        Favourites are those of the members' consensus, so that the strategy, which may be slow, is asked about
-        candidates alone, and only candidates are described. Items and logits are (n_people, n_top + n_uniform); -inf
-        where the item was seen.
+        The favourites are those of the members' consensus, so only candidates need to be described and scored by
+        the strategy, which may be slow. Items and logits are (n_people, n_top + n_uniform); -inf where the item was
+        seen.
         """
         n_at_once = people_at_once(self.n_items)
         parts = [
@@ -66,23 +66,23 @@ class Ensemble:
         return np.concatenate(items), np.concatenate(logits)
 
     def opinions(self, histories: Sequence[History]) -> list[Opinions]:
-        """What each member says of the whole catalogue, in the members' order. For a chunk of people at a time."""
+        """Return each member's opinions of the whole catalogue, in the members' order, for a chunk of people."""
         return [Opinions.of(member.score(histories), histories) for member in self.members]
 
     def describe(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
-        """The meta-features of every item, (n_people, n_items, n_features), or of items (n_people, n_asked) alone.
+        """Return the meta-features of every item, (n_people, n_items, n_features), for a chunk of people.
 
-        For a chunk of people at a time.
+        items: (n_people, n_asked), the only items to describe; None for all.
         """
         return meta_features(self.opinions(histories), histories, self.timeline, items)
 
     def feature_weights(self) -> dict[str, float]:
-        """How much each meta-feature counts."""
+        """Return the weight of each meta-feature by name."""
         names = feature_names([member.name for member in self.members])
         return dict(zip(names, self.strategy.weights().tolist(), strict=True))
 
     def item_items(self) -> Floats | sparse.csr_matrix:
-        """What one item says of another, by the member that knows best; (n_items, n_items), zeros if none does.
+        """Return how much each item supports each other, (n_items, n_items), by the best member; zeros if none does.
 
         The student's co-occurrence term starts from it.
         """

@@ -1,4 +1,4 @@
-"""scikit-learn's fitted trees as `Trees`: every pair reaches the very leaf that scikit-learn would send it to."""
+"""Convert scikit-learn's fitted trees into `Trees`; every pair reaches the leaf where scikit-learn would send it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.ensemble.trees import LEAF, Trees
 
 Doubles = npt.NDArray[np.float64]
 LeafValue = Callable[[Doubles, Doubles], Doubles]
-"""Per node its share of positives and its number of pairs, weighted as in fitting, to what it adds as a leaf."""
+"""A function from each node's share of positives and number of pairs, weighted as in fitting, to its leaf value."""
 
 
 def flatten_classifiers(
@@ -21,7 +21,7 @@ def flatten_classifiers(
     *,
     base: float = 0.0,
 ) -> Trees:
-    """Flatten fitted `DecisionTreeClassifier`s of two classes; leaf_values one a tree, base is added to all."""
+    """Flatten fitted two-class `DecisionTreeClassifier`s; leaf_values: one per tree; base: added to every sum."""
     parts = [classifier.tree_ for classifier in classifiers]
     is_leaf = np.concatenate([part.children_left < 0 for part in parts])
     values = [
@@ -41,10 +41,8 @@ def flatten_classifiers(
 
 
 def flatten_boosting(model: Any) -> Trees:
-    """Flatten a fitted `HistGradientBoostingClassifier` of two classes; the sum is its decision function.
-
-    scikit-learn has no public way to its histogram trees. A test holds these against its predictions.
-    """
+    """Flatten a fitted `HistGradientBoostingClassifier` of two classes; the sum is its decision function."""
+    # scikit-learn has no public access to its histogram trees; a test compares these with its predictions.
     parts = [predictor.nodes for (predictor,) in model._predictors]
     nodes = np.concatenate(parts)
     is_leaf = nodes["is_leaf"].astype(np.bool_)
@@ -62,10 +60,10 @@ def flatten_boosting(model: Any) -> Trees:
 
 
 def rounded_down(thresholds: Doubles) -> npt.NDArray[np.float32]:
-    """The largest float32 that is not above each threshold.
+    """Return the largest float32 that is not above each threshold.
 
-    For every float32 x, x <= threshold is then the same question as in float64; rounded to nearest, it would be
-    another one for an x between the two.
+    For every float32 x, x <= threshold then holds exactly where it holds in float64; rounding to nearest would change
+    that for an x between the two.
     """
     nearest = thresholds.astype(np.float32)
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)

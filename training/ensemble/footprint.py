@@ -1,7 +1,7 @@
-"""What a piece of work costs: wall-clock seconds and the memory it needed on top of what was there.
+"""Measure what a piece of work costs: wall-clock seconds, and the memory it needed beyond what was in use before.
 
-Memory is the process's resident set, sampled by a thread: unlike tracemalloc this sees what Cython and OpenMP
-allocate, and unlike the kernel's high-water mark it starts anew for each piece of work. A peak shorter than
+Memory is the process's resident set, sampled by a thread. Unlike tracemalloc, this sees what Cython and OpenMP
+allocate; unlike the kernel's high-water mark, it starts anew for each piece of work. A peak shorter than
 `INTERVAL_SECONDS` may be missed.
 """
 
@@ -22,7 +22,7 @@ STATM = Path("/proc/self/statm")
 
 @dataclass
 class Footprint:
-    """Filled in when the work ends."""
+    """The cost of a piece of work, filled in when the work ends."""
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
@@ -30,7 +30,7 @@ class Footprint:
 
 @contextmanager
 def footprint() -> Iterator[Footprint]:
-    """Measure what happens inside; one at a time, or each counts the others' memory as well."""
+    """Measure the work in the `with` block; only one at a time, or each also counts the others' memory."""
     cost = Footprint()
     give_back_freed_memory()
     before = peak = resident_bytes()
@@ -54,12 +54,12 @@ def footprint() -> Iterator[Footprint]:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in RAM now."""
+    """Return the bytes of this process that are in RAM now."""
     return int(STATM.read_text().split()[1]) * getpagesize()
 
 
 def give_back_freed_memory() -> None:
-    """Hand freed heap to the system, or work that reuses it would look smaller than it is. glibc only."""
+    """Return freed heap to the system (glibc only); otherwise work that reuses it would look smaller than it is."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

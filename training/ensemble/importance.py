@@ -1,7 +1,7 @@
-"""How much each member counts: what the ranking loses when its opinions are dealt out anew (Breiman 2001).
+"""Permutation importance of each member: the loss of ranking quality when its opinions are shuffled (Breiman 2001).
 
-All columns of a member are permuted together, between the pairs of one person: the member keeps its habits with
-that person and loses which item each opinion was about. So what is the same for all items of a person, such as
+All columns of a member are permuted together, among the pairs of one person: the member keeps its habits with that
+person and loses which item each opinion was about. So a feature that is the same for all items of a person, such as
 the length of the history, counts 0 here.
 """
 
@@ -18,12 +18,12 @@ from training.members.member import Floats
 from training.metrics.metrics import bootstrap_interval
 
 MAX_PEOPLE = 1000
-"""People sampled at most: a few seconds a member, and intervals of about one point of NDCG."""
+"""The most people sampled: takes a few seconds per member, and gives intervals of about one point of NDCG."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Mean loss over people without a group of columns, and its 95 % interval; negative where it did harm."""
+    """Mean loss over people when a group of columns is permuted, and its 95 % interval; negative if it did harm."""
 
     ndcg_loss: float
     ndcg_interval: tuple[float, float]
@@ -41,9 +41,9 @@ def member_importance(
     seed: int,
     max_people: int = MAX_PEOPLE,
 ) -> dict[str, Importance]:
-    """Permute each group of columns in turn and measure NDCG@10 and AUC a person.
+    """Permute each group of columns in turn, and measure NDCG@10 and AUC per person.
 
-    The pairs are better ones that the strategy was not fitted on, or what it learned by heart counts as merit.
+    Use pairs on which the strategy was not fitted, or what it overfitted counts as merit.
     groups: name to columns of features (n_pairs, n_features).
     """
     rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ def member_importance(
 
 
 def permutation_within(people: People, rng: np.random.Generator) -> Rows:
-    """A permutation of all rows that leaves each with its person; (n_pairs,)."""
+    """Draw a permutation of all rows that keeps each row within its person; (n_pairs,)."""
     order = np.lexsort((rng.random(len(people)), people))
     dealt = np.empty(len(people), np.int64)
     dealt[np.argsort(people, kind="stable")] = order

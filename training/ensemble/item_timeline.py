@@ -1,4 +1,4 @@
-"""Walk through all events and write down what items were like at each moment (models/ensemble/item_timeline.py)."""
+"""Walk through all events and record each item's features at each moment (models/ensemble/item_timeline.py)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from training.data.dataset import Interactions
 
 HALF_LIVES_DAYS = (7.0, 30.0, np.inf)
 MAX_MOMENTS = 400
-"""400 moments x 4,000 items x 5 features in float16 are 16 MB."""
+"""The most moments recorded: 400 moments x 4,000 items x 5 features in float16 are 16 MB."""
 LONGEST_DAYS = 3650.0
-"""How long an item without events counts as idle."""
+"""The number of days that an item without events counts as idle."""
 
 
 class ItemTimeline(FittedTimeline):
-    """Made of events, written beside the members, read again."""
+    """A timeline that is built from events, and saved and loaded with the members."""
 
     @staticmethod
     def of(interactions: Interactions) -> ItemTimeline:
@@ -35,7 +35,7 @@ class ItemTimeline(FittedTimeline):
         return ItemTimeline(_walk(interactions, moments)[::-1], until, step_seconds)
 
     def save(self, folder: Path) -> None:
-        """Write them as one file."""
+        """Write the timeline as one file."""
         np.savez(
             folder / "item_timeline.npz",
             values=self.values,
@@ -51,7 +51,7 @@ class ItemTimeline(FittedTimeline):
 
 
 def _walk(interactions: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
-    """Features at rising moments, (n_moments, n_items, n_features): popularity decays from one to the next."""
+    """Compute features at ascending moments, (n_moments, n_items, n_features); popularity decays between them."""
     order = np.argsort(interactions.histories.times, kind="stable")
     times = interactions.histories.times[order]
     items, n_items = interactions.histories.item_indices[order], interactions.n_items
@@ -70,7 +70,7 @@ def _walk(interactions: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDA
         np.maximum.at(last_seen, items[span], times[span])
         np.minimum.at(first_seen, items[span], times[span])
         idle = np.minimum((moment - last_seen) / SECONDS_PER_DAY, LONGEST_DAYS)
-        age = np.maximum((moment - first_seen) / SECONDS_PER_DAY, 0.0)  # 0 for what nobody has touched yet
+        age = np.maximum((moment - first_seen) / SECONDS_PER_DAY, 0.0)  # 0 for items without events so far
         values[row] = np.stack([*np.log1p(popularity), np.log1p(idle), np.log1p(age)], axis=1)
         begin, before = end, moment
     return values

@@ -1,10 +1,10 @@
-"""Neural stacking: logistic stacking, corrected by a small network that learns to rank taken items above the others.
+"""Neural stacking: logistic stacking, corrected by a small network that learns to rank taken items above others.
 
-The network starts as no correction at all, so on few pairs this stays what logistic stacking is. The loss of a taken
+The network starts as no correction at all, so with few pairs it stays near logistic stacking. The loss of a taken
 item is a softmax over it and its person's other pairs (ListNet's top-one loss, Cao et al. 2007), plus the logistic
 loss of every pair, which keeps the score a log-odds. A sampled softmax with uniform negatives has the same optimum as
-one over the whole catalogue, so the head of the list is learned too, where trees that split on pairs alone see few
-examples.
+one over the whole catalogue, so the network also learns the head of the ranking, where trees, which split on pairs
+alone, see few examples.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats
 
 MIN_STEPS = 150
-"""A network that was corrected fewer times has not left its start."""
+"""The least number of training steps: after fewer, a network is still close to where it started."""
 N_WEIGHED = 20_000
-"""Pairs that importance is averaged over."""
+"""The number of pairs over which importance is averaged."""
 
 
 @dataclass(config=STRICT)
 class NeuralStacking(Strategy):
-    """Log-odds of logistic stacking plus a network with two hidden layers, the mean of `n_networks` of them."""
+    """Log-odds from logistic stacking plus the mean of `n_networks` networks, each with two hidden layers."""
 
     n_hidden: int = Field(
         default=48, ge=2, le=1024, description="Units of the first layer; the second has half."
@@ -66,7 +66,7 @@ class NeuralStacking(Strategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Train on lists of one taken item and its person's others."""
+        """Train on lists, each of one taken item and other items of the same person."""
         self._linear = Stacking().fit(features, labels, people, seed=seed)
         scaler = StandardScaler().fit(features)
         self._shift = scaler.mean_.astype(np.float32)
@@ -85,7 +85,7 @@ class NeuralStacking(Strategy):
             )
             for layer in LAYERS
         ]
-        # Lists have one taken item each, whatever share of its person's pairs was taken: the level is put right here.
+        # Each list has one taken item, whatever share of its person's pairs was taken, so the level is set here.
         _, output_biases = self._layers[-1]
         output_biases += level_of(labels, self.logit(features))
         sample = standardised[:: max(1, len(standardised) // N_WEIGHED)].requires_grad_()
@@ -95,15 +95,15 @@ class NeuralStacking(Strategy):
         return self
 
     def fitted(self) -> FittedNeuralStacking:
-        """The linear part, standardisation and layers."""
+        """Return the linear part, the standardisation and the layers."""
         return FittedNeuralStacking(self._linear.fitted(), self._shift, self._scale, self._layers)
 
     def weights(self) -> npt.NDArray[np.float64]:
-        """Mean slope of the logit along each standardised feature."""
+        """Return the mean slope of the logit along each standardised feature."""
         return self._weights
 
     def save(self, folder: Path) -> None:
-        """Write layers and standardisation."""
+        """Write the layers and the standardisation."""
         arrays: dict[str, Any] = {
             f"{layer}_{part}": array
             for layer, pair in zip(LAYERS, self._layers, strict=True)
@@ -120,7 +120,7 @@ class NeuralStacking(Strategy):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         strategy = cls()
         strategy._linear = Stacking.load(folder)
         with np.load(folder / f"{cls.name}.npz") as arrays:
@@ -172,7 +172,7 @@ class NeuralStacking(Strategy):
         taken: npt.NDArray[np.int64],
         others: npt.NDArray[np.int64],
     ) -> Tensor:
-        """Softmax of the taken among its list, plus the logistic loss of the list's pairs."""
+        """Compute the softmax loss of the taken item in its list, plus the logistic loss of the list's pairs."""
         rows = torch.from_numpy(np.concatenate([taken[:, None], others], axis=1))  # (b, 1 + n_others)
         is_pair = rows >= 0
         in_rows = rows.clamp(min=0)
@@ -194,13 +194,13 @@ class _Network(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., n_features) to (..., 1)."""
+        """Map (..., n_features) to (..., 1)."""
         logits: Tensor = self.output(F.relu(self.second(F.relu(self.first(features)))))
         return logits
 
 
 def level_of(labels: Labels, logits: Floats) -> float:
-    """What is to be added to all logits for their probabilities to average to the rate of the labels."""
+    """Return what must be added to all logits so that their probabilities average to the rate of the labels."""
     rate = labels.mean()
     reach = float(np.abs(logits).max()) + abs(float(logit(rate))) + 1.0
     return float(brentq(lambda level: expit(logits + level).mean() - rate, -reach, reach))
@@ -209,7 +209,7 @@ def level_of(labels: Labels, logits: Floats) -> float:
 def _lists(
     labels: Labels, people: People, n_others: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of taken pairs (n_taken,), and for each the rows of others of the same person, -1 padded."""
+    """Return the rows of taken pairs (n_taken,), and for each the rows of the person's others, padded with -1."""
     order = np.argsort(people, kind="stable")
     taken, others = [np.zeros(0, np.int64)], [np.zeros((0, n_others), np.int64)]
     for rows in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):

@@ -1,4 +1,4 @@
-"""Labelled pairs of a slice that the members have not seen: what strategies are fitted and compared on."""
+"""Labelled pairs from events that the members have not seen; strategies are fitted and compared on them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from training.members.member import Floats, Member
 from training.metrics.protocols import recommendable_items
 
 MOST_AT_ONCE = 128
-"""People described together."""
+"""The most people described together."""
 SCORES_AT_ONCE = 4_000_000
-"""A member's scores of them, at most: beyond 31,250 items fewer people are together. With eight members 130 MB."""
+"""The most scores of one member at once: above 31,250 items, fewer people fit. Eight members take 130 MB."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """features: (n_pairs, n_features) float32. labels, people: (n_pairs,); a person's pairs share a number."""
+    """Described pairs. features: (n_pairs, n_features) float32. labels, people: (n_pairs,); one number per person."""
 
     features: Floats
     labels: Labels
@@ -37,7 +37,7 @@ class Pairs:
 
 
 def people_at_once(n_items: int) -> int:
-    """How many people are described together in a catalogue of this size."""
+    """Return how many people are described together in a catalogue of this size."""
     return max(1, min(MOST_AT_ONCE, SCORES_AT_ONCE // max(n_items, 1)))
 
 
@@ -50,10 +50,10 @@ def describe_pairs(
     seed: int,
     progress: Progress = no_progress,
 ) -> Pairs:
-    """A pair is one question and one item unseen there: all of its truth, and `n_negatives` drawn from what else may
-    be recommended.
+    """Describe and label pairs of one question and one unseen item: its true items and `n_negatives` drawn others.
 
-    The draw is uniform. Harder negatives, not weighed back, make the logit a worse ranking of the whole catalogue.
+    Negatives are drawn uniformly from what else may be recommended. Harder negatives, unless weighed back, make the
+    logit a worse ranking of the whole catalogue.
     """
     rng = np.random.default_rng(seed)
     features, labels, people = [], [], []
@@ -67,7 +67,7 @@ def describe_pairs(
         ]
         n_asked = [len(truth) + len(others) for truth, others in zip(chunk.truth, drawn, strict=True)]
         is_asked = np.arange(max(n_asked)) < np.array(n_asked)[:, None]
-        items = np.zeros(is_asked.shape, np.int32)  # (n_people, most that anybody is asked about)
+        items = np.zeros(is_asked.shape, np.int32)  # (n_people, the largest n_asked)
         items[is_asked] = np.concatenate(
             [part for pair in zip(chunk.truth, drawn, strict=True) for part in pair]
         )
@@ -86,8 +86,9 @@ def _drawn_others(
     n_drawn: int,
     rng: np.random.Generator,
 ) -> Indices:
-    """At most `n_drawn` items that are neither true nor in the history, each once. is_other: (n_items,), those there
-    are, which is written into.
+    """Draw at most `n_drawn` distinct items that are neither true nor in the history.
+
+    is_other: (n_items,), the items to draw from; it is written into.
     """
     is_other[truth] = is_other[history.item_indices] = False
     others = np.flatnonzero(is_other)

@@ -21,7 +21,7 @@ from training.members.member import Floats
 
 @dataclass(config=STRICT)
 class Stacking(Strategy):
-    """Log-odds linear in the standardised features."""
+    """Log-odds that are linear in the standardised features."""
 
     l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the weights.")
     name: ClassVar[str] = "stacking"
@@ -46,15 +46,15 @@ class Stacking(Strategy):
         return self
 
     def fitted(self) -> FittedStacking:
-        """Coefficients and intercept."""
+        """Return the coefficients and the intercept."""
         return FittedStacking(self._coefficients, np.asarray(self._intercept))
 
     def weights(self) -> npt.NDArray[np.float64]:
-        """Coefficients of the standardised features, comparable with each other."""
+        """Return the coefficients of the standardised features, which are comparable with each other."""
         return self._weights
 
     def save(self, folder: Path) -> None:
-        """Write coefficients and intercept."""
+        """Write the coefficients and the intercept."""
         np.savez(
             folder / "stacking.npz",
             coefficients=self._coefficients,
@@ -64,7 +64,7 @@ class Stacking(Strategy):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         strategy = cls()
         with np.load(folder / "stacking.npz") as arrays:
             strategy._coefficients = arrays["coefficients"]

@@ -1,4 +1,4 @@
-"""Every strategy by name, as settings and reports call it."""
+"""All strategies by the name that settings and reports use."""
 
 from __future__ import annotations
 

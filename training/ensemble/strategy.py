@@ -1,7 +1,7 @@
-"""The contract of a combining strategy: labelled meta-features in, a purchase logit out.
+"""The contract of a combining strategy: it learns from labelled meta-features and returns a purchase logit.
 
-One tree, bagging, AdaBoost, gradient boosting and stacking are strategies on the same features, and so is the
-stacking of those.
+One tree, bagging, AdaBoost, gradient boosting and stacking are strategies on the same features, and so is super
+stacking, which stacks those.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from training.base.callback import Progress, no_progress
 from training.members.member import Floats
 
 Labels = npt.NDArray[np.bool_]
-"""Whether each pair was taken; (n_pairs,)."""
+"""For each pair, whether it was taken; (n_pairs,)."""
 People = npt.NDArray[np.int64]
-"""Whom each pair belongs to, any numbering; (n_pairs,). Pairs of one person are not independent."""
+"""The person of each pair, in any numbering; (n_pairs,). Pairs of one person are not independent."""
 
 
 class Strategy(ABC):
-    """Learns P(taken | meta-features)."""
+    """A model that learns P(taken | meta-features)."""
 
     name: ClassVar[str]
 
@@ -38,19 +38,19 @@ class Strategy(ABC):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Learn from pairs, from scratch: features (n_pairs, n_features) without NaN, both labels present."""
+        """Learn from scratch from pairs: features (n_pairs, n_features) have no NaN, and both labels occur."""
 
     @abstractmethod
     def fitted(self) -> FittedStrategy:
-        """What was learned, as it runs, without copying: what a bundle carries."""
+        """Return what was learned in the form that runs and that a bundle carries, without copying."""
 
     def logit(self, features: Floats) -> Floats:
-        """Log-odds of each pair at the rate of the fitted pairs; (..., n_features) to (...,) float32."""
+        """Return the log-odds of each pair at the rate of the fitted pairs; (..., n_features) to (...,) float32."""
         return self.fitted().logit(features)
 
     @abstractmethod
     def weights(self) -> npt.NDArray[np.float64]:
-        """How much each feature counts, for the report; (n_features,), comparable within one strategy only."""
+        """Return each feature's weight, for the report; (n_features,), comparable only within one strategy."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -59,4 +59,4 @@ class Strategy(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; logits are equal to the bit."""
+        """Read what `save` wrote; logits are identical to the bit."""

@@ -1,7 +1,7 @@
-"""Stacking of the strategies: a logistic regression over the logits of one tree, bagging, AdaBoost and the rest.
+"""Super stacking: a logistic regression over the logits of the other strategies, such as one tree or bagging.
 
-It learns from cross-fitted logits (van der Laan, Polley & Hubbard 2007, there the "super learner"): each was
-made by a strategy that had not seen the person. The strategies it then combines are fitted on everybody.
+It learns from cross-fitted logits (van der Laan, Polley & Hubbard 2007, who call it the "super learner"): each comes
+from a strategy that was not fitted on the person. The strategies that it then combines are fitted on everybody.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BASES: dict[str, type[Strategy]] = {
 
 @dataclass(config=STRICT)
 class SuperStacking(Combination):
-    """Log-odds linear in the standardised logits of other strategies."""
+    """Log-odds that are linear in the standardised logits of other strategies."""
 
     l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the strategies' weights.")
     n_folds: int = Field(
@@ -47,13 +47,13 @@ class SuperStacking(Combination):
     name: ClassVar[str] = "super_stacking"
 
     def over(self, bases: Mapping[str, Factory]) -> Self:
-        """Combine these strategies, each one of `BASES` in settings of its own, and no others."""
+        """Combine only these strategies; each is one of `BASES` with its own settings."""
         self._factories = dict(bases)
         return self
 
     @property
     def bases(self) -> dict[str, Factory]:
-        """The strategies it combines; all of `BASES` as they are by default, unless `over` said otherwise."""
+        """The strategies that it combines: those given to `over`, else all of `BASES` with default settings."""
         return getattr(self, "_factories", dict(BASES))
 
     def fit(
@@ -65,7 +65,7 @@ class SuperStacking(Combination):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Fit each base once a fold and once on everybody, then their combination."""
+        """Fit each base once per fold and once on everybody, then their combination."""
         fits = CrossFits(self.bases, features, labels, people, n_folds=self.n_folds, seed=seed)
         for position, name in enumerate(self.bases):
             progress(position / len(self.bases), name)
@@ -73,7 +73,7 @@ class SuperStacking(Combination):
         return self.combine(fits)
 
     def combine(self, fits: CrossFits, *held_out: int) -> Self:
-        """Weigh the bases by their cross-fitted logits, then keep those fitted on all the folds together."""
+        """Fit the bases' weights on their cross-fitted logits; then keep the bases fitted on all folds together."""
         rows = fits.rows_without(*held_out)
         logits = np.stack([fits.logits(name, *held_out)[rows] for name in self.bases], axis=1)
         self._combination = Stacking(l2=self.l2).fit(
@@ -83,17 +83,17 @@ class SuperStacking(Combination):
         return self
 
     def fitted(self) -> FittedSuperStacking:
-        """The bases, and how they are weighed."""
+        """Return the fitted bases and their weights."""
         return FittedSuperStacking(self._combination.fitted(), [base.fitted() for base in self._fitted])
 
     def weights(self) -> npt.NDArray[np.float64]:
-        """Each base's weights, scaled to absolute sum 1, times the weight of that base."""
+        """Return the sum of all bases' weights, each scaled to absolute sum 1, times the weight of the base."""
         of_features = np.stack([base.weights() for base in self._fitted])
         of_features /= np.maximum(np.abs(of_features).sum(axis=1, keepdims=True), 1e-12)
         return self._combination.weights() @ of_features
 
     def save(self, folder: Path) -> None:
-        """Write the combination, and each base into a folder of its own, numbered in order."""
+        """Write the combination, and each base into a folder that is numbered in order."""
         inside = folder / self.name
         for position, base in enumerate(self._fitted):
             (inside / str(position)).mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class SuperStacking(Combination):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         strategy, inside = cls(), folder / cls.name
         strategy._combination = Stacking.load(inside)
         names = (inside / "bases.txt").read_text().split()

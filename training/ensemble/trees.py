@@ -1,7 +1,7 @@
-"""Decision trees as flat arrays, whichever way they were grown: a tree strategy's whole memory.
+"""Decision trees as flat arrays, however they were grown; a tree strategy stores nothing else.
 
-The arrays are saved as they are and summed by onnxruntime (`models/ensemble/trees.py`), over the millions of pairs
-that a catalogue makes. `flattening` makes them of what scikit-learn grew.
+The arrays are saved unchanged, and onnxruntime sums them (`models/ensemble/trees.py`) over the millions of pairs
+that a catalogue makes. `flattening` makes the arrays from scikit-learn's trees.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from training.members.member import Floats
 
 IR_VERSION, OPSET, ML_OPSET = 9, 17, 3
 LEAF = -1
-"""Stands for the feature and the children of a node that has none."""
+"""Marks a node without a feature and children."""
 
 
 @dataclass(frozen=True)
 class Trees:
     """A sum of trees. A pair starts at each root and goes left where its feature <= threshold.
 
-    n_nodes: (n_trees,) int32; the nodes of a tree lie together, its root first, and the arrays below run over all
-    of them. feature, left, right: int32, `LEAF` at a leaf; children count from their tree's root. threshold:
-    float32. value: float32, what a leaf adds. base: () float32, the sum of no tree at all. importance:
-    (n_features,) float64, how much loss the splits on each feature took away.
+    n_nodes: (n_trees,) int32; the nodes of a tree are contiguous, its root first, and the arrays below cover all of
+    them. feature, left, right: int32, `LEAF` at a leaf; children are counted from their tree's root. threshold:
+    float32. value: float32, what a leaf adds. base: () float32, the sum without any tree. importance: (n_features,)
+    float64, the total loss reduction of the splits on each feature.
     """
 
     n_nodes: npt.NDArray[np.int32]
@@ -44,16 +44,16 @@ class Trees:
 
     @property
     def n_trees(self) -> int:
-        """How many trees are summed."""
+        """Number of trees that are summed."""
         return len(self.n_nodes)
 
     @property
     def n_features(self) -> int:
-        """How many features a pair must have."""
+        """Number of features that a pair must have."""
         return len(self.importance)
 
     def fitted(self, runs_as: type[FittedTrees]) -> FittedTrees:
-        """As they run, made once: to start onnxruntime takes longer than to score somebody."""
+        """Return the trees in the form that runs. It is made once: starting onnxruntime is slower than scoring."""
         if runs_as not in self._running:
             self._running[runs_as] = runs_as(np.frombuffer(tree_graph(self), np.uint8))
         return self._running[runs_as]
@@ -78,7 +78,7 @@ class Trees:
 
 
 def tree_graph(trees: Trees) -> bytes:
-    """A checked ONNX model: `pairs` (n_pairs, n_features) to `sums` (n_pairs, 1), both float32."""
+    """Build a checked ONNX model from `pairs` (n_pairs, n_features) to `sums` (n_pairs, 1), both float32."""
     tree_ids = np.repeat(np.arange(trees.n_trees), trees.n_nodes)
     node_ids = np.concatenate([np.arange(n_nodes) for n_nodes in trees.n_nodes])
     is_leaf = trees.feature == LEAF

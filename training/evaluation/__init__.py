@@ -1,1 +1,1 @@
-"""What is measured of a run, and the report that shows it."""
+"""Measure a run, and write the report that shows the results."""

@@ -1,4 +1,4 @@
-"""One protocol's test questions put to every model, once, and all that the answers say.
+"""Put one protocol's test questions to every model, once, and compute all metrics from the answers.
 
 What `learning` made goes in; the protocol's part of a run's evaluation comes out.
 """
@@ -50,8 +50,10 @@ WITHOUT = "student_without_distillation"
 
 @dataclass(frozen=True)
 class Assessment:
-    """The test, answered. outcomes: per model, on the same questions and candidates. shipped: the compressed
-    student's name among them, `SHIPPED` or `TUNED`.
+    """The answered test.
+
+    outcomes: per model, on the same questions and candidates. shipped: the name of the compressed student among them,
+    `SHIPPED` or `TUNED`.
     """
 
     candidates: Candidates
@@ -70,9 +72,9 @@ def ask_everybody(
     *,
     is_tuned: bool = False,
 ) -> Assessment:
-    """Put the test questions to baselines, members, ensemble, students and others; drawn with the run's seed + 1.
+    """Put the test questions to baselines, members, ensemble, students and others; candidates use the run's seed + 1.
 
-    is_tuned: members had other settings than train gives them, so nothing measured here is what it ships.
+    is_tuned: members had other settings than `train` uses, so nothing measured here is what it ships.
     """
     candidates = draw_candidates(split.test, len(split.dataset.items), seed=settings.seed + 1)
     ensemble, versions, shipped = taught.ensemble, learned.compressed.versions, TUNED if is_tuned else SHIPPED
@@ -97,7 +99,7 @@ def ask_everybody(
 def protocol_part(
     split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings
 ) -> Quality:
-    """Everything that an evaluation says of one protocol without learning anything more."""
+    """Compute everything that an evaluation says of one protocol without further learning."""
     outcomes, questions, seed = assessment.outcomes, split.test, settings.seed
     ours = outcomes[assessment.shipped]
     shares = touched_shares(split.past_and_validation)
@@ -124,9 +126,9 @@ def protocol_part(
 def claims(
     taught: Taught, outcomes: Mapping[str, Outcome], seed: int, *, shipped: str = SHIPPED
 ) -> Intervals:
-    """Intervals of the differences that are claimed: over each member, over the best of each metric, of students.
+    """Compute intervals of claimed differences: over each member, over the best of each metric, and of students.
 
-    Members beside the ensemble are compared with as well: the best of all may be one that it does not have.
+    Members beside the ensemble are included, because the best of all may be one that it does not have.
     """
     members = [member.name for member in (*taught.ensemble.members, *taught.beside)]
     thresholds = taught.thresholds
@@ -151,7 +153,7 @@ def claims(
 
 
 def standings(choice: StrategyChoice, settings: TrainingSettings) -> Standings:
-    """How the strategies compared out of fold, and which was taken."""
+    """Record how the strategies compared out of fold, and which was chosen."""
     table = {
         name: StrategyStanding(
             accuracy=row.accuracy,
@@ -170,7 +172,7 @@ def standings(choice: StrategyChoice, settings: TrainingSettings) -> Standings:
 
 
 def calibration(choice: StrategyChoice, ensemble: Outcome) -> CalibrationFigures:
-    """Whether the ensemble's probability can be trusted: out of fold, and on the test's balanced pairs."""
+    """Measure whether the ensemble's probability can be trusted: out of fold, and on the test's balanced pairs."""
     fitted: Calibration = choice.calibration
     standing = choice.standings[choice.name]
     probabilities = fitted.probability(ensemble.pair_scores)
@@ -186,13 +188,13 @@ def calibration(choice: StrategyChoice, ensemble: Outcome) -> CalibrationFigures
 
 
 def bins(found: Reliability) -> list[ReliabilityBin]:
-    """Rows of a reliability plot."""
+    """Return the rows of a reliability plot."""
     columns = zip(found.predicted.tolist(), found.observed.tolist(), found.n_pairs.tolist(), strict=True)
     return [ReliabilityBin(*row) for row in columns]
 
 
 def describe_split(split: Split) -> SplitPortrait:
-    """How much was asked, and where time was cut."""
+    """Describe how much was asked, and where time was cut."""
     is_new = split.is_new[split.test.user_indices]
     return SplitPortrait(
         n_people=len(split.dataset.people),

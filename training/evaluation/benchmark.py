@@ -1,4 +1,4 @@
-"""Serving figures of the ensemble and its students, each in its own process, and what a request costs."""
+"""Measure the serving figures of the ensemble and its students, each in its own process, and a request's cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.quality.schema import Machine, ProbedFigures, ServingFigures
 
 
 class Load(NamedTuple):
-    """How much a model is asked while it is timed."""
+    """The load on a model while it is timed."""
 
     n_requests: int
     n_batches: int
@@ -31,14 +31,14 @@ MODELS = {
     "student_pruned": Load(2000, 400),
     SHIPPED: Load(2000, 400),
 }
-"""What is measured: the student as it was taught (fp32), then pruned (fp32), then as the bundle carries it."""
+"""The models that are measured: the student as distilled (fp32), pruned (fp32), and as the bundle carries it."""
 SECONDS_PER_HOUR = 3600.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict[str, ServingFigures]:
-    """Figures by model. Cost is CPU seconds a request at the given price in US dollars; model time alone,
-    without HTTP, which `make load` measures."""
+    """Return figures by model. Cost is CPU seconds per request at the given price in US dollars, of model time alone;
+    `make load` measures with HTTP."""
     serving = {}
     for model, load in MODELS.items():
         with Stages(console).stage(model, f"Timing {load.n_requests:,} requests of {model}"):
@@ -47,9 +47,9 @@ def benchmark(run: Run, *, price_per_vcpu_hour: float, console: Console) -> dict
 
 
 def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: float) -> ServingFigures:
-    """One model's figures, from a fresh process that holds nothing but it; see `serving_probe.probe`.
+    """Measure one model in a fresh process that holds nothing else; see `serving_probe.probe`.
 
-    cost_per_request_usd: of its CPU seconds at price_per_vcpu_hour, in US dollars.
+    cost_per_request_usd: cost of its CPU seconds at price_per_vcpu_hour, in US dollars.
     """
     command = [sys.executable, "-m", "training.evaluation.serving_probe", str(run.folder), model]
     finished = subprocess.run(
@@ -61,7 +61,7 @@ def benchmark_model(run: Run, model: str, load: Load, *, price_per_vcpu_hour: fl
 
 
 def machine() -> Machine:
-    """What the figures were measured on."""
+    """Describe the machine on which the figures were measured."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,6 +1,6 @@
-"""Everything a full evaluation asks beyond the test itself: what each part adds, and how it behaves at the edges.
+"""Run the studies of a full evaluation beyond the test itself: what each part adds, and how edge cases behave.
 
-Each study is a module of `training/studies`; here they are given what one protocol's run has learned.
+Each study is a module of `training/studies`; here they get what one protocol's run has learned.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from training.studies.explanations import student_removal_test
 from training.studies.leave_one_out import leave_one_out
 
 MAX_STUDIED = 2_000
-"""Test questions that the studies of members ask."""
+"""The most test questions that the studies of members ask."""
 TEXT_ALONE_SHARE = 0.5
-"""Of the items at each step, where a student is to learn what texts say."""
+"""Share of the items known by text alone at each step, when a student has to learn from texts."""
 CURVES = ("als", "content", "popular", "ensemble")
 
 
 def without_distillation(
     taught: Taught, learned: Learned, split: Split, settings: TrainingSettings, stages: Stages
 ) -> Student:
-    """The same student, taught as long on the same histories, by what people took next alone."""
+    """Teach the same student, for as long on the same histories, only by what people took next."""
     with stages.stage("no_distillation", "A student without distillation") as progress:
         encoder, texts = learned.text_encoder, split.dataset.catalogue.texts
         student = distil(
@@ -69,7 +69,7 @@ def without_distillation(
 def study_members(
     split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings, stages: Stages
 ) -> tuple[dict[str, Figure], dict[str, MemberWorth]]:
-    """What each member is worth: permuted in the ensemble as it is, and left out of one fitted anew."""
+    """Measure each member's worth: permute it in the ensemble as it is, and leave it out of one fitted anew."""
     questions = some_questions(split.test, MAX_STUDIED, settings.seed)
     candidates = candidates_of(assessment, split, MAX_STUDIED, settings.seed)
     ensemble, strategy = taught.ensemble, taught.choice.strategy
@@ -82,7 +82,7 @@ def study_members(
             strategy, pairs.features, pairs.labels, pairs.people, groups, seed=settings.seed
         )
     with stages.stage("leave_one_out", "The ensemble without each member") as progress:
-        # A combination of strategies fits dozens of models; one of its parts says as well what a member adds.
+        # A combination of strategies fits dozens of models; one of its bases shows as well what a member adds.
         name = NeuralStacking.name if isinstance(strategy, SuperStacking) else taught.choice.name
         make = settings.model_copy(update={"ensemble": name}).strategies()[name]
         refitted = make().fit(
@@ -111,7 +111,7 @@ def study_distillation(
     settings: TrainingSettings,
     stages: Stages,
 ) -> dict[str, Metrics]:
-    """Short trainings that differ in one thing each; nothing is chosen by them."""
+    """Train students briefly with one thing changed in each; nothing is chosen by the results."""
     encoder = learned.text_encoder
     texts = encoder.encode(split.dataset.catalogue.texts)
     neighbours = strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours)
@@ -144,7 +144,7 @@ def study_distillation(
 def study_cold_start(
     split: Split, assessment: Assessment, settings: TrainingSettings, stages: Stages
 ) -> ColdStart:
-    """New people by how much is known of them, and new items by their text."""
+    """Measure cold start: new people by the number of known events, and new items by their text."""
     rows = np.flatnonzero(split.is_new[split.test.user_indices])
     with stages.stage("cold_people", "New people, event by event"):
         own, curves = assessment.candidates, (assessment.shipped, *CURVES)
@@ -159,9 +159,9 @@ def study_cold_start(
 
 
 def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[Student, TextEncoder]:
-    """A student of what people took next alone: of a split without some items, in nothing of which they appear.
+    """Teach a student only by what people took next, on a split in which some items do not appear at all.
 
-    At each step `TEXT_ALONE_SHARE` of the items are known by text alone, so that texts learn to stand for items.
+    At each step `TEXT_ALONE_SHARE` of the items are known by text alone, so that the student learns from texts.
     """
     texts = split.dataset.catalogue.texts
     encoder = fit_text_encoder(
@@ -191,7 +191,7 @@ def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[St
 def study_explanations(
     split: Split, learned: Learned, settings: TrainingSettings, stages: Stages
 ) -> Explanations:
-    """Whether the item that an explanation names matters, and how true members' shares are."""
+    """Measure whether the items named by explanations matter, and how accurate the members' shares are."""
     with stages.stage("explanations", "Removing what explanations name"):
         student = Student(learned.compressed.versions[SHIPPED])
         removals = student_removal_test(
@@ -209,7 +209,7 @@ def study_explanations(
 
 
 def candidates_of(assessment: Assessment, split: Split, n_kept: int, seed: int) -> Candidates:
-    """The candidates of `some_questions` of the test."""
+    """Return the candidates that belong to `some_questions` of the test."""
     if len(split.test) <= n_kept:
         return assessment.candidates
     rows = np.sort(np.random.default_rng(seed).permutation(len(split.test))[:n_kept])

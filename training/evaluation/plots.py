@@ -1,6 +1,6 @@
-"""The report's plots, as inline SVG: no script, no file beside the page, text that can be selected.
+"""Draw the report's plots as inline SVG, without scripts or extra files, and with text that can be selected.
 
-A mapping's order is the order drawn. Intervals are (low, high); where there is none, nothing is drawn for it.
+Mappings are drawn in their order. Intervals are (low, high); where there is none, none is drawn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARKERS = "os^Dvx"
 WIDTH_INCHES = 5.2
 STYLE: Any = {
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "text.parse_math": False,  # a name with two dollar signs is not a formula
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.edgecolor": MUTED,
@@ -49,7 +49,7 @@ Arguments = ParamSpec("Arguments")
 def drawn(
     draw: Callable[Concatenate[Figure, Arguments], str],
 ) -> Callable[Arguments, Markup]:
-    """Make a function that draws on a figure and returns its description into one that returns inline SVG."""
+    """Turn a function that draws on a figure and returns its description into one that returns inline SVG."""
 
     def plot(*arguments: Arguments.args, **options: Arguments.kwargs) -> Markup:
         with mpl.rc_context(STYLE):
@@ -71,7 +71,7 @@ def bars(
     intervals: Mapping[str, Interval] | None = None,
     form: str = "{:.3f}",
 ) -> str:
-    """Horizontal bars by name, from the top, with whiskers where there are intervals."""
+    """Draw horizontal bars by name, from the top, with whiskers where there are intervals."""
     axes = _rows(figure, list(values))
     colours = [ACCENT if name in highlighted else MUTED for name in values]
     axes.barh(range(len(values)), list(values.values()), color=colours, height=0.72)
@@ -96,7 +96,7 @@ def bars(
 def differences(
     figure: Figure, intervals: Mapping[str, Interval], label: str, *, neutral: float = 0.0
 ) -> str:
-    """Intervals by name beside a line at `neutral`; dark where they leave it out, pale where they do not."""
+    """Draw intervals by name beside a line at `neutral`; dark if they exclude it, pale if they do not."""
     axes = _rows(figure, list(intervals))
     for row, (low, high) in enumerate(intervals.values()):
         is_clear = low > neutral or high < neutral
@@ -117,7 +117,7 @@ def curves(
     x_label: str,
     y_label: str,
 ) -> str:
-    """One line a name over ordered, evenly spaced x values, with its interval as a band."""
+    """Draw one line per name over ordered, evenly spaced x values, with its interval as a band."""
     axes = figure.subplots()
     ticks = list(dict.fromkeys(x for line in lines.values() for x in line))
     for order, (name, line) in enumerate(lines.items()):
@@ -149,9 +149,9 @@ def curves(
 
 @drawn
 def reliability(figure: Figure, lines: Mapping[str, Sequence[ReliabilityBin]]) -> str:
-    """What was observed over what was predicted, one line a name; on the diagonal both agree.
+    """Draw observed over predicted rates, one line per name; on the diagonal both agree.
 
-    lines: bins by name; how many pairs a bin has sets the size of its point.
+    lines: bins by name; the number of pairs in a bin sets the size of its point.
     """
     figure.set_size_inches(4.0, 3.6)
     axes = figure.subplots()
@@ -180,7 +180,7 @@ def trade_off(
     *,
     highlighted: Collection[str] = (),
 ) -> str:
-    """One point (x, y) a name, x on a log scale; names stand beside the points, alternately above and below."""
+    """Draw one point (x, y) per name, x on a log scale; names are beside the points, alternately above and below."""
     axes = figure.subplots()
     for order, (name, (x, y)) in enumerate(sorted(points.items(), key=lambda item: item[1])):
         axes.scatter(x, y, s=60, color=ACCENT if name in highlighted else INK)
@@ -198,7 +198,7 @@ def trade_off(
 
 @drawn
 def columns(figure: Figure, counts: Mapping[str, float], x_label: str, y_label: str) -> str:
-    """Vertical bars by name, from the left."""
+    """Draw vertical bars by name, from the left."""
     figure.set_size_inches(WIDTH_INCHES, 2.4)
     axes = figure.subplots()
     axes.bar(range(len(counts)), list(counts.values()), color=MUTED)
@@ -210,7 +210,7 @@ def columns(figure: Figure, counts: Mapping[str, float], x_label: str, y_label: 
 
 
 def _rows(figure: Figure, names: list[str]) -> Any:
-    """Axes with one named row each, the first on top."""
+    """Make axes with one row per name, the first on top."""
     figure.set_size_inches(WIDTH_INCHES, 0.3 * len(names) + 0.7)
     axes = figure.subplots()
     axes.set_yticks(range(len(names)), names)
@@ -220,7 +220,7 @@ def _rows(figure: Figure, names: list[str]) -> Any:
 
 
 def _svg(figure: Figure, description: str) -> Markup:
-    """The figure's <svg> element. The same figure makes the same bytes; two figures share no element id."""
+    """Return the figure's <svg> element. The same figure gives the same bytes; two figures share no element id."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "stillroom"}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})

@@ -1,8 +1,8 @@
-"""Serving figures of one model, measured in a process that holds nothing else.
+"""Measure the serving figures of one model in a process that holds nothing else.
 
-Started by `benchmark` as `python -m training.evaluation.serving_probe RUN MODEL N_REQUESTS N_BATCHES`; prints one
-JSON object. A request is one person's history in, the ten best unseen items out; a batch is sixteen of them at
-once. One at a time, on one thread.
+`benchmark` starts it as `python -m training.evaluation.serving_probe RUN MODEL N_REQUESTS N_BATCHES`; it prints one
+JSON object. A request takes one person's history and returns the ten best unseen items; a batch is sixteen requests
+at once. Requests and batches run one at a time, on one thread.
 """
 
 from __future__ import annotations
@@ -26,32 +26,34 @@ from training.quality.schema import ProbedFigures
 K = 10
 BATCH_SIZE = 16
 N_WARM_UP = 20
-"""Requests, and batches, that are answered before the clock starts."""
+"""Number of requests, and of batches, that are answered before the clock starts."""
 
 IDENTITY = (
     b'\x08\t:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02'
     b"\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
 )
-"""An ONNX graph that passes one number on, y = x. As bytes, because importing onnx would be this process's memory."""
+"""An ONNX graph that returns its input, y = x. It is given as bytes, because importing onnx would add to this
+process's memory."""
 
 Answer = Callable[[Sequence[History]], npt.NDArray[np.int32]]
-"""Histories to the best unseen items, (n_people, K)."""
+"""A function from histories to the best unseen items, (n_people, K)."""
 
 
 class Loaded(NamedTuple):
-    """A model ready to answer, and the bytes on disk of what it answers from."""
+    """A model that is ready to answer, and the bytes on disk of the files that it answers from."""
 
     answer: Answer
     size_bytes: int
 
 
 def probe(run: Run, model: str, n_requests: int, n_batches: int) -> ProbedFigures:
-    """Latency in ms (wall) at one and at sixteen people, CPU seconds a request, people a second in batches, bytes.
+    """Measure wall latency in ms for one and for sixteen people, CPU seconds per request, throughput and bytes.
 
-    peak_memory_bytes: the whole process at its fullest. model_memory_bytes: how much of that came after the libraries
-    that this model needs were imported and each runtime among them had answered something trivial (onnxruntime's
-    first session takes 10 MB whatever it holds), and after the histories to ask with were read. So it is the model,
-    what libraries allocate for it, and what an answer needs on the way.
+    peak_memory_bytes: the most memory of the whole process. model_memory_bytes: the part of that which came after the
+    libraries that this model needs were imported, each runtime among them had answered something trivial
+    (onnxruntime's first session takes 10 MB whatever it holds), and the histories of the requests were read. So it
+    covers the model, what libraries allocate for it, and what an answer needs temporarily. Throughput is people per
+    second in batches.
     """
     load = LOADERS.get(model, _student_loader)()
     histories = run.histories()
@@ -75,21 +77,21 @@ def probe(run: Run, model: str, n_requests: int, n_batches: int) -> ProbedFigure
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now."""
+    """Return the bytes that this process holds in memory now."""
     return _status_bytes("VmRSS")
 
 
 def peak_resident_bytes() -> int:
-    """The most that this process held since it started, or since `forget_peak`.
+    """Return the most bytes that this process held since it started, or since `forget_peak`.
 
-    Not getrusage's ru_maxrss: a child starts with its parent's there, so a small model measured from a large
-    process would look as large.
+    getrusage's ru_maxrss is not used, because a child starts with its parent's value: a small model measured from a
+    large process would look as large.
     """
     return _status_bytes("VmHWM")
 
 
 def forget_peak() -> None:
-    """Start the peak anew at what is resident now, so that a burst while importing is not the model's."""
+    """Reset the peak to what is resident now, so that a burst during imports does not count as the model's."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -118,7 +120,7 @@ def _time(answer: Answer, batches: Sequence[Sequence[History]]) -> _Times:
 
 
 def _batches(histories: Sequence[History], size: int, n_batches: int) -> list[list[History]]:
-    """People in turn, and from the first again when all were asked."""
+    """Make batches of people in turn, starting again from the first after the last."""
     return [
         [histories[(batch * size + place) % len(histories)] for place in range(size)]
         for batch in range(n_batches)
@@ -171,7 +173,7 @@ def _start_onnxruntime() -> None:
 
 
 LOADERS = {"ensemble": _ensemble_loader}
-"""Models that are not students."""
+"""Loaders of the models that are not students."""
 
 
 if __name__ == "__main__":

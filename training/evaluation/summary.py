@@ -1,4 +1,4 @@
-"""The quality tables for a terminal."""
+"""Format the quality tables for a terminal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from training.quality.figures import Metrics
 from training.quality.schema import Quality
 
 SHOWN = ("accuracy", "auc", "hr@10", "ndcg@10", "catalogue_recall@20", "catalogue_ndcg@20", "coverage")
-"""What fits a terminal; the report has all."""
+"""The metrics that fit a terminal; the report has all of them."""
 
 
 def quality_table(evaluation: Quality) -> Group:
-    """Models by metrics on the test slice, one table a protocol, from a run's evaluation."""
+    """Format models by metrics on the test slice, one table per protocol, from a run's evaluation."""
     beside = evaluation.recipe.beside if evaluation.recipe else []
     return Group(*(_table(protocol, part.models, beside) for protocol, part in evaluation.protocols.items()))
 

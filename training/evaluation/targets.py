@@ -1,10 +1,10 @@
-"""Which bounds the quality of a shop is held against.
+"""The bounds by which the quality of a shop is judged.
 
     any shop             its own baselines: the ensemble against its members, the student against the ensemble and the
                          most popular items, what ships against what it was made from
-    UCI Online Retail    figures that were promised for it, which a figure of another shop says nothing about
+    UCI Online Retail    figures that were promised for it, which do not apply to the figures of another shop
 
-A report tells Online Retail by what is in the data (`is_online_retail`), not by a file's name.
+A report recognises Online Retail by the content of its data (`is_online_retail`), not by a file's name.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from training.quality.schema import Explanations, Quality, Verdict
 
 HEADLINES = (("ndcg@10", "NDCG@10"), ("catalogue_ndcg@20", "NDCG@20"))
 MIN_KEPT = 0.95
-"""Of the ensemble's quality that the student of any shop should keep. On Online Retail it keeps 98 %."""
+"""Share of the ensemble's quality that the student of any shop should keep. On Online Retail it keeps 98 %."""
 MAX_ACCURACY_LOSS = 2.0
-"""Percentage points that the student of any shop may lose against its ensemble."""
+"""The most percentage points of accuracy that the student of any shop may lose against its ensemble."""
 
 
 def targets_met(quality: Quality) -> list[Verdict]:
-    """Each bound of any shop whose figure was measured: against the shop's own baselines."""
+    """Judge each bound that applies to any shop and whose figure was measured, against the shop's own baselines."""
     return judged(_of_any_shop(quality))
 
 
 def promises_met(quality: Quality) -> list[Verdict]:
-    """Each figure promised for UCI Online Retail that was measured on it; nothing for any other shop."""
+    """Judge each figure promised for UCI Online Retail that was measured on it; [] for any other shop."""
     if quality.data is None or not is_online_retail(quality.data):
         return []
     return judged(_of_online_retail(quality))
@@ -187,7 +187,7 @@ def _of_cold_start(quality: Quality, shipped: str) -> Iterator[Target]:
 
 
 def _kept(quality: Quality, protocol: str, shipped: str, metric: tuple[str, str], bound: float) -> Target:
-    """metric: its name, and the words for it."""
+    """Make the target for the share of a metric that the student keeps. metric: its name, and the words for it."""
     name, words = metric
     ours, theirs = (metric_of(quality, protocol, model, name) for model in (shipped, "ensemble"))
     meaning = f"share of the ensemble's {words} kept"

@@ -1,4 +1,4 @@
-"""What figures, models and protocols are called where people read them: the page, the terminal."""
+"""Words for figures, models and protocols wherever people read them: on the page and in the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 OURS = frozenset({"ensemble", "student_shipped", "student_tuned"})
-"""The two that a reader looks for in every table: the teacher, and what is served."""
+"""The models that a reader looks for in every table: the teacher, and what is served."""
 
 MODELS = {
     "popular": "most popular",
@@ -41,7 +41,7 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a table of models. better: which way is up, None where neither end is good."""
+    """One metric in a table of models. better: which direction is better, None if neither is."""
 
     name: str
     title: str
@@ -71,7 +71,7 @@ METRIC_WORDS = {"mrr": "MRR"} | {
 
 
 def model_words(name: str, *, is_beside: bool = False) -> str:
-    """A model, or a difference or ratio of two, as it is called in a sentence. is_beside: not in the ensemble."""
+    """Name a model, or a difference or ratio of two, for a sentence. is_beside: the ensemble does not have it."""
     if is_beside:
         return f"{model_words(name)} (beside)"
     if "_minus_" in name:
@@ -82,10 +82,10 @@ def model_words(name: str, *, is_beside: bool = False) -> str:
 
 
 def metric_words(name: str) -> str:
-    """A metric as it is called in a sentence."""
+    """Name a metric for a sentence."""
     return METRIC_WORDS.get(name) or name.replace("_", " ")
 
 
 def protocol_words(name: str) -> str:
-    """A protocol as it is called in a sentence."""
+    """Name a protocol for a sentence."""
     return PROTOCOLS.get(name) or name.replace("_", " ")

@@ -1,1 +1,1 @@
-"""Estimates of an arm from what other arms answered, before anybody sees it."""
+"""Estimate an arm's value from other arms' answers, before anybody sees it."""

@@ -1,10 +1,10 @@
-"""What an arm would bring, from answers that other arms gave: before anybody sees it.
+"""Estimate what an arm would bring from answers that other arms gave, before anybody sees it.
 
 Off-policy evaluation by inverse propensity, position by position (the item-position model of Li, Abbasi-Yadkori,
 Kveton, Muthukrishnan, Vinay and Wen, "Offline evaluation of ranking policies with click models", 2018): an item that
-the arm would show in the same place counts by one over the probability that it was shown there. That probability is
-known, as every arm of the logging experiment can be asked what it would have shown. It assumes that whether an item
-is taken depends on the item, the person and the place, and not on the items around it.
+the arm would show in the same position counts by one over the probability that it was shown there. That probability
+is known, because every arm of the logging experiment can be asked what it would have shown. The method assumes that
+whether an item is taken depends on the item, the person and the position, and not on the items around it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from training.experiments.rankers import Ranker, Rankers
 
 Z95 = 1.959964
 THIN_COVERAGE = 0.5
-"""Share of the arm's places that some logged arm fills alike, below which the estimate says little of the arm."""
+"""Coverage, the share of the arm's positions that some logged arm fills alike, below which estimates say little."""
 
 THIN_SAMPLE = 200
-"""Answers that the weighted ones are worth, below which intervals by the normal law are not to be believed."""
+"""Effective sample size below which intervals by the normal distribution cannot be trusted."""
 
 FALLBACK_TIERS = {"last_good", "popular_segment", "popular"}
 
@@ -38,7 +38,7 @@ ArmKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Value:
-    """Outcomes an answer, with a 95 % interval that takes a unit's answers together."""
+    """Outcomes per answer, with a 95 % interval that groups the answers of each unit."""
 
     value: float
     interval: tuple[float, float]
@@ -46,12 +46,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Estimate:
-    """logged: what the logged answers themselves brought. ips: unbiased where everything is covered. self_normalised:
-    a little biased, steadier. coverage: share of the arm's places that some logged arm fills alike; what is not
-    covered counts as nothing in ips. effective_answers: what the weighted answers are worth.
+    """An estimate of an arm.
 
-    n_answers: in the log; n_told: whose history is known; n_used: of these, those whose logged answer comes out
-    again. doubts: why not to believe it, empty for no reason.
+    logged: the value of the logged answers themselves. ips: unbiased if everything is covered. self_normalised: a
+    little biased, but steadier. coverage: share of the arm's positions that some logged arm fills alike; positions
+    that are not covered count as nothing in ips. effective_answers: the effective sample size after weighting.
+
+    n_answers: in the log; n_told: with a known history; n_used: of these, answers that come out the same again.
+    doubts: reasons not to believe it, empty for none.
     """
 
     n_answers: int
@@ -67,10 +69,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Weighted:
-    """Logged answers with what they count for the arm, all (n_answers,).
+    """Logged answers with their weights for the arm, all (n_answers,).
 
-    rewards: outcomes as logged. weighted: outcomes by weight. weights: mean over an answer's places. covered: share
-    of the arm's places that a logged arm fills alike. units: whose answers they are.
+    rewards: outcomes as logged. weighted: outcomes times weight. weights: mean over an answer's positions. covered:
+    share of the arm's positions that a logged arm fills alike. units: the units that got the answers.
     """
 
     rewards: npt.NDArray[np.float64]
@@ -90,7 +92,7 @@ def estimate_arm(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Estimate:
-    """Estimate an arm from an export. Raises ArmNotEstimable where nothing of the log can be used."""
+    """Estimate an arm from an export. Raises ArmNotEstimable if nothing of the log can be used."""
     log = read_log(log_folder, outcome=outcome, window_seconds=window_seconds).between(since, until)
     rankers = Rankers(store)
     told = [
@@ -110,7 +112,7 @@ def estimate_arm(
 
 
 def estimate_lines(found: Estimate) -> list[str]:
-    """An estimate for a terminal."""
+    """Format an estimate for a terminal."""
     values = {"as logged": found.logged, "IPS": found.ips, "self-normalised": found.self_normalised}
     return [
         f"answers in the log      {found.n_answers:,}",
@@ -128,8 +130,10 @@ def estimate_lines(found: Estimate) -> list[str]:
 
 
 def weigh(told: Sequence[tuple[LoggedAnswer, LoggedHistory]], rankers: Rankers, target: Ranker) -> Weighted:
-    """Weigh logged answers for an arm. An answer that its own arm does not give again is left out: a filter, excluded
-    items or events nobody wrote down were at work, and what other arms would have shown is not known then.
+    """Weigh logged answers for an arm.
+
+    An answer that its own arm does not give again is left out: a filter, excluded items or unrecorded events had an
+    effect, and then it is not known what other arms would have shown.
     """
     found: list[tuple[float, float, float, float, str]] = []
     policies = _policies([answer for answer, _ in told])
@@ -152,7 +156,7 @@ def weigh(told: Sequence[tuple[LoggedAnswer, LoggedHistory]], rankers: Rankers, 
 def _weigh_one(
     answer: LoggedAnswer, shown: dict[ArmKey, list[str]], policy: dict[ArmKey, float], wanted: list[str]
 ) -> tuple[float, float, float, float]:
-    """Reward, weighted reward, weight and coverage of one answer."""
+    """Return reward, weighted reward, weight and coverage of one answer."""
     rewards = weighted = weights = covered = 0.0
     for place, item_id in enumerate(wanted):
         probability = sum(
@@ -168,12 +172,12 @@ def _weigh_one(
 
 
 def _group(answer: LoggedAnswer) -> tuple[str, str]:
-    """Answers that were dealt together: an experiment's, or outside of experiments those of one version."""
+    """Return the group of an answer: its experiment, or outside of experiments its version."""
     return answer.experiment, "" if answer.experiment else answer.version
 
 
 def _policies(answers: Sequence[LoggedAnswer]) -> dict[tuple[str, str], dict[ArmKey, float]]:
-    """By group, the share of each model among its answers."""
+    """Return by group the share of each model among its answers."""
     arms: defaultdict[tuple[str, str], dict[str, tuple[ArmKey, float]]] = defaultdict(dict)
     for answer in answers:
         dealt = ((answer.version, answer.variant), answer.propensity)
@@ -223,7 +227,7 @@ def _estimate(found: Weighted, *, n_answers: int, n_told: int) -> Estimate:
 
 
 def _ratio(outcomes: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], units: Sequence[str]) -> Value:
-    """The ratio of two sums with its interval, by linearisation over units, whose answers depend on each other."""
+    """Return the ratio of two sums with its interval by linearisation over units, whose answers are dependent."""
     _, places = np.unique(np.array(units), return_inverse=True)
     by_unit = np.bincount(places, outcomes), np.bincount(places, sizes)
     total = float(sizes.sum())

@@ -1,6 +1,6 @@
-"""Answers that were logged, as an export holds them, with what came of them.
+"""Read logged answers from an export, with the outcomes of each.
 
-Reads `exposures/`, `interactions/`, `visits/` and `removals/`, the Parquet parts that `make export-events` writes.
+It reads `exposures/`, `interactions/`, `visits/` and `removals/`, the Parquet parts that `make export-events` writes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EVENT_COLUMNS = (
 
 @dataclass(frozen=True)
 class PastEvent:
-    """Something a person had done. time: Unix seconds, as the shop said. received_ms: Unix milliseconds."""
+    """An event of a person. time: Unix seconds, from the shop. received_ms: Unix milliseconds."""
 
     event_id: str
     user_id: str | None
@@ -52,7 +52,7 @@ class PastEvent:
 
 @dataclass(frozen=True)
 class LoggedHistory:
-    """What a student read, oldest first: item ids, Unix seconds, `EventKind` codes."""
+    """The history that a student read, oldest first: item ids, Unix seconds, `EventKind` codes."""
 
     item_ids: list[str]
     times: list[int]
@@ -61,8 +61,9 @@ class LoggedHistory:
 
 @dataclass
 class LoggedAnswer:
-    """One answer. history: what it was made of, None where the log does not say. rewarded: items of it that the
-    outcome asked for came of.
+    """One answer.
+
+    history: the history it was made from, None if the log lacks it. rewarded: its items with the wanted outcome.
     """
 
     request_id: str
@@ -84,13 +85,13 @@ class LoggedAnswer:
 
 @dataclass(frozen=True)
 class Log:
-    """answers: by time. events_of: each person's events and removals, in the order in which they were accepted."""
+    """A log. answers: by time. events_of: each person's events and removals, in the order of acceptance."""
 
     answers: list[LoggedAnswer]
     events_of: dict[str, list[PastEvent]]
 
     def between(self, since: datetime | None, until: datetime | None) -> Log:
-        """The answers of a time; None for no bound."""
+        """Keep the answers of a period; None for no bound."""
         first = -inf if since is None else 1000 * since.timestamp()
         end = inf if until is None else 1000 * until.timestamp()
         return Log([answer for answer in self.answers if first <= answer.sent_ms < end], self.events_of)
@@ -99,7 +100,7 @@ class Log:
 def read_log(folder: Path, *, outcome: str, window_seconds: int) -> Log:
     """Read an export and join outcomes with answers.
 
-    outcome: "click" or "purchase". Raises SourceUnreadable where there are no exposures, ColumnMissing for a table of
+    outcome: "click" or "purchase". Raises SourceUnreadable if there are no exposures, ColumnMissing for a table of
     another layout.
     """
     answers = [_answer(row) for row in _rows(folder, "exposures", EXPOSURE_COLUMNS, is_needed=True)]
@@ -124,7 +125,7 @@ def _event(row: dict[str, Any]) -> PastEvent:
 
 
 def _accepted(event: PastEvent) -> tuple[int, int]:
-    """When, and in which place of its batch, whose events share the moment."""
+    """Return when an event was accepted, and its position in its batch, whose events share the moment."""
     place = event.event_id.rpartition("-")[2]
     return event.received_ms, int(place) if place.isdecimal() else 0
 

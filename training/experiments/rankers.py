@@ -1,4 +1,4 @@
-"""What a bundle would have answered: the same masks, rounding and search as in the service."""
+"""Rank as a bundle would have answered, with the masks, rounding and search of the service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 256
 
 
 class Ranker:
-    """One version and variant. Raises ArmNotEstimable for a variant that the bundle cannot be asked for."""
+    """Ranks by one version and variant. Raises ArmNotEstimable for a variant that the bundle does not have."""
 
     def __init__(self, bundle: Bundle, variant: str) -> None:
         carried = variants_of(bundle.manifest)
@@ -35,7 +35,7 @@ class Ranker:
         self._variants = None if variant == STUDENT else bundle.load_variants()
 
     def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
-        """The best items that each history does not hold yet, as item ids; so many of them."""
+        """Return the ids of the best items that each history does not have, as many as its limit."""
         answers: list[list[str]] = []
         for start in range(0, len(histories), BATCH):
             part = [self._known(history) for history in histories[start : start + BATCH]]
@@ -45,7 +45,7 @@ class Ranker:
         return answers
 
     def _best(self, histories: Sequence[History], limit: int) -> list[list[int]]:
-        """Item indices of each history, best first, -1 where there are no more."""
+        """Return the best item indices for each history, best first, padded with -1."""
         if self._variants is not None:
             scores = self._variants.score(self._variant, histories)
             return [
@@ -80,7 +80,7 @@ _KINDS = {kind.name.lower(): int(kind) for kind in EventKind} | {"removal": REMO
 
 
 def _without_undone(history: LoggedHistory) -> LoggedHistory:
-    """Without removals and the carts that they undo. history: in the order in which it arrived."""
+    """Leave out removals and the cart events that they undo. history: in the order of arrival."""
     subjects = np.unique(np.array(history.item_ids, np.str_), return_inverse=True)[1]
     kinds, times = np.array(history.kinds, np.uint8), np.array(history.times, np.int64)
     stands = np.flatnonzero(standing(subjects, kinds, times, np.arange(len(kinds)))).tolist()
@@ -92,7 +92,7 @@ def _without_undone(history: LoggedHistory) -> LoggedHistory:
 
 
 class Rankers:
-    """The versions of a store, each loaded once."""
+    """The rankers of a store's versions, each loaded once."""
 
     def __init__(self, store: Path) -> None:
         self._registry = Registry(store)
@@ -100,17 +100,17 @@ class Rankers:
         self._rankers: dict[tuple[str, str], Ranker] = {}
 
     def ranker(self, version: str, variant: str) -> Ranker:
-        """Raises RegistryError for a version that is not in the store, and what Ranker raises."""
+        """Return a ranker. Raises RegistryError for a version that is not in the store, and what Ranker raises."""
         key = (version, variant)
         if key not in self._rankers:
             self._rankers[key] = Ranker(self._bundle(version), variant)
         return self._rankers[key]
 
     def history(self, answer: LoggedAnswer, events: Sequence[PastEvent]) -> LoggedHistory | None:
-        """What an answer was made of: as it was sampled, else what its bundle and the log know of the person.
+        """Return the history of an answer: as sampled, else from its bundle and the log.
 
-        events: the person's, removals too, in the order in which they were accepted. None where the answer had events
-        of the visit with it that nobody wrote down.
+        events: the person's, with removals, in the order of acceptance. Returns None if the request brought events of
+        its visit that were not recorded.
         """
         if answer.history is not None or answer.n_session or answer.user_id is None:
             return answer.history

@@ -1,1 +1,1 @@
-"""Shops that are made up: items, people and what they do, in any number."""
+"""Generate shops of any size: items, people and their events."""

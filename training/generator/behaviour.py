@@ -1,9 +1,8 @@
-"""What people of the generated shop do: sessions of views that sometimes end in a purchase.
+"""Simulate what people of the generated shop do: sessions of views that sometimes end in a purchase.
 
-Called by `generator`, once for each chunk of people, who are simulated together. A person is a point in the
-space of tastes that drifts. A session has a theme, chosen by taste or kept from the one before; each visit
-sees a few items of a cluster, found by popularity, and picks one by taste, or follows from the item before
-to its companion.
+`generator` calls it once for each chunk of people, who are simulated together. A person is a point in the space of
+tastes, and drifts. A session has a theme, chosen by taste or kept from the session before; each visit sees a few
+items of a cluster, found by popularity, and picks one by taste, or goes from the item before to its companion.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from training.generator.catalogue import (
 from training.generator.settings import GeneratorSettings
 
 CLICK_RATE, CART_RATE, PURCHASE_RATE = 0.5, 0.35, 0.5
-"""The share of views that are clicked, of clicks that reach the cart, and of carts that are bought."""
+"""The shares of views that are clicked, of clicks that reach the cart, and of carts that are bought."""
 
 EVENTS_PER_VISIT = 1 + CLICK_RATE * (1 + CART_RATE * (1 + PURCHASE_RATE))
 
@@ -56,7 +55,7 @@ class SimulatedEvents:
 class Sessions:
     """Sessions ordered by person, then time; all arrays have n_sessions rows.
 
-    tastes: (n_sessions, TASTE_DIMENSIONS). The side category and style are where a visit strays to.
+    tastes: (n_sessions, TASTE_DIMENSIONS). Some visits stray to the side category and the side style.
     """
 
     people: Ints
@@ -83,7 +82,7 @@ def simulate_people(
 
 
 def _draw_visit_counts(settings: GeneratorSettings, n_people: int, rng: np.random.Generator) -> Ints:
-    """Long-tailed: most people come now and then, some all the time."""
+    """Draw long-tailed visit counts: most people come occasionally, some all the time."""
     spread = 0.8
     mean_visits = settings.mean_events_per_person / EVENTS_PER_VISIT
     activity = rng.lognormal(np.log(mean_visits) - spread**2 / 2, spread, n_people)
@@ -100,7 +99,7 @@ def _draw_sessions(
     times = _session_times(settings, people, n_people, rng)
     tastes = _drifted_tastes(settings, people, times, n_people, rng)
     strength = np.float32(settings.taste_strength)
-    # A theme is a matter of taste too, but people know more than one category.
+    # A theme depends on taste too, but people know more than one category.
     category_logits = catalogue.category_log_weights + strength * (tastes @ catalogue.category_vectors.T)
     category_logits[times >= change_time(settings)] += catalogue.season_log_weights
     style_logits = strength * (tastes @ catalogue.style_vectors.T)
@@ -120,7 +119,7 @@ def _draw_sessions(
 def _session_times(
     settings: GeneratorSettings, people: Ints, n_people: int, rng: np.random.Generator
 ) -> Ints:
-    """Days between a person's first one and their last, at an hour around seven in the evening."""
+    """Draw days from a person's first to their last, at times of day around seven in the evening."""
     if settings.stay_days:
         starts = rng.random(n_people) * (settings.n_days + settings.stay_days) - settings.stay_days
         first_days = np.maximum(starts, 0)
@@ -131,7 +130,7 @@ def _session_times(
     days = (first_days[people] + rng.random(len(people)) * spans[people]).astype(np.int64)
     seconds = np.clip(rng.normal(19 * 3600, 3 * 3600, len(people)), 0, SECONDS_PER_DAY - 1)
     times = days * SECONDS_PER_DAY + seconds.astype(np.int64)
-    # One sort for all people: the person is the high part of the key.
+    # A single sort serves all people: the person is the high part of the key.
     key_base = (settings.n_days + 1) * SECONDS_PER_DAY
     return np.sort(people * key_base + times) - people * key_base
 
@@ -139,7 +138,7 @@ def _session_times(
 def _drifted_tastes(
     settings: GeneratorSettings, people: Ints, times: Ints, n_people: int, rng: np.random.Generator
 ) -> Floats:
-    """Turn each taste towards a second, unrelated one; taste_drift = 1 arrives there on the last day."""
+    """Turn each taste towards a second, unrelated one, which it reaches on the last day if taste_drift is 1."""
     before, after = rng.standard_normal((2, n_people, TASTE_DIMENSIONS), dtype=np.float32)
     share = times / (settings.n_days * SECONDS_PER_DAY)
     angles = (settings.taste_drift * np.pi / 2 * share).astype(np.float32)[:, None]
@@ -159,9 +158,9 @@ def _pick_items(
     visit_sessions: Ints,
     rng: np.random.Generator,
 ) -> tuple[Ints, Floats]:
-    """Let each visit see candidates by popularity and pick one by taste.
+    """Let each visit see candidates by popularity, and pick one by taste.
 
-    Returns the catalogue rows picked and how much they please, both (n_visits,).
+    Returns the catalogue rows picked, and their affinities to the taste, both (n_visits,).
     """
     clusters = _visit_clusters(catalogue, sessions, visit_sessions, rng)
     sizes = catalogue.cluster_sizes[clusters, None]
@@ -170,12 +169,12 @@ def _pick_items(
     )
     candidates = catalogue.cluster_starts[clusters, None] + ranks  # (n_visits, candidates)
     is_there = catalogue.is_there(candidates, sessions.times[visit_sessions, None])
-    # A cluster's first item is there from the first day; it stands in where all candidates are yet to come.
+    # A cluster's first item is there from the first day; it stands in if no candidate has arrived so far.
     none_there = ~is_there.any(axis=1)
     candidates[none_there, 0] = catalogue.cluster_starts[clusters[none_there]]
     is_there[none_there, 0] = True
     affinities = np.einsum("vd,vcd->vc", sessions.tastes[visit_sessions], catalogue.vectors[candidates])
-    # The smallest of exponentials with rates exp(logit) is a draw from the softmax of the logits.
+    # The index of the smallest of exponentials with rates exp(logit) is a draw from the softmax of the logits.
     waits = rng.standard_exponential(affinities.shape, dtype=np.float32)
     waits *= np.exp(-np.float32(settings.taste_strength) * affinities)
     waits[~is_there] = np.inf
@@ -187,7 +186,7 @@ def _pick_items(
 def _visit_clusters(
     catalogue: InventedCatalogue, sessions: Sessions, visit_sessions: Ints, rng: np.random.Generator
 ) -> Ints:
-    """Mostly the session's theme, sometimes the category that goes with it, sometimes something else."""
+    """Choose clusters: mostly the session's theme, sometimes its companion category, sometimes something else."""
     themes = sessions.categories[visit_sessions]
     dice = rng.random(len(visit_sessions))
     categories = np.select(
@@ -204,10 +203,10 @@ def _visit_clusters(
 def _follow_companions(
     catalogue: InventedCatalogue, items: Ints, times: Ints, has_previous: Bools, rng: np.random.Generator
 ) -> Ints:
-    """Replace some picks by the companion of the item visited just before, where it has arrived by then."""
+    """Replace some picks by the companion of the item visited just before, if that has arrived by then."""
     follows = has_previous & (rng.random(len(items)) < _COMPANION_ITEM_RATE)
     visits = np.arange(len(items))
-    # In a run of followers each depends on the one before: the first of every run, then the second ...
+    # In a run of followers each depends on the one before, so all first ones are done, then all second ones ...
     place_in_run = visits - np.maximum.accumulate(np.where(follows, 0, visits))
     followed = items.copy()
     for place in range(1, int(place_in_run.max(initial=0)) + 1):
@@ -226,7 +225,7 @@ def _to_events(
     affinities: Floats,
     rng: np.random.Generator,
 ) -> SimulatedEvents:
-    """Turn visits into one to four events: a view, then perhaps a click, the cart, a purchase."""
+    """Turn visits into one to four events: a view, then perhaps a click, a cart event, a purchase."""
     pleasure = affinities - affinities.mean()
     clicks = rng.random(len(items)) < 1 / (1 + np.exp(-pleasure) * (1 - CLICK_RATE) / CLICK_RATE)
     carts = clicks & (rng.random(len(items)) < CART_RATE)
@@ -246,10 +245,10 @@ def _to_events(
 
 
 def _power_law_ranks(uniforms: Floats, sizes: Ints, exponent: float) -> Ints:
-    """Ranks 0 .. size - 1 with probability falling as (rank + 1)^-exponent, by the continuous inverse.
+    """Draw ranks 0 .. size - 1 with probability falling as (rank + 1)^-exponent, by the continuous inverse.
 
-    A true inverse would search a table of cumulated weights; the closed form is ten times as fast and keeps
-    the tail's exponent.
+    An exact inverse would search a table of cumulated weights; the closed form is ten times as fast and keeps the
+    tail's exponent.
     """
     if abs(exponent - 1.0) < 1e-6:
         places = np.exp(uniforms * np.log(sizes + 1.0))
@@ -261,7 +260,7 @@ def _power_law_ranks(uniforms: Floats, sizes: Ints, exponent: float) -> Ints:
 
 
 def _draw_from_logits(logits: Floats, rng: np.random.Generator) -> Ints:
-    """One draw a row from the softmax of (n_rows, n_choices) logits."""
+    """Draw one choice per row from the softmax of (n_rows, n_choices) logits."""
     waits = rng.standard_exponential(logits.shape, dtype=np.float32) * np.exp(-logits)
     choices: Ints = waits.argmin(axis=1)
     return choices

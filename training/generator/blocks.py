@@ -1,6 +1,6 @@
-"""Block (checkerboard) shops with a known answer: people of a block touch items of that block and no other.
+"""Block (checkerboard) shops with a known answer: people of a block touch only items of that block.
 
-The contract of members and most tests of training stand on them.
+The contract of members, and most tests of training, are checked on them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ NEW_ITEM = "item-new"
 
 
 def block_of_item(item_index: int) -> int:
-    """Item ids sort as they were made, so the index tells the block; the new item sorts last."""
+    """Return an item's block; ids sort in the order of creation, and the new item sorts last."""
     return item_index % N_BLOCKS if item_index < N_ITEMS else 0
 
 
 def block_shop(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
-    """Person p takes N_EVENTS of the 15 items of block p % 4, one a day, starting on one of ten days."""
+    """Make a shop in which person p takes N_EVENTS of the 15 items of block p % 4, daily from one of ten days on."""
     rng = np.random.default_rng(seed)
     rows = []
     for person in range(n_people):
@@ -55,5 +55,5 @@ def block_shop(*, n_people: int = N_PEOPLE, seed: int = 0) -> Shop:
 
 
 def block_dataset(*, n_people: int = N_PEOPLE, seed: int = 0) -> Dataset:
-    """The block shop as arrays."""
+    """Return the block shop as arrays."""
     return index_shop(block_shop(n_people=n_people, seed=seed))

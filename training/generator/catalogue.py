@@ -1,8 +1,8 @@
-"""The generated shop's catalogue: items with attributes, and titles and descriptions written from these.
+"""Generate the shop's catalogue: items with attributes, and titles and descriptions written from these.
 
-Called by `generator`. An item belongs to a category and a style; within such a cluster it has a rank, and
-attention falls with rank by a power law. Its attributes make a vector in the space of people's tastes, so
-what people like can be read in the text.
+`generator` calls it. An item belongs to a category and a style; within such a cluster it has a rank, and attention
+falls with rank by a power law. Its attributes make a vector in the space of people's tastes, so its text tells who
+likes it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InventedCatalogue:
-    """Items ordered by cluster, then by rank within it; row is not the item's number.
+    """Items ordered by cluster, then by rank within it; a row is not the item's number.
 
-    cluster = category x n_styles + style. Arrays of items are (n_items,), of clusters (n_clusters,).
-    numbers: what the item's id is made of, unrelated to cluster and rank.
+    cluster = category x n_styles + style. Arrays by item are (n_items,), by cluster (n_clusters,).
+    numbers: the numbers in item ids, unrelated to cluster and rank.
     vectors: (n_items, TASTE_DIMENSIONS); its product with a taste of unit variance has about unit variance.
-    arrival_times, departure_times: seconds after the shop's first day; an item is there from the one until before the
-        other. The first item of each cluster is always there.
-    season_log_weights: (n_categories,) what a new season adds to the categories' log weights.
-    companions: the row of the item that is often looked at next.
+    arrival_times, departure_times: seconds after the shop's first day; an item is there from its arrival until just
+        before its departure. The first item of each cluster is always there.
+    season_log_weights: (n_categories,) added to the categories' log weights by a new season.
+    companions: the row of the item that is often viewed next.
     """
 
     n_styles: int
@@ -59,7 +59,7 @@ class InventedCatalogue:
         return len(self.numbers)
 
     def is_there(self, items: Ints, times: Ints) -> npt.NDArray[np.bool_]:
-        """Whether rows of items can be seen at these times, both of one shape."""
+        """Return whether rows of items can be seen at these times; both have one shape."""
         return (self.arrival_times[items] <= times) & (times < self.departure_times[items])
 
 
@@ -76,7 +76,7 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
     colours, materials, brands = (
         rng.integers(0, len(words), n_items) for words in (COLOURS, MATERIALS, BRANDS)
     )
-    changes = np.random.default_rng([settings.seed, 2])  # so that a shop with changes is else the same one
+    changes = np.random.default_rng([settings.seed, 2])  # so that a shop with changes is otherwise the same
     departures, replaced = _draw_turnover(settings, starts, changes)
     season = np.float32(settings.new_season) * changes.standard_normal(n_categories, dtype=np.float32)
     return InventedCatalogue(
@@ -102,7 +102,7 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
 
 
 def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.DataFrame:
-    """Write the items in Stillroom's own layout, ordered by id, with the time each arrived."""
+    """Write the items in Stillroom's own layout, ordered by id, with their times of arrival."""
     categories = catalogue.clusters // catalogue.n_styles
     return (
         pl.DataFrame({"number": catalogue.numbers, "price": catalogue.prices})
@@ -132,12 +132,12 @@ def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.
 
 
 def item_ids(numbers: pl.Expr) -> pl.Expr:
-    """Ids of item numbers: i0000042."""
+    """Make ids from item numbers, such as i0000042."""
     return pl.format("i{}", numbers.cast(pl.String).str.zfill(7))
 
 
 def category_names(n_categories: int) -> list[str]:
-    """Names of the first categories: lantern, cushion ... and, when nouns run out, garden lantern ..."""
+    """Return the names of the first categories: lantern, cushion ... and, when nouns run out, garden lantern ..."""
     return [f"{place} {noun}".strip() for place, noun in _category_words(n_categories)]
 
 
@@ -155,13 +155,13 @@ def _draw_clusters(
 
 
 def _directions(count: int, rng: np.random.Generator) -> Floats:
-    """(count, TASTE_DIMENSIONS) vectors of about unit length."""
+    """Draw (count, TASTE_DIMENSIONS) vectors of about unit length."""
     scale = np.float32(TASTE_DIMENSIONS**-0.5)
     return rng.standard_normal((count, TASTE_DIMENSIONS), dtype=np.float32) * scale
 
 
 def _item_vectors(colours: Ints, materials: Ints, brands: Ints, rng: np.random.Generator) -> Floats:
-    """Mostly what the text tells, and a little that no text tells; the squared weights sum to 1."""
+    """Make item vectors mostly of attributes in the text, and a little of noise; the squared weights sum to 1."""
     vectors = np.float32(0.34) * _directions(len(colours), rng)
     for weight, words, codes in (
         (0.60, COLOURS, colours),
@@ -180,16 +180,16 @@ def _draw_arrivals(settings: GeneratorSettings, cluster_starts: Ints, rng: np.ra
 
 
 def change_time(settings: GeneratorSettings) -> int:
-    """Seconds after the shop's first day at which everything changes; after all time where nothing does."""
+    """Return the seconds after the shop's first day at which all changes happen, the largest int64 for never."""
     return settings.change_day * SECONDS_PER_DAY if settings.change_day else int(np.iinfo(np.int64).max)
 
 
 def _draw_turnover(
     settings: GeneratorSettings, cluster_starts: Ints, rng: np.random.Generator
 ) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """When each item leaves, and which items arrive on the day of the change instead of when they else would."""
+    """Draw when each item leaves, and which items arrive on the day of the change instead of their own day."""
     dice = rng.random(settings.n_items)
-    dice[cluster_starts] = 0.5  # neither
+    dice[cluster_starts] = 0.5  # neither leaves nor arrives then
     share = settings.turnover if settings.change_day else 0.0
     never = np.iinfo(np.int64).max
     departures: Ints = np.where(dice < share, change_time(settings), never)
@@ -197,7 +197,7 @@ def _draw_turnover(
 
 
 def _companions(clusters: Ints, starts: Ints, sizes: Ints, companion_categories: Ints, n_styles: int) -> Ints:
-    """The item at the same relative rank of the same style in the companion category."""
+    """Return each item's companion: at the same relative rank, of the same style, in the companion category."""
     relative_rank = (np.arange(len(clusters)) - starts[clusters]) / sizes[clusters]
     targets = companion_categories[clusters // n_styles] * n_styles + clusters % n_styles
     companions: Ints = starts[targets] + (relative_rank * sizes[targets]).astype(np.int64)

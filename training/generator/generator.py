@@ -1,8 +1,7 @@
-"""A plausible shop of any size up to ten million people and a million items, the same for the same seed.
+"""Generate a plausible shop of up to ten million people and a million items, the same for the same seed.
 
-In come `GeneratorSettings`; out goes a folder in Stillroom's own layout: interactions/part-*.parquet,
-items.parquet and shop.json. People are simulated and written in chunks, so memory holds one chunk and the
-catalogue.
+`GeneratorSettings` go in; a folder in Stillroom's own layout comes out: interactions/part-*.parquet, items.parquet
+and shop.json. People are simulated and written in chunks, so memory holds one chunk and the catalogue.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ LAYOUT_VERSION = 1
 def generate_shop(settings: GeneratorSettings, directory: Path, on_progress: Progress | None = None) -> Path:
     """Write the shop to `directory`, which must not exist yet, and return it.
 
-    on_progress: called after each chunk with the people written so far and their total. The folder appears
-    under its name only when it is whole. Raises `SettingsInvalid` where the directory is taken.
+    on_progress: called after each chunk with the people written so far and their total. The folder gets its name only
+    when it is complete. Raises `SettingsInvalid` if the directory exists.
     """
     if directory.exists():
         raise SettingsInvalid(f"{directory} exists already; name another folder or remove it.")
@@ -49,7 +48,7 @@ def generate_shop(settings: GeneratorSettings, directory: Path, on_progress: Pro
 def _write_interactions(
     catalogue: InventedCatalogue, settings: GeneratorSettings, folder: Path, on_progress: Progress | None
 ) -> int:
-    """Write one part a chunk of people; each chunk has a stream of random numbers of its own."""
+    """Write one part per chunk of people; each chunk has its own random stream."""
     n_events = 0
     for part, first_person in enumerate(range(0, settings.n_people, settings.people_per_chunk)):
         n_people = min(settings.people_per_chunk, settings.n_people - first_person)
@@ -66,7 +65,7 @@ def _write_interactions(
 def _event_table(
     events: SimulatedEvents, catalogue: InventedCatalogue, settings: GeneratorSettings, first_person: int
 ) -> pl.DataFrame:
-    """Stillroom's own columns; value is the price for a purchase and 0 for all else."""
+    """Make a table of Stillroom's own columns; value is the price for a purchase and 0 for all else."""
     is_purchase = events.kinds == EventKind.PURCHASE
     return pl.DataFrame(
         {

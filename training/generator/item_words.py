@@ -1,4 +1,4 @@
-"""The words of which the generated shop's titles and descriptions are made: data, read by `catalogue`."""
+"""The words in the generated shop's titles and descriptions, which `catalogue` reads."""
 
 # fmt: off
 NOUNS = [

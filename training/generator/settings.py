@@ -1,4 +1,4 @@
-"""What is asked of a shop that is made up."""
+"""The settings of a generated shop."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from training.generator.item_words import NOUNS, PLACES
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """The shop to make. Raises `SettingsInvalid` where a value is out of `BOUNDS`."""
+    """The shop to generate. Raises `SettingsInvalid` if a value is outside `BOUNDS`."""
 
     n_people: int = 10_000
     n_items: int = 2_000
     mean_events_per_person: float = 20.0
-    """Most have fewer, a few have ten times as many."""
+    """Most people have fewer, a few have ten times as many."""
     n_days: int = 180
     """The period in which people come and items arrive."""
     n_categories: int = 12
@@ -26,7 +26,7 @@ class GeneratorSettings:
     taste_drift: float = 0.3
     """How far tastes turn over the period: 0 never, 1 to something unrelated."""
     taste_strength: float = 2.0
-    """How much choice follows taste; 0 leaves popularity alone."""
+    """How much choice follows taste; 0 leaves only popularity."""
     popularity_exponent: float = 0.8
     """Attention falls with rank to this power; raising it narrows what is seen to the best-known items."""
     new_item_share: float = 0.15
@@ -37,7 +37,7 @@ class GeneratorSettings:
     """Days from a person's first event to their last; 0 keeps everybody to the end, so that there are more and more
     people. With it the shop is the same at all times, but for its first and last stay_days."""
     change_day: int = 0
-    """The day on which what follows happens, all at once; 0 for never."""
+    """The day on which the changes below happen, all at once; 0 for never."""
     taste_shift: float = 0.0
     """How far everybody's taste turns on that day: 1 to something unrelated."""
     new_season: float = 0.0

@@ -1,1 +1,1 @@
-"""What one split teaches: the members, the ensemble over them, and the student."""
+"""Learn from one split: fit the members and the ensemble over them, and distil the student."""

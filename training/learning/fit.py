@@ -1,6 +1,6 @@
-"""What one split teaches: members, the ensemble over them, the student that learns from it, and what of it ships.
+"""Learn from one split: fit members and the ensemble over them, distil a student from it, and certify what ships.
 
-`pipeline` calls it for whatever protocol made the split; nothing here looks at the test questions.
+`pipeline` calls it for each protocol, with the split that the protocol made; nothing here looks at test questions.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ from training.student.text_vectors import fit_text_encoder
 from training.student.tower import StudentModel
 
 MAX_THRESHOLD_QUESTIONS = 3_000
-"""Validation questions that members' thresholds are taken from."""
+"""The most validation questions on which members' thresholds are chosen."""
 NO_NEIGHBOURS = Neighbours(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32))
 STUDENTS = ("student", "student_pruned", "student_shipped")
 SHIPPED = "student_shipped"
-"""The compressed student, as a bundle carries it: by this name where members have the settings that train uses."""
+"""The compressed student, as a bundle carries it. The name says that members have the settings that `train` uses."""
 TUNED = "student_tuned"
-"""The same where members were tuned first: no bundle that train writes by the same settings has it."""
+"""The compressed student where members were tuned first: no bundle that `train` writes with these settings has it."""
 
 
 @dataclass(frozen=True)
 class Taught:
     """An ensemble that was fitted on one split.
 
-    choice: the strategy and its rivals, with out-of-fold logits of the pairs. thresholds: per model, on scores, for
-    accuracy. seconds: of fitting each member once, on past and validation. beside: members that the ensemble does not
-    have, fitted as its own are, to compare it with.
+    choice: the strategy and its rivals, with out-of-fold logits of the pairs. thresholds: by model, the score above
+    which accuracy counts a pair as positive. seconds: the time that each member took to fit once on past and
+    validation. beside: members that are not in the ensemble, fitted as its own are, to compare it with.
     """
 
     ensemble: Ensemble
@@ -71,7 +71,7 @@ class Taught:
 
 @dataclass(frozen=True)
 class Learned:
-    """A student, and what it takes to teach another one of the same labels."""
+    """A student, and what is needed to teach another one from the same labels."""
 
     labels: SoftLabels
     text_encoder: TextEncoder
@@ -81,7 +81,10 @@ class Learned:
 
 
 def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
-    """Members on the past, the strategy on validation, then members again on both: what is measured and teaches."""
+    """Fit members on the past, choose a strategy on validation, then refit the members on both.
+
+    The refitted members are what is measured and what teaches the student.
+    """
     choice, pairs, thresholds = _choose_on_validation(split, settings, stages)
     longer = split.past_and_validation
     before = dict(stages.seconds)
@@ -92,7 +95,7 @@ def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Ta
 
 
 def with_members_beside(taught: Taught, split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
-    """Fit the members that the ensemble does not have, on what it was fitted on, with thresholds from validation."""
+    """Fit the members that the ensemble leaves out, on the same events; their thresholds come from validation."""
     others = settings.beside()
     on_past = fit_members(others, split.past, stages, "past, beside")
     with stages.stage("thresholds", "Thresholds of members beside"):
@@ -104,7 +107,10 @@ def with_members_beside(taught: Taught, split: Split, settings: TrainingSettings
 def _choose_on_validation(
     split: Split, settings: TrainingSettings, stages: Stages
 ) -> tuple[StrategyChoice, Pairs, dict[str, float]]:
-    """The strategy, the pairs it was chosen on, and thresholds. Members of the past are needed here alone."""
+    """Choose the strategy and thresholds on validation; the members fitted on the past alone are dropped after that.
+
+    Returns the choice, the pairs it was made on, and the thresholds by model.
+    """
     members = fit_members(settings, split.past, stages, "past")
     with stages.stage("pairs", "Describing validation pairs") as progress:
         timeline = ItemTimeline.of(split.past)
@@ -146,9 +152,10 @@ def fit_members(
 def fit_thresholds(
     members: list[Member], choice: StrategyChoice, pairs: Pairs, split: Split, settings: TrainingSettings
 ) -> dict[str, float]:
-    """Thresholds for accuracy: members' from validation, which they have not seen, the ensemble's out of fold.
+    """Choose the thresholds for accuracy: for members on validation, which they have not seen; for the ensemble
+    out of fold.
 
-    Students speak the ensemble's language and share its threshold.
+    Students learn the ensemble's logits, so they share its threshold.
     """
     own = best_thresholds(baselines(split.past, settings), split, settings)
     thresholds = own | member_thresholds(members, split, settings)
@@ -160,14 +167,14 @@ def fit_thresholds(
 def member_thresholds(
     members: Sequence[Member], split: Split, settings: TrainingSettings
 ) -> dict[str, float]:
-    """Of members that were fitted on the past."""
+    """Choose a threshold for each of these members, which were fitted on the past."""
     return best_thresholds({member.name: member.score for member in members}, split, settings)
 
 
 def best_thresholds(
     scores: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
 ) -> dict[str, float]:
-    """The threshold on scores that is most often right about validation's pairs, by model."""
+    """Choose, for each model, the threshold on scores that is right most often about validation's pairs."""
     questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
     candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
     return {name: measure(score, questions, candidates).threshold() for name, score in scores.items()}
@@ -176,8 +183,9 @@ def best_thresholds(
 def teach_student(
     taught: Taught, split: Split, settings: TrainingSettings, folder: Path, stages: Stages
 ) -> Learned:
-    """Label histories with the ensemble, distil a student from the labels, compress it under the gate's eyes; then
-    fit to what ships how the members share in the ensemble's opinion.
+    """Label histories with the ensemble, distil a student from them, and compress it as far as certification lets.
+
+    Last, members' shares in the ensemble's opinion are fitted to the student that ships.
     """
     texts = split.dataset.catalogue.texts
     encoder = fit_text_encoder(
@@ -227,7 +235,7 @@ def teach_student(
 
 
 def recover(pruned: StudentModel, labels: SoftLabels, settings: TrainingSettings) -> StudentModel:
-    """Teach a pruned student again, for as long as the pruning settings say."""
+    """Teach a pruned student again for as many epochs, and at the learning rate, that the pruning settings say."""
     gentler = replace(
         settings.distill,
         n_epochs=settings.pruning.n_recovery_epochs,
@@ -248,15 +256,15 @@ def recover(pruned: StudentModel, labels: SoftLabels, settings: TrainingSettings
 def with_own_thresholds(
     taught: Taught, others: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
 ) -> Taught:
-    """Thresholds for models that do not speak the ensemble's language, from validation.
+    """Add thresholds, chosen on validation, for models whose scores are not on the ensemble's scale.
 
-    They have learned from its events already, which can only flatter them.
+    These models have learned from validation's events already, which can only flatter them.
     """
     return replace(taught, thresholds=taught.thresholds | best_thresholds(others, split, settings))
 
 
 def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[str, ScoreFunction]:
-    """The models that every other is to beat."""
+    """Return the scores of the baselines, random and popular, that every other model should beat."""
     return {
         "random": random_scores(interactions.n_items, seed=settings.seed),
         "popular": popular_scores(interactions.item_counts().astype(np.float32)),
@@ -264,7 +272,7 @@ def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[st
 
 
 def some_questions(questions: Questions, n_kept: int, seed: int) -> Questions:
-    """At most so many questions, drawn by seed, in their order."""
+    """Keep at most n_kept questions, drawn by seed, in their order."""
     if len(questions) <= n_kept:
         return questions
     rows = np.random.default_rng(seed).permutation(len(questions))[:n_kept]
@@ -272,7 +280,7 @@ def some_questions(questions: Questions, n_kept: int, seed: int) -> Questions:
 
 
 def describe_choice(choice: StrategyChoice) -> str:
-    """One line on what was chosen and by how much."""
+    """Say in one line which strategy was chosen and by what margin."""
     rivals = ", ".join(f"{name} {standing.ndcg:.4f}" for name, standing in choice.standings.items())
     if choice.margin is None or choice.margin_interval is None:
         return (

@@ -1,4 +1,4 @@
-"""The ensemble's members: unlike models of the same question, each a function of a person's history."""
+"""The ensemble's members: different models of one question, each of which scores items for a person's history."""
 
 from training.members.content import Content
 from training.members.ease import EASE, VisitEASE
@@ -22,4 +22,4 @@ MEMBERS: dict[str, type[Member]] = {
         Sequential,
     )
 }
-"""By name, in the order of reports."""
+"""The members by name, in the order in which reports list them."""

@@ -1,6 +1,6 @@
-"""Content: TF-IDF over item texts; a person is the recency-weighted mean of their items' vectors.
+"""Content: TF-IDF over item texts; a person is represented by the recency-weighted mean of their items' vectors.
 
-Needs no other person to have touched an item, so it is the member that knows new products.
+It does not need anybody to have touched an item, so it is the member that can rank new items (cold start).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from training.members.recency import sparse_rows
 
 
 def text_matrix(texts: Sequence[str], n_features: int) -> sparse.csr_matrix:
-    """TF-IDF of item texts, words and pairs of words, rows of length 1; (n_items, <= n_features) float32.
+    """Compute TF-IDF of item texts by words and word pairs, rows of length 1; (n_items, <= n_features) float32.
 
-    A text without a usable word gives a row of zeros. Where no text has one, a single empty column.
+    A text without a usable word gives a row of zeros. If no text has one, the result is a single column of zeros.
     """
     vectorizer = TfidfVectorizer(
         analyzer=terms_of, max_features=n_features, sublinear_tf=True, dtype=np.float32
     )
     try:
         return sparse.csr_matrix(vectorizer.fit_transform(texts))
-    except ValueError:  # "empty vocabulary": a shop without texts is a shop this member says nothing about
+    except ValueError:  # "empty vocabulary": in a shop without texts, this member has no opinion
         return sparse.csr_matrix(np.zeros((len(texts), 1), np.float32))
 
 
 @dataclass(config=STRICT)
 class Content(Member):
-    """Cosine between a person's mean text vector and each item's."""
+    """Scores an item by the cosine between its text vector and a person's mean text vector."""
 
     n_features: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Words and word pairs kept; higher sees rarer words."
@@ -52,12 +52,12 @@ class Content(Member):
     scores_new_items: ClassVar[bool] = True
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Vectorise the catalogue's texts; interactions are not looked at."""
+        """Vectorise the catalogue's texts; interactions are not used."""
         self._items = text_matrix(interactions.catalogue.texts, self.n_features)
         return self
 
     def fitted(self) -> FittedContent:
-        """The catalogue's texts by item."""
+        """Return the text vectors of the catalogue's items."""
         return FittedContent(sparse_rows(self._items), self.half_life)
 
     def save(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class Content(Member):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read it."""
+        """Read what `save` wrote."""
         member = cls(half_life=float(np.load(folder / "content_half_life.npy")))
         member._items = sparse.csr_matrix(sparse.load_npz(folder / "content.npz"))
         return member

@@ -1,9 +1,9 @@
-"""EASE: a linear model from items to items, every item explained by all others, solved in closed form.
+"""EASE: a linear item-to-item model that explains every item by all others and is solved in closed form.
 
-Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data". We depart from it in two points: events weigh
-less with age, in the fit and in the history that is scored; and beyond `max_dense_items` each item is explained by
-its nearest items alone, in the spirit of Steck 2019, "Markov Random Fields for Collaborative Filtering". `VisitEASE`
-is the same model of what belongs into one visit rather than to one person.
+Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data". We depart from it in two points. Events weigh less
+with age, both in the fit and in the history that is scored. Beyond `max_dense_items`, only its nearest items explain
+each item, in the spirit of Steck 2019, "Markov Random Fields for Collaborative Filtering". `VisitEASE` is the same
+model of what belongs into one visit rather than to one person.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from training.members.member import Floats, Member
 from training.members.recency import recency_matrix
 
 MAX_SINGLE_CONDITION = 1e5
-"""Of X'X + l2 I, up to which float32 will do: half the time and memory. On 8,000 items and a million events weights
-differ from those of float64 by 6e-7 of their size."""
+"""The largest condition number of X'X + l2 I for which float32 is used, at half the time and memory. On 8,000 items
+and a million events, weights differ from those of float64 by 6e-7 of their size."""
 BLOCK_BYTES = 64 * 2**20
-"""Of the small systems that are solved together, the sparse way; finding their entries takes five times that."""
+"""Size of the small systems solved together in the sparse fit; finding their entries takes five times that memory."""
 
 
 @dataclass(config=STRICT)
 class EASE(Member):
-    """Weighted sum of what each item of a history says of every other."""
+    """Scores an item by the recency-weighted sum of the weights that the items of a history give it."""
 
     l2: float = Field(
         default=300.0, gt=0, le=1e7, description="Ridge penalty; higher explains an item by more others."
@@ -67,7 +67,7 @@ class EASE(Member):
     runs_as: ClassVar[type[FittedItemItems]] = FittedEASE
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Solve for the weights, densely or by neighbourhood; nothing random."""
+        """Solve for the weights, densely or by neighbourhood; the seed is not used, nothing is random."""
         user_items = self._taken_together(interactions.histories, interactions.n_items)
         if interactions.n_items <= self.max_dense_items:
             self.item_items: Floats | sparse.csr_matrix = dense_weights(user_items, self.l2)
@@ -78,7 +78,7 @@ class EASE(Member):
         return self
 
     def fitted(self) -> FittedItemItems:
-        """The weights as they are."""
+        """Return the weights, uncopied."""
         matrix = run_time_matrix(self.item_items)
         return self.runs_as(matrix, self._known, self.fold_half_life, self.visit_decay)
 
@@ -93,7 +93,7 @@ class EASE(Member):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         with np.load(folder / f"{cls.name}.npz") as arrays:
             fold_half_life, visit_decay = arrays["fold"].tolist()
             member = cls(fold_half_life=fold_half_life, visit_decay=visit_decay)
@@ -106,13 +106,13 @@ class EASE(Member):
         return member
 
     def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
-        """The rows whose items explain each other; (n_rows, n_items)."""
+        """Build the matrix whose rows hold the items that explain each other; (n_rows, n_items)."""
         return recency_matrix(histories, n_items, self.fit_half_life)
 
 
 @dataclass(config=STRICT)
 class VisitEASE(EASE):
-    """EASE over visits, with people below them: what belongs into a basket."""
+    """EASE over the rows of visits, with the rows of people below them: it learns what belongs into one basket."""
 
     l2: float = Field(
         default=120.0, gt=0, le=1e7, description="Ridge penalty; higher explains an item by more others."
@@ -142,9 +142,9 @@ class VisitEASE(EASE):
 
 
 def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
-    """I - P diag(1 / diag P) with P = (X'X + l2 I)^-1; (n_items, n_items) float32 with a zero diagonal.
+    """Compute I - P diag(1 / diag P), P = (X'X + l2 I)^-1; (n_items, n_items) float32 with a zero diagonal.
 
-    user_items: X, (n_people, n_items). Raises NotFinite where X'X + l2 I is not positive definite in float64.
+    user_items: X, (n_people, n_items). Raises NotFinite if X'X + l2 I is not positive definite in float64.
     """
     gram = (user_items.T @ user_items).toarray(order="F")
     is_single = np.linalg.norm(gram, np.inf) < MAX_SINGLE_CONDITION * l2
@@ -170,11 +170,11 @@ def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
 def sparse_weights(
     user_items: sparse.csr_matrix, l2: float, n_neighbours: int, progress: Progress = no_progress
 ) -> sparse.csr_matrix:
-    """The same ridge, each item explained by its `n_neighbours` nearest by cosine alone.
+    """Solve the same ridge regression with each item explained by only its `n_neighbours` nearest by cosine.
 
-    Equal to `dense_weights` where every two items were taken together and all are neighbours. Returns
-    (n_items, n_items) float32 with at most `n_neighbours` entries a column. Memory: 16 bytes for each two items that
-    are neighbours of a third one, however many were taken together, and a few `BLOCK_BYTES`.
+    The result equals `dense_weights` if every two items were taken together and all are neighbours. Returns
+    (n_items, n_items) float32 with at most `n_neighbours` entries per column. Memory: 16 bytes for each two items
+    that are neighbours of a third one, however many were taken together, and a few times `BLOCK_BYTES`.
     """
     nearest = similar_items(user_items, n_neighbours, shrinkage=0.0, popularity_power=0.5)
     gram = products_of_neighbours(user_items, nearest)
@@ -187,17 +187,18 @@ def sparse_weights(
 
 
 def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Entries of X'X at the pairs that some item's small system asks for: two of its neighbours, or it and one.
+    """Compute the entries of X'X that some item's small system needs: for two of its neighbours, or itself and one.
 
-    user_items: X. nearest: (n_items, n_items), each item's neighbours in its row. Returns (n_items, n_items) float32,
-    indices sorted. Rows of X'X are made `ROWS_AT_ONCE` at a time and thinned: at 40,000 items and 20 million events
-    all of it would be gigabytes.
+    user_items: X. nearest: (n_items, n_items), each item's neighbours in its row. Returns (n_items, n_items) float32
+    with sorted indices.
     """
     n_items = nearest.shape[0]
     asks = sparse.csr_matrix(
         nearest.astype(np.bool_) + sparse.eye_array(n_items, dtype=np.bool_, format="csr")
     )
     asked_by, item_users = asks.T.tocsr(), user_items.T.tocsr()
+    # Rows of X'X are made `ROWS_AT_ONCE` at a time and thinned: at 40,000 items and 20 million events, all of
+    # X'X would take gigabytes.
     parts = []
     for start in range(0, n_items, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
@@ -211,13 +212,13 @@ def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_ma
 def _solve_neighbourhoods(
     gram: sparse.csr_matrix, nearest: sparse.csr_matrix, first_item: int, l2: float
 ) -> sparse.csr_matrix:
-    """Weights that explain items `first_item` and on, one row each, by the columns of their row in `nearest`."""
+    """Solve for the weights that explain items from `first_item` on, one row each, by the columns of `nearest`."""
     n_explained = nearest.shape[0]
     n_nearest = np.diff(nearest.indptr)
     is_filled = np.arange(max(1, n_nearest.max())) < n_nearest[:, None]  # (n_explained, width)
     items = np.zeros(is_filled.shape, np.int64)
     items[is_filled] = nearest.indices
-    # An empty place is cut off from the others, and what is solved for it is dropped.
+    # An empty place is decoupled from the others, and what is solved for it is dropped.
     both_filled = is_filled[:, :, None] & is_filled[:, None, :]
     width = is_filled.shape[1]
     blocks = np.empty((n_explained, width, width), gram.dtype)
@@ -237,6 +238,6 @@ def _solve_neighbourhoods(
 def _entries(
     matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.floating]:
-    """Entries at broadcast positions of any shape; one look-up for all, for scipy checks the matrix at each."""
+    """Look up entries at broadcast positions of any shape, all at once because scipy checks the matrix each time."""
     rows, columns = np.broadcast_arrays(rows, columns)
     return np.asarray(matrix[rows.ravel(), columns.ravel()]).reshape(rows.shape)

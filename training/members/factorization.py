@@ -1,7 +1,7 @@
-"""Matrix factorisation: implicit-feedback ALS (Hu, Koren, Volinsky 2008), people folded in from their history.
+"""Matrix factorisation: implicit-feedback ALS (Hu, Koren, Volinsky 2008) with fold-in of people by their history.
 
-Confidence is 1 + alpha * weight (eq. 3 there), where the weight falls with recency. A person's factors are
-solved from their history at scoring time, so strangers and every prefix of a history have some too.
+Confidence is 1 + alpha * weight (eq. 3 there), where the weight decays with recency. A person's factors are solved
+from their history at scoring time, so strangers and every prefix of a history have factors too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from training.members.recency import recency_matrix
 
 @dataclass(config=STRICT)
 class Factorization(Member):
-    """ALS dot products."""
+    """Scores an item by the dot product of ALS factors."""
 
     n_factors: int = Field(default=128, ge=1, le=1024, description="Length of a factor vector.")
     l2: float = Field(
@@ -48,9 +48,9 @@ class Factorization(Member):
     name: ClassVar[str] = "als"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Alternate `n_iterations` times over people and items."""
+        """Alternate `n_iterations` times between people and items."""
         weights = recency_matrix(interactions.histories, interactions.n_items, self.fit_half_life)
-        with threadpool_limits(1, "blas"):  # implicit threads over people; BLAS threads below would fight it
+        with threadpool_limits(1, "blas"):  # implicit has threads over people; BLAS threads would compete
             model = self._model(seed)
             model.fit(
                 self.alpha * weights,
@@ -65,17 +65,17 @@ class Factorization(Member):
         return self
 
     def fitted(self) -> FittedFactorization:
-        """Item factors, and how a person is folded in."""
+        """Return the item factors and the parameters of fold-in."""
         return self._fitted
 
     def save(self, folder: Path) -> None:
-        """Write item factors and what folding in needs."""
+        """Write the item factors and the parameters of fold-in."""
         fold = np.array([self.l2, self.alpha, self.fold_half_life])
         np.savez(folder / "als.npz", item_factors=self._item_factors, known=self._known, fold=fold)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         with np.load(folder / "als.npz") as arrays:
             l2, alpha, fold_half_life = arrays["fold"].tolist()
             n_factors = arrays["item_factors"].shape[1]
@@ -88,7 +88,7 @@ class Factorization(Member):
         return AlternatingLeastSquares(
             factors=self.n_factors,
             regularization=self.l2,
-            alpha=1.0,  # applied to the weights before, so that the confidence is 1 + alpha * weight
+            alpha=1.0,  # fit multiplies the weights by alpha, so the confidence is 1 + alpha * weight
             iterations=self.n_iterations,
             random_state=seed,
         )

@@ -1,6 +1,6 @@
-"""Members by name: our own, and those of other packages, found by the entry points of what is installed here.
+"""Find members by name: our own, and those of other packages, by the entry points of installed packages.
 
-Settings name members; fits, loads and the ensemble ask here for their classes. docs/members.md says how to write one.
+Settings name members; fitting, loading and the ensemble get the classes here. docs/members.md says how to write one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from training.members.member import Member
 GROUP = "stillroom.members"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TAKEN = re.compile(r"random|popular\w*|ensemble\w*|student\w*|strategy\d*|timeline|beside")
-"""Names of other models and of other parts of a bundle."""
+"""Names that members cannot have, because other models or other parts of a bundle have them."""
 
 
 def member_class(name: str) -> type[Member]:
-    """The class of a member: one of our own, or what an installed package declares under this name.
+    """Return the class of a member: one of our own, or the one that an installed package declares under this name.
 
-    Raises SettingsInvalid where there is none, or where the package does not say how its member runs.
+    Raises SettingsInvalid if there is none, or if the package does not say how its member runs.
     """
     if name in MEMBERS:
         return MEMBERS[name]
@@ -42,10 +42,10 @@ def member_class(name: str) -> type[Member]:
         )
     try:
         loaded = found[0].load()
-        fitted_member(name)  # or a bundle would be found unreadable after hours of training
+        fitted_member(name)  # else a bundle would prove unreadable after hours of training
     except MemberMissing as error:
         raise SettingsInvalid(str(error)) from error
-    except Exception as error:  # whatever the import of somebody else's package raises
+    except Exception as error:  # the import of another package may raise anything
         raise SettingsInvalid(
             f"the member {name!r} ({found[0].value}) cannot be imported: {error}"
         ) from error
@@ -55,7 +55,7 @@ def member_class(name: str) -> type[Member]:
 
 
 def make_member(name: str, settings: Mapping[str, Any]) -> Member:
-    """A new, unfitted member with these settings, checked by its own fields. Raises SettingsInvalid naming each."""
+    """Make an unfitted member with these settings, which its own fields check. Raises SettingsInvalid naming each."""
     try:
         made: Member = TypeAdapter(member_class(name)).validate_python(dict(settings))
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""Item-kNN: "people who took this also took"; the oldest collaborative model, and on small shops a hard one to beat.
+"""Item-kNN: "people who took this also took"; the oldest collaborative model, and hard to beat on small shops.
 
 Deshpande and Karypis 2004, with their conditional probability softened to an asymmetric cosine (Aiolli 2013) and
-shrunk, so that two items which one person happened to take are not each other's twins. Taken together counts in
-full in one visit, and with `person_weight` squared in one person's history.
+shrunk, so that two items which one person happened to take do not become near duplicates. Two items taken together
+count in full if it was in one visit, and with `person_weight` squared if it was in one person's history.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from training.members.recency import sparse_rows
 
 @dataclass(config=STRICT)
 class ItemKNN(Member):
-    """Sum of similarities to a person's recent items."""
+    """Scores an item by the sum of its similarities to a person's recent items."""
 
     n_neighbours: int = Field(
         default=500, ge=1, le=100_000, description="Similar items kept of each item; higher reaches further."
@@ -61,7 +61,7 @@ class ItemKNN(Member):
     name: ClassVar[str] = "knn"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Count together, normalise, keep the strongest; nothing random."""
+        """Count items taken together, normalise, and keep the strongest; the seed is not used, nothing is random."""
         user_items = visits_and_people(
             interactions.histories,
             interactions.n_items,
@@ -79,7 +79,7 @@ class ItemKNN(Member):
         return self
 
     def fitted(self) -> FittedItemKNN:
-        """The similarities by item."""
+        """Return the similarities by item."""
         return FittedItemKNN(sparse_rows(self.item_items), self._known, self.fold_half_life, self.visit_decay)
 
     def save(self, folder: Path) -> None:
@@ -90,7 +90,7 @@ class ItemKNN(Member):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         with np.load(folder / "knn.npz") as arrays:
             fold_half_life, visit_decay = arrays["fold"].tolist()
             member = cls(fold_half_life=fold_half_life, visit_decay=visit_decay)

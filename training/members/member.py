@@ -1,7 +1,7 @@
 """The contract of an ensemble member: fit on the past, then score the whole catalogue for any history.
 
-A member is a function of a history, not of a user row: so strangers, every prefix of a history and augmented
-copies can be scored, and the student can be taught on all of them. What a member cannot score is NaN.
+A member scores a history, not a user row. So it can score strangers, every prefix of a history and augmented copies,
+and the student can be taught on all of them. A score that a member cannot give is NaN.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Member(ABC):
 
     @abstractmethod
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Learn from scratch; a second call forgets the first. Raises NotFinite where training diverged."""
+        """Learn from scratch; a second call forgets the first. Raises NotFinite if training diverges."""
 
     @abstractmethod
     def fitted(self) -> FittedMember:
-        """What was learned, as a bundle carries it and a service runs it. Nothing large is copied."""
+        """Return what was learned, in the form that a bundle carries and a service runs; nothing large is copied."""
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Score every item for every history; (n_people, n_items) float32, NaN where the member has no opinion.
 
-        Higher is better. The scale is the member's own; items of the history are scored like any other.
+        Higher is better. Each member has a scale of its own; items of the history are scored like any other.
         """
         return self.fitted().score(histories)
 
@@ -56,4 +56,4 @@ class Member(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; scores are equal to the bit."""
+        """Read what `save` wrote; scores are identical to the bit."""

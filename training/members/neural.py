@@ -1,7 +1,8 @@
 """Neural CF: NeuMF (He et al. 2017), a product branch and an MLP branch over learned embeddings.
 
-We depart from the paper in one point: a person is the recency-weighted mean of the embeddings of the items they
-touched before, not a row of a table. So the model scores strangers' histories, and prefixes, like anybody's.
+We depart from the paper in one point: a person is represented by the recency-weighted mean of the embeddings of the
+items they touched before, not by a row of a table. So the model scores the histories of strangers, and prefixes, like
+those of anybody else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from training.members.member import Floats, Member
 
 
 class NeuMF(nn.Module):
-    """Logit of (history, item). Embeddings: `product` and `mlp`, each with a history and an item table."""
+    """A network for the logit of (history, item); branches `product` and `mlp` each embed both history and item."""
 
     def __init__(self, n_items: int, n_factors: int, n_hidden: int) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class NeuMF(nn.Module):
         self.item_product = nn.Embedding(n_items, n_factors)
         self.item_mlp = nn.Embedding(n_items, n_factors)
         self.item_bias = nn.Embedding(n_items, 1)
-        # The first MLP layer acts on [person, item]; split in two so that a catalogue is scored without pairs.
+        # The first MLP layer acts on [person, item]; it is split in two so that a catalogue is scored without pairs.
         self.person_layer = nn.Linear(n_factors, n_hidden)
         self.item_layer = nn.Linear(n_factors, n_hidden, bias=False)
         self.hidden_layer = nn.Linear(n_hidden, n_hidden // 2)
@@ -48,13 +49,13 @@ class NeuMF(nn.Module):
         nn.init.zeros_(self.item_bias.weight)
 
     def person(self, item_rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Pool a history: item_rows (b, length), weights (b, length) summing to 1. Two of (b, n_factors)."""
+        """Pool a history into two (b, n_factors); item_rows (b, length), weights (b, length) that sum to 1."""
         weighted = weights.unsqueeze(1)  # (b, 1, length)
         product = torch.bmm(weighted, self.history_product(item_rows)).squeeze(1)
         return product, torch.bmm(weighted, self.history_mlp(item_rows)).squeeze(1)
 
     def forward(self, person: tuple[Tensor, Tensor], items: Tensor) -> Tensor:
-        """Logits of items (b, c) for each person, or of items (c,) for all; (b, c)."""
+        """Return logits (b, c) of items, given as (b, c), or as (c,) if they are the same for each person."""
         product, mlp = person
         n_factors = product.shape[1]
         first = F.relu(self.person_layer(mlp).unsqueeze(1) + self.item_layer(self.item_mlp(items)))
@@ -86,7 +87,7 @@ class NeuralCF(Member):
     name: ClassVar[str] = "neural"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Minimise the logistic loss of each next item and `n_negatives` uniform ones."""
+        """Minimise the logistic loss of each next item against `n_negatives` uniform negatives."""
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         self._known = interactions.item_counts() > 0
@@ -115,7 +116,7 @@ class NeuralCF(Member):
         return self
 
     def fitted(self) -> FittedNeuralCF:
-        """Tables and layers, the item side worked out: what does not depend on the person."""
+        """Return tables and layers; the item side, which does not depend on the person, is computed in advance."""
         model, n_factors = self._model, self.n_factors
         with torch.inference_mode():
             of_product, of_states = model.output_layer.weight[0].split(
@@ -138,9 +139,9 @@ class NeuralCF(Member):
 
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history.
+        """Score with torch, for many people together; NaN for items without events and for empty histories.
 
-        In torch, for many people together; a test holds what `fitted` says against it.
+        A test compares these scores with those of `fitted`.
         """
         prefixes = [history.distinct() for history in histories]
         n_items = len(self._known)
@@ -162,7 +163,7 @@ class NeuralCF(Member):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         with np.load(folder / "neural.npz") as arrays:
             n_factors, n_hidden, half_life, max_events = arrays["settings"].tolist()
             member = cls(int(n_factors), int(n_hidden), half_life=half_life, max_events=int(max_events))
@@ -175,7 +176,7 @@ class NeuralCF(Member):
     def _loss(
         self, histories: list[History], batch: npt.NDArray[np.int64], rng: np.random.Generator
     ) -> Tensor:
-        """Logistic loss of one positive and `n_negatives` uniform items a row; a negative may be a positive."""
+        """Compute the logistic loss of one positive and `n_negatives` uniform items, which may be positives too."""
         positives = np.array([histories[row].item_indices[end] for row, end in batch])
         negatives = rng.choice(np.flatnonzero(self._known), (len(batch), self.n_negatives))
         items = torch.from_numpy(np.concatenate([positives[:, None], negatives], axis=1).astype(np.int64))
@@ -185,7 +186,7 @@ class NeuralCF(Member):
         return F.binary_cross_entropy_with_logits(self._model(person, items), labels)
 
     def _pooling(self, prefixes: Sequence[tuple[History, int]]) -> tuple[Tensor, Tensor]:
-        """Rows and recency weights of each history's first `end` items; newest first, (b, length) both."""
+        """Return rows and recency weights of each history's first `end` items; newest first, (b, length) both."""
         length = max(1, min(self.max_events, max(end for _, end in prefixes)))
         rows = np.zeros((len(prefixes), length), np.int64)
         for row, (history, end) in enumerate(prefixes):

@@ -1,4 +1,4 @@
-"""Popularity: time-decayed interactions per item, the same for everybody. The baseline that is hard to beat."""
+"""Popularity: time-decayed interactions per item, the same for everybody; a baseline that is hard to beat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.members.member import Floats, Member
 
 
 def decayed_popularity(interactions: Interactions, half_life_days: float) -> Floats:
-    """Events per item, each counting 0.5 ** (its age in days / half_life_days); (n_items,) float32."""
+    """Sum events per item, each weighted 0.5 ** (age in days / half_life_days); (n_items,) float32."""
     histories = interactions.histories
     age_days = (interactions.until - histories.times) / SECONDS_PER_DAY
     weights = np.exp2(-age_days / half_life_days)
@@ -27,7 +27,7 @@ def decayed_popularity(interactions: Interactions, half_life_days: float) -> Flo
 
 @dataclass(config=STRICT)
 class Popularity(Member):
-    """log(1 + decayed events)."""
+    """Scores an item by log(1 + decayed events)."""
 
     half_life_days: float = Field(
         default=15.0,
@@ -41,21 +41,21 @@ class Popularity(Member):
     is_personal: ClassVar[bool] = False
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Count."""
+        """Count the events of each item."""
         self._scores = np.log1p(decayed_popularity(interactions, self.half_life_days))
         return self
 
     def fitted(self) -> FittedPopularity:
-        """One row of scores."""
+        """Return the one row of scores that everybody gets."""
         return FittedPopularity(self._scores)
 
     def save(self, folder: Path) -> None:
-        """Write one array."""
+        """Write the scores as one array."""
         np.save(folder / "popularity.npy", self._scores)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read it."""
+        """Read what `save` wrote."""
         member = cls()
         member._scores = np.load(folder / "popularity.npy")
         return member

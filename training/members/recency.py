@@ -1,4 +1,4 @@
-"""Recency as sparse matrices: what the fits of members work on (models/members/recency.py weighs)."""
+"""Recency-weighted sparse matrices on which members are fitted (models/members/recency.py computes the weights)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from models.members.rows import SparseRows
 def recency_matrix(
     histories: Histories | Sequence[History], n_items: int, half_life: float, *, visit_decay: float = 1.0
 ) -> sparse.csr_matrix:
-    """Each person's distinct items, weighted 0.5 ** (age / half_life) * visit_decay ** (visits since).
+    """Build each person's row of distinct items, weighted 0.5 ** (age / half_life) * visit_decay ** (visits since).
 
-    age: how many distinct items the person touched later. half_life: in items, > 0; inf weights all alike.
-    visit_decay: in [0, 1]; 0 keeps the last visit alone. Returns (n_people, n_items) float32 with rows in the order
+    age: how many distinct items the person touched later. half_life: in items, > 0; inf gives all the same weight.
+    visit_decay: in [0, 1]; 0 keeps only the last visit. Returns (n_people, n_items) float32 with rows in the order
     of `histories`.
     """
     own = recency_weights(histories, half_life, visit_decay=visit_decay)
@@ -27,12 +27,12 @@ def recency_matrix(
 
 
 def sparse_rows(matrix: sparse.csr_matrix) -> SparseRows:
-    """The same matrix as members run with it, its entries not copied."""
+    """Convert a matrix into the form that members run with; its entries are not copied."""
     return SparseRows(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1])
 
 
 def visit_matrix(histories: Histories | Sequence[History], n_items: int) -> sparse.csr_matrix:
-    """Ones for the items of each visit; (n_visits, n_items) float32, all people's visits below one another."""
+    """Build a matrix with ones for the items of each visit; (n_visits, n_items) float32, person by person."""
     events = packed(histories)
     row = visit_numbers_of_all(events)
     n_visits = int(row[-1]) + 1 if len(row) else 0

@@ -1,9 +1,9 @@
-"""Sequential: self-attention over a person's last events predicts the next (SASRec, Kang and McAuley 2018).
+"""Sequential: self-attention over a person's last events predicts the next item (SASRec, Kang and McAuley 2018).
 
-We depart from the paper in four points: the loss is a softmax over the whole catalogue (a shared sample of it
-beyond `max_softmax_items`), at positions sampled from each sequence; item embeddings start from an SVD of who
-touched what, which a few epochs can refine and random ones cannot replace; the days since the event before are
-embedded beside the position; and events of one moment, a basket, are put in another order each time.
+We depart from the paper in four points. The loss is a softmax over the whole catalogue (beyond `max_softmax_items`,
+over a sample of it that all share), at positions sampled from each sequence. Item embeddings start from an SVD of who
+touched what, which a few epochs can refine, while from random ones they could not get there. The days since the event
+before are embedded beside the position. Events of one moment, a basket, are put in a new order each time.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from training.members.softmax_loss import softmax_loss
 
 WARM_START_DEVIATION = 0.1
 MAX_WARM_START_PEOPLE = 100_000
-"""People whose items the SVD sees; its time and memory grow with them."""
+"""The most people whose items go into the SVD; its time and memory grow with them."""
 SORTED_BATCHES = 8
-"""Sequences of this many batches are sorted by length together, so that little of a batch is padding."""
+"""Number of batches whose sequences are sorted by length together, so that little of a batch is padding."""
 
 
 class Block(nn.Module):
-    """Causal self-attention and a feed-forward layer, each behind a layer norm and beside a residual."""
+    """Causal self-attention and a feed-forward layer, each with a layer norm before it and a residual around it."""
 
     def __init__(self, n_factors: int, n_heads: int, dropout: float) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Block(nn.Module):
         )
 
     def forward(self, states: Tensor) -> Tensor:
-        """(b, length, n_factors) to the same; a position sees itself and what came before."""
+        """Map (b, length, n_factors) to the same shape; a position sees itself and those before it."""
         n_people, length, width = states.shape
         heads = self.projections(self.attention_norm(states)).view(n_people, length, 3, self.n_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (b, n_heads, length, width / n_heads) each
@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Sequences of items to states, and states to logits of the catalogue through the same item embeddings."""
+    """Maps sequences of items to states, and states to logits of the catalogue by the same item embeddings."""
 
     def __init__(
         self, n_items: int, n_factors: int, n_heads: int, n_blocks: int, max_events: int, dropout: float
@@ -90,7 +90,7 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.gaps.weight)
 
     def forward(self, item_rows: Tensor, gaps: Tensor) -> Tensor:
-        """item_rows, gaps: (b, length), oldest first, padded behind; states (b, length, n_factors)."""
+        """Return states (b, length, n_factors); item_rows, gaps: (b, length), oldest first, padded at the end."""
         positions = self.positions.weight[: item_rows.shape[1]]
         states = self.dropout(self.items(item_rows) + self.gaps(gaps) + positions)
         for block in self.blocks:
@@ -99,13 +99,13 @@ class SelfAttention(nn.Module):
         return normed
 
     def logits(self, states: Tensor) -> Tensor:
-        """Logits of all items; (n, n_factors) to (n, n_items)."""
+        """Return logits of all items; (n, n_factors) to (n, n_items)."""
         return states @ self.items.weight[1:].T + self.item_bias
 
 
 @dataclass(config=STRICT)
 class Sequential(Member):
-    """Next-item self-attention."""
+    """Scores an item as the next one after a person's sequence, by self-attention."""
 
     n_factors: int = Field(
         default=64, ge=4, le=1024, multiple_of=4, description="Width of embeddings and states."
@@ -136,7 +136,7 @@ class Sequential(Member):
     name: ClassVar[str] = "sequential"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Minimise the cross-entropy of each sampled next item."""
+        """Minimise the cross-entropy of the next item at sampled positions."""
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         self._known = interactions.item_counts() > 0
@@ -167,7 +167,7 @@ class Sequential(Member):
         return self
 
     def fitted(self) -> FittedSequential:
-        """Tables and layers."""
+        """Return the tables and layers."""
         model = self._model
         blocks = [block for block in model.blocks if isinstance(block, Block)]
         with torch.inference_mode():
@@ -188,9 +188,9 @@ class Sequential(Member):
 
     @torch.inference_mode()
     def score(self, histories: Sequence[History]) -> Floats:
-        """NaN for items without events and for people with an empty history.
+        """Score with torch, for many people together; NaN for items without events and for empty histories.
 
-        In torch, for many people together; a test holds what `fitted` says against it.
+        A test compares these scores with those of `fitted`.
         """
         recent = [history.distinct().last(self.max_events) for history in histories]
         scores = np.full((len(recent), len(self._known)), np.nan, np.float32)
@@ -212,7 +212,7 @@ class Sequential(Member):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read them."""
+        """Read what `save` wrote."""
         with np.load(folder / "sequential.npz") as arrays:
             n_factors, n_heads, n_blocks, max_events = arrays["shape"].tolist()
             member = cls(n_factors=n_factors, n_heads=n_heads, n_blocks=n_blocks, max_events=max_events)
@@ -230,7 +230,7 @@ class Sequential(Member):
 
     @torch.no_grad()
     def _warm_start(self, sequences: Histories, rng: np.random.Generator) -> None:
-        """Item embeddings from an SVD of who touched what, active people and popular items weighed down."""
+        """Start item embeddings from an SVD of who touched what; active people and popular items weigh less."""
         people = np.flatnonzero(np.diff(sequences.offsets) > 1)
         if len(people) > MAX_WARM_START_PEOPLE:
             people = np.sort(rng.choice(people, MAX_WARM_START_PEOPLE, replace=False))
@@ -251,9 +251,9 @@ class Sequential(Member):
     def _batches(
         self, n_events: npt.NDArray[np.int64], rng: np.random.Generator
     ) -> list[npt.NDArray[np.int64]]:
-        """Rows of everybody who has something to predict, epoch by epoch, at most `max_sequences` in all.
+        """Batch the rows of people who have a next item to predict, epoch by epoch, at most `max_sequences` in all.
 
-        n_events: (n_people,), distinct items of each.
+        n_events: (n_people,), number of distinct items of each.
         """
         people = np.flatnonzero(n_events > 1)
         read = np.minimum(n_events, self.max_events + 1)
@@ -271,7 +271,7 @@ class Sequential(Member):
         return batches
 
     def _loss(self, sequences: Sequence[History], rng: np.random.Generator) -> Tensor:
-        """Cross-entropy of the next item at up to `n_positions` positions a sequence."""
+        """Compute the cross-entropy of the next item at up to `n_positions` positions per sequence."""
         item_rows, gaps = _encoded([self._window(history, rng) for history in sequences])
         states, targets = self._model(item_rows[:, :-1], gaps[:, :-1]), item_rows[:, 1:]
         draw = torch.from_numpy(rng.random(targets.shape, np.float32)).masked_fill(targets == 0, -1.0)
@@ -288,7 +288,7 @@ class Sequential(Member):
         return softmax_loss(predicting, vectors[items], bias[items], position[: len(next_items)])
 
     def _window(self, history: History, rng: np.random.Generator) -> History:
-        """At most `max_events` + 1 events in a row, from anywhere; a basket's events in any order."""
+        """Cut at most `max_events` + 1 consecutive events at a random place; a basket's events get a random order."""
         first = int(rng.integers(0, max(len(history) - self.max_events, 1)))
         span = slice(first, first + self.max_events + 1)
         items, times, kinds = history.item_indices[span], history.times[span], history.kinds[span]
@@ -297,7 +297,7 @@ class Sequential(Member):
 
 
 def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor]:
-    """Item rows (0 is padding) and gap buckets; (n_people, longest) int64 both, oldest first."""
+    """Return item rows (0 is padding) and gap buckets; both (n_people, longest) int64, oldest first."""
     shape = (len(histories), max([1, *map(len, histories)]))
     item_rows, gaps = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, history in enumerate(histories):
@@ -309,11 +309,11 @@ def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor]:
 
 
 def _norms(*norms: nn.Module) -> Floats:
-    """Scale and shift of each, one below the other."""
+    """Stack the scale and the shift of each norm."""
     return np.stack([part.detach().numpy() for norm in norms for part in norm.parameters()])
 
 
 def _layer(layer: nn.Module) -> Floats:
-    """Weights as (n_in, n_out), and the bias below them."""
+    """Return a layer's weights as (n_in, n_out), with the bias as a last row."""
     weights, bias = (part.detach().numpy() for part in layer.parameters())
     return np.concatenate([weights.T, bias[None]])

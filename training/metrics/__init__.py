@@ -1,1 +1,1 @@
-"""How well a ranking answers the questions of a split, and whether a difference is one."""
+"""Measure how well a ranking answers the questions of a split, and whether a difference is significant."""

@@ -1,4 +1,4 @@
-"""All models on the same questions: a table, and an interval for every difference that is claimed."""
+"""Compare all models on the same questions: a table, and a confidence interval for every difference claimed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETAINED = ("ndcg@10", "catalogue_ndcg@20", "hr@10")
 def metrics_table(
     outcomes: Mapping[str, Outcome], thresholds: Mapping[str, float], touched_shares: Doubles | None = None
 ) -> dict[str, Metrics]:
-    """model -> metric -> value; with `touched_shares`, novelty and popularity bias too."""
+    """Return model -> metric -> value; with `touched_shares`, novelty and popularity bias are included."""
     return {name: outcome.summary(thresholds[name], touched_shares) for name, outcome in outcomes.items()}
 
 
@@ -30,7 +30,7 @@ def difference_intervals(
     *,
     seed: int,
 ) -> Intervals:
-    """`ours_minus_other` -> metric -> interval, paired over people, absolute."""
+    """Return `ours_minus_other` -> metric -> interval of the absolute difference, paired over people."""
     return {
         f"{ours}_minus_{other}": {
             metric: bootstrap_interval(one - another, seed=seed)
@@ -43,7 +43,7 @@ def difference_intervals(
 def retention_by_people(
     student: Outcome, teacher: Outcome, questions: Questions, split: Split, *, seed: int
 ) -> dict[str, dict[str, Retained]]:
-    """known_people and new_people -> `retention`; a group with nobody in it is left out."""
+    """Return `retention` of known_people and of new_people; a group with nobody in it is left out."""
     is_new = split.is_new[questions.user_indices]
     groups = {"known_people": ~is_new, "new_people": is_new}
     return {name: retention(student, teacher, rows, seed=seed) for name, rows in groups.items() if rows.any()}
@@ -52,9 +52,10 @@ def retention_by_people(
 def retention(
     student: Outcome, teacher: Outcome, rows: npt.NDArray[np.bool_], *, seed: int
 ) -> dict[str, Retained]:
-    """What the student keeps of its teacher on some people, by metric.
+    """Measure, by metric, the share of its teacher's quality that the student keeps on some people.
 
-    rows: (n_people,) of the questions. The value is a ratio of means; low and high are its 95 % interval over people.
+    rows: (n_people,), which questions count. The value is a ratio of means; low and high are its 95 % interval over
+    people.
     """
     ours, theirs = student.of_people(), teacher.of_people()
     table = {}
@@ -67,13 +68,13 @@ def retention(
 
 
 def ratio_interval(ours: Doubles, theirs: Doubles, *, seed: int) -> tuple[float, float]:
-    """95 % interval of the ratio of two means over the same people; (n_people,) each."""
+    """Return the 95 % interval of the ratio of two means over the same people; (n_people,) each."""
     our_means, their_means = bootstrap_means(np.stack([ours, theirs]), seed=seed)
     return quantile_interval(_ratio(our_means, their_means))
 
 
 def _ratio(ours: Doubles, theirs: Doubles) -> Doubles:
-    """A teacher that knows nothing is retained as one that knows next to nothing, without dividing by zero."""
+    """Divide, treating a teacher that scores 0 as one that scores next to 0, so that nothing is divided by zero."""
     return ours / np.maximum(theirs, 1e-12)
 
 

@@ -1,9 +1,9 @@
-"""Putting a split's questions to a model: the same for every protocol, and the same for every model.
+"""Put a split's questions to a model, in the same way for every protocol and every model.
 
-Sampled metrics rank each of up to ten true items of a person against 99 items drawn uniformly from those never
-touched, or against the published ones, and average over the person. Catalogue metrics rank all true items against
-the whole catalogue, without the items of the history; a true item is never masked. Accuracy asks balanced pairs,
-each of the same true items and one negative.
+Sampled metrics rank each of up to ten true items of a person against 99 negatives, drawn uniformly from items never
+touched or taken from published ones, and average over the person. Catalogue metrics rank all true items against the
+whole catalogue without the items of the history; a true item is never masked. Accuracy classifies balanced pairs:
+each of the same true items, and one negative.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from training.metrics.places import (
 PROTOCOL = "next_basket"
 N_SAMPLED_NEGATIVES = 99
 MAX_ASKED = 10
-"""True items a person that sampled metrics ask about; one person with a huge basket must not decide them."""
+"""The most true items per person in sampled metrics, so that one person with a huge basket does not decide them."""
 CHUNK = 256
 LIST_LENGTH = 20
 
 Items = npt.NDArray[np.int32]
 ScoreFunction = Callable[[Sequence[History]], Floats]
-"""Histories to (n_people, n_items) scores, NaN where the model has no opinion; such items rank last."""
+"""A function from histories to scores (n_people, n_items), NaN where the model has no opinion; those rank last."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is asked about each person, drawn once and shared by all models, so that differences are paired.
+    """The candidates of each person, drawn once and shared by all models, so that differences are paired.
 
-    asked: per person up to `MAX_ASKED` true items; all of them where candidates are published.
-    negatives: per person (n_asked, n_negatives) int32, row i for asked item i; drawn ones are never touched and the
-        same for all items of a person. The i-th of row i makes the false pair of item i.
+    asked: per person up to `MAX_ASKED` true items, or all of them if candidates are published.
+    negatives: per person (n_asked, n_negatives) int32, row i for asked item i. Drawn negatives were never touched and
+        are the same for all items of a person. The i-th negative of row i makes the negative pair of item i.
     """
 
     asked: list[Items]
@@ -58,12 +58,12 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one model answered, as arrays over people in the order of the questions, and over asked items.
+    """One model's results, as arrays over people in the order of the questions, over asked items, and over pairs.
 
-    Over people, (n_people,): hit and ndcg, sampled, at 10, means over a person's asked items; recall, capped_recall
-    and catalogue_ndcg, whole catalogue, at 20; catalogue_hit and catalogue_ndcg_10, whole catalogue, at 10. A hit in
-    the catalogue is any true item in the list. Of equal scores each is the mean over all orders.
-    top_items: (n_people, 20) int32, -1 where there are fewer. n_items: how many may be recommended.
+    Over people, (n_people,): hit and ndcg are sampled metrics at 10, means over a person's asked items; recall,
+    capped_recall and catalogue_ndcg are on the whole catalogue at 20; catalogue_hit and catalogue_ndcg_10 on the
+    whole catalogue at 10. A catalogue hit is any true item in the list. Ties count as the mean over all orders.
+    top_items: (n_people, 20) int32, padded with -1. n_items: number of items that may be recommended.
     Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_places among the sampled
     candidates, asked_catalogue_places.
     Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
@@ -87,7 +87,7 @@ class Outcome:
     pair_people: npt.NDArray[np.int64]
 
     def of_people(self) -> dict[str, metrics.Doubles]:
-        """The metrics that are means over people, by their name in reports; (n_people,) each."""
+        """Return the metrics that are means over people, by their name in reports; (n_people,) each."""
         return {
             "hr@10": self.hit,
             "ndcg@10": self.ndcg,
@@ -99,18 +99,18 @@ class Outcome:
         }
 
     def threshold(self) -> float:
-        """The threshold that classifies these pairs best; meant for outcomes on validation."""
+        """Return the threshold that classifies these pairs best; meant for outcomes on validation."""
         return metrics.best_threshold(self.pair_scores, self.pair_labels)
 
     def accuracy_of_people(self, threshold: float) -> metrics.Doubles:
-        """Each person's share of rightly classified pairs; (n_people,)."""
+        """Return each person's share of pairs that are classified right; (n_people,)."""
         is_right = metrics.accuracy(self.pair_scores, self.pair_labels, threshold)
         return np.bincount(self.pair_people, is_right) / np.bincount(self.pair_people)
 
     def summary(self, threshold: float, touched_shares: metrics.Doubles | None = None) -> dict[str, float]:
-        """The report's metrics. threshold: on scores, chosen on validation.
+        """Return the report's metrics. threshold: on scores, chosen on validation.
 
-        touched_shares: see `touched_shares`; with them, novelty and popularity bias of the lists are told too.
+        touched_shares: see `touched_shares`; if given, novelty and popularity bias of the lists are included.
         """
         figures = {
             "accuracy": float(metrics.accuracy(self.pair_scores, self.pair_labels, threshold).mean()),
@@ -133,9 +133,9 @@ class Outcome:
 
 
 def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candidates:
-    """Draw what sampled metrics and balanced pairs ask, or take the published candidates where there are any.
+    """Draw the candidates of sampled metrics and balanced pairs, or take the published candidates if there are any.
 
-    Drawn ones may be recommended.
+    Only items that may be recommended are drawn.
     """
     if questions.negatives is not None:
         return Candidates(questions.truth, questions.negatives)
@@ -153,7 +153,7 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
-    """Put all questions to one model, a chunk of people at a time; what may not be recommended is no candidate."""
+    """Put all questions to one model, a chunk of people at a time; items that may not be recommended are masked."""
     answers, lists = [], []
     n_items = 0
     blocked = None if questions.recommendable is None else ~questions.recommendable
@@ -183,21 +183,21 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
 
 
 def recommendable_items(questions: Questions, n_items: int) -> npt.NDArray[np.bool_]:
-    """Which items may be answered, a copy to write into; (n_items,)."""
+    """Return which items may be answered, (n_items,), as a copy to write into."""
     if questions.recommendable is None:
         return np.ones(n_items, np.bool_)
     return questions.recommendable.copy()
 
 
 def opinion_or_last(scores: Floats) -> Floats:
-    """A copy of one person's scores in which "no opinion" ranks below every opinion; (n_items,)."""
+    """Copy one person's scores so that "no opinion" ranks below every opinion; (n_items,)."""
     is_known = np.isfinite(scores)
     lowest = scores[is_known].min() if is_known.any() else 0.0
     return np.where(is_known, scores, lowest - 1.0).astype(np.float32)
 
 
 def without_history(scores: Floats, history: History, truth: Items) -> Floats:
-    """A copy of one person's scores with -inf for what they have, unless it is true all the same; (n_items,)."""
+    """Copy one person's scores with -inf for items of the history, except for true items; (n_items,)."""
     unseen = scores.copy()
     unseen[history.item_indices] = -np.inf
     unseen[truth] = scores[truth]
@@ -205,20 +205,20 @@ def without_history(scores: Floats, history: History, truth: Items) -> Floats:
 
 
 def random_scores(n_items: int, *, seed: int) -> ScoreFunction:
-    """The baseline that knows nothing."""
+    """Return the baseline that scores items at random."""
     rng = np.random.default_rng(seed)
     return lambda histories: rng.random((len(histories), n_items), dtype=np.float32)
 
 
 def popular_scores(counts: Floats) -> ScoreFunction:
-    """The baseline that knows what sells: all events counted alike; counts (n_items,)."""
+    """Return the baseline that scores items by popularity, all events counted alike; counts (n_items,)."""
     return lambda histories: np.tile(counts.astype(np.float32), (len(histories), 1))
 
 
 def touched_shares(interactions: Interactions) -> metrics.Doubles:
-    """Share of the people with any event who touched each item; (n_items,).
+    """Return the share of people, among those with any event, who touched each item; (n_items,).
 
-    An item that nobody touched counts as if one person had, so that its surprisal is finite.
+    An item that nobody touched counts as touched by one person, so that its surprisal is finite.
     """
     histories, n_items = interactions.histories, interactions.n_items
     pairs = np.unique(people_of_events(histories) * n_items + histories.item_indices)
@@ -228,7 +228,7 @@ def touched_shares(interactions: Interactions) -> metrics.Doubles:
 
 @dataclass(frozen=True)
 class _Answer:
-    """One person's part of an `Outcome`. places: of all the truth, in the catalogue."""
+    """One person's part of an `Outcome`. places: of all true items in the catalogue."""
 
     places: Places
     asked_places: Places

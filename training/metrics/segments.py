@@ -1,4 +1,4 @@
-"""For whom and for what a model is good: figures by history length, and by how known person and item are."""
+"""Metrics by segment, to see where a model is good: by history length, and by how known person and item are."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from training.quality.figures import Segment, Segments
 Mask = npt.NDArray[np.bool_]
 
 HISTORY_LENGTHS = {"1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50+": (50, np.inf)}
-"""Known events of a person, both ends included."""
+"""Segments by number of known events of a person; both ends are included."""
 HEAD_SHARE = 0.2
-"""The most popular items, by events; all others are the long tail."""
+"""Share of the catalogue, by number of events, that counts as popular; all other items are the long tail."""
 
 
 def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
-    """dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20; segments with nobody in them are left out.
+    """Return dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20, without segments that are empty.
 
-    history_length and person: n counts people. item_popularity and item: n counts asked items, each judged by its
-    own place. A new person is in no fit; a new item has no event before the test.
+    For history_length and person, n counts people. For item_popularity and item, it counts asked items, each judged
+    by its own place. A new person is in no fit; a new item has no event before the test.
     """
     lengths = np.array([len(history) for history in questions.histories])
     is_new_person = split.is_new[questions.user_indices]
@@ -42,7 +42,7 @@ def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
 
 
 def head_items(counts: npt.NDArray[np.int64]) -> Mask:
-    """Whether an item is among the most popular `HEAD_SHARE` of the catalogue, ties by index; (n_items,)."""
+    """Return which items are among the most popular `HEAD_SHARE` of the catalogue, ties by index; (n_items,)."""
     is_head = np.zeros(len(counts), np.bool_)
     is_head[np.argsort(-counts, kind="stable")[: round(HEAD_SHARE * len(counts))]] = True
     return is_head

@@ -1,1 +1,1 @@
-"""From a shop's files to a bundle in the store, or to what every protocol measures."""
+"""The two ways through training: from a shop's files to a bundle in the store, or to every protocol's figures."""

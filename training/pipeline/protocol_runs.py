@@ -1,7 +1,7 @@
-"""Several protocols, each in a process of its own that has as many threads as `train` would have.
+"""Evaluate under several protocols, each in a process of its own, and put their figures together.
 
-Sums in another order move figures by up to .002, and what is called shipped is to be what `train` ships to the last
-digit. Protocols run beside each other where there are cores for it: two processes that want the same cores lose much.
+`stillroom evaluate` calls it with a shop's files or with published ones. Protocols run beside each other where there
+are cores for it: two processes that want the same cores lose much.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from training.quality.schema import Quality, StageCosts
 from training.recipe.settings import TrainingSettings
 
 OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
-"""Studies that need only one protocol: what ships is of the headline, and the last asks the most people."""
+"""The studies that need only one protocol: the first protocol (the headline) tells what ships, the last asks the most
+people."""
 
 
 class PublishedFiles(NamedTuple):
-    """Files as they came with a paper: train and test, perhaps candidates; or sequences."""
+    """The files of a dataset as published with a paper: train and test, perhaps candidates; or sequences."""
 
     train: Path | None
     test: Path | None
@@ -51,7 +52,7 @@ class PublishedFiles(NamedTuple):
         sequences: Path | None,
         items: Path | None,
     ) -> PublishedFiles | None:
-        """None where no published file is named. Raises SettingsInvalid where only half of them are."""
+        """Check which files are named; None if none is. Raises SettingsInvalid where only half of them are."""
         if train is None and test is None and candidates is None and sequences is None:
             return None
         if sequences is not None and (train or test or candidates):
@@ -63,7 +64,7 @@ class PublishedFiles(NamedTuple):
         return PublishedFiles(train, test, candidates, sequences, items)
 
     def read(self, *, seed: int) -> Split:
-        """Read them; see `read_published` and `read_sequences`."""
+        """Read the files into a split; see `read_published` and `read_sequences`."""
         if self.sequences is not None:
             return read_sequences(self.sequences, self.items, seed=seed)
         assert self.train is not None
@@ -73,7 +74,7 @@ class PublishedFiles(NamedTuple):
         )
 
     def columns(self) -> tuple[ColumnUse, ...]:
-        """What each column of the files is used for."""
+        """Say what each column of the files is used for."""
         of_items = () if self.items is None else item_text_columns(self.items)
         if self.sequences is not None:
             return sequence_columns(self.sequences) + of_items
@@ -111,8 +112,8 @@ def evaluate_shop(
     is_tuned: bool,
     console: Console,
 ) -> Quality:
-    """Evaluate a shop under each protocol, and put the parts together."""
-    # What has too little in it is refused here, once.
+    """Evaluate a shop under each protocol, and join the parts."""
+    # Reading once here refuses data that are too few before any process starts.
     _, portrait = read_and_index(files, settings, Stages(console))
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
@@ -121,6 +122,8 @@ def evaluate_shop(
         parts = [_evaluate_one(*arguments[0], console)]
     else:
         fresh = multiprocessing.get_context("spawn")
+        # Each process has as many threads as `train` would have: sums in another order move figures by up to
+        # .002, and what is called shipped must equal what `train` ships to the last digit.
         with ProcessPoolExecutor(
             min(len(arguments), n_at_once()), mp_context=fresh, max_tasks_per_child=1
         ) as pool:
@@ -132,14 +135,17 @@ def evaluate_shop(
 
 
 def n_at_once() -> int:
-    """Protocols that have cores of their own: each uses OMP_NUM_THREADS of them, all if that is not set."""
+    """Count the protocols that can have cores of their own; each takes OMP_NUM_THREADS cores, or all if unset."""
     n_cores = os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, n_cores // (int(threads) if threads.isdecimal() and int(threads) else n_cores))
 
 
 def joined(parts: Sequence[Quality], protocols: Sequence[str]) -> Quality:
-    """One evaluation of several protocols: what is keyed by protocol side by side, else the first that has it."""
+    """Join the evaluations of several protocols into one.
+
+    What is keyed by protocol is merged; of anything else, the first protocol that has it wins.
+    """
     whole, stages = Quality(), StageCosts()
     for part, protocol in zip(parts, protocols, strict=True):
         if part.stages is not None:
@@ -164,7 +170,7 @@ def _evaluate_one(
     studies: frozenset[str],
     console: Console | None = None,
 ) -> Quality:
-    """In the process of one protocol: read, split, evaluate."""
+    """Read, split and evaluate one protocol, in the process that is its own."""
     stages = Stages(console or Console(width=118), prefix=f"{protocol}: ")
     part = run.part(protocol)
     stages.keep_in(part.folder / STAGES_FILE)

@@ -1,4 +1,4 @@
-"""A training run, from a shop's files to a bundle, and an evaluation, from a split to figures. Read `train` first."""
+"""A training run takes a shop's files to a bundle; an evaluation takes a split to figures. Read `train` first."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WITHOUT = "student_without_distillation"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run made: its folder and the bundle's."""
+    """What a training run leaves: the run's folder, and the path of the bundle."""
 
     run: Run
     bundle: Path
@@ -62,8 +62,8 @@ def train(
 ) -> Trained:
     """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong.
 
-    Of files nothing but the arrays stays in memory once they are read. What each stage took is in the run's folder.
-    command: what repeats the run, for its report; None where no command began it.
+    Once files are read, only the arrays stay in memory. The run's folder tells how long each stage took.
+    command: the command line that repeats the run, for its report; None where the run was not started by a command.
     """
     stages, run = Stages(console), Run.create(runs)
     stages.keep_in(run.folder / STAGES_FILE)
@@ -101,11 +101,11 @@ def evaluate(
     is_tuned: bool,
     studies: frozenset[str],
 ) -> Quality:
-    """Everything that one protocol can tell.
+    """Evaluate one split, and return every figure that its protocol can give.
 
-    The ensemble, its student and what is measured of both are those of `train` by the same settings, and all other
-    members are measured beside them. is_tuned: search members' settings first, and say that nothing of it ships.
-    studies: of "explanations", "distillation" and "cold_start".
+    The ensemble and its student are those that `train` would make with the same settings, and are measured alike;
+    all other members are measured beside them. is_tuned: search members' settings first, and record that the
+    figures are not those of what ships. studies: any of "explanations", "distillation" and "cold_start".
     """
     searches: dict[str, SearchRecord] = {}
     if is_tuned:
@@ -136,7 +136,7 @@ def evaluate(
 def read_and_index(
     source: Shop | ShopFiles, settings: TrainingSettings, stages: Stages
 ) -> tuple[Dataset, DataPortrait]:
-    """Read files, if files are given, and `prepare`; and the portrait of the data."""
+    """Read the files, if files are given, `prepare` the dataset, and describe it for the report."""
     if isinstance(source, ShopFiles):
         with stages.stage("read", f"Reading {source.source.name}"):
             source = source.read()
@@ -181,7 +181,7 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
 def tune(
     split: Split, settings: TrainingSettings, stages: Stages
 ) -> tuple[TrainingSettings, dict[str, SearchRecord]]:
-    """Search each member's settings on validation, within the budget; of those beside the ensemble too."""
+    """Search the settings of every member, also of those beside the ensemble, on validation and within the budget."""
     every = settings.model_copy(update={"members": ALL_MEMBERS})
     with stages.stage("tuning", "Tuning each member") as progress:
         tuned, searches = tune_members(
@@ -198,7 +198,7 @@ def tune(
 def describe_data(
     dataset: Dataset, layout: str, dropped: list[str], columns: tuple[ColumnUse, ...]
 ) -> DataPortrait:
-    """What the report tells of the data."""
+    """Describe the dataset for the report."""
     histories = dataset.histories
     return DataPortrait(
         source=dataset.name,
@@ -218,18 +218,18 @@ def describe_data(
 
 
 def portray(evaluation: Quality, portrait: DataPortrait, settings: TrainingSettings) -> None:
-    """Add what was evaluated, and by which settings."""
+    """Add to an evaluation which data it is of, and which settings and seed it was made with."""
     evaluation.data, evaluation.settings, evaluation.seed = portrait, dump_settings(settings), settings.seed
 
 
 def recipe(taught: Taught, is_tuned: bool = False) -> Recipe:
-    """Whether what was measured is what `train` ships by the same settings, and which members stand where."""
+    """Record whether members were tuned first, so that `train` ships other models, and which members stand where."""
     members, beside = ([each.name for each in group] for group in (taught.ensemble.members, taught.beside))
     return Recipe(is_tuned, members, beside)
 
 
 def compression(learned: Learned, settings: TrainingSettings) -> Compression:
-    """What ships, why, and every version that was measured for it."""
+    """Record what ships, why, and every version that was measured to decide it."""
     compressed = learned.compressed
     return Compression(
         compressed.shipped,
@@ -242,12 +242,12 @@ def compression(learned: Learned, settings: TrainingSettings) -> Compression:
 
 
 def timing(stages: Stages) -> StageCosts:
-    """Where the time went, and how much memory it took."""
+    """Record the time and the peak memory of each stage."""
     return StageCosts(stages.seconds, stages.cpu_seconds, stages.peak_memory_bytes)
 
 
 def save(run: Run, taught: Taught, learned: Learned, split: Split) -> None:
-    """Leave in the run's folder what serving figures are measured on."""
+    """Keep in the run's folder the ensemble, students and histories on which serving is measured."""
     taught.ensemble.save(run.ensemble)
     for name, files in learned.compressed.versions.items():
         save_student(files, run.student(name))

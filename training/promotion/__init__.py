@@ -1,1 +1,1 @@
-"""From a new bundle to the one in service: train on what came in, compare, try out, and only then promote."""
+"""Take a new bundle into service: train on what came in, compare, try out, and only then promote."""

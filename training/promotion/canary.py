@@ -1,7 +1,7 @@
-"""`python -m training canary`: a share of people get another bundle, as an arm in the declaration of experiments.
+"""`python -m training canary`: give a share of people another bundle, as an arm in the declaration of experiments.
 
 The file is edited as text, so that comments and order stay, checked as the service checks it, and replaced in one
-step; services follow it. The same command with another share moves it, and with a share of 0 takes it out.
+step; services follow it. The same command with another share changes the share, and a share of 0 ends the canary.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ CONTROL, ARM = "in-service", "canary"
 
 
 def set_canary(version: str, share_percent: float, *, file: Path, store: Path) -> str:
-    """Declare, move or end the canary of a version; says what was done. share_percent: of people, 0 to 50.
+    """Declare, change or end the canary of a version, and say what was done. share_percent: of people, 0 to 50.
 
-    As many people are its control, and nobody else is in the experiment: other experiments have the rest.
+    As many people are its control, and nobody else is in the experiment; other experiments share the rest.
 
     Raises CanaryRefused, ExperimentsInvalid for a file that is or would be invalid, and RegistryError for a version
     that is not in the store; then the file is as it was.
@@ -66,7 +66,7 @@ def set_canary(version: str, share_percent: float, *, file: Path, store: Path) -
 
 
 def canary_name(version: str) -> str:
-    """The experiment's, which is made of letters that names may have."""
+    """Return the experiment's name, in characters that names may have."""
     return f"canary-{version.lower()}"
 
 
@@ -91,7 +91,7 @@ def _changed(text: str, declared: Declaration, version: str, share: float) -> tu
 
 
 def _place(declared: Declaration, name: str) -> int | None:
-    """The canary's position among the experiments. Raises CanaryRefused for one that was changed by hand."""
+    """Return the canary's position among the experiments. Raises CanaryRefused if it was changed by hand."""
     for number, experiment in enumerate(declared.experiments):
         if experiment.name == name:
             if [arm.name for arm in experiment.arms] != [CONTROL, ARM] or experiment.layer != name:
@@ -104,7 +104,7 @@ def _place(declared: Declaration, name: str) -> int | None:
 
 
 def _with_layer(text: str, name: str) -> str:
-    """The canary's layer before all others, and before what is written above the first of them."""
+    """Put the canary's layer before all others, and before comments above the first of them."""
     lines = text.split("\n")
     first = min(key_lines(text).values(), default=1) - 1
     while first and lines[first - 1].startswith("#"):
@@ -113,7 +113,7 @@ def _with_layer(text: str, name: str) -> str:
 
 
 def _without(text: str, own: KeyPath) -> str:
-    """Without a table, from its header to the line before the next header that is not its own."""
+    """Remove a table, from its header to the line before the next header that is not its own."""
     lines, at = text.split("\n"), key_lines(text)
     first = at[own] - 1
     others = [line - 1 for path, line in at.items() if path[:2] != own and line - 1 > first]
@@ -124,7 +124,7 @@ def _without(text: str, own: KeyPath) -> str:
 
 
 def _line(text: str, path: KeyPath) -> int:
-    """Of a key, from 0. Raises CanaryRefused where it is not written as this module does."""
+    """Return the line of a key, from 0. Raises CanaryRefused if it is not written as this module does."""
     try:
         return key_lines(text)[path] - 1
     except KeyError as error:

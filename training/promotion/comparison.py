@@ -1,6 +1,6 @@
-"""A candidate and the bundle in service on the same fresh questions: paired, with an interval, and a decision.
+"""Compare a candidate and the bundle in service on the same fresh questions, in pairs, to decide on promotion.
 
-Both are asked as they are served, each by its own student, with histories up to the slice.
+Both answer as in service, each by its own student, with histories up to the slice.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from training.metrics.metrics import bootstrap_interval
 from training.metrics.protocols import draw_candidates, measure
 
 MEASURE = "catalogue_ndcg@20"
-"""What is compared: how near the top of the whole catalogue is what a person takes next?"""
+"""The metric compared: how near the top of the whole catalogue's ranking the next items of a person are."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """candidate, in_service: mean metrics by name. difference: of `MEASURE`, candidate minus the one in service, mean
-    over people and its 95 % interval, paired. allowed_loss: absolute; the interval must lie above minus this.
+    """The comparison of two bundles. candidate, in_service: mean metrics by name.
+
+    difference: of `MEASURE`, candidate minus the one in service, mean over people, with its paired 95 % interval.
+    allowed_loss: absolute; the interval must lie above its negative.
     """
 
     candidate: dict[str, float]
@@ -38,11 +40,11 @@ class Comparison:
 
     @property
     def is_not_worse(self) -> bool:
-        """Whether a loss of more than is allowed can be excluded."""
+        """Whether a loss greater than allowed can be excluded."""
         return self.interval[0] >= -self.allowed_loss
 
     def verdict(self) -> str:
-        """In one sentence."""
+        """Return the verdict in one sentence."""
         low, high = self.interval
         said = (
             f"{MEASURE} differs by {self.difference:+.4f} [{low:+.4f}, {high:+.4f}] on {self.n_people:,} people; "
@@ -57,7 +59,7 @@ class Comparison:
         )
 
     def record(self) -> dict[str, Any]:
-        """For promotion.json."""
+        """Return the comparison for promotion.json."""
         return {
             "measure": MEASURE,
             "n_people": self.n_people,
@@ -72,8 +74,10 @@ class Comparison:
 
 
 class BundleScores:
-    """A bundle's student, asked in the rows of a data set. Items that it does not know have no score, and neither
-    have those that it may not recommend, whatever the data set says of them now.
+    """A bundle's student, scoring in the rows of a data set.
+
+    Items that it does not know have no score, nor have those that it may not recommend, whatever the data set says of
+    them now.
     """
 
     def __init__(self, bundle: Bundle, dataset: Dataset) -> None:
@@ -83,7 +87,7 @@ class BundleScores:
         self._answered = np.flatnonzero((self._rows >= 0) & bundle.items.available[self._rows])
 
     def __call__(self, histories: Sequence[History]) -> Floats:
-        """Histories in the data set's rows to scores (n_people, n_items), NaN for what the bundle does not know."""
+        """Return scores (n_people, n_items) of histories in the data set's rows, NaN for items without a score."""
         own = self._student.catalogue_scores([self._translated(history) for history in histories])
         scores = np.full((len(histories), len(self._rows)), np.nan, np.float32)
         scores[:, self._answered] = own[:, self._rows[self._answered]]
@@ -98,7 +102,7 @@ class BundleScores:
 def compare(
     candidate: Bundle, in_service: Bundle, dataset: Dataset, fresh: Questions, *, max_loss: float, seed: int
 ) -> Comparison:
-    """Put the fresh questions to both. max_loss: relative to what the one in service reaches."""
+    """Put the fresh questions to both. max_loss: relative to the quality of the one in service."""
     candidates = draw_candidates(fresh, len(dataset.items), seed=seed)
     ours, theirs = (
         measure(BundleScores(bundle, dataset), fresh, candidates).of_people()

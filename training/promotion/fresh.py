@@ -1,4 +1,4 @@
-"""The history of a shop and what its live log has exported since, as one shop."""
+"""Read the history of a shop, and what its live log has exported since, as one shop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from training.data.removals import UNDONE, without_undone
 from training.data.shop import ROWLESS, Shop, assemble_shop
 
 LATER = 2**62
-"""An arrival after every other: an export goes on where a history ends."""
+"""An arrival after all others, because an export continues where a history ends."""
 SAME_EVENT = ["user_id", "item_id", "time", "kind"]
 
 
 def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
-    """Both together; an event that stands in both counts once. export: folder that `make export-events` wrote, None
-    for the history alone.
+    """Read both together; an event that is in both counts once.
 
-    What people did before they were to be forgotten is left out of the history too; of the export it is gone already.
-    Raises SourceUnreadable where the export holds no interactions, and what the loaders raise.
+    export: folder that `make export-events` wrote, None for only the history. Events from before a request for
+    erasure are left out of the history too; from the export they are gone already. Raises SourceUnreadable if the
+    export has no interactions, and whatever the loaders raise.
     """
     shop = history.read()
     if export is None:
@@ -36,9 +36,9 @@ def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
 
 
 def merged(history: Shop, exported: Shop) -> Shop:
-    """One shop of two. Items are the history's; one that only the export knows has no text.
+    """Merge two shops. Items are the history's; one that only the export has gets no text.
 
-    What either took out of the cart is taken out of both.
+    Removals from the cart in either one undo events of both.
     """
     history, exported = _without(history, exported.removals, 0), _without(exported, history.removals, LATER)
     new = exported.events.join(history.events, on=SAME_EVENT, how="anti", maintain_order="left")
@@ -50,7 +50,7 @@ def merged(history: Shop, exported: Shop) -> Shop:
             dropped={**exported.dropped.dropped, "exported event that the history has already": n_known},
         )
     )
-    notes = {note: count for note, count in dropped.notes.items() if note != ROWLESS}  # found out again
+    notes = {note: count for note, count in dropped.notes.items() if note != ROWLESS}  # it is counted again
     return assemble_shop(
         history.name,
         pl.concat([history.events, new]),
@@ -64,16 +64,16 @@ def merged(history: Shop, exported: Shop) -> Shop:
 
 
 def _without(shop: Shop, removals: pl.DataFrame, arrival: int) -> Shop:
-    """The shop without the carts that removals of another one undo. arrival: of its events, beside those."""
+    """Leave out cart events that removals of another shop undo. arrival: of its events, relative to those."""
     events = without_undone(shop.events.with_columns(arrival=pl.lit(arrival, pl.Int64)), removals)
     dropped = shop.dropped.without(UNDONE, shop.events.height - events.height)
     return replace(shop, events=events.drop("arrival"), dropped=dropped)
 
 
 def without_forgotten(shop: Shop, erasures: pl.DataFrame) -> Shop:
-    """Leave out what people did up to the moment at which they were to be forgotten.
+    """Leave out events up to the moment of each person's request for erasure.
 
-    erasures: user_id and until, Unix seconds; one row a person.
+    erasures: user_id and until, Unix seconds; one row per person.
     """
     marked = shop.events.join(erasures, on="user_id", how="left", maintain_order="left")
     kept = marked.filter(pl.col("until").is_null() | (pl.col("time") > pl.col("until"))).drop("until")
@@ -87,8 +87,9 @@ def without_forgotten(shop: Shop, erasures: pl.DataFrame) -> Shop:
 
 
 def prompted_share(export: Path, since: int) -> float:
-    """Of exported interactions from this moment on (Unix seconds), how many came from an answer of the service; 0
-    where there are none.
+    """Return the share of exported interactions since a moment that came from an answer of the service.
+
+    since: Unix seconds. The share is 0 if there are none.
     """
     parts = sorted((export / "interactions").glob("part-*.parquet"))
     fresh = pl.scan_parquet(parts).filter(pl.col("time") >= since)
@@ -97,7 +98,7 @@ def prompted_share(export: Path, since: int) -> float:
 
 
 def read_erasures(export: Path) -> pl.DataFrame:
-    """user_id and until (Unix seconds, the latest request's), one row a person; empty where nobody asked."""
+    """Read user_id and until (Unix seconds, the latest request's), one row per person; empty if nobody asked."""
     parts = sorted((export / "erasures").glob("part-*.parquet"))
     none = pl.DataFrame(schema={"user_id": pl.String, "until": pl.Int64})
     read = [pl.read_parquet(part, columns=["user_id", "received_ms"]) for part in parts]

@@ -1,7 +1,7 @@
-"""`python -m training retrain`: train on everything there is, compare on what is new, promote if not worse.
+"""`python -m training retrain`: train on all events, compare on new ones, and promote if the result is not worse.
 
-The candidate's student has not seen the newest events, which its own test asks about; the slice begins after the last
-event that the bundle in service has seen, so that neither was taught by it.
+The candidate's student has not seen the newest events, which its own test asks about. The test slice begins after the
+last event that the bundle in service has seen, so that neither learned from it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ DECISION_FILE = "promotion.json"
 PROTOCOL = "next_basket"
 
 NOTABLE_SHARE = 0.2
-"""Of fresh events that were prompted by the bundle in service; beyond it the command says so."""
+"""Share of fresh events prompted by the bundle in service beyond which the command says so."""
 
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """comparison: None where nothing was in service before. reason: why, in a sentence."""
+    """The decision on a candidate. comparison: None if nothing was in service before. reason: in one sentence."""
 
     trained: Trained
     comparison: Comparison | None
@@ -56,11 +56,10 @@ def retrain(
     may_promote: bool = True,
     command: str | None = None,
 ) -> PromotionDecision:
-    """Train a candidate, compare it and promote it if it is not worse; else it stays in the store, unpromoted.
+    """Train a candidate, compare it and promote it if it is not worse; otherwise it stays in the store.
 
-    may_promote: False only compares. command: as of `train`. Raises NothingFresh before anything is trained where too
-    little has happened since the bundle in service, BundleError where that one cannot be read, and what training
-    raises.
+    may_promote: False only compares. command: as in `train`. Raises NothingFresh before any training if too little
+    has happened since the bundle in service, BundleError if that one cannot be read, and whatever training raises.
     """
     stages, registry = Stages(console), Registry(store)
     in_service = _in_service(registry)
@@ -98,9 +97,9 @@ def retrain(
 
 
 def asking_about_fresh(settings: TrainingSettings, dataset: Dataset, in_service: Bundle) -> TrainingSettings:
-    """The same settings with a test that begins after the last event which the bundle in service has seen.
+    """Return settings whose test begins after the last event that the bundle in service has seen.
 
-    Raises NothingFresh where there are no later events.
+    Raises NothingFresh if there are no later events.
     """
     times = np.sort(dataset.histories.times)
     last_seen = int(in_service.people.histories.times.max(initial=0))
@@ -110,13 +109,13 @@ def asking_about_fresh(settings: TrainingSettings, dataset: Dataset, in_service:
             f"no event is later than {_moment(last_seen)}, the last one that {in_service.version} has seen; "
             "export what came since: make export-events"
         )
-    # Half an event less, so that rounding cannot let in what was seen.
+    # Half an event less, so that rounding cannot include an event that was seen.
     share = min(settings.split.test_share, (n_fresh - 0.5) / len(times))
     return settings.model_copy(update={"split": settings.split.model_copy(update={"test_share": share})})
 
 
 def split_fresh(dataset: Dataset, settings: TrainingSettings, in_service: Bundle) -> Split:
-    """The split that training will make. Raises NothingFresh where it asks too few people for a comparison."""
+    """Return the split that training will make. Raises NothingFresh if it asks too few people for a comparison."""
     try:
         return split_shop(dataset, PROTOCOL, settings)
     except TooLittleData as error:

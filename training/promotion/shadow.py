@@ -1,6 +1,6 @@
-"""`python -m training shadow`: the same requests through the bundle in service and another, side by side.
+"""`python -m training shadow`: send the same requests to the bundle in service and to another, side by side.
 
-Nothing is promoted and nobody is shown anything: it tells how different answers would be, how fast, and how empty.
+Nothing is promoted and nobody is shown anything; it measures how different the answers are, how fast, and how empty.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ N_WARM_UP = 20
 
 @dataclass(frozen=True)
 class Side:
-    """One bundle. empty: share of answers without an item. short: with fewer than asked for. *_ms: one request at a
-    time, without the service around it. unknown_items: share of the histories' events that it does not know.
+    """One bundle's results.
+
+    empty: share of answers without an item. short: share with fewer items than asked for. *_ms: one request at a
+    time, without the service around it. unknown_items: share of the histories' events whose item the bundle does not
+    know.
     """
 
     version: str
@@ -41,8 +44,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Shadow:
-    """overlap: mean share of a list's items that the other list has too. same_first: share of answers that begin
-    alike. same_list: that are alike.
+    """The comparison of two bundles' answers.
+
+    overlap: mean share of a list's items that the other list has too. same_first: share of answers with the same
+    first item. same_list: share of answers that are equal.
     """
 
     n_requests: int
@@ -55,16 +60,16 @@ class Shadow:
     shadow: Side
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the comparison for JSON."""
         return asdict(self)
 
 
 def shadow_run(
     version: str, *, store: Path, log: Path | None, n_requests: int, limit: int, seed: int
 ) -> Shadow:
-    """Replay logged requests, or with no log histories of people as the bundle in service has them.
+    """Replay logged requests or, without a log, histories of people from the bundle in service.
 
-    Raises NothingToReplay where the log tells no history, and RegistryError for a version that is not there.
+    Raises NothingToReplay if the log has no history, and RegistryError for a version that does not exist.
     """
     registry = Registry(store)
     bundles = [read_bundle(registry.path(each)) for each in (registry.current(), version)]
@@ -107,7 +112,7 @@ def _of_people(bundle: Bundle, n_requests: int, seed: int) -> list[LoggedHistory
 
 
 def _logged(log: Path, store: Path, n_requests: int) -> list[LoggedHistory]:
-    """The newest requests whose history is known."""
+    """Return the histories of the newest requests whose history is known."""
     read, rankers = read_log(log, outcome="click", window_seconds=ATTRIBUTION_SECONDS), Rankers(store)
     found: list[LoggedHistory] = []
     for answer in reversed(read.answers):
@@ -127,7 +132,7 @@ def _logged(log: Path, store: Path, n_requests: int) -> list[LoggedHistory]:
 def _ask_both(
     rankers: Sequence[Ranker], requests: Sequence[LoggedHistory], limit: int
 ) -> tuple[list[list[list[str]]], list[list[float]]]:
-    """Lists of item ids and seconds, by ranker and request. They take turns, so that both meet the same machine."""
+    """Return item ids and seconds by ranker and request. Rankers take turns, so that both meet the same machine."""
     lists: list[list[list[str]]] = [[] for _ in rankers]
     seconds: list[list[float]] = [[] for _ in rankers]
     for ranker in rankers:

@@ -1,1 +1,1 @@
-"""What a run measures, as it is written: the one schema of evaluation.json, quality.json and the page."""
+"""The figures that a run measures: the one schema of evaluation.json, quality.json and the page."""

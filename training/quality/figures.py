@@ -1,4 +1,4 @@
-"""The smallest parts of the schema: figures, and what several rooms count or name the same way."""
+"""The smallest parts of the schema: figures, and what several rooms count or name in the same way."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import json
 import msgspec
 
 Number = int | float
-"""A setting: whole numbers stay whole in the file."""
+"""A setting's value; whole numbers stay whole in the file."""
 Metrics = dict[str, float]
-"""Metric -> value."""
+"""Maps metric -> value."""
 Interval = tuple[float, float]
-"""Both ends of a 95 % interval."""
+"""The two ends of a 95 % interval."""
 Intervals = dict[str, dict[str, Interval]]
-"""Difference or ratio of two models -> metric -> interval."""
+"""Maps difference or ratio of two models -> metric -> interval."""
 
 
 def to_json(part: msgspec.Struct) -> str:
-    """The text of a file. Not by msgspec.json, which writes null for infinity and 1e-5 for 1e-05."""
+    """Write a part as a file's text. msgspec.json is not used: it writes null for infinity and 1e-5 for 1e-05."""
     return json.dumps(msgspec.to_builtins(part), indent=1)
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A part of the schema. What has a default and keeps it is left out of the file."""
+    """A part of the schema. A field that keeps its default is left out of the file."""
 
 
 class Figure(Part, frozen=True):
@@ -34,18 +34,18 @@ class Figure(Part, frozen=True):
 
     @property
     def interval(self) -> Interval:
-        """Both ends."""
+        """Return both ends."""
         return self.low, self.high
 
 
 class Retained(Figure, frozen=True):
-    """What a student keeps of its teacher on some people, as a ratio of means."""
+    """The share of its teacher's quality that a student keeps on some people, as a ratio of means."""
 
     n_people: int
 
 
 class Segment(Part, frozen=True):
-    """One segment of people or of asked items, n of them."""
+    """One segment of n people or n asked items."""
 
     n: int
     ndcg: float = msgspec.field(name="ndcg@10")
@@ -53,18 +53,18 @@ class Segment(Part, frozen=True):
 
 
 def headline(part: Segment | ColdPoint, metric: str) -> float:
-    """One of both headline metrics by its name."""
+    """Return one of the two headline metrics by its name."""
     return part.ndcg if metric == "ndcg@10" else part.catalogue_ndcg
 
 
 Segments = dict[str, dict[str, Segment]]
-"""Dimension -> segment -> figures."""
+"""Maps dimension -> segment -> figures."""
 
 
 class ColdPoint(Part, frozen=True):
-    """One model's quality when so many items of a new person are known; of_longest: ratio to the longest history.
+    """One model's quality when a certain number of a new person's items is known.
 
-    low and high are of NDCG@10.
+    low and high are of NDCG@10. of_longest: the ratio to the quality with the longest history.
     """
 
     ndcg: float = msgspec.field(name="ndcg@10")
@@ -76,12 +76,12 @@ class ColdPoint(Part, frozen=True):
     of_longest: dict[str, Figure]
 
     def interval(self, metric: str) -> Interval:
-        """Of one of both headline metrics."""
+        """Return the interval of one of the two headline metrics."""
         return (self.low, self.high) if metric == "ndcg@10" else (self.catalogue_low, self.catalogue_high)
 
 
 class ColumnUse(Part, frozen=True):
-    """One column of one table. use: what it is taken for, in a few words; "" where it is not used."""
+    """One column of one table. use: what it is used for, in a few words; "" if it is not used."""
 
     table: str
     column: str
@@ -89,7 +89,7 @@ class ColumnUse(Part, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """True items that may not be recommended, and people who took nothing else and are therefore not asked."""
+    """True items that may not be recommended, and people who took no others and are therefore not asked."""
 
     items: int = 0
     people: int = 0

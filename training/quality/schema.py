@@ -1,8 +1,8 @@
-"""Every figure that a run's evaluation.json and a report's quality.json can hold, in the order of the files.
+"""The schema of all figures in a run's evaluation.json and a report's quality.json, in the order of the files.
 
 A run fills the parts that it measures, the report adds what serving costs and the verdicts, and the page draws the
-whole. A part that was not measured is None or empty, and is left out of the file. Fields with a default because older
-runs lack them say so.
+whole. A part that was not measured is None or empty, and is left out of the file. Fields whose default is for older
+runs, which lack them, say so.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Words = Literal["at least", "above", "at most", "under"]
 class DataPortrait(Part, frozen=True, kw_only=True):
     """The data's size, span and losses.
 
-    dropped: lines on what was kept and left out. first_event, last_event: Unix seconds. A run's evaluation.json has
-    history_lengths, events of each person, and item_counts, events of each item; quality.json has in their place
-    people_by_history_length and event_share_of_top_items, the share of all events that the most popular share of
-    items has. Runs before 2026-11-30 lack columns and the counts that default to None.
+    dropped: lines of text on what was kept and left out. first_event, last_event: Unix seconds. A run's
+    evaluation.json has history_lengths (events of each person) and item_counts (events of each item); quality.json
+    has people_by_history_length instead, and event_share_of_top_items, the share of all events that the most popular
+    share of items has. Runs before 2026-11-30 lack columns and the counts that default to None.
     """
 
     source: str
@@ -60,14 +60,14 @@ class DataPortrait(Part, frozen=True, kw_only=True):
 
 
 class LeftOutOfQuestions(Part, frozen=True):
-    """What was not asked because it may not be recommended, in each slice."""
+    """What each slice did not ask, because it may not be recommended."""
 
     validation: LeftOut
     test: LeftOut
 
 
 class SplitPortrait(Part, frozen=True, kw_only=True):
-    """How much was asked, and where time was cut: moments by name, Unix seconds, empty where a protocol has none.
+    """How much was asked, and where time was cut. cuts: moments by name in Unix seconds; empty if there are none.
 
     Runs before 2026-11-30 lack the fields that default to None.
     """
@@ -86,7 +86,7 @@ class SplitPortrait(Part, frozen=True, kw_only=True):
 
 
 class ProtocolQuality(Part, frozen=True):
-    """One protocol's test: metrics and segments by model."""
+    """One protocol's test results: metrics and segments by model."""
 
     models: dict[str, Metrics]
     split: SplitPortrait
@@ -94,7 +94,7 @@ class ProtocolQuality(Part, frozen=True):
 
 
 class StrategyStanding(Part, frozen=True):
-    """One strategy out of fold. lead_of_best: the best one's NDCG@10 minus this one's, with its paired interval."""
+    """One strategy out of fold. lead_of_best: NDCG@10 of the best minus this one's; lead_interval is paired."""
 
     accuracy: float
     auc: float
@@ -108,7 +108,7 @@ class StrategyStanding(Part, frozen=True):
 
 
 class Standings(Part, frozen=True):
-    """How the strategies compared, and which was chosen. margin: its lead over the second best, None without one."""
+    """How the strategies compared, and which was chosen. margin: its lead over the second best, None if alone."""
 
     chosen: str
     margin: float | None
@@ -118,7 +118,7 @@ class Standings(Part, frozen=True):
 
 
 class ReliabilityBin(Part, frozen=True):
-    """Of n pairs, the mean predicted probability and the share that was taken."""
+    """The mean predicted probability of n pairs, and the share of them that was taken."""
 
     predicted: float
     observed: float
@@ -126,7 +126,7 @@ class ReliabilityBin(Part, frozen=True):
 
 
 class CalibrationOnTest(Part, frozen=True):
-    """How probabilities do on the test's balanced pairs: two scores, and the bins behind the second."""
+    """The quality of probabilities on the test's balanced pairs: two scores, and the bins behind the second."""
 
     brier: float
     ece: float
@@ -134,7 +134,7 @@ class CalibrationOnTest(Part, frozen=True):
 
 
 class CalibrationFigures(Part, frozen=True):
-    """The fitted map of logits to probabilities, how it does out of fold, and on the test."""
+    """The fitted map from logits to probabilities, and its quality out of fold and on the test."""
 
     slope: float
     intercept: float
@@ -153,7 +153,7 @@ class Recipe(Part, frozen=True):
 
 
 class SearchInterval(Part, frozen=True):
-    """Where one setting was searched."""
+    """The interval in which one setting was searched."""
 
     low: Number
     high: Number
@@ -162,14 +162,14 @@ class SearchInterval(Part, frozen=True):
 
 
 class Trial(Part, frozen=True):
-    """One try of a member's settings. score: None where training diverged."""
+    """One trial of a member's settings. score: None if training diverged."""
 
     values: dict[str, Number]
     score: float | None
 
 
 class SearchRecord(Part, frozen=True):
-    """What was searched for one member, what it cost, and what it found."""
+    """The search of one member's settings: what was searched, what it cost, and what it found."""
 
     space: dict[str, SearchInterval]
     n_trials: int
@@ -184,7 +184,7 @@ class SearchRecord(Part, frozen=True):
 class MemberWorth(Part, frozen=True):
     """What the ensemble loses without a member, paired over people, and what the member costs.
 
-    earns_its_place: whether one of both intervals lies above zero.
+    earns_its_place: whether at least one of the two intervals lies above zero.
     """
 
     ndcg: Figure = msgspec.field(name="ndcg@10")
@@ -194,12 +194,12 @@ class MemberWorth(Part, frozen=True):
 
 
 class Explanations(Part, frozen=True):
-    """The removal test, empty where nobody has a history, and how true members' shares are.
+    """The removal test, empty if nobody has a history, and the accuracy of the members' shares.
 
-    removal_pass_rate, low, high: share of recommended items that weaken without the item named for them, mean over
-    people; an item without a reason is no pass. n_unnamed: recommended items without a reason. mean_drop: of log p,
-    over explanations. score_falls, rank_falls_or_stays: shares of explanations by two weaker readings of "weaken".
-    control_pass_rate: share that weakens when another of the person's last items is removed instead.
+    removal_pass_rate, low, high: share of recommended items that weaken without the item named as their reason, mean
+    over people; an item without a reason does not pass. n_unnamed: recommended items without a reason. mean_drop: of
+    log p, over explanations. score_falls, rank_falls_or_stays: shares of explanations that pass by two weaker
+    readings of "weaken". control_pass_rate: share that weakens when another of the last items is removed instead.
     member_shares_*: as in `training.student.member_shares.Fidelity`.
     """
 
@@ -221,7 +221,7 @@ class Explanations(Part, frozen=True):
 
 
 class Compression(Part, frozen=True):
-    """What ships, why, and every version that was measured for it; see `training.student.certification.Evidence`."""
+    """What ships, why, and every version measured to decide it; see `training.student.certification.Evidence`."""
 
     chosen: str
     precision: str
@@ -232,13 +232,13 @@ class Compression(Part, frozen=True):
 
 
 class ColdPeople(Part, frozen=True):
-    """Model -> number of known items -> quality."""
+    """Quality by model and by number of known items."""
 
     models: dict[str, dict[str, ColdPoint]]
 
 
 class ColdRanking(Part, frozen=True):
-    """How one model ranks items that were held out of training; low and high are of NDCG@10."""
+    """How well one model ranks items that were held out of training; low and high are of NDCG@10."""
 
     ndcg: float = msgspec.field(name="ndcg@10")
     mrr: float
@@ -257,7 +257,7 @@ class ColdItems(Part, frozen=True):
 
 
 class ColdStart(Part, frozen=True):
-    """New people by what is known of them, and new items; what nobody could be asked about is None."""
+    """Quality for new people by number of known items, and for new items; None if nobody could be asked."""
 
     people: ColdPeople | None = None
     n_people: int | None = None
@@ -265,7 +265,7 @@ class ColdStart(Part, frozen=True):
 
 
 class StageCosts(Part, frozen=True):
-    """Where time and memory went, by stage. cpu_seconds: of all threads; the first runs lack it."""
+    """Time and peak memory by stage. cpu_seconds: of all threads; the first runs lack it."""
 
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     cpu_seconds: dict[str, float] = msgspec.field(default_factory=dict)
@@ -273,7 +273,7 @@ class StageCosts(Part, frozen=True):
 
 
 class ProbedFigures(Part, frozen=True):
-    """What one model's answers take; see `training.evaluation.serving_probe.probe`."""
+    """What one model's answers cost; see `training.evaluation.serving_probe.probe`."""
 
     latency_p50_ms: float
     latency_p99_ms: float
@@ -287,13 +287,13 @@ class ProbedFigures(Part, frozen=True):
 
 
 class ServingFigures(ProbedFigures, frozen=True):
-    """The same with the cost of its CPU seconds, in US dollars."""
+    """The figures of `ProbedFigures`, and the cost of the CPU seconds in US dollars."""
 
     cost_per_request_usd: float
 
 
 class Verdict(Part, frozen=True):
-    """What was reached of one figure, held against its bound."""
+    """One figure that was reached, judged by its bound."""
 
     figure: str
     meaning: str
@@ -306,7 +306,7 @@ class Verdict(Part, frozen=True):
 
 
 class Machine(Part, frozen=True):
-    """What serving was measured on."""
+    """The machine on which serving was measured."""
 
     cpu: str
     cores: str
@@ -317,7 +317,7 @@ class Machine(Part, frozen=True):
 class Quality(msgspec.Struct, omit_defaults=True):
     """A whole evaluation, filled part by part. From `protocols` to `leave_one_out`, parts are by protocol.
 
-    of_protocol: of a part that is of one protocol alone, which one. bundle: version that the run wrote.
+    of_protocol: for parts that are of one protocol alone, which one. bundle: the version that the run wrote.
     """
 
     schema_version: int | None = None
@@ -355,10 +355,10 @@ class Quality(msgspec.Struct, omit_defaults=True):
     monitoring: MonitoringStudy | None = None
 
     def to_json(self) -> str:
-        """The text of a file."""
+        """Write the evaluation as a file's text."""
         return to_json(self)
 
     @staticmethod
     def from_json(text: str) -> Quality:
-        """Read what `to_json` wrote; what an earlier release wrote beyond the schema is passed over."""
+        """Read what `to_json` wrote; fields of an earlier release that are not in the schema are ignored."""
         return msgspec.convert(json.loads(text), Quality)

@@ -1,4 +1,4 @@
-"""What simulated experiments and simulated futures of a shop came to: experiments.json and monitoring.json."""
+"""Schema of the results of simulated experiments and of simulated futures: experiments.json, monitoring.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from training.quality.figures import Interval, Number, Part
 
 
 class Stops(Part, frozen=True):
-    """How often experiments without a difference were stopped by one thing, and by how many units."""
+    """How often one kind of check stopped experiments without a difference, and after how many units."""
 
     stated: float
     n_stopped: int
@@ -16,7 +16,7 @@ class Stops(Part, frozen=True):
 
 
 class AlikeFigures(Part, frozen=True):
-    """Experiments without a difference. n_covered: whose interval held the truth at every look."""
+    """Experiments without a difference. n_covered: those whose interval covered the truth at every look."""
 
     n_runs: int
     n_units: int
@@ -29,7 +29,7 @@ class AlikeFigures(Part, frozen=True):
 
 
 class FoundFigures(Part, frozen=True):
-    """How many experiments found what there was, and after how many units of both arms."""
+    """How many experiments found the difference that there was, and after how many units of both arms."""
 
     n_runs: int
     n_units: int
@@ -42,7 +42,7 @@ class FoundFigures(Part, frozen=True):
 
 
 class LiftFigures(FoundFigures, frozen=True):
-    """How soon a lift was found. n_wrong: decided the wrong way round. fixed_units: that a single look takes."""
+    """How soon a lift was found. n_wrong: decided in the wrong direction. fixed_units: those a single look needs."""
 
     lift: float
     base_rate: float
@@ -52,13 +52,13 @@ class LiftFigures(FoundFigures, frozen=True):
 
 
 class LossFigures(FoundFigures, frozen=True):
-    """How soon a bug was caught that lost this share of one arm's units."""
+    """How soon a bug was caught. lost: the share of one arm's units that it lost."""
 
     lost: float
 
 
 class ExperimentsStudy(Part, frozen=True):
-    """experiments.json. settings: as in `training.simulations.experiments.study`."""
+    """The file experiments.json. settings: as in `training.simulations.experiments.study`."""
 
     schema_version: int
     settings: dict[str, Number]
@@ -68,7 +68,7 @@ class ExperimentsStudy(Part, frozen=True):
 
 
 class Alarms(Part, frozen=True):
-    """Windows in which nothing had changed, and those that rang."""
+    """Windows in which nothing had changed, and those among them that raised an alarm."""
 
     n_windows: int
     n_alarms: int
@@ -77,9 +77,9 @@ class Alarms(Part, frozen=True):
 
 
 class FalseAlarms(Part, frozen=True):
-    """Alarms of quiet futures, by what was watched; of accuracy, looks at 50 answers each.
+    """Alarms in futures without a change, by what was watched; those of accuracy are over looks at 50 answers each.
 
-    any_input: alarms of whatever input, to windows of one. drawn: of disagreement, in windows drawn anew.
+    any_input: alarms of all inputs together, per window of one input. drawn: of disagreement, in windows drawn anew.
     """
 
     n_futures: int
@@ -89,7 +89,7 @@ class FalseAlarms(Part, frozen=True):
 
 
 class Delays(Part, frozen=True):
-    """In how many futures an alarm rang, and days until the first; None where none did."""
+    """Number of futures in which an alarm rang, and days until the first alarm; None if there was none."""
 
     n_found: int
     median_days: float | None
@@ -97,7 +97,7 @@ class Delays(Part, frozen=True):
 
 
 class ChangeFigures(Part, frozen=True):
-    """What rang after one kind of change. n_early: alarms before it. any: whichever was first."""
+    """Alarms after one kind of change. n_early: alarms before it. any: whichever alarm was first."""
 
     n_futures: int
     n_early: int
@@ -106,7 +106,7 @@ class ChangeFigures(Part, frozen=True):
 
 
 class DamageFigures(Part, frozen=True):
-    """Windows with one damaged model. named: who left the others furthest, by how many windows said so."""
+    """Windows with one damaged model. named: by model, the windows that said it was furthest from the others."""
 
     culprit: str
     slice: str
@@ -118,7 +118,7 @@ class DamageFigures(Part, frozen=True):
 
 
 class StatedRates(Part, frozen=True):
-    """False alarms as they are stated, a window or, for accuracy, a look."""
+    """The stated rates of false alarms, per window or, for accuracy, per look."""
 
     drift: float
     disagreement: float
@@ -126,7 +126,7 @@ class StatedRates(Part, frozen=True):
 
 
 class WindowSize(Part, frozen=True):
-    """At least so many events and seconds for inputs, and scored requests for disagreement."""
+    """Smallest window: events and seconds for inputs, and scored requests for disagreement."""
 
     events: int
     seconds: int
@@ -134,7 +134,7 @@ class WindowSize(Part, frozen=True):
 
 
 class MonitoringStudy(Part, frozen=True):
-    """monitoring.json. settings: as in `training.simulations.monitoring.study`, and under `world` of the shop."""
+    """The file monitoring.json. settings: as in `training.simulations.monitoring.study`; `world` has the shop's."""
 
     schema_version: int
     settings: dict[str, Number | dict[str, Number]]

@@ -1,4 +1,4 @@
-"""What a new bundle may be worse by."""
+"""The settings of automatic promotion: how much worse a new bundle may be."""
 
 from __future__ import annotations
 

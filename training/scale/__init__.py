@@ -1,1 +1,1 @@
-"""Bundles of any size without training: the shop and its student are invented, so that speed can be measured."""
+"""Make bundles of any size without training: shop and student are invented, so that speed can be measured."""

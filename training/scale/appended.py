@@ -1,4 +1,4 @@
-"""Arrays larger than memory, written one piece after the other and mapped when they are whole."""
+"""Arrays larger than memory: they are written piece by piece, and mapped when they are complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 class AppendedArrays:
-    """Flat arrays in a folder, one file each; a context. dtypes: by name."""
+    """Flat arrays in a folder, one file each, as a context manager. dtypes: by name."""
 
     def __init__(self, folder: Path, dtypes: dict[str, npt.DTypeLike]) -> None:
         self._paths = {name: folder / name for name in dtypes}
@@ -30,5 +30,5 @@ class AppendedArrays:
             self._files[name].write(np.ascontiguousarray(piece, self._dtypes[name]).data)
 
     def mapped(self, name: str) -> npt.NDArray[Any]:
-        """One array as it lies on disk, read-only. The context must be left: a file still has bytes in memory."""
+        """Map one array from disk, read-only. Leave the context first: a file still has bytes in memory."""
         return np.memmap(self._paths[name], self._dtypes[name], mode="r")

@@ -1,8 +1,8 @@
-"""A bundle of a million items and ten million people in minutes and in bounded memory, for measuring speed.
+"""Make a bundle of a million items and ten million people in minutes and bounded memory, to measure speed.
 
-What is invented: the catalogue and its texts (the generator's), item vectors (`vectors`), neighbours, histories, and
-the student, whose weights were set by hand or are random (`student`). Sizes, precision, formats and the recording of
-golden requests are those of a trained bundle, and the manifest says where it came from.
+These parts are invented: the catalogue and its texts (by the generator), item vectors (`vectors`), neighbours,
+histories, and the student, whose weights were set by hand or are random (`student`). Sizes, precision, formats and
+the recording of golden requests are those of a trained bundle, and the manifest says where it came from.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from training.student.tower import TowerSettings
 
 N_TEXT_COMPONENTS = 64
 N_TEXTS = 5_000
-"""Of items, that the text encoder is fitted on."""
+"""Number of items on whose texts the text encoder is fitted."""
 TOWER, INDEX = TowerSettings(), IndexSettings()
-"""What training has by default: the sizes of a student that is shipped, and when its catalogue gets lists."""
+"""The defaults of training: the sizes of a student that ships, and when its catalogue gets an inverted index."""
 
 REASON = "invented, to measure speed at scale: nothing was learned, and nothing is told of quality"
 
@@ -49,7 +49,7 @@ REASON = "invented, to measure speed at scale: nothing was learned, and nothing 
 def write_scale_bundle(settings: ScaleSettings, store: Path, console: Console) -> Path:
     """Invent a shop and its student and write them as a bundle; returns its folder.
 
-    Large arrays lie in a folder of the store until the bundle is written, so as much disk again is needed meanwhile.
+    Large arrays are kept in a folder of the store until the bundle is written, so meanwhile twice the disk is needed.
     """
     store.mkdir(parents=True, exist_ok=True)
     stages, folder = Stages(console), store / f".writing-{token_hex(6)}"
@@ -64,7 +64,7 @@ def write_scale_bundle(settings: ScaleSettings, store: Path, console: Console) -
 
 
 def invent_contents(settings: ScaleSettings, folder: Path, stages: Stages) -> BundleContents:
-    """Everything that goes into the bundle; what is large is mapped from files in `folder`."""
+    """Invent all contents of the bundle; large ones are mapped from files in `folder`."""
     with stages.stage("catalogue", f"Inventing {settings.n_items:,} items"):
         catalogue = invent_catalogue(settings, N_TEXTS)
         vectors = invent_vectors(catalogue.invented, settings, TOWER.n_factors)
@@ -88,7 +88,7 @@ def invent_contents(settings: ScaleSettings, folder: Path, stages: Stages) -> Bu
 def _with_lists(
     settings: ScaleSettings, catalogue: ScaleCatalogue, student: StudentFiles, stages: Stages
 ) -> tuple[ScaleCatalogue, StudentFiles, IndexEntry]:
-    """As training does it: a large catalogue lies by list. Histories speak of places in it, so they come after."""
+    """Sort a large catalogue by list, as training does; histories refer to the new order, so they are made later."""
     if settings.n_items <= INDEX.exact_up_to:
         return catalogue, student, IndexEntry()
     with stages.stage("index", "Finding lists, and how many to look into"):
@@ -134,7 +134,7 @@ def _contents(
 
 
 def _golden_histories(histories: Histories) -> list[History]:
-    """A stranger, and people spread over the vocabulary."""
+    """Return an empty history, and people's histories spread over the vocabulary."""
     rows = _spread(len(histories), N_GOLDEN - 1)
     return [History.empty(), *(histories[row].last(MAX_EVENTS) for row in rows)]
 
@@ -145,7 +145,7 @@ def _spread(n_rows: int, n_wanted: int) -> list[int]:
 
 
 def _figures(settings: ScaleSettings, histories: Histories) -> dict[str, Any]:
-    """The settings, and how long histories came out."""
+    """Return the settings, and the lengths of the histories."""
     lengths = np.diff(histories.offsets)
     return settings.as_values() | {
         "mean_events_per_person": round(float(lengths.mean()), 2),

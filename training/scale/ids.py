@@ -1,4 +1,4 @@
-"""Vocabularies of millions of numbered ids, without a Python string for each at once."""
+"""Make vocabularies of millions of numbered ids without a Python string for each at once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ KEY_BYTES = 8
 
 
 def numbered_ids(prefix: str, n_digits: int, numbers: npt.NDArray[np.integer[Any]]) -> Vocabulary:
-    """The vocabulary of ids like "u00000042", prefix and n_digits digits. numbers: (n_ids,), distinct, in row order.
+    """Make the vocabulary of ids like "u00000042" from prefix and n_digits digits.
 
-    The same as `Vocabulary.from_ids`, in 60 bytes an id instead of 200. Raises ValueError where a number has more
-    digits.
+    numbers: (n_ids,), distinct, in row order. The result equals `Vocabulary.from_ids`, in 60 bytes per id instead of
+    200. Raises ValueError if a number has more digits.
     """
     if int(numbers.max(initial=0)) >= 10**n_digits:
         raise ValueError(f"number {numbers.max():,} of {prefix!r} ids has more than {n_digits} digits")
@@ -31,7 +31,7 @@ def numbered_ids(prefix: str, n_digits: int, numbers: npt.NDArray[np.integer[Any
 
 
 def _texts(prefix: str, n_digits: int, numbers: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
-    """(n_ids, length) ASCII."""
+    """Write the ids as ASCII, (n_ids, length)."""
     head = np.frombuffer(prefix.encode("ascii"), np.uint8)
     texts = np.empty((len(numbers), len(head) + n_digits), np.uint8)
     texts[:, : len(head)] = head
@@ -43,7 +43,7 @@ def _texts(prefix: str, n_digits: int, numbers: npt.NDArray[np.integer[Any]]) ->
 
 
 def _keys(texts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """`models.vocabulary.id_key` of each row: BLAKE2b is Python's own, so it is one call an id."""
+    """Return `models.vocabulary.id_key` of each row; BLAKE2b is Python's own, so it takes one call per id."""
     raw, width = texts.tobytes(), texts.shape[1]
     digests = [
         blake2b(raw[start : start + width], digest_size=KEY_BYTES).digest()

@@ -1,4 +1,4 @@
-"""Who goes with whom in an invented shop: the co-occurrence term's table, in int8."""
+"""Invent which items go together: the co-occurrence term's table, in int8."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from training.student.tower import STARTING_DECAYS
 ITEMS_AT_ONCE = 16_384
 
 COMPANION_SHARE = 0.3
-"""Of neighbours, those in the cluster of the item's companion; the others are in its own category."""
+"""Share of neighbours in the cluster of the item's companion; the others are in the item's own category."""
 
 STRONGEST_LOGITS = 1.0
-"""An item's strongest neighbour, in the median; by item it varies log-normally."""
+"""Median logit of an item's strongest neighbour; it varies log-normally over items."""
 STRONGEST_SPREAD = 0.8
 
 WEIGHT_DECAY = 38.0
-"""Weights fall exponentially, by 1/e every so many neighbours of 128: the median is a tenth of the strongest."""
+"""Weights fall exponentially, by 1/e per this many of 128 neighbours: the median is a tenth of the strongest."""
 
 
 def invent_neighbours(
@@ -33,7 +33,7 @@ def invent_neighbours(
 ) -> Cooccurrence:
     """Draw neighbours by popularity within an item's category and its companion's cluster, into files of `folder`.
 
-    One drawn twice, or the item itself, counts once or not at all: its weight is 0.
+    A neighbour that is drawn twice counts once, and the item itself does not count: the weight is 0.
     """
     n_items, rng = len(catalogue), settings.rng(3)
     items_dtype = index_dtype(n_items)
@@ -64,7 +64,7 @@ def invent_neighbours(
 def _draw(
     catalogue: ScaleCatalogue, rows: Ints, n_neighbours: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int32]:
-    """Neighbours of catalogue rows as item indices, (n_rows, n_neighbours)."""
+    """Draw neighbours of catalogue rows as item indices, (n_rows, n_neighbours)."""
     invented = catalogue.invented
     styles = rng.integers(0, invented.n_styles, (len(rows), n_neighbours))
     clusters = (invented.clusters[rows] // invented.n_styles * invented.n_styles)[:, None] + styles

@@ -1,8 +1,9 @@
-"""What people of an invented shop touched: drawn a chunk of people at a time, straight into a bundle's arrays.
+"""Invent the events of a shop's people, a chunk of people at a time, straight into a bundle's arrays.
 
-A person has a few themes, clusters of the catalogue, the first ones dearest; an event is an item of a theme, or in
-one case of five of any cluster, by popularity within it. Each item once, as a bundle has it. There are no visits, and
-no purchases that follow from views: training/generator/behaviour.py has them, and speed does not depend on them.
+A person has a few themes, which are clusters of the catalogue, the favourite ones first. An event is an item of a
+theme, or in one case of five of any cluster, drawn by popularity within it. Each item occurs once, as in a bundle.
+There are no visits, and no purchases that follow views: training/generator/behaviour.py has them, but speed does not
+depend on them.
 """
 
 from __future__ import annotations
@@ -23,34 +24,35 @@ from training.scale.appended import AppendedArrays
 from training.scale.shop import ScaleCatalogue, ScaleSettings
 
 PEOPLE_AT_ONCE = 100_000
-"""Some 2.4 million draws, 300 MB. Changing it changes the draw."""
+"""Number of people in a chunk: some 2.4 million draws, 300 MB. Changing it changes the draw."""
 
 MEAN_DRAWN, SPREAD = 22.0, 1.0
-"""Of the log-normal number of draws a person; a few find an item again, which leaves 20 at a million items."""
+"""Mean and spread of the log-normal number of draws per person; some draws repeat an item, which leaves 20 at a
+million items."""
 
 N_THEMES, THEME_DECAY = 16, 1.2
-"""Themes a person has, and how many make up 63 % of the draws."""
+"""Number of themes of a person, and how many of them make up 63 % of the draws."""
 STRAY_RATE = 0.2
 
 N_DAYS = 730
 UNTIL = 1_767_139_200
-"""The moment of the shop: nobody's latest event is later. Unix seconds, 2025-12-31."""
+"""The shop's present moment, after which there are no events; Unix seconds, 2025-12-31."""
 
 KIND_SHARES = (0.50, 0.25, 0.10, 0.15)
-"""Of views, clicks, carts and purchases as an item's latest event."""
+"""Shares of views, clicks, carts and purchases among items' latest events."""
 
 HALF_LIFE_DAYS = 15.0
-"""Of popularity, as the popularity member has it by default."""
+"""Half-life of popularity, the popularity member's default."""
 
 PERSON_BITS, ITEM_BITS, TIME_BITS = 17, 20, 26
-"""100,000 people, a million items and two years of seconds fit; a person and one of the two sort as one integer."""
+"""Bits for 100,000 people, a million items and two years of seconds; a person and one of them sort as an integer."""
 
 REACH_POWER = 5
-"""Ranks are drawn with probability falling as rank ** -0.8, whose inverse is a fifth power: three products."""
+"""Ranks are drawn with probability falling as rank ** -0.8, whose inverse is this power, by three products."""
 
 
 class Drawn(NamedTuple):
-    """Events of a chunk, person by person, oldest first; all but the first (n_events,).
+    """The events of a chunk, person by person, oldest first; all but n_events are (n_events,).
 
     n_events: (n_people,). item_indices: int64. times: int64, Unix seconds. kinds: uint8.
     """
@@ -63,9 +65,9 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True)
 class ScalePeople:
-    """Everybody, and what counting them gave.
+    """Everybody's histories, and the counts of their events.
 
-    histories: mapped from files. popularity: (n_items,) float32, decayed. n_touched: (n_items,) int64, its events.
+    histories: mapped from files. popularity: (n_items,) float32, decayed. n_touched: (n_items,) int64, event counts.
     """
 
     histories: Histories
@@ -96,7 +98,7 @@ def invent_people(
 
 
 def hold_back(catalogue: ScaleCatalogue, settings: ScaleSettings, n_people: int) -> list[History]:
-    """Histories of people like the others who are in no bundle, to choose by."""
+    """Draw held-out histories, of people like the others who are in no bundle."""
     drawn = draw_people(catalogue, n_people, settings.rng(5))
     offsets = np.concatenate([[0], np.cumsum(drawn.n_events)])
     packed = Histories(offsets, drawn.item_indices.astype(np.int32), drawn.times, drawn.kinds)
@@ -107,7 +109,7 @@ def draw_people(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generat
     """Draw some people's histories; each has 1 to `MAX_PASSING_EVENTS` distinct items."""
     people, items = _draw_items(catalogue, n_people, rng)
     n_events = np.bincount(people, minlength=n_people)
-    last_days = rng.random(n_people) ** 2 * N_DAYS  # most were here lately
+    last_days = rng.random(n_people) ** 2 * N_DAYS  # most people came recently
     ages = last_days[people] + (N_DAYS - last_days[people]) * rng.random(len(people)) ** 2
     seconds = np.minimum((ages * SECONDS_PER_DAY).astype(np.int64), (1 << TIME_BITS) - 1)
     order = np.argsort((people << TIME_BITS) - seconds)
@@ -116,7 +118,7 @@ def draw_people(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generat
 
 
 def _draw_items(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Pairs of person and item_index, each once, ordered by person: (n_events,) both."""
+    """Draw distinct pairs of person and item_index, ordered by person: (n_events,) both."""
     mu = np.log(MEAN_DRAWN) - SPREAD**2 / 2
     n_drawn = np.clip(np.rint(rng.lognormal(mu, SPREAD, n_people)), 1, MAX_PASSING_EVENTS).astype(np.int64)
     people = np.repeat(np.arange(n_people), n_drawn)
@@ -132,7 +134,7 @@ def _draw_items(catalogue: ScaleCatalogue, n_people: int, rng: np.random.Generat
 
 
 def _draw_clusters(catalogue: ScaleCatalogue, people: Ints, n_people: int, rng: np.random.Generator) -> Ints:
-    """The cluster of each draw, (n_drawn,)."""
+    """Draw the cluster of each event, (n_drawn,)."""
     themes = _any_clusters(catalogue, n_people * N_THEMES, rng)
     slots = np.minimum(rng.standard_exponential(len(people), np.float32) * THEME_DECAY, N_THEMES - 1)
     clusters = themes[people * N_THEMES + slots.astype(np.int64)]
@@ -142,7 +144,7 @@ def _draw_clusters(catalogue: ScaleCatalogue, people: Ints, n_people: int, rng: 
 
 
 def _any_clusters(catalogue: ScaleCatalogue, count: int, rng: np.random.Generator) -> Ints:
-    """Clusters by their category's weight, (count,)."""
+    """Draw clusters by their category's weight, (count,)."""
     invented = catalogue.invented
     below = np.cumsum(np.exp(invented.category_log_weights, dtype=np.float64))
     categories = np.searchsorted(below[:-1] / below[-1], rng.random(count), side="right")

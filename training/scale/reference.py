@@ -1,4 +1,4 @@
-"""What a bundle of an invented shop expects of live traffic, as training makes it, of some of its people."""
+"""Make an invented bundle's expectations of live traffic from some of its people, as training does."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from training.bundling.reference import build_reference
 from training.scale.people import ScalePeople
 
 N_PEOPLE = 4_000
-"""Whose histories are read. Of ten million people nobody reads all."""
+"""Number of people whose histories are read, since reading ten million takes too long."""
 
 TEST_SHARE = 0.2
-"""Of their events, the latest."""
+"""Share of their events, the latest, that counts as the test slice."""
 
 
 def invent_reference(student: Student, items: Items, people: ScalePeople, seed: int) -> dict[str, Any]:
-    """Inputs and scores; there is no ensemble to agree with. Every item has been there from the start."""
+    """Build the reference of inputs and scores, without an ensemble; every item has been there from the start."""
     rows = np.linspace(0, len(people.histories) - 1, min(N_PEOPLE, len(people.histories))).astype(int)
     histories = Histories.from_list([people.histories[row] for row in rows])
     first_seen = np.zeros(len(items), np.int64)

@@ -1,7 +1,7 @@
-"""How large an invented shop is, and its catalogue in the order of a bundle.
+"""The size of an invented shop, and its catalogue in the order of a bundle.
 
 The catalogue is that of training/generator/catalogue.py: categories, styles and ranks within them, attributes
-and titles. Its rows lie by cluster and rank; a bundle's items do not.
+and titles. Its rows are sorted by cluster and rank; a bundle's items are not.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from training.scale.ids import numbered_ids
 
 MAX_CATEGORIES = 200
 ITEMS_PER_CATEGORY = 20
-"""At least, on average: a small catalogue has fewer than `MAX_CATEGORIES`."""
+"""The smallest mean number of items per category; a small catalogue has fewer than `MAX_CATEGORIES`."""
 
 FILTER_CATEGORY = "one-percent"
-"""The category that holds one item in a hundred, for measuring filters."""
+"""A category with one item in a hundred, to measure filters."""
 
 BOUNDS: dict[str, tuple[int, int]] = {
     "n_items": (200, 1_000_000),
@@ -38,9 +38,9 @@ BOUNDS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class ScaleSettings:
-    """The size of a shop. Equal settings make equal bundles. Raises `SettingsInvalid` beyond `BOUNDS`.
+    """The size of a shop. Equal settings make equal bundles. Raises `SettingsInvalid` outside `BOUNDS`.
 
-    student_seed: for another student of the very same shop; None takes the shop's.
+    student_seed: makes another student of the same shop; None takes the shop's seed.
     """
 
     n_items: int
@@ -56,7 +56,7 @@ class ScaleSettings:
 
     @property
     def of_the_student(self) -> ScaleSettings:
-        """These, with the student's seed."""
+        """These settings with the student's seed."""
         return self if self.student_seed is None else replace(self, seed=self.student_seed)
 
     @property
@@ -66,20 +66,20 @@ class ScaleSettings:
         return GeneratorSettings(n_items=self.n_items, n_categories=n_categories, seed=self.seed)
 
     def rng(self, *stream: int) -> np.random.Generator:
-        """Random numbers of one part of the bundle, which no other part can move."""
+        """Return the random generator of one part of the bundle, independent of all other parts."""
         return np.random.default_rng([self.seed, *stream])
 
     def as_values(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Return the settings for the manifest."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class ScaleCatalogue:
-    """An invented catalogue, its items in the order of a bundle.
+    """An invented catalogue with its items in the order of a bundle.
 
-    invented: by its own rows. rows: (n_items,) int64, the row of each item_index; item_indices: the other way about.
-    titles and prices: by number, which is what an id is made of, and texts of text_numbers alone.
+    invented: by its own rows. rows: (n_items,) int64, the row of each item_index; item_indices: the inverse. titles
+    and prices: by number, from which ids are made. texts: only those of text_numbers.
     """
 
     invented: InventedCatalogue
@@ -94,16 +94,16 @@ class ScaleCatalogue:
         return len(self.rows)
 
     def in_order(self, order: npt.NDArray[np.integer[Any]]) -> ScaleCatalogue:
-        """The same with item order[i] as item i."""
+        """Return the catalogue with item order[i] as item i."""
         rows = self.rows[order]
         return replace(self, rows=rows, item_indices=np.argsort(rows))
 
     def indices_of_texts(self) -> Ints:
-        """The item_index of each text."""
+        """Return the item_index of each text."""
         return np.argsort(self.invented.numbers[self.rows])[self.text_numbers]
 
     def items(self, popularity: npt.NDArray[np.float32]) -> Items:
-        """The metadata of a bundle; popularity: (n_items,) by item_index. Segments are the categories."""
+        """Return the metadata of a bundle. popularity: (n_items,) by item_index. Segments are the categories."""
         numbers = self.invented.numbers[self.rows]
         codes, names = _categories(self.invented)
         segments = codes[self.rows].astype(np.int32)
@@ -121,7 +121,7 @@ class ScaleCatalogue:
 
 
 def invent_catalogue(settings: ScaleSettings, n_texts: int) -> ScaleCatalogue:
-    """Draw the catalogue, its items by id. n_texts: how many texts are kept, spread over all of them."""
+    """Draw the catalogue with its items by id. n_texts: number of texts kept, spread over all of them."""
     invented = build_catalogue(settings.generator, settings.rng(0))
     table = item_table(invented, settings.generator)  # by number
     text_numbers = np.unique(np.linspace(0, len(invented) - 1, n_texts).astype(np.int64))
@@ -138,9 +138,9 @@ def invent_catalogue(settings: ScaleSettings, n_texts: int) -> ScaleCatalogue:
 
 
 def _categories(invented: InventedCatalogue) -> tuple[Ints, list[str]]:
-    """Codes by catalogue row, and names by code; the smallest category that is large enough becomes `one-percent`.
+    """Return codes by catalogue row, and names by code; the smallest large enough category becomes `one-percent`.
 
-    What it has beyond one percent, the least looked at of it, goes to the category that goes with it.
+    Its items beyond one percent, the least viewed ones, go to its companion category.
     """
     codes = invented.clusters // invented.n_styles
     n_wanted = max(1, round(len(invented) / 100))

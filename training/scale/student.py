@@ -1,8 +1,8 @@
-"""A student that nobody taught, in the sizes and the precision of one that is shipped.
+"""A student without training, in the sizes and the precision of one that ships.
 
-Its tower is the real one (training/student/tower.py) with weights set so that what a history pools to comes out as
-the user vector: heads attend at random, the hidden layer is random and says little. So people lie near what they
-touched.
+Its tower is the real one (training/student/tower.py), with weights that pass the pooled history on as the user
+vector: heads attend at random, and the hidden layer is random with little effect. So people lie near the items that
+they touched.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from training.student.text_vectors import fit_text_encoder
 from training.student.tower import StudentModel, TowerSettings, UserTower
 
 TASTE_GAIN = 6.5
-"""From pooled history vectors to a user vector's taste: it moves products by about 1, as a trained one does."""
+"""Factor from pooled history vectors to a user vector's taste; products vary by about 1, as after training."""
 LATEST_SHARE = 0.2
-"""Of the latest item in a taste; the heads' mean has the rest."""
+"""Share of the latest item in a taste; the heads' mean has the rest."""
 STRANGER_LEVEL = -5.5
-"""Along the shared direction: most items are unlikely for anybody."""
+"""A stranger's position on the shared direction; it makes most items unlikely for anybody."""
 CONTENT_GAIN = 8.0
-"""Makes heads attend unlike each other."""
+"""Factor on the heads' weights, which makes them attend differently."""
 HIDDEN_GAIN = 0.3
 
 TEXT_L2 = 1.0
 
 
 def invent_tower(level: Floats, settings: ScaleSettings, tower_settings: TowerSettings) -> bytes:
-    """ONNX of the tower, its products in int8. level: (n_factors,), see `ScaleVectors`."""
+    """Return the tower as ONNX with its products in int8. level: (n_factors,), see `ScaleVectors`."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(settings.seed)
         model = StudentModel(torch.zeros(1, 1), tower_settings).eval()
@@ -62,7 +62,7 @@ def student_files(
     catalogue: ScaleCatalogue,
     text_encoder: TextEncoder,
 ) -> StudentFiles:
-    """The whole student, in int8. vectors: by item_index."""
+    """Return the whole student in int8. vectors: by item_index."""
     text, sampled = text_encoder.encode(catalogue.texts), vectors.in_order(catalogue.indices_of_texts())
     return StudentFiles(
         user_tower=tower,
@@ -79,7 +79,7 @@ def student_files(
 
 
 def encode_texts(catalogue: ScaleCatalogue, settings: ScaleSettings, n_components: int) -> TextEncoder:
-    """A text encoder of the sampled items' texts, as training fits it on all."""
+    """Fit a text encoder on the sampled items' texts, as training does on all."""
     return fit_text_encoder(
         catalogue.texts, n_components, n_features=len(catalogue.texts), seed=settings.seed % 2**32
     )
@@ -88,7 +88,7 @@ def encode_texts(catalogue: ScaleCatalogue, settings: ScaleSettings, n_component
 def invent_member_shares(
     members: tuple[str, ...], n_items: int, n_factors: int, settings: ScaleSettings
 ) -> MemberShares:
-    """Shares that say nothing, in the sizes that fitted ones have."""
+    """Return random shares, in the sizes of fitted ones."""
     rng, rank = settings.rng(4), min(RANK, n_factors)
     maps = rng.standard_normal((2, n_factors, rank), np.float32) * np.float32(n_factors**-0.5)
     weights = rng.standard_normal((len(members), N_PERSON_TERMS + rank, N_PAIR_TERMS + rank), np.float32)
@@ -97,7 +97,7 @@ def invent_member_shares(
 
 
 def _text_map(text: Floats, vectors: Floats) -> Floats:
-    """Ridge from text vectors (n, n_text) to item vectors (n, n_factors); weights above, bias below."""
+    """Fit ridge regression from text vectors (n, n_text) to item vectors (n, n_factors): weights, then the bias."""
     known = np.concatenate([text, np.ones((len(text), 1), np.float32)], axis=1)
     gram = known.T @ known + TEXT_L2 * np.eye(known.shape[1], dtype=np.float32)
     return np.asarray(np.linalg.solve(gram, known.T @ vectors), np.float32)

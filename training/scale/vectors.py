@@ -1,7 +1,7 @@
-"""Item vectors that lie as a trained student's do, so that an index over them is as hard to search.
+"""Invent item vectors with the geometry of a trained student's, so that an index over them is as hard to search.
 
-Beside two trained students (Online Retail, 3,657 items, asked about walks along its neighbours; the generator's shop,
-1,000 items) a million drawn ones look like this:
+This table compares a million drawn vectors with those of two trained students (Online Retail, 3,657 items, asked
+about walks along its neighbours; the generator's shop, 1,000 items):
 
     |                                          | Online Retail | generated     | drawn         |
     | ---------------------------------------- | ------------- | ------------- | ------------- |
@@ -13,8 +13,8 @@ Beside two trained students (Online Retail, 3,657 items, asked about walks along
     | cosine of two people                     | .94           | .62           | .76           |
     | spread of a person's products            | 1.7           | 1.2           | 1.4           |
 
-A vector is a level, one direction that all share and popular items have less of, and a taste: centres of
-category and cluster, attributes, and noise of its own, over directions of falling weight. Nothing was learned.
+A vector is the sum of a level, along one direction that all share and popular items have less of, and a taste:
+centres of category and cluster, attributes, and noise, over directions of falling weight. Nothing was learned.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from training.scale.shop import ScaleSettings
 ROWS_AT_ONCE = 65_536
 
 LEVEL, LEVEL_SPREAD = 1.05, 0.2
-"""The shared direction, which speaks against an item: its mean, and what a standard deviation of log popularity takes
-off it."""
+"""The level along the shared direction, which lowers an item's scores: its mean, and its decrease per standard
+deviation of log popularity."""
 
 CATEGORY, CLUSTER, ATTRIBUTES, NOISE = 0.55, 0.65, 0.60, 0.60
 """Lengths of the parts of a taste."""
 
 SPECTRUM_POWER = -0.35
-"""Of the j-th direction's length: the first of 64 carries 5 % of the variance, half of them 77 %."""
+"""Exponent of the j-th direction's length: the first of 64 has 5 % of the variance, half of them have 77 %."""
 
 HISTORY_SHARE = 0.9
-"""A history vector is the taste times this: it tells what somebody likes, and no level."""
+"""A history vector is the taste times this factor, without the level."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ScaleVectors:
     level: Floats
 
     def in_order(self, rows: Ints) -> ScaleVectors:
-        """These rows, in this order."""
+        """Return these rows in this order."""
         return ScaleVectors(
             self.item_vectors[rows],
             self.item_scales[rows],
@@ -103,19 +103,19 @@ class _Tastes:
         self._attributes = ATTRIBUTES * self._some(TASTE_DIMENSIONS, rng)
 
     def draw(self, rows: slice, rng: np.random.Generator) -> Floats:
-        """(n_rows, n_factors)."""
+        """Draw the tastes of some rows, (n_rows, n_factors)."""
         n_rows = rows.stop - rows.start
         taste = self._centres[self._invented.clusters[rows]] + NOISE * self._some(n_rows, rng)
         drawn: Floats = taste + self._invented.vectors[rows] @ self._attributes
         return drawn
 
     def _some(self, count: int, rng: np.random.Generator) -> Floats:
-        """Vectors of about unit length along the directions, (count, n_factors)."""
+        """Draw vectors of about unit length along the directions, (count, n_factors)."""
         return rng.standard_normal((count, len(self._directions)), dtype=np.float32) @ self._directions
 
 
 def _levels(invented: InventedCatalogue) -> Floats:
-    """By catalogue row, (n_items,): the expected log popularity, standardised, on the scale of `LEVEL`."""
+    """Return by catalogue row, (n_items,), the expected log popularity, standardised, on the scale of `LEVEL`."""
     sizes = invented.cluster_sizes.astype(np.float64)
     ranks = np.arange(len(invented)) - invented.cluster_starts[invented.clusters]
     weights = invented.category_log_weights[np.arange(len(sizes)) // invented.n_styles]

@@ -1,1 +1,1 @@
-"""Worlds with a known truth, in which monitoring and experiments are judged."""
+"""Simulate worlds with a known truth, in which monitoring and experiments are judged."""

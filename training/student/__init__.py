@@ -1,1 +1,1 @@
-"""The student: its towers, their distillation, and the ONNX that is served."""
+"""The student: its towers, its distillation and compression, and the export to ONNX that the service runs."""

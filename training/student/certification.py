@@ -1,8 +1,8 @@
-"""The gate: of several versions of one student, the fastest ships that provably loses next to nothing.
+"""Certification: of several versions of one student, ship the fastest that provably loses next to nothing.
 
-Versions (pruned, quantized, or both) are answered by the very code that serves them. Each is asked the same
-questions as the reference, the unpruned fp32 student, and timed in rounds that take turns. What ships is the
-fastest whose loss interval stays within the bound; the reference itself always does. All evidence goes into the
+Versions (pruned, quantized, or both) are run by the same code that serves them. Each is asked the same questions as
+the reference, the unpruned fp32 student, and is timed in rounds that take turns. The fastest version whose loss
+interval stays within the bound ships; the reference itself always stays within it. All evidence goes into the
 manifest.
 """
 
@@ -25,9 +25,9 @@ from training.metrics.metrics import Doubles
 from training.metrics.protocols import Candidates, measure
 
 REFERENCE = "fp32"
-"""The version that all others are measured against."""
+"""The version with which all others are compared."""
 CERTIFIED = ("ndcg@10", "catalogue_ndcg@20")
-"""What may not be lost: ranking among sampled items, and in the whole catalogue."""
+"""The metrics that may not be lost: ranking among sampled candidates, and in the whole catalogue."""
 N_TIMED = 200
 N_ROUNDS = 5
 
@@ -61,7 +61,7 @@ class CertificationSettings:
 class Version:
     """One version of the student.
 
-    size_bytes: on disk. is_served: whether the service can run it as measured; one that it cannot never ships.
+    size_bytes: its size on disk. is_served: whether the service can run it as measured; if not, it never ships.
     """
 
     name: str
@@ -71,22 +71,22 @@ class Version:
 
     @staticmethod
     def of(name: str, files: StudentFiles) -> Version:
-        """A version that is served as it lies on disk."""
+        """Make a version that is served as it is stored on disk."""
         return Version(name, files, files.size_bytes())
 
 
 Evidence = dict[str, dict[str, float]]
-"""Version -> figure -> value. Per figure of `CERTIFIED`: its mean, and `<figure>_loss`, `_loss_low` and `_loss_high`,
-relative to the reference. Beside them: holds and is_served (1 or 0), n_people, size_bytes, and where it is served
-latency_p50_ms."""
+"""Version -> figure -> value. Each metric of `CERTIFIED` has its mean, and `<metric>_loss`, `_loss_low` and
+`_loss_high`, relative to the reference. Beside them: holds and is_served (1 or 0), n_people, size_bytes, and
+latency_p50_ms if the version is served."""
 
 
 class Certifier:
     """Asks versions of one student the same questions.
 
-    questions: outside of test. The student was taught by members that have seen validation events, so its figures
-    there flatter; but all versions are of this same student, so what one loses against another is a fair, paired
-    difference.
+    questions: from outside of the test set. The student was taught by members that have seen validation events, so
+    its figures there flatter it; but all versions are of this one student, so what one loses against another is a
+    fair, paired difference.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Certifier:
         self._reference = self._figures_of_people(reference)
 
     def evidence(self, version: Version) -> dict[str, float]:
-        """Quality, loss and size of one version; see `Evidence`. Latency is measured apart, by `time_in_turns`."""
+        """Measure quality, loss and size of one version; see `Evidence`. Latency is measured by `time_in_turns`."""
         row = {"size_bytes": float(version.size_bytes), "n_people": float(len(self._questions))}
         holds = True
         for figure, ours in self._figures_of_people(version.files).items():
@@ -119,7 +119,7 @@ class Certifier:
         return row | {"holds": float(holds), "is_served": float(version.is_served)}
 
     def time(self, versions: Sequence[Version]) -> dict[str, float]:
-        """Median milliseconds of one answer, by version."""
+        """Measure the median milliseconds of one answer, by version."""
         students = {version.name: Student(version.files) for version in versions}
         return time_in_turns(students, self._questions.histories[:N_TIMED])
 
@@ -131,7 +131,7 @@ class Certifier:
 
 @dataclass(frozen=True)
 class VersionChoice:
-    """What ships, and why in one sentence."""
+    """The version that ships, and the reason in one sentence."""
 
     name: str
     reason: str
@@ -158,10 +158,10 @@ def choose(evidence: Mapping[str, Mapping[str, float]], settings: CertificationS
 
 
 def time_in_turns(students: Mapping[str, Student], histories: Sequence[History]) -> dict[str, float]:
-    """Median milliseconds of one whole answer, the ten best unseen items for one person; of one core's time.
+    """Measure the median milliseconds of one core's time for one whole answer: one person's ten best unseen items.
 
-    Every round asks all students, so that a machine that is slow for a while is slow for all of them. Time in which
-    another process had the core does not count: what ships must not depend on who else is at work.
+    Every round asks all students, so that a machine that is slow for a while is slow for all of them. The time in
+    which another process had the core does not count: what ships must not depend on who else is at work.
     """
     rounds: dict[str, list[float]] = {name: [] for name in students}
     for _ in range(N_ROUNDS):
@@ -179,7 +179,7 @@ def _timed_ms(student: Student, history: History) -> float:
 def _sampled(
     questions: Questions, candidates: Candidates, max_people: int, seed: int
 ) -> tuple[Questions, Candidates]:
-    """At most max_people of the people, drawn by seed, in their order."""
+    """Keep at most max_people of the people, drawn by seed, in their order."""
     if len(questions) <= max_people:
         return questions, candidates
     rows = np.sort(np.random.default_rng(seed).choice(len(questions), max_people, replace=False))
@@ -188,7 +188,7 @@ def _sampled(
 
 
 def _reason(chosen: str, evidence: Mapping[str, Mapping[str, float]], settings: CertificationSettings) -> str:
-    """The decision in words: what ships at what cost, and what was faster but refused."""
+    """Say in words what ships, what it costs, and which versions were faster but refused."""
     served = {name: row for name, row in evidence.items() if row["is_served"]}
     by_speed = sorted(served.items(), key=lambda each: each[1]["latency_p50_ms"])
     ours, reference = evidence[chosen], evidence[REFERENCE]

@@ -1,9 +1,9 @@
-"""Sums by item of a person's many entries, at a few chosen items alone: what the co-occurrence term needs when only
+"""Sum a person's many entries by item, at a few chosen items alone; the co-occurrence term needs this when only
 candidates are scored.
 
-All sums of a batch at once would be a (b, n_items) array, zeroed, filled and zeroed again for the gradient. Here a
-few people share one that stays in cache, and only what was filled is emptied: at 40,000 items a step of distillation
-takes 0.8 of the time.
+All sums of a batch at once would need a (b, n_items) array that is zeroed, filled and zeroed again for the gradient.
+Here a few people share one array that stays in cache, and only what was filled is emptied: with 40,000 items, a step
+of distillation takes 0.8 of the time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 PEOPLE_AT_ONCE = 8
-"""8 x 40,000 items are 1.3 MB."""
+"""Number of people that share one array: 8 x 40,000 items are 1.3 MB."""
 
 
 def chosen_sums(items: Tensor, values: Tensor, chosen: Tensor, n_items: int) -> Tensor:
-    """The sum of the values of each chosen item, differentiable once in the values; (b, n_chosen), 0 where none are.
+    """Sum the values of each chosen item, (b, n_chosen), 0 where it has none; differentiable once in the values.
 
-    items, values: (b, n_entries), item indices below n_items, and what each entry adds. chosen: (b, n_chosen).
+    items, values: (b, n_entries), item indices below n_items and what each entry adds. chosen: (b, n_chosen).
     """
     sums: Tensor = _ChosenSums.apply(items, values, chosen, n_items)  # type: ignore[no-untyped-call]
     return sums
@@ -41,7 +41,7 @@ class _ChosenSums(torch.autograd.Function):
 
 
 def _carried(from_items: Tensor, values: Tensor, to_items: Tensor, n_items: int) -> Tensor:
-    """Values summed up by their item, then read at other items; the shape of to_items."""
+    """Sum values by their item, then read the sums at other items; the result has the shape of to_items."""
     found = values.new_empty(to_items.shape)
     scratch = values.new_zeros(PEOPLE_AT_ONCE, n_items)
     for start in range(0, len(values), PEOPLE_AT_ONCE):

@@ -1,8 +1,8 @@
-"""The compression step: students along a curve of sparsity, each in several precisions, and the one that ships.
+"""The compression step: prune the student along a curve of sparsity, quantize each point, and choose what ships.
 
-A distilled student goes in. Each point of the curve prunes the one before it a little further and teaches it again;
-the points that hold are quantized too. `certification` measures every version on questions outside of test and
-chooses.
+A distilled student goes in. Each point of the curve prunes the student of the point before a little further and
+teaches it again; points that hold are also quantized. `certification` measures every version on questions outside of
+the test set and chooses.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from training.student.quantization import quantized_versions
 from training.student.tower import StudentModel
 
 N_CALIBRATED = 512
-"""Histories that the ranges of static quantization are taken from."""
+"""Number of histories from which static quantization takes its ranges."""
 N_CHECKED = 64
-"""Histories that every export is compared with torch on."""
+"""Number of histories on which every export is compared with torch."""
 
 Recover = Callable[[StudentModel], StudentModel]
 """Teach a pruned student again, and return it."""
@@ -41,13 +41,14 @@ Recover = Callable[[StudentModel], StudentModel]
 
 @dataclass(frozen=True)
 class CompressedStudent:
-    """What the step leaves.
+    """What the compression step leaves.
 
-    versions: "student", unpruned and fp32; "student_pruned", fp32 too, the pruned student that the shipped one was
-    made of, or else the narrowest that holds, or else the unpruned; "student_shipped".
+    versions: "student" is unpruned and in fp32. "student_pruned" is in fp32 too: the pruned student that the shipped
+    one was made from; if that is unpruned, the narrowest that holds; if none does, the unpruned. "student_shipped" is
+    what ships.
     shipped: the shipped version's name in the evidence. reason: why it ships, a sentence.
-    evidence: see `certification.Evidence`; beside that a version's sparsity, n_heads, n_hidden and n_neighbours. The
-    curve is its fp32 versions, wide to narrow.
+    evidence: see `certification.Evidence`; each version has its sparsity, n_heads, n_hidden and n_neighbours too. The
+    pruning curve consists of the fp32 versions, wide to narrow.
     """
 
     versions: dict[str, StudentFiles]
@@ -57,7 +58,7 @@ class CompressedStudent:
 
     @property
     def precision(self) -> str:
-        """Of the shipped student, "fp32" or "int8"."""
+        """Precision of the shipped student, "fp32" or "int8"."""
         return self.versions["student_shipped"].precision
 
 
@@ -72,10 +73,10 @@ def compress_student(
     seed: int,
     progress: Progress,
 ) -> CompressedStudent:
-    """Prune, quantize, measure, choose.
+    """Prune, quantize, measure and choose.
 
-    examples: histories it was taught on; they show which parts matter and calibrate activations.
-    judge_on: questions outside of test, and what is asked about each; see `Certifier` on who has seen them.
+    examples: histories that the student was taught on; they measure importance and calibrate activations.
+    judge_on: questions outside of the test set with their candidates; `Certifier` says who has seen them.
     """
     whole = Widths.of(model.settings)
     first = export_student(model, _spread(examples, N_CHECKED))
@@ -96,7 +97,7 @@ def compress_student(
 
 @dataclass(frozen=True)
 class _Measured:
-    """Versions and their evidence, by name, as they come up; the reference is the first."""
+    """Versions and their evidence by name, in the order they are made; the reference comes first."""
 
     judge: Certifier
     versions: dict[str, Version]
@@ -109,7 +110,7 @@ class _Measured:
         calibrate_on: Sequence[History],
         description: dict[str, float],
     ) -> None:
-        """Measure one student in fp32 and, if it holds, in fewer bits too: those could only lose more."""
+        """Measure one student in fp32 and, only if it holds, in fewer bits, which could only lose more."""
         fp32 = Version.of(f"{prefix}{REFERENCE}", exports["fp32"])
         self._add(fp32, description)
         if self.evidence[fp32.name]["holds"]:
@@ -117,7 +118,7 @@ class _Measured:
                 self._add(version, description)
 
     def chosen(self, settings: CertificationSettings) -> CompressedStudent:
-        """Time everything that can be served, in turns, and let the gate choose."""
+        """Time every version that can be served, in turns, and let certification choose."""
         served = [version for version in self.versions.values() if version.is_served]
         for name, latency_ms in self.judge.time(served).items():
             self.evidence[name]["latency_p50_ms"] = latency_ms
@@ -134,7 +135,7 @@ class _Measured:
         self.evidence[version.name] = self.judge.evidence(version) | description
 
     def _pruned(self, shipped: str) -> str:
-        """The fp32 version of the shipped student's point, or else of the sparsest point that holds."""
+        """Name the fp32 version of the shipped student's point or, if unpruned, of the sparsest point that holds."""
         sparsity = self.evidence[shipped]["sparsity"]
         curve = {name: row for name, row in self.evidence.items() if name.endswith(REFERENCE)}
         if sparsity:
@@ -149,6 +150,6 @@ def _describe(sparsity: float, widths: Widths) -> dict[str, float]:
 
 
 def _spread(histories: Sequence[History], n_kept: int) -> list[History]:
-    """At most n_kept of them, evenly over the whole list."""
+    """Keep at most n_kept histories, spread evenly over the whole list."""
     rows = np.unique(np.linspace(0, len(histories) - 1, min(n_kept, len(histories))).astype(int))
     return [histories[row] for row in rows]

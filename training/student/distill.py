@@ -1,12 +1,12 @@
-"""Distillation: the student learns the ensemble's soft labels, and what people really took next.
+"""Distillation: the student learns the ensemble's soft labels, and the items that people really took next.
 
     loss = kl_weight · T² · KL(ensemble ‖ student at temperature T) + hard_weight · cross-entropy of what came next
            + centred_weight · squared error around a person's mean + level_weight · squared error of that mean
            + pointwise_weight · cross-entropy with the ensemble's probability, item by item
 
-The KL (Hinton, Vinyals, Dean 2015, over a person's candidates) gets the top of the list right, the centred error the
-rest of it; the level makes scores of different people comparable. Without the soft terms this is a student without
-distillation: it then sees nothing of the ensemble, not even where to start.
+The KL (Hinton, Vinyals, Dean 2015), over a person's candidates, gets the top of the ranking right, and the centred
+error the rest of it; the level makes scores of different people comparable. If all soft terms are off, this trains a
+student without distillation, which sees nothing of the ensemble, not even its starting vectors.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from training.student.tower import StudentModel, TowerSettings
 from training.student.warm_start import starting_vectors
 
 MAX_FULL_SCORES = 20_000
-"""Items up to which all are scored at each step. Beyond, only candidates are: the hard term is a sampled softmax."""
+"""The largest catalogue whose items are all scored at each step. In a larger one only candidates are, which makes the
+hard term a sampled softmax."""
 
 SORTED_BATCHES = 8
-"""Examples of this many batches are sorted by length together, so that little of a batch is padding."""
+"""Number of batches whose examples are sorted by length together, so that little of a batch is padding."""
 
 NEVER = -1e9
-"""Logit of what cannot be taken. Finite, as a softmax over nothing else must not be NaN."""
+"""Logit of an item that cannot be taken. It is finite, because a softmax over such items alone must not give NaN."""
 
 
 WARM_UP_SHARE = 0.1
@@ -83,7 +84,7 @@ class DistillSettings:
 
     @property
     def is_soft(self) -> bool:
-        """Whether the ensemble's soft labels are learned at all."""
+        """Whether any term of the loss uses the ensemble's soft labels."""
         return bool(self.kl_weight or self.centred_weight or self.level_weight or self.pointwise_weight)
 
 
@@ -98,10 +99,10 @@ def distil(
     progress: Progress,
     initial: StudentModel | None = None,
 ) -> StudentModel:
-    """Train a student on soft labels, on the catalogue's text vectors (n_items, n_text).
+    """Train a student on soft labels and on the catalogue's text vectors (n_items, n_text).
 
-    initial: a student to go on from, which stays as it is (recovery after pruning); text_vectors, neighbours and
-    tower are then its own and those given go unused. Raises NotFinite where it diverges.
+    initial: a student to continue from, which is not changed (recovery after pruning); it brings its own
+    text_vectors, neighbours and tower, and those given are not used. Raises NotFinite if the loss diverges.
     """
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
@@ -126,7 +127,7 @@ def _minimise(
     rng: np.random.Generator,
     progress: Progress,
 ) -> None:
-    """One cycle of AdamW over all examples, `n_epochs` times, shuffled."""
+    """Run AdamW with a one-cycle schedule over all examples, shuffled, `n_epochs` times."""
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.l2)
     n_steps = settings.n_epochs * -(-len(examples) // settings.batch_size)
     # torch divides by the steps of the warm-up less one, so there may not be just one, as of ten in all.
@@ -149,7 +150,7 @@ def _minimise(
 
 
 def _loss(model: StudentModel, batch: Batch, settings: DistillSettings) -> Tensor:
-    """The loss of one batch; T is the temperature."""
+    """Compute the loss of one batch; T is the temperature."""
     scores = _score(model, batch)
     is_unseen = torch.isfinite(batch.logits)
     student, teacher = scores.candidates, batch.logits.masked_fill(~is_unseen, 0.0)  # (b, n_candidates) each
@@ -169,7 +170,7 @@ def _loss(model: StudentModel, batch: Batch, settings: DistillSettings) -> Tenso
 
 
 class _Scores(NamedTuple):
-    """What the student says of a batch. log_normaliser: (b, 1), log of the sum of exp over what could be taken."""
+    """The student's scores of a batch. log_normaliser: (b, 1), log-sum-exp over the items that could be taken."""
 
     candidates: Tensor  # (b, n_candidates)
     next_items: Tensor  # (b, n_next)
@@ -196,21 +197,21 @@ def _score(model: StudentModel, batch: Batch) -> _Scores:
 
 
 def _kl(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
-    """KL(softmax of teacher ‖ softmax of student) over unseen candidates, mean over people."""
+    """Compute KL(softmax of teacher ‖ softmax of student) over unseen candidates, as the mean over people."""
     log_teacher = F.log_softmax(teacher.masked_fill(~is_unseen, NEVER), dim=1)
     log_student = F.log_softmax(student.masked_fill(~is_unseen, NEVER), dim=1)
     return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
 
 
 def _hard(scores: _Scores, batch: Batch) -> Tensor:
-    """Cross-entropy of what people took next among all that they could take; examples without it count 0."""
+    """Compute the cross-entropy of what people took next among all they could take; 0 for examples without it."""
     is_item = batch.next_items >= 0
     log_probability = scores.next_items - scores.log_normaliser
     return -(log_probability * is_item).sum() / is_item.sum().clamp(min=1)
 
 
 def _pointwise(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
-    """Binary cross-entropy with the ensemble's probability, mean over unseen candidates."""
+    """Compute binary cross-entropy with the ensemble's probability, as the mean over unseen candidates."""
     each = F.binary_cross_entropy_with_logits(student, torch.sigmoid(teacher), reduction="none")
     return (each * is_unseen).sum() / is_unseen.sum().clamp(min=1)
 
@@ -218,9 +219,9 @@ def _pointwise(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
 def _shuffled(
     lengths: npt.NDArray[np.int64], settings: DistillSettings, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Rows of all examples, epoch by epoch, a batch at a time; lengths (n_examples,), events of each.
+    """Yield the rows of all examples, epoch by epoch and batch by batch; lengths: (n_examples,), events of each.
 
-    A batch is as wide as its longest history, so histories of like length come together, in batches in any order.
+    A batch is as wide as its longest history, so histories of similar length share a batch; batches come shuffled.
     """
     span = SORTED_BATCHES * settings.batch_size
     for _ in range(settings.n_epochs):

@@ -1,4 +1,4 @@
-"""Soft labels as tensors: histories are encoded once, batches are cut to their longest history."""
+"""Soft labels as tensors: histories are encoded once, and each batch is cut to its longest history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.student.soft_labels import SoftLabels
 
 
 class Batch(NamedTuple):
-    """Some examples. encoded: the student's inputs, (b, length) each. The others: as in `SoftLabels`."""
+    """One batch of b examples. encoded: the student's inputs, (b, length) each; the rest is as in `SoftLabels`."""
 
     encoded: tuple[Tensor, Tensor, Tensor]
     candidates: Tensor  # (b, n_candidates) int64
@@ -25,9 +25,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """All examples. lengths: (n_examples,) events of each; at least 1, so that no batch has no column.
+    """All examples. lengths: (n_examples,) events of each, but at least 1, so that each batch has a column.
 
-    A thousand examples take 0.9 MB: item rows are held as int32 and kinds as int8, half of what they are encoded to.
+    A thousand examples take 0.9 MB: item rows are held as int32 and kinds as int8, half of their encoded size.
     """
 
     labels: SoftLabels
@@ -36,7 +36,7 @@ class Examples:
 
     @staticmethod
     def of(labels: SoftLabels) -> Examples:
-        """Encode every history."""
+        """Encode the history of every example."""
         wide = encode_histories(labels.histories)
         lengths = np.maximum((wide.item_rows > 0).sum(axis=1), 1)
         encoded = EncodedHistories(
@@ -48,7 +48,7 @@ class Examples:
         return len(self.labels)
 
     def batch(self, rows: npt.NDArray[np.int64]) -> Batch:
-        """Examples by row, as wide as the longest of them."""
+        """Return the examples in these rows as a batch that is as wide as the longest of them."""
         length = int(self.lengths[rows].max())
         item_rows, gap_log_days, event_kinds = (part[rows, :length] for part in self.encoded)
         return Batch(

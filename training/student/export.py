@@ -1,7 +1,7 @@
-"""From torch to what is served: an ONNX user tower with dynamic batch and length, and item tables, ready to be
-searched.
+"""Export the student from torch to what is served: an ONNX user tower with dynamic batch and length, and item tables
+ready to be searched.
 
-Both precisions are made here; `compression` measures them and chooses. The fp32 export is checked against torch.
+Both precisions are made here; `compression` measures them and chooses. The fp32 export is compared with torch.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from training.members.member import Floats
 from training.student.tower import CooccurrenceTerm, ItemTower, StudentModel
 
 StoreRows = Callable[[Floats], tuple[Any, Floats]]
-"""A table to its rows as stored and a scale a row."""
+"""A function from a table to its rows as stored and one scale per row."""
 
 EXPORT_TOLERANCE = 1e-3
-"""Largest difference of a score between torch and onnxruntime, relative to the spread of a person's scores."""
+"""Largest allowed difference of scores between torch and onnxruntime, relative to the spread of a person's scores."""
 
 
 @torch.inference_mode()
 def torch_scores(model: StudentModel, histories: Sequence[History]) -> Floats:
-    """Scores of the whole catalogue by the trained model itself; (n_people, n_items)."""
+    """Return scores of the whole catalogue, (n_people, n_items), by the trained torch model itself."""
     encoded = encode_histories(histories)
     return np.asarray(model.eval()(*(torch.from_numpy(part) for part in encoded)).numpy(), np.float32)
 
@@ -60,7 +60,7 @@ def export_student(model: StudentModel, check_on: Sequence[History]) -> dict[str
 def _files(
     model: StudentModel, tower: bytes, store: StoreRows, item_dtype: type[np.generic], precision: str
 ) -> StudentFiles:
-    """A student whose tables are stored by `store`."""
+    """Build a student's files; `store` turns a table into what is stored."""
     history_vectors, history_scales = store(_padded(model.history_items().numpy()))
     stored_items, item_scales = store(np.ascontiguousarray(model.answer_items().numpy()))
     stored_items = stored_items.astype(item_dtype)
@@ -90,23 +90,23 @@ def _cooccurrence(term: CooccurrenceTerm, store: StoreRows) -> Cooccurrence:
 
 
 def _as_they_are(matrix: Floats) -> tuple[Floats, Floats]:
-    """Rows in fp32, with scales of 1."""
+    """Store rows in fp32, with scales of 1."""
     return matrix, np.ones(len(matrix), np.float32)
 
 
 def _padded(table: Floats) -> Floats:
-    """Row 0 for padding, before the items."""
+    """Put a row of zeros, for padding, before the items."""
     return np.concatenate([np.zeros((1, table.shape[1]), np.float32), table])
 
 
 def _text_map(tower: ItemTower) -> Floats:
-    """What the tower makes of a text vector, as `StudentFiles` has it: weights above, bias below."""
+    """Return the tower's map of text vectors in the layout of `StudentFiles`: weights above, bias below."""
     weight, bias = (part.detach().numpy() for part in (tower.text.weight, tower.text.bias))
     return np.concatenate([weight.T, bias[None]])
 
 
 def export_tower(model: StudentModel) -> bytes:
-    """ONNX of the user tower; people and events per person are dynamic."""
+    """Export the user tower to ONNX; the numbers of people and of events per person are dynamic."""
     n_people, length, width = 2, 3, model.settings.n_factors
     example = (
         torch.randn(n_people, length, width),
@@ -115,7 +115,7 @@ def export_tower(model: StudentModel) -> bytes:
         torch.zeros(n_people, length, dtype=torch.int64),
     )
     people, events = Dim("n_people", min=1, max=4096), Dim("length", min=1, max=4096)
-    # Tracing specialises on sizes it meets as 0 or 1, so the example has 2 people and 3 events.
+    # Tracing specialises on sizes that are 0 or 1, so the example has 2 people and 3 events.
     shapes = {name: {0: people, 1: events} for name in TOWER_INPUTS}
     with quiet():
         program = torch.onnx.export(
@@ -127,16 +127,16 @@ def export_tower(model: StudentModel) -> bytes:
             output_names=["user_vectors"],
             verbose=False,
         )
-    assert program is not None  # only None when it writes to a file itself
+    assert program is not None  # it is None only if torch writes to a file itself
     return bytes(program.model_proto.SerializeToString())
 
 
 def quantize_tower(tower: bytes) -> bytes:
-    """Weights of matrix products to int8, one scale a column; activations are quantized as they come."""
+    """Quantize weights of matrix products to int8, one scale per column; activations are quantized at run time."""
     with tempfile.TemporaryDirectory() as folder, quiet():
         source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         source.write_bytes(tower)
-        # Seven bits: without VNNI, x86 adds pairs of eight-bit products in 16 bits, which can overflow.
+        # Seven bits, because without VNNI x86 adds pairs of eight-bit products in 16 bits, which can overflow.
         quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, reduce_range=True)
         return target.read_bytes()
 
@@ -154,7 +154,7 @@ def quiet() -> Iterator[None]:
 
 
 def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[History]) -> None:
-    """Compare scores of torch and onnxruntime, the empty history included."""
+    """Compare scores of torch and onnxruntime, also for the empty history; raise ExportMismatch if they differ."""
     asked = [History.empty(), *histories]
     student = Student(files)
     expected = torch_scores(model, asked)
@@ -163,7 +163,7 @@ def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[
     lengths = np.linalg.norm(student.user_vectors(asked), axis=1)[:, None] * np.linalg.norm(
         student.item_vectors(np.arange(student.n_items)), axis=1
     )
-    beyond = np.abs(found - expected) - HALF_ROUNDING * lengths  # item vectors lie in 16 bits
+    beyond = np.abs(found - expected) - HALF_ROUNDING * lengths  # item vectors are stored in 16 bits
     worst = float(np.max(beyond / spread))
     if worst > EXPORT_TOLERANCE:
         raise ExportMismatch(

@@ -1,4 +1,4 @@
-"""A student's files in a folder of the run, so that the report can measure each precision in its own process."""
+"""Store a student's files in the run's folder, so that the report can measure each precision in its own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.student import STUDENT_ARRAYS, StudentFiles
 
 
 def save_student(files: StudentFiles, folder: Path) -> None:
-    """Write tower and tables as they would lie in a bundle."""
+    """Write the tower and the tables as they lie in a bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "user_tower.onnx").write_bytes(files.user_tower)
     (folder / "n_probes.txt").write_text(str(files.index.n_probes))
@@ -22,7 +22,7 @@ def save_student(files: StudentFiles, folder: Path) -> None:
 
 
 def load_student(folder: Path) -> StudentFiles:
-    """Read what `save_student` wrote, tables memory-mapped."""
+    """Read what `save_student` wrote; tables are memory-mapped."""
     arrays = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")
         for name in (*STUDENT_ARRAYS, *INDEX_ARRAYS, *COOCCURRENCE_ARRAYS)

@@ -1,12 +1,11 @@
-"""An index for a catalogue that is too large to look at every item: lists around centroids, and how many to look
-into.
+"""Build an inverted index for a catalogue too large to score exhaustively, and choose how many lists to probe.
 
-Item vectors are clustered by k-means (faiss); an item lies in the list of its nearest centroid, and a search looks
-into the lists whose centroids have the largest product with the user vector. Several numbers of lists are tried; for
-each the fewest lists are found that reach the wanted recall on people held back, and the cheapest of these is taken.
-What counts is the whole score, what events add included, with what a person has already masked as in an answer.
+Item vectors are clustered by k-means (faiss); an item lies in the list of its nearest centroid, and a search probes
+the lists whose centroids have the largest dot product with the user vector. Several numbers of lists are tried: for
+each, the fewest probes are found that reach the wanted recall on held-out people, and the cheapest index is taken.
+Recall is of the whole score, including what events add, with the items a person already has masked as in an answer.
 
-faiss is used here and not where requests are answered: the search is `models/scan.py`, over the same lists.
+faiss is needed only here, not in the service, which searches the same lists by `models/scan.py`.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from models.student import Floats, Student, StudentFiles
 from training.student.item_order import contents_in_order, history_in_order, places_of, student_in_order
 
 K = 100
-"""Recall is of the exact best hundred."""
+"""Recall is measured against the exact top 100."""
 SIZES = (1.0, 2.0)
-"""Numbers of lists that are tried, in square roots of the number of items."""
+"""Numbers of lists that are tried, as multiples of the square root of the number of items."""
 N_ITERATIONS = 10
 ROWS_AT_ONCE = 65_536
 
@@ -62,7 +61,7 @@ class IndexSettings(BaseModel):
 
 
 class Lists(NamedTuple):
-    """centroids: (n_lists, n_factors). list_of: (n_items,) int32, the list each item lies in."""
+    """Clustered items. centroids: (n_lists, n_factors). list_of: (n_items,) int32, the list each item lies in."""
 
     centroids: Floats
     list_of: Indices
@@ -70,8 +69,11 @@ class Lists(NamedTuple):
 
 @dataclass(frozen=True)
 class Inverted:
-    """order: (n_items,) the item that comes to lie at each place. files: the student in that order, with its index.
-    entry: what the manifest says of it. tried: of each number of lists, the fewest looked into and the rows read.
+    """A student whose items are sorted by list, with its inverted index.
+
+    order: (n_items,) the item that moves to each place. files: the student in that order, with its index.
+    entry: what the manifest says of the index. tried: by number of lists, the fewest probes that reach the recall
+    and the rows that such a search reads.
     """
 
     order: Indices
@@ -83,10 +85,9 @@ class Inverted:
 def with_lists(
     contents: BundleContents, histories: Sequence[History], settings: IndexSettings, seed: int
 ) -> BundleContents:
-    """The bundle with an inverted index and its items in the order of the lists; as it is where the catalogue is
-    small.
+    """Give the bundle an inverted index and sort its items by list; a small catalogue is returned as it is.
 
-    histories: of people held back, to choose by.
+    histories: of held-out people, on whom the number of probes is chosen.
     """
     if len(contents.items) <= settings.exact_up_to:
         return contents
@@ -104,9 +105,9 @@ def invert(
     settings: IndexSettings,
     seed: int,
 ) -> Inverted:
-    """Cluster, choose how many lists to make and to look into, and lay the student out in their order.
+    """Cluster the items, choose the number of lists and of probes, and sort the student's items by list.
 
-    histories: of people held back. available: (n_items,), what may be answered. Items are in the order of `files`.
+    histories: of held-out people. available: (n_items,), which items may be answered, in the order of `files`.
     """
     n_items = len(files.item_vectors)
     best: Inverted | None = None
@@ -124,7 +125,7 @@ def invert(
 
 
 def cluster(vectors: Floats, n_lists: int, sample_per_list: int, seed: int) -> Lists:
-    """k-means of item vectors (n_items, n_factors) by Euclidean distance."""
+    """Cluster item vectors (n_items, n_factors) by k-means with Euclidean distance."""
     import faiss  # loads its own OpenMP, which only this needs
 
     kmeans = faiss.Kmeans(
@@ -150,9 +151,9 @@ def recall_curve(
     available: npt.NDArray[np.bool_],
     min_recall: float,
 ) -> dict[int, float]:
-    """Recall@100 by number of lists looked into: doubling until it is reached, then closing in on the fewest that do.
+    """Measure recall@100 by number of probes: double it until the recall is reached, then bisect to the fewest.
 
-    files: in the order of their lists. order: as in `Inverted`; histories and available are in the order before.
+    files: sorted by list. order: as in `Inverted`; histories and available are in the order before sorting.
     """
     student, n_lists = Student(files), files.index.n_lists
     places = places_of(order)
@@ -177,7 +178,7 @@ def recall_curve(
             break
         reached = min(2 * reached, n_lists)
     below = reached // 2
-    while reached - below > max(1, reached // 16):  # within a sixteenth is near enough
+    while reached - below > max(1, reached // 16):  # to within a sixteenth of the fewest
         middle = (below + reached) // 2
         curve[middle] = recall(middle)
         below, reached = (below, middle) if curve[middle] >= min_recall else (middle, reached)

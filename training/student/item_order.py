@@ -1,4 +1,4 @@
-"""The same student and the same bundle with items in another order: a catalogue with lists lies list by list."""
+"""Reorder the items of a student and its bundle: a catalogue with an inverted index is stored list by list."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Indices = npt.NDArray[np.int32]
 
 
 def places_of(order: Indices) -> Indices:
-    """Where each item went; the inverse of an order (n_items,)."""
+    """Return where each item went: the inverse of an order (n_items,)."""
     places = np.empty(len(order), np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)
     return places
 
 
 def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
-    """The student whose item i was item order[i]; its index is flat."""
+    """Return the student whose item i was item order[i]; its index is flat."""
     rows = np.concatenate([[0], order + 1])  # row 0 is padding
     neighbours = files.cooccurrence
     item_vectors, item_scales = files.item_vectors[order], files.item_scales[order]
@@ -50,7 +50,10 @@ def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
 
 
 def contents_in_order(contents: BundleContents, order: Indices, student: StudentFiles) -> BundleContents:
-    """A bundle whose item i was item order[i]. student: in that order; it is asked the golden requests again."""
+    """Return the bundle whose item i was item order[i].
+
+    student: in that order already; the golden requests are asked of it again.
+    """
     assert contents.variants is None, "a catalogue with lists is too large for its ensemble to be served"
     places = places_of(order)
     histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
@@ -76,7 +79,7 @@ def contents_in_order(contents: BundleContents, order: Indices, student: Student
 
 
 def history_in_order(history: History, places: Indices) -> History:
-    """The same events, with item indices as they are after the change. places: `places_of` the order."""
+    """Return the same events with the item indices after the reordering. places: `places_of` the order."""
     return History(places[history.item_indices], history.times, history.kinds)
 
 

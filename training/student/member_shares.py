@@ -1,8 +1,8 @@
-"""Fit the student's estimate of each member's contribution to the ensemble's opinion, and measure it.
+"""Fit the student's estimate of each member's contribution to the ensemble's logit, and measure how good it is.
 
-Histories that were labelled go in, each with the candidates that the ensemble likes best there; true contributions
-are asked for (training/ensemble/contributions.py). What comes out is `models.member_shares.MemberShares`, by one
-ridge regression in closed form, and how true it is on histories that were held out of it.
+Labelled histories go in, each with its candidates of the largest logits, and the ensemble is asked for the members'
+true contributions to them (training/ensemble/contributions.py). One ridge regression in closed form gives
+`models.member_shares.MemberShares`; its fidelity is measured on histories that were held out of the fit.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from training.student.soft_labels import SoftLabels
 
 MAX_EXAMPLES = 2_000
 N_CANDIDATES = 64
-"""Of each example, those with the largest logits: what may be recommended is what will be explained."""
+"""The candidates with the largest logits are taken from each example: what may be recommended will be explained."""
 CHUNK = 128
-"""Examples described together, as when they were labelled."""
+"""Number of examples described together, as when they were labelled."""
 RANK = 24
-"""Directions kept of user and item vectors. Of 64 on Online Retail, 16 lose .016 of a mean correlation of .790 and 32
-gain .012 for twice the work."""
+"""Number of principal directions kept of user and of item vectors. On Online Retail, of 64, keeping 16 loses .016
+of a mean correlation of .790, and keeping 32 gains .012 for twice the work."""
 L2 = 1e-4
-"""A pair, on terms that are about 1 in size."""
+"""Ridge penalty per pair, for terms of size about 1."""
 LEVEL_L2 = 5.0
-"""An item's level is as if so many pairs more had said 0: an item that was asked about twice says little."""
+"""Ridge penalty of an item's level, as if this many more pairs had said 0: two pairs say little about an item."""
 N_RUNS, HELD_OUT_OF = 100, 5
-"""Examples lie person by person, so whole runs of neighbours are held out: every fifth of a hundred."""
+"""Examples lie person by person, so runs of neighbouring examples are held out: every fifth run of a hundred."""
 SMALLEST_LENGTH = 1e-4
-"""Of the longest direction; what is shorter is rounding."""
+"""A direction shorter than this share of the longest is dropped: it is rounding."""
 
 Contributions = Callable[[Sequence[History], npt.NDArray[np.int32]], Floats]
-"""Histories and items of each, (n_people, n_items), to (n_people, n_items, n_members)."""
+"""A function from histories and items of each, (n_people, n_items), to (n_people, n_items, n_members)."""
 Doubles = npt.NDArray[np.float64]
 
 
 class Fidelity(NamedTuple):
-    """How near estimates come to true contributions, over pairs of held-out histories.
+    """How near the estimates come to the true contributions, over the pairs of held-out histories.
 
-    correlations (Pearson) and r2: by member; a member whose contribution never varies is left out. top_agreement:
-    share of pairs whose strongest member is named right, of those that some member speaks for; 0 of none.
-    commonest_top: what naming always the same member would get. share_error: mean absolute error of a share, over all
-    members and the same pairs.
+    correlations (Pearson) and r2: by member, without members whose contribution never varies. top_agreement: share of
+    pairs whose strongest member is named right, among the pairs that some member supports; 0 if there are none.
+    commonest_top: the top_agreement of always naming the commonest member. share_error: mean absolute error of a
+    share, over all members and the same pairs.
     """
 
     correlations: dict[str, float]
@@ -61,7 +61,7 @@ class Fidelity(NamedTuple):
 
 
 class FittedShares(NamedTuple):
-    """What travels in the bundle, and how far it can be believed."""
+    """The fitted shares, which go into the bundle, and how far they can be believed."""
 
     shares: MemberShares
     fidelity: Fidelity
@@ -69,20 +69,20 @@ class FittedShares(NamedTuple):
 
 @dataclass(frozen=True)
 class _Asked:
-    """Pairs with their true contributions (n_people, n_items, n_members). is_asked: (n_people, n_items)."""
+    """Pairs with their true contributions (n_people, n_items, n_members). is_asked: (n_people, n_items) bool."""
 
     pairs: StudentPairs
     is_asked: npt.NDArray[np.bool_]
     contributions: Floats
 
     def where(self, rows: npt.NDArray[np.bool_]) -> _Asked:
-        """Some of the people."""
+        """Keep the people of these rows."""
         user_vectors, item_indices, item_vectors, boosts = self.pairs
         pairs = StudentPairs(user_vectors[rows], item_indices[rows], item_vectors[rows], boosts[rows])
         return _Asked(pairs, self.is_asked[rows], self.contributions[rows])
 
     def chunks(self) -> Iterator[_Asked]:
-        """A few people at a time."""
+        """Yield the pairs of `CHUNK` people at a time."""
         numbers = np.arange(len(self.is_asked))
         return (self.where(numbers // CHUNK == chunk) for chunk in range(-(-len(numbers) // CHUNK)))
 
@@ -95,7 +95,7 @@ def fit_member_shares(
     *,
     progress: Progress,
 ) -> FittedShares:
-    """Ask for true contributions, fit on four fifths, measure on the rest; members are the names of the last axis."""
+    """Ask for true contributions, fit on four fifths, measure on the rest. members: names along the last axis."""
     asked = _ask(student, contributions, labels, progress)
     is_held_out = np.arange(len(asked.is_asked)) * N_RUNS // len(asked.is_asked) % HELD_OUT_OF == 0
     shares = _fit(asked.where(~is_held_out), members, student.n_items)
@@ -103,7 +103,7 @@ def fit_member_shares(
 
 
 def _ask(student: Student, contributions: Contributions, labels: SoftLabels, progress: Progress) -> _Asked:
-    """Examples spread over all that were labelled, so that few of one person are among them."""
+    """Describe examples spread over all that were labelled, so that few of them are of the same person."""
     rows = np.unique(np.linspace(0, len(labels) - 1, min(MAX_EXAMPLES, len(labels))).astype(int))
     parts: list[_Asked] = []
     for start in range(0, len(rows), CHUNK):
@@ -123,7 +123,7 @@ def _ask(student: Student, contributions: Contributions, labels: SoftLabels, pro
 def _best_candidates(
     labels: SoftLabels, rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    """The candidates with the largest logits, and whether each is one that the person has not seen."""
+    """Return the candidates with the largest logits, and which of them the person has not seen."""
     logits = labels.logits[rows].astype(np.float32)
     best = np.argsort(-logits, axis=1, kind="stable")[:, :N_CANDIDATES]
     items = np.take_along_axis(labels.candidates[rows], best, axis=1)
@@ -131,9 +131,9 @@ def _best_candidates(
 
 
 def _fit(asked: _Asked, members: Sequence[str], n_items: int) -> MemberShares:
-    """Ridge regression on products of person terms and pair terms, with a level for each item beside them.
+    """Fit a ridge regression on products of person terms and pair terms, with a level for each item beside them.
 
-    Levels are eliminated (Schur complement), so what is solved is as small as the products are many.
+    Levels are eliminated (Schur complement), so the system to solve has only as many unknowns as products.
     """
     user_map = _principal_map(asked.pairs.user_vectors)
     item_map = _principal_map(asked.pairs.item_vectors[asked.is_asked])
@@ -155,9 +155,10 @@ def _fit(asked: _Asked, members: Sequence[str], n_items: int) -> MemberShares:
 
 @dataclass(frozen=True)
 class _Sums:
-    """The normal equations. x: the products of a pair's terms; y: its contributions.
+    """The normal equations; x are the products of a pair's terms, y its contributions.
 
-    products: x x', targets: x y', over all pairs; item_products: x, item_targets: y, item_counts: 1, by item.
+    Sums over all pairs: products of x x', targets of x y'. Sums by item: item_products of x, item_targets of y, and
+    item_counts, the number of pairs.
     """
 
     products: Doubles
@@ -168,7 +169,7 @@ class _Sums:
 
     @staticmethod
     def over(asked: _Asked, user_map: Floats, item_map: Floats, n_items: int) -> _Sums:
-        """Sum up chunk by chunk: all products together would be hundreds of megabytes."""
+        """Sum up chunk by chunk, because all products together would take hundreds of megabytes."""
         n_products = (1 + user_map.shape[1]) * pair_terms(asked.pairs, item_map).shape[2]
         n_members = asked.contributions.shape[2]
         sums = _Sums(
@@ -202,7 +203,7 @@ class _Sums:
 
 
 def _principal_map(vectors: Floats) -> Floats:
-    """The longest directions of vectors (n, n_factors), scaled so that what they map to is about 1 in size."""
+    """Return the longest directions of vectors (n, n_factors), scaled so that projections are about 1 in size."""
     moments = vectors.T.astype(np.float64) @ vectors / max(len(vectors), 1)
     squares, directions = np.linalg.eigh(moments)
     squares, directions = squares[::-1][:RANK], directions[:, ::-1][:, :RANK]
@@ -227,15 +228,15 @@ def _fidelity(shares: MemberShares, asked: _Asked) -> Fidelity:
 
 
 def _mean(values: npt.NDArray[Any]) -> float:
-    """The mean, 0 of nothing."""
+    """Return the mean, or 0 if there are no values."""
     return float(values.mean()) if values.size else 0.0
 
 
 def _correlation(estimated: Floats, true: Floats) -> float:
-    """Pearson's, 0 where estimates do not vary."""
+    """Return Pearson's correlation, or 0 if the estimates do not vary."""
     return float(np.corrcoef(estimated, true)[0, 1]) if np.ptp(estimated) > 0 else 0.0
 
 
 def _r2(estimated: Floats, true: Floats) -> float:
-    """Share of variance that is explained; negative where a constant would do better."""
+    """Return the share of variance explained; it is negative if a constant would do better."""
     return float(1 - ((estimated - true) ** 2).mean() / true.var())

@@ -1,4 +1,4 @@
-"""Where the student's co-occurrence term begins: the strongest neighbours of each item, from an item-item member."""
+"""Starting point of the student's co-occurrence term: each item's strongest neighbours by an item-item member."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from scipy import sparse
 from training.members.member import Floats
 
 ROWS_AT_ONCE = 128
-"""History items whose rows are dense together: 51 MB for 100,000 items."""
+"""Number of history items whose rows are made dense at once: 51 MB for 100,000 items."""
 
 STARTING_LOGITS = 0.5
-"""Mean boost by an item's strongest neighbour at first. From 0 the first epochs only find what the member knows."""
+"""Mean logit that an item's strongest neighbour gets before training. Starting from 0, the first epochs would only
+rediscover what the member knows."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Few entries of an (n_items, n_items) matrix: rows are history items, columns what they speak for.
+    """The few largest entries of an (n_items, n_items) matrix, whose rows are history items that boost the columns.
 
     item_indices: (n_items, n_neighbours) int32. weights: (n_items, n_neighbours) float32 logits, >= 0; 0 where an
     item has fewer neighbours.
@@ -30,10 +31,10 @@ class Neighbours:
 
 
 def strongest_neighbours(item_items: Floats | sparse.csr_matrix, n_neighbours: int) -> Neighbours:
-    """The `n_neighbours` largest positive entries of each row, off the diagonal, scaled to logits.
+    """Keep the `n_neighbours` largest positive off-diagonal entries of each row, scaled to logits.
 
-    item_items: (n_items, n_items), dense or sparse, on any scale: what a history item says of each other. Beyond
-    its positive entries an item's neighbours are item 0 with weight 0.
+    item_items: (n_items, n_items), dense or sparse, on any scale: how much a history item supports each other item.
+    A row with fewer positive entries is filled up with item 0 at weight 0.
     """
     n_items = item_items.shape[0]
     n_kept = min(n_neighbours, n_items)

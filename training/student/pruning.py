@@ -1,8 +1,8 @@
-"""Structured pruning: the student without its least important attention heads, hidden units and neighbours.
+"""Structured pruning: cut the student's least important attention heads, hidden units and neighbours.
 
-A trained student goes in; a really narrower one comes out, which `distil` then teaches again for a few epochs
-(recovery). `compression` walks a curve of such students. Importance is Fisher information: what cutting a part
-would do to the student's own ranking, so that no labels are needed, only histories.
+A trained student goes in; one with smaller matrices comes out, which `distil` then teaches again for a few epochs
+(recovery). `compression` walks a curve of such students. Importance is Fisher information: how much cutting a part
+would change the student's own ranking, so it needs histories, but no labels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from training.base.strict import STRICT
 from training.student.tower import StudentModel, TowerSettings
 
 N_DRAWS = 8
-"""Items drawn from each person's ranking. Four already order the parts as thirty-two do."""
+"""Number of items drawn from each person's ranking. Four already order the parts as thirty-two do."""
 CHUNK = 128
 
 
@@ -52,7 +52,7 @@ class PruningSettings:
 
 
 class Widths(NamedTuple):
-    """How wide a student is where it can be pruned."""
+    """A student's widths where it can be pruned."""
 
     n_heads: int
     n_hidden: int
@@ -60,11 +60,11 @@ class Widths(NamedTuple):
 
     @staticmethod
     def of(settings: TowerSettings) -> Widths:
-        """The widths of a student with these settings."""
+        """Return the widths of a student with these settings."""
         return Widths(settings.n_heads, settings.n_hidden, settings.n_neighbours)
 
     def sparser(self, sparsity: float, neighbour_sparsity: float) -> Widths:
-        """What is left of these widths; at least one of each that there is."""
+        """Return what is left of these widths after the cut: at least one of each kind that there is."""
         kept, neighbours_kept = 1.0 - sparsity, 1.0 - neighbour_sparsity
         return Widths(
             max(1, round(self.n_heads * kept)),
@@ -74,7 +74,7 @@ class Widths(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point of the curve. sparsity: share of heads and hidden units that is cut."""
+    """A point of the pruning curve. sparsity: share of heads and hidden units that is cut."""
 
     sparsity: float
     widths: Widths
@@ -88,7 +88,7 @@ class Importance(NamedTuple):
 
 
 def curve_of_widths(whole: Widths, settings: PruningSettings) -> list[Point]:
-    """The points between the whole student, which is not among them, and the sparsest; wide to narrow, each once."""
+    """List the points from the whole student, which is left out, to the sparsest: wide to narrow, each once."""
     points: dict[Widths, float] = {}
     for point in range(1, settings.n_points + 1):
         share = point / settings.n_points
@@ -98,10 +98,10 @@ def curve_of_widths(whole: Widths, settings: PruningSettings) -> list[Point]:
 
 
 def prune(model: StudentModel, widths: Widths, histories: Sequence[History], *, seed: int) -> StudentModel:
-    """Cut a student down to widths, its most important parts kept in their order. The model itself stays as it is.
+    """Cut a student down to widths, keeping its most important parts in their order; the model given is not changed.
 
-    histories: what importance is measured on. Parts that tie are cut from the end. Neighbours go by the size of what
-    they say, item by item.
+    histories: those on which importance is measured. Of parts that tie, the last are cut. Neighbours are ranked by
+    the size of their weights, item by item.
     """
     importance = measure_importance(model, histories, seed=seed)
     heads = _most_important(importance.heads, widths.n_heads)
@@ -115,13 +115,14 @@ def prune(model: StudentModel, widths: Widths, histories: Sequence[History], *, 
 
 
 def measure_importance(model: StudentModel, histories: Sequence[History], *, seed: int) -> Importance:
-    """Fisher information of a gate on each head and hidden unit: half the mean of (d log p(item) / d gate)².
+    """Measure the Fisher information of a gate on each head and hidden unit: half the mean of (d log p / d gate)².
 
-    To second order that is KL(student ‖ student with the gate shut). p is the student's own softmax over the items
-    that a person does not have, and the items are drawn from it. A gate's gradient is activation times gradient,
-    as in Molchanov et al. (2019), arXiv 1906.10771, and on heads in Michel et al. (2019), arXiv 1905.10650; squared
-    it is the Fisher pruning of Theis et al. (2018), arXiv 1801.05787. They draw from the data's labels; the
-    student's own make it the curvature of what distillation minimises.
+    To second order this equals KL(student ‖ student with the gate shut). p is the probability of an item drawn from
+    the student's own softmax over the items that the person does not have. A gate's gradient is activation times
+    gradient, as in Molchanov et al. (2019), arXiv 1906.10771, and on heads in Michel et al. (2019), arXiv
+    1905.10650; squared it is the Fisher pruning of Theis et al. (2018), arXiv 1801.05787.
+    They draw labels from the data; drawing them from the student makes this the curvature of what distillation
+    minimises.
     """
     model.eval()
     generator = torch.Generator().manual_seed(seed)
@@ -141,7 +142,7 @@ def measure_importance(model: StudentModel, histories: Sequence[History], *, see
 
 
 class _Gates(NamedTuple):
-    """Factors on activations, all ones, one a person so that gradients come apart: (b, n_heads), (b, n_hidden)."""
+    """Factors on activations, all 1; one set per person keeps gradients apart: (b, n_heads), (b, n_hidden)."""
 
     heads: Tensor
     units: Tensor
@@ -150,7 +151,7 @@ class _Gates(NamedTuple):
 def _drawn_log_likelihoods(
     model: StudentModel, gates: _Gates, histories: Sequence[History], generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """`N_DRAWS` times the log-likelihood of an item drawn for each person, summed; a scalar."""
+    """Yield, `N_DRAWS` times, the log-likelihood of an item drawn for each person, summed over people to a scalar."""
     encoded = [torch.from_numpy(part) for part in encode_histories(histories)]
     with _gated(model, gates):
         scores = F.pad(model(*encoded), (1, 0), value=-1e9)  # (b, 1 + n_items), in the numbering of item_rows
@@ -162,7 +163,7 @@ def _drawn_log_likelihoods(
 
 @contextmanager
 def _gated(model: StudentModel, gates: _Gates) -> Iterator[None]:
-    """Hang the gates in front of the layers that read heads and hidden units."""
+    """Put the gates in front of the layers that read heads and hidden units."""
     tower = model.user_tower
     n_pooled = model.settings.n_heads * model.settings.n_factors
 
@@ -185,17 +186,17 @@ def _gated(model: StudentModel, gates: _Gates) -> Iterator[None]:
 
 
 def _most_important(importance: Tensor, n_kept: int) -> Tensor:
-    """Indices of the parts to keep, rising."""
+    """Return the indices of the parts to keep, in ascending order."""
     return torch.argsort(importance, descending=True, stable=True)[:n_kept].sort().values
 
 
 def _kept_state(model: StudentModel, heads: Tensor, units: Tensor, n_neighbours: int) -> dict[str, Tensor]:
-    """The model's state with these heads, these hidden units and each item's strongest neighbours."""
+    """Return the model's state with only these heads, these hidden units and each item's strongest neighbours."""
     state = model.state_dict()
     n_factors, n_pooled = model.settings.n_factors, model.settings.n_heads * model.settings.n_factors
     pooled = (
         heads[:, None] * n_factors + torch.arange(n_factors)
-    ).flatten()  # columns that hold what heads pooled
+    ).flatten()  # columns of what the heads pooled
     for layer in ("content", "recency.2"):
         for part in ("weight", "bias"):
             state[f"user_tower.{layer}.{part}"] = state[f"user_tower.{layer}.{part}"][heads]

@@ -1,9 +1,9 @@
-"""A student in fewer bits, as versions that certification may choose from. All tables are stored in them.
+"""Quantize a student into versions that certification may choose from. Each version stores all tables in fewer bits.
 
-int8_tables      nothing else: tables become numbers of 32 bits again when they are read
-int8_dynamic     the tower's products too, on integers, activations quantized as they come
-int8_static      the same with activations by ranges that real histories were seen to span
-int4_tables      int8_tables with item tables in 4 bits: measured, not served
+int8_tables      only the tables are quantized; they become 32-bit numbers again when they are read
+int8_dynamic     the tower's products are on integers too; activations are quantized at run time
+int8_static      like int8_dynamic, but activations are quantized by the ranges that real histories spanned
+int4_tables      like int8_tables, with item tables in 4 bits; measured, but not served
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CALIBRATION_CHUNK = 64
 def quantized_versions(
     exports: dict[str, StudentFiles], calibrate_on: Sequence[History], *, prefix: str = ""
 ) -> list[Version]:
-    """All quantized versions of one student. exports: what `export_student` made of it, fp32 and int8."""
+    """Return all quantized versions of one student. exports: what `export_student` made of it, in fp32 and int8."""
     fp32, int8 = exports["fp32"], exports["int8"]
     return [
         Version.of(f"{prefix}int8_tables", replace(int8, user_tower=fp32.user_tower)),
@@ -43,9 +43,9 @@ def quantized_versions(
 
 
 def quantize_tower_static(fp32: StudentFiles, calibrate_on: Sequence[History]) -> bytes:
-    """Weights and activations of the tower's wide layers to int8, activations by the range that calibrate_on spans.
+    """Quantize the tower's wide layers to int8; calibrate_on gives the ranges of their activations.
 
-    Weights take one scale a column and seven bits, which no processor without VNNI can overflow. The layers that
+    Weights have one scale per column and seven bits, which cannot overflow even without VNNI. Only the layers that
     read heads and hidden units are `Gemm`; the attention's products are too narrow to gain (44 µs instead of 38).
     """
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -65,10 +65,10 @@ def quantize_tower_static(fp32: StudentFiles, calibrate_on: Sequence[History]) -
 
 
 def four_bit_tables(name: str, exports: dict[str, StudentFiles]) -> Version:
-    """What four bits a number would do to both item tables: exact in quality, in size as if two shared a byte.
+    """Make the version with both item tables in four bits: exact in quality, sized as if two numbers shared a byte.
 
-    The values lie on the four-bit grid but in int8 tables: numpy has no packed type, and unpacking the events of
-    every request costs more than the bytes are worth. So it is measured, never shipped.
+    The values lie on the four-bit grid, but in int8 tables: numpy has no packed type, and unpacking the events of
+    every request costs more than the bytes are worth. So this version is measured, and never shipped.
     """
     fp32, int8 = exports["fp32"], exports["int8"]
     history, history_scales = quantize_rows(fp32.history_vectors.astype(np.float32), n_bits=4)
@@ -82,18 +82,18 @@ def four_bit_tables(name: str, exports: dict[str, StudentFiles]) -> Version:
         item_vectors=answers,
         item_scales=answer_scales,
     )
-    in_eight_bits = history.nbytes + 2 * answers.nbytes  # answers lie in the index too
+    in_eight_bits = history.nbytes + 2 * answers.nbytes  # the index holds the answers too
     return Version(name, files, files.size_bytes() - in_eight_bits // 2, is_served=False)
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped
-    """Real histories as the tower's inputs, a chunk of people at a time."""
+    """Feeds real histories to the tower as its inputs, a chunk of people at a time."""
 
     def __init__(self, fp32: StudentFiles, histories: Sequence[History]) -> None:
         self._feeds = self._read(fp32, histories)
 
     def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
-        """The next chunk, None after the last: onnxruntime's contract."""
+        """Return the next chunk, or None after the last, as onnxruntime asks of a reader."""
         return next(self._feeds, None)
 
     @staticmethod

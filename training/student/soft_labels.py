@@ -1,8 +1,8 @@
-"""Soft labels: what the ensemble thinks of candidate lists, written to disk once, read by every epoch.
+"""Soft labels: the ensemble's logits of candidate lists, written to disk once and read in every epoch.
 
-An example is a history of `subhistories`. Its candidates are the ensemble's top unseen items and uniform ones.
-Written by chunk, so memory does not grow with the number of examples; a run that was interrupted goes on where it
-stopped, if all that its labels depend on is as it was.
+An example is a history cut by `subhistories`. Its candidates are the ensemble's top unseen items and uniform ones.
+Labels are written chunk by chunk, so memory does not grow with the number of examples. A run that was interrupted
+resumes where it stopped, if everything that its labels depend on is unchanged.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from training.members.member import Floats
 from training.student.subhistories import cut_examples
 
 CHUNK = 128
-"""Examples labelled together, and lost at most when a run is interrupted."""
+"""Number of examples labelled together; an interrupted run loses at most these."""
 N_PROBES = 8
-"""Examples by whose labels an ensemble is known again."""
+"""Number of examples whose labels identify the ensemble when a run resumes."""
 PROGRESS = "progress.json"
 
 
 class Teacher(Protocol):
-    """Who labels: `Ensemble` does."""
+    """Anything that can label examples, as `Ensemble` can."""
 
     def score_candidates(
         self, histories: list[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Candidates of each history and their logits, both (n_people, n_top + n_uniform) or narrower.
+        """Return the candidates of each history and their logits, both (n_people, n_top + n_uniform) or narrower.
 
-        n_top of the best unseen items, then n_uniform drawn from all; -inf where an item was seen.
+        The n_top best unseen items come first, then n_uniform drawn from all; -inf where an item was seen.
         """
         ...
 
@@ -71,11 +71,11 @@ class LabelSettings:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Examples and the ensemble's opinion of their candidates.
+    """Examples and the ensemble's logits of their candidates.
 
-    histories: (n_examples) rows. next_items: per example what the person took next, (n_examples, n_next) int32, -1
-    padded. candidates: (n_examples, n_candidates) int32. logits: the same shape, float16; -inf where the item was
-    seen.
+    histories: (n_examples) rows. next_items: what the person of each example took next, (n_examples, n_next) int32,
+    padded with -1. candidates: (n_examples, n_candidates) int32. logits: float16, of the same shape; -inf where the
+    item was seen.
     """
 
     histories: list[History]
@@ -98,8 +98,8 @@ def label_examples(
 ) -> SoftLabels:
     """Cut examples out of everybody's history and let the teacher score their candidates.
 
-    What lies in the folder from an interrupted run of the same seed, settings, histories and teacher is kept; what
-    lies there from another one is written over.
+    Labels found in the folder are kept if an interrupted run with the same seed, settings, histories and teacher
+    left them; those of any other run are overwritten.
     """
     examples, next_items = cut_examples(
         histories, settings.n_copies, settings.max_examples, np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def label_examples(
 def _label(
     teacher: Teacher, histories: list[History], settings: LabelSettings, seed: int, start: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float16]]:
-    """start: the chunk's first example. It seeds the chunk, so that resuming draws what going on would have."""
+    """Label one chunk. start: its first example, which seeds the chunk, so that a resumed run draws the same."""
     rng = np.random.default_rng([seed, start])
     candidates, logits = teacher.score_candidates(histories, settings.n_top, settings.n_uniform, rng)
     return candidates, logits.astype(np.float16)
@@ -142,7 +142,7 @@ def _open_arrays(
 def _fingerprint(
     examples: list[History], candidates: npt.NDArray[np.int32], logits: npt.NDArray[np.float16]
 ) -> str:
-    """Hash of all that labels depend on: seed, settings and teacher show in how the first examples are labelled."""
+    """Hash all that labels depend on; the labels of the first examples stand for seed, settings and teacher."""
     digest = sha256()
     for array in (*Histories.from_list(examples).arrays("examples").values(), candidates, logits):
         digest.update(np.ascontiguousarray(array).data)
@@ -150,7 +150,7 @@ def _fingerprint(
 
 
 def _read_progress(folder: Path, fingerprint: str) -> int:
-    """How many examples are labelled already; 0 where another run, or none, left its labels."""
+    """Count the examples already labelled; 0 if there are no labels or they are another run's."""
     try:
         found = json.loads((folder / PROGRESS).read_bytes())
         return int(found["n_done"]) if found["fingerprint"] == fingerprint else 0
@@ -161,4 +161,4 @@ def _read_progress(folder: Path, fingerprint: str) -> int:
 def _write_progress(folder: Path, fingerprint: str, n_done: int) -> None:
     temporary = folder / f"{PROGRESS}.new"
     temporary.write_text(json.dumps({"fingerprint": fingerprint, "n_done": n_done}))
-    temporary.rename(folder / PROGRESS)  # whole or not at all, whenever the run is stopped
+    temporary.rename(folder / PROGRESS)  # atomic: an interrupted run leaves the old file or the new one

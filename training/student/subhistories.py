@@ -1,7 +1,8 @@
-"""Sequence augmentation: examples cut out of people's histories, so that short ones and strangers are learned too.
+"""Sequence augmentation: cut examples out of people's histories, so that the student also learns short ones.
 
-Everybody's whole history is an example, and so are copies of it as it might have been asked about earlier: in the
-midst of the last visit, in the midst of an earlier one, or with the long past forgotten.
+Each whole history is an example, and so are copies of it as an earlier request might have seen it: in the middle of
+the last visit, in the middle of an earlier one, or with the distant past forgotten. Empty histories are added too,
+for cold start.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from models.history import History
 from models.members.recency import visit_numbers
 
 N_NEXT = 5
-"""Items at most that an example knows to have come next."""
+"""The most items that an example records as taken next."""
 STRANGER_SHARE = 0.01
-"""Of all examples, those with an empty history: enough to learn the one vector of all strangers."""
+"""Share of examples that have an empty history: enough to learn the one user vector that all strangers share."""
 KEPT_OF_LAST_VISIT = (0.3, 1.0)
 KEPT_OF_EARLIER_VISIT = 0.7
 KEPT_OF_RECENT = 0.8
@@ -27,12 +28,12 @@ Mask = npt.NDArray[np.bool_]
 def cut_examples(
     histories: Histories, n_copies: int, max_examples: int, rng: np.random.Generator
 ) -> tuple[list[History], npt.NDArray[np.int32]]:
-    """Everybody's whole history, `n_copies` sub-histories of people with two or more items, and some strangers.
+    """Return whole histories, `n_copies` sub-histories of each person with two or more items, and some strangers.
 
-    The copies take turns: the last visit thinned; the end inside an earlier visit; the last few events alone. What
-    came next is what was dropped of a sub-history's last visit, then what followed that visit; nothing for whole
-    histories. Returns at most max_examples and (n_examples, N_NEXT) int32, -1 padded; people without events are
-    left out, people beyond max_examples are sampled.
+    The copies alternate between three cuts: the last visit thinned; the end inside an earlier visit; only the last
+    few events. The next items of a sub-history are those dropped from its last visit, then those that followed that
+    visit; a whole history has none. Returns at most max_examples histories, and (n_examples, N_NEXT) int32, padded
+    with -1. People without events are left out; people are sampled if max_examples is too small for all.
     """
     people = [row for row, history in enumerate(histories) if len(history)]
     n_people = max(1, int(max_examples / (1 + STRANGER_SHARE)) // (1 + n_copies))
@@ -55,7 +56,7 @@ def cut_examples(
 
 
 def _masks(history: History, n_copies: int, rng: np.random.Generator) -> list[Mask]:
-    """Which events each example keeps: all, then those of each copy; (n_events,) each, at least one true."""
+    """Return which events each example keeps: all, then those of each copy; (n_events,) each, at least one true."""
     everything = np.ones(len(history), np.bool_)
     if len(history) < 2:
         return [everything]
@@ -85,19 +86,19 @@ def _forget_the_past(visits: npt.NDArray[np.int64], rng: np.random.Generator) ->
 
 
 def _not_empty(keep: Mask, last_possible: int) -> Mask:
-    """A sub-history has an event; strangers are examples of their own."""
+    """Keep the last possible event if none is kept: empty histories are made apart, as strangers."""
     if not keep.any():
         keep[last_possible] = True
     return keep
 
 
 def _log_uniform(most: int, rng: np.random.Generator) -> int:
-    """Between 1 and most, so that short histories are as frequent as long ones."""
+    """Draw from 1 to most, uniformly on the log scale, so that short histories are as frequent as long ones."""
     return int(np.clip(np.exp(rng.uniform(0.0, np.log(most + 1))), 1, most))
 
 
 def _next_items(history: History, keep: Mask) -> npt.NDArray[np.int32]:
-    """What was dropped of the last visit that is left, then what followed that visit; up to N_NEXT."""
+    """Return what was dropped of the last visit that is left, then what followed that visit; up to N_NEXT items."""
     visits = visit_numbers(history)
     last = visits[np.flatnonzero(keep)[-1]]
     return history.item_indices[(visits >= last) & ~keep][:N_NEXT]

@@ -1,6 +1,6 @@
 """Fit the text encoder: TF-IDF of the catalogue's texts, reduced by SVD (latent semantic analysis).
 
-Item texts go in, a `TextEncoder` comes out; the vectors that the student learns with are what it makes of the texts.
+Item texts go in and a `TextEncoder` comes out; the student learns with the vectors that it makes of these texts.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from models.text import TextEncoder, terms_of
 from models.vocabulary import Vocabulary
 
 MIN_ITEMS = 2
-"""Items that a term is in, at least: what one item alone says tells nothing about another. On Online Retail this
-leaves a third of the terms and places held-out items as well as all of them do."""
+"""A term is kept if at least this many items have it: a term of one item says nothing about another item. On Online
+Retail this leaves a third of the terms, and held-out items are placed as well as with all of them."""
 
 N_ITERATIONS = 5
 SMALLEST_SINGULAR_VALUE = 1e-4
-"""Relative to the largest. Below it a direction is rounding: no text of the catalogue points there, but a new one
-that has one of two words that always came together would."""
+"""A direction is dropped if its singular value is below this share of the largest: it is rounding. No text of the
+catalogue points there, but a new text would that has only one of two words that always occurred together."""
 
 
 def fit_text_encoder(texts: Sequence[str], n_components: int, *, n_features: int, seed: int) -> TextEncoder:
     """Learn terms, their idf and their projection from a catalogue's texts.
 
-    n_components: length of a text vector; where the texts span fewer directions the rest stays zero.
-    n_features: terms kept, at most, the most frequent ones. Texts that share no term give an encoder that knows none.
+    n_components: length of a text vector; if the texts span fewer directions, the rest stays zero.
+    n_features: the most terms that are kept, by frequency. If no two texts share a term, the encoder knows no term.
     """
     terms, idf, matrix = _tf_idf(texts, n_features)
     projection = np.zeros((len(terms), n_components), np.float32)
@@ -46,7 +46,7 @@ def fit_text_encoder(texts: Sequence[str], n_components: int, *, n_features: int
 def _tf_idf(
     texts: Sequence[str], n_features: int
 ) -> tuple[list[str], npt.NDArray[np.float32], sparse.csr_matrix]:
-    """Terms, idf (n_terms,), and rows of length 1 (n_items, n_terms)."""
+    """Return the terms, their idf (n_terms,), and the items' TF-IDF rows of length 1 (n_items, n_terms)."""
     vectorizer = TfidfVectorizer(
         analyzer=terms_of, max_features=n_features, min_df=MIN_ITEMS, sublinear_tf=True, dtype=np.float32
     )
@@ -54,6 +54,6 @@ def _tf_idf(
         matrix = sparse.csr_matrix(vectorizer.fit_transform(texts))
     except (
         ValueError
-    ):  # no term is in two texts, or there is no text: a shop whose items are known by id alone
+    ):  # no two texts share a term, or there are no texts: the shop's items are known by id alone
         return [], np.zeros(0, np.float32), sparse.csr_matrix(np.zeros((len(texts), 0), np.float32))
     return vectorizer.get_feature_names_out().tolist(), vectorizer.idf_, matrix

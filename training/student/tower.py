@@ -1,9 +1,9 @@
 """The student's two towers, and the co-occurrence term beside their product. Nothing has a row per person.
 
-A person is what eight heads of attention make of their last events: each head weighs events by content and by a
-learned recency, and pools them; a two-layer head with the latest item as a residual makes the user vector.
+A person is represented by their last events through eight attention heads: each weighs events by content and by a
+learned recency, and pools them; a two-layer head, with the latest item as a residual, makes the user vector.
 An item is its id embedding plus a linear map of its text vector, so an item without events still has a place.
-The term (models/cooccurrence.py) adds what recent events say of their items' neighbours.
+The term (models/cooccurrence.py) adds a boost from recent events to the neighbours of their items.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class TowerSettings:
 
 
 class UserTower(nn.Module):
-    """Events to user vectors. This is the module that is exported."""
+    """Turns events into user vectors; this is the module that is exported."""
 
     def __init__(self, settings: TowerSettings) -> None:
         super().__init__()
         width, self.n_heads = settings.n_factors, settings.n_heads
         self.kind = nn.Embedding(len(EventKind), width)
-        self.null_event = nn.Parameter(torch.zeros(width))  # attended by all; alone, it is the stranger
+        self.null_event = nn.Parameter(torch.zeros(width))  # in every history; alone in a stranger's
         self.content = nn.Linear(width, settings.n_heads)
         self.recency = nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, settings.n_heads))
         pooled = settings.n_heads * width
@@ -70,7 +70,10 @@ class UserTower(nn.Module):
     def forward(
         self, history_vectors: Tensor, is_event: Tensor, gap_log_days: Tensor, event_kinds: Tensor
     ) -> Tensor:
-        """history_vectors (b, length, n_factors), the others (b, length), newest event first; (b, n_factors)."""
+        """Return user vectors (b, n_factors).
+
+        history_vectors: (b, length, n_factors); the others: (b, length), newest event first.
+        """
         events = (history_vectors + self.kind(event_kinds)) * is_event.unsqueeze(2)
         null = self.null_event.expand(events.shape[0], 1, -1)
         tokens = torch.cat([null, events], dim=1)  # (b, 1 + length, n_factors)
@@ -85,7 +88,7 @@ class UserTower(nn.Module):
         return vectors
 
     def _recency(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
-        """Logits of what is known of an event's age, zeros for the null event; (b, 1 + length, n_heads)."""
+        """Return attention logits from each event's age, (b, 1 + length, n_heads); zeros for the null event."""
         position = torch.cumsum(torch.ones_like(is_event), dim=1) - 1.0
         is_latest_visit = (gap_log_days < 0.05).to(
             gap_log_days.dtype
@@ -96,7 +99,7 @@ class UserTower(nn.Module):
 
 
 class ItemTower(nn.Module):
-    """Item vectors for one use (in histories, or as answers): id embedding plus a map of the text vector."""
+    """Makes item vectors for one use (in histories, or as answers): id embedding plus a map of the text vector."""
 
     def __init__(self, text_vectors: Tensor, n_factors: int) -> None:
         super().__init__()
@@ -106,14 +109,14 @@ class ItemTower(nn.Module):
         self.text = nn.Linear(text_vectors.shape[1], n_factors)
 
     def forward(self, knows_id: Tensor | None = None) -> Tensor:
-        """Vectors of all items, (n_items, n_factors); knows_id (n_items, 1) zeroes id embeddings."""
+        """Return the vectors of all items, (n_items, n_factors); knows_id (n_items, 1) zeroes id embeddings."""
         identity = self.identity if knows_id is None else self.identity * knows_id
         vectors: Tensor = identity + self.text(self.text_vectors)
         return vectors
 
     @torch.no_grad()
     def start_from(self, vectors: Tensor, l2: float = 1.0) -> None:
-        """Set the towers so that items get these vectors (n_items, n_factors): ridge on text, id the rest."""
+        """Make items get these vectors (n_items, n_factors): ridge fits the text map, ids take the remainder."""
         text = torch.cat([self.text_vectors, torch.ones(len(vectors), 1)], dim=1)
         gram = text.T @ text + l2 * torch.eye(text.shape[1])
         solution = torch.linalg.solve(gram, text.T @ vectors)
@@ -123,7 +126,7 @@ class ItemTower(nn.Module):
 
 
 class CooccurrenceTerm(nn.Module):
-    """`models.cooccurrence.Cooccurrence` while it is learned: its neighbours stay, weights and decays move."""
+    """`models.cooccurrence.Cooccurrence` in training: weights and decays are learned, the neighbours are fixed."""
 
     def __init__(self, n_items: int, n_neighbours: int) -> None:
         super().__init__()
@@ -135,9 +138,9 @@ class CooccurrenceTerm(nn.Module):
     def forward(
         self, item_rows: Tensor, is_event: Tensor, gap_log_days: Tensor, knows_id: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Boosts as item indices and values, (b, length * n_neighbours) each; entries of one item sum.
+        """Return boosts as item indices and values, (b, length * n_neighbours) each; an item's entries are summed.
 
-        knows_id (n_items, 1) zeroes rows and columns of C: an item known by its text alone has neither.
+        knows_id (n_items, 1) zeroes rows and columns of C, since an item known by its text alone has neither.
         """
         weights = self.weights if knows_id is None else self.weights * self._known(knows_id)
         n_entries = item_rows.shape[1] * weights.shape[1]
@@ -146,7 +149,7 @@ class CooccurrenceTerm(nn.Module):
         return items.view(len(item_rows), n_entries), values.view(len(item_rows), n_entries)
 
     def event_weights(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
-        """`models.cooccurrence.event_weights`, and 0 where there is no event; (b, length)."""
+        """Return `models.cooccurrence.event_weights`, with 0 where there is no event; (b, length)."""
         by_position, by_gap, of_last_visit = self.decays
         position = torch.arange(gap_log_days.shape[1], dtype=gap_log_days.dtype)
         is_last_visit = (gap_log_days <= LAST_VISIT_LOG_DAYS).to(gap_log_days.dtype)
@@ -157,17 +160,17 @@ class CooccurrenceTerm(nn.Module):
 
     @torch.no_grad()
     def start_from(self, neighbours: Neighbours) -> None:
-        """Take these neighbours, and their weights as the first ones."""
+        """Take over these neighbours, and their weights as starting values."""
         self.neighbour_items[1:] = torch.from_numpy(neighbours.item_indices)
         self.weights[1:] = torch.from_numpy(neighbours.weights)
 
     def _known(self, knows_id: Tensor) -> Tensor:
-        """1 where both an entry's row and its column are of items whose id is known; (1 + n_items, K)."""
+        """Return 1 where the ids of an entry's row and column are both known, else 0; (1 + n_items, n_neighbours)."""
         return F.pad(knows_id, (0, 0, 1, 0)) * knows_id[:, 0][self.neighbour_items]
 
 
 class StudentModel(nn.Module):
-    """Both towers and the term. Tables for items in histories and for items as answers are separate."""
+    """Both towers and the co-occurrence term. Items in histories and items as answers have tables of their own."""
 
     def __init__(self, text_vectors: Tensor, settings: TowerSettings) -> None:
         super().__init__()
@@ -184,9 +187,9 @@ class StudentModel(nn.Module):
         event_kinds: Tensor,
         chosen: Tensor | None = None,
     ) -> Tensor:
-        """Scores of the whole catalogue, (b, n_items), or of the chosen item indices alone, (b, n_chosen) both.
+        """Return scores of the whole catalogue, (b, n_items), or only of the item indices chosen, both (b, n_chosen).
 
-        The other inputs are (b, length), as `encode_histories` makes them.
+        The other inputs are (b, length), as made by `encode_histories`.
         """
         knows_id = self._knows_id(len(self.answer_items.identity))
         history_table = F.pad(self.history_items(knows_id), (0, 0, 1, 0))  # row 0 is padding

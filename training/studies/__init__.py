@@ -1,1 +1,1 @@
-"""Studies beside the run: each asks one question about what was trained, and answers with a table for the report."""
+"""Studies beside the run: each answers one question about what was trained by a table in the report."""

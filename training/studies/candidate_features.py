@@ -1,7 +1,7 @@
-"""Test candidates as meta-features: what a strategy is asked when columns of it are left out.
+"""Describe test candidates as meta-features, to ask a strategy with some of its columns left out.
 
-All features of all people and items would be gigabytes, so a person has few candidates: those of the sampled metrics,
-and for the catalogue the ensemble's own top with the truth.
+All features of all people and items would take gigabytes, so each person has few candidates: those of the sampled
+metrics, and for the catalogue the ensemble's own top and the true items.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from training.metrics.metrics import Doubles
 from training.metrics.protocols import Candidates
 
 CHUNK = 128
-"""People described together: 128 x 4,000 items x 40 features are 82 MB."""
+"""Number of people described together: 128 x 4,000 items x 40 features are 82 MB."""
 
 Describe = Callable[[Sequence[History]], Floats]
-"""Histories to the meta-features of every item, (n_people, n_items, n_features)."""
+"""A function from histories to the meta-features of every item, (n_people, n_items, n_features)."""
 Metric = Callable[[Floats, Floats], float]
-"""One person's true logits and other logits to a figure."""
+"""A function from one person's true logits and other logits to a figure."""
 
 
 @dataclass(frozen=True)
 class CandidateFeatures:
-    """Candidates of several people, one below the other.
+    """The candidates of several people, one person below the other.
 
-    features: (n_candidates, n_features) float32. is_true: (n_candidates,), at least one a person.
+    features: (n_candidates, n_features) float32. is_true: (n_candidates,), at least one per person.
     n_of_person: (n_people,), their sum is n_candidates.
     """
 
@@ -42,13 +42,13 @@ class CandidateFeatures:
 
     @staticmethod
     def from_list(people: Iterable[tuple[Floats, npt.NDArray[np.bool_]]]) -> CandidateFeatures:
-        """Of people given as features (n, n_features) and is_true (n,)."""
+        """Join people, who are given as features (n, n_features) and is_true (n,)."""
         features, is_true = zip(*people, strict=True)
         n_of_person = np.array([len(own) for own in is_true])
         return CandidateFeatures(np.concatenate(features), np.concatenate(is_true), n_of_person)
 
     def measure(self, logits: Floats, metric: Metric) -> Doubles:
-        """The metric of each person; (n_candidates,) to (n_people,)."""
+        """Compute the metric of each person; (n_candidates,) to (n_people,)."""
         ends = np.cumsum(self.n_of_person)[:-1]
         people = zip(np.split(logits, ends), np.split(self.is_true, ends), strict=True)
         return np.array([metric(own[is_true], own[~is_true]) for own, is_true in people])
@@ -57,9 +57,9 @@ class CandidateFeatures:
 def describe_candidates(
     describe: Describe, strategy: Strategy, questions: Questions, candidates: Candidates, *, n_top: int = 200
 ) -> tuple[CandidateFeatures, CandidateFeatures]:
-    """Describe the sampled candidates, and the `n_top` best unseen items by the strategy together with the truth.
+    """Describe the sampled candidates, and the strategy's `n_top` best unseen items together with the true ones.
 
-    Where published negatives differ between a person's true items, those of the first stand for all.
+    If published negatives differ between a person's true items, those of the first item stand for all.
     """
     sampled, catalogue = [], []
     for start in range(0, len(questions), CHUNK):

@@ -1,9 +1,9 @@
-"""New items by their text alone: how well a student ranks items that it has never met.
+"""Cold start of items: how well a student ranks items of which it only knows the text.
 
 The items are held out of training entirely (held_out_items.py). Then their texts arrive, and people who took one of
-them in the test are asked which: the held-out items are ranked among themselves, since beside items with events
-any model tells new from old. The student answers as a service does, through the bundle's text encoder and its
-text-to-vector maps.
+them in the test are asked which. The held-out items are ranked among themselves, because beside items with events any
+model tells new from old. The student answers as in a service, by the bundle's text encoder and its text-to-vector
+maps.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ K = 10
 OURS = "student_text"
 
 Teach = Callable[[Split], tuple[Student, TextEncoder]]
-"""Trains a student, and the text encoder that goes with it, on a split alone."""
+"""A function that trains a student, with its text encoder, on a split alone."""
 
 
 class OwnRanking(NamedTuple):
-    """How one model ranked the held-out items; (n_people,) each, means over a person's true ones.
+    """One model's ranking of the held-out items; (n_people,) each, means over a person's true items.
 
-    ndcg: at `K`. reciprocal_rank. auc: the chance that a true item stands above another.
+    ndcg: at `K`. auc: the chance that a true item ranks above another.
     """
 
     ndcg: metrics.Doubles
@@ -46,11 +46,11 @@ class OwnRanking(NamedTuple):
     auc: metrics.Doubles
 
     def of_people(self) -> dict[str, metrics.Doubles]:
-        """By their names in reports."""
+        """Return the metrics by their names in reports."""
         return {"ndcg@10": self.ndcg, "mrr": self.reciprocal_rank, "auc": self.auc}
 
     def summary(self, *, seed: int) -> ColdRanking:
-        """Means over people."""
+        """Return the means over people."""
         ndcg, mrr, auc = (float(values.mean()) for values in self)
         return ColdRanking(ndcg, mrr, auc, *metrics.bootstrap_interval(self.ndcg, seed=seed))
 
@@ -58,11 +58,11 @@ class OwnRanking(NamedTuple):
 def cold_items(
     split: Split, teach: Teach, content: Content, *, share: float = 0.05, seed: int
 ) -> ColdItems | None:
-    """Hold items out, teach a student without them, and compare it with whatever else could rank them.
+    """Hold out items, teach a student without them, and compare it with other models that could rank them.
 
-    share: of the items. content: fitted here on all texts, the new ones too. popular knows no event of a new item, so
-    all are alike to it, as to random. popular_withheld ranks by the counts that were withheld: no shop has them of an
-    item added today. None where nobody in the test took an item that was held out.
+    share: of the items. content: it is fitted here on all texts, including the new ones. popular has no event of a
+    new item, so it scores all of them alike, and so does random. popular_withheld ranks by the counts that were
+    withheld, which no shop has for an item added today. Returns None if nobody in the test took a held-out item.
     """
     held_out = hold_out_items(split, share=share, seed=seed)
     if not len(held_out):
@@ -80,9 +80,9 @@ def cold_items(
 
 
 def compare(scores: Mapping[str, ScoreFunction], held_out: HeldOut, *, seed: int) -> ColdItems:
-    """Rank by each model, and compare `OURS` with each other one, paired over people.
+    """Rank by each model, and compare `OURS` with each other model, paired over people.
 
-    scores: to (n_people, n_held_out).
+    scores: they return (n_people, n_held_out).
     """
     found = {model: own_ranking(score, held_out) for model, score in scores.items()}
     ours = found[OURS].of_people()
@@ -104,8 +104,8 @@ def compare(scores: Mapping[str, ScoreFunction], held_out: HeldOut, *, seed: int
 def own_ranking(score: ScoreFunction, held_out: HeldOut) -> OwnRanking:
     """Rank each true item against the held-out items that its person never took.
 
-    Ties are broken at random, and what is told is the expectation of that: a model to which all items are alike gets
-    exactly what chance gives. No opinion ranks last.
+    Ties are broken at random, and the expectation of that is returned: a model that scores all items alike gets
+    exactly what chance gives. Items without an opinion rank last.
     """
     rows = []
     for start in range(0, len(held_out), CHUNK):
@@ -119,7 +119,7 @@ def own_ranking(score: ScoreFunction, held_out: HeldOut) -> OwnRanking:
 
 
 def student_text_scores(student: Student, encoder: TextEncoder, texts: Sequence[str]) -> ScoreFunction:
-    """The way of a service: text to vector, vector to place, place to score."""
+    """Score as a service does: from text to text vector, item vector and score."""
     answers = student.new_item_vectors(encoder.encode(texts)).answers
 
     def score(histories: Sequence[History]) -> Floats:
@@ -129,7 +129,7 @@ def student_text_scores(student: Student, encoder: TextEncoder, texts: Sequence[
 
 
 def content_scores(content: Content, held_out: HeldOut) -> ScoreFunction:
-    """The content member, fitted on the whole catalogue, asked about the held-out items."""
+    """Score the held-out items by the content member, fitted on the whole catalogue."""
 
     def score(histories: Sequence[History]) -> Floats:
         in_whole = [replace(each, item_indices=held_out.kept[each.item_indices]) for each in histories]
@@ -139,12 +139,12 @@ def content_scores(content: Content, held_out: HeldOut) -> ScoreFunction:
 
 
 def same_for_all(values: npt.NDArray[Any]) -> ScoreFunction:
-    """One ranking for everybody; values (n_held_out,)."""
+    """Give everybody the same ranking; values (n_held_out,)."""
     return lambda histories: np.tile(values.astype(np.float32), (len(histories), 1))
 
 
 def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]:
-    """Expected NDCG@K, reciprocal rank and AUC, means over the true items; (n_truth,), (n_others,)."""
+    """Return expected NDCG@K, reciprocal rank and AUC, means over true items; inputs (n_truth,), (n_others,)."""
     places = places_against(true_scores, others)
     reciprocal = expected_gain(places, 1.0 / np.arange(1, len(others) + 2))
     auc = 1.0 - (places.mean() - 1.0) / max(len(others), 1)

@@ -1,8 +1,8 @@
-"""How fast a stranger is known: the same people, asked the same, with more and more of their history told.
+"""Cold start of people: quality for the same people and questions as more of their history is known.
 
 The people are new ones, in no fit, with at least as many distinct items as the longest history asked about. Each
-history is cut to its last n items. Truth, negatives and masks stay those of the whole history: what somebody
-already has is no candidate at any length, so no point of the curve is easier than another for its candidates.
+history is cut to its last n items. True items, negatives and masks stay those of the whole history: an item that the
+person already has is no candidate at any length, so no point of the curve has easier candidates than another.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def people_curve(
     lengths: Sequence[int] = LENGTHS,
     seed: int,
 ) -> ColdStart:
-    """Quality of each model by known items of a new person.
+    """Measure each model's quality by number of known items of a new person.
 
-    questions, candidates: of new people only, with their whole histories. Where nobody has a history long enough the
-    answer is empty.
+    questions, candidates: of new people only, with their whole histories. The answer is empty if nobody has a history
+    that is long enough.
     """
     n_known = np.array([len(history.distinct()) for history in questions.histories])
     rows = np.flatnonzero(n_known >= max(lengths))
@@ -53,7 +53,7 @@ def people_curve(
 
 
 def told_the_last(score: ScoreFunction, n_items: int) -> ScoreFunction:
-    """The same model, told of each person the last `n_items` distinct items alone."""
+    """Give the model only the last `n_items` distinct items of each person."""
 
     def score_cut(histories: Sequence[History]) -> Floats:
         return score([history.distinct().last(n_items) for history in histories])

@@ -1,4 +1,4 @@
-"""What each part of distillation is worth: short trainings of the student that differ in one thing.
+"""Measure what each part of distillation is worth, by short trainings of the student that differ in one thing.
 
     no_distillation                       what came next alone; nothing of the ensemble
     pointwise                             what came next, and the ensemble's probability item by item
@@ -8,9 +8,9 @@
     candidates_mixed_128, _mixed_512      shorter and longer lists, half of each
     no_subhistories                       whole histories alone, for as many steps
 
-(The numbers are those of 256 + 256 labelled candidates.) Whatever a variant does not change is as in the settings.
-All learn from one labelled set: lists are chosen among its columns, so the ensemble is asked once. Everything is
-measured on the test questions and nothing is chosen by it.
+(The numbers are those of 256 + 256 labelled candidates.) All that a variant does not change is as in the settings.
+All variants learn from one labelled set: lists are chosen among its columns, so the ensemble is asked once.
+Everything is measured on the test questions, and nothing is chosen by it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from training.studies.figures import ratio_of_means
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 POINTWISE_WEIGHT = 50.0
-"""The pointwise term is a mean over hundreds of candidates; times this its gradient is about as large as the KL's."""
+"""Weight of the pointwise term, a mean over hundreds of candidates: makes its gradient about as large as the KL's."""
 Train = Callable[[SoftLabels, DistillSettings], ScoreFunction]
-"""Trains a student on labels under settings, all else being fixed, and gives its scores of the catalogue."""
+"""A function that trains a student on labels with these settings, all else fixed, and returns its scores."""
 
 
 @dataclass(config=STRICT, frozen=True)
@@ -55,13 +55,13 @@ class AblationSettings:
 
 @plain_dataclass(frozen=True)
 class Variant:
-    """One row of the table: what the student learns from, and how."""
+    """One row of the table: the labels that the student learns from, and the settings."""
 
     labels: SoftLabels
     distill: DistillSettings
 
     def is_same(self, other: Variant) -> bool:
-        """Whether training the other one gave the same student."""
+        """Whether training the other variant gives the same student."""
         return self.labels is other.labels and self.distill == other.distill
 
 
@@ -103,10 +103,10 @@ def variants(
     *,
     seed: int,
 ) -> dict[str, Variant]:
-    """The variants that the labelled set allows, in the order of the report.
+    """Return the variants that the labelled set allows, in the order of the report.
 
-    n_top: its first columns, which are the ensemble's top in any order. people: the whole histories that its
-    examples were cut from.
+    n_top: number of its first columns that are the ensemble's top, in any order. people: the whole histories from
+    which its examples were cut.
     """
     rng = np.random.default_rng(seed)
     short = replace(distill, n_epochs=settings.n_epochs)
@@ -123,7 +123,7 @@ def variants(
 
 
 def losses(distill: DistillSettings) -> dict[str, DistillSettings]:
-    """Other terms of the loss, or another temperature."""
+    """Return settings with other terms of the loss, or another temperature."""
     hard_alone = replace(
         distill, kl_weight=0.0, centred_weight=0.0, level_weight=0.0, pointwise_weight=0.0, hard_weight=1.0
     )
@@ -136,7 +136,7 @@ def losses(distill: DistillSettings) -> dict[str, DistillSettings]:
 
 
 def lists(labels: SoftLabels, n_top: int) -> dict[str, SoftLabels]:
-    """Other candidate lists, each a choice of columns; only those that differ from one another."""
+    """Return labels with other candidate lists, each a choice of columns, without repetitions."""
     n_uniform = labels.candidates.shape[1] - n_top
     size = min(n_top, n_uniform)
     if size < 2:
@@ -153,9 +153,9 @@ def lists(labels: SoftLabels, n_top: int) -> dict[str, SoftLabels]:
 
 
 def columns_of(labels: SoftLabels, n_top: int, n_best: int, n_uniform: int) -> SoftLabels:
-    """The best `n_best` of the first n_top columns of each example, and the first `n_uniform` of the others.
+    """Choose the best `n_best` of each example's first n_top columns, and the first `n_uniform` of the others.
 
-    A shorter list from the ensemble's top is the top of the longer one. Asked for all columns, these very labels.
+    A shorter list from the ensemble's top is the top of a longer one. For all columns, the labels given are returned.
     """
     if (n_best, n_uniform) == (n_top, labels.candidates.shape[1] - n_top):
         return labels
@@ -170,7 +170,7 @@ def columns_of(labels: SoftLabels, n_top: int, n_best: int, n_uniform: int) -> S
 
 
 def rows_of(labels: SoftLabels, rows: npt.NDArray[np.int64]) -> SoftLabels:
-    """Some of the examples, in memory."""
+    """Copy some of the examples into memory."""
     return SoftLabels(
         [labels.histories[row] for row in rows],
         labels.next_items[rows],
@@ -180,7 +180,7 @@ def rows_of(labels: SoftLabels, rows: npt.NDArray[np.int64]) -> SoftLabels:
 
 
 def whole_examples(labels: SoftLabels, people: Iterable[History]) -> npt.NDArray[np.int64]:
-    """The examples that are somebody's whole history, not a sub-history; (n_whole,) rows."""
+    """Return the examples that are a person's whole history, not a sub-history; (n_whole,) rows."""
     whole = {_key(history.distinct()) for history in people if len(history)}
     return np.flatnonzero([_key(history) in whole for history in labels.histories])
 

@@ -1,13 +1,13 @@
-"""Whether explanations are true: take the named item out of the history, and the recommendation must weaken.
+"""Test whether explanations are true: without the named item in the history, the recommendation must weaken.
 
 An item weakens when its share of the softmax over all that could be recommended falls:
 
     log p(i) = score(i) - log sum over j of exp(score(j)),    j: every item that the person does not have
 
-A raw score is not enough: where the removal lowers all scores alike, nothing was said about this item. What was
-removed does not become a candidate, so both sides compare the same items. Explanations themselves are made of raw
-scores (`models.explanations`), so the test is not true by construction; the same test with another item of the
-person, drawn at random, says what a wrong explanation would get.
+A raw score is not enough: if the removal lowers all scores alike, it says nothing about this item. The removed item
+does not become a candidate, so both sides compare the same items. Explanations themselves are made from raw scores
+(`models.explanations`), so the test is not true by construction; the same test with another item of the person, drawn
+at random, shows what a wrong explanation would get.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.quality.schema import Explanations
 from training.studies.figures import mean_of_people
 
 ReasonsOf = Callable[[History, Indices], list[Reasons]]
-"""A person's history and items recommended to them, to the reasons of each item, strongest first."""
+"""A function from a person's history and recommended items to the reasons of each item, strongest first."""
 
 NOBODY = -1
 
@@ -44,10 +44,10 @@ def student_removal_test(
     n_people: int = 300,
     seed: int,
 ) -> Explanations:
-    """`removal_test` of a student's own explanations, as a service gives them."""
+    """Run `removal_test` on a student's own explanations, as a service gives them."""
 
     def score(asked: Sequence[History]) -> Floats:
-        """Exact in any precision, as the scores are that a service ranks and explains by."""
+        """Score exactly in any precision, like the scores by which a service ranks and explains."""
         every = np.arange(student.n_items, dtype=np.int32)
         return student.score_items(student.user_vectors(asked), student.boosts(asked), every)
 
@@ -67,10 +67,10 @@ def removal_test(
     n_people: int = 300,
     seed: int,
 ) -> Explanations:
-    """Explain each person's top k, remove the item named first, and ask again.
+    """Explain each person's top k, remove the item that is named first, and ask again.
 
-    histories: of the people to draw from; an empty one is passed over. recommendable: (n_items,), None for all; an
-    explanation may name an item that is not, as it is one that the person has. Empty where nobody has a history.
+    histories: of the people to draw from; empty ones are skipped. recommendable: (n_items,), None for all; an
+    explanation may name an item that is not, because the person has it. The answer is empty if nobody has a history.
     """
     rng = np.random.default_rng(seed)
     known = [history for history in histories if len(history)]
@@ -97,10 +97,10 @@ def removal_test(
 
 
 class _Removals(NamedTuple):
-    """What removals did to one person's recommended items, or to everybody's; (n_items,) each.
+    """The effect of removals on one person's recommended items, or on everybody's; (n_items,) each.
 
-    named: what was removed for each, or NOBODY, and then nothing changes. drops: fall of log p; score_drops: of the
-    score; ranks_lost: places further down. control, control_drops: the same of another item.
+    named: the item removed for each, or NOBODY, which changes nothing. drops: fall of log p; score_drops: fall of the
+    score; ranks_lost: places further down. control, control_drops: the same for another item.
     """
 
     named: Indices
@@ -119,7 +119,7 @@ def _remove_named(
     k: int,
     rng: np.random.Generator,
 ) -> _Removals:
-    """blocked: items that nobody may be recommended."""
+    """Remove the named items of one person's top k. blocked: items that may be recommended to nobody."""
     blocked = np.union1d(blocked, history.item_indices)
     items = _recommended(score, history, blocked, k)
     reasons = reasons_of(history, items)
@@ -146,7 +146,7 @@ def _remove_named(
 def _recommended(
     score: ScoreFunction, history: History, blocked: npt.NDArray[np.integer[Any]], k: int
 ) -> Indices:
-    """The k best items that may be recommended to the person, best first."""
+    """Return the k best items that may be recommended to the person, best first."""
     [scores] = score([history])
     unseen = scores.astype(np.float32)
     unseen[blocked] = -np.inf
@@ -155,12 +155,12 @@ def _recommended(
 
 
 def _another(history: History, named: int, rng: np.random.Generator) -> int:
-    """Another item that might have been named, or NOBODY where there is none."""
+    """Draw another item that might have been named, or NOBODY if there is none."""
     recent = history.distinct().last(MAX_EXPLAINING_ITEMS).item_indices
     others = recent[recent != named]
     return int(rng.choice(others)) if len(others) else NOBODY
 
 
 def _mean(values: npt.NDArray[Any]) -> float:
-    """The mean, 0 of nothing."""
+    """Return the mean, or 0 if there are no values."""
     return float(values.mean()) if len(values) else 0.0

@@ -1,4 +1,4 @@
-"""A shop that does not have some of its items yet: a split without them, and what can be asked once they arrive."""
+"""Hold items out of a split, as a shop that does not have them yet, with the questions to ask once they arrive."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from training.data.split import Questions, Split
 from training.metrics.protocols import Items
 
 MIN_PEOPLE = 5
-"""People of an item that may be held out, at least: with fewer it is hardly ever asked about."""
+"""The fewest people of an item that may be held out; an item with fewer is hardly ever asked about."""
 
 IsKept = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A split without some items, and the questions about these.
+    """A split without some items, and the questions about them.
 
-    split: over the remaining items in rows of their own; published negatives are not kept.
-    kept, item_indices: the rows that the remaining and the held-out items have in the split as given; (n_kept,) and
-    (n_held_out,) int32. texts: of the held-out items, as a service reads them. counts: (n_held_out,), their events
-    before the test, withheld. histories: of the people asked, remaining items alone, not empty. truth, owned: per
+    split: over the remaining items, in new rows; published negatives are dropped.
+    kept, item_indices: the rows of the remaining and of the held-out items in the given split; (n_kept,) and
+    (n_held_out,) int32. texts: of the held-out items, as a service reads them. counts: (n_held_out,), their withheld
+    events before the test. histories: of the people asked, with remaining items only, not empty. truth, owned: per
     person the held-out items taken in the test and before it, as positions among the held-out.
     """
 
@@ -42,15 +42,15 @@ class HeldOut:
     owned: list[Items]
 
     def __len__(self) -> int:
-        """How many people are asked."""
+        """Number of people who are asked."""
         return len(self.histories)
 
 
 def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
-    """Take a share of the items that at least `MIN_PEOPLE` people touched out of everything, drawn by seed. Only what
-    may be recommended is held out, since it is then ranked.
+    """Hold out a share, drawn by seed, of the recommendable items that at least `MIN_PEOPLE` people touched.
 
-    The questions are the split's own test questions whose truth was held out, so its rules about time still hold.
+    Only recommendable items are held out, because they are then ranked. The questions are the split's own test
+    questions whose true items were held out, so its rules about time still hold.
     """
     dataset = split.dataset
     eligible = np.flatnonzero((people_of_items(dataset) >= MIN_PEOPLE) & dataset.catalogue.recommendable)
@@ -76,9 +76,9 @@ def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
 
 
 def only_items(split: Split, is_kept: IsKept) -> Split:
-    """The split of a shop that sells these items and no others, in the same order; is_kept (n_items,).
+    """Return the split of a shop that sells only these items, in the same order; is_kept (n_items,).
 
-    People keep their rows. Questions of which no truth or no history remains are not asked.
+    People keep their rows. Questions without a true item or a history left are not asked.
     """
     return replace(
         split,
@@ -91,7 +91,7 @@ def only_items(split: Split, is_kept: IsKept) -> Split:
 
 
 def people_of_items(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """How many people touched each item; (n_items,)."""
+    """Count the people who touched each item; (n_items,)."""
     n_items = len(dataset.items)
     pairs = np.unique(people_of_events(dataset.histories) * n_items + dataset.histories.item_indices)
     return np.bincount(pairs % n_items, minlength=n_items)
@@ -135,6 +135,6 @@ def _history(history: History, is_kept: IsKept) -> History:
 
 
 def _rows(item_indices: Items, is_among: IsKept) -> Items:
-    """The items that are among some, as rows of these alone; is_among (n_items,)."""
+    """Keep the items that are among some, as rows among these; is_among (n_items,)."""
     rows = np.cumsum(is_among, dtype=np.int32) - 1
     return rows[item_indices[is_among[item_indices]]].astype(np.int32)

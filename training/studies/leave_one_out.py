@@ -1,9 +1,9 @@
-"""What each member adds: the ensemble against the same strategy fitted anew without that member's columns.
+"""Measure what each member adds: the ensemble against the same strategy fitted anew without its columns.
 
 Meta-features of one member do not depend on another, so leaving a member out is leaving its columns out. Both sides
-rank the same candidates of the same test people. Where those of the catalogue are the whole ensemble's own top,
-rivals that the smaller ensemble alone would have put there are missing: it is flattered, and what a member adds is,
-if anything, understated.
+rank the same candidates of the same test people. If the catalogue candidates are the whole ensemble's own top, rivals
+are missing that only the smaller ensemble would have ranked there: that flatters it, so what a member adds is, if
+anything, understated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.studies.figures import mean_of_people
 SAMPLED_K = 10
 CATALOGUE_K = 20
 Groups = Mapping[str, Sequence[int]]
-"""Each member's columns of the features."""
+"""The columns of each member's features."""
 
 
 def leave_one_out(
@@ -41,11 +41,11 @@ def leave_one_out(
     seed: int,
     progress: Progress = no_progress,
 ) -> dict[str, MemberWorth]:
-    """What the ensemble loses without each member.
+    """Measure what the ensemble loses without each member.
 
-    make_strategy: of the chosen one, unfitted. sampled: per person the true items asked and sampled negatives, for
-    ndcg@10 of each true item alone. catalogue: those that stand for the catalogue, for ndcg@20 of all true items.
-    training_seconds: of each member, None in the answer where not given.
+    make_strategy: makes the chosen strategy, unfitted. sampled: per person the true items asked and sampled
+    negatives, for ndcg@10 of each true item alone. catalogue: candidates that stand for the catalogue, for ndcg@20 of
+    all true items. training_seconds: by member; a member without one has None in the answer.
     """
     every = np.arange(pairs.features.shape[1])
     whole = _of_people(_fitted(make_strategy, pairs, every, seed), every, sampled, catalogue)
@@ -65,12 +65,12 @@ def leave_one_out(
 
 
 def ndcg_of_each(true_logits: Floats, others: Floats) -> float:
-    """Mean NDCG of each true item against the others, as sampled metrics are."""
+    """Return the mean NDCG of each true item against the others, as in sampled metrics."""
     return float(ndcg_of_one(places_against(true_logits, others), SAMPLED_K).mean())
 
 
 def ndcg_of_all(true_logits: Floats, others: Floats) -> float:
-    """NDCG of all true items among all candidates, as catalogue metrics are."""
+    """Return NDCG of all true items among all candidates, as in catalogue metrics."""
     places = places_among(np.concatenate([true_logits, others]), np.arange(len(true_logits), dtype=np.int32))
     return ndcg_at(places, CATALOGUE_K)
 
@@ -85,7 +85,7 @@ def _of_people(
     sampled: CandidateFeatures,
     catalogue: CandidateFeatures,
 ) -> dict[str, metrics.Doubles]:
-    """Both metrics of a strategy that reads some of the columns; (n_people,) each."""
+    """Compute both metrics of a strategy that reads some of the columns; (n_people,) each."""
     return {
         "ndcg@10": sampled.measure(strategy.logit(sampled.features[:, columns]), ndcg_of_each),
         "catalogue_ndcg@20": catalogue.measure(strategy.logit(catalogue.features[:, columns]), ndcg_of_all),

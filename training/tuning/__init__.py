@@ -1,1 +1,1 @@
-"""Members' settings, searched on the validation slice within a budget."""
+"""Search members' settings on the validation slice within a budget."""

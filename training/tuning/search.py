@@ -1,7 +1,8 @@
-"""The search: each member on its own, by a tree-structured Parzen estimator (TPE, Bergstra et al. 2011).
+"""Search the settings of each member separately by a tree-structured Parzen estimator (TPE, Bergstra et al. 2011).
 
-Settings, the past and validation questions go in; the best settings and an account of every trial come out. What a
-seconds budget allows depends on the machine: only where `max_trials` ends a search does a seed repeat it.
+Settings, the past and validation questions go in; the best settings and an account of every trial come out. The
+number of trials within a budget of seconds depends on the machine: a seed repeats a search only if `max_trials` ends
+it.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from training.recipe.settings import TrainingSettings, TuningSettings
 from training.tuning.spaces import SEARCH_SPACES, Space
 
 N_RANDOM_TRIALS = 5
-"""Draws before TPE has an opinion. Its own default of 10 would be half of a usual budget."""
+"""Number of random draws before TPE takes over. Its own default of 10 would be half of a usual budget."""
 
 Values = dict[str, Number]
-"""Setting to number."""
+"""Maps setting to number."""
 Objective = Callable[[Values], float]
-"""Quality of a member with these settings, higher is better. Raises NotFinite where training diverges."""
+"""A function from settings to a member's quality; higher is better. Raises NotFinite if training diverges."""
 Clock = Callable[[], float]
-"""Seconds since any moment."""
+"""A function that returns seconds since any moment."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What was tried of one member, in order; the first trial is the settings as given.
+    """The trials of one member, in order; the first trial has the settings as given.
 
     seconds exceed seconds_budget by no more than the last trial took longer than the mean of those before it. The
-    settings as given are tried whatever they take.
+    settings as given are tried even if that takes longer.
     """
 
     space: Space
@@ -53,16 +54,16 @@ class Search:
 
     @property
     def given(self) -> Trial:
-        """The settings as given."""
+        """The trial with the settings as given."""
         return self.trials[0]
 
     @property
     def best(self) -> Trial:
-        """The highest score; the earliest of equals, so that what gains nothing changes nothing."""
+        """The trial with the highest score; the earliest of ties, so that no setting changes without a gain."""
         return max(self.trials, key=lambda trial: -np.inf if trial.score is None else trial.score)
 
     def record(self) -> SearchRecord:
-        """All of it, for the report."""
+        """Return the whole search for the report."""
         return SearchRecord(
             space={
                 name: SearchInterval(
@@ -89,9 +90,9 @@ def tune_members(
     seed: int,
     progress: Progress = no_progress,
 ) -> tuple[TrainingSettings, dict[str, Search]]:
-    """Search every member's settings; the settings with each one's best, and each one's search by name.
+    """Search every member's settings; return settings with each member's best, and the searches by name.
 
-    No member is worse than given on the questions asked: at most `max_people` of `validation`, drawn by seed.
+    On the questions asked, no member becomes worse: these are at most `max_people` of `validation`, drawn by seed.
     """
     questions = _drawn(validation, tuning.max_people, seed)
     candidates = draw_candidates(questions, past.n_items, seed=seed)
@@ -124,7 +125,7 @@ def search(
 ) -> Search:
     """Try the given values, then what TPE proposes, until trials or seconds are spent.
 
-    A trial that began is let finish; none begins that, at the mean so far, would not end within the budget.
+    A trial that began is finished; none begins that, at the mean duration so far, would not end within the budget.
     """
     started = clock()
     study = _new_study(seed)
@@ -145,14 +146,14 @@ def search(
 
 
 def _new_study(seed: int) -> optuna.Study:
-    """In memory, and quiet: Optuna's own log says nothing that the record does not."""
+    """Make a study in memory, without Optuna's own log, which says nothing that the record does not."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_RANDOM_TRIALS)
     return optuna.create_study(direction="maximize", sampler=sampler)
 
 
 def _tell_given(study: optuna.Study, space: Space, trial: Trial) -> None:
-    """Let TPE learn from the given settings, unless they lie where it does not search."""
+    """Let TPE learn from the given settings, unless they lie outside its search space."""
     if all(interval.low <= trial.values[name] <= interval.high for name, interval in space.items()):
         study.enqueue_trial(trial.values)
         _tell(study, study.ask(dict(space)), trial)
@@ -166,14 +167,14 @@ def _tell(study: optuna.Study, asked: optuna.Trial, trial: Trial) -> None:
 def _score(objective: Objective, values: Values) -> float | None:
     try:
         return objective(values)
-    except NotFinite:  # beyond what can be trained: the record says so, and the search goes on
+    except NotFinite:  # these settings cannot be trained: record that, and go on
         return None
 
 
 def _quality_alone(
     member: Any, past: Interactions, questions: Questions, candidates: Candidates, seed: int
 ) -> Objective:
-    """Mean of sampled NDCG@10, whole-catalogue NDCG@20 and AUC: what is claimed of the ensemble, of one member."""
+    """Score one member by the mean of sampled NDCG@10, catalogue NDCG@20 and AUC, as claimed for the ensemble."""
 
     def quality(values: Values) -> float:
         fitted = replace(member, **values).fit(past, seed=seed)
@@ -192,5 +193,5 @@ def _drawn(questions: Questions, max_people: int, seed: int) -> Questions:
 
 
 def _part(progress: Progress, position: int, n_parts: int, name: str) -> Progress:
-    """Progress of one of several parts of equal length."""
+    """Return the progress callback of one of several parts of equal length."""
     return lambda share, words: progress((position + share) / n_parts, f"{name}: {words}")

@@ -1,6 +1,6 @@
-"""What is searched of each member: the settings that move quality, each within bounds of its own.
+"""The search space of each member: the settings that affect quality, each within its own bounds.
 
-Narrower than the bounds of the settings themselves, which say what works at all.
+They are narrower than the bounds of the settings themselves, which allow all that works.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution as Reals
 from optuna.distributions import IntDistribution as Integers
 
 Space = dict[str, Reals | Integers]
-"""Setting to the interval it is drawn from, both ends included; log: evenly by ratio, not by difference."""
+"""Maps setting to the interval from which it is drawn, both ends included; log: uniform in the logarithm."""
 
 SEARCH_SPACES: dict[str, Space] = {
     "popularity": {"half_life_days": Reals(1, 365, log=True)},
@@ -56,4 +56,4 @@ SEARCH_SPACES: dict[str, Space] = {
         "learning_rate": Reals(5e-4, 1e-2, log=True),
     },
 }
-"""By member name."""
+"""The search spaces by member name."""

@@ -1,4 +1,4 @@
-"""What tuning found as a settings file: a TOML of the changed values alone, for `--settings`."""
+"""Write what tuning found as a settings file: a TOML of only the changed values, for `--settings`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_tuned(before: TrainingSettings, after: TrainingSettings, file: Path) -
     changed = {name: value for name, value in new.items() if value != old[name]}
     tables = {name: value for name, value in changed.items() if isinstance(value, dict)}
     lines = [HEAD, *_lines({name: changed[name] for name in changed.keys() - tables.keys()})]
-    others = tables.pop("other_members", {})  # tables in a table: each gets a heading of its own
+    others = tables.pop("other_members", {})  # tables within a table each get a heading of their own
     given = old["other_members"]
     tables |= {f"other_members.{name}": table for name, table in others.items()}
     old |= {f"other_members.{name}": given.get(name, {}) for name in others}
@@ -32,5 +32,5 @@ def write_tuned(before: TrainingSettings, after: TrainingSettings, file: Path) -
 
 
 def _lines(values: dict[str, Any]) -> list[str]:
-    """Numbers, strings and truth values look the same in TOML as in JSON."""
+    """Write values as JSON, because numbers, strings and booleans look the same in TOML."""
     return [f"{name} = {json.dumps(value)}\n" for name, value in sorted(values.items())]

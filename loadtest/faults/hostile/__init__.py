@@ -1,1 +1,1 @@
-"""Clients that do what no good one does, in a process of their own: `python -m loadtest.faults.hostile KIND …`."""
+"""Clients that do what no good client does, in their own process: `python -m loadtest.faults.hostile KIND …`."""

@@ -1,4 +1,4 @@
-"""One hostile client: `python -m loadtest.faults.hostile KIND PORT SECONDS SEED IDS`; what it saw goes to stdout.
+"""Run one hostile client, `python -m loadtest.faults.hostile KIND PORT SECONDS SEED IDS`; it prints what it saw.
 
 IDS: a JSON file with people and items.
 """
@@ -36,7 +36,7 @@ KINDS: dict[str, Callable[[Attack], Coroutine[None, None, None]]] = {
 
 
 def main(kind: str, port: str, seconds: str, seed: str, ids: str) -> None:
-    """Attack, and tell."""
+    """Attack, and write what was seen to stdout."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, DESCRIPTORS)), hard))
     people, items = msgspec.json.decode(Path(ids).read_bytes(), type=tuple[list[str], list[str]])

@@ -1,4 +1,4 @@
-"""What every hostile client shares: where it goes, how long, and what it saw."""
+"""What all hostile clients share: their target, their duration, and what they saw."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ MAX_UNEXPECTED = 5
 
 
 class Hostility(msgspec.Struct):
-    """answers: how often by status, "none" for a connection that ended without one. unexpected: what a good service
-    would not have done. figures: what else there is to tell.
+    """What a hostile client saw. answers: counts by status, "none" for a connection that ended without one.
+
+    unexpected: what a good service would not have done. figures: further figures for the report.
     """
 
     kind: str
@@ -37,7 +38,7 @@ class Hostility(msgspec.Struct):
 
 @dataclass
 class Attack:
-    """port: of the service. seconds: how long. people, items: ids to ask with."""
+    """An attack by one kind of client. port: of the service. seconds: duration. people, items: ids to ask with."""
 
     kind: str
     port: int
@@ -53,17 +54,17 @@ class Attack:
 
     @property
     def is_over(self) -> bool:
-        """Its time has passed."""
+        """Whether its time has passed."""
         return perf_counter() >= self._ends_at
 
     @property
     def left_seconds(self) -> float:
-        """Until it is over."""
+        """Seconds until the attack is over."""
         return max(0.0, self._ends_at - perf_counter())
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
-        """A connection. Raises OSError or TimeoutError where there is none."""
+        """Open a connection for the block. Raises OSError or TimeoutError if there is none."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 reader, writer = await asyncio.open_connection(HOST, self.port, limit=READ_BYTES)
@@ -77,7 +78,7 @@ class Attack:
             writer.transport.abort()
 
     async def send(self, writer: StreamWriter, data: bytes) -> None:
-        """Send and wait until it has left. Raises OSError where the connection is closed."""
+        """Send data and wait until it has left. Raises OSError if the connection is closed."""
         if writer.is_closing():
             raise ConnectionResetError("the connection is closed")
         writer.write(data)
@@ -85,7 +86,7 @@ class Attack:
         self.seen.sent_bytes += len(data)
 
     async def receive(self, reader: StreamReader) -> tuple[int, bytes]:
-        """The next reply's status and body; (0, b"") where the connection ends or stays silent without one."""
+        """Return the next reply's status and body; (0, b"") if the connection ends or stays silent without one."""
         data = b""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -101,12 +102,12 @@ class Attack:
         return status, body or b""
 
     def was_unexpected(self, what: str) -> None:
-        """Note it, a few times."""
+        """Note what was unexpected, up to `MAX_UNEXPECTED` times."""
         if what not in self.seen.unexpected and len(self.seen.unexpected) < MAX_UNEXPECTED:
             self.seen.unexpected.append(what)
 
     async def by_many(self, n_clients: int, client: Callable[[], Awaitable[None]]) -> None:
-        """So many at once, each again and again until the time is over."""
+        """Run n_clients at once, each again and again until the time is over."""
         async with asyncio.TaskGroup() as group:
             for _ in range(n_clients):
                 group.create_task(self._again(client))
@@ -121,11 +122,11 @@ class Attack:
                 await asyncio.sleep(0.05)
 
     def question(self, **more: object) -> bytes:
-        """The body of a plain question."""
+        """Return the body of a plain question."""
         return msgspec.json.encode({"user_id": self.random.choice(self.people), **more})
 
 
 def request(body: bytes, *headers: str, path: str = "/recommend") -> bytes:
-    """A whole POST."""
+    """Make a whole POST request."""
     lines = ["host: hostile", "content-type: application/json", f"content-length: {len(body)}", *headers]
     return f"POST {path} HTTP/1.1\r\n".encode() + "\r\n".join(lines).encode() + b"\r\n\r\n" + body

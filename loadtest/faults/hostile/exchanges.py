@@ -1,4 +1,4 @@
-"""Odd but honest ways to ask, and one dishonest: each exchange has a right answer."""
+"""Exchanges that have a right answer: odd but honest ways to ask, and one dishonest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GARBAGE = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no HTTP at all\r\n\r\n"
 
 
 async def byte_by_byte(attack: Attack) -> None:
-    """Whole requests, a byte a segment."""
+    """Send whole requests, one byte per segment."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):
@@ -30,7 +30,7 @@ async def byte_by_byte(attack: Attack) -> None:
 
 
 async def half_closed(attack: Attack) -> None:
-    """A request, and then FIN: the client has said all it will and waits."""
+    """Send a request and then FIN: the client has nothing more to send, and waits."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):
@@ -42,7 +42,7 @@ async def half_closed(attack: Attack) -> None:
 
 
 async def h2c(attack: Attack) -> None:
-    """A request with an offer to go on in HTTP/2, as Java's own client makes it."""
+    """Send a request with an offer to continue in HTTP/2, as Java's own client does."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):
@@ -53,7 +53,7 @@ async def h2c(attack: Attack) -> None:
 
 
 async def garbage_behind(attack: Attack) -> None:
-    """A valid request with bytes behind it that are none: the request has its answer, then the bytes have theirs."""
+    """Send a valid request with invalid bytes behind it: first the request is answered, then the bytes."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):
@@ -64,7 +64,7 @@ async def garbage_behind(attack: Attack) -> None:
 
 
 async def never_reading(attack: Attack) -> None:
-    """Requests without an end, whose answers are never read."""
+    """Send requests without end, and never read their answers."""
     whole = request(attack.question(limit=100))
     many = whole * (READ_BYTES // len(whole))
 
@@ -78,7 +78,7 @@ async def never_reading(attack: Attack) -> None:
 
 
 async def bad_line(attack: Attack) -> None:
-    """Good requests over a line that is bad: a request may come to nothing, but the service never fails."""
+    """Send good requests over a bad line: a request may get no answer, but the service must never fail."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):

@@ -1,4 +1,4 @@
-"""Heads and bodies that are too long, too slow, or never come."""
+"""Heads and bodies of requests that are too long, too slow, or never come."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from loadtest.faults.hostile.attack import Attack, request
 CHUNK_BYTES = 65_536
 MANY_BYTES = 100 * 2**20
 BOUND_BYTES = 16 * 2**20
-"""What may have left before a client sees that it is cut off: buffers of the system hold several megabytes."""
+"""Bytes that may leave before a client sees that it is cut off: system buffers hold several megabytes."""
 
 N_SLOW = 300
 N_SILENT = 600
 SLOW_SECONDS = 1.0
-"""Between two bytes."""
+"""Pause between two bytes."""
 
 START = b"POST /recommend HTTP/1.1\r\nhost: hostile\r\n"
 
 
 async def endless_head(attack: Attack) -> None:
-    """Header lines on one connection without an end."""
+    """Send header lines without end on one connection."""
     line = b"x-more: " + b"a" * 100 + b"\r\n"
     await _pour(attack, line * (CHUNK_BYTES // len(line)))
 
 
 async def giant_header(attack: Attack) -> None:
-    """One header value without an end."""
+    """Send one header value without end."""
     await _pour(attack, b"a" * CHUNK_BYTES, start=b"x-giant: ")
 
 
@@ -48,7 +48,7 @@ async def _pour(attack: Attack, chunk: bytes, start: bytes = b"") -> None:
 
 
 async def slow_heads(attack: Attack) -> None:
-    """Heads that come byte by byte, a second between them."""
+    """Send heads byte by byte, one per second."""
 
     async def client() -> None:
         async with attack.connected() as (_, writer):
@@ -61,7 +61,7 @@ async def slow_heads(attack: Attack) -> None:
 
 
 async def slow_bodies(attack: Attack) -> None:
-    """Bodies that come byte by byte, a second between them."""
+    """Send bodies byte by byte, one per second."""
     whole = request(attack.question(limit=10))
 
     async def client() -> None:
@@ -78,12 +78,12 @@ async def slow_bodies(attack: Attack) -> None:
 
 
 async def silent(attack: Attack) -> None:
-    """Connections on which nothing is ever said."""
+    """Open connections on which nothing is ever sent."""
 
     async def client() -> None:
         async with attack.connected() as (reader, _):
             async with asyncio.timeout(attack.left_seconds):
                 await reader.read(1)
-        await asyncio.sleep(0.2)  # it was closed or refused: come again
+        await asyncio.sleep(0.2)  # it was closed or refused, so try again
 
     await attack.by_many(N_SILENT, client)

@@ -1,4 +1,4 @@
-"""More than the service can take: ten times the questions that it can answer, and mail made beside a shop."""
+"""Load beyond what the service can take: ten times the questions that it can answer, and mail beside a shop."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from loadtest.verdict import percentile
 
 MEASURING_SECONDS = 1.0
 MEASURING_CONNECTIONS = 16
-"""Few enough that nothing is refused while it is found out what the service can do."""
+"""Number of connections while capacity is measured, few enough that nothing is refused."""
 
 TIMES = 10
 MAX_RATE = 12_000.0
-"""Requests a second; beyond that it is the client that is late."""
+"""The most requests per second; beyond it the client itself is late."""
 
 N_MAILERS = 4
 MAIL_REQUESTS = 64
@@ -30,7 +30,7 @@ N_DIFFERENT = 200
 
 
 async def tenfold(attack: Attack) -> None:
-    """Ten times what the service answers when everybody waits for an answer, by a schedule that nothing delays."""
+    """Send ten times the questions that a closed loop gets answered, by a schedule that nothing delays."""
     requests = [request(_dear_question(attack)) for _ in range(N_DIFFERENT)]
     found = await run_closed_loop(attack.port, cycle(requests), MEASURING_SECONDS, MEASURING_CONNECTIONS)
     capacity = found.n_in_time / MEASURING_SECONDS
@@ -49,7 +49,7 @@ async def tenfold(attack: Attack) -> None:
 
 
 async def mail_beside(attack: Attack) -> None:
-    """Batches of 64, one after the other by a few at once, as a job does that makes mail."""
+    """Send batches of 64, one after the other from a few clients at once, as a job does that makes mail."""
 
     async def client() -> None:
         async with attack.connected() as (reader, writer):
@@ -67,14 +67,14 @@ async def mail_beside(attack: Attack) -> None:
 
 
 class _ByStatus(OpenLoop):
-    """latencies: seconds from the scheduled moment, by status."""
+    """An open loop that keeps latencies by status. latencies: seconds from the scheduled moment."""
 
     def __init__(self, due: Sequence[float], requests: cycle[bytes]) -> None:
         super().__init__(due, requests)
         self.latencies: defaultdict[str, list[float]] = defaultdict(list)
 
     def replied(self, connection: Connection, is_ok: bool, body: bytes) -> None:
-        """Book the status as well."""
+        """Record a reply's latency by its status too."""
         super().replied(connection, is_ok, body)
         self.latencies[connection.reply[9:12].decode("latin-1")].append(self.result.latencies[-1])
 
@@ -84,7 +84,7 @@ async def _run(attack: Attack, loop: OpenLoop) -> None:
     attack.seen.opened += len(connections)
     try:
         loop.begin(connections)
-        # An event would have to come from a timer, and those are too coarse.
+        # An event would have to come from a timer, and timers are too coarse.
         while loop.send_due() and attack.left_seconds:  # noqa: ASYNC110
             await asyncio.sleep(0)
         async with asyncio.timeout(GRACE_SECONDS):
@@ -98,6 +98,6 @@ async def _run(attack: Attack, loop: OpenLoop) -> None:
 
 
 def _dear_question(attack: Attack) -> bytes:
-    """One that needs the user tower and a walk through the ranking, so that a client can ask ten times too many."""
+    """Make a question that needs the user tower and a walk through the ranking, so that one client can overload."""
     session = [{"item_id": item, "kind": "view"} for item in attack.random.sample(attack.items, 5)]
     return attack.question(limit=50, diversity=0.5, session=session)

@@ -1,4 +1,4 @@
-"""Every row of the drill: what is done, and what must hold; smallest first in each group.
+"""All rows of the drill: what is done, and what must hold; the smallest fault of each group comes first.
 
 In every row no question fails, no answer is wrong without saying that something is away, p99 stays within the
 deadline (or three times what it was before), no accepted event is lost or doubled, all is well again soon after the
@@ -18,8 +18,10 @@ ROWS: tuple[Row, ...] = (*REDIS, *REPLIES, *HUGE, *LINES, *CLIENTS, *PROCESSES, 
 
 
 def chosen(names: str, *, is_short: bool) -> list[Row]:
-    """names: of rows with commas between them, or beginnings of names with a star behind; "" for all, or for the
-    short drill's. Raises FaultUnknown.
+    """Return the rows that are named. Raises FaultUnknown.
+
+    names: separated by commas; a name may be the start of names with a star behind. "" is all rows or, if is_short,
+    those of the short drill.
     """
     if not names:
         return [row for row in ROWS if row.is_short or not is_short]

@@ -1,4 +1,4 @@
-"""What clients may do."""
+"""Rows on what clients may do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loadtest.faults.setting import Setting
 FEW_DESCRIPTORS = Setting(opens_anew=True, prefix=("prlimit", "--nofile=256", "--"))
 
 CLOSED_WHILE_IDLE = frozenset({"none"})
-"""A connection that rests between two batches may have to make room; its client sends again on another."""
+"""A connection that is idle between two batches may have to make room; its client sends again on another one."""
 
 CLIENTS = (
     Row(

@@ -1,4 +1,4 @@
-"""What can be wrong with Redis, smallest first."""
+"""Rows on Redis, with the smallest fault first."""
 
 from __future__ import annotations
 

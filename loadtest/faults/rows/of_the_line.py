@@ -1,4 +1,4 @@
-"""What Redis may say, and what can be wrong with the line to it."""
+"""Rows on odd replies of Redis, and on the line to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loadtest.faults.rows.common import COLD, LINE
 from loadtest.faults.setting import Setting
 
 LATE = frozenset({AWAY, "deadline"})
-"""Redis takes its part of the deadline, and what is left may be too little on a busy machine."""
+"""Redis uses its part of the deadline, and what is left may be too little on a busy machine."""
 
 BOUNDED = ("prlimit", f"--as={8 * 2**30}", "--")
 BYTEWISE = Conditions(piece_bytes=1, ways=("questions", "answers"))

@@ -1,4 +1,4 @@
-"""What happens to processes, to the machine and to the store."""
+"""Rows on the service's processes, the machine and the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same student under BentoML: one worker, metrics and traces as they come."""
+"""The same student under BentoML, with one worker and default metrics and traces."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ THIS = "loadtest.peers.bentoml.server:Recommend"
 
 @bentoml.service(workers=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
 class Recommend:
-    """One worker in one process."""
+    """The service, which runs as one worker in one process."""
 
     def __init__(self) -> None:
         self._student = SameStudent(PeerSetting.read())
 
     @bentoml.api(route="/recommend")  # type: ignore[untyped-decorator]
     async def recommend(self, user_id: str, limit: int) -> dict[str, Any]:
-        """Asynchronous, which spares BentoML the thread it would start for a plain function."""
+        """Recommend items; it is asynchronous, so that BentoML does not start a thread as for a plain function."""
         return {"items": self._student.recommend(user_id, limit)}
 
 

@@ -1,7 +1,7 @@
-"""FastAPI + pydantic + implicit + Redis, one uvicorn worker.
+"""A peer of FastAPI, pydantic, implicit and Redis, with one uvicorn worker.
 
-The factors are the bundle's item vectors and the user vectors that the student makes of the people's histories: what
-ALS had learnt would take as long to search. The row of a person is in their profile in Redis.
+The factors are the bundle's item vectors, and the user vectors that the student makes of people's histories; factors
+learned by ALS would take as long to search. A person's row is in their profile in Redis.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ N_PEOPLE_TOGETHER = 256
 
 
 class RecommendRequest(BaseModel):
-    """Who asks, and for how many items."""
+    """The person who asks, and the number of items."""
 
     user_id: str = Field(min_length=1, max_length=256)
     limit: int = Field(default=10, ge=1, le=100)
@@ -42,13 +42,13 @@ class Item(BaseModel):
 
 
 class RecommendReply(BaseModel):
-    """Items, best first."""
+    """The recommended items, best first."""
 
     items: list[Item]
 
 
 def fit_in(bundle: Bundle, histories: list[History]) -> tuple[AlternatingLeastSquares, csr_matrix]:
-    """A model with these people's factors, (n_people, n_factors), and their (n_people, n_items) matrix."""
+    """Return a model with these people's factors, (n_people, n_factors), and their (n_people, n_items) matrix."""
     student = bundle.load_student()
     model = AlternatingLeastSquares(factors=student.n_factors, num_threads=1)
     model.item_factors = student.item_vectors(np.arange(student.n_items))
@@ -62,7 +62,7 @@ def fit_in(bundle: Bundle, histories: list[History]) -> tuple[AlternatingLeastSq
 
 
 def create_app(setting: PeerSetting) -> FastAPI:
-    """The app, once everybody's profile is in Redis."""
+    """Put everybody's profile into Redis, and make the app."""
     registry = Registry(setting.store)
     bundle = read_bundle(registry.path(registry.current()))
     people = setting.read_people()

@@ -1,4 +1,4 @@
-"""The same student under LitServe: one API process, one inference process, both on the server's core."""
+"""The same student under LitServe, with one API and one inference process, both on the server's core."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from loadtest.peers.setting import PeerSetting
 
 
 class Recommend(litserve.LitAPI):  # type: ignore[misc]
-    """One request at a time; batches would need a timer. Requests and replies pass as the JSON they are."""
+    """Serves one request at a time, as batches would need a timer. Requests and replies pass unchanged as JSON."""
 
     def setup(self, device: str) -> None:
-        """In the inference process."""
+        """Load the student in the inference process."""
         self._student = SameStudent(PeerSetting.read())
 
     def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Rank."""
+        """Recommend items."""
         return {"items": self._student.recommend(asked["user_id"], asked["limit"])}
 
 

@@ -1,4 +1,4 @@
-"""FastAPI + one Redis list a person, filled at the start: blind to this visit, to filters, to new events."""
+"""A peer of FastAPI and one Redis list per person, filled at the start; it ignores visits, filters and new events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_KEPT = 20
 
 
 class RecommendRequest(BaseModel):
-    """Who asks, and for how many items."""
+    """The person who asks, and the number of items."""
 
     user_id: str = Field(min_length=1, max_length=256)
     limit: int = Field(default=10, ge=1, le=N_KEPT)
@@ -33,13 +33,13 @@ class Item(BaseModel):
 
 
 class RecommendReply(BaseModel):
-    """Items, best first."""
+    """The recommended items, best first."""
 
     items: list[Item]
 
 
 def fill(setting: PeerSetting) -> None:
-    """Everybody's list into Redis."""
+    """Put everybody's list into Redis."""
     student = SameStudent(setting)
     with redis.Redis.from_url(setting.redis_url) as client, client.pipeline(transaction=False) as pipeline:
         for user_id in setting.read_people():
@@ -50,7 +50,7 @@ def fill(setting: PeerSetting) -> None:
 
 
 def create_app(setting: PeerSetting) -> FastAPI:
-    """The app over lists that are there already."""
+    """Make the app, which reads lists that are there already."""
     live = redis.asyncio.Redis.from_url(setting.redis_url)
     app = FastAPI(lifespan=closing(live))
 

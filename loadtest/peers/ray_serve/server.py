@@ -1,4 +1,4 @@
-"""The same student under Ray Serve: one replica behind one proxy, without dashboard, in a folder of its own."""
+"""The same student under Ray Serve, with one replica behind one proxy, no dashboard, in its own folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 @serve.deployment(num_replicas=1, max_ongoing_requests=MAX_WAITING)
 class Recommend:
-    """One replica in one process."""
+    """The deployment, which runs as one replica in one process."""
 
     def __init__(self) -> None:
         self._student = SameStudent(PeerSetting.read())
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Starlette's request in, JSON out."""
+        """Take Starlette's request, and return JSON."""
         asked = await request.json()
         return {"items": self._student.recommend(asked["user_id"], asked["limit"])}
 
 
 if __name__ == "__main__":
     ray.init(
-        num_cpus=4,  # slots for proxy, controller and replica, not cores: all share the one they run on
+        num_cpus=4,  # slots for proxy, controller and replica, which all share one core
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,

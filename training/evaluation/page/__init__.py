@@ -1,1 +1,1 @@
-"""The report's page: `render` first, then a view a section, each with the template of its name."""
+"""The report's page: `render` draws it from one view per section, each with the template of its name."""

@@ -1,4 +1,4 @@
-"""What simulated experiments came to, as a table and two plots."""
+"""View of the results of simulated experiments, as a table and plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAID = {
 
 
 def experiments(quality: Quality) -> View:
-    """False stops, the lift that was found and the bug that was caught."""
+    """Show false stops, the lift that was found and the bug that was caught."""
     measured = quality.experiments
     if measured is None:
         return {}

@@ -1,4 +1,4 @@
-"""Views of the sections on members and their ensemble: quality, differences, segments, tuning, choice, trust."""
+"""Views of the sections on members and the ensemble: quality, differences, segments, tuning, choice, calibration."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
 
 
 def quality_of_models(quality: Quality) -> View:
-    """All models by all metrics, once a protocol, and both headline metrics as bars."""
+    """Show all models by all metrics, once per protocol, and both headline metrics as bars."""
     beside = quality.recipe.beside if quality.recipe else []
     return {
         "recipe": quality.recipe,
@@ -51,12 +51,12 @@ def quality_of_models(quality: Quality) -> View:
 
 
 def claimed_differences(quality: Quality) -> View:
-    """Intervals of differences, drawn for the whole catalogue; of ratios, as a table only."""
+    """Show intervals of differences, drawn for the whole catalogue; those of ratios only as a table."""
     return {"protocols": {name: _differences(part) for name, part in quality.intervals.items() if part}}
 
 
 def segments(quality: Quality) -> View:
-    """Headline metrics of the models that matter, by segment; empty where no protocol has segments."""
+    """Show headline metrics of the main models by segment; empty if no protocol has segments."""
     found = {
         name: {metric_words(metric): _segments(part.segments, metric) for metric in HEADLINES}
         for name, part in quality.protocols.items()
@@ -66,7 +66,7 @@ def segments(quality: Quality) -> View:
 
 
 def leave_one_out(quality: Quality) -> View:
-    """What the ensemble loses without a member, and what the member costs."""
+    """Show what the ensemble loses without each member, and what the member costs."""
     return {
         "protocols": {
             name: {
@@ -94,7 +94,7 @@ def leave_one_out(quality: Quality) -> View:
 
 
 def tuning(quality: Quality) -> View:
-    """What was searched, what it cost, what it found."""
+    """Show which settings were searched, at what cost, and what was found."""
     columns = [
         Column("n_trials", "trials", number),
         Column("seconds", "took", seconds),
@@ -115,7 +115,7 @@ def tuning(quality: Quality) -> View:
 
 
 def strategies(quality: Quality) -> View:
-    """The textbook table of ensembles, out of fold, and which was chosen."""
+    """Show the textbook table of ensembles, out of fold, and which was chosen."""
     columns = [
         Column("accuracy", "accuracy", score, "higher"),
         Column("auc", "AUC", score, "higher"),
@@ -139,7 +139,7 @@ def strategies(quality: Quality) -> View:
 
 
 def importance(quality: Quality) -> View:
-    """Permutation importance of each member, drawn."""
+    """Draw the permutation importance of each member."""
     return {
         "protocols": {
             name: _bars_with_intervals(part, "loss of NDCG@10 when the member's opinions are shuffled")
@@ -149,7 +149,7 @@ def importance(quality: Quality) -> View:
 
 
 def calibration(quality: Quality) -> View:
-    """Reliability out of fold and on the test slice, and both scores of it."""
+    """Show reliability out of fold and on the test slice, with its two scores."""
     columns = [Column("brier", "Brier", score), Column("ece", "ECE", score)]
     return {
         "protocols": {
@@ -166,7 +166,7 @@ def calibration(quality: Quality) -> View:
 
 
 def _quality(models: Mapping[str, Metrics], beside: Collection[str]) -> View:
-    """beside: members that the ensemble does not have."""
+    """Make one protocol's table of models and its plots. beside: members that the ensemble does not have."""
     columns = [
         Column(metric.name, metric.title, _metric_form(metric.name), metric.better, metric.group)
         for metric in METRICS
@@ -186,7 +186,7 @@ def _quality(models: Mapping[str, Metrics], beside: Collection[str]) -> View:
 
 
 def _metric_form(name: str) -> Form:
-    """Novelty is in bits and popularity bias around zero; all others are shares."""
+    """Return a metric's format: novelty is in bits, popularity bias is around zero, all others are shares."""
     return {"novelty": lambda bits: f"{bits:.2f}", "popularity_bias": lambda bias: f"{bias:+.2f}"}.get(
         name, score
     )
@@ -212,7 +212,7 @@ def _interval_table(
 
 
 def _segments(models: Mapping[str, Segments], metric: str) -> Table:
-    """Segments are rows and models columns: who gains is read along a row."""
+    """Make a table with segments as rows and models as columns, so that models are compared along a row."""
     rows: dict[str, dict[str, float]] = {}
     for model, dimensions in models.items():
         for dimension, parts in dimensions.items():
@@ -232,7 +232,7 @@ def _search(row: SearchRecord) -> dict[str, Any]:
 
 
 def _searched_settings(row: SearchRecord) -> list[str]:
-    """Each searched setting with its bounds and the value found: `l2 in 1 to 300 (log): 42.7`."""
+    """Format each searched setting with its bounds and the value found: `l2 in 1 to 300 (log): 42.7`."""
     return [
         f"{name} in {_bounds(space)}: {number(row.best_values[name])}" for name, space in row.space.items()
     ]
@@ -256,5 +256,5 @@ def _bars_with_intervals(part: Mapping[str, Figure], label: str) -> Markup:
 
 
 def _spoken(rows: Mapping[str, Figures]) -> dict[str, Figures]:
-    """Rows by the words for their names."""
+    """Key rows by the words for their names."""
     return {model_words(name): row for name, row in rows.items()}

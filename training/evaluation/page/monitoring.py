@@ -1,4 +1,4 @@
-"""What the monitor made of shops that change and of models damaged on purpose, as tables and plots."""
+"""View of how the monitor reacts to shops that change and to damaged models, as tables and plots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = {"click": "accuracy (clicks)", "disagreement": DISAGREEMENT}
 
 
 def monitoring(quality: Quality) -> View:
-    """False alarms where nothing changed, delays where something did, and who was named where models were damaged."""
+    """Show false alarms if nothing changed, delays if something did, and who was named if a model was damaged."""
     measured = quality.monitoring
     if measured is None:
         return {}
@@ -56,7 +56,7 @@ def _false_alarms(alarms: FalseAlarms, stated: StatedRates) -> Table:
 
 
 def _delays(changes: Mapping[str, ChangeFigures]) -> Table:
-    """One row a thing watched, for every change how many futures rang, and after how long."""
+    """Make one row per thing watched: for each change, in how many futures the alarm rang, and after how long."""
     columns = [
         Column(f"{scenario} {part}", title, words, group=scenario)
         for scenario in changes
@@ -70,7 +70,7 @@ def _delays(changes: Mapping[str, ChangeFigures]) -> Table:
 
 
 def _row(changes: Mapping[str, ChangeFigures], delays: Sequence[Delays]) -> dict[str, str | None]:
-    """delays: of one thing watched, a change each."""
+    """Make the row of one thing watched. delays: one for each change."""
     row: dict[str, str | None] = {}
     for (scenario, change), found in zip(changes.items(), delays, strict=True):
         row[f"{scenario} found"] = f"{found.n_found} of {change.n_futures}"
@@ -99,7 +99,7 @@ def _damage(damage: Mapping[str, DamageFigures]) -> Table:
 
 
 def _medians(change: ChangeFigures) -> dict[str, float]:
-    """Of what rang in at least half of the futures, the soonest first."""
+    """Return median days of what rang in at least half of the futures, the soonest first."""
     found = {
         _name(name): each.median_days
         for name, each in change.watched.items()

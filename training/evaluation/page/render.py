@@ -1,6 +1,7 @@
-"""One HTML page from the figures of a report, and from nothing else.
+"""Render one HTML page from the figures of a report, and from nothing else.
 
-Everything is inline: no script, no font, no image file, no network. A part that was not measured has no section.
+Everything is inline: there is no script, font, image file or network access. A part that was not measured has no
+section.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training.quality.schema import Quality
 
 @dataclass(frozen=True)
 class Section:
-    """One heading of the page. name: its anchor and its template. needs: the part without which it is not there."""
+    """One section of the page. name: its anchor and its template. needs: the part without which it is left out."""
 
     name: str
     title: str
@@ -52,7 +53,7 @@ SECTIONS = (
 
 
 def render(quality: Quality) -> str:
-    """The page. quality: any part may be absent."""
+    """Render the page. quality: any part may be absent."""
     environment = _environment()
     present = [
         (section, Markup(environment.get_template(f"{section.name}.html.j2").render(view)))
@@ -68,7 +69,7 @@ def render(quality: Quality) -> str:
 
 
 def origin(quality: Quality) -> list[str]:
-    """Where the figures come from, as far as it is known: data, bundle, run, seed, machine."""
+    """Say where the figures come from, as far as it is known: data, bundle, run, seed, machine."""
     machine = quality.machine
     named = {
         "": quality.data and quality.data.source,

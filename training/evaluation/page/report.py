@@ -1,6 +1,6 @@
-"""The report: `quality.json` for machines, a self-contained HTML page for people, from one finished run.
+"""Write the report of a finished run: `quality.json` for machines, and a self-contained HTML page for people.
 
-What a run measured goes in; serving figures are measured here. The page is made from quality.json and nothing else.
+What the run measured goes in; serving figures are measured here. The page is made only from quality.json.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TOP_SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Console) -> list[Path]:
     """Measure serving figures, then write both files into `out` and return their paths.
 
-    price_per_vcpu_hour: US dollars. Raises RunMissing where the run is not finished.
+    price_per_vcpu_hour: in US dollars. Raises RunMissing if the run is not finished.
     """
     evaluation = run.evaluation()
     serving = benchmark(run.timed(), price_per_vcpu_hour=price_per_vcpu_hour, console=console)
@@ -54,16 +54,16 @@ def write_report(run: Run, out: Path, *, price_per_vcpu_hour: float, console: Co
 
 
 def simulated(file: Path, study: type[Study]) -> Study | None:
-    """What another command simulated beside the run and left in the report's folder; None where it did not."""
+    """Read what another command simulated and left in the report's folder; None if it did not run."""
     return msgspec.json.decode(file.read_bytes(), type=study) if file.exists() else None
 
 
 def assemble(evaluation: Quality, serving: Mapping[str, ServingFigures]) -> Quality:
-    """Every figure of a report: what the run measured, what serving costs, and the verdicts on both."""
+    """Join every figure of a report: what the run measured, what serving costs, and the verdicts on both."""
     quality = copy(evaluation)
     quality.schema_version = SCHEMA_VERSION
     quality.data = evaluation.data and summarised(evaluation.data)
-    # A run's folder knows the compressed student as shipped; where members were tuned, nothing of the run ships.
+    # A run's folder calls the compressed student shipped, but if members were tuned, nothing of the run ships.
     shipped = shipped_name(evaluation)
     quality.serving = {shipped if name == SHIPPED else name: row for name, row in serving.items()}
     quality.ratios = ratios(quality)
@@ -74,9 +74,9 @@ def assemble(evaluation: Quality, serving: Mapping[str, ServingFigures]) -> Qual
 
 
 def ratios(quality: Quality) -> dict[str, float]:
-    """How many times less the shipped student needs than the ensemble, and the points of accuracy it costs.
+    """Return how many times less the shipped student needs than the ensemble, and the points of accuracy it costs.
 
-    The points are those of the protocol where it costs most; negative where the student is better everywhere.
+    The points are those of the protocol where it costs most; they are negative if the student is better everywhere.
     """
     shipped = shipped_name(quality)
     teacher, student = (quality.serving.get(name) for name in ("ensemble", shipped))
@@ -94,9 +94,9 @@ def ratios(quality: Quality) -> dict[str, float]:
 
 
 def summarised(data: DataPortrait) -> DataPortrait:
-    """The data's portrait with distributions in place of lists as long as the shop has people or items.
+    """Replace the lists in the data's portrait, which are as long as there are people or items, by distributions.
 
-    `history_lengths`, events of each person, become `people_by_history_length`; `item_counts`, events of each item,
+    `history_lengths` (events of each person) become `people_by_history_length`; `item_counts` (events of each item)
     become `event_share_of_top_items`: the share of all events that the most popular share of items has.
     """
     lengths, shares = data.people_by_history_length, data.event_share_of_top_items

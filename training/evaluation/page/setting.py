@@ -1,4 +1,4 @@
-"""Views of the sections that let a reader judge and repeat: the data, the protocol, the settings."""
+"""Views of the sections by which a reader can judge and repeat the run: the data, the protocol, the settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from training.evaluation.page.tables import Column, View, seconds, size, table
 from training.quality.schema import Quality, StageCosts
 
 SIMULATED = {"experiments": "whether experiments decide rightly", "monitoring": "what the monitor finds"}
-"""Parts of a report that `make simulate` makes."""
+"""Parts of a report that `make simulate` adds."""
 LENGTH_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 10**9)
 
 
 def portrait(quality: Quality) -> View:
-    """The data's size, span, losses and shape."""
+    """Show the data's size, span, losses and shape."""
     data = quality.data
     if data is None:
         return {}
@@ -33,7 +33,7 @@ def portrait(quality: Quality) -> View:
 
 
 def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
-    """People in ranges of history length, from the shortest to the longest that anybody has."""
+    """Count people in ranges of history length, from the shortest to the longest that anybody has."""
     lengths = {int(length): n for length, n in counts.items()}
     spans = [(low, high) for low, high in pairwise(LENGTH_EDGES) if low <= max(lengths)]
     return {
@@ -45,7 +45,7 @@ def people_by_length(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def protocol(quality: Quality) -> View:
-    """Which protocols were run, with how many questions each, and where time was cut."""
+    """Show which protocols were run, with how many questions each, and where time was cut."""
     splits = {name: part.split for name, part in quality.protocols.items()}
     return {
         "splits": splits,
@@ -55,7 +55,7 @@ def protocol(quality: Quality) -> View:
 
 
 def again(quality: Quality) -> View:
-    """The command, the settings as a file that it takes, and where time and memory went."""
+    """Show the command, the settings as a file that it takes, and where time and memory went."""
     stages = quality.stages or StageCosts()
     rows = {
         name: {
@@ -82,9 +82,9 @@ def again(quality: Quality) -> View:
 
 
 def as_toml(settings: Mapping[str, Any]) -> str:
-    """Settings as the TOML file that `--settings` reads: values of a table before the tables in it.
+    """Write settings as the TOML file that `--settings` reads; values of a table come before the tables in it.
 
-    A setting without a value is left out, for TOML has no null.
+    A setting without a value is left out, because TOML has no null.
     """
     return "\n".join(_toml_lines(settings, "")) + "\n"
 
@@ -103,5 +103,5 @@ def _is_plain(value: Any) -> bool:
 
 
 def _toml_value(value: Any) -> str:
-    """JSON's strings, numbers, booleans and lists of them are TOML's too."""
+    """Write a value as JSON: its strings, numbers, booleans and lists of them are also valid TOML."""
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Views of the sections on the student: what it keeps, what made it so, what it costs, whom it serves, why."""
+"""Views of the sections on the student: retention, distillation, compression, serving, cold start, explanations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEADLINES = ("ndcg@10", "catalogue_ndcg@20")
 
 
 def retention(quality: Quality) -> View:
-    """Shares of the ensemble's quality, for known and for new people."""
+    """Show the shares of the ensemble's quality that the student keeps, for known and for new people."""
     return {
         "protocols": {
             name: table(
@@ -52,7 +52,7 @@ def retention(quality: Quality) -> View:
 
 
 def index(quality: Quality) -> View:
-    """Recall of a large catalogue's search by number of lists looked into; empty where every item is looked at."""
+    """Show recall of a large catalogue's search by number of lists probed; empty if every item is scored."""
     entry = quality.index
     if entry is None or entry.kind != "inverted":
         return {}
@@ -73,7 +73,7 @@ def index(quality: Quality) -> View:
 
 
 def distillation(quality: Quality) -> View:
-    """The ablation: variants of the student's training; empty where there is none."""
+    """Show the ablation: variants of the student's training; empty if there is none."""
     variants = quality.ablations.get("distillation")
     if not variants:
         return {}
@@ -98,7 +98,7 @@ def distillation(quality: Quality) -> View:
 
 
 def compression(quality: Quality) -> View:
-    """Every candidate before the gate, the decision, and the curve of pruning."""
+    """Show every version that was measured for certification, the decision, and the pruning curve."""
     part = quality.compression
     if part is None:
         return {}
@@ -126,7 +126,7 @@ def compression(quality: Quality) -> View:
 
 
 def serving(quality: Quality) -> View:
-    """What an answer takes of time, memory and money, beside what it is worth."""
+    """Show what an answer costs in time, memory and money, beside its quality."""
     columns = [
         Column("latency_p50_ms", "p50", milliseconds, "lower", "one request, ms"),
         Column("latency_p99_ms", "p99", milliseconds, "lower", "one request, ms"),
@@ -147,7 +147,7 @@ def serving(quality: Quality) -> View:
 
 
 def cold_start(quality: Quality) -> View:
-    """Quality by known events of new people, and of items known by their text alone."""
+    """Show quality by known events of new people, and of items known by their text alone."""
     found = quality.cold_start
     if found is None or (found.people is None and found.items is None):
         return {}
@@ -165,7 +165,7 @@ def cold_start(quality: Quality) -> View:
 
 
 def explanations(quality: Quality) -> View:
-    """The removal test, and how well estimates of what members contribute follow what they do contribute."""
+    """Show the removal test, and how well estimates of members' contributions follow the true ones."""
     part = quality.explanations
     if part is None:
         return {}
@@ -178,7 +178,7 @@ def explanations(quality: Quality) -> View:
 
 
 def _loss(span: Interval) -> str:
-    """Both ends of the interval of a relative loss; below zero nothing is lost."""
+    """Format both ends of the interval of a relative loss; below zero nothing is lost."""
     return f"{100 * span[0]:+.2f} to {100 * span[1]:+.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
@@ -196,7 +196,7 @@ def _span(row: Metrics, prefix: str = "") -> Interval:
 
 
 def _pruning(points: list[Metrics]) -> View:
-    """Quality and cost at each sparsity, relative to the first point."""
+    """Show quality and cost at each sparsity, relative to the first point."""
     rows = {share(point["sparsity"]): point for point in points}
     columns = [
         Column("n_heads", "heads", number),
@@ -269,7 +269,7 @@ def _cold_table(models: Mapping[str, Mapping[str, ColdPoint]]) -> Table:
 
 
 def _after_two(people: ColdPeople, shipped: str) -> str | None:
-    """What the student reaches of its NDCG@10 with twenty events when it knows two, with the interval of that."""
+    """Format the share of its NDCG@10 after twenty events that the student reaches after two, with its interval."""
     for student in (shipped, "student"):
         point = people.models.get(student, {}).get("2")
         if point and "ndcg@10" in point.of_longest:

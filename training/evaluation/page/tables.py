@@ -1,4 +1,4 @@
-"""Tables of the page: figures by name go in, cells of text come out, the best of each column marked."""
+"""Make tables of the page: figures by name go in, cells of text come out, with the best of each column marked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from msgspec import structs
 from training.quality.figures import Figure, Interval, Part
 
 View = dict[str, Any]
-"""What a section's template is filled with."""
+"""The values that fill a section's template."""
 Form = Callable[[Any], str]
 Figures = Mapping[str, Any] | Part
-"""What a row of a table has, by the keys of its columns."""
+"""The figures in a row of a table, by the keys of its columns."""
 NOTHING = "–"
 
 
@@ -25,7 +25,8 @@ NOTHING = "–"
 class Column:
     """One figure of each row.
 
-    key: where a row has it. form: a figure as text. better: which way is up, None where neither end is good.
+    key: the figure's key in a row. form: formats the figure as text. better: which direction is better, None if
+    neither is.
     group: a heading above neighbouring columns.
     """
 
@@ -38,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place."""
+    """One cell of a table."""
 
     text: str
     is_best: bool = False
@@ -46,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A name and its figures. is_ours: shaded, for a reader looks for it."""
+    """A name and its figures. is_ours: the row is shaded, because a reader looks for it."""
 
     name: str
     cells: list[Cell]
@@ -55,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What the template `macros` draws. head: what the rows are."""
+    """A table that the template `macros` draws. head: what the rows are."""
 
     head: str
     columns: list[Column]
@@ -63,7 +64,7 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Headings over neighbouring columns with their widths; empty where no column has one."""
+        """Return headings over neighbouring columns with their widths; [] if no column has one."""
         runs = [(group, len(list(run))) for group, run in groupby(column.group for column in self.columns)]
         return runs if any(group for group, _ in runs) else []
 
@@ -76,9 +77,9 @@ def table(
     ours: Collection[str] = (),
     best_of: Literal["column", "row"] = "column",
 ) -> Table:
-    """Rows by the name they are shown with, each by figure. A column that no row has a figure for is left out.
+    """Make a table of rows by the name shown, each by figure. A column for which no row has a figure is left out.
 
-    Where several figures read the same as the best one, all are marked: what cannot be seen is no difference.
+    If several figures read the same as the best one, all are marked, because a reader sees no difference.
     """
     figures = {name: structs.asdict(row) if isinstance(row, Part) else row for name, row in rows.items()}
     shown = [column for column in columns if any(row.get(column.key) is not None for row in figures.values())]
@@ -106,7 +107,7 @@ def table(
 
 
 def _best(column: Column, values: list[Any]) -> str | None:
-    """The best of some values, as the column shows it; None where all read the same, for then none is."""
+    """Return the best of some values, as the column shows it; None if all read the same, as then none is best."""
     measured = [value for value in values if value is not None]
     if len({column.form(value) for value in measured}) < 2:
         return None
@@ -126,59 +127,59 @@ def _number(value: Any) -> float:
 
 
 def score(value: float) -> str:
-    """A figure between 0 and 1, or near it."""
+    """Format a figure between 0 and 1, or near it."""
     return f"{value:.4f}"
 
 
 def signed(value: float) -> str:
-    """A difference of two scores."""
+    """Format a difference of two scores."""
     return f"{value:+.4f}".replace("-", "−")
 
 
 def interval(span: Interval) -> str:
-    """Both ends of an interval of scores."""
+    """Format both ends of an interval of scores."""
     low, high = span
     return f"{signed(low)} to {signed(high)}"
 
 
 def with_interval(figure: Figure) -> str:
-    """A difference and its interval."""
+    """Format a difference and its interval."""
     return f"{signed(figure.value)} ({interval(figure.interval)})"
 
 
 def share(value: float) -> str:
-    """A share as a percentage."""
+    """Format a share as a percentage."""
     return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def share_with_interval(figure: Figure) -> str:
-    """A share and its interval."""
+    """Format a share and its interval."""
     return f"{share(figure.value)} ({share_interval(figure.interval)})"
 
 
 def share_interval(span: Interval) -> str:
-    """Both ends of an interval of shares."""
+    """Format both ends of an interval of shares."""
     low, high = span
     return f"{100 * low:.1f} to {share(high)}"
 
 
 def number(value: float) -> str:
-    """A count, or a setting: thousands without decimals, what is smaller to four digits."""
+    """Format a count or a setting: from 1,000 on without decimals, below to four digits."""
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def milliseconds(value: float) -> str:
-    """A latency."""
+    """Format a latency in milliseconds."""
     return f"{value:,.3f}" if value < 100 else f"{value:,.1f}"
 
 
 def seconds(value: float) -> str:
-    """A duration."""
+    """Format a duration."""
     return f"{value:,.1f} s" if value < 600 else f"{value / 60:,.1f} min"
 
 
 def size(n_bytes: float) -> str:
-    """Bytes on disk or in memory, in decimal units."""
+    """Format bytes on disk or in memory, in decimal units."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if n_bytes >= factor:
             return f"{n_bytes / factor:,.1f} {unit}"
@@ -186,21 +187,21 @@ def size(n_bytes: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """A price to two digits, however far below a cent."""
+    """Format a price to two digits, however far below a cent."""
     n_decimals = 2 if value <= 0 else max(2, 1 - math.floor(math.log10(value)))
     return f"${value:,.{n_decimals}f}"
 
 
 def dollars_a_million(value: float) -> str:
-    """The price of a million of what one costs."""
+    """Format the price of a million, given the price of one."""
     return dollars(1e6 * value)
 
 
 def day(unix_seconds: int) -> str:
-    """A moment's date, UTC."""
+    """Format a moment as a date in UTC."""
     return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d")
 
 
 def words(value: Any) -> str:
-    """Text as it is; a claim as yes or no."""
+    """Format text unchanged, and a boolean as yes or no."""
     return str(value) if not isinstance(value, bool) else "yes" if value else "no"

@@ -1,4 +1,4 @@
-"""The page's first section: each bound beside what was reached, and the handful of figures to remember."""
+"""View of the page's first section: each bound beside the figure reached, and the few figures to remember."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from training.quality.schema import Quality, Verdict
 
 
 def verdicts(quality: Quality) -> View:
-    """Tiles, the misses in words, and the lists of verdicts. is_promised: promises were made for this very data."""
+    """Show tiles, the misses in words, and the lists of verdicts. is_promised: promises were made for this data."""
     groups = {
         "The service": quality.requirements or [],
         "The recipe, against the shop's own baselines": quality.targets or [],
@@ -27,7 +27,7 @@ def verdicts(quality: Quality) -> View:
 
 
 def tiles(quality: Quality) -> list[tuple[str, str]]:
-    """Figure and caption of what a reader should remember; those that were measured."""
+    """Return figure and caption of what a reader should remember, as far as it was measured."""
     shipped = shipped_name(quality)
     found: list[tuple[str, str]] = []
     for part in list(quality.protocols.values())[:1]:
@@ -46,7 +46,7 @@ def tiles(quality: Quality) -> list[tuple[str, str]]:
 
 
 def reached(verdict: Verdict) -> str:
-    """What was reached, in the unit of its bound."""
+    """Format what was reached, in the unit of its bound."""
     if verdict.figure.endswith("_usd"):
         return tables.dollars(verdict.reached)
     if verdict.bound == 0.0:

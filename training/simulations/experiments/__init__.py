@@ -1,1 +1,1 @@
-"""Experiments whose truth is known: how often they are right, and how soon."""
+"""Simulate experiments whose truth is known: how often they are right, and how soon."""

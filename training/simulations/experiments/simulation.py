@@ -1,7 +1,7 @@
-"""Simulated experiments whose truth is known: how often nothing is taken for something, how soon something is found.
+"""Simulate experiments with a known truth: how often they find a difference that is none, how soon a real one.
 
-Units are dealt by the very assignment that serves and judged by the very tests that stop arms; only what people do is
-drawn. Everything is looked at again and again, as the monitor does.
+Units are assigned by the service's own assignment and judged by the tests that stop arms; only people's behaviour is
+drawn. The tests are repeated at many looks, as the monitor does.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from models.experiments.sequential import Sample, compare, excess_p_value
 
 ARMS = ("control", "treatment")
 SLOW_RATE = 0.01
-"""Share of answers beyond the guardrail's limit, which is what a p99 at the limit means."""
+"""Share of answers beyond the guardrail's limit, as a p99 at the limit means."""
 
 ONE_LOOK = 1.959964
-"""Standard errors at which a test that is right for one look decides, at 5 %."""
+"""Number of standard errors at which a test for a single look decides, at 5 %."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is so. rates: outcomes by arm. lost: share of the treatment's units that are never logged."""
+    """The truth of an experiment. rates: outcomes by arm. lost: share of the treatment's units that go unlogged."""
 
     rates: tuple[float, float]
     lost: float = 0.0
@@ -36,7 +36,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Bounds:
-    """n_units: at which a run ends undecided. look_every: units between two looks."""
+    """Limits of an experiment. n_units: the run then ends undecided. look_every: units between two looks."""
 
     n_units: int
     look_every: int
@@ -48,10 +48,10 @@ class Bounds:
 
 @dataclass
 class Run:
-    """One experiment. Each is the units there were when something was said first, None for never.
+    """One experiment. Each value is the number of units when a check first raised its flag, None for never.
 
-    decided: the difference. mismatched: the ratio of units. guarded: the guardrail. one_look: what a test for one
-    look would have decided. is_covered: the true difference was in the interval at every look.
+    decided: for a difference. mismatched: for the ratio of units. guarded: for the guardrail. one_look: for a test
+    that is valid for one look only. is_covered: the interval contained the true difference at every look.
     """
 
     decided: int | None = None
@@ -65,7 +65,7 @@ class Run:
 def simulate(
     number: int, truth: Truth, bounds: Bounds, rng: np.random.Generator, until: Callable[[Run], bool]
 ) -> Run:
-    """Run one experiment until its end, or until it has come to what is asked. number: makes its salt."""
+    """Run one experiment to its end, or until the condition is met. number: makes its salt."""
     assignment = Assignment(_declaration(number))
     run, n_slow, n_dealt = Run(), 0, 0
     n_by_arm = np.zeros(2, np.int64)
@@ -108,7 +108,7 @@ def _is_decided_by_one_look(control: Sample, treatment: Sample) -> bool:
 
 
 def _deal(assignment: Assignment, first: int, n_units: int) -> npt.NDArray[np.intp]:
-    """The arms of the next units, by number."""
+    """Assign the next units to arms, by number."""
     found = [assignment.assign(f"u{unit}", None, None, 0.0) for unit in range(first, first + n_units)]
     return np.array([each is not None and each.arm == ARMS[1] for each in found], np.intp)
 

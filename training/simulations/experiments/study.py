@@ -1,7 +1,7 @@
-"""The three questions that `reports/experiments.json` answers, each by many simulated experiments.
+"""Answer the three questions of `reports/experiments.json`, each by many simulated experiments.
 
-Whether experiments without a difference are stopped no oftener than stated; how many units a known lift takes; how
-soon a bug that loses units of one arm is caught.
+They are: whether experiments without a difference are stopped no more often than stated; how many units it takes to
+find a known lift; how soon a bug is caught that loses units of one arm.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ from training.simulations.experiments.simulation import Bounds, Run, Truth, simu
 SCHEMA_VERSION = 1
 
 Progress = Callable[[float, str], None]
-"""Share done, and of what."""
+"""A function that is called with the share done and a few words."""
 
 N_POINTS = 10
-"""Of each curve."""
+"""Number of points of each curve."""
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """base_rate: of units with an outcome in the control. lift: of the treatment over it. lost: share of the
+    """The settings of the study.
+
+    base_rate: share of the control's units with an outcome. lift: of the treatment over it. lost: share of the
     treatment's units that a bug loses. Units are those of both arms together.
     """
 
@@ -52,7 +54,7 @@ class StudySettings:
 
 
 def study(settings: StudySettings, progress: Progress) -> ExperimentsStudy:
-    """Every figure of the report."""
+    """Compute every figure of the report."""
     rate = settings.base_rate
     seeds = np.random.default_rng(settings.seed)
     aa = Bounds(settings.aa_units, settings.look_every, planned_units=settings.aa_units // 2)
@@ -86,7 +88,7 @@ def study(settings: StudySettings, progress: Progress) -> ExperimentsStudy:
 
 
 def alike_figures(runs: Sequence[Run], bounds: Bounds) -> AlikeFigures:
-    """How often runs without a difference were stopped, by each of the three that can stop one."""
+    """Compute how often runs without a difference were stopped, by each check that can stop one."""
 
     def stops(stated: float, at: Sequence[int | None]) -> Stops:
         n_stopped = sum(each is not None for each in at)
@@ -106,7 +108,7 @@ def alike_figures(runs: Sequence[Run], bounds: Bounds) -> AlikeFigures:
 
 
 def lift_figures(runs: Sequence[Run], bounds: Bounds, settings: StudySettings) -> LiftFigures:
-    """How soon a lift was found."""
+    """Compute how soon a lift was found."""
     return LiftFigures(
         **structs.asdict(found_figures([run.decided for run in runs], bounds)),
         lift=settings.lift,
@@ -118,7 +120,7 @@ def lift_figures(runs: Sequence[Run], bounds: Bounds, settings: StudySettings) -
 
 
 def found_figures(at: Sequence[int | None], bounds: Bounds) -> FoundFigures:
-    """How many runs found what there was, and after how many units."""
+    """Compute how many runs found the difference that there was, and after how many units."""
     n_found = sum(each is not None for each in at)
     units = [bounds.n_units if each is None else each for each in at]
     return FoundFigures(
@@ -134,14 +136,14 @@ def found_figures(at: Sequence[int | None], bounds: Bounds) -> FoundFigures:
 
 
 def shares_by_units(at: Sequence[int | None], n_units: int) -> dict[str, float]:
-    """Share of runs in which something was said by so many units."""
+    """Return the share of runs in which a check had raised its flag by so many units."""
     points = [n_units * point // N_POINTS for point in range(1, N_POINTS + 1)]
     said = [each for each in at if each is not None]
     return {str(point): sum(each <= point for each in said) / len(at) for point in points}
 
 
 def share_interval(n: int, n_runs: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Clopper and Pearson's interval of a share."""
+    """Return Clopper and Pearson's interval of a share."""
     tail = (1 - confidence) / 2
     low = 0.0 if n == 0 else float(beta.ppf(tail, n, n_runs - n + 1))
     high = 1.0 if n == n_runs else float(beta.ppf(1 - tail, n + 1, n_runs - n))
@@ -149,7 +151,7 @@ def share_interval(n: int, n_runs: int, confidence: float = 0.95) -> tuple[float
 
 
 def fixed_units(base_rate: float, lift: float, alpha: float, power: float = 0.8) -> int:
-    """Units of both arms that a test for one look needs, to find a lift with this power."""
+    """Return the units of both arms that a test for one look needs to find a lift with this power."""
     better = base_rate * (1 + lift)
     variance = base_rate * (1 - base_rate) + better * (1 - better)
     needed = float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) ** 2 * variance / (better - base_rate) ** 2

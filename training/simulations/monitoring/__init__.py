@@ -1,1 +1,1 @@
-"""Shops that change, and models that are damaged, on purpose: how soon the monitor says so, and how often wrongly."""
+"""Change shops and damage models on purpose: how soon the monitor notices, and how often it is wrong."""

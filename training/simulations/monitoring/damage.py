@@ -1,4 +1,4 @@
-"""Damage done on purpose to what answers: does the alarm of disagreement ring, and does it name who was damaged?"""
+"""Damage models on purpose, to see whether the disagreement alarm rings and names the damaged model."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ Tops = npt.NDArray[np.int64]
 Serve = Callable[[Sequence[History]], Tops]
 
 TRUNCATED_TO = 1
-"""Events that are left of a truncated history."""
+"""Number of events left in a truncated history."""
 
 LONG, LONG_SLICE = HISTORY_BANDS[2]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """culprit: the model that is to be named. slice: where, "" for everywhere. models: in place of those of their
-    names. serve: what the damaged service answers, (n_people, TOP), None where it answers as ever.
+    """One kind of damage. culprit: the model that the alarm should name.
+
+    slice: where the damage is, "" for everywhere. models: replace the models of the same names. serve: the damaged
+    service's answers, (n_people, TOP), None if its answers do not change.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Damage:
     serve: Serve | None = None
 
     def served(self, requests: Sequence[WatchedRequest]) -> list[WatchedRequest]:
-        """The same requests as the damaged service answers them."""
+        """Return the same requests as the damaged service answers them."""
         if self.serve is None:
             return list(requests)
         tops = self.serve([request.history for request in requests])
@@ -51,7 +53,7 @@ class Damage:
 
 
 def every_damage(trained: Trained, older: Trained, seed: int) -> list[Damage]:
-    """Each kind once. older: of the same shop, trained long before."""
+    """Return each kind of damage once. older: of the same shop, trained long before."""
     return [
         _shuffled_factors(trained, seed),
         _emptied_texts(trained),
@@ -62,7 +64,7 @@ def every_damage(trained: Trained, older: Trained, seed: int) -> list[Damage]:
 
 
 class Misnumbered:
-    """A member that takes item i for item order[i] wherever it meets it: what shuffled item factors come to."""
+    """A member that takes item i for item order[i] everywhere, which has the effect of shuffled item factors."""
 
     def __init__(self, member: FittedMember, order: npt.NDArray[np.int64]) -> None:
         self.name = member.name
@@ -70,7 +72,7 @@ class Misnumbered:
         self._order = order
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """As a member scores."""
+        """Score as a member does."""
         taken = [
             History(self._order[history.item_indices].astype(np.int32), history.times, history.kinds)
             for history in histories
@@ -91,14 +93,14 @@ def _emptied_texts(trained: Trained) -> Damage:
 
 
 def _member_damage(trained: Trained, name: str, damaged: FittedMember) -> Damage:
-    """The ensemble has the damaged member too."""
+    """Damage a member, also within the ensemble."""
     members = [damaged if member.name == damaged.name else member for member in trained.ensemble.members]
     ensemble = replace(trained.ensemble, members=members)
     return Damage(name, damaged.name, models={damaged.name: damaged.score, ENSEMBLE: ensemble.score})
 
 
 def _truncated_histories(trained: Trained, name: str, part: str, from_length: int) -> Damage:
-    """The student reads TRUNCATED_TO events of histories that have at least so many items."""
+    """Let the student read TRUNCATED_TO events of histories with at least from_length items."""
 
     def cut(histories: Sequence[History]) -> list[History]:
         return [each.last(TRUNCATED_TO) if len(each) >= from_length else each for each in histories]
@@ -114,7 +116,7 @@ def _truncated_histories(trained: Trained, name: str, part: str, from_length: in
 
 
 def _stale_bundle(trained: Trained, older: Trained) -> Damage:
-    """A replica goes on with an older bundle; items are found again by their ids."""
+    """Let a replica continue with an older bundle; items are matched by their ids."""
     now, then = trained.items.vocabulary, older.items.vocabulary
     to_then = _translation(now.ids_of(range(len(now))), then.find)
     to_now = _translation(then.ids_of(range(len(then))), now.find)
@@ -141,7 +143,7 @@ def _translated(history: History, rows: Tops) -> History:
 def _tops(
     student: Student, read: Sequence[History], known: Sequence[History], allowed: AllowedItems | None
 ) -> Tops:
-    """What is answered to who was read so, and has seen what is known. allowed: what may be answered."""
+    """Return the answers to histories as read, without the known items. allowed: the items that may be answered."""
     seen = [history.item_indices for history in known]
     ranked = student.recommend(read, TOP, blocked=seen, allowed=allowed)
     return ranked.item_indices.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Puts live traffic through the monitor's own windows and detectors, and notes what they say and when."""
+"""Put live traffic through the monitor's own windows and detectors, and record their alarms and times."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ AT_ONCE = 256
 
 @dataclass
 class Said:
-    """What was said of one future. n_windows: by input. alarms: (Unix seconds, input)."""
+    """The monitor's record of one future. n_windows: by input. alarms: (Unix seconds, input)."""
 
     n_windows: dict[str, int] = field(default_factory=dict)
     alarms: list[tuple[int, str]] = field(default_factory=list)
 
     def closed(self, name: str, moment: int, is_alarm: bool) -> None:
-        """Note a window."""
+        """Record a closed window."""
         self.n_windows[name] = self.n_windows.get(name, 0) + 1
         if is_alarm:
             self.alarms.append((moment, name))
 
     def first_after(self, moment: int, name: str | None = None) -> int | None:
-        """Seconds from a moment to the first alarm, of one input or of any; None where there was none."""
+        """Return seconds from a moment to the first alarm, of one input or of any; None if there was none."""
         after = [at - moment for at, own in self.alarms if at >= moment and name in (None, own)]
         return min(after, default=None)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Live requests with the student's answers. n: one an event. histories: of every request. top: (n, 10) items.
-    scores: (n, 10). lengths, recencies: (n,), the latter NaN for a person without events.
+    """Live requests with the student's answers; n requests, one per event.
+
+    histories: of every request. top: (n, 10) items. scores: (n, 10). lengths, recencies: (n,), the latter NaN for a
+    person without events.
     """
 
     histories: list[History]
@@ -57,7 +59,7 @@ class Answered:
 
 
 def answer(trained: Trained, traffic: Traffic) -> Answered:
-    """Ask the student before every event."""
+    """Ask the student just before every event."""
     histories = [traffic.history_before(row) for row in range(len(traffic))]
     parts = []
     for start in range(0, len(histories), AT_ONCE):
@@ -79,8 +81,9 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
 
 
 def replay(trained: Trained, traffic: Traffic, answered: Answered, said: Said) -> None:
-    """Drift of inputs, and falls of accuracy: an answer has its outcome where the event is of an item in it. Answers
-    that were followed by an item which the person knew already, and which cannot be in them, are left out.
+    """Replay drift of inputs and falls of accuracy; an answer is a hit if the event is of an item in it.
+
+    An answer before an item that the person had already is left out, because the item cannot be in it.
     """
     windows = DriftWindows(trained.reference.inputs, minimum=WINDOW_EVENTS, seconds=WINDOW_SECONDS)
     detector = FallDetector()
@@ -127,7 +130,7 @@ def score_live(
     requests: list[WatchedRequest],
     damaged: dict[str, ScoringModel] | None = None,
 ) -> Scored:
-    """What every model says. damaged: models in place of those of their names."""
+    """Score requests by every model. damaged: replace the models of the same names."""
     reference = trained.reference.disagreement
     assert reference is not None
     models = {**scoring_models(trained.ensemble, trained.student), **(damaged or {})}
@@ -138,7 +141,7 @@ def score_live(
 def sampled(
     trained: Trained, traffic: Traffic, answered: Answered, every: int
 ) -> tuple[list[int], list[WatchedRequest]]:
-    """Rows of some of the requests, and the requests as the monitor gets them."""
+    """Return rows of every so many requests, and these requests as the monitor gets them."""
     rows = list(range(0, len(traffic), every))
     asked = [answered.histories[row] for row in rows]
     requests = watched(trained.student, asked, trained.items.recommendable)
@@ -148,7 +151,7 @@ def sampled(
 
 
 def replay_scored(trained: Trained, scored: Scored, times: npt.NDArray[np.int64], said: Said) -> None:
-    """Windows of disagreement, one after the other. times: (n,) of the requests."""
+    """Replay windows of disagreement, one after the other. times: (n,) of the requests."""
     reference = trained.reference.disagreement
     assert reference is not None
     for start in range(0, len(scored) - WINDOW_SCORED + 1, WINDOW_SCORED):

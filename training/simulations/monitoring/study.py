@@ -1,4 +1,4 @@
-"""The figures of `reports/monitoring.json`: delays and false alarms, of drift and of disagreement."""
+"""Compute the figures of `reports/monitoring.json`: delays and false alarms of drift and of disagreement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from training.simulations.monitoring.world import QUIET, SCENARIOS, SECONDS_PER_
 
 SCHEMA_VERSION = 1
 SAMPLE_EVERY = 12
-"""Requests, of which one is scored by every model."""
+"""One request in this many is scored by every model."""
 
 WATCHED = (*inputs.WORDS, ACCURACY, DISAGREEMENT)
 
@@ -49,8 +49,11 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class StudySettings:
-    """n_quiet, n_changed: futures without a change, and of each kind of change. n_windows: drawn from quiet traffic
-    and judged for disagreement. n_damaged: windows drawn for each damage. older_by_days: the stale bundle.
+    """The settings of the study.
+
+    n_quiet, n_changed: futures without a change, and with each kind of change. n_windows: windows drawn from quiet
+    traffic and judged for disagreement. n_damaged: windows drawn for each damage. older_by_days: age of the stale
+    bundle.
     """
 
     n_quiet: int = 20
@@ -61,7 +64,7 @@ class StudySettings:
 
 
 def study(settings: StudySettings, world: World, stages: Stages) -> MonitoringStudy:
-    """Every figure."""
+    """Compute every figure."""
     first_live_day = world.settings.first_live_day
     trained = world.train(first_live_day)
     older = world.train(first_live_day - settings.older_by_days)
@@ -90,7 +93,7 @@ def study(settings: StudySettings, world: World, stages: Stages) -> MonitoringSt
 def _futures(
     world: World, trained: Trained, settings: StudySettings, progress: Progress
 ) -> tuple[dict[str, list[Said]], Scored]:
-    """What was said of each, by scenario; and all scored requests of the quiet ones."""
+    """Return the monitor's records by scenario, and all scored requests of the quiet futures."""
     counts = {each: settings.n_quiet if each == QUIET else settings.n_changed for each in SCENARIOS}
     futures: dict[str, list[Said]] = {scenario: [] for scenario in SCENARIOS}
     pool: list[Scored] = []
@@ -115,7 +118,7 @@ def _future(world: World, trained: Trained, scenario: str, number: int) -> tuple
 
 
 def _false_alarms(quiet: Sequence[Said], drawn: Alarms) -> FalseAlarms:
-    """Count windows of quiet futures and those that rang, by what was watched."""
+    """Count windows of quiet futures, and those that raised an alarm, by what was watched."""
     figures = {}
     for name in WATCHED:
         n_windows = sum(said.n_windows.get(name, 0) for said in quiet)
@@ -137,7 +140,7 @@ def _drawn_false_alarms(
     rng: np.random.Generator,
     progress: Progress,
 ) -> Alarms:
-    """Of disagreement, in windows drawn from all quiet futures together."""
+    """Count false alarms of disagreement in windows drawn from all quiet futures together."""
     n_alarms = 0
     for number in range(n_windows):
         n_alarms += bool(judge(reference, _drawn(quiet, rng)).moved)
@@ -146,7 +149,7 @@ def _drawn_false_alarms(
 
 
 def _change(futures: Sequence[Said], change_time: int) -> ChangeFigures:
-    """Days until the first alarm after the change, of each input and of any; and alarms before it."""
+    """Return days until the first alarm after the change, of each input and of any, and alarms before it."""
     return ChangeFigures(
         n_futures=len(futures),
         n_early=sum(at < change_time for said in futures for at, _ in said.alarms),

@@ -1,7 +1,7 @@
 """A generated shop with a bundle trained on its past, and many futures of it: quiet ones, and ones with a change.
 
-People of a future are new ones of the same kind, in the very same shop. Their histories before the first live day are
-known to the service, which has learned every event since.
+People of a future are new ones of the same kind, in the same shop. The service knows their histories from before the
+first live day, and learns every event after it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from training.recipe.settings import TrainingSettings, load_settings
 
 SECONDS_PER_DAY = 86_400
 MEMBERS = ("content", "als", "knn", "ease", "visits")
-"""Those that are fitted within seconds."""
+"""Members that are fitted within seconds."""
 
 QUIET, TASTE, SEASON, TURNOVER = "quiet", "taste shift", "new season", "catalogue turnover"
 SCENARIOS = (QUIET, TASTE, SEASON, TURNOVER)
@@ -40,8 +40,10 @@ SCENARIOS = (QUIET, TASTE, SEASON, TURNOVER)
 
 @dataclass(frozen=True)
 class WorldSettings:
-    """taste_shift, new_season, turnover: how large each change is, as the generator has them. first_live_day: counted
-    from the shop's first one.
+    """The settings of the world.
+
+    taste_shift, new_season, turnover: the size of each change, as in the generator. first_live_day: counted from the
+    shop's first day.
     """
 
     n_items: int = 800
@@ -60,11 +62,11 @@ class WorldSettings:
 
     @property
     def change_day(self) -> int:
-        """Of the futures that have a change."""
+        """Day of the change, in futures that have one."""
         return self.first_live_day + self.change_after_days
 
     def generator(self) -> GeneratorSettings:
-        """The shop, its change far beyond the last live day: what would arrive then is unknown today."""
+        """Return the shop's settings, with its change after the last live day, so that new items are unknown."""
         n_days = self.first_live_day + self.n_live_days + self.stay_days
         return GeneratorSettings(
             n_people=self.n_people_trained,
@@ -81,13 +83,13 @@ class WorldSettings:
 
 
 def quick_training(seed: int) -> TrainingSettings:
-    """Minutes, with MEMBERS."""
+    """Return settings for a training of minutes, with MEMBERS."""
     return load_settings(None, quick=True, seed=seed).model_copy(update={"members": MEMBERS})
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What the monitor has of a bundle."""
+    """The parts of a bundle that the monitor uses."""
 
     items: Items
     student: Student
@@ -97,7 +99,7 @@ class Trained:
 
 
 class World:
-    """folder: for the shop, runs and bundles. training: how its bundles are trained."""
+    """The shop and its futures. folder: for the shop, runs and bundles. training: settings of its bundles."""
 
     def __init__(
         self, settings: WorldSettings, training: TrainingSettings, folder: Path, console: Console
@@ -110,7 +112,7 @@ class World:
         self.catalogues = {scenario: self._catalogue(scenario) for scenario in SCENARIOS}
 
     def train(self, until_day: int) -> Trained:
-        """A bundle of everything before a day."""
+        """Train a bundle on everything before a day."""
         made = train(
             self.past(until_day),
             self._training,
@@ -129,7 +131,7 @@ class World:
         )
 
     def past(self, until_day: int) -> Shop:
-        """The shop as it was on that day, without items that had not arrived."""
+        """Return the shop as it was on that day, without items that had not arrived."""
         folder = self._folder / "shop"
         if not folder.exists():
             generate_shop(self._shop, folder)
@@ -143,7 +145,7 @@ class World:
         )
 
     def live(self, trained: Trained, scenario: str, number: int) -> Traffic:
-        """The live days of a future, with the people's whole past; items that the bundle does not know are -1."""
+        """Return the live days of a future, with people's whole past; items unknown to the bundle are -1."""
         settings = self._scenario_settings(scenario)
         rng = np.random.default_rng([self.settings.seed, 1, number])
         catalogue = self.catalogues[scenario]
@@ -155,7 +157,7 @@ class World:
 
     @property
     def change_time(self) -> int:
-        """Unix seconds."""
+        """Moment of the change, in Unix seconds."""
         return self._shop.start_time + self.settings.change_day * SECONDS_PER_DAY
 
     def _scenario_settings(self, scenario: str) -> GeneratorSettings:
@@ -165,7 +167,7 @@ class World:
         return replace(self._shop, change_day=self.settings.change_day, taste_shift=taste_shift)
 
     def _catalogue(self, scenario: str) -> InventedCatalogue:
-        """The same items in every scenario; what would change in another one stays as it is."""
+        """Return the same items for every scenario, without the changes of other scenarios."""
         turns_over = scenario == TURNOVER
         settings = self._scenario_settings(scenario) if turns_over else self._shop
         catalogue = build_catalogue(settings, np.random.default_rng([settings.seed, 0]))
@@ -175,7 +177,7 @@ class World:
 
 
 def _item_indices(catalogue: InventedCatalogue, items: Items) -> npt.NDArray[np.int64]:
-    """(n_items,) the bundle's item index of each row of the catalogue, -1 for none."""
+    """Return the bundle's item index of each row of the catalogue, (n_items,), -1 for none."""
     ids = pl.DataFrame({"number": catalogue.numbers}).select(item_ids(pl.col("number"))).to_series()
     find = items.vocabulary.find
     return np.array([-1 if (row := find(item_id)) is None else row for item_id in ids], np.int64)
@@ -189,7 +191,7 @@ def _traffic(
     start_time: int,
     n_people: int,
 ) -> Traffic:
-    """first, last: seconds after the shop's first day."""
+    """Build the live traffic. first, last: seconds after the shop's first day."""
     order = np.lexsort((np.arange(len(rows)), events.times, events.people))
     people, times, kinds, rows = events.people[order], events.times[order], events.kinds[order], rows[order]
     is_known = rows >= 0

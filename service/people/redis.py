@@ -330,7 +330,7 @@ class RedisPeople:
     def _failed(self, error: RedisUnavailable) -> None:
         if self._failing_since is None:
             self._failing_since = monotonic()
-        # One late reply does not mean that Redis was away, but looks so if no request follows for a while.
+            # One late reply does not mean that Redis was away, but looks so if no request follows for a while.
             self._looking_again = asyncio.get_running_loop().call_later(AWAY_SECONDS / 2, self._beat)
         self._circuit.failed()
         # Other replicas may fail alike, and then cannot write what they merge. One late reply is no sign of it.

@@ -18,10 +18,10 @@ import uvloop
 
 from loadtest.errors import LoadTestError, ServerFailed, ServerMissing
 from loadtest.events.exporting import export, read_marks
-from loadtest.faults.figures import Moments, of_questions
 from loadtest.faults.findings import Allowance, problems
 from loadtest.faults.memory import MemoryWatch
 from loadtest.faults.row import Row
+from loadtest.faults.row_figures import Moments, of_questions
 from loadtest.faults.schema import EventFigures, RowReport
 from loadtest.faults.service_log import unforeseen
 from loadtest.faults.shoppers import Shopping, draw_shoppers

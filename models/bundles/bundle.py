@@ -60,10 +60,10 @@ from models.errors import (
     VariantUnknown,
     VocabularyMismatch,
 )
-from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
 from models.items import Items
 from models.member_shares import MemberShares
+from models.packed_histories import ColdHistories, Histories
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
 from models.vocabulary import Vocabulary

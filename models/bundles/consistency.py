@@ -17,10 +17,10 @@ from models.bundles.golden import Golden, GoldenRequest, GoldenText
 from models.bundles.manifest import IndexEntry, SharesEntry, StudentEntry
 from models.cooccurrence import N_DECAYS, index_dtype
 from models.errors import BundleInconsistent, FileMissing
-from models.histories import TIMES_DTYPE
 from models.history import EventKind
 from models.index import LANES, MAX_FACTORS, PARTS, eight_bits, unpack_blocks
 from models.member_shares import MEMBER_ARRAYS, N_PAIR_TERMS, N_PERSON_TERMS
+from models.packed_histories import TIMES_DTYPE
 from models.vocabulary import Vocabulary
 
 CHUNK = 1 << 18

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, History
+from models.packed_histories import Histories
 
 Floats = npt.NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from models.experiments.sequential import Difference, Sample, compare, excess_p_
 from service.experiments.report import ArmReport, ExperimentReport
 from service.experiments.stopped import EVERY_ARM, Stop
 from service.log.records import ExposureRecord
+from service.monitor.arm_figures import ArmFigures
 from service.monitor.attribution import Attributed
-from service.monitor.figures import ArmFigures
 from service.monitor.units import Units
 
 SRM_ALPHA = 0.001

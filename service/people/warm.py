@@ -21,8 +21,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from models.bundles.bundle import read_bundle
 from models.bundles.registry import Registry
 from models.errors import StillroomError
-from models.histories import Histories
 from models.history import encode_history
+from models.packed_histories import Histories
 from service.bundles.serving import ServingBundle
 from service.contract.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
 from service.people.blobs import encode_person

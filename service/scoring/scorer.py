@@ -1,7 +1,7 @@
 """Scores a batch: runs histories without a vector through the user tower, then searches the best items by vector.
 
 Jobs of one bundle share one run of the tower, and those of one filter share one search of the catalogue. Variants
-other than the student have neither (`service/scoring/variants.py`).
+other than the student have neither (`service/scoring/variant_ranking.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from service.bundles.serving import Indices, ServingBundle, as_stored
 from service.contract.errors import StageFailed, StudentFailed
 from service.scoring.masks import NO_ITEMS, Masks
 from service.scoring.ranking import diversify, pool_size
-from service.scoring.variants import rank_by_variant
+from service.scoring.variant_ranking import rank_by_variant
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.bundles.bundle import read_bundle, write_bundle
-from models.histories import ColdHistories, Histories
+from models.packed_histories import ColdHistories, Histories
 from models.vocabulary import Vocabulary
 from tests.support.bundles import LATEST, N_ITEMS, tiny_contents
 

@@ -23,7 +23,6 @@ from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
 from models.bundles.registry import Registry
 from models.bundles.variants import record_variants
 from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
-from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, Event, History
 from models.index import flat_index, quantize_rows
 from models.items import Items, rank_segments
@@ -31,6 +30,7 @@ from models.member_shares import MemberShares
 from models.monitoring import inputs
 from models.monitoring.histogram import Histogram
 from models.monitoring.reference import Reference
+from models.packed_histories import ColdHistories, Histories
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
 from models.vocabulary import StringTable, Vocabulary

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from models.histories import Histories
 from models.history import EventKind, History
+from models.packed_histories import Histories
 from training.data.dataset import AskedAt, Catalogue, Dataset, Interactions, first_event_times, index_shop
 from training.data.shop import ITEM_SCHEMA, DropReport, assemble_shop
 

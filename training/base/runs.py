@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from models.histories import Histories
 from models.history import History
+from models.packed_histories import Histories
 from training.base.errors import RunMissing
 from training.quality.schema import Quality
 

@@ -11,16 +11,16 @@ from sklearn.cluster import MiniBatchKMeans
 from models.bundles.bundle import BundleContents
 from models.bundles.golden import record_golden
 from models.bundles.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
-from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
 from models.monitoring.scored_requests import scoring_models
+from models.packed_histories import ColdHistories, Histories
 from models.student import Student
 from models.text import TextEncoder
 from models.vocabulary import StringTable
+from training.bundling.bundled_variants import bundled_variants
 from training.bundling.kept_histories import kept_history
 from training.bundling.reference import build_reference
-from training.bundling.variants import bundled_variants
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
 from training.ensemble.choice import StrategyChoice
 from training.ensemble.ensemble import Ensemble

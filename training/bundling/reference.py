@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import History
 from models.index import AllowedItems
 from models.items import Items
@@ -25,6 +24,7 @@ from models.monitoring.reference import CatalogueBins, Reference
 from models.monitoring.scored_requests import ScoringModel, WatchedRequest, model_names, score_requests
 from models.monitoring.slices import popularity_bounds
 from models.monitoring.two_sample import chi_square
+from models.packed_histories import Histories
 from models.student import Student
 
 MAX_EVENTS = 40_000

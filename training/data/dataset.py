@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.histories import Histories
+from models.packed_histories import Histories
 from models.vocabulary import Vocabulary
 from training.data.shop import Shop
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
+from models.packed_histories import Histories
 from models.vocabulary import Vocabulary
 from training.base.errors import TooLittleData
 from training.data.dataset import (

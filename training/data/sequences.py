@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.histories import Histories
 from models.history import SECONDS_PER_DAY, EventKind
+from models.packed_histories import Histories
 from training.data.columns import uses_of
 from training.data.dataset import Dataset, first_event_times, index_shop, people_of_events
 from training.data.item_texts import describe_items

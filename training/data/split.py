@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import History
+from models.packed_histories import Histories
 from training.base.errors import TooLittleData
 from training.data.dataset import (
     AskedAt,

@@ -18,8 +18,8 @@ from pydantic.dataclasses import dataclass
 from scipy import sparse
 from scipy.linalg import lapack
 
-from models.histories import Histories
 from models.members.item_items import FittedEASE, FittedItemItems, FittedVisitEASE
+from models.packed_histories import Histories
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT

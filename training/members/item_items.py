@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from models.histories import Histories
 from models.history import History
 from models.members.rows import SparseRows
+from models.packed_histories import Histories
 from training.members.member import Floats
 from training.members.recency import recency_matrix, sparse_rows, visit_matrix
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from models.histories import Histories
 from models.history import History
 from models.members.recency import packed, recency_weights, visit_numbers_of_all
 from models.members.rows import SparseRows
+from models.packed_histories import Histories
 
 
 def recency_matrix(

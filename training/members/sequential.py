@@ -22,10 +22,10 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.histories import Histories
 from models.history import History
 from models.members.recency import distinct_histories
 from models.members.sequential import N_GAPS, FittedSequential, gap_buckets
+from models.packed_histories import Histories
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT

@@ -20,8 +20,8 @@ from models.bundles.bundle import WRITING_LOCK, BundleContents, write_bundle
 from models.bundles.golden import record_golden
 from models.bundles.locks import lock
 from models.bundles.manifest import IndexEntry, SharesEntry, StudentEntry, TrainingEntry
-from models.histories import ColdHistories, Histories
 from models.history import MAX_EVENTS, History
+from models.packed_histories import ColdHistories, Histories
 from models.student import Student, StudentFiles
 from models.text import TextEncoder
 from training.base.progress import Stages

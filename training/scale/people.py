@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import TIMES_DTYPE, Histories
 from models.history import SECONDS_PER_DAY, History
+from models.packed_histories import TIMES_DTYPE, Histories
 from training.base.callback import Progress
 from training.bundling.kept_histories import MAX_PASSING_EVENTS
 from training.generator.catalogue import Ints

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from models.histories import Histories
 from models.items import Items
+from models.packed_histories import Histories
 from models.student import Student
 from training.bundling.reference import build_reference
 from training.scale.people import ScalePeople

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from models.bundles.bundle import BundleContents
 from models.bundles.golden import record_golden
-from models.histories import ColdHistories
 from models.history import Event, History
 from models.index import flat_index
 from models.items import Items
+from models.packed_histories import ColdHistories
 from models.student import Student, StudentFiles
 from models.vocabulary import StringTable, Vocabulary
 

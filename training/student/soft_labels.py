@@ -18,8 +18,8 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from models.histories import Histories
 from models.history import History
+from models.packed_histories import Histories
 from training.base.callback import Progress
 from training.base.strict import STRICT
 from training.members.member import Floats

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import History
 from models.members.recency import visit_numbers
+from models.packed_histories import Histories
 
 N_NEXT = 5
 """The most items that an example records as taken next."""

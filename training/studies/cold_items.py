@@ -25,7 +25,7 @@ from training.metrics import metrics
 from training.metrics.places import expected_gain, ndcg_of_one, places_against
 from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
 from training.quality.schema import ColdItems, ColdRanking
-from training.studies.figures import mean_of_people
+from training.studies.bootstrapped import mean_of_people
 from training.studies.held_out_items import HeldOut, hold_out_items
 
 K = 10

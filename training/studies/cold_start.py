@@ -18,7 +18,7 @@ from training.metrics.metrics import Doubles
 from training.metrics.protocols import Candidates, ScoreFunction, measure
 from training.quality.figures import ColdPoint
 from training.quality.schema import ColdPeople, ColdStart
-from training.studies.figures import mean_of_people, ratio_of_means
+from training.studies.bootstrapped import mean_of_people, ratio_of_means
 
 LENGTHS = (0, 1, 2, 5, 10, 20)
 METRICS = ("ndcg@10", "catalogue_ndcg@20")

@@ -32,7 +32,7 @@ from training.data.split import Questions
 from training.metrics.protocols import Candidates, Outcome, ScoreFunction, measure
 from training.student.distill import DistillSettings
 from training.student.soft_labels import SoftLabels
-from training.studies.figures import ratio_of_means
+from training.studies.bootstrapped import ratio_of_means
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 POINTWISE_WEIGHT = 50.0

@@ -27,7 +27,7 @@ from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.protocols import ScoreFunction
 from training.quality.schema import Explanations
-from training.studies.figures import mean_of_people
+from training.studies.bootstrapped import mean_of_people
 
 ReasonsOf = Callable[[History, Indices], list[Reasons]]
 """A function from a person's history and recommended items to the reasons of each item, strongest first."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.histories import Histories
 from models.history import History
+from models.packed_histories import Histories
 from models.text import item_text
 from models.vocabulary import Vocabulary
 from training.data.dataset import Dataset, Interactions, kept_events, people_of_events

@@ -21,8 +21,8 @@ from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.places import ndcg_at, ndcg_of_one, places_against, places_among
 from training.quality.schema import MemberWorth
+from training.studies.bootstrapped import mean_of_people
 from training.studies.candidate_features import CandidateFeatures
-from training.studies.figures import mean_of_people
 
 SAMPLED_K = 10
 CATALOGUE_K = 20

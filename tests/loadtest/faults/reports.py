@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from loadtest.faults.figures import Moments, of_questions
 from loadtest.faults.judging import Judgement
 from loadtest.faults.row import Row
+from loadtest.faults.row_figures import Moments, of_questions
 from loadtest.faults.schema import EventFigures, MemoryFigures, RowReport
 from loadtest.faults.stage import Stage
 from loadtest.faults.traffic import Asked

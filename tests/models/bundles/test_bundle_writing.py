@@ -20,8 +20,8 @@ from models.bundles.bundle import read_bundle, write_bundle
 from models.bundles.files import write_array
 from models.bundles.registry import Registry
 from models.errors import BundleInconsistent, FeaturesReordered, FileCorrupt, ManifestInvalid
-from models.histories import ColdHistories, Histories
 from models.history import FEATURE_ORDER
+from models.packed_histories import ColdHistories, Histories
 from models.vocabulary import Vocabulary
 from tests.models.forging import FILES, reseal
 from tests.support.bundles import WRITTEN_AT, tiny_bundle, tiny_contents, tiny_history

@@ -10,7 +10,7 @@ from models.experiments.declaration import Declaration, Experiment
 from models.experiments.sample_ratio import always_valid
 from models.experiments.sequential import Sample, compare, excess_p_value
 from service.experiments.report import ArmReport
-from service.monitor.figures import ArmFigures
+from service.monitor.arm_figures import ArmFigures
 from service.monitor.judge import ExperimentDecision, ExperimentJudge, ExperimentState
 from service.monitor.units import Units
 from tests.support.experiments import declared, exposure, two_arms

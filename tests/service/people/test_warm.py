@@ -13,8 +13,8 @@ import redis
 
 from loadtest.servers import free_port
 from models.bundles.bundle import read_bundle
-from models.histories import ColdHistories, Histories
 from models.history import Event, History
+from models.packed_histories import ColdHistories, Histories
 from service.bundles.serving import ServingBundle, as_stored
 from service.contract.errors import RedisUnavailable
 from service.limits.deadline import RequestClock

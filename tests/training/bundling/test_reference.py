@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.histories import Histories
 from models.history import Event, History
 from models.index import AllowedItems
 from models.monitoring import inputs
 from models.monitoring.agreement import ENSEMBLE, STUDENT
 from models.monitoring.reference import Reference
+from models.packed_histories import Histories
 from models.scan import Ranked
 from models.student import Student
 from tests.support.bundles import N_ITEMS, tiny_contents, tiny_items, tiny_student, with_unavailable

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.histories import Histories
 from models.history import Event, History
+from models.packed_histories import Histories
 from tests.support.blocks import block_dataset
 from tests.support.shops import dataset_of
 from training.base.errors import TooLittleData

@@ -8,7 +8,7 @@ from training.members.content import Content, text_matrix
 
 
 def interactions(texts: list[str]) -> Interactions:
-    from models.histories import Histories
+    from models.packed_histories import Histories
 
     n_items = len(texts)
     catalogue = Catalogue(

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, Event, History
 from models.members import recency
 from models.members.recency import distinct_histories, visit_numbers
+from models.packed_histories import Histories
 from training.members.recency import recency_matrix, visit_matrix
 
 

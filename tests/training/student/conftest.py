@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.histories import Histories
 from models.history import Event, History
+from models.packed_histories import Histories
 from models.text import TextEncoder
 from tests.support.blocks import block_dataset
 from tests.support.teachers import N_ITEMS, BlockTeacher, item_items

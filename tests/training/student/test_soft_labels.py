@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.histories import Histories
 from models.history import History
+from models.packed_histories import Histories
 from tests.support.teachers import N_ITEMS, BlockTeacher
 from tests.training.student.conftest import people
 from training.base.callback import no_progress

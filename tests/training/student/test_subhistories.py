@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, Event, History
+from models.packed_histories import Histories
 from training.student.subhistories import N_NEXT, STRANGER_SHARE, cut_examples
 
 N_ITEMS_A_VISIT = 4

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from models.bundles.bundle import read_bundle
 from models.ensemble.ensemble import FittedEnsemble
-from models.histories import Histories
 from models.items import Items
 from models.monitoring.reference import CatalogueBins, Reference
+from models.packed_histories import Histories
 from models.student import Student
 from training.bundling.reference import Traffic
 from training.data.read import read_shop

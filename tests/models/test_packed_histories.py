@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models.histories
+import models.packed_histories
 from models.errors import StillroomError
-from models.histories import ColdHistories, Histories
 from models.history import Event, History
+from models.packed_histories import ColdHistories, Histories
 from models.vocabulary import Vocabulary
 from tests.support.bundles import tiny_history, tiny_people
 
@@ -81,13 +81,13 @@ def test_times_of_a_bundle_are_widened_for_the_person_asked_for() -> None:
 def test_time_that_a_bundle_cannot_hold_is_refused_by_name(
     time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.histories, "TIMES_DTYPE", np.dtype(np.uint32))
+    monkeypatch.setattr(models.packed_histories, "TIMES_DTYPE", np.dtype(np.uint32))
     with pytest.raises(StillroomError, match=str(time)):
         Histories.from_list([History.from_events([Event(0, time)])]).arrays("h")
 
 
 def test_times_take_four_bytes_where_a_bundle_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.histories, "TIMES_DTYPE", np.dtype(np.uint32))
+    monkeypatch.setattr(models.packed_histories, "TIMES_DTYPE", np.dtype(np.uint32))
     packed = Histories.from_list([tiny_history(1)])
     assert packed.arrays("h")["h.times"].dtype == np.uint32
     assert same(Histories.from_arrays(packed.arrays("h"), "h")[0], tiny_history(1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.faults.figures import of_questions
 from loadtest.faults.judging import Judgement
+from loadtest.faults.row_figures import of_questions
 from tests.loadtest.faults.reports import MOMENTS, asked
 
 LOST = Judgement("failed", "connection lost")

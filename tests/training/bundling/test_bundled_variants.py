@@ -11,7 +11,7 @@ from models.bundles.bundle import VariantsContents
 from models.bundles.variants import Variants, replay_variants
 from models.history import History
 from tests.support.blocks import N_ITEMS, block_dataset
-from training.bundling.variants import bundled_variants
+from training.bundling.bundled_variants import bundled_variants
 from training.data.split import Split, split_by_time
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.ensemble import Ensemble

@@ -31,12 +31,11 @@ from service.experiments.stopped import (
     stop_command,
     stopped_together,
 )
-from service.redis.connection import check_topology
+from service.redis.client import open_client
 from service.settings.commands import ExperimentsCommandSettings
 from service.settings.reading import read_settings
 
 EXIT_FAILED, EXIT_MISUSE = 1, 2
-CONNECT_SECONDS = 5.0
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -88,8 +87,7 @@ def _answer(
         _refuse(f"{arguments.name!r} has no arm {arm!r}, it has: {', '.join(known)}", EXIT_MISUSE)
     if not settings.redis_url:
         _refuse("STILLROOM_REDIS_URL is empty; the monitor's reports and stops are in Redis", EXIT_MISUSE)
-    check_topology(settings.redis_url, CONNECT_SECONDS)
-    with redis.Redis.from_url(settings.redis_url) as client:
+    with open_client(settings.redis_url) as client:
         if arguments.stop:
             now_ms = int(1000 * time())
             stop = Stop(arguments.name, arm, experiment.seed, "operator", arguments.why, now_ms)

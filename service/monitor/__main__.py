@@ -11,21 +11,20 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-import redis
-
 from service.contract.errors import RedisTopologyUnsupported, SettingsInvalid
 from service.monitor.health_server import serve
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.monitor import Monitor
-from service.redis.connection import check_topology
+from service.redis.client import open_client
 from service.settings.commands import MonitorProcessSettings
 from service.settings.reading import read_settings
 from service.telemetry.logging import configure_logging
 
 logger = logging.getLogger("service.monitor")
 
-REDIS_TIMEOUT_SECONDS = 10.0
 EXIT_FAILED, EXIT_MISUSE = 1, 2
+READ_SECONDS = 10.0
+"""How long one trip to Redis may take. SIGTERM takes effect between trips, so this is less than a command's."""
 
 
 def main() -> None:
@@ -42,15 +41,10 @@ def main() -> None:
         _refuse("STILLROOM_REDIS_URL is empty; the monitor reads the live log in Redis", EXIT_MISUSE)
     configure_logging(settings.log_level)
     try:
-        check_topology(settings.redis_url, REDIS_TIMEOUT_SECONDS)
+        client = open_client(settings.redis_url, read_seconds=READ_SECONDS)
     except RedisTopologyUnsupported as error:
         _refuse(f"STILLROOM_REDIS_URL cannot be used: {error}", EXIT_MISUSE)
     metrics = MonitorMetrics()
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-    )
     monitor = Monitor(settings, client, metrics)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -29,7 +29,7 @@ from service.people.blobs import encode_person
 from service.people.redis import KEY_PREFIX
 from service.people.stored import StoredEvents, StoredPerson
 from service.redis.address import check_address, without_arguments
-from service.redis.connection import check_topology
+from service.redis.client import open_client
 from service.settings.commands import WarmSettings
 from service.settings.reading import read_settings
 
@@ -40,7 +40,6 @@ TOWER_BATCH = 64
 FULL_SHARE = 0.95
 """The share of Redis's maxmemory at which warming stops: beyond it Redis would evict people who are asked for."""
 
-CONNECT_SECONDS = 5.0
 REPORT_SECONDS = 1.0
 GO_ON = "What was written stays in Redis; run it again to go on"
 EXIT_STOPPED, EXIT_MISUSE, EXIT_INTERRUPTED = 1, 2, 130
@@ -66,9 +65,8 @@ def main() -> None:
         if not url:
             _stop("no Redis is named; set STILLROOM_REDIS_URL or give --redis-url", EXIT_MISUSE)
         check_address(url, "the address of Redis")
-        check_topology(url, CONNECT_SECONDS)
+        client = open_client(url)
         serving = _current(settings.store)
-        client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
     except (SettingsInvalid, RedisTopologyUnsupported, StillroomError, ValueError) as error:
         _stop(str(error), EXIT_MISUSE)
     say = Reporter()

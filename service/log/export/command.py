@@ -18,12 +18,11 @@ from service.log.export.errors import ExportFailed
 from service.log.export.run import Export, Exported, opened, tell_services
 from service.log.export.sources import LogStreams, SpoolFolder
 from service.redis.address import check_address, without_arguments
-from service.redis.connection import check_topology
+from service.redis.client import open_client
 from service.settings.commands import ExportSettings
 from service.settings.reading import read_settings
 
 EXIT_PART, EXIT_MISUSE = 1, 2
-CONNECT_SECONDS = 5.0
 
 
 def main() -> None:
@@ -51,12 +50,13 @@ def _run(arguments: argparse.Namespace) -> str:
     try:
         settings = read_settings(ExportSettings)
         url = arguments.redis_url if arguments.redis_url is not None else settings.redis_url
+        client = None
         if url:
             check_address(url, "the address of Redis")
-            check_topology(url, CONNECT_SECONDS)
+            client = open_client(url)
         spool = SpoolFolder(arguments.spool or settings.spool_folder)
         with opened(arguments.out) as export:
-            trouble = _read(export, spool, url, arguments)
+            trouble = _read(export, spool, client, arguments)
             export.finish(arguments.remember_days)
             _tell(export.done, arguments.out)
     except (SettingsInvalid, RedisTopologyUnsupported, ExportFailed, ValueError) as error:
@@ -64,12 +64,13 @@ def _run(arguments: argparse.Namespace) -> str:
     return trouble
 
 
-def _read(export: Export, spool: SpoolFolder, url: str, arguments: argparse.Namespace) -> str:
+def _read(
+    export: Export, spool: SpoolFolder, client: redis.Redis | None, arguments: argparse.Namespace
+) -> str:
     """Read all there is; return what went wrong, "" for nothing."""
     export.read_spool(spool)
-    if not url:
+    if client is None:
         return _lost(export.done)
-    client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=60)
     try:
         export.read_streams(LogStreams(client))
         tell_services(client, export, arguments.keep_hours)

@@ -6,30 +6,18 @@ blocks, and runs on one thread of its worker (`service.events.thread`).
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from time import time
 from typing import NamedTuple
 
 from service.contract.errors import SpoolUnavailable
-from service.log.folders import WorkerFolder, is_at
+from service.log.folders import WorkerFolder
 from service.log.frames import frame
-from service.log.private import open_private
 from service.log.records import SpooledBatch
-from service.log.segments import OPEN, Place, Segment, ShippedNote, sync_folder
-
-logger = logging.getLogger(__name__)
+from service.log.segments import Place, Segment, ShippedNote
+from service.log.writer import SegmentWriter
 
 SEGMENT_BYTES = 16 * 2**20
-SEAL_AFTER_SECONDS = 300.0
-"""A segment that is not appended to is sealed after this time, so that it can be removed one day."""
-
-
-MAX_ATTEMPTS = 3
-"""How often a write is tried while somebody deletes the folder."""
 
 
 class Spooled(NamedTuple):
@@ -39,17 +27,11 @@ class Spooled(NamedTuple):
     place: Place
 
 
-class _Writing(NamedTuple):
-    segment: Segment
-    descriptor: int
-
-
 class Spool:
     """root: the folder that all workers of this machine share. max_bytes: the bound on this worker's segments.
     with_redis: whether shipped segments may be removed; without Redis only exported ones may.
 
-    n_torn_bytes: bytes of torn tails cut off segments of dead workers, and of damage inside. n_lost_bytes: bytes of
-    events that were nowhere else when their files were deleted under the service.
+    n_torn_bytes: bytes of torn tails cut off segments of dead workers, and of damage inside.
     """
 
     def __init__(
@@ -58,15 +40,16 @@ class Spool:
         self._folder = WorkerFolder(root)
         self._max_bytes = max_bytes
         self._with_redis = with_redis
-        self._segment_bytes = segment_bytes
         self._segments: list[Segment] = []
-        self._n_begun = 0
-        self._writing: _Writing | None = None
-        self._begun_at = 0.0
-        self._rescued = b""
-        """The content of a file that was deleted while it was being written, until it is written again."""
+        self._writer = SegmentWriter(
+            self._folder, self._segments, with_redis=with_redis, segment_bytes=segment_bytes
+        )
         self.n_torn_bytes = 0
-        self.n_lost_bytes = 0
+
+    @property
+    def n_lost_bytes(self) -> int:
+        """The number of bytes of events that were nowhere else when their files were deleted under the service."""
+        return self._writer.n_lost_bytes
 
     @property
     def n_bytes(self) -> int:
@@ -80,10 +63,7 @@ class Spool:
 
     def open(self) -> None:
         """Make this worker's folder, if it has none. Raises SpoolUnavailable."""
-        try:
-            self._folder.open()
-        except OSError as error:
-            raise _unwritable(self._folder.path, error) from error
+        self._writer.open()
 
     def adopt(self) -> int:
         """Take over segments of dead workers; return how many. What cannot be read stays and is logged."""
@@ -100,22 +80,19 @@ class Spool:
         frames = list(map(frame, payloads))
         data = b"".join(frames)
         self._make_room(len(data))
-        writing = self._written_in_place(data)
+        segment = self._writer.write(data)
         places = []
         for each in frames:
-            start = writing.segment.end
-            writing.segment.end += len(each)
-            places.append(Place(writing.segment, start, writing.segment.end, writing.segment.n_rewrites))
+            start = segment.end
+            segment.end += len(each)
+            places.append(Place(segment, start, segment.end, segment.n_rewrites))
         return places
 
     def look_after(self) -> None:
         """Find out whether somebody deleted or replaced the folder or files in it, and if so begin anew. Raises
         SpoolUnavailable.
         """
-        is_written_to = self._writing is None or is_at(self._writing.descriptor, self._writing.segment.path)
-        if not (self._folder.is_in_place and is_written_to):
-            self._begin_anew()
-        self._drop_missing()
+        self._writer.look_after()
 
     def batches(self) -> Iterator[SpooledBatch]:
         """Yield all batches, to learn their keys again."""
@@ -191,7 +168,7 @@ class Spool:
         """Remove segments that are exported and merged, or that Redis has had for long. exported_to: the last entry
         of the events' stream that every export has, "" for none. shipped_before: Unix seconds.
         """
-        self._seal_idle()
+        self._writer.seal_idle()
         for segment in list(self._segments):
             if segment.is_sealed and self._may_go(segment, exported_to, shipped_before):
                 self._remove(segment)
@@ -205,25 +182,17 @@ class Spool:
 
     def erase(self, key: str, is_covered: Callable[[int], bool]) -> int:
         """Remove a person's or visit's events from all segments, as `Segment.erase`; return how many there were."""
-        if self._writing is not None:
-            self._seal_writing()
+        self._writer.seal()
         return sum(segment.erase(key, is_covered) for segment in self._segments)
 
     def close(self) -> None:
         """Release the folder to the next worker."""
-        if self._writing is not None:
-            self._seal_writing()
-        self._folder.close()
-        if self._rescued:
-            self.n_lost_bytes += len(self._rescued)
-            logger.error(
-                "%s bytes of events could not be written anew and are lost", f"{len(self._rescued):,}"
-            )
+        self._writer.close()
 
     def _make_room(self, n_bytes: int) -> None:
         """Remove the oldest segments that Redis has, if needed. Raises SpoolUnavailable if that is not enough."""
-        if self._writing is not None and self.n_bytes + n_bytes > self._max_bytes:
-            self._seal_writing()
+        if self.n_bytes + n_bytes > self._max_bytes:
+            self._writer.seal()
         for segment in list(self._segments):
             if self.n_bytes + n_bytes <= self._max_bytes:
                 return
@@ -235,124 +204,6 @@ class Spool:
                 f"bound of {self._max_bytes:,}; bring Redis back, run `make export-events`, or raise "
                 "STILLROOM_SPOOL_BYTES"
             )
-
-    def _written_in_place(self, data: bytes) -> _Writing:
-        """Append and sync, in a file that others can find; return which. Raises SpoolUnavailable."""
-        for _ in range(MAX_ATTEMPTS):
-            if self._rescued or not self._folder.is_open:
-                self._begin_anew()
-            try:
-                writing = self._written(data)
-            except FileNotFoundError:
-                pass  # the folder is gone
-            else:
-                # A folder deleted under the service would swallow what is written into it. Looking whether the file
-                # is where others find it takes 3 µs, beside half a millisecond for the sync.
-                if is_at(writing.descriptor, writing.segment.path):
-                    return writing
-            self._begin_anew()
-        raise _unwritable(self._folder.path, FileNotFoundError(0, "somebody deletes it again and again"))
-
-    def _written(self, data: bytes) -> _Writing:
-        """Append and sync; return the file. Raises FileNotFoundError, and SpoolUnavailable if nothing was written."""
-        try:
-            writing = self._writable(len(data))
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise _unwritable(self._folder.path, error) from error
-        try:
-            _write(writing.descriptor, data)
-            os.fdatasync(writing.descriptor)
-        except OSError as error:
-            self._give_up_on(writing)
-            raise _unwritable(self._folder.path, error) from error
-        return writing
-
-    def _writable(self, n_bytes: int) -> _Writing:
-        if self._writing is not None and self._writing.segment.end + n_bytes > self._segment_bytes:
-            self._seal_writing()
-        if self._writing is None:
-            self._n_begun += 1
-            path = self._folder.path / f"{self._folder.name[7:]}-{self._n_begun:06d}{OPEN}"
-            # Opened for reading too: the descriptor is all that is left of a file that somebody deletes.
-            descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-            try:
-                sync_folder(self._folder.path)
-            except OSError:
-                os.close(descriptor)
-                raise
-            self._writing = _Writing(Segment(path, 0), descriptor)
-            self._segments.append(self._writing.segment)
-            self._begun_at = time()
-        return self._writing
-
-    def _begin_anew(self) -> None:
-        """Make a deleted or replaced folder and file again, with what was being written. Raises SpoolUnavailable."""
-        if self._writing is not None:
-            self._rescue(self._writing)
-        if self._folder.is_open:
-            logger.error("the spool's folder %s was deleted or replaced; it is made anew", self._folder.path)
-            self._folder.close()
-        self.open()
-        self._drop_missing()
-        if self._rescued:
-            with suppress(FileNotFoundError):  # deleted again: the content is kept for the next attempt
-                writing = self._written(self._rescued)
-                writing.segment.end += len(self._rescued)  # all of it is shipped and merged once more
-                self._rescued = b""
-
-    def _rescue(self, writing: _Writing) -> None:
-        """Read a deleted file through its open descriptor."""
-        self._writing = None
-        segment, rescued = writing.segment, b""
-        with suppress(OSError):
-            rescued = os.pread(writing.descriptor, segment.end, 0)
-        os.close(writing.descriptor)
-        self._segments.remove(segment)
-        if len(rescued) == segment.end:
-            self._rescued += rescued
-        else:
-            self._lose(segment)
-
-    def _drop_missing(self) -> None:
-        for segment in list(self._segments):
-            if not segment.path.exists():
-                self._segments.remove(segment)
-                self._lose(segment)
-
-    def _lose(self, segment: Segment) -> None:
-        n_lost = segment.end - segment.shipped_to if self._with_redis else segment.end
-        self.n_lost_bytes += n_lost
-        logger.error(
-            "%s was deleted under the service; %s of events in it were nowhere else and are lost",
-            segment.path,
-            f"{n_lost:,} bytes" if n_lost else "none",
-        )
-
-    def _give_up_on(self, writing: _Writing) -> None:
-        """Cut off what was half-written, and append no more to this file."""
-        with suppress(OSError):
-            os.ftruncate(writing.descriptor, writing.segment.end)
-        if is_at(writing.descriptor, writing.segment.path):
-            self._seal_writing()
-        else:
-            self._rescue(writing)
-
-    def _seal_writing(self) -> None:
-        assert self._writing is not None
-        segment, descriptor = self._writing
-        self._writing = None
-        os.close(descriptor)
-        if segment.end:
-            with suppress(OSError):  # the file then keeps the name of an open one, which does no harm
-                segment.seal()
-        else:
-            self._remove(segment)
-
-    def _seal_idle(self) -> None:
-        if self._writing is not None and abs(time() - self._begun_at) > SEAL_AFTER_SECONDS:
-            self._seal_writing()
 
     def _may_go(self, segment: Segment, exported_to: str, shipped_before: float) -> bool:
         if not self._with_redis:
@@ -386,16 +237,3 @@ def _spooled(segment: Segment, start: int, n_bytes: int) -> list[Spooled]:
         found.append(Spooled(batch, Place(segment, start, end, segment.n_rewrites)))
         start = end
     return found
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _unwritable(folder: Path, error: OSError) -> SpoolUnavailable:
-    return SpoolUnavailable(
-        f"events cannot be written to {folder}: {error.strerror or error}; free space there, or name another folder "
-        "in STILLROOM_SPOOL. Nothing of this batch was accepted: send it again under the same key"
-    )

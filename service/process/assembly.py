@@ -45,52 +45,30 @@ TURN_BATCH = 16
 """How many searches share one turn of the event loop: 2 ms in a catalogue of a million."""
 
 
-SHARE_AT_WORK = 0.25
-"""The share of the deadline that an average answer may take while many are at work. Requests have waited as long in
-sockets, and some take twice the average.
-"""
-
-
 class Parts:
     """All parts, built without an event loop; `running` starts those that need one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.permits = Permits(
-            settings.max_in_flight,
-            self.metrics.in_flight.set,
-            aim_seconds=SHARE_AT_WORK * settings.deadline_ms / 1000,
-        )
+        self.permits = _permits(settings, self.metrics)
         self.batch_permits = Permits(settings.max_batched_in_flight, self.metrics.batched_in_flight.set)
         self.bodies = BodyBytes(settings.max_bodies_bytes)
         self.drain = Drain(settings.drain_seconds)
         recovery = Recovery()
         self.redis = _redis(settings, self.metrics, recovery)
         self._merging_redis = _merging_redis(settings, recovery)
-        self.memory = memory = PeopleInMemory(settings.cache_bytes)
+        self.memory = PeopleInMemory(settings.cache_bytes)
         self.people = People(
-            memory,
+            self.memory,
             self.redis,
             self.metrics,
             max_age_seconds=settings.cache_max_age_seconds,
             merging=self._merging_redis,
             recovery=recovery,
         )
-        self.bundles = BundleHolder(
-            settings.store,
-            self.metrics,
-            max_batch=settings.max_batch,
-            poll_seconds=settings.bundle_poll_seconds,
-        )
-        self.experiments = ExperimentsHolder(
-            Path(settings.experiments) if settings.experiments else None,
-            self.bundles,
-            known_variants(Registry(settings.store)),
-            _connection(settings),
-            self.metrics,
-            poll_seconds=settings.bundle_poll_seconds,
-        )
+        self.bundles = _bundles(settings, self.metrics)
+        self.experiments = _experiments(settings, self.bundles, self.metrics)
         erased = ErasedPeople()
         self.exposures = _exposures(settings, erased, self.metrics)
         self.scorer, quick_scorer = _scorers(settings, self.metrics)
@@ -110,19 +88,7 @@ class Parts:
         self.people.on_merged = self.recommender.make_vector
         self.live_items = LiveItems(self.bundles, _connection(settings), erased)
         self.modelless = ModellessAnswers(self.bundles, self.people, self.live_items)
-        self.events = EventIntake(
-            settings,
-            people=self.people,
-            memory=memory,
-            redis=self._merging_redis,
-            recovery=recovery,
-            last_good=last_good,
-            bundles=self.bundles,
-            erased=erased,
-            exposures=self.exposures,
-            live_items=self.live_items,
-            metrics=self.metrics,
-        )
+        self.events = self._event_intake(recovery, last_good, erased)
         self.actions = Actions(
             Registry(settings.store),
             self.bundles,
@@ -209,6 +175,53 @@ class Parts:
         if self.redis.came_back is None:
             return "untried"
         return "up" if self.redis.came_back else "down"
+
+    def _event_intake(
+        self, recovery: Recovery, last_good: LastGoodAnswers, erased: ErasedPeople
+    ) -> EventIntake:
+        """Build the intake from the parts that exist before it."""
+        return EventIntake(
+            self.settings,
+            people=self.people,
+            memory=self.memory,
+            redis=self._merging_redis,
+            recovery=recovery,
+            last_good=last_good,
+            bundles=self.bundles,
+            erased=erased,
+            exposures=self.exposures,
+            live_items=self.live_items,
+            metrics=self.metrics,
+        )
+
+
+SHARE_AT_WORK = 0.25
+"""The share of the deadline that an average answer may take while many are at work. Requests have waited as long in
+sockets, and some take twice the average.
+"""
+
+
+def _permits(settings: Settings, metrics: Metrics) -> Permits:
+    """Make the permits of single requests; their number falls while answers take longer than was aimed at."""
+    aim_seconds = SHARE_AT_WORK * settings.deadline_ms / 1000
+    return Permits(settings.max_in_flight, metrics.in_flight.set, aim_seconds=aim_seconds)
+
+
+def _bundles(settings: Settings, metrics: Metrics) -> BundleHolder:
+    return BundleHolder(
+        settings.store, metrics, max_batch=settings.max_batch, poll_seconds=settings.bundle_poll_seconds
+    )
+
+
+def _experiments(settings: Settings, bundles: BundleHolder, metrics: Metrics) -> ExperimentsHolder:
+    return ExperimentsHolder(
+        Path(settings.experiments) if settings.experiments else None,
+        bundles,
+        known_variants(Registry(settings.store)),
+        _connection(settings),
+        metrics,
+        poll_seconds=settings.bundle_poll_seconds,
+    )
 
 
 Scorers: TypeAlias = "tuple[Batcher[ScoringJob, Scored], TurnBatcher[ScoringJob, Scored]]"

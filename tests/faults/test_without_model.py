@@ -2,63 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any
 
-import httpx
 import pytest
 from redis.asyncio import Redis
 
 from models.bundles.registry import Registry
-from tests.support.bundles import tiny_bundle
-from tests.support.events import body, did, streamed
+from tests.support.events import did, streamed
+from tests.support.no_model import FIRST_EVENTS, POPULAR, are_counted, says, send
 from tests.support.redis import RedisServer
-from tests.support.service import Running, ServiceProcess, ids_of, running
-from tests.support.waiting import eventually, wait_until
-
-FIRST_EVENTS = (
-    did("view", "item-7", "anna"),
-    did("purchase", "item-7", "anna"),
-    did("view", "item-7", "ben"),
-    did("view", "item-3", "ben"),
-    did("view", "item-9", None, session_id="visit"),
-)
-"""item-7 has three, the others one each."""
-
-POPULAR = ["item-7", "item-3", "item-9"]
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Path:
-    """A store that nobody has made yet."""
-    return tmp_path / "empty" / "store"
-
-
-def shared(redis: RedisServer) -> dict[str, Any]:
-    """Settings of replicas on one Redis; a busy machine must not make them give up on it."""
-    patient = {"redis_read_timeout_ms": 5000, "redis_connect_timeout_ms": 5000, "circuit_open_seconds": 0.01}
-    return {"redis_url": redis.url, **patient}
-
-
-async def send(service: Running, key: str, *events: dict[str, Any]) -> None:
-    """POST /events, all accepted."""
-    response = await service.client.post("/events", json=body(key, *events))
-    assert response.status_code == 202, response.text
-    assert response.json()["rejected"] == []
-
-
-async def says(service: Running, wanted: list[str], **asked: Any) -> bool:
-    """Whether these items are the next answer."""
-    return ids_of(await service.recommend(**asked)) == wanted
-
-
-async def are_counted(service: Running) -> None:
-    """Wait until the first events are in the answers."""
-    await eventually(partial(says, service, POPULAR))
+from tests.support.service import ids_of, running, shared
+from tests.support.waiting import eventually
 
 
 async def test_nothing_is_known_yet_and_the_answer_says_so(empty: Path) -> None:
@@ -187,73 +145,6 @@ async def test_session_in_the_future_is_told_as_with_a_model(empty: Path) -> Non
         assert response.json()["errors"][0]["path"] == "session[0].time"
 
 
-async def test_first_bundle_takes_over_by_itself_and_knows_what_was_done_before(empty: Path) -> None:
-    async with running(empty, bundle_poll_seconds=0.01) as service:
-        answers: list[dict[str, Any]] = []
-
-        async def is_taken_over() -> bool:
-            answers.append(await service.recommend(user_id="user-1", limit=3))
-            return answers[-1]["tier"] == "student"
-
-        await send(service, "a", did("purchase", "item-13"), did("view", "item-2", "new"))
-        assert not await is_taken_over()
-        tiny_bundle(empty)
-        await eventually(is_taken_over)
-        assert ids_of(answers[-1]) == ["item-17", "item-21", "item-25"]  # 1, 5 and 9 are in the bundle
-        assert ids_of(await service.recommend(user_id="new", limit=3)) == ["item-6", "item-10", "item-14"]
-        assert (await service.client.get("/health/ready")).json()["bundle_version"] is not None
-
-
-async def test_replica_that_starts_with_the_first_bundle_finds_in_redis_what_people_did_before(
-    empty: Path, redis_server: RedisServer
-) -> None:
-    async with running(empty, **shared(redis_server)) as before:
-        await send(before, "a", did("purchase", "item-13"), did("view", "item-2", "new"))
-    tiny_bundle(empty)
-    async with running(empty, **shared(redis_server)) as service:
-        assert ids_of(await service.recommend(user_id="user-1", limit=3)) == ["item-17", "item-21", "item-25"]
-        assert ids_of(await service.recommend(user_id="new", limit=3)) == ["item-6", "item-10", "item-14"]
-
-
-async def test_no_request_fails_while_the_first_bundle_takes_over(empty: Path) -> None:
-    async with running(empty, bundle_poll_seconds=0.01) as service:
-        tiers: set[str] = set()
-
-        async def ask_until_taken_over(path: str, asked: dict[str, Any]) -> None:
-            async def is_taken_over() -> bool:
-                tier: str = (await service.post(path, asked))["tier"]
-                tiers.add(tier)
-                return tier != "no_model"
-
-            await eventually(is_taken_over)
-
-        customers = [
-            asyncio.create_task(ask_until_taken_over("/recommend", {"user_id": f"user-{number}"}))
-            for number in range(4)
-        ]
-        customers.append(asyncio.create_task(ask_until_taken_over("/similar", {"item_id": "item-1"})))
-        await service.recommend()
-        tiny_bundle(empty)
-        await asyncio.gather(*customers)
-        assert tiers == {"no_model", "student"}
-
-
-async def test_nothing_is_counted_any_more_once_a_bundle_is_in_service(empty: Path) -> None:
-    async with running(empty) as service:
-        live_items = service.parts.live_items
-        await send(service, "a", *FIRST_EVENTS)
-        await are_counted(service)
-        tiny_bundle(empty)
-        await service.parts.bundles.follow()
-
-        async def is_let_go() -> bool:
-            return not live_items.ranked.popular
-
-        await eventually(is_let_go)
-        await send(service, "b", *FIRST_EVENTS)
-        assert not live_items._accepted
-
-
 async def test_replicas_say_the_same_and_one_that_starts_knows_what_was_sent_before(
     empty: Path, redis_server: RedisServer
 ) -> None:
@@ -336,20 +227,3 @@ async def test_with_a_refused_bundle_requests_are_answered_and_the_operator_is_t
         for _ in range(3):
             await service.parts.bundles.follow()
         assert service.metric("stillroom_bundles_refused_total") == 1
-
-
-def test_process_on_an_empty_store_takes_events_and_goes_over_to_the_first_bundle(empty: Path) -> None:
-    with ServiceProcess(empty, BUNDLE_POLL_SECONDS="0.05") as service:
-        sent = httpx.post(f"{service.url}/events", json=body("a", did("purchase", "item-13")))
-        assert sent.status_code == 202
-
-        def answer() -> dict[str, Any]:
-            response = httpx.post(f"{service.url}/recommend", json={"user_id": "user-1", "limit": 3})
-            assert response.status_code == 200
-            answer: dict[str, Any] = response.json()
-            return answer
-
-        assert answer()["tier"] == "no_model"
-        tiny_bundle(empty)
-        wait_until(lambda: answer()["tier"] == "student", "the first bundle")
-        assert ids_of(answer()) == ["item-17", "item-21", "item-25"]

@@ -1,30 +1,16 @@
-"""The kernel against numpy: what it finds, under which masks, on every processor, flat and by lists."""
+"""The kernel against numpy: what it finds, under which masks and with which boosts, flat and by lists."""
 
 from __future__ import annotations
-
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import models.scan
-from models.errors import KernelMissing
-from models.history import EncodedHistory
 from models.index import AllowedItems
 from models.scan import (
-    KERNEL,
-    KERNELS,
     RESCORE_MARGIN,
     ScanQuery,
-    available_kernels,
-    choose_kernel,
-    kernel_in_use,
 )
 from tests.models.catalogues import (
     NO_EVENTS,
@@ -41,8 +27,6 @@ from tests.models.catalogues import (
     term_of,
     with_vectors,
 )
-
-# -- what is found ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_factors", [1, 2, 3, 4, 5, 15, 16, 17, 20, 33, 64, 100, 1024])
@@ -83,55 +67,6 @@ def test_person_in_a_batch_is_answered_as_alone(kernel: str, n_people: int, n_li
         assert_equal(rows_of(together, slice(row, row + 1)), scan.top_k([person], 10))
 
 
-@pytest.mark.parametrize("n_lists", [0, 12])
-@pytest.mark.parametrize("n_factors", [3, 16, 50])
-@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
-def test_every_processor_gives_the_same_bits(
-    kernel: str, n_lists: int, n_factors: int, is_float: bool
-) -> None:
-    catalogue = random_catalogue(7, 777, n_factors, n_lists=n_lists, n_probes=4, is_float=is_float)
-    asked, scan = random_people(8, catalogue, 10), catalogue.scan()
-    choose_kernel("plain")
-    plain = scan.top_k(asked, 30)
-    assert choose_kernel(kernel) == kernel
-    assert_equal(scan.top_k(asked, 30), plain)
-
-
-def test_best_kernel_is_the_first_that_the_processor_has() -> None:
-    assert choose_kernel("best") == KERNEL == available_kernels()[0]
-
-
-@pytest.mark.parametrize("name", ["", "VNNI", *sorted({*KERNELS} - {*available_kernels()})])
-def test_kernel_that_the_processor_lacks_is_refused_and_nothing_changes(name: str) -> None:
-    choose_kernel("plain")
-    with pytest.raises(ValueError, match=f"no '{name}' instructions; the kernel has .*plain for it"):
-        choose_kernel(name)
-    assert kernel_in_use() == "plain"
-    choose_kernel("best")
-    catalogue = random_catalogue(9, 100)
-    asked = random_people(1, catalogue, 1)
-    assert_best(catalogue.scan().top_k(asked, 5), expected_scores(catalogue, asked), 5)
-
-
-def test_kernel_that_is_not_built_says_how_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.scan, "__file__", str(tmp_path / "scan.py"))
-    with pytest.raises(KernelMissing, match=r"^_scan.*is not built; `pip install -e \.` builds it"):
-        models.scan._load()
-
-
-@pytest.mark.parametrize("n_factors", [8, 30, 64])
-def test_16_bits_hold_what_is_added_up_in_them_however_a_vector_is_made(kernel: str, n_factors: int) -> None:
-    """Bytes of either sign at and about the most that two quads may have together: 128 in a lane of four factors."""
-    rng = np.random.default_rng(n_factors)
-    extreme = np.where(rng.random((4 * RESCORE_MARGIN, n_factors)) < 0.5, -127, 127).astype(np.float32)
-    catalogue = with_vectors(extreme)
-    for _ in range(40):
-        user = rng.choice([-63, -33, -32, -31, 0, 1, 31, 32, 33, 63], n_factors).astype(np.float32)
-        user[rng.integers(n_factors)] = 63  # so that a step is one
-        asked = [ScanQuery(user, NO_EVENTS)]
-        assert_best(catalogue.scan().top_k(asked, 3), expected_scores(catalogue, asked), 3)
-
-
 def test_score_that_is_no_number_is_not_among_the_best(kernel: str) -> None:
     """Numbers so large that a sum of them is infinity less infinity."""
     item_vectors = normal(np.random.default_rng(3), 200, 4)
@@ -140,18 +75,6 @@ def test_score_that_is_no_number_is_not_among_the_best(kernel: str) -> None:
     ranked = scan.top_k([ScanQuery(np.full(4, 10, np.float32), NO_EVENTS)], 200)
     assert sorted(ranked.item_indices[0].tolist()) == sorted({*range(200), -1} - {17})
     assert not np.isnan(ranked.scores).any()
-
-
-def test_largest_numbers_fit_the_16_bits_in_which_some_processors_add_pairs(kernel: str) -> None:
-    """Candidates beyond the margin come from 8 bits alone, so an overflow would lose the best."""
-    n_items, n_factors = 4 * RESCORE_MARGIN, 64
-    item_vectors = np.where(np.random.default_rng(0).random((n_items, n_factors)) < 0.5, -1, 1)
-    item_vectors[7], item_vectors[100] = 1, -1
-    for user, best in ((np.ones(n_factors), 7), (-np.ones(n_factors), 100)):
-        catalogue = with_vectors(item_vectors.astype(np.float32))
-        ranked = catalogue.scan().top_k([ScanQuery(user.astype(np.float32), NO_EVENTS)], 1)
-        assert ranked.item_indices.tolist() == [[best]]
-        np.testing.assert_allclose(ranked.scores, [[64.0]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("exponent", [-20, 20, 60])
@@ -196,9 +119,6 @@ def test_empty_catalogue_answers_with_empty_places() -> None:
     assert np.isneginf(ranked.scores).all()
 
 
-# -- boosts ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("n_lists", [0, 4])
 def test_weights_that_cancel_leave_the_product_and_one_place(kernel: str, n_lists: int) -> None:
     """An item that came back to nothing and is touched again must not be found twice."""
@@ -235,111 +155,6 @@ def test_boosted_items_are_found_in_lists_that_are_not_looked_into(kernel: str) 
     ranked = scan.top_k(asked, 4, allowed)
     assert ranked.item_indices.tolist() == [[50, 0, 1, 2]]
     np.testing.assert_allclose(ranked.scores, [[6, 1, 1, 1]], rtol=1e-6)
-
-
-# -- what cannot be asked -------------------------------------------------------------------------------------------
-
-
-WRONG_QUESTIONS = {
-    "event of row 0": {
-        "events": EncodedHistory(indices(5, 0), np.zeros(2, np.float32), np.zeros(2, np.uint8))
-    },
-    "event beyond": {"events": events_of(3, 300)},
-    "negative event": {"events": events_of(3, -7)},
-    "seen beyond": {"seen": indices(4, 300)},
-    "negative seen": {"seen": indices(-1)},
-    "excluded beyond": {"excluded": indices(2**31 - 1)},
-    "negative excluded": {"excluded": indices(4, -300)},
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG_QUESTIONS.values(), ids=WRONG_QUESTIONS)
-@pytest.mark.parametrize("n_lists", [0, 6])
-def test_item_that_does_not_exist_is_refused_and_the_next_answer_is_right(
-    wrong: dict[str, Any], n_lists: int
-) -> None:
-    catalogue = random_catalogue(23, n_lists=n_lists, n_probes=6)
-    scan, asked = catalogue.scan(), random_people(8, catalogue, 12)
-    question: dict[str, Any] = {"events": events_of(1, 2), "seen": indices(5), "excluded": indices(6)} | wrong
-    spoilt = ScanQuery(asked[0].vector, **question)
-    for place in (0, 3, 10):
-        with pytest.raises(IndexError, match="an item index is beyond the catalogue"):
-            scan.top_k([*asked[:place], spoilt, *asked[place:]], 5)
-        assert_equal(scan.top_k(asked, 30), catalogue.scan().top_k(asked, 30))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("n_lists", [0, 6])
-@pytest.mark.parametrize("is_filtered", [False, True])
-def test_vector_that_is_not_finite_is_answered_with_nan_and_others_as_ever(
-    value: float, n_lists: int, is_filtered: bool
-) -> None:
-    catalogue = random_catalogue(24, n_lists=n_lists, n_probes=2)
-    scan, asked = catalogue.scan(), random_people(9, catalogue, 10)
-    allowed = AllowedItems.of(np.arange(9, dtype=np.int32), 300) if is_filtered else None
-    expected = scan.top_k(asked, 5, allowed)
-    spoilt = asked[4].vector.copy()
-    spoilt[3] = value
-    ranked = scan.top_k([*asked[:4], ScanQuery(spoilt, asked[4].events), *asked[4:]], 5, allowed)
-    assert ranked.item_indices[4].tolist() == [-1] * 5
-    assert np.isnan(ranked.scores[4]).all()
-    assert_equal(rows_of(ranked, slice(4)), rows_of(expected, slice(4)))
-    assert_equal(rows_of(ranked, slice(5, None)), rows_of(expected, slice(4, None)))
-
-
-@pytest.mark.parametrize("n_factors", [0, 15, 17, 64])
-def test_vector_of_another_length_is_refused(n_factors: int) -> None:
-    scan = random_catalogue(25).scan()
-    with pytest.raises(ValueError, match="a user vector is not of the catalogue's 16 factors"):
-        scan.top_k([ScanQuery(np.ones(n_factors, np.float32), NO_EVENTS)], 3)
-
-
-@pytest.mark.parametrize("n_probes", [0, -1, 8])
-def test_number_of_lists_that_cannot_be_looked_into_is_refused(n_probes: int) -> None:
-    catalogue = random_catalogue(26, n_lists=7)
-    with pytest.raises(ValueError, match=f"{n_probes} of 7 lists cannot be looked into, must be 1 to 7"):
-        catalogue.scan().top_k(random_people(1, catalogue, 1), 3, n_probes=n_probes)
-
-
-# -- from call to call ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_lists", [0, 15])
-@pytest.mark.parametrize("is_float", [False, True], ids=["int8", "float"])
-def test_nothing_of_a_call_is_left_for_the_next(kernel: str, n_lists: int, is_float: bool) -> None:
-    catalogue = random_catalogue(27, 500, n_lists=n_lists, n_probes=3, is_float=is_float)
-    scan, rng = catalogue.scan(), np.random.default_rng(0)
-    for seed in range(60):
-        asked = random_people(seed, catalogue, int(rng.integers(1, 12)))
-        passing = np.flatnonzero(rng.random(500) < rng.choice([0.02, 0.3, 0.95])).astype(np.int32)
-        allowed = AllowedItems.of(passing, 500) if seed % 2 else None
-        k = int(rng.integers(1, 200))
-        if seed % 5 == 0:
-            with pytest.raises(IndexError):
-                scan.top_k([*asked, ScanQuery(asked[0].vector, asked[0].events, indices(1, 500))], k)
-        assert_equal(scan.top_k(asked, k, allowed), catalogue.scan().top_k(asked, k, allowed))
-
-
-@pytest.fixture
-def hurried_threads() -> Iterator[None]:
-    """Threads take turns as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("hurried_threads")
-@pytest.mark.parametrize("n_lists", [0, 20])
-def test_callers_in_several_threads_get_their_own_answers(n_lists: int) -> None:
-    catalogue = random_catalogue(28, 2_000, n_lists=n_lists, n_probes=5)
-    scan = catalogue.scan()
-    questions = [random_people(seed, catalogue, 1 + seed % 3) for seed in range(200)]
-    expected = [scan.top_k(asked, 10) for asked in questions]
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda asked: scan.top_k(asked, 10), questions))
-    for one, other in zip(found, expected, strict=True):
-        assert_equal(one, other)
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from models.bundles.bundle import BundleContents, write_bundle
+from models.bundles.bundle import WRITING_LOCK, BundleContents, write_bundle
 from models.bundles.golden import record_golden
 from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
-from models.bundles.registry import Registry
+from models.bundles.registry import LOCK, Registry
 from models.bundles.variants import record_variants
 from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
 from models.history import MAX_EVENTS, Event, History
@@ -217,6 +217,12 @@ def tiny_bundle(store: Path, precision: str = "fp32", *, promote: bool = True) -
     if promote:
         Registry(store).promote(path.name)
     return path
+
+
+def leftovers(registry: Registry) -> list[str]:
+    """Return hidden files and folders of a store, other than its locks."""
+    locks = {LOCK, WRITING_LOCK}
+    return sorted(file.name for file in registry.store.glob(".*") if file.name not in locks)
 
 
 def _without_bias(weight: npt.NDArray[np.float64]) -> Floats:

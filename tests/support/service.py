@@ -20,6 +20,7 @@ from loadtest.servers import free_port
 from service.edge.app import create_app
 from service.process.assembly import Parts
 from service.settings.service import Settings
+from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
 UNHURRIED_MS = 1000
@@ -47,6 +48,16 @@ class Running:
     def metric(self, name: str, **labels: str) -> float:
         """The value of a sample, 0 where there is none yet."""
         return self.parts.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def shared(redis: RedisServer) -> dict[str, Any]:
+    """Settings of replicas on one Redis; a busy machine must not make them give up on it."""
+    return {
+        "redis_url": redis.url,
+        "redis_read_timeout_ms": 5000,
+        "redis_connect_timeout_ms": 5000,
+        "circuit_open_seconds": 0.01,
+    }
 
 
 def make_parts(store: Path, **changes: Any) -> Parts:

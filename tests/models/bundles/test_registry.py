@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.bundles.bundle import WRITING_LOCK, write_bundle
-from models.bundles.files import MANIFEST
-from models.bundles.locks import lock, lock_if_free
+from models.bundles.locks import lock_if_free
 from models.bundles.registry import LOCK, MAX_PROMOTIONS_KEPT, Registry
 from models.errors import (
     BundleError,
@@ -22,22 +20,7 @@ from models.errors import (
     RegistryError,
 )
 from tests.models.forging import reseal
-from tests.support.bundles import WRITTEN_AT, tiny_contents, tiny_items, tiny_student
-
-
-@pytest.fixture(scope="session")
-def four_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four bundles, one a year, none promoted."""
-    store = tmp_path_factory.mktemp("four")
-    for year, n_items in enumerate((20, 24, 28, 32), 2021):
-        write_bundle(store, tiny_contents(n_items=n_items), now=WRITTEN_AT.replace(year=year))
-    return store
-
-
-@pytest.fixture
-def registry(four_bundles: Path, tmp_path: Path) -> Registry:
-    """A registry of this test's own with four bundles, none promoted."""
-    return Registry(Path(shutil.copytree(four_bundles, tmp_path / "registry")))
+from tests.support.bundles import leftovers, tiny_items, tiny_student
 
 
 def spoil(registry: Registry, version: str) -> None:
@@ -50,11 +33,6 @@ def add_file(registry: Registry, version: str) -> None:
 
 def current_file(registry: Registry) -> str:
     return (registry.store / "current").read_text()
-
-
-def leftovers(registry: Registry) -> list[str]:
-    locks = {LOCK, WRITING_LOCK}
-    return sorted(file.name for file in registry.store.glob(".*") if file.name not in locks)
 
 
 def test_versions_are_listed_oldest_first(registry: Registry) -> None:
@@ -124,16 +102,14 @@ def test_promotions_are_not_remembered_for_ever(registry: Registry) -> None:
     assert len(registry.promotions()) == MAX_PROMOTIONS_KEPT
 
 
-@pytest.mark.parametrize(
-    "spoil_", [spoil, lambda r, v: (r.store / v / "extra").touch()], ids=["broken", "extra file"]
-)
+@pytest.mark.parametrize("damage", [spoil, add_file])
 def test_broken_bundle_is_refused_and_current_stays(
-    registry: Registry, spoil_: Callable[[Registry, str], Any]
+    registry: Registry, damage: Callable[[Registry, str], None]
 ) -> None:
     good, bad, *_ = registry.versions()
     registry.promote(good)
     before = current_file(registry)
-    spoil_(registry, bad)
+    damage(registry, bad)
     with pytest.raises(BundleError):
         registry.promote(bad)
     assert current_file(registry) == before
@@ -207,96 +183,6 @@ def test_roll_back_to_a_broken_bundle_is_refused_and_current_stays(registry: Reg
     with pytest.raises(FileCorrupt):
         registry.roll_back()
     assert registry.promotions() == [second, first]
-
-
-def test_prune_keeps_the_newest(registry: Registry) -> None:
-    *old, third, fourth = registry.versions()
-    assert registry.prune(2) == old
-    assert registry.versions() == [third, fourth]
-
-
-def test_prune_keeps_the_current_version_and_the_one_before(registry: Registry) -> None:
-    first, second, third, fourth = registry.versions()
-    registry.promote(second)
-    registry.promote(first)
-    assert registry.prune(1) == [third]
-    assert registry.versions() == [first, second, fourth]
-    assert registry.roll_back() == second
-
-
-def test_pruned_versions_are_forgotten_and_no_version_follows_itself(registry: Registry) -> None:
-    first, second, third, fourth = registry.versions()
-    for version in (first, second, first, third, first, fourth):
-        registry.promote(version)
-    assert registry.prune(1) == [second, third]
-    assert registry.promotions() == [fourth, first]
-
-
-def test_prune_of_nothing_leaves_current_alone(registry: Registry) -> None:
-    assert registry.prune(4) == []
-    assert not (registry.store / "current").exists()
-
-
-@pytest.mark.parametrize("keep", [0, -1])
-def test_prune_keeps_at_least_one(registry: Registry, keep: int) -> None:
-    with pytest.raises(RegistryError, match="at least 1"):
-        registry.prune(keep)
-    assert len(registry.versions()) == 4
-
-
-def test_prune_clears_what_interrupted_writes_left(registry: Registry) -> None:
-    for folder in (".writing-abc", ".deleting-abc"):
-        (registry.store / folder).mkdir()
-        (registry.store / folder / "file").touch()
-    (registry.store / ".current-abc").touch()
-    registry.prune(4)
-    assert leftovers(registry) == []
-
-
-def test_prune_leaves_a_bundle_alone_that_is_being_written(registry: Registry) -> None:
-    (registry.store / ".writing-abc").mkdir()
-    with lock(registry.store / WRITING_LOCK, is_shared=True):
-        registry.prune(4)
-        assert leftovers(registry) == [".writing-abc"]
-
-
-def test_bundle_is_written_under_the_writing_lock(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    was_free = []
-
-    def look(*_: Any) -> None:
-        with lock_if_free(registry.store / WRITING_LOCK) as is_free:
-            was_free.append(is_free)
-
-    monkeypatch.setattr("models.bundles.bundle.sync_folder", look)
-    write_bundle(registry.store, tiny_contents())
-    assert was_free == [False, False]
-
-
-def test_interrupted_prune_leaves_no_half_bundle_to_be_seen(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(folder: Path) -> None:
-        (folder / MANIFEST).unlink(missing_ok=True)
-        raise OSError("the disk went away")
-
-    monkeypatch.setattr(shutil, "rmtree", interrupted)
-    *_, third, fourth = registry.versions()
-    with pytest.raises(OSError, match="went away"):
-        registry.prune(2)
-    assert registry.versions()[-2:] == [third, fourth]
-    for version in registry.versions():
-        registry.promote(version)
-
-
-def test_prune_takes_away_a_link_and_not_what_it_leads_to(registry: Registry) -> None:
-    oldest = registry.versions()[0]
-    elsewhere = registry.store.parent / oldest
-    (registry.store / oldest).rename(elsewhere)
-    (registry.store / oldest).symlink_to(elsewhere)
-    assert registry.prune(3) == [oldest]
-    assert (elsewhere / MANIFEST).is_file()
 
 
 @pytest.mark.parametrize("step", ["open", "replace"])

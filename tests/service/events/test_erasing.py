@@ -22,10 +22,10 @@ from service.log.records import (
     ExposureRecord,
     pack_scores,
 )
-from tests.service.events.test_accepting import RIGHT, has_streamed, post, recommended, shared
 from tests.support.events import body, did, streamed
+from tests.support.posting import RIGHT, has_streamed, post, recommended
 from tests.support.redis import RedisServer
-from tests.support.service import Running, running
+from tests.support.service import Running, running, shared
 from tests.support.waiting import eventually
 
 KEY = "a key of sixteen characters or more"

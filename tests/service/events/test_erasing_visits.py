@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from service.log.records import (
     EVENTS_STREAM,
 )
-from tests.service.events.test_accepting import has_streamed, post, recommended, shared
 from tests.service.events.test_erasing import (
     BACK,
     KEY,
@@ -24,8 +23,9 @@ from tests.service.events.test_erasing import (
     spooled_bytes,
 )
 from tests.support.events import body, did, streamed
+from tests.support.posting import has_streamed, post, recommended
 from tests.support.redis import RedisServer
-from tests.support.service import Running, running
+from tests.support.service import Running, running, shared
 from tests.support.waiting import eventually
 
 __all__ = ["keys_file"]

@@ -15,12 +15,12 @@ from service.events.late_merging import LateMerger
 from service.events.merging import Merger
 from service.events.stream import add_commands
 from service.people.redis import KEY_PREFIX
-from tests.service.events.test_accepting import has_streamed, is_answer, post, recommended, shared
-from tests.service.log.test_spool import die, opened
 from tests.support.events import body, did, encoded, event, spooled
 from tests.support.people import raw, views
+from tests.support.posting import has_streamed, is_answer, post, recommended
 from tests.support.redis import RedisServer
-from tests.support.service import Running, running
+from tests.support.service import Running, running, shared
+from tests.support.spools import die, opened_spool
 from tests.support.waiting import eventually
 
 BOUGHT = ["item-17", "item-21", "item-25"]
@@ -160,7 +160,7 @@ async def test_what_a_killed_worker_owed_is_merged_by_who_takes_its_place(
     store: Path, redis_server: RedisServer
 ) -> None:
     """The batch is in the stream already, which says nothing about histories."""
-    dead = opened(store.parent / "spool")
+    dead = opened_spool(store.parent / "spool")
     batch = spooled(1, event(kind="purchase", item_id="item-13", time=2_000_000_000))
     dead.append(encoded(batch))
     async with raw(redis_server) as client:

@@ -12,10 +12,10 @@ import redis
 
 from service.log.export.run import Exported
 from service.log.frames import frame
-from tests.service.log.test_export import ids, ids_of, ship
-from tests.service.log.test_spool import opened as opened_spool
 from tests.support.events import encoded, event, spooled
+from tests.support.exports import event_ids, exported_ids, ship
 from tests.support.redis import RedisServer
+from tests.support.spools import opened_spool
 from tests.support.waiting import wait_until
 
 
@@ -36,7 +36,7 @@ def test_damage_inside_a_segment_is_counted_and_what_lies_behind_is_exported(tmp
     done = run("--out", str(tmp_path / "out"), "--spool", str(tmp_path / "spool"), "--redis-url", "")
     assert done.returncode == 1
     assert f"{len(frame(encoded(spooled(2))[0]))} bytes of the spool are damaged" in done.stderr
-    assert ids(tmp_path / "out") == ids_of(spooled(1), spooled(3))
+    assert exported_ids(tmp_path / "out") == event_ids(spooled(1), spooled(3))
 
 
 def test_command_says_what_it_did_and_when_redis_is_away(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -76,14 +76,14 @@ def test_command_exports_again_and_again_until_it_is_told_to_end(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for number in range(2):
             ship(client, spooled(number))
-            expected = ids_of(*map(spooled, range(number + 1)))
+            expected = event_ids(*map(spooled, range(number + 1)))
             wait_until(partial(_has, out, expected), f"export {number}")
         process.terminate()
         assert (process.wait(10), process.stderr.read() if process.stderr else "") == (0, "")
 
 
 def _has(out: Path, expected: list[str]) -> bool:
-    return ids(out) == expected
+    return exported_ids(out) == expected
 
 
 def test_address_of_redis_that_cannot_be_used_is_never_shown(tmp_path: Path) -> None:

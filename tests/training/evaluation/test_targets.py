@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from tests.support.evaluations import example_data, example_evaluation, example_serving, spread
+from tests.support.evaluations import example_data, example_evaluation, example_serving
+from tests.support.example_studies import spread
 from training.evaluation.page.render import render
 from training.evaluation.page.report import assemble
 from training.evaluation.targets import promises_met, targets_met

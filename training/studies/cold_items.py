@@ -22,7 +22,7 @@ from training.data.split import Split
 from training.members.content import Content
 from training.members.member import Floats
 from training.metrics import metrics
-from training.metrics.places import expected_gain, ndcg_of_one, places_against
+from training.metrics.ranks import expected_gain, ndcg_of_one, ranks_against
 from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
 from training.quality.schema import ColdItems, ColdRanking
 from training.studies.figures import mean_of_people
@@ -145,7 +145,7 @@ def same_for_all(values: npt.NDArray[Any]) -> ScoreFunction:
 
 def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]:
     """Return expected NDCG@K, reciprocal rank and AUC, means over true items; inputs (n_truth,), (n_others,)."""
-    places = places_against(true_scores, others)
-    reciprocal = expected_gain(places, 1.0 / np.arange(1, len(others) + 2))
-    auc = 1.0 - (places.mean() - 1.0) / max(len(others), 1)
-    return ndcg_of_one(places, K).mean(), reciprocal.mean(), auc.mean()
+    ranks = ranks_against(true_scores, others)
+    reciprocal = expected_gain(ranks, 1.0 / np.arange(1, len(others) + 2))
+    auc = 1.0 - (ranks.mean() - 1.0) / max(len(others), 1)
+    return ndcg_of_one(ranks, K).mean(), reciprocal.mean(), auc.mean()

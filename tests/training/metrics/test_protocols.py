@@ -198,7 +198,7 @@ def test_touched_shares_count_people_and_not_events() -> None:
 
 def test_an_item_that_nobody_touched_has_a_finite_surprisal() -> None:
     dataset = dataset_of([("p", "a", 1), ("q", "b", 2)])
-    only_first = interactions_among(dataset, np.array([True, False]), until=2, asked_at="now")
+    only_first = interactions_among(dataset, np.array([True, False]), until=2, prediction_time="now")
     assert touched_shares(only_first).tolist() == [1.0, 1.0]
 
 

@@ -51,9 +51,9 @@ async def send(service: Running, key: str, *events: dict[str, Any]) -> None:
     assert response.json()["rejected"] == []
 
 
-async def says(service: Running, wanted: list[str], **asked: Any) -> bool:
+async def says(service: Running, wanted: list[str], **request: Any) -> bool:
     """Whether these items are the next answer."""
-    return ids_of(await service.recommend(**asked)) == wanted
+    return ids_of(await service.recommend(**request)) == wanted
 
 
 async def are_counted(service: Running) -> None:
@@ -219,9 +219,9 @@ async def test_no_request_fails_while_the_first_bundle_takes_over(empty: Path) -
     async with running(empty, bundle_poll_seconds=0.01) as service:
         tiers: set[str] = set()
 
-        async def ask_until_taken_over(path: str, asked: dict[str, Any]) -> None:
+        async def ask_until_taken_over(path: str, body: dict[str, Any]) -> None:
             async def is_taken_over() -> bool:
-                tier: str = (await service.post(path, asked))["tier"]
+                tier: str = (await service.post(path, body))["tier"]
                 tiers.add(tier)
                 return tier != "no_model"
 

@@ -1,4 +1,4 @@
-"""Run one load test: start the servers, send the load, break Redis if the settings say so, decide, write the report."""
+"""Run one load test: start the servers, send the load, break Redis if told to, decide, write the report."""
 
 from __future__ import annotations
 

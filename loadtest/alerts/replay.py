@@ -1,7 +1,8 @@
 """Replay the last actions of a shop's people now, as the traffic from which a bundle's reference was made.
 
-For each of the last events, a request comes just before it happens, from a new person whose visit has the events that the
-original person had done until then, with all times moved so that the event is now; then the event itself is sent.
+For each of the last events, a request comes just before it happens, from a new person whose visit has the events
+that the original person had done until then, with all times moved so that the event is now; then the event itself is
+sent.
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ def choose_strategy(
     evaluation_pairs = EvaluationPairs.draw(labels, people, np.random.default_rng(seed))
     if len(evaluation_pairs) < n_folds:
         raise TooLittleData(
-            f"{len(evaluation_pairs)} people have both taken and other items to choose an ensemble on, and {n_folds} folds"
-            " need one each; name a strategy instead of auto, or give a longer validation slice"
+            f"{len(evaluation_pairs)} people have both taken and other items to choose an ensemble on, and "
+            f"{n_folds} folds need one each; name a strategy instead of auto, or give a longer validation slice"
         )
     fits = CrossFits(_with_bases(candidates), features, labels, people, n_folds=n_folds, seed=seed)
     steps = [(name, fold) for name in candidates for fold in range(n_folds)]
@@ -157,7 +157,8 @@ def _standing(
 def _judged_by_other_folds(fits: CrossFits, evaluation_pairs: EvaluationPairs, logits: Floats) -> tuple[Doubles, Doubles]:
     """Return each balanced pair's probability, and 1 where it is classified right, else 0; both (n_balanced,)."""
     weights = balanced_weights(fits.labels, fits.people)
-    rows, labels, folds = evaluation_pairs.balanced, fits.labels[evaluation_pairs.balanced], fits.folds[evaluation_pairs.balanced]
+    rows = evaluation_pairs.balanced
+    labels, folds = fits.labels[rows], fits.folds[rows]
     probabilities, is_right = np.empty(len(rows)), np.empty(len(rows))
     for fold in np.unique(folds):
         elsewhere, inside = fits.folds != fold, folds == fold

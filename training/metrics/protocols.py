@@ -64,8 +64,8 @@ class Outcome:
     capped_recall and catalogue_ndcg are on the whole catalogue at 20; catalogue_hit and catalogue_ndcg_10 on the
     whole catalogue at 10. A catalogue hit is any true item in the list. Ties count as the mean over all orders.
     top_items: (n_people, 20) int32, padded with -1. n_items: number of items that may be recommended.
-    Over target items, (n_targets,): target_people (rows of the questions), target_items, target_ranks among the sampled
-    candidates, target_catalogue_ranks.
+    Over target items, (n_targets,): target_people (rows of the questions), target_items, target_ranks among the
+    sampled candidates, target_catalogue_ranks.
     Over pairs, (2 * n_targets,): pair_scores, pair_labels, pair_people.
     """
 

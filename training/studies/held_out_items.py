@@ -28,8 +28,8 @@ class HeldOut:
     split: over the remaining items, in new rows; published negatives are dropped.
     kept, item_indices: the rows of the remaining and of the held-out items in the given split; (n_kept,) and
     (n_held_out,) int32. texts: of the held-out items, as a service reads them. counts: (n_held_out,), their withheld
-    events before the test. histories: of the people evaluated, with remaining items only, not empty. truth, owned: per
-    person the held-out items taken in the test and before it, as positions among the held-out.
+    events before the test. histories: of the people evaluated, with remaining items only, not empty. truth, owned:
+    per person the held-out items taken in the test and before it, as positions among the held-out.
     """
 
     split: Split

@@ -64,14 +64,14 @@ def leave_one_out(
     return table
 
 
-def ndcg_of_each(true_logits: Floats, others: Floats) -> float:
-    """Return the mean NDCG of each true item against the others, as in sampled metrics."""
-    return float(ndcg_of_one(ranks_against(true_logits, others), SAMPLED_K).mean())
+def ndcg_of_each(true_logits: Floats, negatives: Floats) -> float:
+    """Return the mean NDCG of each true item against the negatives, as in sampled metrics."""
+    return float(ndcg_of_one(ranks_against(true_logits, negatives), SAMPLED_K).mean())
 
 
-def ndcg_of_all(true_logits: Floats, others: Floats) -> float:
+def ndcg_of_all(true_logits: Floats, negatives: Floats) -> float:
     """Return NDCG of all true items among all candidates, as in catalogue metrics."""
-    ranks = ranks_among(np.concatenate([true_logits, others]), np.arange(len(true_logits), dtype=np.int32))
+    ranks = ranks_among(np.concatenate([true_logits, negatives]), np.arange(len(true_logits), dtype=np.int32))
     return ndcg_at(ranks, CATALOGUE_K)
 
 

@@ -92,7 +92,7 @@ def tune_members(
 ) -> tuple[TrainingSettings, dict[str, Search]]:
     """Search every member's settings; return settings with each member's best, and the searches by name.
 
-    No member becomes worse on the questions that the search uses: these are at most `max_people` of `validation`, drawn by seed.
+    The search uses at most `max_people` of `validation`, drawn by seed; on these no member becomes worse.
     """
     questions = _drawn(validation, tuning.max_people, seed)
     candidates = draw_candidates(questions, past.n_items, seed=seed)

@@ -82,9 +82,7 @@ def run_round(server: HasCpu, spec: RoundSpec, number: int, seconds: float) -> R
     mark = STUDENT_MARK if spec.is_marked else b""
     before = server.cpu_seconds()
     with no_garbage_pauses():
-        result = run_on_uvloop(
-            run_closed_loop(server.port, spec.requests, seconds, spec.n_connections, mark)
-        )
+        result = run_on_uvloop(run_closed_loop(server.port, spec.requests, seconds, spec.n_connections, mark))
     cpu_seconds = server.cpu_seconds() - before
     if not result.n_replies or cpu_seconds <= 0:
         raise BenchFailed(

@@ -19,8 +19,8 @@ from loadtest.bench.plan import N_PAIRS_A_ROUND, Plan
 from loadtest.bench.questions import COLD_HISTORY, LIMIT, PLAIN, SCENARIOS, Questions, Scenario
 from loadtest.bench.rounds import (
     MAX_SIMPLER_SHARE,
-    RoundSpec,
     Round,
+    RoundSpec,
     check_sound,
     median_interval,
     median_ratio,

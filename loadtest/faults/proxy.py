@@ -150,7 +150,11 @@ class Line:
         with suppress(OSError, NotRedis):
             while data := await source.read(READ_BYTES):
                 if rewriter is not None:
-                    data = rewriter.note_questions(data) if way == "questions" else rewriter.rewrite_answers(data)
+                    data = (
+                        rewriter.note_questions(data)
+                        if way == "questions"
+                        else rewriter.rewrite_answers(data)
+                    )
                 piece = self._met(data, way, due_at)
                 due_at = piece.due_at
                 await waiting.put(piece)

@@ -2,7 +2,8 @@
 
 If a protocol predicts for everybody at one moment (`prediction_time` "now"), as a service does, there is only that
 moment. If it predicts at each person's last event, features are kept on a grid of moments, and a question sees the
-latest one that is not after its own: only events strictly before count, so a question never learns from its own answer or from later.
+latest one that is not after its own: only events strictly before count, so a question never learns from its own
+answer or from later.
 """
 
 from __future__ import annotations

@@ -9,7 +9,14 @@ import polars as pl
 
 from models.histories import Histories
 from models.history import EventKind, History
-from training.data.dataset import PredictionTime, Catalogue, Dataset, Interactions, first_event_times, index_shop
+from training.data.dataset import (
+    Catalogue,
+    Dataset,
+    Interactions,
+    PredictionTime,
+    first_event_times,
+    index_shop,
+)
 from training.data.shop import ITEM_SCHEMA, DropReport, assemble_shop
 
 

@@ -48,9 +48,10 @@ def leave_last_out(
     """Hold out each person's last new item, and the last but one, each drawn at random within its basket.
 
     A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
-    n_validation_items: up to this many items of the basket before the test item are held out together, one target each,
-    predicted from a history that has the others; so there are more questions to learn the ensemble from, each like a
-    test question. max_people: the most people evaluated. True items that may not be recommended are not evaluated.
+    n_validation_items: up to this many items of the basket before the test item are held out together, one target
+    each, predicted from a history that has the others; so there are more questions to learn the ensemble from, each
+    like a test question. max_people: the most people evaluated. True items that may not be recommended are left
+    out.
     Raises TooLittleData if too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)

@@ -202,7 +202,11 @@ def _with_times(positives: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _shop(
-    train: Path, positives: pl.DataFrame, test_lines: pl.DataFrame, negatives: pl.Series | None, items: Path | None
+    train: Path,
+    positives: pl.DataFrame,
+    test_lines: pl.DataFrame,
+    negatives: pl.Series | None,
+    items: Path | None,
 ) -> Shop:
     """Make a shop of the train events and a catalogue of every item that any of the files names."""
     named = [positives["item_id"], test_lines["item_id"]]
@@ -221,7 +225,9 @@ def _shop(
     )
 
 
-def _test_questions(dataset: Dataset, shop: Shop, test_lines: pl.DataFrame, negatives: pl.Series | None) -> Questions:
+def _test_questions(
+    dataset: Dataset, shop: Shop, test_lines: pl.DataFrame, negatives: pl.Series | None
+) -> Questions:
     """Make one question for each person of the test file, with their whole train history."""
     item_ids = shop.items["item_id"]
     user_rows = dataset.people.indices_of(test_lines["user_id"], unknown="raise")

@@ -70,7 +70,9 @@ def without_undone(events: pl.DataFrame, removals: pl.DataFrame) -> pl.DataFrame
     more = removals.with_columns(kind=pl.lit(REMOVAL, pl.UInt8), row=pl.lit(None, pl.UInt32))
     columns = ["user_id", "item_id", "time", "kind", "arrival", "row"]
     of_carts = pl.col("kind").is_in([int(EventKind.CART), REMOVAL])  # no other kind undoes or is undone
-    cart_events = pl.concat([events.with_row_index("row").filter(of_carts).select(columns), more.select(columns)])
+    cart_events = pl.concat(
+        [events.with_row_index("row").filter(of_carts).select(columns), more.select(columns)]
+    )
     if not (cart_events["kind"] == REMOVAL).any():
         return events
     subjects = pl.concat_str(["user_id", "item_id"], separator="\0").rank("dense").cast(pl.Int64)

@@ -21,9 +21,9 @@ from models.histories import Histories
 from models.history import History
 from training.base.errors import TooLittleData
 from training.data.dataset import (
-    PredictionTime,
     Dataset,
     Interactions,
+    PredictionTime,
     interactions_among,
     kept_events,
     people_of_events,
@@ -179,7 +179,9 @@ def split_by_stages(
     is_in_test = drawn_people(dataset.histories, stages, Stage.TEST, everybody, max_people.test, seed)
     is_learned = ~is_new[people_of_events(dataset.histories)]
     past, past_and_validation = (
-        interactions_among(dataset, is_learned & (stages < stage), until=moment, prediction_time=prediction_time)
+        interactions_among(
+            dataset, is_learned & (stages < stage), until=moment, prediction_time=prediction_time
+        )
         for stage, moment in zip((Stage.VALIDATION, Stage.TEST), until, strict=True)
     )
     return Split(
@@ -215,7 +217,9 @@ def drawn_people(
     has_before[people[stages < stage]] = has_in[people[stages == stage]] = True
     is_evaluated = is_eligible & has_before & has_in
     if n_max is not None and is_evaluated.sum() > n_max:
-        drawn = np.random.default_rng([seed, stage]).choice(np.flatnonzero(is_evaluated), n_max, replace=False)
+        drawn = np.random.default_rng([seed, stage]).choice(
+            np.flatnonzero(is_evaluated), n_max, replace=False
+        )
         is_evaluated[:] = False
         is_evaluated[drawn] = True
     return is_evaluated

@@ -13,7 +13,6 @@ import numpy as np
 
 from training.base.callback import Progress, no_progress
 from training.base.errors import TooLittleData
-from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.calibration import (
     Calibration,
     Doubles,
@@ -23,6 +22,7 @@ from training.ensemble.calibration import (
     reliability,
 )
 from training.ensemble.cross_fits import Combination, CrossFits, Factory
+from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats
 from training.metrics import metrics
@@ -154,7 +154,9 @@ def _standing(
     )
 
 
-def _judged_by_other_folds(fits: CrossFits, evaluation_pairs: EvaluationPairs, logits: Floats) -> tuple[Doubles, Doubles]:
+def _judged_by_other_folds(
+    fits: CrossFits, evaluation_pairs: EvaluationPairs, logits: Floats
+) -> tuple[Doubles, Doubles]:
     """Return each balanced pair's probability, and 1 where it is classified right, else 0; both (n_balanced,)."""
     weights = balanced_weights(fits.labels, fits.people)
     rows = evaluation_pairs.balanced

@@ -62,7 +62,9 @@ def describe_pairs(
         chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
         opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
         drawn = [
-            _drawn_negatives(truth, history, recommendable_items(questions, timeline.n_items), n_negatives, rng)
+            _drawn_negatives(
+                truth, history, recommendable_items(questions, timeline.n_items), n_negatives, rng
+            )
             for truth, history in zip(chunk.truth, chunk.histories, strict=True)
         ]
         n_pairs = [len(truth) + len(negatives) for truth, negatives in zip(chunk.truth, drawn, strict=True)]

@@ -105,8 +105,8 @@ def estimate_arm(
     weighted = weigh(logged, rankers, rankers.ranker(*arm))
     if not weighted.units:
         raise ArmNotEstimable(
-            f"of {len(log.answers):,} logged answers the history is known for {len(logged):,}, and none of them comes "
-            "out again; raise STILLROOM_SAMPLED_SHARE, and keep the versions of the log in the store"
+            f"of {len(log.answers):,} logged answers the history is known for {len(logged):,}, and none of them "
+            "comes out again; raise STILLROOM_SAMPLED_SHARE, and keep the versions of the log in the store"
         )
     return _estimate(weighted, n_answers=len(log.answers), n_told=len(logged))
 
@@ -160,7 +160,9 @@ def _weigh_one(
     rewards = weighted = weights = covered = 0.0
     for position, item_id in enumerate(wanted):
         probability = sum(
-            share for key, share in policy.items() if position < len(rankings[key]) and rankings[key][position] == item_id
+            share
+            for key, share in policy.items()
+            if position < len(rankings[key]) and rankings[key][position] == item_id
         )
         covered += probability > 0
         if position < len(answer.item_ids) and answer.item_ids[position] == item_id:

@@ -36,7 +36,8 @@ class TiedRanks(NamedTuple):
     def split(self, n_first: int) -> tuple[TiedRanks, TiedRanks]:
         """Split into the first n_first and the others."""
         first, others = (
-            TiedRanks(self.n_above[part], self.n_tied[part]) for part in (slice(n_first), slice(n_first, None))
+            TiedRanks(self.n_above[part], self.n_tied[part])
+            for part in (slice(n_first), slice(n_first, None))
         )
         return first, others
 
@@ -55,7 +56,9 @@ def ranks_among(scores: Floats, of: npt.NDArray[np.int32]) -> TiedRanks:
     ordered = np.sort(scores)
     target_scores = scores[of]
     not_above = np.searchsorted(ordered, target_scores, side="right")
-    return TiedRanks(len(scores) - not_above, not_above - np.searchsorted(ordered, target_scores, side="left"))
+    return TiedRanks(
+        len(scores) - not_above, not_above - np.searchsorted(ordered, target_scores, side="left")
+    )
 
 
 def ranks_against(scores: Floats, negatives: Floats) -> TiedRanks:

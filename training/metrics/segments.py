@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from training.data.split import Questions, Split
 from training.metrics import metrics
-from training.metrics.ranks import ndcg_of_one
 from training.metrics.protocols import Outcome
+from training.metrics.ranks import ndcg_of_one
 from training.quality.figures import Segment, Segments
 
 Mask = npt.NDArray[np.bool_]

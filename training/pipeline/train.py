@@ -166,7 +166,10 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
     held_out = settings.split
     if protocol == "leave_last_out":
         return leave_last_out(
-            dataset, new_people_share=held_out.new_people_share, max_people=held_out.max_people, seed=settings.seed
+            dataset,
+            new_people_share=held_out.new_people_share,
+            max_people=held_out.max_people,
+            seed=settings.seed,
         )
     return split_by_time(
         dataset,

@@ -183,7 +183,9 @@ def _sampled(
     if len(questions) <= max_people:
         return questions, candidates
     rows = np.sort(np.random.default_rng(seed).choice(len(questions), max_people, replace=False))
-    targets, negatives = ([part[row] for row in rows] for part in (candidates.target_items, candidates.negatives))
+    targets, negatives = (
+        [part[row] for row in rows] for part in (candidates.target_items, candidates.negatives)
+    )
     return questions.take(rows), Candidates(targets, negatives)
 
 

@@ -57,7 +57,9 @@ def contents_in_order(contents: BundleContents, order: Indices, student: Student
     assert contents.variants is None, "a catalogue with lists is too large for its ensemble to be served"
     places = places_of(order)
     histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
-    golden_histories = [History.from_events(Event(*event) for event in request.events) for request in golden.requests]
+    golden_histories = [
+        History.from_events(Event(*event) for event in request.events) for request in golden.requests
+    ]
     texts = [text.text for text in golden.texts]
     items = _items(contents.items, order, places)
     return replace(

@@ -102,7 +102,9 @@ def fit_member_shares(
     return FittedShares(shares, _fidelity(shares, examples.where(is_held_out)))
 
 
-def _describe(student: Student, contributions: Contributions, labels: SoftLabels, progress: Progress) -> _Examples:
+def _describe(
+    student: Student, contributions: Contributions, labels: SoftLabels, progress: Progress
+) -> _Examples:
     """Describe examples spread over all that were labelled, so that few of them are of the same person."""
     rows = np.unique(np.linspace(0, len(labels) - 1, min(MAX_EXAMPLES, len(labels))).astype(int))
     parts: list[_Examples] = []

@@ -22,8 +22,8 @@ from training.data.split import Split
 from training.members.content import Content
 from training.members.member import Floats
 from training.metrics import metrics
-from training.metrics.ranks import expected_gain, ndcg_of_one, ranks_against
 from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
+from training.metrics.ranks import expected_gain, ndcg_of_one, ranks_against
 from training.quality.schema import ColdItems, ColdRanking
 from training.studies.figures import mean_of_people
 from training.studies.held_out_items import HeldOut, hold_out_items

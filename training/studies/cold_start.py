@@ -42,7 +42,9 @@ def people_curve(
     if not len(rows):
         return ColdStart()
     evaluated = questions.take(rows)
-    shared = Candidates([candidates.target_items[row] for row in rows], [candidates.negatives[row] for row in rows])
+    shared = Candidates(
+        [candidates.target_items[row] for row in rows], [candidates.negatives[row] for row in rows]
+    )
     curves = {
         model: _curve(
             {length: _of_people(told_the_last(score, length), evaluated, shared) for length in lengths}, seed

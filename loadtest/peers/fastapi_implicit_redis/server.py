@@ -81,7 +81,9 @@ def create_app(setting: PeerSetting) -> FastAPI:
         if profile is None:
             raise HTTPException(404, "unknown user")
         row = json.loads(profile)["row"]
-        items, scores = model.recommend(row, user_items[row], N=request.limit, filter_already_liked_items=True)
+        items, scores = model.recommend(
+            row, user_items[row], N=request.limit, filter_already_liked_items=True
+        )
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return RecommendReply(
             items=[

@@ -42,7 +42,9 @@ def row(**changes: Any) -> Row:
     return Row(**(usual | changes))
 
 
-def judged(at: float, judgement: Judgement = GOOD, ms: float = 5.0, took_ms: float | None = 1.0) -> JudgedQuestion:
+def judged(
+    at: float, judgement: Judgement = GOOD, ms: float = 5.0, took_ms: float | None = 1.0
+) -> JudgedQuestion:
     """at: seconds from the start."""
     due_at = MOMENTS.started_at + at
     return JudgedQuestion(due_at, due_at + ms / 1000, "/recommend", judgement, took_ms)

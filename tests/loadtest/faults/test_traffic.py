@@ -12,7 +12,15 @@ from loadtest.errors import ServerFailed
 from loadtest.faults import traffic as traffics
 from loadtest.faults.judging import Judgement
 from loadtest.faults.shoppers import Shopping, draw_shoppers
-from loadtest.faults.traffic import IN_A_ROW, JudgedQuestion, Known, Rates, Traffic, excused_in_a_row, first_well
+from loadtest.faults.traffic import (
+    IN_A_ROW,
+    JudgedQuestion,
+    Known,
+    Rates,
+    Traffic,
+    excused_in_a_row,
+    first_well,
+)
 from loadtest.promotion.questions import Question
 from tests.loadtest.faults.http_stub import Says, reply, request_from, serving
 from tests.loadtest.faults.reports import MOMENTS, judged

@@ -226,7 +226,9 @@ def _only_last_event(dataset: Dataset, person: int) -> Dataset:
 def test_beyond_the_bound_people_are_drawn_by_seed_and_the_fits_stay_as_they_are(split: Split) -> None:
     def drawn(seed: int) -> Split:
         max_people = MaxPeople(validation=30, test=40)
-        return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, max_people=max_people, seed=seed)
+        return split_by_time(
+            block_dataset(), validation_share=0.2, test_share=0.2, max_people=max_people, seed=seed
+        )
 
     one, again, other = drawn(1), drawn(1), drawn(2)
     for some, every, n_max in ((one.validation, split.validation, 30), (one.test, split.test, 40)):

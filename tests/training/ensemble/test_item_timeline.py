@@ -12,7 +12,7 @@ from models.ensemble.item_timeline import ITEM_FEATURES
 from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.blocks import block_dataset
 from tests.support.shops import interactions_of
-from training.data.dataset import PredictionTime, Interactions, interactions_among
+from training.data.dataset import Interactions, PredictionTime, interactions_among
 from training.ensemble.item_timeline import LONGEST_DAYS, MAX_MOMENTS, ItemTimeline
 from training.members.popularity import decayed_popularity
 
@@ -118,7 +118,9 @@ def test_the_last_moment_counts_as_the_popularity_member_does(prediction_time: P
 
 
 def test_a_long_past_has_fewer_moments_and_the_first_is_before_all_events() -> None:
-    years = interactions_of(history((0, 0), (1, 4000)), n_items=2, until=4100 * DAY, prediction_time="last_event")
+    years = interactions_of(
+        history((0, 0), (1, 4000)), n_items=2, until=4100 * DAY, prediction_time="last_event"
+    )
     timeline = ItemTimeline.of(years)
     assert len(timeline.values) <= MAX_MOMENTS
     assert timeline.step_seconds > 10 * DAY

@@ -12,7 +12,6 @@ from tests.support.shops import dataset_of
 from training.data.dataset import interactions_among, interactions_until_now
 from training.data.split import Questions, only_recommendable, split_by_time
 from training.members.member import Floats
-from training.metrics.ranks import ndcg_of_one
 from training.metrics.protocols import (
     MAX_TARGETS,
     Candidates,
@@ -24,6 +23,7 @@ from training.metrics.protocols import (
     random_scores,
     touched_shares,
 )
+from training.metrics.ranks import ndcg_of_one
 
 N = N_ITEMS + 1
 
@@ -148,7 +148,9 @@ def test_target_items_keep_their_ranks_and_their_people(questions: Questions, ca
     gains = ndcg_of_one(outcome.target_ranks, 10)
     means = np.bincount(outcome.target_people, gains) / np.bincount(outcome.target_people)
     np.testing.assert_allclose(means, outcome.ndcg)
-    np.testing.assert_array_equal(outcome.target_items[outcome.target_people == 3], candidates.target_items[3])
+    np.testing.assert_array_equal(
+        outcome.target_items[outcome.target_people == 3], candidates.target_items[3]
+    )
     np.testing.assert_array_equal(outcome.pair_people[outcome.pair_labels], outcome.target_people)
 
 
@@ -213,7 +215,9 @@ def _slow_figures(
 ) -> dict[str, float]:
     hits, gains = [], []
     for item, its_negatives in zip(targets, negatives, strict=True):
-        place = sorted([scores[item], *(scores[negative] for negative in its_negatives)], reverse=True).index(scores[item])
+        place = sorted([scores[item], *(scores[negative] for negative in its_negatives)], reverse=True).index(
+            scores[item]
+        )
         ties = [negative for negative in its_negatives if scores[negative] == scores[item]]
         assert not ties
         hits.append(float(place < 10))

@@ -7,7 +7,7 @@ import pytest
 
 from models.histories import Histories
 from models.history import VISIT_GAP_SECONDS, Event, History
-from training.student.subhistories import N_NEXT, COLD_START_SHARE, cut_examples
+from training.student.subhistories import COLD_START_SHARE, N_NEXT, cut_examples
 
 N_ITEMS_A_VISIT = 4
 

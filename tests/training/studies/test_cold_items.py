@@ -72,7 +72,9 @@ def test_true_items_do_not_stand_in_each_others_way(split: Split) -> None:
 
 def test_an_item_that_the_person_has_is_no_rival(split: Split) -> None:
     falling = same_for_all(np.array([5.0, 4.0, 3.0]))
-    assert own_ranking(falling, held_out_questions(split, 3, [[2]], owned=[[0]])).reciprocal_rank.tolist() == [0.5]
+    assert own_ranking(
+        falling, held_out_questions(split, 3, [[2]], owned=[[0]])
+    ).reciprocal_rank.tolist() == [0.5]
 
 
 def test_ties_get_what_breaking_them_at_random_gives(split: Split) -> None:
@@ -91,7 +93,9 @@ def test_all_alike_is_chance_and_beyond_ten_is_nothing(split: Split) -> None:
 
 def test_no_opinion_ranks_last(split: Split) -> None:
     unknown = same_for_all(np.array([np.nan, -9.0, -8.0]))
-    assert own_ranking(unknown, held_out_questions(split, 3, [[0]])).reciprocal_rank.tolist() == pytest.approx([1 / 3])
+    assert own_ranking(
+        unknown, held_out_questions(split, 3, [[0]])
+    ).reciprocal_rank.tolist() == pytest.approx([1 / 3])
 
 
 def test_each_answer_reaches_its_person_across_chunks(split: Split) -> None:

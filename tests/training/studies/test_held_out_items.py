@@ -33,7 +33,12 @@ def split() -> Split:
         np.int8,
     )
     return split_by_stages(
-        "leave_last_out", dataset, stages, is_new=np.zeros(2, np.bool_), until=(9, 9), prediction_time="last_event"
+        "leave_last_out",
+        dataset,
+        stages,
+        is_new=np.zeros(2, np.bool_),
+        until=(9, 9),
+        prediction_time="last_event",
     )
 
 

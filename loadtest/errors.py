@@ -6,7 +6,7 @@ LoadTestError               the person who started the test can mend it; the mes
 ├── ServerMissing           a program that the test starts is not installed
 ├── ServerFailed            a server that the test started went away or never became ready
 ├── GeneratorFailed         Locust ended without having measured anything
-└── FaultUnknown            a drill was asked for a fault that it cannot make
+└── FaultUnknown            a drill was started for a fault that it cannot make
 """
 
 

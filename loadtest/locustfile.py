@@ -33,7 +33,7 @@ def add_options(parser: Any) -> None:
 
 
 def gather_crowd(environment: Any, **_: object) -> None:
-    """Read the ids once for all users, and start recording if that was asked for."""
+    """Read the ids once for all users, and start recording if the settings say so."""
     options = environment.parsed_options
     Visitor.random = Random(options.seed)
     try:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from loadtest.errors import IdsMissing
 
 POWER = 0.8
-"""Exponent of popularity: the person or item at rank r is asked for in proportion to 1 / r ** POWER."""
+"""Exponent of popularity: the person or item at rank r is requested in proportion to 1 / r ** POWER."""
 
 MIX = {
     "recommend known person": 50,

@@ -1,4 +1,4 @@
-"""Run one load test: start the servers, send the load, break Redis if asked to, decide, write the report."""
+"""Run one load test: start the servers, send the load, break Redis if told to, decide, write the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPARE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Target:
-    """The address of the load, and the ids asked for. redis: None if it belongs to somebody else."""
+    """The address of the load, and the ids to request. redis: None if it belongs to somebody else."""
 
     address: str
     people: str

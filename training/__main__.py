@@ -73,7 +73,7 @@ def evaluate_command(
         Path | None, typer.Option("--train", help="As published: user, item, rating, time by tabs.")
     ] = None,
     test_file: Annotated[
-        Path | None, typer.Option("--test", help="As published: the lines that are asked about.")
+        Path | None, typer.Option("--test", help="As published: the lines with the true items.")
     ] = None,
     candidates: Annotated[
         Path | None, typer.Option(help="As published: (user,item) and 99 negatives a line.")
@@ -114,10 +114,10 @@ def evaluate_command(
         options |= published._asdict()
     else:
         assert data is not None
-        asked = [each.value for each in protocol or list(Protocol)]
+        protocols = [each.value for each in protocol or list(Protocol)]
         files = ShopFiles(data, parse_columns(columns), items)
-        evaluation = protocol_runs.evaluate_shop(files, asked, chosen, run, **how)
-        options |= {"protocol": asked, "items": items, "columns": columns}
+        evaluation = protocol_runs.evaluate_shop(files, protocols, chosen, run, **how)
+        options |= {"protocol": protocols, "items": items, "columns": columns}
     evaluation.command = repeating("evaluate", data, options, seed=chosen.seed)
     run.finish(evaluation)
     _show_quality(evaluation)

@@ -61,7 +61,7 @@ def run(plan: Plan, logs: Path, say: Callable[[str], object]) -> dict[str, Any]:
             asdict(message) for message in stage.inbox.all()[heard_before:] if message.alert not in standing
         ]
         outcomes = [drill(fault, stage.inbox, plan.limit_seconds, say) for fault in stage.faults]
-        asked = {"answered": stage.traffic.n_answered, "failed": stage.traffic.n_failed}
+        requests = {"answered": stage.traffic.n_answered, "failed": stage.traffic.n_failed}
         told = sorted({message.alert for message in stage.inbox.all()})
     return {
         "schema_version": SCHEMA_VERSION,
@@ -70,7 +70,7 @@ def run(plan: Plan, logs: Path, say: Callable[[str], object]) -> dict[str, Any]:
         "false_alarms": false_alarms,
         "faults": [{**asdict(outcome), "met": outcome.met} for outcome in outcomes],
         "alerts_told": told,
-        "requests": asked,
+        "requests": requests,
         "speed_up": plan.speed_up,
         "programs": versions(),
         "method": METHOD,
@@ -128,8 +128,8 @@ def firing(prometheus_port: int) -> list[str]:
 
 def query(prometheus_port: int, expression: str) -> list[Mapping[str, Any]]:
     """Return the value of an expression in Prometheus now."""
-    asked = urlencode({"query": expression})
-    with urlopen(f"http://{HOST}:{prometheus_port}/api/v1/query?{asked}", timeout=5) as reply:
+    arguments = urlencode({"query": expression})
+    with urlopen(f"http://{HOST}:{prometheus_port}/api/v1/query?{arguments}", timeout=5) as reply:
         found: list[Mapping[str, Any]] = json.load(reply)["data"]["result"]
         return found
 

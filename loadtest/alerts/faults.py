@@ -57,7 +57,7 @@ def redis_away(redis: Redis) -> Fault:
 
 
 def drift(traffic: Traffic) -> Fault:
-    """Let people come for another season's items, as strangers."""
+    """Let new people come for another season's items."""
 
     def inject() -> None:
         traffic.disguise = of_another_season

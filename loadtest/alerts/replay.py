@@ -1,7 +1,8 @@
 """Replay the last actions of a shop's people now, as the traffic from which a bundle's reference was made.
 
-Each of the last events is asked about just before it happens, by a new person whose visit has the events that the
-original person had done until then, with all times moved so that the event is now; then the event itself is sent.
+For each of the last events, a request comes just before it happens, from a new person whose visit has the events
+that the original person had done until then, with all times moved so that the event is now; then the event itself is
+sent.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Question:
-    """One question. user_id: of a new person. asked: body of /recommend. told: the event after it, for /events."""
+    """One question. user_id: of a new person. request: body of /recommend. event: what follows it, for /events."""
 
     user_id: str
-    asked: dict[str, Any]
-    told: dict[str, Any]
+    request: dict[str, Any]
+    event: dict[str, Any]
 
 
 Disguise = Callable[[Step, Random], Step]
@@ -81,8 +82,8 @@ def question(step: Step, number: int) -> Question:
     ]
     return Question(
         user_id,
-        asked={"user_id": user_id, "session": visit[-MAX_VISIT:]},
-        told={"kind": step.kind, "item_id": step.item_id, "user_id": user_id},
+        request={"user_id": user_id, "session": visit[-MAX_VISIT:]},
+        event={"kind": step.kind, "item_id": step.item_id, "user_id": user_id},
     )
 
 

@@ -66,10 +66,10 @@ class Traffic:
 
     def _visit(self, connection: HTTPConnection, visit: Question) -> bool:
         """Ask, send the event, and return whether both succeeded; a broken connection is opened again next time."""
-        told = {"key": secrets.token_hex(8), "events": [visit.told]}
+        batch = {"key": secrets.token_hex(8), "events": [visit.event]}
         try:
-            return self._post(connection, "/recommend", visit.asked) == 200 and (
-                self._post(connection, "/events", told) == 202
+            return self._post(connection, "/recommend", visit.request) == 200 and (
+                self._post(connection, "/events", batch) == 202
             )
         except (OSError, HTTPException):
             connection.close()

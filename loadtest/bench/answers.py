@@ -17,7 +17,7 @@ STUDENT_MARK = b'"tier":"student"'
 
 @dataclass
 class Looked:
-    """Counts of sampled replies. n_short: with fewer items than asked for. n_degraded: that say they are degraded."""
+    """Counts of sampled replies. n_short: with fewer items than requested. n_degraded: that say they are degraded."""
 
     n_replies: int = 0
     n_short: int = 0

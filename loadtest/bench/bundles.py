@@ -14,7 +14,7 @@ from loadtest.bench.errors import BenchFailed
 
 BUNDLES = Path("data/bench")
 N_PEOPLE_IDS = 300_000
-"""Number of people who can be asked for: the known ones, and fresh ones for every round."""
+"""Number of people who can be requested: the known ones, and fresh ones for every round."""
 
 N_ITEM_IDS = 20_000
 SUFFIXES = {"k": 1_000, "m": 1_000_000}

@@ -20,7 +20,7 @@ DRAIN_SECONDS = 60.0
 class ClosedResult:
     """The result of one round. Requests that are under way when the time is over are waited for and count.
 
-    n_in_time: answers within the time asked, from which the rate is made. seconds: until the last answer.
+    n_in_time: answers within the round's time, from which the rate is made. seconds: until the last answer.
     n_failed: replies with a status other than 200, and broken connections. n_unmarked: 200s without the mark.
     """
 

@@ -1,6 +1,6 @@
 """Make the bytes of every request before a round, so that the client only writes them.
 
-Known people are drawn by a power law from a fixed 10,000. Fresh people, each asked for once and never again, make the
+Known people are drawn by a power law from a fixed 10,000. Fresh people, each requested once and never again, make the
 rounds in which nothing about a person is cached anywhere.
 """
 
@@ -19,7 +19,7 @@ from loadtest.bench.errors import BenchFailed
 
 N_KNOWN_PEOPLE = 10_000
 EXPONENT = 1.0
-"""The person at rank r is asked for in proportion to 1 / r, which is harder on a cache than most shops' 80/20."""
+"""The person at rank r is requested in proportion to 1 / r, which is harder on a cache than most shops' 80/20."""
 
 LIMIT = 20
 BATCH_SIZE = 16

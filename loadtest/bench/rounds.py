@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Round:
     """One round as the report has it. n_answers: recommendations, sixteen in a reply to a batch.
 
-    per_second: answers within the time asked, per second of wall clock. n_short, n_degraded: among n_looked_at
+    per_second: answers within the round's time, per second of wall clock. n_short, n_degraded: among n_looked_at
     replies that were parsed in full. n_unmarked: among all replies, those without an answer of the student. beside:
     the peer that took turns with it, if any. number: below 0 for rounds that count in no figure.
     """
@@ -63,8 +63,8 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to run. is_marked: answers must come from the student, which only the service states."""
+class RoundSpec:
+    """What a round runs. is_marked: answers must come from the student, which only the service states."""
 
     size: str
     server_name: str
@@ -77,26 +77,24 @@ class Asked:
     beside: str = ""
 
 
-def run_round(server: HasCpu, asked: Asked, number: int, seconds: float) -> Round:
+def run_round(server: HasCpu, spec: RoundSpec, number: int, seconds: float) -> Round:
     """Run one closed-loop round. Raises BenchFailed if no reply came or CPU time cannot be read."""
-    mark = STUDENT_MARK if asked.is_marked else b""
+    mark = STUDENT_MARK if spec.is_marked else b""
     before = server.cpu_seconds()
     with no_garbage_pauses():
-        result = run_on_uvloop(
-            run_closed_loop(server.port, asked.requests, seconds, asked.n_connections, mark)
-        )
+        result = run_on_uvloop(run_closed_loop(server.port, spec.requests, seconds, spec.n_connections, mark))
     cpu_seconds = server.cpu_seconds() - before
     if not result.n_replies or cpu_seconds <= 0:
         raise BenchFailed(
-            f"{asked.server_name}, {asked.scenario}: {result.n_replies} replies for {cpu_seconds:g} CPU seconds"
+            f"{spec.server_name}, {spec.scenario}: {result.n_replies} replies for {cpu_seconds:g} CPU seconds"
         )
-    looked = look_at(result.samples, asked.n_items) if not result.n_failed else None
+    looked = look_at(result.samples, spec.n_items) if not result.n_failed else None
     return Round(
-        asked.size,
-        asked.server_name,
-        asked.scenario,
+        spec.size,
+        spec.server_name,
+        spec.scenario,
         number,
-        n_answers=result.n_replies * asked.n_answers,
+        n_answers=result.n_replies * spec.n_answers,
         n_failed=result.n_failed,
         n_unmarked=result.n_unmarked,
         n_looked_at=looked.n_replies if looked else 0,
@@ -104,9 +102,9 @@ def run_round(server: HasCpu, asked: Asked, number: int, seconds: float) -> Roun
         n_degraded=looked.n_degraded if looked else 0,
         cpu_seconds=round(cpu_seconds, 3),
         seconds=round(result.seconds, 4),
-        per_second=round(result.n_in_time * asked.n_answers / seconds, 1),
+        per_second=round(result.n_in_time * spec.n_answers / seconds, 1),
         p50_ms=round(1000 * percentile(sorted(result.latencies), 0.5), 4),
-        beside=asked.beside,
+        beside=spec.beside,
     )
 
 

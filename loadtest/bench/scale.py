@@ -55,7 +55,7 @@ def measure_start_and_memory(shop: Shop, plan: Plan, say: Callable[[str], None])
 def measure_people_sweep(shops: list[Shop], plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Measure throughput and p50 of services that differ only in the number of people.
 
-    All run at once and are asked in turn; answers per CPU second are relative to the first.
+    All run at once and get requests in turn; answers per CPU second are relative to the first.
     """
     say(f"throughput beside {', '.join(f'{shop.n_people:,}' for shop in shops)} people")
     with ExitStack() as stack:

@@ -19,8 +19,8 @@ from loadtest.bench.plan import N_PAIRS_A_ROUND, Plan
 from loadtest.bench.questions import COLD_HISTORY, LIMIT, PLAIN, SCENARIOS, Questions, Scenario
 from loadtest.bench.rounds import (
     MAX_SIMPLER_SHARE,
-    Asked,
     Round,
+    RoundSpec,
     check_sound,
     median_interval,
     median_ratio,
@@ -82,7 +82,7 @@ class SizeBench:
         beside: str = "",
     ) -> Round:
         """Run one round and keep it. requests, n_connections: if given, they replace the scenario's usual ones."""
-        asked = Asked(
+        spec = RoundSpec(
             self.shop.size,
             name,
             scenario.name,
@@ -93,7 +93,7 @@ class SizeBench:
             n_items=0 if name == ECHO else LIMIT,
             beside=beside,
         )
-        done = run_round(server, asked, number, seconds)
+        done = run_round(server, spec, number, seconds)
         self.rounds.append(done)
         return done
 

@@ -31,7 +31,7 @@ from loadtest.promotion.questions import Question, draw_questions, heavy_questio
 
 N_QUESTIONS = 100
 N_SHOPPERS = 8
-"""Number of known people who buy; as many strangers, and as many visits, buy too."""
+"""Number of known people who buy; as many new people, and as many visits, buy too."""
 
 N_REMEMBERED = 12
 """Number of people whom only the live histories know, so that an answer shows whether those are there."""
@@ -135,7 +135,7 @@ class Drill:
             if row.ships:
                 await self._look_for_unshipped()
         repaired_at = perf_counter()
-        n_excused = excused_in_a_row(self._traffic.asked, fault_at)
+        n_excused = excused_in_a_row(self._traffic.judged, fault_at)
         well_at = await self._traffic.until_well(repaired_at, row.recovers_seconds + 10, n_excused)
         return Moments(started_at, fault_at, repaired_at), well_at
 
@@ -202,8 +202,8 @@ class Drill:
         return {"key": f"remembered-{self._stage.seed}", "events": events}
 
     def _report(self, moments: Moments, well_at: float | None, events: EventFigures) -> RowReport:
-        row, asked = self._row, self._traffic.asked
-        figures = of_questions(asked, moments, row.helpless, self._pace.rates.deadline_ms)
+        row, judged = self._row, self._traffic.judged
+        figures = of_questions(judged, moments, row.helpless, self._pace.rates.deadline_ms)
         report = msgspec.structs.replace(
             described(row),
             **figures,

@@ -95,10 +95,10 @@ def judge(reply: Reply, question: Question, bought: Collection[str] = ()) -> Jud
     answers = read_answers(reply, question)
     if isinstance(answers, Judgement):
         return answers
-    asked = question.body.get("requests", [question.body])
-    if len(answers) != len(asked):
-        return Judgement("wrong", f"{len(answers)} answers to {len(asked)} requests")
-    judgements = [_judge_one(answer, each, bought) for answer, each in zip(answers, asked, strict=True)]
+    requests = question.body.get("requests", [question.body])
+    if len(answers) != len(requests):
+        return Judgement("wrong", f"{len(answers)} answers to {len(requests)} requests")
+    judgements = [_judge_one(answer, each, bought) for answer, each in zip(answers, requests, strict=True)]
     return next((each for kind in ("wrong", "degraded") for each in judgements if each.kind == kind), GOOD)
 
 
@@ -113,14 +113,14 @@ def judge_known(reply: Reply, question: Question, number: int, references: Refer
     return GOOD
 
 
-def _judge_one(answer: Answer, asked: dict[str, object], bought: Collection[str]) -> Judgement:
+def _judge_one(answer: Answer, request: dict[str, object], bought: Collection[str]) -> Judgement:
     items = [item.item_id for item in answer.items]
     if len(set(items)) < len(items):
         return Judgement("wrong", "an item twice")
-    if found := forbidden_to(asked) & set(items):
+    if found := forbidden_to(request) & set(items):
         return Judgement("wrong", f"an item that the question excludes, {min(found)}")
-    if len(items) > limit_of(asked) or (len(items) < limit_of(asked) and answer.shortfall is None):
-        return Judgement("wrong", f"{len(items)} of {limit_of(asked)} items and no word of it")
+    if len(items) > limit_of(request) or (len(items) < limit_of(request) and answer.shortfall is None):
+        return Judgement("wrong", f"{len(items)} of {limit_of(request)} items and no word of it")
     if answer.degraded is not None:
         return Judgement("degraded", answer.degraded)
     if set(bought) & set(items):
@@ -128,18 +128,18 @@ def _judge_one(answer: Answer, asked: dict[str, object], bought: Collection[str]
     return GOOD
 
 
-def forbidden_to(asked: dict[str, object]) -> set[str]:
+def forbidden_to(request: dict[str, object]) -> set[str]:
     """Return items that no answer to this request may contain, whatever is unavailable."""
-    excluded, session = asked.get("exclude_items", []), asked.get("session", [])
+    excluded, session = request.get("exclude_items", []), request.get("session", [])
     assert isinstance(excluded, list)
     assert isinstance(session, list)
-    viewed = {asked["item_id"]} if "item_id" in asked else set()
+    viewed = {request["item_id"]} if "item_id" in request else set()
     return {*excluded, *(event["item_id"] for event in session), *map(str, viewed)}
 
 
-def limit_of(asked: dict[str, object]) -> int:
+def limit_of(request: dict[str, object]) -> int:
     """Return how many items are wanted."""
-    limit = asked.get("limit", 10)
+    limit = request.get("limit", 10)
     assert isinstance(limit, int)
     return limit
 

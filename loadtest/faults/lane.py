@@ -19,7 +19,7 @@ ANSWER_SECONDS = 5.0
 
 N_AT_ONCE = 128
 N_TO_EACH = 4
-"""Number of connections to each worker at the start, so that both are asked."""
+"""Number of connections to each worker at the start, so that both get questions."""
 
 REFUSED = "connection refused"
 LOST = "connection lost"
@@ -65,7 +65,7 @@ class Lane:
             return Reply(0, b"", REFUSED)
 
     def close(self) -> None:
-        """Close all connections; call it once nothing is asked any more."""
+        """Close all connections; call it once no question is sent any more."""
         for connection in [*self._idle, *self._waiting]:
             connection.close()
         self._idle.clear()
@@ -74,7 +74,7 @@ class Lane:
         """Pass on a whole reply that came."""
         waiting = self._waiting.pop(connection, None)
         if waiting is None or waiting.done():
-            connection.close()  # nobody asked, or nobody still waits
+            connection.close()  # no question is open, or nobody still waits
             return
         waiting.set_result(Reply(int(connection.reply[9:12]), body))
         if self._opens_anew:

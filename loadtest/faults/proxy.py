@@ -108,15 +108,15 @@ class Line:
             writer.close()
 
     async def _both_ways(
-        self, asked: tuple[StreamReader, StreamWriter], answered: tuple[StreamReader, StreamWriter]
+        self, of_questions: tuple[StreamReader, StreamWriter], of_answers: tuple[StreamReader, StreamWriter]
     ) -> None:
         rewriter = Rewriter(self._reply, self._random) if self._is_redis else None
-        questions = asyncio.create_task(self._copy("questions", *asked, rewriter))
-        answers = asyncio.create_task(self._copy("answers", *answered, rewriter))
+        questions = asyncio.create_task(self._copy("questions", *of_questions, rewriter))
+        answers = asyncio.create_task(self._copy("answers", *of_answers, rewriter))
         try:
             await asyncio.wait({questions, answers}, return_when=asyncio.FIRST_COMPLETED)
             if questions.done() and questions.result() == "end" and not answers.done():
-                asked[1].write_eof()  # a client that sent everything still wants its answer
+                of_questions[1].write_eof()  # a client that sent everything still wants its answer
                 await answers
         finally:
             for way in (questions, answers):
@@ -150,7 +150,11 @@ class Line:
         with suppress(OSError, NotRedis):
             while data := await source.read(READ_BYTES):
                 if rewriter is not None:
-                    data = rewriter.asked(data) if way == "questions" else rewriter.answered(data)
+                    data = (
+                        rewriter.note_questions(data)
+                        if way == "questions"
+                        else rewriter.rewrite_answers(data)
+                    )
                 piece = self._met(data, way, due_at)
                 due_at = piece.due_at
                 await waiting.put(piece)

@@ -81,27 +81,27 @@ class Rewriter:
     def __init__(self, rule: Rule, random: Random) -> None:
         self._rule = rule
         self._random = random
-        self._asked: deque[Question] = deque()
+        self._unanswered: deque[Question] = deque()
         self._question_bytes = b""
         self._answer_bytes = b""
 
-    def asked(self, data: bytes) -> bytes:
+    def note_questions(self, data: bytes) -> bytes:
         """Note the commands in bytes on their way to Redis, and return the bytes unchanged. Raises NotRedis."""
         frames, self._question_bytes = _frames_in(self._question_bytes + data)
         for frame in frames:
             name, *arguments = [_text(part) for part in frame.parts] or [b""]
-            self._asked.append(Question(name.upper(), tuple(arguments)))
+            self._unanswered.append(Question(name.upper(), tuple(arguments)))
         return data
 
-    def answered(self, data: bytes) -> bytes:
+    def rewrite_answers(self, data: bytes) -> bytes:
         """Return whole replies as the client gets them, and keep an incomplete one for later. Raises NotRedis."""
         frames, self._answer_bytes = _frames_in(self._answer_bytes + data)
         return b"".join(self._passed_on(frame) for frame in frames)
 
     def _passed_on(self, frame: Frame) -> bytes:
-        if frame.kind == PUSH or not self._asked:
+        if frame.kind == PUSH or not self._unanswered:
             return frame.raw
-        return self._rule(self._asked.popleft(), frame, self._random)
+        return self._rule(self._unanswered.popleft(), frame, self._random)
 
 
 def _frames_in(data: bytes) -> tuple[list[Frame], bytes]:

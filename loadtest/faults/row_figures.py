@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TypedDict
 
 from loadtest.faults.schema import Phases, Timeline
-from loadtest.faults.traffic import Asked
+from loadtest.faults.traffic import JudgedQuestion
 from loadtest.verdict import percentile
 
 SLICE_SECONDS = 0.25
@@ -44,68 +44,68 @@ class Figures(TypedDict):
 
 
 def of_questions(
-    all_asked: Sequence[Asked], moments: Moments, helpless: frozenset[str], deadline_ms: float
+    all_judged: Sequence[JudgedQuestion], moments: Moments, helpless: frozenset[str], deadline_ms: float
 ) -> Figures:
     """Compute the figures of a row. helpless: words of judgements that are counted only there."""
-    asked = [each for each in all_asked if not _is_helpless(each, helpless)]
-    before = [each for each in asked if each.due_at < moments.fault_at]
-    during = [each for each in asked if moments.fault_at <= each.due_at < moments.repaired_at]
-    failures, wrongs = count(asked, "failed"), count(asked, "wrong")
+    judged = [each for each in all_judged if not _is_helpless(each, helpless)]
+    before = [each for each in judged if each.due_at < moments.fault_at]
+    during = [each for each in judged if moments.fault_at <= each.due_at < moments.repaired_at]
+    failures, wrongs = count(judged, "failed"), count(judged, "wrong")
     return Figures(
-        asked=len(asked),
+        asked=len(judged),
         asked_before=len(before),
         failed=sum(failures.values()),
         wrong=sum(wrongs.values()),
-        late=n_late(asked, deadline_ms),
+        late=n_late(judged, deadline_ms),
         failures=failures,
         wrongs=wrongs,
-        helpless=dict(Counter(each.judgement.words for each in all_asked if _is_helpless(each, helpless))),
-        degraded=count(asked, "degraded"),
+        helpless=dict(Counter(each.judgement.words for each in all_judged if _is_helpless(each, helpless))),
+        degraded=count(judged, "degraded"),
         degraded_before=count(before, "degraded"),
         degraded_during=count(during, "degraded"),
-        p50=phases(asked, moments, 0.5),
-        p99=phases(asked, moments, 0.99),
-        timeline=timeline(all_asked, moments),
+        p50=phases(judged, moments, 0.5),
+        p99=phases(judged, moments, 0.99),
+        timeline=timeline(all_judged, moments),
     )
 
 
-def _is_helpless(asked: Asked, helpless: frozenset[str]) -> bool:
-    return asked.judgement.kind in ("failed", "wrong") and asked.judgement.words in helpless
+def _is_helpless(question: JudgedQuestion, helpless: frozenset[str]) -> bool:
+    return question.judgement.kind in ("failed", "wrong") and question.judgement.words in helpless
 
 
-def phases(asked: Sequence[Asked], moments: Moments, share: float) -> Phases:
+def phases(judged: Sequence[JudgedQuestion], moments: Moments, share: float) -> Phases:
     """Compute a percentile of answered questions before, during and after the fault."""
     edges = (moments.started_at, moments.fault_at, moments.repaired_at, float("inf"))
     found = []
     for start, end in pairwise(edges):
-        latencies = sorted(each.latency_ms for each in answered(asked) if start <= each.due_at < end)
+        latencies = sorted(each.latency_ms for each in answered(judged) if start <= each.due_at < end)
         found.append(round(percentile(latencies, share), 2))
     return Phases(*found)
 
 
-def answered(asked: Iterable[Asked]) -> list[Asked]:
+def answered(judged: Iterable[JudgedQuestion]) -> list[JudgedQuestion]:
     """Return the questions that got an answer, good or not."""
-    return [each for each in asked if each.judgement.kind != "failed"]
+    return [each for each in judged if each.judgement.kind != "failed"]
 
 
-def count(asked: Iterable[Asked], kind: str) -> dict[str, int]:
+def count(judged: Iterable[JudgedQuestion], kind: str) -> dict[str, int]:
     """Count judgements of a kind by their words, the most frequent first."""
-    return dict(Counter(each.judgement.words for each in asked if each.judgement.kind == kind).most_common())
+    return dict(Counter(each.judgement.words for each in judged if each.judgement.kind == kind).most_common())
 
 
-def n_late(asked: Iterable[Asked], deadline_ms: float) -> int:
+def n_late(judged: Iterable[JudgedQuestion], deadline_ms: float) -> int:
     """Count answers that took longer inside the service than their deadline, and gave no reason."""
     return sum(
         each.judgement.kind == "good" and each.took_ms is not None and each.took_ms > deadline_ms
-        for each in asked
+        for each in judged
     )
 
 
-def timeline(asked: Sequence[Asked], moments: Moments) -> Timeline:
+def timeline(judged: Sequence[JudgedQuestion], moments: Moments) -> Timeline:
     """Count the whole row in slices of time."""
-    n_slices = 1 + max((_slice(each, moments) for each in asked), default=0)
-    slices: list[list[Asked]] = [[] for _ in range(n_slices)]
-    for each in asked:
+    n_slices = 1 + max((_slice(each, moments) for each in judged), default=0)
+    slices: list[list[JudgedQuestion]] = [[] for _ in range(n_slices)]
+    for each in judged:
         slices[max(0, _slice(each, moments))].append(each)
     latencies = [sorted(each.latency_ms for each in answered(some)) for some in slices]
     by_kind = {
@@ -122,5 +122,5 @@ def timeline(asked: Sequence[Asked], moments: Moments) -> Timeline:
     )
 
 
-def _slice(asked: Asked, moments: Moments) -> int:
-    return int((asked.due_at - moments.started_at) / SLICE_SECONDS)
+def _slice(question: JudgedQuestion, moments: Moments) -> int:
+    return int((question.due_at - moments.started_at) / SLICE_SECONDS)

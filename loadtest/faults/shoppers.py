@@ -36,22 +36,22 @@ class Shopper:
     identity: dict[str, str]
     bought: dict[str, float] = field(default_factory=dict)
     wanted: deque[str] = field(default_factory=lambda: deque(maxlen=1))
-    shown: list[str] = field(default_factory=list)
+    impressions: list[str] = field(default_factory=list)
 
     def question(self, random: Random, deadline_ms: int) -> Question:
         """Return the next question; every third excludes some items that were shown before."""
         body: dict[str, Any] = {**self.identity, "limit": LIMIT, "deadline_ms": deadline_ms}
-        if self.shown and random.random() < 1 / 3:
-            body["exclude_items"] = random.sample(self.shown, min(3, len(self.shown)))
+        if self.impressions and random.random() < 1 / 3:
+            body["exclude_items"] = random.sample(self.impressions, min(3, len(self.impressions)))
         return Question("/recommend", body)
 
     def known_to_have_bought(self, at: float) -> set[str]:
-        """Return the purchases that an answer to a question asked at a moment must know of."""
+        """Return the purchases that an answer to a question sent at a moment must know of."""
         return {item for item, known_from in self.bought.items() if known_from <= at}
 
     def was_shown(self, items: list[str]) -> None:
         """Take note of the items shown; the shopper wants the first that they have not bought."""
-        self.shown = items
+        self.impressions = items
         new = [item for item in items if item not in self.bought]
         if new and len(self.bought) < MAX_BOUGHT:
             self.wanted.append(new[0])
@@ -96,8 +96,8 @@ class Shopping:
 
 
 def draw_shoppers(people: Sequence[str]) -> list[Shopper]:
-    """Return shoppers: people of the bundle, as many strangers, and as many anonymous visits."""
+    """Return shoppers: people of the bundle, as many new people, and as many anonymous visits."""
     known = [Shopper({"user_id": person}) for person in people]
-    strangers = [Shopper({"user_id": f"new-{number}"}) for number in range(len(people))]
+    new_people = [Shopper({"user_id": f"new-{number}"}) for number in range(len(people))]
     visits = [Shopper({"session_id": f"visit-{number}"}) for number in range(len(people))]
-    return [*known, *strangers, *visits]
+    return [*known, *new_people, *visits]

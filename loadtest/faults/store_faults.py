@@ -94,8 +94,8 @@ async def student_answers(stage: Stage) -> list[str]:
 def _tiers_but_student(stage: Stage) -> list[str]:
     connection = HTTPConnection(HOST, stage.service.port, timeout=10)
     try:
-        asked = json.dumps({"user_id": stage.kept.people[0]})
-        connection.request("POST", "/recommend", asked, {"content-type": "application/json"})
+        body = json.dumps({"user_id": stage.kept.people[0]})
+        connection.request("POST", "/recommend", body, {"content-type": "application/json"})
         said = json.loads(connection.getresponse().read())
     finally:
         connection.close()

@@ -40,8 +40,11 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question. Moments are on `perf_counter`. path: its route. took_ms: as the answer says, None without one."""
+class JudgedQuestion:
+    """One question, and the judgement of its answer.
+
+    Moments are on `perf_counter`. path: its route. took_ms: as the answer says, None without one.
+    """
 
     due_at: float
     done_at: float
@@ -77,7 +80,7 @@ class Traffic:
         opens_anew: bool = False,
     ) -> None:
         self.known = known
-        self.asked: list[Asked] = []
+        self.judged: list[JudgedQuestion] = []
         self.lane = Lane(port, opens_anew=opens_anew)
         self.sender = Sender(port, 0.05, seed, shopping.accepted)
         self._shopping = shopping
@@ -87,7 +90,7 @@ class Traffic:
         self._schedules: list[asyncio.Task[None]] = []
 
     async def learn(self, version: str) -> None:
-        """Learn this version's answer to each known question, asked alone.
+        """Learn this version's answer to each known question when it is sent alone.
 
         Raises ServerFailed if it does not give one without an excuse.
         """
@@ -132,7 +135,7 @@ class Traffic:
         """
         give_up_at = perf_counter() + at_most_seconds
         while perf_counter() < give_up_at:
-            later = sorted((each for each in self.asked if each.due_at >= since), key=_due)
+            later = sorted((each for each in self.judged if each.due_at >= since), key=_due)
             found = first_well(later, n_excused)
             if found is not None:
                 return found
@@ -160,15 +163,15 @@ class Traffic:
         reply = await self.lane.ask(question.request)
         done_at = perf_counter()
         judgement = judge_known(reply, question, number, self.known.references)
-        self.asked.append(Asked(due_at, done_at, question.path, judgement, took_ms(reply.body)))
+        self.judged.append(JudgedQuestion(due_at, done_at, question.path, judgement, took_ms(reply.body)))
 
     async def _ask_shopper(self, due_at: float, shopper: Shopper) -> None:
         question = shopper.question(self._random, self._rates.deadline_ms)
-        asked_at = perf_counter()
+        sent_at = perf_counter()
         reply = await self.lane.ask(question.request)
         done_at = perf_counter()
-        judgement = judge(reply, question, shopper.known_to_have_bought(asked_at))
-        self.asked.append(Asked(due_at, done_at, question.path, judgement, took_ms(reply.body)))
+        judgement = judge(reply, question, shopper.known_to_have_bought(sent_at))
+        self.judged.append(JudgedQuestion(due_at, done_at, question.path, judgement, took_ms(reply.body)))
         answers = read_answers(reply, question)
         if not isinstance(answers, Judgement):
             shopper.was_shown([item.item_id for item in answers[0].items])
@@ -177,24 +180,24 @@ class Traffic:
         await self.sender.send(self._shopping.next_batch())
 
 
-def excused_in_a_row(asked: Sequence[Asked], fault_at: float) -> int:
+def excused_in_a_row(judged: Sequence[JudgedQuestion], fault_at: float) -> int:
     """Return how many of a hundred answers may give an excuse although all is well.
 
     On a quiet machine it is none, and on a busy one three times the share that gave an excuse before the fault.
     """
-    before = [each for each in asked if each.due_at < fault_at]
+    before = [each for each in judged if each.due_at < fault_at]
     n_excused = sum(each.judgement.kind == "degraded" for each in before)
     return round(MAX_EXCUSED_RATIO * IN_A_ROW * n_excused / max(len(before), 1))
 
 
-def first_well(asked: Sequence[Asked], n_excused: int) -> float | None:
+def first_well(judged: Sequence[JudgedQuestion], n_excused: int) -> float | None:
     """Return the moment of the first of a hundred answers in a row that show that all is well.
 
-    None of them failed or was wrong, and at most n_excused gave an excuse. asked: in the order of `due_at`.
+    None of them failed or was wrong, and at most n_excused gave an excuse. judged: in the order of `due_at`.
     """
-    row: deque[Asked] = deque()
+    row: deque[JudgedQuestion] = deque()
     n_degraded = 0
-    for each in asked:
+    for each in judged:
         if each.judgement.kind in ("failed", "wrong"):
             row.clear()
             n_degraded = 0
@@ -217,5 +220,5 @@ def took_ms(body: bytes) -> float | None:
     return float(said) if isinstance(said, int | float) else None
 
 
-def _due(asked: Asked) -> float:
-    return asked.due_at
+def _due(question: JudgedQuestion) -> float:
+    return question.due_at

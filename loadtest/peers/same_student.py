@@ -28,16 +28,16 @@ class SameStudent:
         registry = Registry(setting.store)
         self._bundle = read_bundle(registry.path(registry.current()))
         self._student = self._bundle.load_student()
-        self._asked = lru_cache(N_CACHED_PEOPLE)(self._make_asked)
+        self._query = lru_cache(N_CACHED_PEOPLE)(self._make_query)
         self._label = lru_cache(N_CACHED_LABELS)(self._read_label)
 
     def recommend(self, user_id: str, limit: int) -> list[dict[str, Any]]:
         """Return the best unseen items, best first, in the service's words: item_id, score, title."""
-        [items], [scores] = self._student.top_k([self._asked(user_id)], limit)
+        [items], [scores] = self._student.top_k([self._query(user_id)], limit)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return [{**self._label(item), "score": score} for item, score in pairs if item >= 0]
 
-    def _make_asked(self, user_id: str) -> ScanQuery:
+    def _make_query(self, user_id: str) -> ScanQuery:
         history = self._bundle.people.find(user_id) or History.empty()
         encoded = encode_history(history, self._student.max_events)
         [vector] = self._student.vectors_of([encoded])

@@ -13,7 +13,7 @@ PREFIX = "BENCH_PEER_"
 class PeerSetting:
     """The settings of a peer.
 
-    store: a store of bundles with one promoted. people: a file of the user ids that will be asked for, one per line.
+    store: a store of bundles with one promoted. people: a file of the user ids that will be requested, one per line.
     redis_url: a Redis that may be filled.
     """
 

@@ -46,7 +46,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix=".drill-", dir=bundles) as name:
         folder = Path(name).resolve()
         store = lay_out(kept, folder / "store")
-        asked = draw_questions(store.people, store.items, plan.n_questions, seed)
+        drawn = draw_questions(store.people, store.items, plan.n_questions, seed)
         typer.echo(f"drill-promotion: {promotions} promotions at {rate:g} requests a second")
         key = new_key(folder / "keys")
         settings = {
@@ -60,7 +60,7 @@ def main(
         }
         with Service(free_port(), folder / "service.log", settings, n_workers=N_WORKERS) as service:
             target = Target(service.port, tuple(service.workers()), heavy_question(store.people))
-            drill = Drill(plan, store, Operator(service.port, key), target, asked)
+            drill = Drill(plan, store, Operator(service.port, key), target, drawn)
             happened = run_on_uvloop(drill.run())
         report = make_report(plan, store, (items, people), happened)
     write_report(report, out)

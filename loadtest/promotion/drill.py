@@ -51,7 +51,7 @@ class Swap:
     version: str
     replaced: str
     quiet_from: float
-    asked_at: float
+    requested_at: float
     replied_at: float
     last_old_at: float
     settled_at: float
@@ -70,7 +70,7 @@ class Happened:
 
 
 class Drill:
-    """One drill. questions: they are asked again and again."""
+    """One drill. questions: they are sent again and again."""
 
     def __init__(
         self, plan: Plan, store: DrillStore, operator: Operator, target: Target, questions: list[Question]
@@ -105,7 +105,7 @@ class Drill:
         return self._happened
 
     async def _learn(self, traffic: Traffic, version: str) -> None:
-        """Learn what a version says to each question when it is asked alone."""
+        """Learn what a version says to each question when it is sent alone."""
         traffic.resume()
         await traffic.hear_only(version, AT_MOST_SECONDS)
         await traffic.pause()
@@ -118,7 +118,7 @@ class Drill:
         """After a quiet stretch promote a version, or roll back for None; wait until every connection reports it."""
         quiet_from, replaced = perf_counter(), self._store.current()
         await asyncio.sleep(self._plan.quiet_seconds)
-        asked_at = perf_counter()
+        requested_at = perf_counter()
         if version is None:
             version = await self._do(self._operator.roll_back)
         else:
@@ -132,8 +132,8 @@ class Drill:
             ) from error
         settled_at = perf_counter()
         await asyncio.sleep(SETTLING_SECONDS)
-        last_old_at = traffic.last_moment_of(replaced, asked_at)
-        return Swap(version, replaced, quiet_from, asked_at, replied_at, last_old_at, settled_at)
+        last_old_at = traffic.last_moment_of(replaced, requested_at)
+        return Swap(version, replaced, quiet_from, requested_at, replied_at, last_old_at, settled_at)
 
     async def _refuse(self, traffic: Traffic) -> None:
         """Try to promote a bad bundle by the operators' route, and by hand in `current`."""

@@ -20,7 +20,7 @@ MIX = (
     ("plain",) * 10
     + ("visit",) * 3
     + ("narrowed",) * 2
-    + ("explained", "explained", "stranger", "batch", "similar")
+    + ("explained", "explained", "cold_start", "batch", "similar")
 )
 
 
@@ -43,8 +43,8 @@ class Question:
 
 def heavy_question(people: Sequence[str]) -> Question:
     """Make a question that keeps a worker busy for 10 ms or more, whose answer nobody looks at."""
-    asked = {"user_id": people[0], "limit": 100, "diversity": 0.5, "deadline_ms": DEADLINE_MS}
-    return Question("/recommend/batch", {"requests": [asked] * 64})
+    request = {"user_id": people[0], "limit": 100, "diversity": 0.5, "deadline_ms": DEADLINE_MS}
+    return Question("/recommend/batch", {"requests": [request] * 64})
 
 
 def draw_questions(
@@ -62,10 +62,10 @@ def draw_questions(
 
 def _in_time(question: Question, deadline_ms: int) -> Question:
     """Give each of a question's requests this deadline."""
-    asked = question.body.get("requests")
-    if asked is None:
+    requests = question.body.get("requests")
+    if requests is None:
         return Question(question.path, {**question.body, "deadline_ms": deadline_ms})
-    return Question(question.path, {"requests": [{**each, "deadline_ms": deadline_ms} for each in asked]})
+    return Question(question.path, {"requests": [{**each, "deadline_ms": deadline_ms} for each in requests]})
 
 
 def _question(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> Question:
@@ -74,16 +74,16 @@ def _question(kind: str, people: Sequence[str], items: Sequence[str], random: Ra
     if kind == "batch":
         kinds = ("plain", "visit", "narrowed", "explained")
         return Question(
-            "/recommend/batch", {"requests": [_asked(each, people, items, random) for each in kinds]}
+            "/recommend/batch", {"requests": [_body(each, people, items, random) for each in kinds]}
         )
-    return Question("/recommend", _asked(kind, people, items, random))
+    return Question("/recommend", _body(kind, people, items, random))
 
 
-def _asked(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> dict[str, Any]:
+def _body(kind: str, people: Sequence[str], items: Sequence[str], random: Random) -> dict[str, Any]:
     body: dict[str, Any] = {"limit": random.choice((5, 10, 20))}
-    if kind != "stranger":
+    if kind != "cold_start":
         body["user_id"] = random.choice(people)
-    if kind in ("visit", "stranger"):
+    if kind in ("visit", "cold_start"):
         body["session"] = [
             {"item_id": random.choice(items), "kind": "click", "time": VISIT_BEGAN + minute * 60}
             for minute in range(random.randint(1, 5))

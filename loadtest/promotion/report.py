@@ -68,8 +68,8 @@ def stretches(happened: Happened) -> tuple[list[Answered], list[Answered]]:
     """Return the answers due in the quiet stretches before promotions, and those due during one."""
     before, during = [], []
     for swap in happened.swaps:
-        before += _due_between(happened.answered, swap.quiet_from, swap.asked_at)
-        during += _due_between(happened.answered, swap.asked_at, swap.settled_at)
+        before += _due_between(happened.answered, swap.quiet_from, swap.requested_at)
+        during += _due_between(happened.answered, swap.requested_at, swap.settled_at)
     return before, during
 
 
@@ -99,13 +99,13 @@ def _missed(report: dict[str, Any]) -> list[str]:
 
 def _swap_figures(swap: Swap, answered: Sequence[Answered]) -> dict[str, Any]:
     """Return the figures of one swap. everywhere_ms: from the request to the last answer of the old version."""
-    before = _due_between(answered, swap.quiet_from, swap.asked_at)
-    during = _due_between(answered, swap.asked_at, swap.settled_at)
+    before = _due_between(answered, swap.quiet_from, swap.requested_at)
+    during = _due_between(answered, swap.requested_at, swap.settled_at)
     return {
         "version": swap.version,
         "replaced": swap.replaced,
-        "reply_ms": _round(1000 * (swap.replied_at - swap.asked_at)),
-        "everywhere_ms": _round(1000 * (swap.last_old_at - swap.asked_at)),
+        "reply_ms": _round(1000 * (swap.replied_at - swap.requested_at)),
+        "everywhere_ms": _round(1000 * (swap.last_old_at - swap.requested_at)),
         "p99_before_ms": _round(_p99(before)),
         "p99_during_ms": _round(_p99(during)),
         "max_during_ms": _round(percentile(_latencies(during), 1.0)),

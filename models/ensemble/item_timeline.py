@@ -1,8 +1,9 @@
 """Plain features of items as they stood at a moment: how popular, how fresh, how long unseen.
 
-If a protocol asks about everybody at one moment (`asked_at` "now"), as a service does, there is only that moment. If
-it asks at each person's last event, features are kept on a grid of moments, and a question sees the latest one that
-is not after its own: only events strictly before count, so a question never learns from its own answer or from later.
+If a protocol predicts for everybody at one moment (`prediction_time` "now"), as a service does, there is only that
+moment. If it predicts at each person's last event, features are kept on a grid of moments, and a question sees the
+latest one that is not after its own: only events strictly before count, so a question never learns from its own
+answer or from later.
 """
 
 from __future__ import annotations

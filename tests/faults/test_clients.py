@@ -112,14 +112,14 @@ def test_head_without_end_is_told_why(service: ServiceProcess) -> None:
 
 def test_who_asks_without_reading_fills_nothing(service: ServiceProcess) -> None:
     before = memory_of(service)
-    asked = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 2000
+    requests = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 2000
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(service)) for _ in range(100)]
         for client in clients:
             client.setblocking(False)
             with suppress(BlockingIOError, ConnectionError):
                 while True:
-                    client.send(asked)
+                    client.send(requests)
         assert_is_served(service)
         assert memory_of(service) - before < ROOM
 
@@ -150,7 +150,7 @@ def test_idle_connections_lock_nobody_out(store: Path) -> None:
 
 
 def never_reading(service: ServiceProcess) -> socket.socket:
-    """A client that has asked for more answers than can wait for it."""
+    """A client that has requested more answers than can wait for it."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", service.port))

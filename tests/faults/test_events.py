@@ -14,9 +14,9 @@ from tests.support.service import ServiceProcess, ids_of
 from tests.support.waiting import wait_until
 
 
-def recommended(service: ServiceProcess, **asked: Any) -> list[str]:
+def recommended(service: ServiceProcess, **request: Any) -> list[str]:
     """The next answer."""
-    response = httpx.post(f"{service.url}/recommend", json={"limit": 3, **asked})
+    response = httpx.post(f"{service.url}/recommend", json={"limit": 3, **request})
     assert response.status_code == 200
     return ids_of(response.json())
 
@@ -27,9 +27,9 @@ def send(service: ServiceProcess, sent: dict[str, Any]) -> None:
     assert response.status_code == 202, response.text
 
 
-def is_recommended(service: ServiceProcess, wanted: list[str], **asked: Any) -> bool:
+def is_recommended(service: ServiceProcess, wanted: list[str], **request: Any) -> bool:
     """Whether that is the next answer."""
-    return recommended(service, **asked) == wanted
+    return recommended(service, **request) == wanted
 
 
 def test_accepted_event_is_in_the_next_answer_of_every_replica_and_outlives_kills(

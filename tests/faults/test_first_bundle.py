@@ -48,9 +48,9 @@ async def test_no_request_fails_while_the_first_bundle_takes_over(empty: Path) -
     async with running(empty, bundle_poll_seconds=0.01) as service:
         tiers: set[str] = set()
 
-        async def ask_until_taken_over(path: str, asked: dict[str, Any]) -> None:
+        async def ask_until_taken_over(path: str, body: dict[str, Any]) -> None:
             async def is_taken_over() -> bool:
-                tier: str = (await service.post(path, asked))["tier"]
+                tier: str = (await service.post(path, body))["tier"]
                 tiers.add(tier)
                 return tier != "no_model"
 

@@ -68,10 +68,10 @@ async def test_full_service_refuses_without_reading_the_body(
 async def test_batch_weighs_as_much_as_its_requests(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(store, max_batched_in_flight=4) as service:
         with stuck_student(service, monkeypatch):
-            asked = {
+            body = {
                 "requests": [{"user_id": "user-1"}] * 2
             }  # a new vector: the scoring thread is stuck, not the loop
-            batch = asyncio.create_task(service.post("/recommend/batch", asked))
+            batch = asyncio.create_task(service.post("/recommend/batch", body))
 
             async def is_at_work() -> bool:
                 return service.parts.batch_permits.n_taken == 2
@@ -137,10 +137,10 @@ class SlowSearch:
             monkeypatch.setattr(module, "perf_counter", lambda: self.now)
 
 
-async def ask_for_many(service: Running, **asked: Any) -> None:
+async def ask_for_many(service: Running, **request: Any) -> None:
     for _ in range(20):
         await asyncio.gather(
-            *(service.client.post("/recommend", json={"user_id": "user-1", **asked}) for _ in range(64))
+            *(service.client.post("/recommend", json={"user_id": "user-1", **request}) for _ in range(64))
         )
 
 

@@ -82,12 +82,12 @@ def test_answers_say_so_until_everything_is_merged_again(
             for user_id in PEOPLE:
                 wait_until(partial(is_fresh_and_says_nothing, service, user_id), "the purchases")
         lose(redis_server, how)
-        n_said = n_asked = 0
+        n_said = n_requests = 0
         ends_at = monotonic() + QUIET_SECONDS
         while monotonic() < ends_at:
             for service in services:
-                user_id = PEOPLE[n_asked % len(PEOPLE)]
-                n_asked += 1
+                user_id = PEOPLE[n_requests % len(PEOPLE)]
+                n_requests += 1
                 answer = ask(service, user_id)
                 assert is_fresh(answer, user_id) or answer["degraded"] is not None, answer
                 if answer["degraded"] is not None:

@@ -1,4 +1,4 @@
-"""Workers that start: none is asked before its bundle is in service, and the others answer in the meantime."""
+"""Workers that start: none gets requests before its bundle is in service, and the others answer meanwhile."""
 
 from __future__ import annotations
 

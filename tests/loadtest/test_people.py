@@ -41,9 +41,9 @@ def test_calls_come_in_the_proportions_of_the_mix() -> None:
 
 def test_the_same_seed_asks_the_same_questions() -> None:
     first, second, other = crowd(1), crowd(1), crowd(2)
-    asked = [first.next_call() for _ in range(20)]
-    assert [second.next_call() for _ in range(20)] == asked
-    assert [other.next_call() for _ in range(20)] != asked
+    calls = [first.next_call() for _ in range(20)]
+    assert [second.next_call() for _ in range(20)] == calls
+    assert [other.next_call() for _ in range(20)] != calls
 
 
 def test_unknown_people_are_unknown_and_known_people_known() -> None:

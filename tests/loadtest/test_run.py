@@ -52,7 +52,7 @@ def test_redis_is_killed_and_started_once_each_when_due() -> None:
     assert [happening.at_seconds for happening in timetable.happenings] == [20.0, 40.1]
 
 
-def test_nothing_is_done_to_redis_unless_asked() -> None:
+def test_nothing_is_done_to_redis_by_default() -> None:
     redis = FakeServer()
     Timetable(redis, Settings()).keep(1000)
     assert redis.done == []

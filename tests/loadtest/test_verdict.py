@@ -25,7 +25,7 @@ def samples(response_ms: Callable[[int], float] = lambda number: 5.0) -> list[Sa
     ]
 
 
-def test_quick_answers_at_the_asked_rate_meet_the_sla() -> None:
+def test_quick_answers_at_the_target_rate_meet_the_sla() -> None:
     report = decide(samples(), STARTED_AT, SETTINGS)
     assert report["met"]
     assert report["missed"] == []

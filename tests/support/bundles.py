@@ -181,7 +181,7 @@ def tiny_contents(
 
 
 def with_unavailable(contents: BundleContents, item_indices: Iterable[int]) -> BundleContents:
-    """The same bundle of a shop that took these items out, its golden requests asked again."""
+    """The same bundle of a shop that took these items out, its golden requests recorded again."""
     available = np.ones(len(contents.items), np.bool_)
     available[list(item_indices)] = False
     items = dataclasses.replace(contents.items, available=available)
@@ -190,8 +190,8 @@ def with_unavailable(contents: BundleContents, item_indices: Iterable[int]) -> B
     golden = record_golden(student, contents.text_encoder, histories, TEXTS, items.recommendable)
     variants = contents.variants
     if variants is not None:
-        asked = [request.history() for request in variants.golden.requests["ensemble"]]
-        again = record_variants(variants.variants, asked, items.recommendable)
+        histories = [request.history() for request in variants.golden.requests["ensemble"]]
+        again = record_variants(variants.variants, histories, items.recommendable)
         variants = dataclasses.replace(variants, golden=again)
     return dataclasses.replace(contents, items=items, golden=golden, variants=variants)
 

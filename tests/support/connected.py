@@ -23,14 +23,14 @@ from service.telemetry.metrics import Metrics
 from tests.support.wire import Wire
 
 
-class Asked(msgspec.Struct):
+class HotRequest(msgspec.Struct):
     """The number comes back."""
 
     number: int
 
 
-class Answered(msgspec.Struct):
-    """What was asked."""
+class HotReply(msgspec.Struct):
+    """The number of the request."""
 
     number: int
 
@@ -69,15 +69,15 @@ class Connected:
         """Of a connection that is about to be made."""
         return WholeRequestProtocol(self._config, self.state, {})
 
-    def _endpoint(self, limits: Limits) -> JsonEndpoint[Asked]:
-        async def call(asked: Asked, exchange: Exchange) -> Answered:
+    def _endpoint(self, limits: Limits) -> JsonEndpoint[HotRequest]:
+        async def call(body: HotRequest, exchange: Exchange) -> HotReply:
             exchange.after_reply.append(self.settled_as.append)
             await self.may_answer.wait()
-            return Answered(asked.number)
+            return HotReply(body.number)
 
         ways = self.ways
 
-        class Noting(JsonEndpoint[Asked]):
+        class Noting(JsonEndpoint[HotRequest]):
             async def __call__(self, *asgi: Any) -> None:
                 ways.append("asgi")
                 await super().__call__(*asgi)
@@ -86,7 +86,7 @@ class Connected:
                 ways.append("whole")
                 await super().answer_whole(*whole)
 
-        return Noting("hot", Asked, call, permits=self.permits, metrics=self.metrics, limits=limits)
+        return Noting("hot", HotRequest, call, permits=self.permits, metrics=self.metrics, limits=limits)
 
     async def receive(self, *pieces: bytes) -> None:
         """Bytes of the client, and what they bring about."""

@@ -27,9 +27,9 @@ async def send(service: Running, key: str, *events: dict[str, Any]) -> None:
     assert response.json()["rejected"] == []
 
 
-async def says(service: Running, wanted: list[str], **asked: Any) -> bool:
+async def says(service: Running, wanted: list[str], **request: Any) -> bool:
     """Whether these items are the next answer."""
-    return ids_of(await service.recommend(**asked)) == wanted
+    return ids_of(await service.recommend(**request)) == wanted
 
 
 async def are_counted(service: Running) -> None:

@@ -34,13 +34,13 @@ class Running:
     parts: Parts
     client: httpx.AsyncClient
 
-    async def recommend(self, **asked: Any) -> dict[str, Any]:
+    async def recommend(self, **request: Any) -> dict[str, Any]:
         """POST /recommend; the decoded answer, which must be a 200."""
-        return await self.post("/recommend", asked)
+        return await self.post("/recommend", request)
 
-    async def post(self, path: str, asked: Any) -> dict[str, Any]:
+    async def post(self, path: str, body: Any) -> dict[str, Any]:
         """POST JSON; the decoded answer, which must be a 200."""
-        response = await self.client.post(path, json=asked)
+        response = await self.client.post(path, json=body)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer

@@ -9,7 +9,14 @@ import polars as pl
 
 from models.history import EventKind, History
 from models.packed_histories import Histories
-from training.data.dataset import AskedAt, Catalogue, Dataset, Interactions, first_event_times, index_shop
+from training.data.dataset import (
+    Catalogue,
+    Dataset,
+    Interactions,
+    PredictionTime,
+    first_event_times,
+    index_shop,
+)
 from training.data.shop import ITEM_SCHEMA, DropReport, assemble_shop
 
 
@@ -23,7 +30,7 @@ def dataset_of(events: Sequence[tuple[str, str, int]]) -> Dataset:
 
 
 def interactions_of(
-    *histories: History, n_items: int, until: int = 2_000, asked_at: AskedAt = "now"
+    *histories: History, n_items: int, until: int = 2_000, prediction_time: PredictionTime = "now"
 ) -> Interactions:
     """One person a history; items are called by their index, and so are their texts."""
     names, packed = [str(item) for item in range(n_items)], Histories.from_list(histories)
@@ -35,4 +42,4 @@ def interactions_of(
         first_event_times(packed, n_items),
         np.ones(n_items, np.bool_),
     )
-    return Interactions(packed, catalogue, until, asked_at)
+    return Interactions(packed, catalogue, until, prediction_time)

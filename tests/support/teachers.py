@@ -36,12 +36,12 @@ def item_items() -> Floats:
 class BlockTeacher:
     """Scores by the share of a history in an item's block, and the partner of the latest item highest of all.
 
-    n_asked: how many histories it was asked about so far.
+    n_scored: how many histories it has scored so far.
     """
 
     def __init__(self, level: float = -3.0) -> None:
         self.level = level
-        self.n_asked = 0
+        self.n_scored = 0
 
     def score(self, histories: Sequence[History]) -> Floats:
         """(n_people, N_ITEMS); -inf where an item was seen."""
@@ -58,7 +58,7 @@ class BlockTeacher:
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], Floats]:
         """The best n_top, then n_uniform drawn from all."""
-        self.n_asked += len(histories)
+        self.n_scored += len(histories)
         scores = self.score(histories)
         top = np.argsort(-scores, axis=1, kind="stable")[:, :n_top]
         uniform = rng.integers(0, N_ITEMS, (len(histories), n_uniform))

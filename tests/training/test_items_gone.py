@@ -112,7 +112,7 @@ def test_what_somebody_bought_is_kept_below_the_cart_that_it_lies_in_again(bundl
     assert kinds == [EventKind.PURCHASE, EventKind.CART]
 
 
-def test_the_run_tells_what_was_not_asked(evaluation: Quality) -> None:
+def test_the_run_tells_what_was_not_evaluated(evaluation: Quality) -> None:
     split, data = evaluation.protocols["next_basket"].split, evaluation.data
     assert data is not None
     assert split.n_recommendable_items == data.n_recommendable_items == 53

@@ -6,8 +6,8 @@ TrainingError
 ├── ArmNotEstimable             the log says nothing of an arm; the message says what is missing
 ├── NothingFresh                too little has happened since the bundle in service for a comparison; wait, or export
 ├── NothingToReplay             a shadow run has no request to ask; name a log or a bundle that knows people
-├── CanaryRefused               a canary makes no sense as asked; the message says why
-├── RunMissing                  a report was asked for and there is no finished training run
+├── CanaryRefused               a canary makes no sense as requested; the message says why
+├── RunMissing                  a report was requested and there is no finished training run
 └── DataError                   the shop's data cannot be used; the ML engineer mends the files or the call
     ├── SourceUnreadable        no such path, a damaged file, or a layout nobody here knows
     ├── ColumnMissing           a table lacks a column that the mapping asks for
@@ -31,7 +31,7 @@ class ExportMismatch(TrainingError):
 
 
 class RunMissing(TrainingError):
-    """There is no finished run of this release where one was asked for; train first."""
+    """There is no finished run of this release where one was requested; train first."""
 
 
 class ArmNotEstimable(TrainingError):
@@ -47,7 +47,7 @@ class NothingToReplay(TrainingError):
 
 
 class CanaryRefused(TrainingError):
-    """A canary cannot be declared, moved or ended as asked; the message says why. Nothing was written."""
+    """A canary cannot be declared, moved or ended as requested; the message says why. Nothing was written."""
 
 
 class DataError(TrainingError):

@@ -1,6 +1,6 @@
 """A run's folder: the files that one training run leaves for its report.
 
-    evaluation.json                 what was asked and measured      ensemble/      members and strategy
+    evaluation.json                 what was evaluated, measured     ensemble/      members and strategy
     student*/                       the student's versions           histories.*    people to time with
 An evaluation of several protocols has a folder like this for each. `runs/latest` names the newest finished run.
 """

@@ -58,8 +58,8 @@ def bundle_contents(
     variants = None
     # An index reorders items, which members would not know.
     if len(items) <= min(settings.max_variant_items, settings.index.exact_up_to):
-        asked = _golden_histories(histories, N_GOLDEN_VARIANTS)
-        variants = bundled_variants(ensemble, asked, items.recommendable)
+        variant_histories = _golden_histories(histories, N_GOLDEN_VARIANTS)
+        variants = bundled_variants(ensemble, variant_histories, items.recommendable)
     contents = BundleContents(
         items=items,
         people=ColdHistories(dataset.people, histories),

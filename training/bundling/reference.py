@@ -1,7 +1,7 @@
 """Make what a bundle expects of live traffic: inputs, scores, and how far its models agree.
 
 Reference traffic is made of the last events, those of the test slice, which the student has not seen: each event is
-asked about just before it happened, with the history that a service would have had then. From it the services' own
+answered for just before it happened, with the history that a service would have had then. From it the services' own
 inputs (`models.monitoring.inputs`) are taken, in the same bins.
 """
 
@@ -134,8 +134,8 @@ def input_histograms(
     """Return histograms by input. is_unknown: (n,) events of items that a service of that time would not know."""
     lengths, recencies = _person_inputs(traffic)
     answered = range(max(len(traffic) - MAX_ANSWERS, 0), len(traffic))
-    asked = [traffic.history_before(row) for row in answered]
-    top, spread = _answers(student, asked, catalogue.recommendable)
+    histories = [traffic.history_before(row) for row in answered]
+    top, spread = _answers(student, histories, catalogue.recommendable)
     of_items = catalogue.numbers(traffic.item_indices[~is_unknown])
     category_edges = range(inputs.MAX_CATEGORIES + 1)
     return {
@@ -202,9 +202,9 @@ def _answers(
     """Return TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
     found = []
     for start in range(0, len(histories), 256):
-        asked = histories[start : start + 256]
-        seen = [history.item_indices for history in asked]
-        ranked = student.recommend(asked, inputs.TOP, blocked=seen, allowed=allowed)
+        chunk = histories[start : start + 256]
+        seen = [history.item_indices for history in chunk]
+        ranked = student.recommend(chunk, inputs.TOP, blocked=seen, allowed=allowed)
         found += [inputs.answer_scores(scores) for scores in ranked.scores if scores[-1] > -np.inf]
     known = np.array([each for each in found if each is not None], np.float64).reshape(-1, 2)
     return known[:, 0], known[:, 1]

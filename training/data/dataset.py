@@ -16,7 +16,7 @@ from models.packed_histories import Histories
 from models.vocabulary import Vocabulary
 from training.data.shop import Shop
 
-AskedAt = Literal["now", "last_event"]
+PredictionTime = Literal["now", "last_event"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Interactions:
 
     histories: (n_people) rows, empty for people without events before that moment.
     until: Unix seconds, exclusive: the moment from which the future is unknown.
-    asked_at: the moment at which these people are asked about. "now": at `until`, for everybody. "last_event": at the
-        time of the person's last known event, so that other people's later events lie in its future.
+    prediction_time: the moment at which a model predicts for a person. "now": `until`, for everybody. "last_event":
+        the time of the person's last known event, so that other people's later events lie in its future.
     """
 
     histories: Histories
     catalogue: Catalogue
     until: int
-    asked_at: AskedAt = "now"
+    prediction_time: PredictionTime = "now"
 
     @property
     def n_items(self) -> int:
@@ -88,7 +88,7 @@ class Interactions:
 
 
 def interactions_among(
-    dataset: Dataset, keep: npt.NDArray[np.bool_], *, until: int, asked_at: AskedAt
+    dataset: Dataset, keep: npt.NDArray[np.bool_], *, until: int, prediction_time: PredictionTime
 ) -> Interactions:
     """Keep some of the events, and all people in their rows; keep (n_events,).
 
@@ -96,7 +96,7 @@ def interactions_among(
     """
     histories = kept_events(dataset.histories, keep)
     first_seen = first_event_times(histories, len(dataset.catalogue))
-    return Interactions(histories, replace(dataset.catalogue, first_seen=first_seen), until, asked_at)
+    return Interactions(histories, replace(dataset.catalogue, first_seen=first_seen), until, prediction_time)
 
 
 def kept_events(histories: Histories, keep: npt.NDArray[np.bool_]) -> Histories:

@@ -30,18 +30,18 @@ def describe_items(item_ids: Iterable[str], file: Path | None) -> pl.DataFrame:
     An item that is not in the file, or any item if there is no file, has its id as title and an empty text, because
     the catalogue that published tables rank is that of the data. Raises SourceUnreadable if no item is in the file.
     """
-    asked = pl.DataFrame({"item_id": sorted(item_ids)}, schema={"item_id": pl.String})
+    wanted = pl.DataFrame({"item_id": sorted(item_ids)}, schema={"item_id": pl.String})
     if file is None:
-        told = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "text": pl.String})
+        texts = pl.DataFrame(schema={"item_id": pl.String, "title": pl.String, "text": pl.String})
     else:
-        told = read_item_texts(file)
-        if asked.join(told, on="item_id", how="semi").is_empty():
+        texts = read_item_texts(file)
+        if wanted.join(texts, on="item_id", how="semi").is_empty():
             raise SourceUnreadable(
-                f"{file} describes {told.height:,} items, {told['item_id'].head(3).to_list()} among them, and none "
-                f"of them is in the data, whose ids are {asked['item_id'].head(3).to_list()} and so on. "
+                f"{file} describes {texts.height:,} items, {texts['item_id'].head(3).to_list()} among them, and none "
+                f"of them is in the data, whose ids are {wanted['item_id'].head(3).to_list()} and so on. "
                 f"Give the items the ids of the data."
             )
-    return asked.join(told, on="item_id", how="left", maintain_order="left").select(
+    return wanted.join(texts, on="item_id", how="left", maintain_order="left").select(
         "item_id",
         title=pl.col("title").fill_null(pl.col("item_id")),
         text=pl.col("text").fill_null(""),

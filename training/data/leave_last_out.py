@@ -1,8 +1,8 @@
 """The protocol `leave_last_out`: each person's last new item is the test, the one before it is validation.
 
-Other people's later events stay in the fits, as in the published tables that use this protocol; questions are
-therefore asked at a person's last known event (`Interactions.asked_at`). If the rest of the last basket is known, the
-task is to complete it, which is easier than to predict the next one, as `next_basket` asks.
+Other people's later events stay in the fits, as in the published tables that use this protocol; predictions are
+therefore made at a person's last known event (`Interactions.prediction_time`). If the rest of the last basket is
+known, the task is to complete it, which is easier than to predict the next one, as `next_basket` asks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from training.data.dataset import (
 from training.data.split import (
     EVERYBODY,
     MIN_QUESTIONS,
-    MostAsked,
+    MaxPeople,
     Split,
     Stage,
     Stages,
@@ -43,14 +43,15 @@ def leave_last_out(
     min_item_people: int = 5,
     min_person_items: int = 5,
     n_validation_items: int = 3,
-    most: MostAsked = EVERYBODY,
+    max_people: MaxPeople = EVERYBODY,
 ) -> Split:
     """Hold out each person's last new item, and the last but one, each drawn at random within its basket.
 
     A basket is what one person did in one second. new_people_share: of the people who remain, drawn by seed.
-    n_validation_items: up to this many items of the basket before the test item are held out together and asked one
-    by one, each from a history that has the others; so there are more questions to learn the ensemble from, each like
-    a test question. most: the most people asked. Items that may not be recommended are not asked about.
+    n_validation_items: up to this many items of the basket before the test item are held out together, one target
+    each, predicted from a history that has the others; so there are more questions to learn the ensemble from, each
+    like a test question. max_people: the most people evaluated. True items that may not be recommended are left
+    out.
     Raises TooLittleData if too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
@@ -66,9 +67,9 @@ def leave_last_out(
         ),
         is_new=draw_new_people(len(shuffled.people), new_people_share, people_rng),
         until=(after_last, after_last),
-        asked_at="last_event",
+        prediction_time="last_event",
         asks_each=True,
-        most=most,
+        max_people=max_people,
         seed=seed,
     )
     split = asking_about_recommendable(split)
@@ -117,7 +118,7 @@ def with_shuffled_baskets(histories: Histories, rng: np.random.Generator) -> His
 def stages_from_end(histories: Histories, newest: Stage) -> Stages:
     """Assign each person's last event to the stage `newest`, and each one before it a stage earlier; (n_events,).
 
-    If a person has too few events to leave one for the past, all of them are past: learned from, and not asked.
+    If a person has too few events to leave one for the past, all of them are past: learned from, and not evaluated.
     """
     people = people_of_events(histories)
     stages = np.clip(newest - events_later(histories), Stage.PAST, None).astype(np.int8)

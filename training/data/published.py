@@ -39,7 +39,7 @@ from training.quality.figures import ColumnUse
 N_NEGATIVES = 99
 """Number of negatives per test line in the paper's files; with the true item there are a hundred candidates."""
 N_VALIDATION_ITEMS = 3
-"""Number of a person's last train events that are held out, and asked one by one, while the ensemble is fitted."""
+"""Number of a person's last train events that are held out, one target each, while the ensemble is fitted."""
 
 
 def read_published(
@@ -62,9 +62,9 @@ def read_published(
     """
     people_rng, order_rng = np.random.default_rng(seed).spawn(2)
     positives = _with_times(read_positives(train), train)
-    asked = read_questions(test, positives, train)
-    rivals = None if candidates is None else read_candidates(candidates, asked, test, n_negatives)
-    shop = _shop(train, positives, asked, rivals, items)
+    test_lines = read_questions(test, positives, train)
+    negatives = None if candidates is None else read_candidates(candidates, test_lines, test, n_negatives)
+    shop = _shop(train, positives, test_lines, negatives, items)
     dataset = index_shop(shop)
     dataset = replace(dataset, histories=with_shuffled_baskets(dataset.histories, order_rng))
     stages = stages_from_end(dataset.histories, Stage.VALIDATION)
@@ -77,10 +77,10 @@ def read_published(
         stages,
         is_new=draw_new_people(len(dataset.people), new_people_share, people_rng),
         until=(after_last, after_last) if has_times else (MADE_UP_END - DAY, MADE_UP_END),
-        asked_at="last_event" if has_times else "now",
+        prediction_time="last_event" if has_times else "now",
         asks_each=True,
     )
-    split = replace(split, test=_test_questions(split.dataset, shop, asked, rivals))
+    split = replace(split, test=_test_questions(split.dataset, shop, test_lines, negatives))
     require_questions(split, at_least=1, remedy=f"{train} needs people with two lines or more")
     return split
 
@@ -89,7 +89,7 @@ def published_columns(train: Path, test: Path, candidates: Path | None) -> tuple
     """Say what the columns of these files are used for."""
     of_lines = {"user": "person", "item": "item", "rating": ""}
     names = (*of_lines, "time")
-    asked = uses_of(test.name, names, of_lines | {"time": ""})
+    tested = uses_of(test.name, names, of_lines | {"time": ""})
     ranked = (
         ()
         if candidates is None
@@ -99,7 +99,7 @@ def published_columns(train: Path, test: Path, candidates: Path | None) -> tuple
             {"(user,item)": "checked against the test file", "items": "negatives"},
         )
     )
-    return uses_of(train.name, names, of_lines | {"time": "time"}) + asked + ranked
+    return uses_of(train.name, names, of_lines | {"time": "time"}) + tested + ranked
 
 
 def read_positives(file: Path) -> pl.DataFrame:
@@ -122,40 +122,40 @@ def read_positives(file: Path) -> pl.DataFrame:
 
 
 def read_questions(file: Path, positives: pl.DataFrame, train: Path) -> pl.DataFrame:
-    """Read a test file; its people must be in the train file, and each item asked once. Raises SourceUnreadable."""
-    asked = read_positives(file)
+    """Read a test file; its people must be in the train file, and each item stands once. Raises SourceUnreadable."""
+    test_lines = read_positives(file)
     refuse_lines(
-        asked,
+        test_lines,
         ~pl.struct("user_id", "item_id").is_first_distinct(),
         file,
         problem="repeats a user and an item",
         remedy="Ask about each item of a person once",
     )
     refuse_lines(
-        asked,
+        test_lines,
         ~pl.col("user_id").is_in(positives["user_id"].unique().implode()),
         file,
         problem=f"asks about a user who has no line in {train}",
         remedy="Nothing is known of such a person; remove the line and its candidates",
     )
-    return asked
+    return test_lines
 
 
-def read_candidates(file: Path, asked: pl.DataFrame, test: Path, n_negatives: int) -> pl.Series:
+def read_candidates(file: Path, test_lines: pl.DataFrame, test: Path, n_negatives: int) -> pl.Series:
     """Read the negatives of each test line, as lists of `n_negatives` item ids. Raises SourceUnreadable.
 
-    asked: the test lines. Ids may repeat within a line, as they do if published files drew with replacement.
+    Ids may repeat within a line, as they do if published files drew with replacement.
     """
     lines = read_lines(file).with_columns(cells=pl.col("line").str.split("\t"))
-    if lines.height != asked.height:
+    if lines.height != test_lines.height:
         raise SourceUnreadable(
-            f"{file} has {lines.height:,} lines and {test} has {asked.height:,}. "
+            f"{file} has {lines.height:,} lines and {test} has {test_lines.height:,}. "
             f"Write one line of candidates for each test line, in the same order."
         )
     key = pl.col("cells").list.first().str.replace_all(r"\s", "")
     negatives = pl.col("cells").list.slice(1).list.eval(pl.element().str.strip_chars())
     lines = lines.with_columns(
-        asked.select(pl.format("({},{})", "user_id", "item_id").alias("expected"), "item_id"),
+        test_lines.select(pl.format("({},{})", "user_id", "item_id").alias("expected"), "item_id"),
         key=key,
         negatives=negatives.list.filter(pl.element() != ""),
     )
@@ -202,12 +202,16 @@ def _with_times(positives: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _shop(
-    train: Path, positives: pl.DataFrame, asked: pl.DataFrame, rivals: pl.Series | None, items: Path | None
+    train: Path,
+    positives: pl.DataFrame,
+    test_lines: pl.DataFrame,
+    negatives: pl.Series | None,
+    items: Path | None,
 ) -> Shop:
     """Make a shop of the train events and a catalogue of every item that any of the files names."""
-    named = [positives["item_id"], asked["item_id"]]
-    if rivals is not None:
-        named.append(rivals.explode())
+    named = [positives["item_id"], test_lines["item_id"]]
+    if negatives is not None:
+        named.append(negatives.explode())
     events = positives.select(
         "user_id",
         "item_id",
@@ -221,20 +225,22 @@ def _shop(
     )
 
 
-def _test_questions(dataset: Dataset, shop: Shop, asked: pl.DataFrame, rivals: pl.Series | None) -> Questions:
+def _test_questions(
+    dataset: Dataset, shop: Shop, test_lines: pl.DataFrame, negatives: pl.Series | None
+) -> Questions:
     """Make one question for each person of the test file, with their whole train history."""
     item_ids = shop.items["item_id"]
-    user_rows = dataset.people.indices_of(asked["user_id"], unknown="raise")
+    user_rows = dataset.people.indices_of(test_lines["user_id"], unknown="raise")
     user_indices = np.unique(user_rows)
     by_person = np.argsort(user_rows, kind="stable")
     ends = np.cumsum(np.bincount(user_rows)[user_indices])[:-1]
-    truth = np.split(_rows_of(asked["item_id"], item_ids)[by_person], ends)
-    negatives = None
-    if rivals is not None:
-        rows = _rows_of(rivals.explode(), item_ids).reshape(len(rivals), -1)
-        negatives = np.split(rows[by_person], ends)
+    truth = np.split(_rows_of(test_lines["item_id"], item_ids)[by_person], ends)
+    by_target = None
+    if negatives is not None:
+        rows = _rows_of(negatives.explode(), item_ids).reshape(len(negatives), -1)
+        by_target = np.split(rows[by_person], ends)
     histories = [dataset.histories[int(user_index)] for user_index in user_indices]
-    return Questions(user_indices.astype(np.int32), histories, truth, negatives)
+    return Questions(user_indices.astype(np.int32), histories, truth, by_target)
 
 
 def _rows_of(ids: pl.Series, known: pl.Series) -> npt.NDArray[np.int32]:

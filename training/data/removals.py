@@ -70,17 +70,19 @@ def without_undone(events: pl.DataFrame, removals: pl.DataFrame) -> pl.DataFrame
     more = removals.with_columns(kind=pl.lit(REMOVAL, pl.UInt8), row=pl.lit(None, pl.UInt32))
     columns = ["user_id", "item_id", "time", "kind", "arrival", "row"]
     of_carts = pl.col("kind").is_in([int(EventKind.CART), REMOVAL])  # no other kind undoes or is undone
-    asked = pl.concat([events.with_row_index("row").filter(of_carts).select(columns), more.select(columns)])
-    if not (asked["kind"] == REMOVAL).any():
+    cart_events = pl.concat(
+        [events.with_row_index("row").filter(of_carts).select(columns), more.select(columns)]
+    )
+    if not (cart_events["kind"] == REMOVAL).any():
         return events
     subjects = pl.concat_str(["user_id", "item_id"], separator="\0").rank("dense").cast(pl.Int64)
     stands = standing(
-        asked.select(subjects).to_series().to_numpy(),
-        asked["kind"].to_numpy(),
-        asked["time"].to_numpy(),
-        asked["arrival"].to_numpy(),
+        cart_events.select(subjects).to_series().to_numpy(),
+        cart_events["kind"].to_numpy(),
+        cart_events["time"].to_numpy(),
+        cart_events["arrival"].to_numpy(),
     )
-    fallen = asked.filter(~pl.Series(stands))["row"].drop_nulls()
+    fallen = cart_events.filter(~pl.Series(stands))["row"].drop_nulls()
     is_kept = np.ones(events.height, np.bool_)
     is_kept[fallen.to_numpy()] = False
     return events.filter(pl.Series(is_kept))

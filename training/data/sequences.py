@@ -35,7 +35,7 @@ def read_sequences(
     """Read a file of sequences and hold out the last two items of everybody who has three or more.
 
     items: texts, see `read_item_texts`. new_people_share: of all people, drawn by seed; published tables have none.
-    A person who returns to an item may be asked about it. Raises SourceUnreadable, naming the offending line.
+    An item that a person returns to may be the target. Raises SourceUnreadable, naming the offending line.
     """
     events = read_steps(file)
     shop = assemble_shop(
@@ -53,7 +53,7 @@ def read_sequences(
         stages,
         is_new=draw_new_people(len(dataset.people), new_people_share, np.random.default_rng(seed)),
         until=(MADE_UP_END - DAY, MADE_UP_END),
-        asked_at="now",
+        prediction_time="now",
     )
     require_questions(split, at_least=1, remedy=f"{file} needs people with three items or more")
     return split
@@ -96,7 +96,7 @@ def read_steps(file: Path) -> pl.DataFrame:
 
 
 def with_made_up_times(dataset: Dataset, stages: Stages) -> Dataset:
-    """Give a person's events made-up times, one per day, so that everybody is asked a day after their last event.
+    """Give a person's events made-up times, one per day, so that predictions are made a day after the last event.
 
     All test items have `MADE_UP_END`, validation items are a day earlier, and the past ends two days earlier. So
     times tell only the order of a person's events.

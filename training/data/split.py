@@ -1,4 +1,4 @@
-"""What members may learn from and what they are asked: one `Split`, whichever protocol made it.
+"""What members learn from and what they are evaluated on: one `Split`, whichever protocol made it.
 
     protocol         the true items                                 made by
     next_basket      the new items after one cut in time            split_by_time, here
@@ -21,9 +21,9 @@ from models.history import History
 from models.packed_histories import Histories
 from training.base.errors import TooLittleData
 from training.data.dataset import (
-    AskedAt,
     Dataset,
     Interactions,
+    PredictionTime,
     interactions_among,
     kept_events,
     people_of_events,
@@ -58,7 +58,7 @@ class Questions:
     negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None if negatives are
         to be drawn.
     recommendable: (n_items,) which items may be answered, including all true ones; None for all.
-    left_out: what was not asked in the whole slice, because it may not be answered.
+    left_out: true items of the whole slice that are not evaluated, because they may not be recommended.
     """
 
     user_indices: npt.NDArray[np.int32]
@@ -82,14 +82,14 @@ class Questions:
         )
 
 
-class MostAsked(NamedTuple):
-    """The most people that each slice asks; None asks everybody who can be asked."""
+class MaxPeople(NamedTuple):
+    """The most people that each slice evaluates; None evaluates everybody with a history and a true item."""
 
     validation: int | None = None
     test: int | None = None
 
 
-EVERYBODY = MostAsked()
+EVERYBODY = MaxPeople()
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Split:
     """One data set under one protocol.
 
     past: what members learn from while the ensemble is fitted. past_and_validation: what the final members learn
-    from. validation: choices, thresholds and the ensemble come from here. test: asked once, at the end.
+    from. validation: choices, thresholds and the ensemble come from here. test: evaluated once, at the end.
     is_new: (n_people,) people whom no fit has seen: their rows in both pasts are empty, and validation does not ask
         about them. The test questions have their real histories.
     cuts: moments that divide the stages, by name, in Unix seconds; empty if the protocol has none.
@@ -119,7 +119,7 @@ def split_by_time(
     validation_share: float,
     test_share: float,
     new_people_share: float = 0.0,
-    most: MostAsked = EVERYBODY,
+    max_people: MaxPeople = EVERYBODY,
     seed: int = 0,
 ) -> Split:
     """Cut time so that the last `test_share` of all events are test, `validation_share` before them validation.
@@ -127,7 +127,7 @@ def split_by_time(
         ───────── past ─────────┤ validation ├── test ──►  time
 
     A slice asks what matters to a shop: given all events before a moment, which new items does a person take next?
-    Items that may not be recommended are not asked about.
+    True items that may not be recommended are not evaluated.
     new_people_share: of all people, drawn by seed. Raises TooLittleData if a slice would ask fewer than
     `MIN_QUESTIONS` people.
     """
@@ -142,9 +142,9 @@ def split_by_time(
         stages,
         is_new=draw_new_people(len(dataset.people), new_people_share, np.random.default_rng(seed)),
         until=(validation_start, test_start),
-        asked_at="now",
+        prediction_time="now",
         cuts={"validation_start": validation_start, "test_start": test_start},
-        most=most,
+        max_people=max_people,
         seed=seed,
     )
     split = replace(split, validation=only_new_items(split.validation), test=only_new_items(split.test))
@@ -160,26 +160,28 @@ def split_by_stages(
     *,
     is_new: npt.NDArray[np.bool_],
     until: tuple[int, int],
-    asked_at: AskedAt,
+    prediction_time: PredictionTime,
     cuts: dict[str, int] | None = None,
     asks_each: bool = False,
-    most: MostAsked = EVERYBODY,
+    max_people: MaxPeople = EVERYBODY,
     seed: int = 0,
 ) -> Split:
-    """Turn the stage of each event into what is learned and what is asked.
+    """Turn the stage of each event into what is learned and what is evaluated.
 
     stages: (n_events,) of `Stage`. is_new: (n_people,). until: the ends of the past and of past and validation, Unix
     seconds. asks_each: validation asks about each of its events separately, from a history that has the others. If
-    there are more people than `most`, they are drawn by seed.
+    there are more people than `max_people`, they are drawn by seed.
     """
-    asked_in_validation = drawn_people(
-        dataset.histories, stages, Stage.VALIDATION, ~is_new, most.validation, seed
+    is_in_validation = drawn_people(
+        dataset.histories, stages, Stage.VALIDATION, ~is_new, max_people.validation, seed
     )
     everybody = np.ones(len(is_new), np.bool_)
-    asked_in_test = drawn_people(dataset.histories, stages, Stage.TEST, everybody, most.test, seed)
+    is_in_test = drawn_people(dataset.histories, stages, Stage.TEST, everybody, max_people.test, seed)
     is_learned = ~is_new[people_of_events(dataset.histories)]
     past, past_and_validation = (
-        interactions_among(dataset, is_learned & (stages < stage), until=moment, asked_at=asked_at)
+        interactions_among(
+            dataset, is_learned & (stages < stage), until=moment, prediction_time=prediction_time
+        )
         for stage, moment in zip((Stage.VALIDATION, Stage.TEST), until, strict=True)
     )
     return Split(
@@ -187,8 +189,8 @@ def split_by_stages(
         dataset,
         past,
         past_and_validation,
-        validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, asked_in_validation),
-        test=ask(dataset, stages, Stage.TEST, asked_in_test),
+        validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, is_in_validation),
+        test=ask(dataset, stages, Stage.TEST, is_in_test),
         is_new=is_new,
         cuts=cuts or {},
     )
@@ -205,52 +207,54 @@ def drawn_people(
     histories: Histories,
     stages: Stages,
     stage: Stage,
-    may_be_asked: npt.NDArray[np.bool_],
-    n_most: int | None,
+    is_eligible: npt.NDArray[np.bool_],
+    n_max: int | None,
     seed: int,
 ) -> npt.NDArray[np.bool_]:
-    """Draw at most n_most of the people who may be asked and have events in the stage and before it; (n_people,)."""
+    """Draw at most n_max of the eligible people who have events in the stage and before it; (n_people,)."""
     people = people_of_events(histories)
     has_before, has_in = np.zeros(len(histories), np.bool_), np.zeros(len(histories), np.bool_)
     has_before[people[stages < stage]] = has_in[people[stages == stage]] = True
-    is_asked = may_be_asked & has_before & has_in
-    if n_most is not None and is_asked.sum() > n_most:
-        drawn = np.random.default_rng([seed, stage]).choice(np.flatnonzero(is_asked), n_most, replace=False)
-        is_asked[:] = False
-        is_asked[drawn] = True
-    return is_asked
+    is_evaluated = is_eligible & has_before & has_in
+    if n_max is not None and is_evaluated.sum() > n_max:
+        drawn = np.random.default_rng([seed, stage]).choice(
+            np.flatnonzero(is_evaluated), n_max, replace=False
+        )
+        is_evaluated[:] = False
+        is_evaluated[drawn] = True
+    return is_evaluated
 
 
 def ask(
-    dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
+    dataset: Dataset, stages: Stages, stage: Stage, is_evaluated: npt.NDArray[np.bool_] | None = None
 ) -> Questions:
     """Ask everybody who has events before a stage about their events in it.
 
-    stages: (n_events,). is_asked: (n_people,), None for everybody. True items keep the order of the events.
+    stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items keep the order of the events.
     """
     known = kept_events(dataset.histories, stages < stage)
-    asked = kept_events(dataset.histories, stages == stage)
-    has_both = (np.diff(known.offsets) > 0) & (np.diff(asked.offsets) > 0)
-    user_indices = np.flatnonzero(has_both if is_asked is None else has_both & is_asked)
+    targets = kept_events(dataset.histories, stages == stage)
+    has_both = (np.diff(known.offsets) > 0) & (np.diff(targets.offsets) > 0)
+    user_indices = np.flatnonzero(has_both if is_evaluated is None else has_both & is_evaluated)
     rows = user_indices.tolist()
     return Questions(
         user_indices.astype(np.int32),
         [known[row] for row in rows],
-        [asked[row].item_indices for row in rows],
+        [targets[row].item_indices for row in rows],
     )
 
 
 def ask_each(
-    dataset: Dataset, stages: Stages, stage: Stage, is_asked: npt.NDArray[np.bool_] | None = None
+    dataset: Dataset, stages: Stages, stage: Stage, is_evaluated: npt.NDArray[np.bool_] | None = None
 ) -> Questions:
-    """Ask about each event of a stage separately; a person with several is asked several times.
+    """Ask about each event of a stage separately; a person with several has several questions.
 
-    The history has all events of earlier stages, and this stage's other events that are no later than the one asked.
-    stages: (n_events,). is_asked: (n_people,), None for everybody.
+    The history has all events of earlier stages, and this stage's other events that are no later than the target.
+    stages: (n_events,). is_evaluated: (n_people,), None for everybody.
     """
     histories = dataset.histories
     user_indices, known, truth = [], [], []
-    people = range(len(histories)) if is_asked is None else np.flatnonzero(is_asked).tolist()
+    people = range(len(histories)) if is_evaluated is None else np.flatnonzero(is_evaluated).tolist()
     for person in people:
         own = histories[person]
         its_stages = stages[histories.offsets[person] : histories.offsets[person + 1]]

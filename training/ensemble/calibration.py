@@ -1,8 +1,8 @@
 """Calibration: turn logits into probabilities that can be trusted.
 
-A strategy's logit reflects the rate of the pairs it was fitted on, about one taken in a hundred. The question asked
-has another rate: of one taken and one uniformly drawn item, is this the taken one? `of_rate` only shifts the logits
-to that rate; `fitted_on` also rescales them if they were too sure or not sure enough (Platt 1999).
+A strategy's logit reflects the rate of the pairs it was fitted on, about one taken in a hundred. A probability
+is wanted at another rate: of one taken and one uniformly drawn item, is this the taken one? `of_rate` only shifts
+the logits to that rate; `fitted_on` also rescales them if they were too sure or not sure enough (Platt 1999).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Calibration:
     intercept: float
 
     @staticmethod
-    def of_rate(n_taken: int, n_others: int) -> Calibration:
+    def of_rate(n_positives: int, n_negatives: int) -> Calibration:
         """Correct for the rate of the fitted pairs by Bayes' rule; both counts are >= 1."""
-        return Calibration(1.0, float(np.log(n_others / n_taken)))
+        return Calibration(1.0, float(np.log(n_negatives / n_positives)))
 
     @staticmethod
     def fitted_on(logits: Floats, labels: Labels, weights: Doubles) -> Calibration:
@@ -75,12 +75,12 @@ def brier_score(probabilities: Doubles, labels: Labels) -> float:
 
 
 def balanced_weights(labels: Labels, people: People) -> Doubles:
-    """Return weights that make each person's others count as much as their taken pairs, which weigh 1; (n_pairs,).
+    """Return weights that make each person's negatives count as much as their positives, which weigh 1; (n_pairs,).
 
     The pairs of a person who has only one label cannot be balanced, and weigh 0.
     """
     _, person = np.unique(people, return_inverse=True)
-    n_taken = np.bincount(person, labels)[person]
-    n_others = np.bincount(person, ~labels)[person]
-    weights = np.where(labels, 1.0, n_taken / np.maximum(n_others, 1))
-    return np.where(n_others > 0, weights, 0.0)
+    n_positives = np.bincount(person, labels)[person]
+    n_negatives = np.bincount(person, ~labels)[person]
+    weights = np.where(labels, 1.0, n_positives / np.maximum(n_negatives, 1))
+    return np.where(n_negatives > 0, weights, 0.0)

@@ -13,7 +13,6 @@ import numpy as np
 
 from training.base.callback import Progress, no_progress
 from training.base.errors import TooLittleData
-from training.ensemble.asked_pairs import AskedPairs
 from training.ensemble.calibration import (
     Calibration,
     Doubles,
@@ -23,6 +22,7 @@ from training.ensemble.calibration import (
     reliability,
 )
 from training.ensemble.cross_fits import Combination, CrossFits, Factory
+from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats
 from training.metrics import metrics
@@ -88,11 +88,11 @@ def choose_strategy(
     Comparing all six on 312,000 pairs of 30 features took 54 s on one core with three folds; five folds need 2.3
     times as many fits.
     """
-    asked = AskedPairs.draw(labels, people, np.random.default_rng(seed))
-    if len(asked) < n_folds:
+    evaluation_pairs = EvaluationPairs.draw(labels, people, np.random.default_rng(seed))
+    if len(evaluation_pairs) < n_folds:
         raise TooLittleData(
-            f"{len(asked)} people have both taken and other items to choose an ensemble on, and {n_folds} folds"
-            " need one each; name a strategy instead of auto, or give a longer validation slice"
+            f"{len(evaluation_pairs)} people have both taken and other items to choose an ensemble on, and "
+            f"{n_folds} folds need one each; name a strategy instead of auto, or give a longer validation slice"
         )
     fits = CrossFits(_with_bases(candidates), features, labels, people, n_folds=n_folds, seed=seed)
     steps = [(name, fold) for name in candidates for fold in range(n_folds)]
@@ -100,10 +100,10 @@ def choose_strategy(
         progress(position / len(steps), f"{name}, fold {fold + 1} of {n_folds}")
         fits.without(name, fold)
     logits = {name: fits.logits(name) for name in candidates}
-    ndcgs = {name: asked.ndcg(each) for name, each in logits.items()}
+    ndcgs = {name: evaluation_pairs.ndcg(each) for name, each in logits.items()}
     best, *others = sorted(candidates, key=lambda name: -ndcgs[name].mean())  # the first given wins a tie
     standings = {
-        name: _standing(fits, asked, name, logits[name], ndcgs[best], ndcgs[name], seed)
+        name: _standing(fits, evaluation_pairs, name, logits[name], ndcgs[best], ndcgs[name], seed)
         for name in candidates
     }
     progress(1.0, f"{best} on everybody")
@@ -128,15 +128,15 @@ def _with_bases(candidates: Mapping[str, Factory]) -> dict[str, Factory]:
 
 def _standing(
     fits: CrossFits,
-    asked: AskedPairs,
+    evaluation_pairs: EvaluationPairs,
     name: str,
     logits: Floats,
     best_ndcg: Doubles,
     ndcg: Doubles,
     seed: int,
 ) -> Standing:
-    rows, labels = asked.balanced, fits.labels[asked.balanced]
-    probabilities, is_right = _judged_by_other_folds(fits, asked, logits)
+    rows, labels = evaluation_pairs.balanced, fits.labels[evaluation_pairs.balanced]
+    probabilities, is_right = _judged_by_other_folds(fits, evaluation_pairs, logits)
     bins = reliability(probabilities, labels)
     costs = [fits.without(name, fold).cost for fold in range(fits.n_folds)]
     lead = best_ndcg - ndcg
@@ -154,10 +154,13 @@ def _standing(
     )
 
 
-def _judged_by_other_folds(fits: CrossFits, asked: AskedPairs, logits: Floats) -> tuple[Doubles, Doubles]:
+def _judged_by_other_folds(
+    fits: CrossFits, evaluation_pairs: EvaluationPairs, logits: Floats
+) -> tuple[Doubles, Doubles]:
     """Return each balanced pair's probability, and 1 where it is classified right, else 0; both (n_balanced,)."""
     weights = balanced_weights(fits.labels, fits.people)
-    rows, labels, folds = asked.balanced, fits.labels[asked.balanced], fits.folds[asked.balanced]
+    rows = evaluation_pairs.balanced
+    labels, folds = fits.labels[rows], fits.folds[rows]
     probabilities, is_right = np.empty(len(rows)), np.empty(len(rows))
     for fold in np.unique(folds):
         elsewhere, inside = fits.folds != fold, folds == fold

@@ -30,11 +30,11 @@ def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_
     """
     groups = member_columns([member.name for member in ensemble.members])
     opinions = ensemble.opinions(histories)
-    asked = meta_features(opinions, histories, ensemble.timeline, item_indices)
+    features = meta_features(opinions, histories, ensemble.timeline, item_indices)
     is_unseen = ~seen_mask(histories, ensemble.n_items)
-    whole = ensemble.strategy.logit(asked)
+    whole = ensemble.strategy.logit(features)
     without = [
-        ensemble.strategy.logit(_silenced(asked, columns, _means(-np.log1p(own.ranks()), is_unseen)))
+        ensemble.strategy.logit(_silenced(features, columns, _means(-np.log1p(own.ranks()), is_unseen)))
         for columns, own in zip(groups.values(), opinions, strict=True)
     ]
     return np.asarray(whole[:, :, None] - np.stack(without, axis=2), np.float32)

@@ -72,7 +72,7 @@ class Ensemble:
     def describe(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
         """Return the meta-features of every item, (n_people, n_items, n_features), for a chunk of people.
 
-        items: (n_people, n_asked), the only items to describe; None for all.
+        items: (n_people, n_candidates), the only items to describe; None for all.
         """
         return meta_features(self.opinions(histories), histories, self.timeline, items)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.ensemble.asked_pairs import AskedPairs, Rows
+from training.ensemble.evaluation_pairs import EvaluationPairs, Rows
 from training.ensemble.strategy import Labels, People, Strategy
 from training.members.member import Floats
 from training.metrics.metrics import bootstrap_interval
@@ -51,11 +51,11 @@ def member_importance(
     sampled = rng.choice(distinct, min(max_people, len(distinct)), replace=False)
     rows = np.flatnonzero(np.isin(people, sampled))
     features, labels, people = features[rows], labels[rows], people[rows]
-    asked = AskedPairs.draw(labels, people, rng)
+    evaluation_pairs = EvaluationPairs.draw(labels, people, rng)
     whole = strategy.logit(features)
     dealt = permutation_within(people, rng)
     return {
-        name: _loss(asked, whole, strategy.logit(_permuted(features, columns, dealt)), seed)
+        name: _loss(evaluation_pairs, whole, strategy.logit(_permuted(features, columns, dealt)), seed)
         for name, columns in groups.items()
     }
 
@@ -75,9 +75,9 @@ def _permuted(features: Floats, columns: Sequence[int], dealt: Rows) -> Floats:
     return permuted
 
 
-def _loss(asked: AskedPairs, whole: Floats, without: Floats, seed: int) -> Importance:
-    ndcg = asked.ndcg(whole) - asked.ndcg(without)
-    auc = asked.auc(whole) - asked.auc(without)
+def _loss(evaluation_pairs: EvaluationPairs, whole: Floats, without: Floats, seed: int) -> Importance:
+    ndcg = evaluation_pairs.ndcg(whole) - evaluation_pairs.ndcg(without)
+    auc = evaluation_pairs.auc(whole) - evaluation_pairs.auc(without)
     return Importance(
         float(ndcg.mean()),
         bootstrap_interval(ndcg, seed=seed),

@@ -26,7 +26,7 @@ class ItemTimeline(FittedTimeline):
     def of(interactions: Interactions) -> ItemTimeline:
         """Walk through all events once, from the first moment to `until`."""
         times, until = interactions.histories.times, interactions.until
-        if interactions.asked_at == "now" or not len(times):
+        if interactions.prediction_time == "now" or not len(times):
             moments, step_seconds = np.array([until]), 0
         else:
             span = until - int(times.min())

@@ -1,7 +1,7 @@
-"""Neural stacking: logistic stacking, corrected by a small network that learns to rank taken items above others.
+"""Neural stacking: logistic stacking, corrected by a small network that learns to rank positives above negatives.
 
-The network starts as no correction at all, so with few pairs it stays near logistic stacking. The loss of a taken
-item is a softmax over it and its person's other pairs (ListNet's top-one loss, Cao et al. 2007), plus the logistic
+The network starts as no correction at all, so with few pairs it stays near logistic stacking. The loss of a
+positive is a softmax over it and its person's negatives (ListNet's top-one loss, Cao et al. 2007), plus the logistic
 loss of every pair, which keeps the score a log-odds. A sampled softmax with uniform negatives has the same optimum as
 one over the whole catalogue, so the network also learns the head of the ranking, where trees, which split on pairs
 alone, see few examples.
@@ -66,17 +66,17 @@ class NeuralStacking(Strategy):
         seed: int,
         progress: Progress = no_progress,
     ) -> Self:
-        """Train on lists, each of one taken item and other items of the same person."""
+        """Train on lists, each of one positive and negatives of the same person."""
         self._linear = Stacking().fit(features, labels, people, seed=seed)
         scaler = StandardScaler().fit(features)
         self._shift = scaler.mean_.astype(np.float32)
         self._scale = (1.0 / scaler.scale_).astype(np.float32)
-        taken, others = _lists(labels, people, self.n_others, np.random.default_rng(seed))
+        positives, negatives = _lists(labels, people, self.n_others, np.random.default_rng(seed))
         standardised = torch.from_numpy((features - self._shift) * self._scale)
         linear = torch.from_numpy(self._linear.logit(features))
         networks = []
         for position in range(self.n_networks):
-            networks.append(self._train(standardised, linear, taken, others, seed + position))
+            networks.append(self._train(standardised, linear, positives, negatives, seed + position))
             progress((position + 1) / self.n_networks, f"network {position + 1}")
         self._layers = [
             (
@@ -133,27 +133,27 @@ class NeuralStacking(Strategy):
         self,
         features: Tensor,
         linear: Tensor,
-        taken: npt.NDArray[np.int64],
-        others: npt.NDArray[np.int64],
+        positives: npt.NDArray[np.int64],
+        negatives: npt.NDArray[np.int64],
         seed: int,
     ) -> _Network:
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         network = _Network(features.shape[1], self.n_hidden)
-        if not len(taken):  # nobody has both labels, so there is no list to order
+        if not len(positives):  # nobody has both labels, so there is no list to order
             return network
         optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.l2)
-        steps_an_epoch = max(1, -(-len(taken) // self.batch_size))
+        steps_an_epoch = max(1, -(-len(positives) // self.batch_size))
         n_epochs = max(self.n_epochs, -(-MIN_STEPS // steps_an_epoch))
         n_steps = n_epochs * steps_an_epoch
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=max(n_steps, 2)
         )
         for _ in range(n_epochs):
-            order = rng.permutation(len(taken))
+            order = rng.permutation(len(positives))
             for start in range(0, len(order), self.batch_size):
                 rows = order[start : start + self.batch_size]
-                loss = self._loss(network, features, linear, taken[rows], others[rows])
+                loss = self._loss(network, features, linear, positives[rows], negatives[rows])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -169,11 +169,11 @@ class NeuralStacking(Strategy):
         network: _Network,
         features: Tensor,
         linear: Tensor,
-        taken: npt.NDArray[np.int64],
-        others: npt.NDArray[np.int64],
+        positives: npt.NDArray[np.int64],
+        negatives: npt.NDArray[np.int64],
     ) -> Tensor:
-        """Compute the softmax loss of the taken item in its list, plus the logistic loss of the list's pairs."""
-        rows = torch.from_numpy(np.concatenate([taken[:, None], others], axis=1))  # (b, 1 + n_others)
+        """Compute the softmax loss of the positive in its list, plus the logistic loss of the list's pairs."""
+        rows = torch.from_numpy(np.concatenate([positives[:, None], negatives], axis=1))  # (b, 1 + n_others)
         is_pair = rows >= 0
         in_rows = rows.clamp(min=0)
         logits = linear[in_rows] + network(features[in_rows]).squeeze(2)
@@ -209,16 +209,16 @@ def level_of(labels: Labels, logits: Floats) -> float:
 def _lists(
     labels: Labels, people: People, n_others: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows of taken pairs (n_taken,), and for each the rows of the person's others, padded with -1."""
+    """Return the rows of positives (n_positives,), and of each one's negatives, padded with -1."""
     order = np.argsort(people, kind="stable")
-    taken, others = [np.zeros(0, np.int64)], [np.zeros((0, n_others), np.int64)]
+    positives, negatives = [np.zeros(0, np.int64)], [np.zeros((0, n_others), np.int64)]
     for rows in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):
-        its_taken, its_others = rows[labels[rows]], rows[~labels[rows]]
-        if len(its_taken) and len(its_others):
-            drawn = np.full((len(its_taken), n_others), -1, np.int64)
+        its_positives, its_negatives = rows[labels[rows]], rows[~labels[rows]]
+        if len(its_positives) and len(its_negatives):
+            drawn = np.full((len(its_positives), n_others), -1, np.int64)
             for list_of_one in drawn:
-                kept = rng.permutation(its_others)[:n_others]
+                kept = rng.permutation(its_negatives)[:n_others]
                 list_of_one[: len(kept)] = kept
-            taken.append(its_taken)
-            others.append(drawn)
-    return np.concatenate(taken), np.concatenate(others)
+            positives.append(its_positives)
+            negatives.append(drawn)
+    return np.concatenate(positives), np.concatenate(negatives)

@@ -50,7 +50,7 @@ def describe_pairs(
     seed: int,
     progress: Progress = no_progress,
 ) -> Pairs:
-    """Describe and label pairs of one question and one unseen item: its true items and `n_negatives` drawn others.
+    """Describe and label pairs of one question and one unseen item: its true items and `n_negatives` drawn negatives.
 
     Negatives are drawn uniformly from what else may be recommended. Harder negatives, unless weighed back, make the
     logit a worse ranking of the whole catalogue.
@@ -62,24 +62,26 @@ def describe_pairs(
         chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
         opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
         drawn = [
-            _drawn_others(truth, history, recommendable_items(questions, timeline.n_items), n_negatives, rng)
+            _drawn_negatives(
+                truth, history, recommendable_items(questions, timeline.n_items), n_negatives, rng
+            )
             for truth, history in zip(chunk.truth, chunk.histories, strict=True)
         ]
-        n_asked = [len(truth) + len(others) for truth, others in zip(chunk.truth, drawn, strict=True)]
-        is_asked = np.arange(max(n_asked)) < np.array(n_asked)[:, None]
-        items = np.zeros(is_asked.shape, np.int32)  # (n_people, the largest n_asked)
-        items[is_asked] = np.concatenate(
+        n_pairs = [len(truth) + len(negatives) for truth, negatives in zip(chunk.truth, drawn, strict=True)]
+        is_pair = np.arange(max(n_pairs)) < np.array(n_pairs)[:, None]
+        items = np.zeros(is_pair.shape, np.int32)  # (n_people, the largest n_pairs)
+        items[is_pair] = np.concatenate(
             [part for pair in zip(chunk.truth, drawn, strict=True) for part in pair]
         )
-        features.append(meta_features(opinions, chunk.histories, timeline, items)[is_asked])
+        features.append(meta_features(opinions, chunk.histories, timeline, items)[is_pair])
         n_true = np.array([len(truth) for truth in chunk.truth])
-        labels.append((np.arange(is_asked.shape[1]) < n_true[:, None])[is_asked])
-        people.append(np.repeat(chunk.user_indices.astype(np.int64), n_asked))
+        labels.append((np.arange(is_pair.shape[1]) < n_true[:, None])[is_pair])
+        people.append(np.repeat(chunk.user_indices.astype(np.int64), n_pairs))
         progress(min(1.0, (start + n_at_once) / len(questions)), f"{start + len(chunk):,} questions")
     return Pairs(np.concatenate(features), np.concatenate(labels), np.concatenate(people))
 
 
-def _drawn_others(
+def _drawn_negatives(
     truth: Indices,
     history: History,
     is_other: npt.NDArray[np.bool_],

@@ -194,7 +194,7 @@ def bins(found: Reliability) -> list[ReliabilityBin]:
 
 
 def describe_split(split: Split) -> SplitPortrait:
-    """Describe how much was asked, and where time was cut."""
+    """Describe how much was evaluated, and where time was cut."""
     is_new = split.is_new[split.test.user_indices]
     return SplitPortrait(
         n_people=len(split.dataset.people),

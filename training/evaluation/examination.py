@@ -148,7 +148,7 @@ def study_cold_start(
     rows = np.flatnonzero(split.is_new[split.test.user_indices])
     with stages.stage("cold_people", "New people, event by event"):
         own, curves = assessment.candidates, (assessment.shipped, *CURVES)
-        candidates = Candidates([own.asked[row] for row in rows], [own.negatives[row] for row in rows])
+        candidates = Candidates([own.target_items[row] for row in rows], [own.negatives[row] for row in rows])
         scores = {name: assessment.scores[name] for name in curves if name in assessment.scores}
         curve = people_curve(scores, split.test.take(rows), candidates, seed=settings.seed)
     with stages.stage("cold_items", "New items, by their text alone"):
@@ -214,4 +214,4 @@ def candidates_of(assessment: Assessment, split: Split, n_kept: int, seed: int) 
         return assessment.candidates
     rows = np.sort(np.random.default_rng(seed).permutation(len(split.test))[:n_kept])
     own = assessment.candidates
-    return Candidates([own.asked[row] for row in rows], [own.negatives[row] for row in rows])
+    return Candidates([own.target_items[row] for row in rows], [own.negatives[row] for row in rows])

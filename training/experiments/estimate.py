@@ -3,7 +3,7 @@
 Off-policy evaluation by inverse propensity, position by position (the item-position model of Li, Abbasi-Yadkori,
 Kveton, Muthukrishnan, Vinay and Wen, "Offline evaluation of ranking policies with click models", 2018): an item that
 the arm would show in the same position counts by one over the probability that it was shown there. That probability
-is known, because every arm of the logging experiment can be asked what it would have shown. The method assumes that
+is known, because every arm of the logging experiment can rank again what it would have shown. The method assumes that
 whether an item is taken depends on the item, the person and the position, and not on the items around it.
 """
 
@@ -95,20 +95,20 @@ def estimate_arm(
     """Estimate an arm from an export. Raises ArmNotEstimable if nothing of the log can be used."""
     log = read_log(log_folder, outcome=outcome, window_seconds=window_seconds).between(since, until)
     rankers = Rankers(store)
-    told = [
+    logged = [
         (answer, history)
         for answer in log.answers
         if answer.tier not in FALLBACK_TIERS
         and answer.item_ids
         and (history := rankers.history(answer, log.events_of.get(answer.user_id or "", ()))) is not None
     ]
-    weighted = weigh(told, rankers, rankers.ranker(*arm))
+    weighted = weigh(logged, rankers, rankers.ranker(*arm))
     if not weighted.units:
         raise ArmNotEstimable(
-            f"of {len(log.answers):,} logged answers the history is known for {len(told):,}, and none of them comes "
-            "out again; raise STILLROOM_SAMPLED_SHARE, and keep the versions of the log in the store"
+            f"of {len(log.answers):,} logged answers the history is known for {len(logged):,}, and none of them "
+            "comes out again; raise STILLROOM_SAMPLED_SHARE, and keep the versions of the log in the store"
         )
-    return _estimate(weighted, n_answers=len(log.answers), n_told=len(told))
+    return _estimate(weighted, n_answers=len(log.answers), n_told=len(logged))
 
 
 def estimate_lines(found: Estimate) -> list[str]:
@@ -129,46 +129,48 @@ def estimate_lines(found: Estimate) -> list[str]:
     ]
 
 
-def weigh(told: Sequence[tuple[LoggedAnswer, LoggedHistory]], rankers: Rankers, target: Ranker) -> Weighted:
+def weigh(logged: Sequence[tuple[LoggedAnswer, LoggedHistory]], rankers: Rankers, target: Ranker) -> Weighted:
     """Weigh logged answers for an arm.
 
     An answer that its own arm does not give again is left out: a filter, excluded items or unrecorded events had an
     effect, and then it is not known what other arms would have shown.
     """
     found: list[tuple[float, float, float, float, str]] = []
-    policies = _policies([answer for answer, _ in told])
+    policies = _policies([answer for answer, _ in logged])
     for group, policy in policies.items():
-        asked = [(answer, history) for answer, history in told if _group(answer) == group]
-        histories = [history for _, history in asked]
-        limits = [len(answer.item_ids) for answer, _ in asked]
+        of_group = [(answer, history) for answer, history in logged if _group(answer) == group]
+        histories = [history for _, history in of_group]
+        limits = [len(answer.item_ids) for answer, _ in of_group]
         lists = {key: rankers.ranker(*key).rank(histories, limits) for key in policy}
         wanted = target.rank(histories, limits)
-        for number, (answer, _) in enumerate(asked):
-            shown = {key: rankings[number] for key, rankings in lists.items()}
-            if shown[answer.version, answer.variant] == answer.item_ids:
+        for number, (answer, _) in enumerate(of_group):
+            rankings = {key: of_arm[number] for key, of_arm in lists.items()}
+            if rankings[answer.version, answer.variant] == answer.item_ids:
                 found.append(
-                    (*_weigh_one(answer, shown, policy, wanted[number]), answer.unit or answer.request_id)
+                    (*_weigh_one(answer, rankings, policy, wanted[number]), answer.unit or answer.request_id)
                 )
     rewards, weighted, weights, covered = np.array([row[:4] for row in found], np.float64).reshape(-1, 4).T
     return Weighted(rewards, weighted, weights, covered, [row[4] for row in found])
 
 
 def _weigh_one(
-    answer: LoggedAnswer, shown: dict[ArmKey, list[str]], policy: dict[ArmKey, float], wanted: list[str]
+    answer: LoggedAnswer, rankings: dict[ArmKey, list[str]], policy: dict[ArmKey, float], wanted: list[str]
 ) -> tuple[float, float, float, float]:
     """Return reward, weighted reward, weight and coverage of one answer."""
     rewards = weighted = weights = covered = 0.0
-    for place, item_id in enumerate(wanted):
+    for position, item_id in enumerate(wanted):
         probability = sum(
-            share for key, share in policy.items() if place < len(shown[key]) and shown[key][place] == item_id
+            share
+            for key, share in policy.items()
+            if position < len(rankings[key]) and rankings[key][position] == item_id
         )
         covered += probability > 0
-        if place < len(answer.item_ids) and answer.item_ids[place] == item_id:
+        if position < len(answer.item_ids) and answer.item_ids[position] == item_id:
             weights += 1 / probability
             weighted += (item_id in answer.rewarded) / probability
     rewards = float(len(answer.rewarded))
-    n_places = max(len(wanted), 1)
-    return rewards, weighted, weights / n_places, covered / n_places
+    n_positions = max(len(wanted), 1)
+    return rewards, weighted, weights / n_positions, covered / n_positions
 
 
 def _group(answer: LoggedAnswer) -> tuple[str, str]:

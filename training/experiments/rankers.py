@@ -54,12 +54,12 @@ class Ranker:
             ]
         encoded = [encode_history(history, self._student.max_events) for history in histories]
         vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
-        asked = [
+        queries = [
             ScanQuery(vector, events, history.item_indices)
             for vector, events, history in zip(vectors, encoded, histories, strict=True)
         ]
         ranked: list[list[int]] = self._student.top_k(
-            asked, limit, allowed=self._allowed
+            queries, limit, allowed=self._allowed
         ).item_indices.tolist()
         return ranked
 

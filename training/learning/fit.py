@@ -18,10 +18,10 @@ from training.base.callback import no_progress
 from training.base.progress import Stages
 from training.data.dataset import Interactions
 from training.data.split import Questions, Split
-from training.ensemble.asked_pairs import AskedPairs
 from training.ensemble.choice import StrategyChoice, choose_strategy
 from training.ensemble.contributions import member_contributions
 from training.ensemble.ensemble import Ensemble
+from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs, describe_pairs
 from training.members.member import Member
@@ -159,8 +159,10 @@ def fit_thresholds(
     """
     own = best_thresholds(baselines(split.past, settings), split, settings)
     thresholds = own | member_thresholds(members, split, settings)
-    asked = AskedPairs.draw(pairs.labels, pairs.people, np.random.default_rng(settings.seed))
-    ensembles = best_threshold(choice.logits[asked.balanced], pairs.labels[asked.balanced])
+    evaluation_pairs = EvaluationPairs.draw(pairs.labels, pairs.people, np.random.default_rng(settings.seed))
+    ensembles = best_threshold(
+        choice.logits[evaluation_pairs.balanced], pairs.labels[evaluation_pairs.balanced]
+    )
     return thresholds | dict.fromkeys(("ensemble", *STUDENTS, TUNED), ensembles)
 
 

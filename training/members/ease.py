@@ -193,17 +193,17 @@ def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_ma
     with sorted indices.
     """
     n_items = nearest.shape[0]
-    asks = sparse.csr_matrix(
+    systems = sparse.csr_matrix(
         nearest.astype(np.bool_) + sparse.eye_array(n_items, dtype=np.bool_, format="csr")
     )
-    asked_by, item_users = asks.T.tocsr(), user_items.T.tocsr()
+    systems_of_item, item_users = systems.T.tocsr(), user_items.T.tocsr()
     # Rows of X'X are made `ROWS_AT_ONCE` at a time and thinned: at 40,000 items and 20 million events, all of
     # X'X would take gigabytes.
     parts = []
     for start in range(0, n_items, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        is_asked = asked_by[rows] @ asks  # pairs of items that one item has in its system
-        parts.append(sparse.csr_matrix((item_users[rows] @ user_items).multiply(is_asked)))
+        is_needed = systems_of_item[rows] @ systems  # pairs of items that one item has in its system
+        parts.append(sparse.csr_matrix((item_users[rows] @ user_items).multiply(is_needed)))
     gram = sparse.csr_matrix(sparse.vstack(parts))
     gram.sort_indices()
     return gram

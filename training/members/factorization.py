@@ -1,7 +1,7 @@
 """Matrix factorisation: implicit-feedback ALS (Hu, Koren, Volinsky 2008) with fold-in of people by their history.
 
 Confidence is 1 + alpha * weight (eq. 3 there), where the weight decays with recency. A person's factors are solved
-from their history at scoring time, so strangers and every prefix of a history have factors too.
+from their history at scoring time, so new people and every prefix of a history have factors too (fold-in).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The contract of an ensemble member: fit on the past, then score the whole catalogue for any history.
 
-A member scores a history, not a user row. So it can score strangers, every prefix of a history and augmented copies,
-and the student can be taught on all of them. A score that a member cannot give is NaN.
+A member scores a history, not a user row. So it can score people who were in no fit, every prefix of a history and
+augmented copies, and the student can be taught on all of them. A score that a member cannot give is NaN.
 """
 
 from __future__ import annotations

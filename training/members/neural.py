@@ -1,8 +1,8 @@
 """Neural CF: NeuMF (He et al. 2017), a product branch and an MLP branch over learned embeddings.
 
 We depart from the paper in one point: a person is represented by the recency-weighted mean of the embeddings of the
-items they touched before, not by a row of a table. So the model scores the histories of strangers, and prefixes, like
-those of anybody else.
+items they touched before, not by a row of a table. So the model scores the histories of new people, and prefixes,
+like those of anybody else.
 """
 
 from __future__ import annotations

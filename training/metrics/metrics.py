@@ -1,6 +1,6 @@
 """Metrics of lists and of pairs, with bootstrap intervals over people; all are pure functions of scores and truth.
 
-Metrics of a ranking with ties are in `places`.
+Metrics of a ranking with ties are in `ranks`.
 """
 
 from __future__ import annotations

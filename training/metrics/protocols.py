@@ -19,21 +19,21 @@ from training.data.dataset import Interactions, people_of_events
 from training.data.split import Questions
 from training.members.member import Floats
 from training.metrics import metrics
-from training.metrics.places import (
-    Places,
+from training.metrics.ranks import (
+    TiedRanks,
     any_hit,
     capped_recall_at,
     hit_rate,
     ndcg_at,
     ndcg_of_one,
-    places_against,
-    places_among,
+    ranks_against,
+    ranks_among,
     recall_at,
 )
 
 PROTOCOL = "next_basket"
 N_SAMPLED_NEGATIVES = 99
-MAX_ASKED = 10
+MAX_TARGETS = 10
 """The most true items per person in sampled metrics, so that one person with a huge basket does not decide them."""
 CHUNK = 256
 LIST_LENGTH = 20
@@ -47,26 +47,26 @@ ScoreFunction = Callable[[Sequence[History]], Floats]
 class Candidates:
     """The candidates of each person, drawn once and shared by all models, so that differences are paired.
 
-    asked: per person up to `MAX_ASKED` true items, or all of them if candidates are published.
-    negatives: per person (n_asked, n_negatives) int32, row i for asked item i. Drawn negatives were never touched and
+    target_items: per person up to `MAX_TARGETS` true items, or all of them if candidates are published.
+    negatives: per person (n_targets, n_negatives) int32, row i for target i. Drawn negatives were never touched and
         are the same for all items of a person. The i-th negative of row i makes the negative pair of item i.
     """
 
-    asked: list[Items]
+    target_items: list[Items]
     negatives: list[Items]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One model's results, as arrays over people in the order of the questions, over asked items, and over pairs.
+    """One model's results, as arrays over people in the order of the questions, over target items, and over pairs.
 
-    Over people, (n_people,): hit and ndcg are sampled metrics at 10, means over a person's asked items; recall,
+    Over people, (n_people,): hit and ndcg are sampled metrics at 10, means over a person's targets; recall,
     capped_recall and catalogue_ndcg are on the whole catalogue at 20; catalogue_hit and catalogue_ndcg_10 on the
     whole catalogue at 10. A catalogue hit is any true item in the list. Ties count as the mean over all orders.
     top_items: (n_people, 20) int32, padded with -1. n_items: number of items that may be recommended.
-    Over asked items, (n_asked,): asked_people (rows of the questions), asked_items, asked_places among the sampled
-    candidates, asked_catalogue_places.
-    Over pairs, (2 * n_asked,): pair_scores, pair_labels, pair_people.
+    Over target items, (n_targets,): target_people (rows of the questions), target_items, target_ranks among the
+    sampled candidates, target_catalogue_ranks.
+    Over pairs, (2 * n_targets,): pair_scores, pair_labels, pair_people.
     """
 
     hit: metrics.Doubles
@@ -78,10 +78,10 @@ class Outcome:
     catalogue_ndcg_10: metrics.Doubles
     top_items: Items
     n_items: int
-    asked_people: npt.NDArray[np.int64]
-    asked_items: Items
-    asked_places: Places
-    asked_catalogue_places: Places
+    target_people: npt.NDArray[np.int64]
+    target_items: Items
+    target_ranks: TiedRanks
+    target_catalogue_ranks: TiedRanks
     pair_scores: Floats
     pair_labels: npt.NDArray[np.bool_]
     pair_people: npt.NDArray[np.int64]
@@ -126,9 +126,9 @@ class Outcome:
     def _popularity_bias(self, touched_shares: metrics.Doubles) -> float:
         is_item = self.top_items >= 0
         recommended = np.where(is_item, touched_shares[self.top_items], 0.0).sum(axis=1)
-        taken = np.bincount(self.asked_people, touched_shares[self.asked_items])
+        taken = np.bincount(self.target_people, touched_shares[self.target_items])
         return metrics.popularity_lift(
-            recommended / np.maximum(is_item.sum(axis=1), 1), taken / np.bincount(self.asked_people)
+            recommended / np.maximum(is_item.sum(axis=1), 1), taken / np.bincount(self.target_people)
         )
 
 
@@ -140,16 +140,16 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
     if questions.negatives is not None:
         return Candidates(questions.truth, questions.negatives)
     rng = np.random.default_rng(seed)
-    asked, negatives = [], []
+    targets, negatives = [], []
     for truth, history in zip(questions.truth, questions.histories, strict=True):
         is_other = recommendable_items(questions, n_items)
         is_other[truth] = is_other[history.item_indices] = False
         others = np.flatnonzero(is_other).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
         drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
-        asked.append(rng.choice(truth, min(len(truth), MAX_ASKED), replace=False))
-        negatives.append(np.broadcast_to(drawn, (len(asked[-1]), len(drawn))))
-    return Candidates(asked, negatives)
+        targets.append(rng.choice(truth, min(len(truth), MAX_TARGETS), replace=False))
+        negatives.append(np.broadcast_to(drawn, (len(targets[-1]), len(drawn))))
+    return Candidates(targets, negatives)
 
 
 def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
@@ -172,7 +172,7 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
                     scores,
                     unseen[row - start],
                     questions.truth[row],
-                    candidates.asked[row],
+                    candidates.target_items[row],
                     candidates.negatives[row],
                 )
             )
@@ -228,49 +228,49 @@ def touched_shares(interactions: Interactions) -> metrics.Doubles:
 
 @dataclass(frozen=True)
 class _Answer:
-    """One person's part of an `Outcome`. places: of all true items in the catalogue."""
+    """One person's part of an `Outcome`. ranks: of all true items in the catalogue."""
 
-    places: Places
-    asked_places: Places
-    asked_catalogue_places: Places
+    ranks: TiedRanks
+    target_ranks: TiedRanks
+    target_catalogue_ranks: TiedRanks
     true_scores: Floats
     false_scores: Floats
 
     @staticmethod
-    def of(scores: Floats, unseen: Floats, truth: Items, asked: Items, negatives: Items) -> _Answer:
-        columns = np.arange(len(asked))
-        negative_scores = scores[negatives]  # (n_asked, n_negatives)
-        in_catalogue = places_among(unseen, np.concatenate([truth, asked]))
-        of_truth, of_asked = in_catalogue.split(len(truth))
+    def of(scores: Floats, unseen: Floats, truth: Items, targets: Items, negatives: Items) -> _Answer:
+        columns = np.arange(len(targets))
+        negative_scores = scores[negatives]  # (n_targets, n_negatives)
+        in_catalogue = ranks_among(unseen, np.concatenate([truth, targets]))
+        of_truth, of_targets = in_catalogue.split(len(truth))
         return _Answer(
             of_truth,
-            places_against(scores[asked], negative_scores),
-            of_asked,
-            scores[asked],
+            ranks_against(scores[targets], negative_scores),
+            of_targets,
+            scores[targets],
             negative_scores[columns, columns % negatives.shape[1]],
         )
 
 
 def _outcome(answers: list[_Answer], candidates: Candidates, lists: Items, n_items: int) -> Outcome:
-    n_asked = [len(asked) for asked in candidates.asked]
-    people = np.repeat(np.arange(len(answers)), n_asked)
-    is_true = [np.repeat([True, False], n) for n in n_asked]
+    n_targets = [len(targets) for targets in candidates.target_items]
+    people = np.repeat(np.arange(len(answers)), n_targets)
+    is_true = [np.repeat([True, False], n) for n in n_targets]
     pairs = [part for answer in answers for part in (answer.true_scores, answer.false_scores)]
     return Outcome(
-        hit=np.array([hit_rate(answer.asked_places, 10).mean() for answer in answers]),
-        ndcg=np.array([ndcg_of_one(answer.asked_places, 10).mean() for answer in answers]),
-        recall=np.array([recall_at(answer.places, 20) for answer in answers]),
-        capped_recall=np.array([capped_recall_at(answer.places, 20) for answer in answers]),
-        catalogue_ndcg=np.array([ndcg_at(answer.places, 20) for answer in answers]),
-        catalogue_hit=np.array([any_hit(answer.places, 10) for answer in answers]),
-        catalogue_ndcg_10=np.array([ndcg_at(answer.places, 10) for answer in answers]),
+        hit=np.array([hit_rate(answer.target_ranks, 10).mean() for answer in answers]),
+        ndcg=np.array([ndcg_of_one(answer.target_ranks, 10).mean() for answer in answers]),
+        recall=np.array([recall_at(answer.ranks, 20) for answer in answers]),
+        capped_recall=np.array([capped_recall_at(answer.ranks, 20) for answer in answers]),
+        catalogue_ndcg=np.array([ndcg_at(answer.ranks, 20) for answer in answers]),
+        catalogue_hit=np.array([any_hit(answer.ranks, 10) for answer in answers]),
+        catalogue_ndcg_10=np.array([ndcg_at(answer.ranks, 10) for answer in answers]),
         top_items=lists,
         n_items=n_items,
-        asked_people=people,
-        asked_items=np.concatenate(candidates.asked),
-        asked_places=Places.joined([answer.asked_places for answer in answers]),
-        asked_catalogue_places=Places.joined([answer.asked_catalogue_places for answer in answers]),
+        target_people=people,
+        target_items=np.concatenate(candidates.target_items),
+        target_ranks=TiedRanks.joined([answer.target_ranks for answer in answers]),
+        target_catalogue_ranks=TiedRanks.joined([answer.target_catalogue_ranks for answer in answers]),
         pair_scores=np.concatenate(pairs),
         pair_labels=np.concatenate(is_true),
-        pair_people=np.repeat(np.arange(len(answers)), 2 * np.array(n_asked)),
+        pair_people=np.repeat(np.arange(len(answers)), 2 * np.array(n_targets)),
     )

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from training.data.split import Questions, Split
 from training.metrics import metrics
-from training.metrics.places import ndcg_of_one
 from training.metrics.protocols import Outcome
+from training.metrics.ranks import ndcg_of_one
 from training.quality.figures import Segment, Segments
 
 Mask = npt.NDArray[np.bool_]
@@ -22,14 +22,14 @@ HEAD_SHARE = 0.2
 def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
     """Return dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20, without segments that are empty.
 
-    For history_length and person, n counts people. For item_popularity and item, it counts asked items, each judged
-    by its own place. A new person is in no fit; a new item has no event before the test.
+    For history_length and person, n counts people. For item_popularity and item, it counts target items, each judged
+    by its own rank. A new person is in no fit; a new item has no event before the test.
     """
     lengths = np.array([len(history) for history in questions.histories])
     is_new_person = split.is_new[questions.user_indices]
     counts = split.past_and_validation.item_counts()
-    is_head = head_items(counts)[outcome.asked_items]
-    is_new_item = counts[outcome.asked_items] == 0
+    is_head = head_items(counts)[outcome.target_items]
+    is_new_item = counts[outcome.target_items] == 0
     return {
         "history_length": _of_people(
             outcome,
@@ -55,8 +55,8 @@ def _of_people(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, Segment]:
 def _of_items(outcome: Outcome, masks: dict[str, Mask]) -> dict[str, Segment]:
     return _table(
         masks,
-        ndcg_of_one(outcome.asked_places, 10),
-        ndcg_of_one(outcome.asked_catalogue_places, 20),
+        ndcg_of_one(outcome.target_ranks, 10),
+        ndcg_of_one(outcome.target_catalogue_ranks, 20),
     )
 
 

@@ -163,17 +163,20 @@ def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
 
 def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
     """Hold out what the protocol asks about: "next_basket" or "leave_last_out"."""
-    asked = settings.split
+    held_out = settings.split
     if protocol == "leave_last_out":
         return leave_last_out(
-            dataset, new_people_share=asked.new_people_share, most=asked.most_asked, seed=settings.seed
+            dataset,
+            new_people_share=held_out.new_people_share,
+            max_people=held_out.max_people,
+            seed=settings.seed,
         )
     return split_by_time(
         dataset,
-        validation_share=asked.validation_share,
-        test_share=asked.test_share,
-        new_people_share=asked.new_people_share,
-        most=asked.most_asked,
+        validation_share=held_out.validation_share,
+        test_share=held_out.test_share,
+        new_people_share=held_out.new_people_share,
+        max_people=held_out.max_people,
         seed=settings.seed,
     )
 

@@ -98,7 +98,7 @@ def prompted_share(export: Path, since: int) -> float:
 
 
 def read_erasures(export: Path) -> pl.DataFrame:
-    """Read user_id and until (Unix seconds, the latest request's), one row per person; empty if nobody asked."""
+    """Read user_id and until (Unix seconds, the latest request's), one row per person; empty without any request."""
     parts = sorted((export / "erasures").glob("part-*.parquet"))
     none = pl.DataFrame(schema={"user_id": pl.String, "until": pl.Int64})
     read = [pl.read_parquet(part, columns=["user_id", "received_ms"]) for part in parts]

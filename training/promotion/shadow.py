@@ -28,7 +28,7 @@ N_WARM_UP = 20
 class Side:
     """One bundle's results.
 
-    empty: share of answers without an item. short: share with fewer items than asked for. *_ms: one request at a
+    empty: share of answers without an item. short: share with fewer items than requested. *_ms: one request at a
     time, without the service around it. unknown_items: share of the histories' events whose item the bundle does not
     know.
     """

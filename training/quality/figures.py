@@ -45,7 +45,7 @@ class Retained(Figure, frozen=True):
 
 
 class Segment(Part, frozen=True):
-    """One segment of n people or n asked items."""
+    """One segment of n people or n target items."""
 
     n: int
     ndcg: float = msgspec.field(name="ndcg@10")
@@ -89,7 +89,7 @@ class ColumnUse(Part, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """True items that may not be recommended, and people who took no others and are therefore not asked."""
+    """True items that may not be recommended, and people who took no others and are therefore not evaluated."""
 
     items: int = 0
     people: int = 0

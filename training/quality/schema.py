@@ -67,7 +67,7 @@ class LeftOutOfQuestions(Part, frozen=True):
 
 
 class SplitPortrait(Part, frozen=True, kw_only=True):
-    """How much was asked, and where time was cut. cuts: moments by name in Unix seconds; empty if there are none.
+    """How much was evaluated, and where time was cut. cuts: moments by name in Unix seconds; empty if there are none.
 
     Runs before 2026-11-30 lack the fields that default to None.
     """
@@ -257,7 +257,7 @@ class ColdItems(Part, frozen=True):
 
 
 class ColdStart(Part, frozen=True):
-    """Quality for new people by number of known items, and for new items; None if nobody could be asked."""
+    """Quality for new people by number of known items, and for new items; None if nobody could be evaluated."""
 
     people: ColdPeople | None = None
     n_people: int | None = None

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from training.base.errors import SettingsInvalid
-from training.data.split import MostAsked
+from training.data.split import MaxPeople
 from training.ensemble.adaboost import AdaBoost
 from training.ensemble.bagging import Bagging
 from training.ensemble.boosting import Boosting
@@ -91,25 +91,25 @@ class SplitSettings(BaseModel):
         description="Uniform items a question that the ensemble is fitted against.",
     )
     new_people_share: float = Field(
-        default=0.1, ge=0, le=0.5, description="Share of people whom no fit sees, to measure on strangers."
+        default=0.1, ge=0, le=0.5, description="Share of people whom no fit sees, to measure cold start."
     )
     max_validation_people: int = Field(
         default=5_000,
         ge=50,
         le=10**7,
-        description="People whom validation asks, at most; more are drawn by seed. More take the ensemble longer.",
+        description="People in validation, at most; they are drawn by seed. More take the ensemble longer.",
     )
     max_test_people: int = Field(
         default=8_000,
         ge=50,
         le=10**7,
-        description="People whom the test asks, at most; more are drawn by seed. More narrow the intervals.",
+        description="People in the test, at most; they are drawn by seed. More narrow the intervals.",
     )
 
     @property
-    def most_asked(self) -> MostAsked:
+    def max_people(self) -> MaxPeople:
         """Both bounds."""
-        return MostAsked(self.max_validation_people, self.max_test_people)
+        return MaxPeople(self.max_validation_people, self.max_test_people)
 
 
 class TuningSettings(BaseModel):
@@ -283,7 +283,7 @@ in the bundle's manifest:
 
 
 def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> TrainingSettings:
-    """Defaults, then `QUICK` if asked, then the TOML file, then the seed.
+    """Defaults, then `QUICK` if chosen, then the TOML file, then the seed.
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """
@@ -297,7 +297,7 @@ def load_settings(file: Path | None, *, quick: bool, seed: int | None) -> Traini
 
 
 def settings_from(given: Mapping[str, Any], *, quick: bool, seed: int | None) -> TrainingSettings:
-    """Defaults, then `QUICK` if asked, then the given values, tables merged key by key, then the seed.
+    """Defaults, then `QUICK` if chosen, then the given values, tables merged key by key, then the seed.
 
     Raises SettingsInvalid naming each setting that is unknown or out of its bounds.
     """

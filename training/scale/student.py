@@ -27,8 +27,8 @@ TASTE_GAIN = 6.5
 """Factor from pooled history vectors to a user vector's taste; products vary by about 1, as after training."""
 LATEST_SHARE = 0.2
 """Share of the latest item in a taste; the heads' mean has the rest."""
-STRANGER_LEVEL = -5.5
-"""A stranger's position on the shared direction; it makes most items unlikely for anybody."""
+COLD_START_LEVEL = -5.5
+"""Position of an empty history on the shared direction; it makes most items unlikely for anybody."""
 CONTENT_GAIN = 8.0
 """Factor on the heads' weights, which makes them attend differently."""
 HIDDEN_GAIN = 0.3
@@ -50,7 +50,7 @@ def _set_weights(tower: UserTower, level: torch.Tensor) -> None:
     share = (1 - LATEST_SHARE) / tower.n_heads
     eye = TASTE_GAIN * torch.eye(width)
     tower.residual.weight.copy_(torch.cat([share * eye] * tower.n_heads + [LATEST_SHARE * eye], dim=1))
-    tower.residual.bias.copy_(STRANGER_LEVEL * level)
+    tower.residual.bias.copy_(COLD_START_LEVEL * level)
     tower.content.weight.mul_(CONTENT_GAIN)
     tower.output.weight.mul_(HIDDEN_GAIN)
 

@@ -1,7 +1,7 @@
 """Invent item vectors with the geometry of a trained student's, so that an index over them is as hard to search.
 
-This table compares a million drawn vectors with those of two trained students (Online Retail, 3,657 items, asked
-about walks along its neighbours; the generator's shop, 1,000 items):
+This table compares a million drawn vectors with those of two trained students (Online Retail, 3,657 items, with
+histories that walk along its neighbours; the generator's shop, 1,000 items):
 
     |                                          | Online Retail | generated     | drawn         |
     | ---------------------------------------- | ------------- | ------------- | ------------- |

@@ -1,6 +1,6 @@
 """Certification: of several versions of one student, ship the fastest that provably loses next to nothing.
 
-Versions (pruned, quantized, or both) are run by the same code that serves them. Each is asked the same questions as
+Versions (pruned, quantized, or both) are run by the same code that serves them. Each answers the same questions as
 the reference, the unpruned fp32 student, and is timed in rounds that take turns. The fastest version whose loss
 interval stays within the bound ships; the reference itself always stays within it. All evidence goes into the
 manifest.
@@ -41,7 +41,7 @@ class CertificationSettings:
         ge=0,
         le=1,
         description="Relative loss of NDCG that may ship, upper end of its 95 % interval; the fewer people are "
-        "asked, the wider the interval and the harder it is to pass.",
+        "evaluated, the wider the interval and the harder it is to pass.",
     )
     speed_tie: float = Field(
         default=0.1,
@@ -53,7 +53,7 @@ class CertificationSettings:
         default=4_000,
         ge=1,
         le=10**7,
-        description="People asked; more are drawn by seed. More narrow the interval.",
+        description="People evaluated, at most; they are drawn by seed. More narrow the interval.",
     )
 
 
@@ -183,8 +183,10 @@ def _sampled(
     if len(questions) <= max_people:
         return questions, candidates
     rows = np.sort(np.random.default_rng(seed).choice(len(questions), max_people, replace=False))
-    asked, negatives = ([part[row] for row in rows] for part in (candidates.asked, candidates.negatives))
-    return questions.take(rows), Candidates(asked, negatives)
+    targets, negatives = (
+        [part[row] for row in rows] for part in (candidates.target_items, candidates.negatives)
+    )
+    return questions.take(rows), Candidates(targets, negatives)
 
 
 def _reason(chosen: str, evidence: Mapping[str, Mapping[str, float]], settings: CertificationSettings) -> str:

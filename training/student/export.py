@@ -155,12 +155,12 @@ def quiet() -> Iterator[None]:
 
 def _check_export(model: StudentModel, files: StudentFiles, histories: Sequence[History]) -> None:
     """Compare scores of torch and onnxruntime, also for the empty history; raise ExportMismatch if they differ."""
-    asked = [History.empty(), *histories]
+    with_empty = [History.empty(), *histories]
     student = Student(files)
-    expected = torch_scores(model, asked)
-    found = student.catalogue_scores(asked)
+    expected = torch_scores(model, with_empty)
+    found = student.catalogue_scores(with_empty)
     spread = np.ptp(expected, axis=1, keepdims=True)
-    lengths = np.linalg.norm(student.user_vectors(asked), axis=1)[:, None] * np.linalg.norm(
+    lengths = np.linalg.norm(student.user_vectors(with_empty), axis=1)[:, None] * np.linalg.norm(
         student.item_vectors(np.arange(student.n_items)), axis=1
     )
     beyond = np.abs(found - expected) - HALF_ROUNDING * lengths  # item vectors are stored in 16 bits

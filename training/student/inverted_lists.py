@@ -157,17 +157,17 @@ def recall_curve(
     """
     student, n_lists = Student(files), files.index.n_lists
     places = places_of(order)
-    asked = [history_in_order(history, places) for history in histories]
-    seen = [each.item_indices for each in asked]
+    moved = [history_in_order(history, places) for history in histories]
+    seen = [each.item_indices for each in moved]
     allowed = (
         None
         if available.all()
         else AllowedItems.of(np.flatnonzero(available[order]).astype(np.int32), len(order))
     )
-    exact = student.recommend(asked, K, blocked=seen, allowed=allowed, n_probes=n_lists).item_indices
+    exact = student.recommend(moved, K, blocked=seen, allowed=allowed, n_probes=n_lists).item_indices
 
     def recall(n_probes: int) -> float:
-        found = student.recommend(asked, K, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
+        found = student.recommend(moved, K, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
         hits = [np.isin(one, other[other >= 0]).sum() for one, other in zip(found, exact, strict=True)]
         return float(np.sum(hits) / max(1, np.count_nonzero(exact >= 0)))
 

@@ -52,12 +52,14 @@ def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
 def contents_in_order(contents: BundleContents, order: Indices, student: StudentFiles) -> BundleContents:
     """Return the bundle whose item i was item order[i].
 
-    student: in that order already; the golden requests are asked of it again.
+    student: in that order already; it answers the golden requests again.
     """
     assert contents.variants is None, "a catalogue with lists is too large for its ensemble to be served"
     places = places_of(order)
     histories, shares, golden = contents.people.histories, contents.member_shares, contents.golden
-    asked = [History.from_events(Event(*event) for event in request.events) for request in golden.requests]
+    golden_histories = [
+        History.from_events(Event(*event) for event in request.events) for request in golden.requests
+    ]
     texts = [text.text for text in golden.texts]
     items = _items(contents.items, order, places)
     return replace(
@@ -71,7 +73,7 @@ def contents_in_order(contents: BundleContents, order: Indices, student: Student
         golden=record_golden(
             Student(student),
             contents.text_encoder,
-            [history_in_order(history, places) for history in asked],
+            [history_in_order(history, places) for history in golden_histories],
             texts,
             items.recommendable,
         ),

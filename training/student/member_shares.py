@@ -1,6 +1,6 @@
 """Fit the student's estimate of each member's contribution to the ensemble's logit, and measure how good it is.
 
-Labelled histories go in, each with its candidates of the largest logits, and the ensemble is asked for the members'
+Labelled histories go in, each with its candidates of the largest logits, and the ensemble gives the members'
 true contributions to them (training/ensemble/contributions.py). One ridge regression in closed form gives
 `models.member_shares.MemberShares`; its fidelity is measured on histories that were held out of the fit.
 """
@@ -68,22 +68,22 @@ class FittedShares(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Pairs with their true contributions (n_people, n_items, n_members). is_asked: (n_people, n_items) bool."""
+class _Examples:
+    """Examples' pairs with true contributions (n_people, n_items, n_members). is_unseen: (n_people, n_items) bool."""
 
     pairs: StudentPairs
-    is_asked: npt.NDArray[np.bool_]
+    is_unseen: npt.NDArray[np.bool_]
     contributions: Floats
 
-    def where(self, rows: npt.NDArray[np.bool_]) -> _Asked:
+    def where(self, rows: npt.NDArray[np.bool_]) -> _Examples:
         """Keep the people of these rows."""
         user_vectors, item_indices, item_vectors, boosts = self.pairs
         pairs = StudentPairs(user_vectors[rows], item_indices[rows], item_vectors[rows], boosts[rows])
-        return _Asked(pairs, self.is_asked[rows], self.contributions[rows])
+        return _Examples(pairs, self.is_unseen[rows], self.contributions[rows])
 
-    def chunks(self) -> Iterator[_Asked]:
+    def chunks(self) -> Iterator[_Examples]:
         """Yield the pairs of `CHUNK` people at a time."""
-        numbers = np.arange(len(self.is_asked))
+        numbers = np.arange(len(self.is_unseen))
         return (self.where(numbers // CHUNK == chunk) for chunk in range(-(-len(numbers) // CHUNK)))
 
 
@@ -95,27 +95,29 @@ def fit_member_shares(
     *,
     progress: Progress,
 ) -> FittedShares:
-    """Ask for true contributions, fit on four fifths, measure on the rest. members: names along the last axis."""
-    asked = _ask(student, contributions, labels, progress)
-    is_held_out = np.arange(len(asked.is_asked)) * N_RUNS // len(asked.is_asked) % HELD_OUT_OF == 0
-    shares = _fit(asked.where(~is_held_out), members, student.n_items)
-    return FittedShares(shares, _fidelity(shares, asked.where(is_held_out)))
+    """Compute true contributions, fit on four fifths, measure on the rest. members: names along the last axis."""
+    examples = _describe(student, contributions, labels, progress)
+    is_held_out = np.arange(len(examples.is_unseen)) * N_RUNS // len(examples.is_unseen) % HELD_OUT_OF == 0
+    shares = _fit(examples.where(~is_held_out), members, student.n_items)
+    return FittedShares(shares, _fidelity(shares, examples.where(is_held_out)))
 
 
-def _ask(student: Student, contributions: Contributions, labels: SoftLabels, progress: Progress) -> _Asked:
+def _describe(
+    student: Student, contributions: Contributions, labels: SoftLabels, progress: Progress
+) -> _Examples:
     """Describe examples spread over all that were labelled, so that few of them are of the same person."""
     rows = np.unique(np.linspace(0, len(labels) - 1, min(MAX_EXAMPLES, len(labels))).astype(int))
-    parts: list[_Asked] = []
+    parts: list[_Examples] = []
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         histories = [labels.histories[row] for row in chunk]
-        items, is_asked = _best_candidates(labels, chunk)
+        items, is_unseen = _best_candidates(labels, chunk)
         pairs = StudentPairs.of(student, student.user_vectors(histories), histories, items)
-        parts.append(_Asked(pairs, is_asked, contributions(histories, items)))
+        parts.append(_Examples(pairs, is_unseen, contributions(histories, items)))
         progress((start + len(chunk)) / len(rows), f"{start + len(chunk):,} of {len(rows):,} histories")
-    return _Asked(
+    return _Examples(
         StudentPairs(*(np.concatenate(each) for each in zip(*(part.pairs for part in parts), strict=True))),
-        np.concatenate([part.is_asked for part in parts]),
+        np.concatenate([part.is_unseen for part in parts]),
         np.concatenate([part.contributions for part in parts]),
     )
 
@@ -130,14 +132,14 @@ def _best_candidates(
     return items, np.isfinite(np.take_along_axis(logits, best, axis=1))
 
 
-def _fit(asked: _Asked, members: Sequence[str], n_items: int) -> MemberShares:
+def _fit(examples: _Examples, members: Sequence[str], n_items: int) -> MemberShares:
     """Fit a ridge regression on products of person terms and pair terms, with a level for each item beside them.
 
     Levels are eliminated (Schur complement), so the system to solve has only as many unknowns as products.
     """
-    user_map = _principal_map(asked.pairs.user_vectors)
-    item_map = _principal_map(asked.pairs.item_vectors[asked.is_asked])
-    sums = _Sums.over(asked, user_map, item_map, n_items)
+    user_map = _principal_map(examples.pairs.user_vectors)
+    item_map = _principal_map(examples.pairs.item_vectors[examples.is_unseen])
+    sums = _Sums.over(examples, user_map, item_map, n_items)
     share_of_levels = sums.item_products / (sums.item_counts + LEVEL_L2)[:, None]  # (n_items, n_products)
     l2 = L2 * max(sums.item_counts.sum(), 1.0)
     reduced = sums.products - sums.item_products.T @ share_of_levels + l2 * np.eye(len(sums.products))
@@ -168,10 +170,10 @@ class _Sums:
     item_counts: Doubles
 
     @staticmethod
-    def over(asked: _Asked, user_map: Floats, item_map: Floats, n_items: int) -> _Sums:
+    def over(examples: _Examples, user_map: Floats, item_map: Floats, n_items: int) -> _Sums:
         """Sum up chunk by chunk, because all products together would take hundreds of megabytes."""
-        n_products = (1 + user_map.shape[1]) * pair_terms(asked.pairs, item_map).shape[2]
-        n_members = asked.contributions.shape[2]
+        n_products = (1 + user_map.shape[1]) * pair_terms(examples.pairs, item_map).shape[2]
+        n_members = examples.contributions.shape[2]
         sums = _Sums(
             np.zeros((n_products, n_products)),
             np.zeros((n_products, n_members)),
@@ -179,18 +181,18 @@ class _Sums:
             np.zeros((n_items, n_members)),
             np.zeros(n_items),
         )
-        for chunk in asked.chunks():
+        for chunk in examples.chunks():
             sums._add(chunk, user_map, item_map)
         return sums
 
-    def _add(self, asked: _Asked, user_map: Floats, item_map: Floats) -> None:
-        people, pairs = person_terms(asked.pairs, user_map), pair_terms(asked.pairs, item_map)
+    def _add(self, examples: _Examples, user_map: Floats, item_map: Floats) -> None:
+        people, pairs = person_terms(examples.pairs, user_map), pair_terms(examples.pairs, item_map)
         products = (
             people[:, None, :, None] * pairs[:, :, None, :]
         )  # (n_people, n_items, 1 + n_user, 3 + n_item)
-        x = products[asked.is_asked].reshape(int(asked.is_asked.sum()), -1)
-        y = asked.contributions[asked.is_asked]
-        items = asked.pairs.item_indices[asked.is_asked]
+        x = products[examples.is_unseen].reshape(int(examples.is_unseen.sum()), -1)
+        y = examples.contributions[examples.is_unseen]
+        items = examples.pairs.item_indices[examples.is_unseen]
         by_item = sparse.csr_matrix(
             (np.ones(len(items), np.float32), (items, np.arange(len(items)))),
             shape=(len(self.item_counts), len(items)),
@@ -211,9 +213,9 @@ def _principal_map(vectors: Floats) -> Floats:
     return np.asarray(directions[:, is_kept] / np.sqrt(squares[is_kept]), np.float32)
 
 
-def _fidelity(shares: MemberShares, asked: _Asked) -> Fidelity:
-    estimated = shares.contributions(asked.pairs)[asked.is_asked]
-    true = asked.contributions[asked.is_asked]
+def _fidelity(shares: MemberShares, examples: _Examples) -> Fidelity:
+    estimated = shares.contributions(examples.pairs)[examples.is_unseen]
+    true = examples.contributions[examples.is_unseen]
     varying = [column for column in range(true.shape[1]) if len(true) > 1 and np.ptp(true[:, column]) > 0]
     is_supported = true.max(axis=1, initial=0) > 0
     shares_told, shares_true = shares_of(estimated[is_supported]), shares_of(true[is_supported])

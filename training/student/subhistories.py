@@ -16,8 +16,8 @@ from models.packed_histories import Histories
 
 N_NEXT = 5
 """The most items that an example records as taken next."""
-STRANGER_SHARE = 0.01
-"""Share of examples that have an empty history: enough to learn the one user vector that all strangers share."""
+COLD_START_SHARE = 0.01
+"""Share of examples that have an empty history: enough to learn the one user vector of a cold start."""
 KEPT_OF_LAST_VISIT = (0.3, 1.0)
 KEPT_OF_EARLIER_VISIT = 0.7
 KEPT_OF_RECENT = 0.8
@@ -28,7 +28,7 @@ Mask = npt.NDArray[np.bool_]
 def cut_examples(
     histories: Histories, n_copies: int, max_examples: int, rng: np.random.Generator
 ) -> tuple[list[History], npt.NDArray[np.int32]]:
-    """Return whole histories, `n_copies` sub-histories of each person with two or more items, and some strangers.
+    """Return whole histories, `n_copies` sub-histories of each person with two or more items, and empty ones.
 
     The copies alternate between three cuts: the last visit thinned; the end inside an earlier visit; only the last
     few events. The next items of a sub-history are those dropped from its last visit, then those that followed that
@@ -36,7 +36,7 @@ def cut_examples(
     with -1. People without events are left out; people are sampled if max_examples is too small for all.
     """
     people = [row for row, history in enumerate(histories) if len(history)]
-    n_people = max(1, int(max_examples / (1 + STRANGER_SHARE)) // (1 + n_copies))
+    n_people = max(1, int(max_examples / (1 + COLD_START_SHARE)) // (1 + n_copies))
     if len(people) > n_people:
         people = sorted(rng.choice(people, n_people, replace=False).tolist())
     examples: list[History] = []
@@ -46,7 +46,7 @@ def cut_examples(
         for keep in _masks(history, n_copies, rng):
             examples.append(_events(history, keep))
             next_items.append(_next_items(history, keep))
-    for row in rng.choice(people, int(len(examples) * STRANGER_SHARE)) if people else ():
+    for row in rng.choice(people, int(len(examples) * COLD_START_SHARE)) if people else ():
         examples.append(History.empty())
         next_items.append(histories[row].distinct().item_indices[:N_NEXT])
     padded = np.full((len(examples), N_NEXT), -1, np.int32)
@@ -86,7 +86,7 @@ def _forget_the_past(visits: npt.NDArray[np.int64], rng: np.random.Generator) ->
 
 
 def _not_empty(keep: Mask, last_possible: int) -> Mask:
-    """Keep the last possible event if none is kept: empty histories are made apart, as strangers."""
+    """Keep the last possible event if none is kept: empty histories are made apart, for cold start."""
     if not keep.any():
         keep[last_possible] = True
     return keep

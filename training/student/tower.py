@@ -58,7 +58,7 @@ class UserTower(nn.Module):
         super().__init__()
         width, self.n_heads = settings.n_factors, settings.n_heads
         self.kind = nn.Embedding(len(EventKind), width)
-        self.null_event = nn.Parameter(torch.zeros(width))  # in every history; alone in a stranger's
+        self.null_event = nn.Parameter(torch.zeros(width))  # in every history; alone in an empty one
         self.content = nn.Linear(width, settings.n_heads)
         self.recency = nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, settings.n_heads))
         pooled = settings.n_heads * width

@@ -67,9 +67,9 @@ def describe_candidates(
         logits = strategy.logit(described)
         for offset, own in enumerate(described):
             row = start + offset
-            asked, truth = candidates.asked[row], questions.truth[row]
-            items = np.concatenate([asked, candidates.negatives[row][0]])
-            sampled.append((own[items], np.arange(len(items)) < len(asked)))
+            targets, truth = candidates.target_items[row], questions.truth[row]
+            items = np.concatenate([targets, candidates.negatives[row][0]])
+            sampled.append((own[items], np.arange(len(items)) < len(targets)))
             logits[offset, questions.histories[row].item_indices] = -np.inf
             if questions.recommendable is not None:
                 logits[offset, ~questions.recommendable] = -np.inf

@@ -1,9 +1,9 @@
 """Cold start of items: how well a student ranks items of which it only knows the text.
 
-The items are held out of training entirely (held_out_items.py). Then their texts arrive, and people who took one of
-them in the test are asked which. The held-out items are ranked among themselves, because beside items with events any
-model tells new from old. The student answers as in a service, by the bundle's text encoder and its text-to-vector
-maps.
+The items are held out of training entirely (held_out_items.py). Then their texts arrive, and the people who
+took some of them in the test are evaluated on these. The held-out items are ranked among themselves, because beside
+items with events any model tells new from old. The student answers as in a service, by the bundle's text encoder
+and its text-to-vector maps.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from training.data.split import Split
 from training.members.content import Content
 from training.members.member import Floats
 from training.metrics import metrics
-from training.metrics.places import expected_gain, ndcg_of_one, places_against
 from training.metrics.protocols import CHUNK, ScoreFunction, opinion_or_last
+from training.metrics.ranks import expected_gain, ndcg_of_one, ranks_against
 from training.quality.schema import ColdItems, ColdRanking
 from training.studies.bootstrapped import mean_of_people
 from training.studies.held_out_items import HeldOut, hold_out_items
@@ -113,8 +113,8 @@ def own_ranking(score: ScoreFunction, held_out: HeldOut) -> OwnRanking:
             person = start + offset
             known = opinion_or_last(scores)
             truth = held_out.truth[person]
-            others = np.delete(known, np.concatenate([truth, held_out.owned[person]]))
-            rows.append(_expected(known[truth], others))
+            negatives = np.delete(known, np.concatenate([truth, held_out.owned[person]]))
+            rows.append(_expected(known[truth], negatives))
     return OwnRanking(*np.array(rows).T)
 
 
@@ -143,9 +143,9 @@ def same_for_all(values: npt.NDArray[Any]) -> ScoreFunction:
     return lambda histories: np.tile(values.astype(np.float32), (len(histories), 1))
 
 
-def _expected(true_scores: Floats, others: Floats) -> tuple[float, float, float]:
-    """Return expected NDCG@K, reciprocal rank and AUC, means over true items; inputs (n_truth,), (n_others,)."""
-    places = places_against(true_scores, others)
-    reciprocal = expected_gain(places, 1.0 / np.arange(1, len(others) + 2))
-    auc = 1.0 - (places.mean() - 1.0) / max(len(others), 1)
-    return ndcg_of_one(places, K).mean(), reciprocal.mean(), auc.mean()
+def _expected(true_scores: Floats, negatives: Floats) -> tuple[float, float, float]:
+    """Return expected NDCG@K, reciprocal rank and AUC, means over true items; inputs (n_truth,), (n_negatives,)."""
+    ranks = ranks_against(true_scores, negatives)
+    reciprocal = expected_gain(ranks, 1.0 / np.arange(1, len(negatives) + 2))
+    auc = 1.0 - (ranks.mean() - 1.0) / max(len(negatives), 1)
+    return ndcg_of_one(ranks, K).mean(), reciprocal.mean(), auc.mean()

@@ -1,6 +1,6 @@
 """Cold start of people: quality for the same people and questions as more of their history is known.
 
-The people are new ones, in no fit, with at least as many distinct items as the longest history asked about. Each
+The people are new ones, in no fit, with at least as many distinct items as the longest history that is measured. Each
 history is cut to its last n items. True items, negatives and masks stay those of the whole history: an item that the
 person already has is no candidate at any length, so no point of the curve has easier candidates than another.
 """
@@ -41,11 +41,13 @@ def people_curve(
     rows = np.flatnonzero(n_known >= max(lengths))
     if not len(rows):
         return ColdStart()
-    asked = questions.take(rows)
-    shared = Candidates([candidates.asked[row] for row in rows], [candidates.negatives[row] for row in rows])
+    evaluated = questions.take(rows)
+    shared = Candidates(
+        [candidates.target_items[row] for row in rows], [candidates.negatives[row] for row in rows]
+    )
     curves = {
         model: _curve(
-            {length: _of_people(told_the_last(score, length), asked, shared) for length in lengths}, seed
+            {length: _of_people(told_the_last(score, length), evaluated, shared) for length in lengths}, seed
         )
         for model, score in scores.items()
     }

@@ -9,7 +9,7 @@
     no_subhistories                       whole histories alone, for as many steps
 
 (The numbers are those of 256 + 256 labelled candidates.) All that a variant does not change is as in the settings.
-All variants learn from one labelled set: lists are chosen among its columns, so the ensemble is asked once.
+All variants learn from one labelled set: lists are chosen among its columns, so the ensemble scores them once.
 Everything is measured on the test questions, and nothing is chosen by it.
 """
 

@@ -46,10 +46,10 @@ def student_removal_test(
 ) -> Explanations:
     """Run `removal_test` on a student's own explanations, as a service gives them."""
 
-    def score(asked: Sequence[History]) -> Floats:
+    def score(histories: Sequence[History]) -> Floats:
         """Score exactly in any precision, like the scores by which a service ranks and explains."""
         every = np.arange(student.n_items, dtype=np.int32)
-        return student.score_items(student.user_vectors(asked), student.boosts(asked), every)
+        return student.score_items(student.user_vectors(histories), student.boosts(histories), every)
 
     reasons_of = partial(explain, student)
     return removal_test(

@@ -16,7 +16,7 @@ from training.data.split import Questions, Split
 from training.metrics.protocols import Items
 
 MIN_PEOPLE = 5
-"""The fewest people of an item that may be held out; an item with fewer is hardly ever asked about."""
+"""The fewest people of an item that may be held out; an item with fewer is hardly ever a target."""
 
 IsKept = npt.NDArray[np.bool_]
 
@@ -28,8 +28,8 @@ class HeldOut:
     split: over the remaining items, in new rows; published negatives are dropped.
     kept, item_indices: the rows of the remaining and of the held-out items in the given split; (n_kept,) and
     (n_held_out,) int32. texts: of the held-out items, as a service reads them. counts: (n_held_out,), their withheld
-    events before the test. histories: of the people asked, with remaining items only, not empty. truth, owned: per
-    person the held-out items taken in the test and before it, as positions among the held-out.
+    events before the test. histories: of the people evaluated, with remaining items only, not empty. truth, owned:
+    per person the held-out items taken in the test and before it, as positions among the held-out.
     """
 
     split: Split
@@ -42,7 +42,7 @@ class HeldOut:
     owned: list[Items]
 
     def __len__(self) -> int:
-        """Number of people who are asked."""
+        """Number of people who are evaluated."""
         return len(self.histories)
 
 
@@ -78,7 +78,7 @@ def hold_out_items(split: Split, *, share: float, seed: int) -> HeldOut:
 def only_items(split: Split, is_kept: IsKept) -> Split:
     """Return the split of a shop that sells only these items, in the same order; is_kept (n_items,).
 
-    People keep their rows. Questions without a true item or a history left are not asked.
+    People keep their rows. Questions without a true item or a history left are dropped.
     """
     return replace(
         split,

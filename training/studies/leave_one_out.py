@@ -19,7 +19,7 @@ from training.ensemble.pairs import Pairs
 from training.ensemble.strategy import Strategy
 from training.members.member import Floats
 from training.metrics import metrics
-from training.metrics.places import ndcg_at, ndcg_of_one, places_against, places_among
+from training.metrics.ranks import ndcg_at, ndcg_of_one, ranks_against, ranks_among
 from training.quality.schema import MemberWorth
 from training.studies.bootstrapped import mean_of_people
 from training.studies.candidate_features import CandidateFeatures
@@ -43,7 +43,7 @@ def leave_one_out(
 ) -> dict[str, MemberWorth]:
     """Measure what the ensemble loses without each member.
 
-    make_strategy: makes the chosen strategy, unfitted. sampled: per person the true items asked and sampled
+    make_strategy: makes the chosen strategy, unfitted. sampled: per person the target items and sampled
     negatives, for ndcg@10 of each true item alone. catalogue: candidates that stand for the catalogue, for ndcg@20 of
     all true items. training_seconds: by member; a member without one has None in the answer.
     """
@@ -64,15 +64,15 @@ def leave_one_out(
     return table
 
 
-def ndcg_of_each(true_logits: Floats, others: Floats) -> float:
-    """Return the mean NDCG of each true item against the others, as in sampled metrics."""
-    return float(ndcg_of_one(places_against(true_logits, others), SAMPLED_K).mean())
+def ndcg_of_each(true_logits: Floats, negatives: Floats) -> float:
+    """Return the mean NDCG of each true item against the negatives, as in sampled metrics."""
+    return float(ndcg_of_one(ranks_against(true_logits, negatives), SAMPLED_K).mean())
 
 
-def ndcg_of_all(true_logits: Floats, others: Floats) -> float:
+def ndcg_of_all(true_logits: Floats, negatives: Floats) -> float:
     """Return NDCG of all true items among all candidates, as in catalogue metrics."""
-    places = places_among(np.concatenate([true_logits, others]), np.arange(len(true_logits), dtype=np.int32))
-    return ndcg_at(places, CATALOGUE_K)
+    ranks = ranks_among(np.concatenate([true_logits, negatives]), np.arange(len(true_logits), dtype=np.int32))
+    return ndcg_at(ranks, CATALOGUE_K)
 
 
 def _fitted(make: Factory, pairs: Pairs, columns: npt.NDArray[np.int64], seed: int) -> Strategy:

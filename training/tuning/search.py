@@ -92,7 +92,7 @@ def tune_members(
 ) -> tuple[TrainingSettings, dict[str, Search]]:
     """Search every member's settings; return settings with each member's best, and the searches by name.
 
-    On the questions asked, no member becomes worse: these are at most `max_people` of `validation`, drawn by seed.
+    The search uses at most `max_people` of `validation`, drawn by seed; on these no member becomes worse.
     """
     questions = _drawn(validation, tuning.max_people, seed)
     candidates = draw_candidates(questions, past.n_items, seed=seed)
@@ -159,9 +159,9 @@ def _tell_given(study: optuna.Study, space: Space, trial: Trial) -> None:
         _tell(study, study.ask(dict(space)), trial)
 
 
-def _tell(study: optuna.Study, asked: optuna.Trial, trial: Trial) -> None:
+def _tell(study: optuna.Study, pending: optuna.Trial, trial: Trial) -> None:
     state = TrialState.PRUNED if trial.score is None else TrialState.COMPLETE
-    study.tell(asked, trial.score, state)
+    study.tell(pending, trial.score, state)
 
 
 def _score(objective: Objective, values: Values) -> float | None:

@@ -76,12 +76,14 @@ def create_app(setting: PeerSetting) -> FastAPI:
     app = FastAPI(lifespan=closing(live))
 
     @app.post("/recommend")
-    async def recommend(asked: RecommendRequest) -> RecommendReply:
-        profile = await live.get(f"profile:{asked.user_id}")
+    async def recommend(request: RecommendRequest) -> RecommendReply:
+        profile = await live.get(f"profile:{request.user_id}")
         if profile is None:
             raise HTTPException(404, "unknown user")
         row = json.loads(profile)["row"]
-        items, scores = model.recommend(row, user_items[row], N=asked.limit, filter_already_liked_items=True)
+        items, scores = model.recommend(
+            row, user_items[row], N=request.limit, filter_already_liked_items=True
+        )
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return RecommendReply(
             items=[

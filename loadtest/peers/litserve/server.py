@@ -17,9 +17,9 @@ class Recommend(litserve.LitAPI):  # type: ignore[misc]
         """Load the student in the inference process."""
         self._student = SameStudent(PeerSetting.read())
 
-    def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def predict(self, request: dict[str, Any]) -> dict[str, Any]:
         """Recommend items."""
-        return {"items": self._student.recommend(asked["user_id"], asked["limit"])}
+        return {"items": self._student.recommend(request["user_id"], request["limit"])}
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def create_app(setting: PeerSetting) -> FastAPI:
     app = FastAPI(lifespan=closing(live))
 
     @app.post("/recommend")
-    async def recommend(asked: RecommendRequest) -> RecommendReply:
-        rows = await live.lrange(f"list:{asked.user_id}", 0, asked.limit - 1)
+    async def recommend(request: RecommendRequest) -> RecommendReply:
+        rows = await live.lrange(f"list:{request.user_id}", 0, request.limit - 1)
         return RecommendReply(items=[Item.model_validate_json(row) for row in rows])
 
     return app

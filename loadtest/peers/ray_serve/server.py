@@ -25,8 +25,8 @@ class Recommend:
 
     async def __call__(self, request: Request) -> dict[str, Any]:
         """Take Starlette's request, and return JSON."""
-        asked = await request.json()
-        return {"items": self._student.recommend(asked["user_id"], asked["limit"])}
+        body = await request.json()
+        return {"items": self._student.recommend(body["user_id"], body["limit"])}
 
 
 if __name__ == "__main__":

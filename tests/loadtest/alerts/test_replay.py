@@ -55,22 +55,22 @@ def test_a_folder_without_events_is_named(tmp_path: Path) -> None:
 
 
 def test_times_move_to_now_and_keep_their_distances() -> None:
-    asked = question(STEP, 7).asked
-    ages = [time() - event["time"] for event in asked["session"]]
+    request = question(STEP, 7).request
+    ages = [time() - event["time"] for event in request["session"]]
     assert ages == pytest.approx([4_000, 3_000], abs=5)
-    assert [event["item_id"] for event in asked["session"]] == ["lamp", "rug"]
+    assert [event["item_id"] for event in request["session"]] == ["lamp", "rug"]
 
 
 def test_whoever_asks_is_new_and_then_does_what_was_done() -> None:
     one, other = question(STEP, 1), question(STEP, 2)
     assert one.user_id != other.user_id
-    assert one.asked["user_id"] == one.told["user_id"] == one.user_id
-    assert (one.told["kind"], one.told["item_id"]) == ("purchase", "vase")
+    assert one.request["user_id"] == one.event["user_id"] == one.user_id
+    assert (one.event["kind"], one.event["item_id"]) == ("purchase", "vase")
 
 
 def test_a_visit_is_no_longer_than_a_request_may_be() -> None:
     before = tuple((f"item-{n}", "view", n) for n in range(MAX_VISIT + 5))
-    visit = question(Step(before, "vase", "view", 1_000), 0).asked["session"]
+    visit = question(Step(before, "vase", "view", 1_000), 0).request["session"]
     assert len(visit) == MAX_VISIT
     assert visit[-1]["item_id"] == f"item-{MAX_VISIT + 4}"
 

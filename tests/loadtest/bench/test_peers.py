@@ -14,7 +14,7 @@ from loadtest.bench.errors import EnvironmentFailed
 from loadtest.bench.peers import PeerFigures, measure_peers, prepare_peers
 from loadtest.bench.plan import Plan
 from loadtest.bench.questions import SCENARIOS, Questions
-from loadtest.bench.rounds import Asked
+from loadtest.bench.rounds import RoundSpec
 from loadtest.bench.size import ECHO, OURS, UNLOGGED, SizeBench
 from loadtest.servers import free_port
 
@@ -56,10 +56,10 @@ def test_a_peer_that_does_not_start_has_the_end_of_its_log_as_error(store: Path,
 def test_only_our_own_answers_are_looked_through_for_the_student(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_marked: bool
 ) -> None:
-    shop, asked = shop_in(store), []
+    shop, specs = shop_in(store), []
 
-    def run_round(server: Any, what: Asked, number: int, seconds: float) -> None:
-        asked.append(what)
+    def run_round(server: Any, spec: RoundSpec, number: int, seconds: float) -> None:
+        specs.append(spec)
 
     monkeypatch.setattr("loadtest.bench.size.run_round", run_round)
     plan = Plan(store=store, logs=tmp_path / "logs")
@@ -67,4 +67,4 @@ def test_only_our_own_answers_are_looked_through_for_the_student(
     service = CountedService(tmp_path / "service.log", None, store, "")
     bench = SizeBench(shop, plan, Questions(shop.people(), shop.items(), 1), redis, service)
     bench.ask(service, name, SCENARIOS[0], 0, 1.0)
-    assert asked[0].is_marked is is_marked
+    assert specs[0].is_marked is is_marked

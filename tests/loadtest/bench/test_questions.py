@@ -32,9 +32,9 @@ def questions(seed: int = 0) -> Questions:
     return Questions(PEOPLE, ITEMS, n_streams=4, seed=seed)
 
 
-def bodies(asked: Questions, scenario: Scenario, n_bodies: int) -> list[dict[str, Any]]:
+def bodies(source: Questions, scenario: Scenario, n_bodies: int) -> list[dict[str, Any]]:
     found = []
-    for request in islice(asked.stream(scenario), n_bodies):
+    for request in islice(source.stream(scenario), n_bodies):
         head, _, body = request.partition(b"\r\n\r\n")
         assert head.startswith(f"POST {scenario.path} HTTP/1.1\r\n".encode())
         assert f"content-length: {len(body)}".encode() in head
@@ -58,24 +58,24 @@ def test_plain_people_come_by_a_power_law_of_exponent_one() -> None:
     assert set(drawn) == set(PEOPLE[:200])
 
 
-def test_a_fresh_person_is_asked_for_once_and_is_nobody_known() -> None:
-    asked = questions()
-    fresh = [body["user_id"] for _ in range(4) for body in bodies(asked, BY_NAME["missing_vector"], 1000)]
+def test_a_fresh_person_is_requested_once_and_is_nobody_known() -> None:
+    drawn = questions()
+    fresh = [body["user_id"] for _ in range(4) for body in bodies(drawn, BY_NAME["missing_vector"], 1000)]
     assert len(fresh) == len(set(fresh)) == 200
-    assert not set(fresh) & set(asked.known)
+    assert not set(fresh) & set(drawn.known)
 
 
 def test_fresh_people_are_divided_evenly_among_streams() -> None:
-    asked = questions()
-    assert [len(bodies(asked, BY_NAME["cold_history"], 1000)) for _ in range(4)] == [50] * 4
+    drawn = questions()
+    assert [len(bodies(drawn, BY_NAME["cold_history"], 1000)) for _ in range(4)] == [50] * 4
 
 
 def test_kinds_hold_what_their_names_say() -> None:
-    asked = questions()
-    [batch] = bodies(asked, BY_NAME["batch_of_16"], 1)
-    [excluding] = bodies(asked, BY_NAME["exclusions_500"], 1)
-    [narrowed] = bodies(asked, BY_NAME["filter_one_percent"], 1)
-    [visiting] = bodies(asked, BY_NAME["session_of_ten"], 1)
+    drawn = questions()
+    [batch] = bodies(drawn, BY_NAME["batch_of_16"], 1)
+    [excluding] = bodies(drawn, BY_NAME["exclusions_500"], 1)
+    [narrowed] = bodies(drawn, BY_NAME["filter_one_percent"], 1)
+    [visiting] = bodies(drawn, BY_NAME["session_of_ten"], 1)
     assert len(batch["requests"]) == BATCH_SIZE == BY_NAME["batch_of_16"].n_answers
     assert len(set(excluding["exclude_items"])) == N_EXCLUDED
     assert narrowed["filter"] == {"categories": [RARE_CATEGORY]}

@@ -56,7 +56,7 @@ def test_the_figures_that_others_read_are_there(report: dict[str, Any]) -> None:
     assert report["peers"] == {}
 
 
-def test_the_instructions_that_were_asked_for_ran_and_are_named(report: dict[str, Any]) -> None:
+def test_the_requested_instructions_ran_and_are_named(report: dict[str, Any]) -> None:
     assert report["plan"]["kernel"] == "plain"
     assert report["kernels"] == {"40": "plain"}
 

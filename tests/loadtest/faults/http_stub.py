@@ -1,4 +1,4 @@
-"""A server that says what a test wants, to whatever it is asked."""
+"""A server that says what a test wants, to whatever is sent to it."""
 
 from __future__ import annotations
 

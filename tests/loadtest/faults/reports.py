@@ -13,7 +13,7 @@ from loadtest.faults.row import Row
 from loadtest.faults.row_figures import Moments, of_questions
 from loadtest.faults.schema import EventFigures, MemoryFigures, RowReport
 from loadtest.faults.stage import Stage
-from loadtest.faults.traffic import Asked
+from loadtest.faults.traffic import JudgedQuestion
 
 MOMENTS = Moments(started_at=100.0, fault_at=104.0, repaired_at=108.0)
 GOOD = Judgement("good")
@@ -42,15 +42,17 @@ def row(**changes: Any) -> Row:
     return Row(**(usual | changes))
 
 
-def asked(at: float, judgement: Judgement = GOOD, ms: float = 5.0, took_ms: float | None = 1.0) -> Asked:
+def judged(
+    at: float, judgement: Judgement = GOOD, ms: float = 5.0, took_ms: float | None = 1.0
+) -> JudgedQuestion:
     """at: seconds from the start."""
     due_at = MOMENTS.started_at + at
-    return Asked(due_at, due_at + ms / 1000, "/recommend", judgement, took_ms)
+    return JudgedQuestion(due_at, due_at + ms / 1000, "/recommend", judgement, took_ms)
 
 
-def report(*questions: Asked, helpless: frozenset[str] = frozenset(), **changes: Any) -> RowReport:
+def report(*questions: JudgedQuestion, helpless: frozenset[str] = frozenset(), **changes: Any) -> RowReport:
     """Of these questions, by default of a hundred good ones; everything else is good too."""
-    several = list(questions) or [asked(number / 10) for number in range(100)]
+    several = list(questions) or [judged(number / 10) for number in range(100)]
     made = RowReport(
         name="a-row",
         group="redis",

@@ -46,8 +46,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 @pytest.fixture(scope="module")
 def broken(kept: Kept) -> RowReport:
     """What the drill says of a service that breaks every promise, with nothing else amiss."""
-    asked = row(no_fault, recovers_seconds=1.0, grows_mib=16.0)
-    return run_row(asked, PACE, kept, module="tests.support.broken_service")
+    harmless = row(no_fault, recovers_seconds=1.0, grows_mib=16.0)
+    return run_row(harmless, PACE, kept, module="tests.support.broken_service")
 
 
 def test_good_service_holds_and_every_figure_is_there(kept: Kept) -> None:

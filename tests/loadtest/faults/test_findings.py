@@ -12,8 +12,8 @@ from loadtest.faults.findings import Allowance, problems
 from loadtest.faults.judging import Judgement
 from loadtest.faults.row import Row
 from loadtest.faults.schema import MemoryFigures, RowReport
-from loadtest.faults.traffic import Asked
-from tests.loadtest.faults.reports import EVENTS, asked, report, row
+from loadtest.faults.traffic import JudgedQuestion
+from tests.loadtest.faults.reports import EVENTS, judged, report, row
 
 AWAY = Judgement("degraded", "redis_unavailable")
 
@@ -22,8 +22,8 @@ def found(made: RowReport, of: Row | None = None) -> list[str]:
     return problems(of or row(), made, [], 50.0, Allowance())
 
 
-def good(n: int = 200, **changes: Any) -> list[Asked]:
-    return [asked(10 * number / n, **changes) for number in range(n)]
+def good(n: int = 200, **changes: Any) -> list[JudgedQuestion]:
+    return [judged(10 * number / n, **changes) for number in range(n)]
 
 
 def test_good_row_has_no_problem() -> None:
@@ -38,12 +38,12 @@ def test_good_row_has_no_problem() -> None:
     ],
 )
 def test_one_question_that_fails_or_is_wrong_is_one_too_many(judgement: Judgement, words: str) -> None:
-    assert found(report(*good(), asked(5, judgement))) == [words]
+    assert found(report(*good(), judged(5, judgement))) == [words]
 
 
 def test_failure_that_nobody_could_help_is_no_problem() -> None:
     lost = frozenset({"connection lost"})
-    made = report(*good(), asked(5, Judgement("failed", "connection lost")), helpless=lost)
+    made = report(*good(), judged(5, Judgement("failed", "connection lost")), helpless=lost)
     assert found(made, row(helpless=lost)) == []
 
 
@@ -72,8 +72,8 @@ def test_status_that_a_row_foresees_for_events_is_no_problem() -> None:
 
 def test_fault_that_should_be_told_must_be_told_while_it_lasts() -> None:
     told = row(told="redis_unavailable")
-    assert found(report(*good(), asked(5, AWAY)), told) == []
-    before_only = report(*good(), asked(1, AWAY))
+    assert found(report(*good(), judged(5, AWAY)), told) == []
+    before_only = report(*good(), judged(1, AWAY))
     assert found(before_only, told) == ["no answer said redis_unavailable while the fault lasted"]
 
 
@@ -83,15 +83,15 @@ def test_who_was_away_may_recover_and_who_has_no_time_may_be_late() -> None:
 
 
 def test_excuse_that_the_fault_does_not_give_is_a_problem_beyond_what_a_busy_machine_explains() -> None:
-    some, many = [asked(5, AWAY)] * 4, [asked(5, AWAY)] * 30
+    some, many = [judged(5, AWAY)] * 4, [judged(5, AWAY)] * 30
     assert found(report(*good(), *some)) == []
     assert found(report(*good(), *many)) == [
         "30 answers said redis_unavailable, for which this fault is no reason"
     ]
     assert found(report(*good(), *many), row(may_say=frozenset({"redis_unavailable"}))) == []
-    noisy_before = [asked(1, AWAY)] * 20
+    noisy_before = [judged(1, AWAY)] * 20
     assert found(report(*good(), *many, *noisy_before)) == []
-    odd = [asked(5, Judgement("degraded", "student_failed"))]
+    odd = [judged(5, Judgement("degraded", "student_failed"))]
     assert found(report(*good(), *odd)) == [
         "1 answers said student_failed, for which this fault is no reason"
     ]
@@ -99,7 +99,7 @@ def test_excuse_that_the_fault_does_not_give_is_a_problem_beyond_what_a_busy_mac
 
 def test_p99_may_reach_the_deadline_or_three_times_what_it_was() -> None:
     def slow(before_ms: float, during_ms: float) -> RowReport:
-        return report(*[asked(1, ms=before_ms)] * 50, *[asked(5, ms=during_ms)] * 50)
+        return report(*[judged(1, ms=before_ms)] * 50, *[judged(5, ms=during_ms)] * 50)
 
     assert found(slow(5, 49)) == []
     assert found(slow(5, 51)) == ["p99 was 51 ms during the fault, 50 ms is allowed"]
@@ -109,12 +109,12 @@ def test_p99_may_reach_the_deadline_or_three_times_what_it_was() -> None:
 
 
 def test_machine_that_is_busy_is_allowed_more_in_the_short_drill() -> None:
-    slow = report(*[asked(1, ms=5)] * 50, *[asked(5, ms=90)] * 50, *[asked(5, AWAY)] * 9)
+    slow = report(*[judged(1, ms=5)] * 50, *[judged(5, ms=90)] * 50, *[judged(5, AWAY)] * 9)
     assert len(found(slow)) == 2
     assert problems(row(), slow, [], 50.0, SHORT.allowance) == [
         "p99 was 90 ms during the fault, 50 ms is allowed"
     ]
-    noisy = report(*[asked(1, ms=10)] * 50, *[asked(5, ms=90)] * 50, *[asked(5, AWAY)] * 9)
+    noisy = report(*[judged(1, ms=10)] * 50, *[judged(5, ms=90)] * 50, *[judged(5, AWAY)] * 9)
     assert problems(row(), noisy, [], 50.0, SHORT.allowance) == []
 
 

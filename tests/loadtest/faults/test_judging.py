@@ -12,7 +12,7 @@ from loadtest.faults.lane import LOST, Reply
 from loadtest.promotion.answers import References
 from loadtest.promotion.questions import Question
 
-ASKED = {"user_id": "p", "limit": 3, "exclude_items": ["x"], "session": [{"item_id": "s"}]}
+REQUEST = {"user_id": "p", "limit": 3, "exclude_items": ["x"], "session": [{"item_id": "s"}]}
 
 NOT_READY = {"type": "urn:stillroom:problem:not-ready", "title": "", "status": 503, "detail": ""}
 
@@ -34,12 +34,12 @@ def replied(body: Any, status: int = 200) -> Reply:
     return Reply(status, json.dumps(body).encode())
 
 
-def kind_of(body: Any, question: dict[str, Any] = ASKED, bought: tuple[str, ...] = ()) -> str:
+def kind_of(body: Any, question: dict[str, Any] = REQUEST, bought: tuple[str, ...] = ()) -> str:
     return judge(replied(body), Question("/recommend", question), bought).kind
 
 
 def test_good_one_is_good() -> None:
-    assert judge(replied(answer("a", "b", "c")), Question("/recommend", ASKED)) is GOOD
+    assert judge(replied(answer("a", "b", "c")), Question("/recommend", REQUEST)) is GOOD
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_was_bought_is_wrong_unless_the_answer_says_that_something_is_away(
     assert kind_of(answer("a", "b", "c", degraded="redis_unavailable"), bought=("b",)) == "degraded"
 
 
-def test_item_that_is_asked_about_is_no_answer_to_similar() -> None:
+def test_item_of_the_question_is_no_answer_to_similar() -> None:
     assert kind_of(answer("a", "b", "c"), {"item_id": "a", "limit": 3}) == "wrong"
 
 
@@ -82,21 +82,21 @@ def test_item_that_is_asked_about_is_no_answer_to_similar() -> None:
     ],
 )
 def test_no_answer_is_a_failure_that_says_what_came(reply: Reply, words: str) -> None:
-    judgement = judge(reply, Question("/recommend", ASKED))
+    judgement = judge(reply, Question("/recommend", REQUEST))
     assert (judgement.kind, judgement.words) == ("failed", words)
 
 
 def test_batch_is_as_bad_as_its_worst_answer() -> None:
-    asked = {"requests": [ASKED, ASKED, ASKED]}
+    batch = {"requests": [REQUEST, REQUEST, REQUEST]}
     good, excused, wrong = (
         answer("a", "b", "c"),
         answer("a", "b", "c", degraded="deadline"),
         answer("x", "b", "c"),
     )
-    assert kind_of({"replies": [good, good, good]}, asked) == "good"
-    assert kind_of({"replies": [good, excused, good]}, asked) == "degraded"
-    assert kind_of({"replies": [excused, good, wrong]}, asked) == "wrong"
-    assert kind_of({"replies": [good, good]}, asked) == "wrong"
+    assert kind_of({"replies": [good, good, good]}, batch) == "good"
+    assert kind_of({"replies": [good, excused, good]}, batch) == "degraded"
+    assert kind_of({"replies": [excused, good, wrong]}, batch) == "wrong"
+    assert kind_of({"replies": [good, good]}, batch) == "wrong"
 
 
 def test_known_answer_may_differ_only_with_an_excuse() -> None:

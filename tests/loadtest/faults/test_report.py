@@ -13,7 +13,7 @@ from loadtest.faults.page import render, write_page
 from loadtest.faults.report import make_report, read_report, row_lines, write_report
 from loadtest.faults.schema import Report, RowReport
 from loadtest.faults.stage import Kept
-from tests.loadtest.faults.reports import asked, report, row
+from tests.loadtest.faults.reports import judged, report, row
 
 KEPT = Kept([], ["p"], ["i"])
 
@@ -27,7 +27,7 @@ def not_run() -> RowReport:
 
 
 def failed() -> RowReport:
-    made = report(*[asked(n / 10) for n in range(90)], asked(5, Judgement("failed", "500 <internal>")))
+    made = report(*[judged(n / 10) for n in range(90)], judged(5, Judgement("failed", "500 <internal>")))
     return msgspec.structs.replace(made, name="broken", verdict="failed", problems=["1 x 500 <internal>"])
 
 

@@ -56,20 +56,20 @@ def test_what_redis_never_says_is_refused(data: bytes) -> None:
 
 @given(st.integers(1, 60))
 def test_reply_is_replaced_under_its_own_question_however_it_is_cut(size: int) -> None:
-    asked: list[Question] = []
+    seen: list[Question] = []
 
     def rule(question: Question, reply: Frame, random: Random) -> bytes:
-        asked.append(question)
+        seen.append(question)
         return b"+replaced\r\n" if question.name == b"MGET" else reply.raw
 
     rewriter = Rewriter(rule, Random(0))
     questions = mget(b"a", b"b") + array_of([bulk_of(b"PING")]) + mget(b"c")
     for start in range(0, len(questions), size):
-        assert rewriter.asked(questions[start : start + size]) == questions[start : start + size]
+        assert rewriter.note_questions(questions[start : start + size]) == questions[start : start + size]
     push = b">2\r\n+invalidate\r\n*1\r\n+a\r\n"
     replies = array_of([bulk_of(b"1"), bulk_of(b"2")]) + push + b"+PONG\r\n" + array_of([b"$-1\r\n"])
     passed = b"".join(
-        rewriter.answered(replies[start : start + size]) for start in range(0, len(replies), size)
+        rewriter.rewrite_answers(replies[start : start + size]) for start in range(0, len(replies), size)
     )
     assert passed == b"+replaced\r\n" + push + b"+PONG\r\n" + b"+replaced\r\n"
-    assert asked == [Question(b"MGET", (b"a", b"b")), Question(b"PING", ()), Question(b"MGET", (b"c",))]
+    assert seen == [Question(b"MGET", (b"a", b"b")), Question(b"PING", ()), Question(b"MGET", (b"c",))]

@@ -65,7 +65,7 @@ def test_shopper_has_enough_one_day() -> None:
     assert not shopper.wanted
 
 
-def test_known_people_strangers_and_visits_shop() -> None:
+def test_known_people_new_people_and_visits_shop() -> None:
     shoppers = draw_shoppers(["a", "b"])
     assert [next(iter(shopper.identity)) for shopper in shoppers] == ["user_id"] * 4 + ["session_id"] * 2
     assert len({next(iter(shopper.identity.values())) for shopper in shoppers}) == 6

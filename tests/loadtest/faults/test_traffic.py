@@ -12,10 +12,18 @@ from loadtest.errors import ServerFailed
 from loadtest.faults import traffic as traffics
 from loadtest.faults.judging import Judgement
 from loadtest.faults.shoppers import Shopping, draw_shoppers
-from loadtest.faults.traffic import IN_A_ROW, Asked, Known, Rates, Traffic, excused_in_a_row, first_well
+from loadtest.faults.traffic import (
+    IN_A_ROW,
+    JudgedQuestion,
+    Known,
+    Rates,
+    Traffic,
+    excused_in_a_row,
+    first_well,
+)
 from loadtest.promotion.questions import Question
 from tests.loadtest.faults.http_stub import Says, reply, request_from, serving
-from tests.loadtest.faults.reports import MOMENTS, asked
+from tests.loadtest.faults.reports import MOMENTS, judged
 
 AWAY = Judgement("degraded", "redis_unavailable")
 LOST = Judgement("failed", "connection lost")
@@ -23,9 +31,9 @@ ITEMS = [f"item-{number}" for number in range(12)]
 QUESTION = Question("/recommend", {"user_id": "p", "limit": 2})
 
 
-def row(*judgements: Judgement | None) -> list[Asked]:
+def row(*judgements: Judgement | None) -> list[JudgedQuestion]:
     """A question a second; None for a good one."""
-    return [asked(at, each) if each else asked(at) for at, each in enumerate(judgements)]
+    return [judged(at, each) if each else judged(at) for at, each in enumerate(judgements)]
 
 
 def seconds(found: float | None) -> float | None:
@@ -85,17 +93,17 @@ def traffic_to(port: int) -> Traffic:
     return Traffic(port, Known([QUESTION]), shopping, Rates(400.0, 50.0), seed=1)
 
 
-async def test_everybody_is_asked_and_every_batch_is_sent() -> None:
+async def test_everybody_sends_questions_and_every_batch_is_sent() -> None:
     async with serving(shop(answer("item-1", "item-2"))) as port:
         traffic = traffic_to(port)
         await traffic.learn("v1")
         traffic.start()
-        while len(traffic.asked) < 60 or len(traffic.sender.sent.accepted) < 25:  # noqa: ASYNC110
+        while len(traffic.judged) < 60 or len(traffic.sender.sent.accepted) < 25:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert await traffic.stop(5.0) == 0
-    kinds = {each.judgement.kind for each in traffic.asked}
+    kinds = {each.judgement.kind for each in traffic.judged}
     assert kinds == {"good", "wrong"}  # shoppers are shown again what they bought
-    assert all(each.took_ms == 1.5 and each.done_at >= each.due_at for each in traffic.asked)
+    assert all(each.took_ms == 1.5 and each.done_at >= each.due_at for each in traffic.judged)
     assert traffic.sender.sent.accepted == traffic.sender.sent.sent
 
 

@@ -111,11 +111,11 @@ def test_reference_answers_hold_what_is_available(monkeypatch: pytest.MonkeyPatc
     histories = [person(20 + block) for block in range(4)]
     found = watched(student, histories, items.recommendable)
     assert min(request.served.min() for request in found if request.served is not None) >= 20
-    asked: list[AllowedItems | None] = []
+    masks: list[AllowedItems | None] = []
     recommend, scores = student.recommend, student.catalogue_scores
 
     def recommend_and_note(*args: Any, **how: Any) -> Ranked:
-        asked.append(how.get("allowed"))
+        masks.append(how.get("allowed"))
         return recommend(*args, **how)
 
     monkeypatch.setattr(student, "recommend", recommend_and_note)
@@ -123,5 +123,5 @@ def test_reference_answers_hold_what_is_available(monkeypatch: pytest.MonkeyPatc
     people = Histories.from_list([person(*range(20, 26), start=number) for number in range(60)])
     first_seen = np.zeros(N_ITEMS, np.int64)
     build_reference(people, items, student, models, first_seen=first_seen, test_share=0.8, seed=0)
-    assert asked
-    assert all(allowed is items.recommendable for allowed in asked)
+    assert masks
+    assert all(allowed is items.recommendable for allowed in masks)

@@ -16,7 +16,7 @@ from training.commands.repeating import repeating
 from training.data.read import ShopFiles
 
 
-def test_the_command_has_what_the_run_was_asked_and_nothing_that_it_was_not() -> None:
+def test_the_command_has_what_the_run_was_given_and_nothing_else() -> None:
     options = {
         "items": Path("my items.csv"),
         "columns": "",
@@ -33,10 +33,10 @@ def test_the_command_has_what_the_run_was_asked_and_nothing_that_it_was_not() ->
 def test_the_command_of_a_run_with_items_and_columns_asks_the_same_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[ShopFiles, str]] = []
+    runs: list[tuple[ShopFiles, str]] = []
 
     def train(files: ShopFiles, settings: object, *, command: str, **_: Any) -> None:
-        asked.append((files, command))
+        runs.append((files, command))
         raise TooLittleData("of a test")
 
     monkeypatch.setattr(training.pipeline.train, "train", train)
@@ -55,6 +55,6 @@ def test_the_command_of_a_run_with_items_and_columns_asks_the_same_again(
         "3",
     ]
     CliRunner().invoke(app, first)
-    CliRunner().invoke(app, shlex.split(asked[0][1])[3:])
-    assert asked[1] == asked[0]
-    assert asked[0][0].items == Path("the items.csv")
+    CliRunner().invoke(app, shlex.split(runs[0][1])[3:])
+    assert runs[1] == runs[0]
+    assert runs[0][0].items == Path("the items.csv")

@@ -11,7 +11,7 @@ from threading import Thread
 
 @dataclass
 class FileServer:
-    """What it serves, how it behaves, and the Range headers it was asked for (None where there was none)."""
+    """What it serves, how it behaves, and the Range header of each request (None where there was none)."""
 
     content: bytes
     knows_ranges: bool = True

@@ -41,7 +41,7 @@ def items(dataset: Dataset, history: History) -> set[str]:
     return set(dataset.items.ids_of(history.item_indices.tolist()))
 
 
-def test_the_last_item_is_asked_and_the_one_before_it_validates() -> None:
+def test_the_last_item_is_the_target_and_the_one_before_it_validates() -> None:
     split = split_of(block_dataset())
     whole = split.dataset.histories
     assert len(split.test) == len(split.validation) == len(whole)
@@ -61,13 +61,13 @@ def test_fits_see_what_comes_before_their_questions_and_no_more() -> None:
         np.testing.assert_array_equal(split.past_and_validation.histories[row].item_indices, own[:-1])
 
 
-def test_questions_are_asked_at_each_persons_last_known_event() -> None:
+def test_predictions_are_made_at_each_persons_last_known_event() -> None:
     split = split_of(block_dataset())
-    assert split.past.asked_at == split.past_and_validation.asked_at == "last_event"
+    assert split.past.prediction_time == split.past_and_validation.prediction_time == "last_event"
     assert split.cuts == {}
 
 
-def test_any_item_of_the_last_basket_may_be_asked() -> None:
+def test_any_item_of_the_last_basket_may_be_the_target() -> None:
     split = split_of(baskets_dataset())
     assert set(truths(split.dataset, split.test)) == set("defg")
     assert set(truths(split.dataset, split.validation)) == set("defg")
@@ -168,7 +168,7 @@ def test_only_the_first_purchase_of_an_item_counts() -> None:
 
 
 def test_rare_items_go_first_and_then_people_who_have_too_few_left_and_only_once() -> None:
-    """x has two people; p0 has x and one more item, so p0 leaves, and y keeps fewer people than asked for."""
+    """x has two people; p0 has x and one more item, so p0 leaves, and y keeps fewer people than required."""
     rows = [("p0", "x", 1), ("p0", "y", 2), ("p1", "x", 1)]
     rows += [(f"p{person}", item, 3) for person in range(2, 22) for item in "abc"]
     rows += [("p2", "y", 4), ("p3", "y", 4)]
@@ -192,7 +192,7 @@ def test_rows_of_the_catalogue_follow_their_items_when_others_are_dropped() -> N
         assert dense.catalogue.first_seen[row] == own.min()
 
 
-def test_new_people_are_in_no_fit_and_asked_at_the_end_with_their_history() -> None:
+def test_new_people_are_in_no_fit_and_in_the_test_with_their_history() -> None:
     split = split_of(block_dataset(), new_people_share=0.25)
     is_new = split.is_new
     assert is_new.sum() == round(0.25 * len(is_new))

@@ -53,7 +53,7 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-def asked(split: Split, questions: Questions) -> dict[str, list[str]]:
+def targets(split: Split, questions: Questions) -> dict[str, list[str]]:
     return {
         split.dataset.people.id_of(int(user_index)): split.dataset.items.ids_of(truth.tolist())
         for user_index, truth in zip(questions.user_indices, questions.truth, strict=True)
@@ -67,9 +67,9 @@ def known(split: Split, questions: Questions) -> dict[str, list[str]]:
     }
 
 
-def test_the_test_file_is_asked_from_all_of_the_train_file_in_order_of_time(files: Files) -> None:
+def test_the_test_file_is_predicted_from_all_of_the_train_file_in_order_of_time(files: Files) -> None:
     split = files.read()
-    assert asked(split, split.test) == {"u1": ["d"], "u2": ["x"], "u3": ["c"]}
+    assert targets(split, split.test) == {"u1": ["d"], "u2": ["x"], "u3": ["c"]}
     assert known(split, split.test) == {"u1": ["a", "c", "b"], "u2": ["b", "d"], "u3": ["a"]}
 
 
@@ -123,19 +123,19 @@ def test_several_test_lines_of_a_person_keep_each_their_own_candidates(files: Fi
     files.test.write_text("u2\tx\nu1\td\nu2\ta\n")
     files.candidates.write_text("(u2,x)\ty\tz\n(u1,d)\tx\ty\n(u2,a)\tc\tz\n")
     split = files.read()
-    assert asked(split, split.test) == {"u1": ["d"], "u2": ["x", "a"]}
+    assert targets(split, split.test) == {"u1": ["d"], "u2": ["x", "a"]}
     assert split.test.negatives is not None
     named = [split.dataset.items.ids_of(row.tolist()) for row in split.test.negatives[1]]
     assert named == [["y", "z"], ["c", "z"]]
 
 
-def test_real_times_are_asked_at_the_last_event_and_missing_ones_now(files: Files) -> None:
-    assert files.read().past.asked_at == "last_event"
+def test_predictions_are_made_at_the_last_event_and_without_times_now(files: Files) -> None:
+    assert files.read().past.prediction_time == "last_event"
     files.train.write_text("".join(f"{user}\t{item}\n" for user, item, _ in TRAIN))
-    assert files.read().past.asked_at == "now"
+    assert files.read().past.prediction_time == "now"
 
 
-def test_without_times_everybody_is_asked_a_day_after_their_last_event(files: Files) -> None:
+def test_without_times_predictions_are_made_a_day_after_their_last_event(files: Files) -> None:
     files.train.write_text("".join(f"{user}\t{item}\t1\t0\n" for user, item, _ in TRAIN))
     split = files.read()
     ends = {int(history.times[-1]) for history in split.test.histories if len(history) > 1}
@@ -143,7 +143,7 @@ def test_without_times_everybody_is_asked_a_day_after_their_last_event(files: Fi
     assert split.past.histories.times.max() == split.past.until - DAY
 
 
-def test_without_times_what_validates_is_asked_from_all_the_rest(files: Files) -> None:
+def test_without_times_what_validates_is_predicted_from_all_the_rest(files: Files) -> None:
     files.train.write_text("".join(f"{user}\t{item}\n" for user, item, _ in TRAIN))
     split = files.read()
     everything = {"u1": set("abc"), "u2": set("bd")}
@@ -157,10 +157,10 @@ def test_without_times_what_validates_is_asked_from_all_the_rest(files: Files) -
 def test_without_times_the_seed_and_not_the_file_says_what_came_last(files: Files) -> None:
     files.train.write_text("".join(f"u{person}\t{item}\n" for person in range(1, 30) for item in "abcd"))
     first = files.read(seed=1)
-    assert {item for truth in asked(first, first.validation).values() for item in truth} == set("abcd")
+    assert {item for truth in targets(first, first.validation).values() for item in truth} == set("abcd")
     again, other = files.read(seed=1), files.read(seed=2)
-    assert asked(first, first.validation) == asked(again, again.validation)
-    assert asked(first, first.validation) != asked(other, other.validation)
+    assert targets(first, first.validation) == targets(again, again.validation)
+    assert targets(first, first.validation) != targets(other, other.validation)
 
 
 def test_events_of_one_second_have_no_order(files: Files) -> None:
@@ -168,10 +168,10 @@ def test_events_of_one_second_have_no_order(files: Files) -> None:
         "".join(f"u{person}\t{item}\t5\t{7 + person}\n" for person in range(1, 30) for item in "abcd")
     )
     split = files.read()
-    assert {item for truth in asked(split, split.validation).values() for item in truth} == set("abcd")
+    assert {item for truth in targets(split, split.validation).values() for item in truth} == set("abcd")
 
 
-def test_new_people_are_drawn_only_when_asked_for(files: Files) -> None:
+def test_new_people_are_drawn_only_on_request(files: Files) -> None:
     assert not files.read().is_new.any()
     split = files.read(new_people_share=0.34)
     assert split.is_new.sum() == 1

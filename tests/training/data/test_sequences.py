@@ -28,7 +28,7 @@ def ids(split: Split, item_indices: np.ndarray[tuple[int], np.dtype[np.int32]]) 
     return split.dataset.items.ids_of(item_indices.tolist())
 
 
-def test_the_last_item_is_asked_and_the_one_before_it_validates(file: Path) -> None:
+def test_the_last_item_is_the_target_and_the_one_before_it_validates(file: Path) -> None:
     split = read_sequences(file)
     assert [ids(split, truth) for truth in split.test.truth] == [["13"], ["11"]]
     assert [ids(split, history.item_indices) for history in split.test.histories] == [
@@ -42,7 +42,7 @@ def test_the_last_item_is_asked_and_the_one_before_it_validates(file: Path) -> N
     ]
 
 
-def test_people_with_fewer_than_three_items_are_learned_from_and_not_asked(file: Path) -> None:
+def test_people_with_fewer_than_three_items_are_learned_from_and_not_evaluated(file: Path) -> None:
     split = read_sequences(file)
     assert np.diff(split.past.histories.offsets).tolist() == [2, 2, 1, 1]
     assert split.test.user_indices.tolist() == split.validation.user_indices.tolist() == [0, 2]
@@ -52,7 +52,7 @@ def test_made_up_times_tell_the_order_and_nothing_else(file: Path) -> None:
     split = read_sequences(file)
     assert split.past.histories.times.max() == split.past.until - DAY
     for interactions, questions in ((split.past, split.validation), (split.past_and_validation, split.test)):
-        assert interactions.asked_at == "now"
+        assert interactions.prediction_time == "now"
         for history in questions.histories:
             assert history.times[-1] == interactions.until - DAY
             assert set(np.diff(history.times).tolist()) <= {DAY}
@@ -67,7 +67,7 @@ def test_texts_are_found_by_the_ids_of_the_data(file: Path) -> None:
     assert catalogue.texts == ["", "", "Soap smells of roses", "", ""]
 
 
-def test_new_people_are_drawn_only_when_asked_for(file: Path) -> None:
+def test_new_people_are_drawn_only_on_request(file: Path) -> None:
     assert not read_sequences(file).is_new.any()
     assert read_sequences(file, new_people_share=0.25).is_new.sum() == 1
 

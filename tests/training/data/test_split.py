@@ -11,7 +11,7 @@ from training.base.errors import TooLittleData
 from training.data.dataset import Dataset, index_shop, kept_events
 from training.data.leave_last_out import leave_last_out
 from training.data.split import (
-    MostAsked,
+    MaxPeople,
     Questions,
     Split,
     Stage,
@@ -101,7 +101,7 @@ def test_an_item_is_known_since_its_first_event_in_the_past_and_not_through_new_
     assert (catalogue.first_seen != split_with_new_people.dataset.catalogue.first_seen).any()
 
 
-def test_somebody_without_a_past_is_not_asked() -> None:
+def test_somebody_without_a_past_is_not_evaluated() -> None:
     dataset = block_dataset()
     late = _only_last_event(dataset, person=7)
     questions = split_by_time(late, validation_share=0.2, test_share=0.2).test
@@ -119,7 +119,7 @@ def test_new_people_are_in_no_fit_and_not_in_validation(split_with_new_people: S
     assert not split.is_new[split.validation.user_indices].any()
 
 
-def test_new_people_are_asked_at_the_end_with_their_real_history(
+def test_new_people_are_in_the_test_with_their_real_history(
     split: Split, split_with_new_people: Split
 ) -> None:
     ours, plain = split_with_new_people.test, split.test
@@ -163,7 +163,7 @@ def one_by_one() -> tuple[Dataset, Stages]:
     return dataset_of([row[:3] for row in ONE_BY_ONE]), np.array([row[3] for row in ONE_BY_ONE], np.int8)
 
 
-def told(dataset: Dataset, questions: Questions) -> list[tuple[str, str, str]]:
+def described(dataset: Dataset, questions: Questions) -> list[tuple[str, str, str]]:
     """Person, history and truth of each question, items run together."""
     return [
         (
@@ -177,9 +177,9 @@ def told(dataset: Dataset, questions: Questions) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_each_event_is_asked_by_itself_from_what_else_was_done_no_later() -> None:
+def test_each_event_is_a_target_by_itself_after_what_else_was_done_no_later() -> None:
     dataset, stages = one_by_one()
-    assert told(dataset, ask_each(dataset, stages, VALIDATION)) == [
+    assert described(dataset, ask_each(dataset, stages, VALIDATION)) == [
         ("p", "a", "b"),
         ("p", "abd", "c"),
         ("p", "abc", "d"),
@@ -187,13 +187,13 @@ def test_each_event_is_asked_by_itself_from_what_else_was_done_no_later() -> Non
     ]
 
 
-def test_each_event_is_asked_of_those_who_are_to_be_asked() -> None:
+def test_each_event_of_the_evaluated_people_is_a_target() -> None:
     dataset, stages = one_by_one()
-    asked = ask_each(dataset, stages, VALIDATION, np.array([False, True, True]))
-    assert told(dataset, asked) == [("r", "c", "a")]
+    questions = ask_each(dataset, stages, VALIDATION, np.array([False, True, True]))
+    assert described(dataset, questions) == [("r", "c", "a")]
 
 
-def test_fits_have_nothing_of_what_is_asked_one_by_one() -> None:
+def test_fits_have_nothing_of_what_is_evaluated_one_by_one() -> None:
     dataset, stages = one_by_one()
     split = split_by_stages(
         "leave_last_out",
@@ -201,7 +201,7 @@ def test_fits_have_nothing_of_what_is_asked_one_by_one() -> None:
         stages,
         is_new=np.zeros(3, np.bool_),
         until=(10, 10),
-        asked_at="last_event",
+        prediction_time="last_event",
         asks_each=True,
     )
     assert [split.dataset.items.ids_of(own.item_indices.tolist()) for own in split.past.histories] == [
@@ -209,7 +209,7 @@ def test_fits_have_nothing_of_what_is_asked_one_by_one() -> None:
         [],
         ["c"],
     ]
-    assert told(dataset, split.test) == [("p", "abcd", "e"), ("q", "a", "b")]
+    assert described(dataset, split.test) == [("p", "abcd", "e"), ("q", "a", "b")]
 
 
 def _only_last_event(dataset: Dataset, person: int) -> Dataset:
@@ -225,12 +225,14 @@ def _only_last_event(dataset: Dataset, person: int) -> Dataset:
 
 def test_beyond_the_bound_people_are_drawn_by_seed_and_the_fits_stay_as_they_are(split: Split) -> None:
     def drawn(seed: int) -> Split:
-        most = MostAsked(validation=30, test=40)
-        return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, most=most, seed=seed)
+        max_people = MaxPeople(validation=30, test=40)
+        return split_by_time(
+            block_dataset(), validation_share=0.2, test_share=0.2, max_people=max_people, seed=seed
+        )
 
     one, again, other = drawn(1), drawn(1), drawn(2)
-    for some, every, most in ((one.validation, split.validation, 30), (one.test, split.test, 40)):
-        assert 0 < len(some) <= most < len(every)
+    for some, every, n_max in ((one.validation, split.validation, 30), (one.test, split.test, 40)):
+        assert 0 < len(some) <= n_max < len(every)
         assert set(some.user_indices.tolist()) <= set(every.user_indices.tolist())
     np.testing.assert_array_equal(one.test.user_indices, again.test.user_indices)
     assert one.test.user_indices.tolist() != other.test.user_indices.tolist()
@@ -238,8 +240,8 @@ def test_beyond_the_bound_people_are_drawn_by_seed_and_the_fits_stay_as_they_are
 
 
 def test_a_bound_that_nobody_exceeds_changes_no_question(split: Split) -> None:
-    most = MostAsked(validation=10_000, test=10_000)
-    bounded = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, most=most)
+    max_people = MaxPeople(validation=10_000, test=10_000)
+    bounded = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2, max_people=max_people)
     np.testing.assert_array_equal(bounded.test.user_indices, split.test.user_indices)
     np.testing.assert_array_equal(bounded.validation.user_indices, split.validation.user_indices)
 
@@ -250,7 +252,7 @@ def partly_gone() -> Dataset:
 
 
 @pytest.mark.parametrize("protocol", ["next_basket", "leave_last_out"])
-def test_what_may_not_be_recommended_is_learned_from_and_not_asked_about(
+def test_what_may_not_be_recommended_is_learned_from_and_not_evaluated(
     partly_gone: Dataset, protocol: str
 ) -> None:
     if protocol == "next_basket":
@@ -262,13 +264,13 @@ def test_what_may_not_be_recommended_is_learned_from_and_not_asked_about(
     gone = ~split.dataset.catalogue.recommendable
     assert gone.sum() == 8
     assert gone[split.past.histories.item_indices].any()
-    for asked, of_all in ((split.validation, whole.validation), (split.test, whole.test)):
-        assert asked.recommendable is not None
-        assert not gone[np.concatenate(asked.truth)].any()
-        assert gone[np.concatenate([history.item_indices for history in asked.histories])].any()
-        n_truth = sum(map(len, asked.truth))
-        assert asked.left_out.items == sum(map(len, of_all.truth)) - n_truth > 0
-        assert asked.left_out.people == len(of_all) - len(asked)
+    for questions, of_all in ((split.validation, whole.validation), (split.test, whole.test)):
+        assert questions.recommendable is not None
+        assert not gone[np.concatenate(questions.truth)].any()
+        assert gone[np.concatenate([history.item_indices for history in questions.histories])].any()
+        n_truth = sum(map(len, questions.truth))
+        assert questions.left_out.items == sum(map(len, of_all.truth)) - n_truth > 0
+        assert questions.left_out.people == len(of_all) - len(questions)
 
 
 def test_where_everything_may_be_recommended_questions_have_no_mask() -> None:

@@ -60,9 +60,9 @@ def ensemble(
 def test_contribution_is_what_the_members_own_features_add(
     members: list[Content | Factorization | Popularity], split: Split
 ) -> None:
-    asked = ensemble(members, split, [2, 0, 0, -3, 0, 0, 0, 0, 0])
-    found = member_contributions(asked, HISTORIES, ITEMS)
-    z = np.take_along_axis(asked.describe(HISTORIES)[:, :, [0, 3]], ITEMS[:, :, None], axis=1)
+    whole = ensemble(members, split, [2, 0, 0, -3, 0, 0, 0, 0, 0])
+    found = member_contributions(whole, HISTORIES, ITEMS)
+    z = np.take_along_axis(whole.describe(HISTORIES)[:, :, [0, 3]], ITEMS[:, :, None], axis=1)
     np.testing.assert_allclose(found[:, :, CONTENT], 2 * z[:, :, 0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found[:, :, ALS], -3 * z[:, :, 1], rtol=1e-4, atol=1e-5)
 
@@ -78,9 +78,9 @@ def test_member_that_the_strategy_does_not_hear_contributes_nothing(
 def test_a_silent_members_rank_is_the_mean_over_what_the_person_has_not_seen(
     members: list[Content | Factorization | Popularity], split: Split
 ) -> None:
-    asked = ensemble(members, split, [0, 1, 0, 0, 0, 0, 0, 0, 0])
+    whole = ensemble(members, split, [0, 1, 0, 0, 0, 0, 0, 0, 0])
     every = np.tile(np.arange(N_CATALOGUE, dtype=np.int32), (len(HISTORIES), 1))
-    found = member_contributions(asked, HISTORIES, every)[:, :, CONTENT]
+    found = member_contributions(whole, HISTORIES, every)[:, :, CONTENT]
     for row, is_seen in zip(found, seen_mask(HISTORIES, N_CATALOGUE), strict=True):
         assert row[~is_seen].mean() == pytest.approx(0, abs=1e-5)
         assert row.mean() < -0.01  # what was seen ranks last
@@ -89,16 +89,16 @@ def test_a_silent_members_rank_is_the_mean_over_what_the_person_has_not_seen(
 def test_whether_a_member_has_an_opinion_is_no_contribution(
     members: list[Content | Factorization | Popularity], split: Split
 ) -> None:
-    asked = ensemble(members, split, [0, 0, -1, 0, 0, -1, 0, 0, -1])
+    whole = ensemble(members, split, [0, 0, -1, 0, 0, -1, 0, 0, -1])
     items = np.tile(np.arange(N_CATALOGUE, dtype=np.int32), (len(HISTORIES), 1))
-    assert asked.describe(HISTORIES)[:, :, 2].any()
-    assert not member_contributions(asked, HISTORIES, items).any()
+    assert whole.describe(HISTORIES)[:, :, 2].any()
+    assert not member_contributions(whole, HISTORIES, items).any()
 
 
-def test_contributions_of_a_person_do_not_depend_on_who_is_asked_with_them(
+def test_contributions_of_a_person_do_not_depend_on_who_else_is_in_the_batch(
     members: list[Content | Factorization | Popularity], split: Split
 ) -> None:
-    asked = ensemble(members, split, [2, 1, 1, -3, 1, 0, 1, 1, 0])
-    together = member_contributions(asked, HISTORIES, ITEMS)
-    alone = member_contributions(asked, HISTORIES[1:], ITEMS[1:])
+    whole = ensemble(members, split, [2, 1, 1, -3, 1, 0, 1, 1, 0])
+    together = member_contributions(whole, HISTORIES, ITEMS)
+    alone = member_contributions(whole, HISTORIES[1:], ITEMS[1:])
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-4, atol=1e-5)

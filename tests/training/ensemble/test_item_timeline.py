@@ -12,7 +12,7 @@ from models.ensemble.item_timeline import ITEM_FEATURES
 from models.history import SECONDS_PER_DAY, Event, History
 from tests.support.blocks import block_dataset
 from tests.support.shops import interactions_of
-from training.data.dataset import AskedAt, Interactions, interactions_among
+from training.data.dataset import Interactions, PredictionTime, interactions_among
 from training.ensemble.item_timeline import LONGEST_DAYS, MAX_MOMENTS, ItemTimeline
 from training.members.popularity import decayed_popularity
 
@@ -28,10 +28,10 @@ def history(*events: tuple[int, float]) -> History:
     return History.from_events(Event(item, round(day * DAY)) for item, day in events)
 
 
-def three_weeks(asked_at: AskedAt = "last_event") -> Interactions:
+def three_weeks(prediction_time: PredictionTime = "last_event") -> Interactions:
     """Item 0 on days 0, 7 and 14, item 1 on day 7, item 2 on day 7.5; item 3 never."""
     people = (history((0, 0), (1, 7), (2, 7.5)), history((0, 7), (0, 14)))
-    return interactions_of(*people, n_items=4, until=UNTIL * DAY, asked_at=asked_at)
+    return interactions_of(*people, n_items=4, until=UNTIL * DAY, prediction_time=prediction_time)
 
 
 def features_at(timeline: ItemTimeline, day: float) -> dict[str, npt.NDArray[np.float32]]:
@@ -81,9 +81,9 @@ def test_before_its_first_event_an_item_is_like_one_that_nobody_touches(timeline
     np.testing.assert_array_equal(features[1], features[NEVER])
 
 
-def test_somebody_without_a_history_is_asked_at_the_end(timeline: ItemTimeline) -> None:
-    stranger, late = timeline.at([History.empty(), history((1, UNTIL))])
-    np.testing.assert_array_equal(stranger, late)
+def test_an_empty_history_is_predicted_at_the_end(timeline: ItemTimeline) -> None:
+    empty, late = timeline.at([History.empty(), history((1, UNTIL))])
+    np.testing.assert_array_equal(empty, late)
 
 
 def test_people_see_each_their_own_moment(timeline: ItemTimeline) -> None:
@@ -98,19 +98,19 @@ def test_whoever_comes_before_all_others_sees_nothing(timeline: ItemTimeline) ->
     assert not found["log_popularity_all"].any()
 
 
-def test_asked_now_all_questions_share_the_last_moment() -> None:
+def test_predicted_now_all_people_share_the_last_moment() -> None:
     now, grid = ItemTimeline.of(three_weeks("now")), ItemTimeline.of(three_weeks())
     found = now.at([history((1, 3)), history((1, UNTIL))])
     assert len(found) == len(now.values) == 1
     np.testing.assert_array_equal(found, grid.at([history((1, UNTIL))]))
 
 
-@pytest.mark.parametrize("asked_at", ["now", "last_event"])
-def test_the_last_moment_counts_as_the_popularity_member_does(asked_at: AskedAt) -> None:
+@pytest.mark.parametrize("prediction_time", ["now", "last_event"])
+def test_the_last_moment_counts_as_the_popularity_member_does(prediction_time: PredictionTime) -> None:
     dataset = block_dataset()
     until = int(dataset.histories.times.max()) + 1
     everything = np.ones(len(dataset.histories.times), np.bool_)
-    past = interactions_among(dataset, everything, until=until, asked_at=asked_at)
+    past = interactions_among(dataset, everything, until=until, prediction_time=prediction_time)
     latest = ItemTimeline.of(past).values[0].astype(np.float64)
     for column, half_life_days in enumerate((7.0, 30.0, np.inf)):
         expected = decayed_popularity(past, half_life_days)
@@ -118,7 +118,9 @@ def test_the_last_moment_counts_as_the_popularity_member_does(asked_at: AskedAt)
 
 
 def test_a_long_past_has_fewer_moments_and_the_first_is_before_all_events() -> None:
-    years = interactions_of(history((0, 0), (1, 4000)), n_items=2, until=4100 * DAY, asked_at="last_event")
+    years = interactions_of(
+        history((0, 0), (1, 4000)), n_items=2, until=4100 * DAY, prediction_time="last_event"
+    )
     timeline = ItemTimeline.of(years)
     assert len(timeline.values) <= MAX_MOMENTS
     assert timeline.step_seconds > 10 * DAY
@@ -128,7 +130,7 @@ def test_a_long_past_has_fewer_moments_and_the_first_is_before_all_events() -> N
 
 
 def test_a_past_without_events_is_one_moment_of_nothing() -> None:
-    timeline = ItemTimeline.of(interactions_of(n_items=3, until=DAY, asked_at="last_event"))
+    timeline = ItemTimeline.of(interactions_of(n_items=3, until=DAY, prediction_time="last_event"))
     assert timeline.values.shape == (1, 3, len(ITEM_FEATURES))
     assert not features_at(timeline, 1)["log_popularity_all"].any()
 

@@ -77,7 +77,7 @@ def test_the_mask_marks_what_each_person_touched() -> None:
     np.testing.assert_array_equal(mask, [[False, False, True], [False, False, False]])
 
 
-def test_items_are_described_as_they_stood_when_each_was_asked() -> None:
+def test_items_are_described_as_of_each_prediction_time() -> None:
     values = np.stack([np.full((4, 5), moment, np.float16) for moment in (0, 1, 2)])
     timeline = ItemTimeline(values, until=100, step_seconds=10)
     people = [History.from_events([Event(0, time)]) for time in (100, 85)]
@@ -118,6 +118,6 @@ def test_some_items_are_described_as_they_are_among_all(step_seconds: int) -> No
     scores = np.array([[3, 1, np.nan, 2], [1, 1, 5, np.nan]], np.float32)
     items = np.array([[2, 1, 3], [3, 1, 1]])
     every, some = (
-        meta_features([Opinions.of(scores, people)], people, timeline, asked) for asked in (None, items)
+        meta_features([Opinions.of(scores, people)], people, timeline, chosen) for chosen in (None, items)
     )
     np.testing.assert_array_equal(some, np.take_along_axis(every, items[:, :, None], axis=1))

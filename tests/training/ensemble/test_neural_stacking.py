@@ -10,7 +10,7 @@ import torch
 
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
 from training.base.errors import NotFinite
-from training.ensemble.asked_pairs import AskedPairs
+from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Strategy
@@ -21,8 +21,8 @@ def fitted(strategy: Strategy, pairs: Pairs, *, seed: int = 0) -> Strategy:
 
 
 def ndcg(strategy: Strategy, pairs: Pairs) -> float:
-    asked = AskedPairs.draw(pairs.labels, pairs.people, np.random.default_rng(0))
-    return float(asked.ndcg(strategy.logit(pairs.features)).mean())
+    evaluation_pairs = EvaluationPairs.draw(pairs.labels, pairs.people, np.random.default_rng(0))
+    return float(evaluation_pairs.ndcg(strategy.logit(pairs.features)).mean())
 
 
 def test_lists_that_no_line_orders_are_ordered_better() -> None:

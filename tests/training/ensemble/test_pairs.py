@@ -57,7 +57,7 @@ QUESTIONS = Questions(
     [history(0, 1), history(0, 1, 2), history(5)],
     [np.array([2], np.int32), np.array([3], np.int32), np.array([6, 9], np.int32)],
 )
-"""Person 7 is asked twice, person 3 once about two items."""
+"""Person 7 has two questions; person 3 has one, with two true items."""
 
 
 def described(*, n_negatives: int = 4, seed: int = 0, **rest: Any) -> Pairs:

@@ -114,7 +114,7 @@ def test_the_split_is_told_in_numbers(split: Split) -> None:
     assert found.cuts == split.cuts
 
 
-def test_people_who_are_asked_more_than_once_are_counted_once(split: Split) -> None:
+def test_people_with_more_than_one_question_are_counted_once(split: Split) -> None:
     twice = split.validation.take(np.repeat(np.arange(len(split.validation)), 2))
     found = describe_split(replace(split, validation=twice))
     assert found.n_validation_questions == 2 * found.n_validation_people == 2 * len(split.validation)

@@ -24,10 +24,10 @@ def assessment(split: Split) -> Assessment:
 def test_studied_candidates_are_those_of_the_studied_questions(split: Split, assessment: Assessment) -> None:
     questions = some_questions(split.test, 10, seed=4)
     candidates = candidates_of(assessment, split, 10, seed=4)
-    assert len(candidates.asked) == len(candidates.negatives) == len(questions) == 10
+    assert len(candidates.target_items) == len(candidates.negatives) == len(questions) == 10
     rows = np.flatnonzero(np.isin(split.test.user_indices, questions.user_indices))
     for place, row in enumerate(rows):
-        assert candidates.asked[place] is assessment.candidates.asked[row]
+        assert candidates.target_items[place] is assessment.candidates.target_items[row]
         assert candidates.negatives[place] is assessment.candidates.negatives[row]
 
 

@@ -35,7 +35,7 @@ def test_peak_of_a_process_is_not_its_parents() -> None:
     assert int(finished.stdout) < len(held) <= resident_bytes()
 
 
-def test_people_are_asked_in_turn_and_from_the_first_again() -> None:
+def test_people_are_served_in_turn_and_from_the_first_again() -> None:
     histories = [History.from_events([Event(person, 0)]) for person in range(3)]
     batches = serving_probe._batches(histories, 2, 3)
     assert [[int(history.item_indices[0]) for history in batch] for batch in batches] == [
@@ -47,13 +47,13 @@ def test_people_are_asked_in_turn_and_from_the_first_again() -> None:
 
 def test_only_answers_after_the_warm_up_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving_probe, "N_WARM_UP", 2)
-    asked: list[int] = []
+    served: list[int] = []
     histories = [History.from_events([Event(person, 0)]) for person in range(5)]
 
     def answer(batch: Sequence[History]) -> npt.NDArray[np.int32]:
-        asked.append(int(batch[0].item_indices[0]))
+        served.append(int(batch[0].item_indices[0]))
         return np.zeros((1, 10), np.int32)
 
     times = serving_probe._time(answer, [[history] for history in histories])
-    assert asked == [0, 1, 2, 3, 4]
+    assert served == [0, 1, 2, 3, 4]
     assert len(times.wall_ms) == 3

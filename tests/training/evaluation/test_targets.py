@@ -107,9 +107,9 @@ def test_what_ships_must_beat_the_charts_of_its_shop(quality: Quality) -> None:
     assert not row(targets_met, quality, meaning, "next_basket").met
 
 
-def test_absolute_quality_is_asked_under_leave_last_out_only(quality: Quality) -> None:
-    asked = {row.protocol for row in promises_met(quality) if row.meaning == "AUC on balanced pairs"}
-    assert asked == {"leave_last_out"}
+def test_absolute_quality_is_required_under_leave_last_out_only(quality: Quality) -> None:
+    protocols = {row.protocol for row in promises_met(quality) if row.meaning == "AUC on balanced pairs"}
+    assert protocols == {"leave_last_out"}
 
 
 def test_what_was_not_measured_has_no_verdict(quality: Quality) -> None:

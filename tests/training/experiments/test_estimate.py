@@ -232,7 +232,7 @@ def test_a_history_that_was_not_sampled_is_rebuilt_from_the_bundle_and_the_log(
     assert found.ips.value == 0.5
 
 
-def test_purchases_can_be_asked_for(logged: Logged) -> None:
+def test_purchases_can_be_the_reward(logged: Logged) -> None:
     assert logged.estimate("mixed", outcome="purchase").ips.value == 0.0
 
 

@@ -69,7 +69,7 @@ def test_another_seed_gives_another_shop(tmp_path: Path, shop: Shop) -> None:
     assert not read_shop(generate_shop(other, tmp_path / "other")).events.equals(shop.events)
 
 
-def test_events_a_person_are_near_the_mean_asked_for(shop: Shop) -> None:
+def test_events_a_person_are_near_the_mean_requested(shop: Shop) -> None:
     assert shop.events.height / shop.n_people == pytest.approx(SMALL.mean_events_per_person, rel=0.1)
 
 

@@ -171,10 +171,10 @@ def test_products_are_made_where_a_small_system_asks_and_nowhere_else(
     user_items = crowd()
     nearest = similar_items(user_items, 2, shrinkage=0.0, popularity_power=0.5)
     systems = (nearest.toarray() != 0) | np.eye(nearest.shape[0], dtype=np.bool_)  # a row an explained item
-    is_asked = (systems.T.astype(int) @ systems.astype(int)) > 0
-    assert not is_asked.all()
+    is_needed = (systems.T.astype(int) @ systems.astype(int)) > 0
+    assert not is_needed.all()
     found = products_of_neighbours(user_items, nearest)
-    np.testing.assert_allclose(found.toarray(), np.where(is_asked, gram_of(user_items), 0.0), rtol=1e-6)
+    np.testing.assert_allclose(found.toarray(), np.where(is_needed, gram_of(user_items), 0.0), rtol=1e-6)
     assert found.has_sorted_indices
 
 

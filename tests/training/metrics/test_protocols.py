@@ -12,9 +12,8 @@ from tests.support.shops import dataset_of
 from training.data.dataset import interactions_among, interactions_until_now
 from training.data.split import Questions, only_recommendable, split_by_time
 from training.members.member import Floats
-from training.metrics.places import ndcg_of_one
 from training.metrics.protocols import (
-    MAX_ASKED,
+    MAX_TARGETS,
     Candidates,
     ScoreFunction,
     draw_candidates,
@@ -24,6 +23,7 @@ from training.metrics.protocols import (
     random_scores,
     touched_shares,
 )
+from training.metrics.ranks import ndcg_of_one
 
 N = N_ITEMS + 1
 
@@ -86,8 +86,8 @@ def test_candidates_were_never_touched(questions: Questions, candidates: Candida
     for row in range(len(questions)):
         touched = np.concatenate([questions.truth[row], questions.histories[row].item_indices])
         assert not np.isin(candidates.negatives[row], touched).any()
-        assert np.isin(candidates.asked[row], questions.truth[row]).all()
-        assert len(candidates.asked[row]) <= MAX_ASKED
+        assert np.isin(candidates.target_items[row], questions.truth[row]).all()
+        assert len(candidates.target_items[row]) <= MAX_TARGETS
 
 
 def test_the_same_seed_asks_the_same(questions: Questions, candidates: Candidates) -> None:
@@ -115,7 +115,7 @@ def test_no_opinion_ranks_below_every_opinion() -> None:
     )
 
 
-def test_accuracy_of_people_averages_to_accuracy_when_all_are_asked_alike(
+def test_accuracy_of_people_averages_to_accuracy_when_people_weigh_by_their_pairs(
     questions: Questions, candidates: Candidates
 ) -> None:
     outcome = measure(random_scores(N, seed=1), questions, candidates)
@@ -134,7 +134,7 @@ def test_every_figure_agrees_with_a_slow_reference(questions: Questions, candida
             scores[row].tolist(),
             set(questions.histories[row].item_indices.tolist()),
             questions.truth[row].tolist(),
-            candidates.asked[row].tolist(),
+            candidates.target_items[row].tolist(),
             candidates.negatives[row].tolist(),
         )
         for row in range(len(questions))
@@ -143,24 +143,26 @@ def test_every_figure_agrees_with_a_slow_reference(questions: Questions, candida
         np.testing.assert_allclose(values, [figures[name] for figures in expected], err_msg=name)
 
 
-def test_asked_items_keep_their_ranks_and_their_people(questions: Questions, candidates: Candidates) -> None:
+def test_target_items_keep_their_ranks_and_their_people(questions: Questions, candidates: Candidates) -> None:
     outcome = measure(random_scores(N, seed=1), questions, candidates)
-    gains = ndcg_of_one(outcome.asked_places, 10)
-    means = np.bincount(outcome.asked_people, gains) / np.bincount(outcome.asked_people)
+    gains = ndcg_of_one(outcome.target_ranks, 10)
+    means = np.bincount(outcome.target_people, gains) / np.bincount(outcome.target_people)
     np.testing.assert_allclose(means, outcome.ndcg)
-    np.testing.assert_array_equal(outcome.asked_items[outcome.asked_people == 3], candidates.asked[3])
-    np.testing.assert_array_equal(outcome.pair_people[outcome.pair_labels], outcome.asked_people)
+    np.testing.assert_array_equal(
+        outcome.target_items[outcome.target_people == 3], candidates.target_items[3]
+    )
+    np.testing.assert_array_equal(outcome.pair_people[outcome.pair_labels], outcome.target_people)
 
 
-def test_published_candidates_are_asked_as_they_are() -> None:
+def test_published_candidates_are_ranked_as_they_are() -> None:
     history = History.from_events([Event(0, 1)])
     negatives = [np.array([[2, 3], [3, 4]], np.int32)]
     questions = Questions(np.zeros(1, np.int32), [history], [np.array([5, 1], np.int32)], negatives)
     candidates = draw_candidates(questions, 6, seed=0)
-    assert candidates.asked[0].tolist() == [5, 1]
+    assert candidates.target_items[0].tolist() == [5, 1]
     scores = np.array([[9.0, 2.0, 4.0, 1.0, 0.0, 3.0]], np.float32)
     outcome = measure(_by_row(scores), questions, candidates)
-    assert outcome.asked_places.mean().tolist() == [
+    assert outcome.target_ranks.mean().tolist() == [
         2.0,
         1.0,
     ]  # 5 is behind its own 2, and 1 beats its own two
@@ -173,7 +175,7 @@ def test_an_item_that_somebody_comes_back_to_is_not_masked() -> None:
     scores = np.array([[9.0, 8.5, *range(N - 2, 0, -1)]], np.float32)
     outcome = measure(_by_row(scores), questions, draw_candidates(questions, N, seed=0))
     better = (scores[0, 2:] > scores[0, 1]).sum()
-    assert outcome.asked_catalogue_places.mean().tolist() == [better + 1.0]
+    assert outcome.target_catalogue_ranks.mean().tolist() == [better + 1.0]
     assert 0 not in outcome.top_items
     assert outcome.catalogue_hit[0] == (better < 10)
 
@@ -198,7 +200,7 @@ def test_touched_shares_count_people_and_not_events() -> None:
 
 def test_an_item_that_nobody_touched_has_a_finite_surprisal() -> None:
     dataset = dataset_of([("p", "a", 1), ("q", "b", 2)])
-    only_first = interactions_among(dataset, np.array([True, False]), until=2, asked_at="now")
+    only_first = interactions_among(dataset, np.array([True, False]), until=2, prediction_time="now")
     assert touched_shares(only_first).tolist() == [1.0, 1.0]
 
 
@@ -209,12 +211,14 @@ def _by_row(scores: Floats) -> ScoreFunction:
 
 
 def _slow_figures(
-    scores: list[float], seen: set[int], truth: list[int], asked: list[int], negatives: list[list[int]]
+    scores: list[float], seen: set[int], truth: list[int], targets: list[int], negatives: list[list[int]]
 ) -> dict[str, float]:
     hits, gains = [], []
-    for item, rivals in zip(asked, negatives, strict=True):
-        place = sorted([scores[item], *(scores[rival] for rival in rivals)], reverse=True).index(scores[item])
-        ties = [rival for rival in rivals if scores[rival] == scores[item]]
+    for item, its_negatives in zip(targets, negatives, strict=True):
+        place = sorted([scores[item], *(scores[negative] for negative in its_negatives)], reverse=True).index(
+            scores[item]
+        )
+        ties = [negative for negative in its_negatives if scores[negative] == scores[item]]
         assert not ties
         hits.append(float(place < 10))
         gains.append(1 / math.log2(place + 2) if place < 10 else 0.0)

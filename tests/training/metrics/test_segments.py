@@ -28,13 +28,13 @@ def split() -> Split:
 def test_everybody_is_in_one_segment_of_each_dimension(split: Split) -> None:
     outcome = outcome_of(split)
     table = segments(outcome, split.test, split)
-    n_people, n_asked = len(split.test), len(outcome.asked_items)
+    n_people, n_targets = len(split.test), len(outcome.target_items)
     totals = {name: sum(part.n for part in parts.values()) for name, parts in table.items()}
     assert totals == {
         "history_length": n_people,
         "person": n_people,
-        "item_popularity": n_asked,
-        "item": n_asked,
+        "item_popularity": n_targets,
+        "item": n_targets,
     }
 
 
@@ -81,14 +81,14 @@ def test_the_head_is_a_fifth_of_the_catalogue_whatever_the_ties() -> None:
 
 def test_an_item_without_events_before_the_test_is_new(split: Split) -> None:
     outcome = outcome_of(split)
-    is_asked = outcome.asked_items == outcome.asked_items[0]
+    is_target = outcome.target_items == outcome.target_items[0]
     histories = split.past_and_validation.histories
     emptied = histories.item_indices.copy()
-    emptied[emptied == outcome.asked_items[0]] = N - 1
+    emptied[emptied == outcome.target_items[0]] = N - 1
     without = replace(
         split,
         past_and_validation=replace(
             split.past_and_validation, histories=replace(histories, item_indices=emptied)
         ),
     )
-    assert segments(outcome, split.test, without)["item"]["new"].n == is_asked.sum()
+    assert segments(outcome, split.test, without)["item"]["new"].n == is_target.sum()

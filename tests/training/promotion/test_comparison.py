@@ -84,11 +84,9 @@ def test_scores_stand_at_the_data_sets_rows_and_unknown_items_have_none(
     assert np.isnan(scores[0, [row(dataset, f"new-{item}") for item in range(150)]]).all()
 
 
-def test_history_of_items_that_a_bundle_does_not_know_is_a_strangers(
-    tmp_path: Path, dataset: Dataset
-) -> None:
-    asked = [History.from_events([Event(row(dataset, "new-3"), 1000)]), History.empty()]
-    scores = BundleScores(bundle(tmp_path), dataset)(asked)
+def test_history_of_items_that_a_bundle_does_not_know_is_empty(tmp_path: Path, dataset: Dataset) -> None:
+    histories = [History.from_events([Event(row(dataset, "new-3"), 1000)]), History.empty()]
+    scores = BundleScores(bundle(tmp_path), dataset)(histories)
     np.testing.assert_array_equal(scores[0], scores[1])
 
 

@@ -43,7 +43,7 @@ def in_lists(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         return read_bundle(write(tmp_path_factory.mktemp("lists")))
 
 
-def test_command_writes_a_bundle_of_the_size_asked_and_promotes_it(tmp_path: Path) -> None:
+def test_command_writes_a_bundle_of_the_requested_size_and_promotes_it(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app, ["scale-bundle", "--items", "200", "--people", "30", "--store", str(tmp_path)]
     )

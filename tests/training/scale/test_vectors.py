@@ -62,6 +62,6 @@ def test_parts_leave_no_row_out(
 
 
 @pytest.mark.parametrize("name", ["item_vectors", "item_scales", "history_vectors", "history_scales"])
-def test_every_table_comes_in_the_order_asked(drawn: ScaleVectors, name: str) -> None:
+def test_every_table_comes_in_the_requested_order(drawn: ScaleVectors, name: str) -> None:
     rows = np.array([499, 0, 7])
     np.testing.assert_array_equal(getattr(drawn.in_order(rows), name), getattr(drawn, name)[rows])

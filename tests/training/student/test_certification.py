@@ -30,15 +30,15 @@ def exports() -> dict[str, StudentFiles]:
 
 
 @pytest.fixture(scope="module")
-def asked() -> tuple[Questions, Candidates]:
+def evaluation_set() -> tuple[Questions, Candidates]:
     """Questions that the random student answers without a mistake."""
     questions = questions_answered_by(random_student(), 150)
     return questions, draw_candidates(questions, N_ITEMS, seed=0)
 
 
 @pytest.fixture(scope="module")
-def judge(exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]) -> Certifier:
-    return Certifier(exports["fp32"], *asked, SETTINGS, seed=0)
+def judge(exports: dict[str, StudentFiles], evaluation_set: tuple[Questions, Candidates]) -> Certifier:
+    return Certifier(exports["fp32"], *evaluation_set, SETTINGS, seed=0)
 
 
 def row(
@@ -136,28 +136,28 @@ def test_a_broken_quantization_is_refused_and_the_next_one_up_ships(
 
 
 def test_a_loss_within_the_bound_whose_interval_is_not_does_not_hold(
-    exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]
+    exports: dict[str, StudentFiles], evaluation_set: tuple[Questions, Candidates]
 ) -> None:
     version = Version.of("int8", exports["int8"])
-    measured = Certifier(exports["fp32"], *asked, SETTINGS, seed=0).evidence(version)
+    measured = Certifier(exports["fp32"], *evaluation_set, SETTINGS, seed=0).evidence(version)
     worst = max(measured["ndcg@10_loss"], measured["catalogue_ndcg@20_loss"])
     worst_high = max(measured["ndcg@10_loss_high"], measured["catalogue_ndcg@20_loss_high"])
     assert 0.0 < worst < worst_high
     for bound, holds in (((worst + worst_high) / 2, 0.0), (worst_high, 1.0)):
         settings = CertificationSettings(max_quality_loss=bound)
-        judged = Certifier(exports["fp32"], *asked, settings, seed=0).evidence(version)
+        judged = Certifier(exports["fp32"], *evaluation_set, settings, seed=0).evidence(version)
         assert judged["holds"] == holds
 
 
-def test_no_more_people_are_asked_than_the_settings_say(
-    exports: dict[str, StudentFiles], asked: tuple[Questions, Candidates]
+def test_no_more_people_are_evaluated_than_the_settings_say(
+    exports: dict[str, StudentFiles], evaluation_set: tuple[Questions, Candidates]
 ) -> None:
     settings = CertificationSettings(max_people=40)
-    evidence = Certifier(exports["fp32"], *asked, settings, seed=0).evidence(
+    evidence = Certifier(exports["fp32"], *evaluation_set, settings, seed=0).evidence(
         Version.of("fp32", exports["fp32"])
     )
     assert evidence["n_people"] == 40
-    assert evidence["catalogue_ndcg@20"] == 1.0  # the drawn people are asked their own questions
+    assert evidence["catalogue_ndcg@20"] == 1.0  # the drawn people keep their own questions
 
 
 def test_students_are_timed_in_turns(

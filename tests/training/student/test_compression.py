@@ -118,5 +118,5 @@ def test_a_point_that_does_not_hold_is_not_quantized_and_does_not_ship() -> None
     assert compressed.evidence["pruned_90_fp32"]["catalogue_ndcg@20_loss_low"] > 0.0
     assert not compressed.shipped.startswith("pruned")
     student, pruned = (Student(compressed.versions[name]) for name in ("student", "student_pruned"))
-    asked = random_histories(3)
-    assert (student.catalogue_scores(asked) == pruned.catalogue_scores(asked)).all()
+    histories = random_histories(3)
+    assert (student.catalogue_scores(histories) == pruned.catalogue_scores(histories)).all()

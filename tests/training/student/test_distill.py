@@ -51,8 +51,8 @@ def share_of_partners_first(model: StudentModel) -> float:
     """How often the partner of a stranger's latest item is the student's first choice, where it is unseen."""
     best = unseen_scores(model, STRANGERS).argmax(axis=1)
     partners = np.array([partner_of(int(history.item_indices[-1])) for history in STRANGERS])
-    is_asked = [not np.isin(p, history.item_indices) for p, history in zip(partners, STRANGERS, strict=True)]
-    return float(np.mean((best == partners)[is_asked]))
+    is_unseen = [not np.isin(p, history.item_indices) for p, history in zip(partners, STRANGERS, strict=True)]
+    return float(np.mean((best == partners)[is_unseen]))
 
 
 def agreement(model: StudentModel, teacher: BlockTeacher) -> float:

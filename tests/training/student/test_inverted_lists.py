@@ -1,4 +1,4 @@
-"""A large catalogue in lists: found as well as asked for, and the bundle says the same in its new order."""
+"""A large catalogue in lists: found as well as required, and the bundle says the same in its new order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_small_catalogue_is_left_flat(contents: BundleContents) -> None:
     assert same is contents
 
 
-def test_recall_that_was_asked_for_is_reached_and_in_the_manifest(listed: BundleContents) -> None:
+def test_required_recall_is_reached_and_in_the_manifest(listed: BundleContents) -> None:
     entry = listed.student_entry.index
     assert (entry.kind, entry.n_lists) == ("inverted", listed.student.index.n_lists)
     assert entry.recall >= SETTINGS.min_recall
@@ -159,11 +159,11 @@ def test_recall_is_of_what_is_available(contents: BundleContents) -> None:
     }
     places = {item_id: place for place, item_id in enumerate(listed.items.vocabulary.ids_of(range(N_ITEMS)))}
     order = np.array([places[f"item-{index}"] for index in range(N_ITEMS)], np.int32)
-    asked = [History(order[each.item_indices], each.times, each.kinds) for each in some_histories()]
-    seen = [each.item_indices for each in asked]
+    moved = [History(order[each.item_indices], each.times, each.kinds) for each in some_histories()]
+    seen = [each.item_indices for each in moved]
     n_lists = listed.student.index.n_lists
     exact, found = (
-        student.recommend(asked, 100, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
+        student.recommend(moved, 100, blocked=seen, allowed=allowed, n_probes=n_probes).item_indices
         for n_probes in (n_lists, None)
     )
     hits = [np.isin(one, other).sum() for one, other in zip(exact, found, strict=True)]

@@ -136,23 +136,23 @@ def test_nobody_speaking_for_anything_is_no_agreement(student: Student) -> None:
     assert found == Fidelity({}, {}, 0.0, 0.0, 0.0)
 
 
-def test_the_candidates_that_the_ensemble_likes_best_are_asked_about(
+def test_the_candidates_that_the_ensemble_likes_best_are_the_pairs(
     student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(member_shares, "N_CANDIDATES", 5)
-    asked: list[tuple[History, Items]] = []
+    described: list[tuple[History, Items]] = []
 
     def ask(histories: Sequence[History], items: Items) -> Floats:
-        asked.extend(zip(histories, items, strict=True))
+        described.extend(zip(histories, items, strict=True))
         return plain(student)(histories, items)
 
     known = labels()
     fit_member_shares(student, ask, MEMBERS, known, progress=no_progress)
-    assert len(asked) == N_PEOPLE
+    assert len(described) == N_PEOPLE
     for row in (0, 150, 399):
         best = np.argsort(-known.logits[row].astype(np.float32))[:5]
-        assert asked[row][0] is known.histories[row]
-        assert set(asked[row][1]) == set(known.candidates[row][best])
+        assert described[row][0] is known.histories[row]
+        assert set(described[row][1]) == set(known.candidates[row][best])
 
 
 def test_items_that_were_seen_count_nothing(student: Student) -> None:
@@ -166,19 +166,19 @@ def test_items_that_were_seen_count_nothing(student: Student) -> None:
     assert min(found.fidelity.r2.values()) > 0.998
 
 
-def test_no_more_examples_are_asked_about_than_allowed(
+def test_no_more_examples_are_described_than_allowed(
     student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(member_shares, "MAX_EXAMPLES", 150)
-    n_asked: list[int] = []
+    n_examples: list[int] = []
 
     def ask(histories: Sequence[History], items: Items) -> Floats:
-        n_asked.append(len(histories))
+        n_examples.append(len(histories))
         return plain(student)(histories, items)
 
     fit_member_shares(student, ask, MEMBERS, labels(), progress=no_progress)
-    assert sum(n_asked) == 150
-    assert max(n_asked) <= member_shares.CHUNK
+    assert sum(n_examples) == 150
+    assert max(n_examples) <= member_shares.CHUNK
 
 
 def test_chunks_change_nothing(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_chunks_change_nothing(student: Student, monkeypatch: pytest.MonkeyPatch
         np.testing.assert_allclose(other.levels, fits[0].levels, atol=1e-3)
 
 
-def test_an_item_that_nobody_was_asked_about_has_no_level(student: Student) -> None:
+def test_an_item_in_no_example_has_no_level(student: Student) -> None:
     known = labels()
     without = dataclasses.replace(known, logits=np.where(known.candidates == 7, -np.inf, known.logits))
     levels = fit_member_shares(student, plain(student), MEMBERS, without, progress=no_progress).shares.levels

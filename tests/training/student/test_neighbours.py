@@ -42,7 +42,7 @@ def test_missing_neighbours_are_item_0_with_weight_0() -> None:
     assert not found.weights[2:].any()
 
 
-def test_no_neighbours_may_be_asked_for() -> None:
+def test_no_neighbours_may_be_requested() -> None:
     assert strongest_neighbours(MATRIX, 0).weights.shape == (4, 0)
 
 

@@ -41,7 +41,7 @@ class DyingTeacher(BlockTeacher):
     """Dies at the third chunk."""
 
     def score_candidates(self, histories, n_top, n_uniform, rng):  # type: ignore[no-untyped-def]
-        if self.n_asked >= N_PROBES + 2 * CHUNK:
+        if self.n_scored >= N_PROBES + 2 * CHUNK:
             raise Interrupted
         return super().score_candidates(histories, n_top, n_uniform, rng)
 
@@ -86,14 +86,14 @@ def test_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     teacher = BlockTeacher()
     resumed = label(interrupted, teacher)
-    assert teacher.n_asked == N_PROBES + len(resumed) - 2 * CHUNK
+    assert teacher.n_scored == N_PROBES + len(resumed) - 2 * CHUNK
     assert_same(resumed, label(tmp_path_factory.mktemp("whole"), BlockTeacher()))
 
 
 def test_finished_run_asks_the_teacher_about_a_few_examples_only(tmp_path: Path) -> None:
     first, teacher = label(tmp_path, BlockTeacher()), BlockTeacher()
     assert_same(label(tmp_path, teacher), first)
-    assert teacher.n_asked == N_PROBES
+    assert teacher.n_scored == N_PROBES
 
 
 @pytest.mark.parametrize("other", ["seed", "settings", "histories", "teacher"])
@@ -116,7 +116,7 @@ def test_progress_that_cannot_be_read_starts_anew(interrupted: Path, content: st
     (interrupted / PROGRESS).write_text(content)
     teacher = BlockTeacher()
     labels = label(interrupted, teacher)
-    assert teacher.n_asked == N_PROBES + len(labels)
+    assert teacher.n_scored == N_PROBES + len(labels)
 
 
 def test_progress_is_told_chunk_by_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models.history import VISIT_GAP_SECONDS, Event, History
 from models.packed_histories import Histories
-from training.student.subhistories import N_NEXT, STRANGER_SHARE, cut_examples
+from training.student.subhistories import COLD_START_SHARE, N_NEXT, cut_examples
 
 N_ITEMS_A_VISIT = 4
 
@@ -91,11 +91,11 @@ def test_next_items_are_never_in_the_history() -> None:
         assert not np.isin(row[row >= 0], example.item_indices).any()
 
 
-def test_one_in_a_hundred_is_a_stranger_who_takes_what_others_took_first() -> None:
+def test_one_in_a_hundred_is_a_cold_start_whose_next_items_somebody_took_first() -> None:
     examples, next_items = cut([6] * 100, 3)
-    strangers = [row for row, example in enumerate(examples) if not len(example)]
-    assert len(strangers) == int(400 * STRANGER_SHARE)
-    assert {tuple(next_items[row]) for row in strangers} == {(0, 1, 2, 3, 4)}
+    empty = [row for row, example in enumerate(examples) if not len(example)]
+    assert len(empty) == int(400 * COLD_START_SHARE)
+    assert {tuple(next_items[row]) for row in empty} == {(0, 1, 2, 3, 4)}
 
 
 @pytest.mark.parametrize("max_examples", [100, 200])

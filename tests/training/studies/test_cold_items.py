@@ -41,10 +41,10 @@ def split() -> Split:
     return leave_last_out(block_dataset(), new_people_share=0.0, seed=0)
 
 
-def asked(
+def held_out_questions(
     split: Split, n_items: int, truth: list[list[int]], owned: list[list[int]] | None = None
 ) -> HeldOut:
-    """People of one history each, asked about n_items held-out items."""
+    """People of one history each, evaluated on n_items held-out items."""
     return HeldOut(
         split,
         kept=np.arange(4, dtype=np.int32),
@@ -59,7 +59,7 @@ def asked(
 
 def test_the_figures_of_a_rank(split: Split) -> None:
     falling = same_for_all(np.array([5.0, 4.0, 3.0, 2.0, 1.0]))
-    found = own_ranking(falling, asked(split, 5, [[0], [2]]))
+    found = own_ranking(falling, held_out_questions(split, 5, [[0], [2]]))
     assert found.reciprocal_rank.tolist() == pytest.approx([1.0, 1 / 3])
     assert found.ndcg.tolist() == pytest.approx([1.0, 0.5])
     assert found.auc.tolist() == pytest.approx([1.0, 0.5])
@@ -67,35 +67,39 @@ def test_the_figures_of_a_rank(split: Split) -> None:
 
 def test_true_items_do_not_stand_in_each_others_way(split: Split) -> None:
     falling = same_for_all(np.array([5.0, 4.0, 3.0]))
-    assert own_ranking(falling, asked(split, 3, [[0, 1]])).reciprocal_rank.tolist() == [1.0]
+    assert own_ranking(falling, held_out_questions(split, 3, [[0, 1]])).reciprocal_rank.tolist() == [1.0]
 
 
 def test_an_item_that_the_person_has_is_no_rival(split: Split) -> None:
     falling = same_for_all(np.array([5.0, 4.0, 3.0]))
-    assert own_ranking(falling, asked(split, 3, [[2]], owned=[[0]])).reciprocal_rank.tolist() == [0.5]
+    assert own_ranking(
+        falling, held_out_questions(split, 3, [[2]], owned=[[0]])
+    ).reciprocal_rank.tolist() == [0.5]
 
 
 def test_ties_get_what_breaking_them_at_random_gives(split: Split) -> None:
     tied = same_for_all(np.array([0.0, 1.0, 1.0, 1.0, 2.0]))
-    found = own_ranking(tied, asked(split, 5, [[2]]))
+    found = own_ranking(tied, held_out_questions(split, 5, [[2]]))
     assert found.reciprocal_rank.tolist() == pytest.approx([(1 / 2 + 1 / 3 + 1 / 4) / 3])
     assert found.ndcg.tolist() == pytest.approx([(1 / np.log2([3, 4, 5])).mean()])
     assert found.auc.tolist() == [0.5]
 
 
 def test_all_alike_is_chance_and_beyond_ten_is_nothing(split: Split) -> None:
-    found = own_ranking(same_for_all(np.zeros(40)), asked(split, 40, [[7]]))
+    found = own_ranking(same_for_all(np.zeros(40)), held_out_questions(split, 40, [[7]]))
     assert found.ndcg.tolist() == pytest.approx([(1 / np.log2(np.arange(2, 12))).sum() / 40])
     assert found.reciprocal_rank.tolist() == pytest.approx([(1 / np.arange(1, 41)).sum() / 40])
 
 
 def test_no_opinion_ranks_last(split: Split) -> None:
     unknown = same_for_all(np.array([np.nan, -9.0, -8.0]))
-    assert own_ranking(unknown, asked(split, 3, [[0]])).reciprocal_rank.tolist() == pytest.approx([1 / 3])
+    assert own_ranking(
+        unknown, held_out_questions(split, 3, [[0]])
+    ).reciprocal_rank.tolist() == pytest.approx([1 / 3])
 
 
 def test_each_answer_reaches_its_person_across_chunks(split: Split) -> None:
-    held_out = asked(split, 2, [[0]] * 300 + [[1]])
+    held_out = held_out_questions(split, 2, [[0]] * 300 + [[1]])
     found = own_ranking(same_for_all(np.array([1.0, 0.0])), held_out)
     assert found.reciprocal_rank.tolist() == [1.0] * 300 + [0.5]
 
@@ -108,7 +112,7 @@ def test_the_student_places_a_new_item_by_its_text(split: Split) -> None:
     assert scores[1] > scores[0]
 
 
-def test_content_is_asked_in_the_rows_of_the_whole_catalogue(split: Split) -> None:
+def test_content_scores_in_the_rows_of_the_whole_catalogue(split: Split) -> None:
     held_out = hold_out_items(split, share=0.2, seed=0)
     content = Content().fit(split.past_and_validation, seed=0)
     scores = content_scores(content, held_out)(held_out.histories[:1])[0]
@@ -121,7 +125,7 @@ def test_the_comparison_is_paired_and_against_the_student(split: Split) -> None:
     def only_for_some(histories: Sequence[History]) -> Floats:
         return np.tile(np.array([1.0, 0.0, 0.0], np.float32), (len(histories), 1))
 
-    held_out = asked(split, 3, [[0]] * 5)
+    held_out = held_out_questions(split, 3, [[0]] * 5)
     table = compare(
         {"student_text": only_for_some, "other": same_for_all(np.array([0.0, 1.0, 2.0]))}, held_out, seed=0
     )
@@ -153,7 +157,7 @@ def test_a_whole_study_asks_a_student_that_was_taught_without_the_items(split: S
 
 def test_nobody_to_ask_gives_no_table(split: Split) -> None:
     def never(smaller: Split) -> tuple[Student, TextEncoder]:
-        raise AssertionError("nothing is to be taught where nothing is asked")
+        raise AssertionError("nothing is to be taught where nothing is evaluated")
 
     assert cold_items(split, never, Content(), share=0.0, seed=0) is None
 

@@ -29,7 +29,7 @@ def history_of(*items: int) -> History:
     return History.from_events(Event(item, 1000 + step) for step, item in enumerate(items))
 
 
-def asked(histories: list[History], truth: Sequence[int]) -> tuple[Questions, Candidates]:
+def evaluation_set(histories: list[History], truth: Sequence[int]) -> tuple[Questions, Candidates]:
     questions = Questions(
         np.arange(len(histories), dtype=np.int32), histories, [np.array([item], np.int32) for item in truth]
     )
@@ -40,7 +40,7 @@ def asked(histories: list[History], truth: Sequence[int]) -> tuple[Questions, Ca
 def people() -> tuple[Questions, Candidates]:
     """Person p has 10 p, 10 p + 1, … 10 p + 3; the truth is 10 p + 9."""
     histories = [history_of(*range(10 * p, 10 * p + 4)) for p in range(N_PEOPLE)]
-    return asked(histories, [10 * p + 9 for p in range(N_PEOPLE)])
+    return evaluation_set(histories, [10 * p + 9 for p in range(N_PEOPLE)])
 
 
 def reads_the_third_last(histories: Sequence[History]) -> Floats:
@@ -107,9 +107,9 @@ def test_what_is_cut_from_a_history_is_no_candidate_all_the_same(
     assert cells["1"].catalogue_ndcg == 1.0
 
 
-def test_only_people_with_a_long_enough_history_are_asked_at_any_length() -> None:
+def test_only_people_with_a_long_enough_history_are_evaluated_at_any_length() -> None:
     histories = [history_of(0, 1, 2), history_of(10, 10, 10), history_of(20, 21, 22)]
-    questions, candidates = asked(histories, [9, 19, 29])
+    questions, candidates = evaluation_set(histories, [9, 19, 29])
     lengths_seen: list[int] = []
 
     def remembers(given: Sequence[History]) -> Floats:
@@ -121,7 +121,7 @@ def test_only_people_with_a_long_enough_history_are_asked_at_any_length() -> Non
     assert lengths_seen == [1, 1, 3, 3]
 
 
-def test_a_model_without_an_opinion_of_strangers_gets_what_chance_gives(
+def test_a_model_without_an_opinion_of_empty_histories_gets_what_chance_gives(
     people: tuple[Questions, Candidates],
 ) -> None:
     cell = curves({"none": has_no_opinion}, *people, lengths=(0, 3), seed=0)["none"]["0"]
@@ -130,7 +130,7 @@ def test_a_model_without_an_opinion_of_strangers_gets_what_chance_gives(
 
 
 def test_a_share_of_nothing_is_not_told() -> None:
-    questions, candidates = asked([history_of(1, 2), history_of(3, 4)], [9, 19])
+    questions, candidates = evaluation_set([history_of(1, 2), history_of(3, 4)], [9, 19])
 
     def knows_better(histories: Sequence[History]) -> Floats:
         scores = np.ones((len(histories), N_ITEMS), np.float32)
@@ -142,7 +142,7 @@ def test_a_share_of_nothing_is_not_told() -> None:
 
 
 def test_intervals_stand_around_their_own_metric() -> None:
-    questions, candidates = asked([history_of(1, 2), history_of(3, 4)], [9, 19])
+    questions, candidates = evaluation_set([history_of(1, 2), history_of(3, 4)], [9, 19])
 
     def knows_the_first(histories: Sequence[History]) -> Floats:
         scores = np.zeros((len(histories), N_ITEMS), np.float32)
@@ -155,7 +155,7 @@ def test_intervals_stand_around_their_own_metric() -> None:
 
 
 def test_nobody_long_enough_gives_no_table() -> None:
-    questions, candidates = asked([history_of(1)], [9])
+    questions, candidates = evaluation_set([history_of(1)], [9])
     assert people_curve({"none": has_no_opinion}, questions, candidates, lengths=(2,), seed=0) == ColdStart()
 
 

@@ -118,7 +118,7 @@ def test_the_interval_is_over_people(added: Floats) -> None:
     assert 0.3 < found.low < 0.5 < found.high < 0.7
 
 
-def test_people_are_drawn_by_seed_and_strangers_are_passed_over(added: Floats) -> None:
+def test_people_are_drawn_by_seed_and_empty_histories_are_passed_over(added: Floats) -> None:
     people = [History.empty(), HISTORY, HISTORY, History.empty(), HISTORY]
     assert removal_test(linear(added), naming(speaks), people, k=4, seed=0).n_people == 3
     assert removal_test(linear(added), naming(speaks), people, k=4, n_people=2, seed=0).n_people == 2
@@ -126,7 +126,7 @@ def test_people_are_drawn_by_seed_and_strangers_are_passed_over(added: Floats) -
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_student_is_asked_as_a_service_asks_it(precision: str) -> None:
+def test_a_student_scores_as_in_a_service(precision: str) -> None:
     """Its user vector is a mean over one-hot blocks, so an item of the same block always speaks for another."""
     student = Student(tiny_student(tiny_items(), precision))
     people = [

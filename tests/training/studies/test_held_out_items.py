@@ -33,7 +33,12 @@ def split() -> Split:
         np.int8,
     )
     return split_by_stages(
-        "leave_last_out", dataset, stages, is_new=np.zeros(2, np.bool_), until=(9, 9), asked_at="last_event"
+        "leave_last_out",
+        dataset,
+        stages,
+        is_new=np.zeros(2, np.bool_),
+        until=(9, 9),
+        prediction_time="last_event",
     )
 
 
@@ -99,21 +104,21 @@ def test_the_questions_are_the_test_questions_about_held_out_items(blocks: Split
         for history, truth in zip(blocks.test.histories, blocks.test.truth, strict=True)
         if np.isin(truth, held_out.item_indices).all()
     }
-    asked = {
+    evaluated = {
         (tuple(sorted(held_out.kept[history.item_indices])), *held_out.item_indices[truth].tolist())
         for history, truth in zip(held_out.histories, held_out.truth, strict=True)
     }
-    assert asked == expected
-    assert len(asked) > 10
+    assert evaluated == expected
+    assert len(evaluated) > 10
 
 
 def test_what_somebody_had_before_is_known_as_theirs(blocks: Split, held_out: HeldOut) -> None:
     n_owned = sum(map(len, held_out.owned))
-    asked = [np.isin(truth, held_out.item_indices).any() for truth in blocks.test.truth]
+    is_evaluated_of_each = [np.isin(truth, held_out.item_indices).any() for truth in blocks.test.truth]
     expected = sum(
         int(np.isin(history.item_indices, held_out.item_indices).sum())
-        for history, is_asked in zip(blocks.test.histories, asked, strict=True)
-        if is_asked
+        for history, is_evaluated in zip(blocks.test.histories, is_evaluated_of_each, strict=True)
+        if is_evaluated
     )
     assert n_owned == expected > 0
 
@@ -125,10 +130,10 @@ def test_texts_and_withheld_counts_are_those_of_the_held_out_items(blocks: Split
     assert held_out.counts[0] == (blocks.past_and_validation.histories.item_indices == first).sum() > 0
 
 
-def test_a_person_with_held_out_items_alone_is_not_asked(split: Split) -> None:
+def test_a_person_with_held_out_items_alone_is_not_evaluated(split: Split) -> None:
     only_b = [history.without_item(0) for history in split.test.histories]  # bob is left with b
-    asked = replace(split, test=replace(split.test, histories=only_b))
-    without_b = only_items(asked, KEPT)
+    in_test = replace(split, test=replace(split.test, histories=only_b))
+    without_b = only_items(in_test, KEPT)
     assert lists(without_b.test) == [([1], [2])]
 
 
@@ -144,17 +149,17 @@ def returning() -> Split:
         np.int8,
     )
     return split_by_stages(
-        "published", dataset, stages, is_new=np.zeros(5, np.bool_), until=(9, 9), asked_at="last_event"
+        "published", dataset, stages, is_new=np.zeros(5, np.bool_), until=(9, 9), prediction_time="last_event"
     )
 
 
-def test_somebody_with_nothing_but_held_out_items_is_not_asked_about_them(returning: Split) -> None:
+def test_somebody_with_nothing_but_held_out_items_is_not_evaluated_on_them(returning: Split) -> None:
     held_out = hold_out_items(returning, share=1.0, seed=0)
     assert held_out.item_indices.tolist() == [1]
     assert [history.item_indices.tolist() for history in held_out.histories] == [[0], [1], [2], [3]]
 
 
-def test_what_somebody_comes_back_for_is_asked_all_the_same(returning: Split) -> None:
+def test_what_somebody_comes_back_for_is_a_target_all_the_same(returning: Split) -> None:
     held_out = hold_out_items(returning, share=1.0, seed=0)
     assert [items.tolist() for items in held_out.truth] == [[0]] * 4
     assert [items.tolist() for items in held_out.owned] == [[]] * 4

@@ -221,13 +221,13 @@ def test_the_score_is_the_mean_of_both_ndcgs_and_auc(split: Split, settings: Tra
     assert searches["ease"].given.score == pytest.approx(expected)
 
 
-def test_no_more_people_are_asked_than_the_bound_and_the_seed_draws_them(
+def test_no_more_people_are_evaluated_than_the_bound_and_the_seed_draws_them(
     split: Split, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[int]] = []
+    evaluated: list[list[int]] = []
 
     def measure_and_note(score: ScoreFunction, questions: Questions, candidates: Candidates) -> Outcome:
-        asked.append(questions.user_indices.tolist())
+        evaluated.append(questions.user_indices.tolist())
         return measure(score, questions, candidates)
 
     monkeypatch.setattr("training.tuning.search.measure", measure_and_note)
@@ -235,8 +235,8 @@ def test_no_more_people_are_asked_than_the_bound_and_the_seed_draws_them(
     for seed in (1, 1, 2):
         tune_members(settings, split.past, split.validation, one_trial, seed=seed)
     n_members = len(settings.fresh_members())
-    first, again, other = asked[0], asked[n_members], asked[2 * n_members]
-    assert asked[:n_members] == [first] * n_members
+    first, again, other = evaluated[0], evaluated[n_members], evaluated[2 * n_members]
+    assert evaluated[:n_members] == [first] * n_members
     assert len(first) == TUNING.max_people < len(split.validation)
     assert first == again != other
 

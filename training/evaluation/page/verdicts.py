@@ -20,7 +20,7 @@ def verdicts(quality: Quality) -> View:
         "tiles": tiles(quality),
         "groups": {title: group for title, group in groups.items() if group},
         "missed": [verdict for verdict in every if not verdict.met],
-        "n_asked": len(every),
+        "n_bounds": len(every),
         "is_promised": bool(quality.promises),
         "price": quality.price_per_vcpu_hour_usd,
     }

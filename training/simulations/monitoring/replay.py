@@ -63,10 +63,10 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
     histories = [traffic.history_before(row) for row in range(len(traffic))]
     parts = []
     for start in range(0, len(histories), AT_ONCE):
-        asked = histories[start : start + AT_ONCE]
-        seen = [history.item_indices for history in asked]
+        chunk = histories[start : start + AT_ONCE]
+        seen = [history.item_indices for history in chunk]
         allowed = trained.items.recommendable
-        parts.append(trained.student.recommend(asked, inputs.TOP, blocked=seen, allowed=allowed))
+        parts.append(trained.student.recommend(chunk, inputs.TOP, blocked=seen, allowed=allowed))
     recencies = [
         inputs.recency_days(moment, history.times[-1]) if len(history) else np.nan
         for moment, history in zip(traffic.times, histories, strict=True)
@@ -143,8 +143,8 @@ def sampled(
 ) -> tuple[list[int], list[WatchedRequest]]:
     """Return rows of every so many requests, and these requests as the monitor gets them."""
     rows = list(range(0, len(traffic), every))
-    asked = [answered.histories[row] for row in rows]
-    requests = watched(trained.student, asked, trained.items.recommendable)
+    histories = [answered.histories[row] for row in rows]
+    requests = watched(trained.student, histories, trained.items.recommendable)
     return rows, [
         request._replace(seed=int(traffic.times[row])) for row, request in zip(rows, requests, strict=True)
     ]

@@ -59,9 +59,9 @@ def test_what_was_not_simulated_is_said_with_the_command_that_does(
     assert ("make simulate" in render(quality)) is bool(missing)
 
 
-def test_what_may_not_be_recommended_and_was_not_asked_is_told() -> None:
+def test_what_may_not_be_recommended_and_was_not_evaluated_is_told() -> None:
     evaluation = example_evaluation()
-    said = ("true items may not be and are not asked about", "of the items may be recommended")
+    said = ("true items may not be and are not evaluated", "of the items may be recommended")
     assert not any(words in render(evaluation) for words in said)
     evaluation.data = replace(example_data(), n_recommendable_items=3_000)
     protocol = evaluation.protocols["next_basket"]

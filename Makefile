@@ -57,7 +57,7 @@ help: ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' Makefile | while IFS='|' read -r name line; do \
 		printf '  make %-15s %s\n' "$$name" "$$line"; done
 
-up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on :8000; nothing else needed
+up: $(RUN_ENV) ## Train on a generated shop if nothing is promoted yet, then serve on port 8000; needs nothing else
 	@$(PY) -m service.process.listening
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh '$(STORE)' data runs $(DEMO_SIZE)
 	@body=$$($(PY) -m models ids --people --limit 1 --store '$(STORE)' | $(PY) -c '$(quote_question)'); \
@@ -76,7 +76,7 @@ else
 	$(PY) -m pytest $(addprefix --ignore ,$(COMPUTED)) || rc=$$?; exit $$rc
 endif
 
-check: $(FULL_ENV) ## Lint, formatting and types; `make test` checks that committed documents match the code
+check: $(FULL_ENV) ## Check lint, formatting and types; `make test` checks that committed documents match the code
 	$(call say,'check: ruff check')
 	@$(PY) -m ruff check .
 	$(call say,'check: ruff format')
@@ -97,44 +97,44 @@ retrain: $(RUN_ENV) ## Train on DATA and the exported EVENTS, compare with the c
 	$(call say,'retrain: $(DATA) and $(EVENTS) -> $(STORE)')
 	@$(PY) -m training retrain '$(DATA)' $(if $(EVENTS),--events '$(EVENTS)') --store '$(STORE)' $(TRAIN_ARGS)
 
-report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or take the latest run, and write reports/
+report: $(RUN_ENV) ## Evaluate DATA=file-or-folder under every protocol, or use the latest run, and write reports/
 	@if [ -n '$(DATA)' ]; then \
 		printf '\033[1m%s\033[0m\n' 'report: measuring on $(DATA); an hour at most on two cores, minutes with EVALUATE_ARGS=--quick'; \
 		$(PY) -m training evaluate '$(DATA)' $(EVALUATE_ARGS); fi
 	$(call say,'report: $(RUN_FOLDER) -> reports/')
 	@$(PY) -m training report --run '$(RUN_FOLDER)' --out reports
 
-simulate: $(RUN_ENV) ## Simulate experiments and a shop that changes; a quarter of an hour, for the next report to show
+simulate: $(RUN_ENV) ## Simulate experiments and a shop that changes, for the next report; takes a quarter of an hour
 	$(call say,'simulate: experiments and then a monitored shop -> reports/experiments.json and monitoring.json')
 	@$(PY) -m training simulate-experiments --out reports $(EXPERIMENTS_ARGS)
 	@$(PY) -m training simulate-monitoring --out reports $(MONITORING_ARGS)
 
-serve: $(RUN_ENV) ## Serve the promoted bundle, or without a model before the first; settings are STILLROOM_* variables
+serve: $(RUN_ENV) ## Serve the promoted bundle, or popular items before the first one; settings are STILLROOM_* variables
 	$(call say,'serve: the current bundle (popular items of the events before the first one); settings from STILLROOM_*')
 	@exec $(PY) -m service
 
-warm: $(RUN_ENV) ## Fill Redis (STILLROOM_REDIS_URL) with the people of the current bundle; never overwrites what is newer
+warm: $(RUN_ENV) ## Fill Redis (STILLROOM_REDIS_URL) with the people of the current bundle; newer entries stay
 	@exec $(PY) -m service.people.warm $(WARM_ARGS)
 
-load: $(FULL_ENV) ## Load test against the SLA with Redis and a service of its own; writes reports/load.json
+load: $(FULL_ENV) ## Start a service and a Redis, and test them against the SLA under load; writes reports/load.json
 	@mkdir -p reports
 	@$(PY) -m models ids --people --limit 20000 --store '$(STORE)' >reports/load-people.txt
 	@$(PY) -m models ids --items --limit 20000 --store '$(STORE)' >reports/load-items.txt
 	$(call say,'load: Locust at a constant rate; result in reports/load.json')
 	@$(PY) -m loadtest --people reports/load-people.txt --items reports/load-items.txt $(LOAD_ARGS)
 
-bench: $(FULL_ENV) ## Speed and scale beside an echo and other stacks; half an hour, BENCH_ARGS=--quick; reports/bench.json
+bench: $(FULL_ENV) ## Compare speed and scale with an echo and other stacks; half an hour, BENCH_ARGS=--quick is shorter; reports/bench.json
 	$(call say,'bench: keeps bundles in data/bench and peers in .venv-peers; result in reports/bench.json and bench.html')
 	@$(PY) -m loadtest.bench $(BENCH_ARGS)
 
-export-events: $(RUN_ENV) ## The live log to Parquet under EVENTS (data/events), each event once; DATA= of train reads it
+export-events: $(RUN_ENV) ## Export the live log to Parquet under EVENTS (data/events), each event once; train reads it as DATA
 	@$(PY) -m service.log.export --out '$(EVENTS)' $(EXPORT_ARGS)
 
-drill-events: $(FULL_ENV) ## Kill Redis, workers and the service under events; none may be lost; writes reports/events.json
+drill-events: $(FULL_ENV) ## Kill Redis, workers and the service while events arrive; none may be lost; writes reports/events.json
 	$(call say,'drill-events: a minute of 500 events a second; result in reports/events.json')
 	@$(PY) -m loadtest.events --store '$(STORE)' $(DRILL_ARGS)
 
-drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmanager; Slack, email and SMS; reports/alerts.json
+drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmanager; Slack, email and SMS must be notified; reports/alerts.json
 	@mkdir -p reports
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh data/drill/store data/drill data/drill/runs \
 		--people 600 --items 300 --seed 0
@@ -145,15 +145,15 @@ drill-promotion: $(FULL_ENV) ## Promote, refuse and roll back bundles under load
 	$(call say,'drill-promotion: ten promotions at 200 requests a second; keeps bundles in data/promotion')
 	@$(PY) -m loadtest.promotion $(PROMOTION_ARGS)
 
-drill-faults: $(FULL_ENV) ## Break everything around the service, one thing at a time, under traffic; reports/faults.json
+drill-faults: $(FULL_ENV) ## Break everything around the service under traffic, one thing at a time; writes reports/faults.json
 	$(call say,'drill-faults: half an hour; minutes with DRILL_ARGS=--short; DRILL_ARGS=--list says what there is')
 	@$(PY) -m loadtest.faults $(DRILL_ARGS)
 
-fuzz: $(FULL_ENV) ## 100,000 odd requests and odd replies of Redis: no 5xx, no hang, no growth; reports/fuzz.json
+fuzz: $(FULL_ENV) ## Send 100,000 malformed requests and Redis replies: no 5xx, no hang, no growth; writes reports/fuzz.json
 	$(call say,'fuzz: a quarter of an hour; a minute with FUZZ_ARGS="--cases 3000"; result in reports/fuzz.json')
 	@$(PY) -m tests.fuzz $(FUZZ_ARGS)
 
-compose-test: ## Build the images, start docker-compose.yml, break Redis, check; writes reports/compose.json
+compose-test: ## Build the images, start docker-compose.yml, break Redis and check the service; writes reports/compose.json
 	@$(call find_python); exec $$python deploy/compose_test.py
 
 openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ from the code
@@ -166,7 +166,7 @@ openapi: $(FULL_ENV) ## Write docs/openapi.json and the settings pages in docs/ 
 pictures: $(FULL_ENV) ## Draw the pictures of docs/architecture.md from the imports and from docs/pictures/*.txt
 	@$(PY) -m tests.pictures
 
-clean: ## Remove caches and build left-overs; the store, data, reports and the environment stay
+clean: ## Remove caches and build artefacts; the store, data, reports and the environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info
 	@find . -path './$(VENV)' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 	$(call say,'clean: caches and build left-overs are gone')

@@ -1,4 +1,4 @@
-"""A load test at a constant rate against an SLA. Exits 0 if it is met, 1 if not, 2 if nothing was shown."""
+"""Test an SLA under load at a constant rate. Exits with 0 if it is met, 1 if not, 2 if the test could not run."""
 
 from __future__ import annotations
 
@@ -17,27 +17,44 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    people: Annotated[str, typer.Option(help="File of user ids, one a line, or 'user-{}:500'.")],
-    items: Annotated[str, typer.Option(help="File of item ids, one a line, or 'item-{}:500'.")],
-    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second, all users together.")] = 200.0,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the measured window.")] = 60.0,
-    warmup: Annotated[float, typer.Option(min=0, help="Seconds before it; only failures count.")] = 5.0,
-    users: Annotated[int | None, typer.Option(min=1, help="Locust users; left out, one a request/s.")] = None,
-    sla_ms: Annotated[float, typer.Option(min=0.1, help="p99 must be under this.")] = 50.0,
-    seed: Annotated[int, typer.Option(help="Seed of who asks for what.")] = 0,
-    host: Annotated[str | None, typer.Option(help="Test this address instead of own servers.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the own service; left out, a free one.")] = None,
-    kill_redis_at: Annotated[float | None, typer.Option(help="Kill Redis at this second.")] = None,
-    restart_redis_at: Annotated[float | None, typer.Option(help="Start it again at this second.")] = None,
-    out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/load.json"),
+    people: Annotated[
+        str, typer.Option(help="File of user ids, one per line, or a pattern such as 'user-{}:500'.")
+    ],
+    items: Annotated[
+        str, typer.Option(help="File of item ids, one per line, or a pattern such as 'item-{}:500'.")
+    ],
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests per second, of all users together.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the measured window in seconds.")] = 60.0,
+    warmup: Annotated[
+        float, typer.Option(min=0, help="Seconds of warm-up before the window, in which only failures count.")
+    ] = 5.0,
+    users: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of Locust users; default: one for each request per second."),
+    ] = None,
+    sla_ms: Annotated[float, typer.Option(min=0.1, help="Milliseconds that the p99 must stay below.")] = 50.0,
+    seed: Annotated[int, typer.Option(help="Random seed of who asks for what.")] = 0,
+    host: Annotated[
+        str | None, typer.Option(help="Address to test, instead of servers started for the test.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the service that is started; default: a free one.")
+    ] = None,
+    kill_redis_at: Annotated[
+        float | None, typer.Option(help="Second of the window at which Redis is killed.")
+    ] = None,
+    restart_redis_at: Annotated[
+        float | None, typer.Option(help="Second of the window at which Redis is started again.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File for the report.")] = Path("reports/load.json"),
 ) -> None:
     """Run the load test, write the report and set the exit code."""
     if restart_redis_at is not None and not (kill_redis_at or seconds) < restart_redis_at < seconds:
-        raise typer.BadParameter("--restart-redis-at lies between --kill-redis-at and --seconds")
+        raise typer.BadParameter("--restart-redis-at must lie between --kill-redis-at and --seconds")
     if kill_redis_at is not None and not 0 <= kill_redis_at < seconds:
-        raise typer.BadParameter("--kill-redis-at lies within --seconds")
+        raise typer.BadParameter("--kill-redis-at must lie within --seconds")
     if host is not None and kill_redis_at is not None:
-        raise typer.BadParameter("the Redis behind --host is not ours to kill")
+        raise typer.BadParameter("--kill-redis-at needs the test's own Redis; leave --host out")
     settings = Settings(
         rate=rate,
         seconds=seconds,
@@ -56,7 +73,7 @@ def main(
     write_report(report, out)
     times = f"p50 {report['p50_ms']} ms, p95 {report['p95_ms']} ms, p99 {report['p99_ms']} ms"
     typer.echo(f"load: {report['rps']} requests a second, {report['failures']} failures, {times}")
-    typer.echo(f"load: tiers {report['tiers']}, degraded {report['degraded']}; all of it in {out}")
+    typer.echo(f"load: tiers {report['tiers']}, degraded {report['degraded']}; full report in {out}")
     typer.echo("load: SLA met" if report["met"] else f"load: SLA missed: {'; '.join(report['missed'])}")
     raise typer.Exit(0 if report["met"] else 1)
 

@@ -1,6 +1,6 @@
 """Errors that keep a load test from giving a verdict. One tree:
 
-LoadTestError               the person who started the test can mend it; the message says how
+LoadTestError               whoever started the test can correct it; the message says how
 ├── IdsMissing              no file of ids, or nothing in it
 ├── PortTaken               something else listens where a server was to be started
 ├── ServerMissing           a program that the test starts is not installed

@@ -23,13 +23,17 @@ from loadtest.recording import Recorder
 
 def add_options(parser: Any) -> None:
     """Add options to Locust's own; the web UI shows them too."""
-    ids = "File of {0} ids, one a line, or '{0}-{{}}:500'"
+    ids = "File of {0} ids, one per line, or a pattern such as '{0}-{{}}:500'"
     people, items = "reports/load-people.txt", "reports/load-items.txt"
     parser.add_argument("--people", default=people, help=ids.format("user"))
     parser.add_argument("--items", default=items, help=ids.format("item"))
-    parser.add_argument("--requests-per-user", type=float, default=1.0, help="Requests a second of each user")
-    parser.add_argument("--seed", type=int, default=0, help="Seed of who asks for what")
-    parser.add_argument("--record", default="", help="File for one row a request", include_in_web_ui=False)
+    parser.add_argument(
+        "--requests-per-user", type=float, default=1.0, help="Requests per second of each user"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Random seed of who asks for what")
+    parser.add_argument(
+        "--record", default="", help="File to which one row per request is written", include_in_web_ui=False
+    )
 
 
 def gather_crowd(environment: Any, **_: object) -> None:

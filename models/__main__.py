@@ -1,4 +1,4 @@
-"""The registry: list, show, verify, promote, roll back and prune bundles, and print their ids."""
+"""Work with the registry: list, show, verify, promote, roll back and prune bundles, and print their ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.errors import BundleError, StillroomError, StoreMissing
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 EXIT_MISUSE = 2
 Store = Annotated[Path, typer.Option(help="Folder of bundles.")]
-Version = Annotated[str, typer.Argument(help="A version as `list` prints it.")]
+Version = Annotated[str, typer.Argument(help="A version, as printed by `list`.")]
 
 
 @app.command("list")
@@ -76,11 +76,13 @@ def rollback(store: Store = DEFAULT_STORE) -> None:
 
 @app.command()
 def ids(
-    people: Annotated[bool, typer.Option("--people/--items", help="Whose ids.")] = True,
-    limit: Annotated[int, typer.Option(min=1, help="How many ids at most.")] = 1000,
+    people: Annotated[
+        bool, typer.Option("--people/--items", help="Print the ids of people or of items.")
+    ] = True,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of ids.")] = 1000,
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Print ids of the current bundle, one a line: people in row order, items by falling popularity."""
+    """Print ids of the current bundle, one per line: people in row order, items by falling popularity."""
     registry = Registry(store)
     registry.require_store()
     bundle = read_bundle(registry.path(registry.current()))
@@ -94,7 +96,7 @@ def ids(
 
 @app.command()
 def prune(
-    keep: Annotated[int, typer.Option(help="How many of the newest bundles stay.")] = 5,
+    keep: Annotated[int, typer.Option(help="Number of the newest bundles that stay.")] = 5,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Delete old bundles; the current one and its predecessor always stay."""

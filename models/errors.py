@@ -11,16 +11,16 @@ StillroomError
 │   ├── PathEscapes             a listed path leaves the bundle's folder
 │   ├── FeaturesReordered       the student's inputs are not in the order this code feeds them
 │   ├── BundleInconsistent      the files are whole but do not fit together
-│   ├── MemberMissing           a member of the ensemble is of a package that is not installed here
+│   ├── MemberMissing           a member of the ensemble comes from a package that is not installed here
 │   ├── VocabularyMismatch      the ids do not hash to what the manifest says
 │   └── GoldenMismatch          a golden request is answered differently from when it was written
 ├── RegistryError               promote, roll back or prune was asked for something impossible
 │   ├── NothingPromoted         the store names no current bundle: nobody has promoted one yet, or there is no store
 │   └── StoreMissing            there is no folder where the store should be; the operator names another
-├── ExperimentsInvalid          the declaration of experiments cannot be meant; whoever wrote it mends the named line
-├── VariantUnknown              a bundle is asked for a variant that it does not carry; whoever asked names another
-├── UnknownId                   an id is not in the vocabulary and the caller asked to be told
-└── KernelMissing               the compiled search is not there; whoever installed this builds it
+├── ExperimentsInvalid          the declaration of experiments is contradictory; its author corrects the named line
+├── VariantUnknown              a bundle is asked for a variant that it does not carry; the caller names another
+├── UnknownId                   an id is not in the vocabulary and the caller asked for an error
+└── KernelMissing               the compiled search is missing; the operator builds it
 """
 
 
@@ -67,7 +67,7 @@ class FeaturesReordered(BundleError):
 class BundleInconsistent(BundleError):
     """Files contradict each other: rows that are missing, indices out of range, numbers that are not finite.
 
-    Whoever wrote the bundle has a fault; a developer looks at it.
+    The code that wrote the bundle has a fault, which a developer corrects.
     """
 
 

@@ -1,4 +1,4 @@
-"""The training side from the command line: `python -m training train | evaluate | tune | report | …`."""
+"""Train, evaluate and report from the command line: `python -m training train | evaluate | tune | report | …`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ class Protocol(StrEnum):
 
 @app.command("train")
 def train_command(
-    data: Annotated[Path, typer.Argument(help="A shop's events: a file or folder in a known layout.")],
+    data: Annotated[Path, typer.Argument(help="The shop's events: a file or folder in a known layout.")],
     items: Items = None,
     columns: Columns = "",
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
     seed: Seed = None,
-    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to promote.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Train smaller and shorter; good enough to look at, not to promote.")
+    ] = False,
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
     """Train on a shop's events and write a bundle."""
@@ -64,35 +66,42 @@ def train_command(
 @app.command("evaluate")
 def evaluate_command(
     data: Annotated[
-        Path | None, typer.Argument(help="A shop's events, for next_basket and leave_last_out.")
+        Path | None, typer.Argument(help="The shop's events, for next_basket and leave_last_out.")
     ] = None,
     protocol: Annotated[
-        list[Protocol] | None, typer.Option(help="May be given twice; both if neither is.")
+        list[Protocol] | None, typer.Option(help="Protocol to measure under; may be repeated. Default: both.")
     ] = None,
     train_file: Annotated[
-        Path | None, typer.Option("--train", help="As published: user, item, rating, time by tabs.")
+        Path | None,
+        typer.Option(
+            "--train", help="Published training file: user, item, rating and time, separated by tabs."
+        ),
     ] = None,
     test_file: Annotated[
-        Path | None, typer.Option("--test", help="As published: the lines with the true items.")
+        Path | None, typer.Option("--test", help="Published test file: the lines to predict.")
     ] = None,
     candidates: Annotated[
-        Path | None, typer.Option(help="As published: (user,item) and 99 negatives a line.")
+        Path | None, typer.Option(help="Published candidates: (user,item) and 99 negatives per line.")
     ] = None,
     sequences: Annotated[
-        Path | None, typer.Option(help="As published: `user item item …` a line, in order.")
+        Path | None, typer.Option(help="Published sequences: `user item item …` per line, in order of time.")
     ] = None,
     items: Items = None,
     columns: Columns = "",
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
     seed: Seed = None,
-    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to quote.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Train smaller and shorter; good enough to look at, not to quote.")
+    ] = False,
     tuned: Annotated[
         bool,
-        typer.Option("--tune/--no-tune", help="Search each member's settings first, which train does not."),
+        typer.Option(
+            "--tune/--no-tune", help="Search each member's settings first, which `train` does not do."
+        ),
     ] = False,
 ) -> None:
-    """Measure everything under one or more protocols, or on published files; writes no bundle."""
+    """Measure all models under one or both protocols, or on published files. No bundle is written."""
     from training.base.runs import Run
     from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
@@ -126,17 +135,19 @@ def evaluate_command(
 
 @app.command("tune")
 def tune_command(
-    data: Annotated[Path, typer.Argument(help="A shop's events: a file or folder in a known layout.")],
-    out: Annotated[Path, typer.Option(help="TOML file to write, for --settings.")] = Path("tuned.toml"),
+    data: Annotated[Path, typer.Argument(help="The shop's events: a file or folder in a known layout.")],
+    out: Annotated[Path, typer.Option(help="TOML file to write, which --settings reads.")] = Path(
+        "tuned.toml"
+    ),
     protocol: Annotated[
-        Protocol, typer.Option(help="What the members are to be good at.")
+        Protocol, typer.Option(help="Protocol for which the members are tuned.")
     ] = Protocol.NEXT_BASKET,
     items: Items = None,
     columns: Columns = "",
     settings: SettingsFile = None,
     seed: Seed = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Seconds a member; as in the settings if not given.")
+        float | None, typer.Option(help="Seconds per member; default: as in the settings.")
     ] = None,
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
@@ -162,10 +173,10 @@ def tune_command(
 @app.command("report")
 def report_command(
     run: Annotated[Path, typer.Option(help="A run's folder, or runs/latest.")] = DEFAULT_RUNS / LATEST,
-    out: Annotated[Path, typer.Option(help="Where quality.json and quality.html go.")] = Path("reports"),
+    out: Annotated[Path, typer.Option(help="Folder for quality.json and quality.html.")] = Path("reports"),
     price: Annotated[float, typer.Option(help="US dollars per vCPU-hour.", min=0.0)] = 0.05,
 ) -> None:
-    """Measure serving figures of a run's models and write the report."""
+    """Measure how the models of a run serve, and write the report."""
     from training.base.runs import Run
     from training.evaluation.page.report import write_report
 
@@ -176,16 +187,20 @@ def report_command(
 @app.command()
 def generate(
     out: Annotated[Path, typer.Option(help="Folder to write the shop into.")],
-    people: Annotated[int, typer.Option(help="People, up to 10 million.")] = 10_000,
-    items: Annotated[int, typer.Option(help="Items, up to 1 million.")] = 2_000,
-    events: Annotated[float, typer.Option(help="Mean events a person.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal shops.")] = 0,
-    change_day: Annotated[int, typer.Option(help="Day of the changes below; 0 for never.")] = 0,
+    people: Annotated[int, typer.Option(help="Number of people, up to 10 million.")] = 10_000,
+    items: Annotated[int, typer.Option(help="Number of items, up to 1 million.")] = 2_000,
+    events: Annotated[float, typer.Option(help="Mean number of events per person.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Random seed; equal seeds make equal shops.")] = 0,
+    change_day: Annotated[int, typer.Option(help="Day on which the changes below happen; 0 for never.")] = 0,
     taste_shift: Annotated[
-        float, typer.Option(help="How far tastes turn that day: 1 to unrelated ones.")
+        float, typer.Option(help="How far tastes turn on that day; 1 turns them to unrelated ones.")
     ] = 0.0,
-    new_season: Annotated[float, typer.Option(help="How much attention moves between categories.")] = 0.0,
-    turnover: Annotated[float, typer.Option(help="Share of items replaced that day, up to 0.5.")] = 0.0,
+    new_season: Annotated[
+        float, typer.Option(help="How much attention moves between categories on that day.")
+    ] = 0.0,
+    turnover: Annotated[
+        float, typer.Option(help="Share of items that are replaced on that day, up to 0.5.")
+    ] = 0.0,
 ) -> None:
     """Write a plausible shop: people with drifting tastes, a power-law catalogue, sessions, new items."""
     from training.base.progress import Stages
@@ -211,16 +226,17 @@ def generate(
 
 @app.command("scale-bundle")
 def scale_bundle_command(
-    items: Annotated[int, typer.Option(help="Items, 200 to 1 million.")] = 10_000,
-    people: Annotated[int, typer.Option(help="People, up to 10 million.")] = 10_000,
+    items: Annotated[int, typer.Option(help="Number of items, 200 to 1 million.")] = 10_000,
+    people: Annotated[int, typer.Option(help="Number of people, up to 10 million.")] = 10_000,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal bundles.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; equal seeds make equal bundles.")] = 0,
     student_seed: Annotated[
-        int | None, typer.Option(help="Of another student for the very same shop; the shop's if not given.")
+        int | None,
+        typer.Option(help="Seed of another student for the very same shop; default: the shop's seed."),
     ] = None,
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
-    """Write a bundle of a shop of any size, its student not trained: to measure speed, not to promote for people."""
+    """Write a bundle of any size with an untrained student, to measure speed, not to serve people."""
     from training.scale.bundle import write_scale_bundle
     from training.scale.shop import ScaleSettings
 
@@ -234,7 +250,7 @@ def scale_bundle_command(
 @app.command()
 def download(
     name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],
-    to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+    to: Annotated[Path, typer.Option(help="Folder to which the data set is written.")] = Path("data"),
 ) -> None:
     """Fetch a public data set and verify it; an interrupted download is resumed."""
     from training.data.download import download as fetch
@@ -244,7 +260,7 @@ def download(
 
 @app.command("settings")
 def settings_command(
-    markdown: Annotated[bool, typer.Option(help="As docs/training-settings.md.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print them as docs/training-settings.md.")] = False,
 ) -> None:
     """Print every training setting with its default, bounds and meaning."""
     from training.recipe.settings import describe_settings, settings_document

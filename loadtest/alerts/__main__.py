@@ -1,4 +1,7 @@
-"""Makes faults and waits for Slack, email and SMS. Exits 0 if all were told, 1 if not, 2 if nothing was shown."""
+"""Make faults and wait for Slack, email and SMS.
+
+Exits with 0 if all were notified, with 1 if not, and with 2 if the drill could not run.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,22 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    store: Annotated[Path, typer.Option(help="Folder of bundles; its current one is served, from a copy.")],
-    shop: Annotated[Path, typer.Option(help="The generated shop that it was trained on.")],
-    fault: Annotated[list[str] | None, typer.Option(help="Make this one only; may be given twice.")] = None,
-    speed_up: Annotated[float, typer.Option(min=1, help="What every duration is divided by.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=1, help="Questions a second.")] = 50.0,
-    out: Annotated[Path, typer.Option(help="The report; logs go beside it.")] = Path("reports/alerts.json"),
+    store: Annotated[Path, typer.Option(help="Folder of bundles; a copy of its current bundle is served.")],
+    shop: Annotated[
+        Path, typer.Option(help="Folder of the generated shop on which that bundle was trained.")
+    ],
+    fault: Annotated[list[str] | None, typer.Option(help="Make only this fault; may be repeated.")] = None,
+    speed_up: Annotated[float, typer.Option(min=1, help="Factor by which every duration is divided.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 50.0,
+    out: Annotated[Path, typer.Option(help="File for the report; logs are written beside it.")] = Path(
+        "reports/alerts.json"
+    ),
 ) -> None:
     """Run the drill, write the report and set the exit code."""
     plan = Plan(store, shop, faults=tuple(fault or ()), speed_up=speed_up, rate=rate)
     report = run(plan, out.parent, typer.echo)
     out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    typer.echo(f"drill-alerts: {'met' if report['met'] else 'NOT met'}; all of it in {out}")
+    typer.echo(f"drill-alerts: {'met' if report['met'] else 'NOT met'}; full report in {out}")
     raise typer.Exit(0 if report["met"] else 1)
 
 

@@ -1,4 +1,4 @@
-"""What an answer costs and how long it takes, beside an echo and beside peers. Writes reports/bench.json."""
+"""Measure the cost and the latency of an answer, compared with an echo server and other stacks."""
 
 from __future__ import annotations
 
@@ -24,16 +24,26 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    sizes: Annotated[str, typer.Option(help="Items in the catalogue.")] = "10k,100k,1m",
-    people: Annotated[str, typer.Option(help="People in each of these bundles.")] = "1m",
-    people_sweep: Annotated[str, typer.Option(help="People beside the largest; '' for none.")] = "10k,1m,10m",
-    store: Annotated[Path | None, typer.Option(help="Measure this store alone, no generated bundle.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Of which medians are taken.")] = 5,
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of items in the catalogue, separated by commas.")
+    ] = "10k,100k,1m",
+    people: Annotated[str, typer.Option(help="Number of people in each of these bundles.")] = "1m",
+    people_sweep: Annotated[
+        str, typer.Option(help="Numbers of people to measure with the largest catalogue; '' for none.")
+    ] = "10k,1m,10m",
+    store: Annotated[
+        Path | None, typer.Option(help="Measure only this store, without generated bundles.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds whose median is reported.")] = 5,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also measure other stacks.")] = True,
-    kernel: Annotated[str, typer.Option(help="Instructions to search with, as STILLROOM_KERNEL.")] = "best",
-    quick: Annotated[bool, typer.Option("--quick", help="Short rounds, to see that it works.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a bound is missed.")] = False,
-    out: Annotated[Path, typer.Option(help="The report; a page lies beside it.")] = Path(
+    kernel: Annotated[
+        str, typer.Option(help="Instruction set for searches, as in STILLROOM_KERNEL.")
+    ] = "best",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run short rounds, to check that everything works.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if a limit is missed.")] = False,
+    out: Annotated[Path, typer.Option(help="File for the report; an HTML page is written beside it.")] = Path(
         "reports/bench.json"
     ),
 ) -> None:
@@ -60,7 +70,9 @@ def main(
     page = write_report(report, out)
     for line in summary_lines(report):
         typer.echo(line)
-    typer.echo(f"bench: {(monotonic() - started_at) / 60:.0f} minutes; all of it in {out}, a page in {page}")
+    typer.echo(
+        f"bench: {(monotonic() - started_at) / 60:.0f} minutes; full report in {out}, HTML page in {page}"
+    )
     if report["errors"]:
         raise typer.Exit(EXIT_FAILED)
     if check and not all(each["is_met"] for each in report["verdicts"]):

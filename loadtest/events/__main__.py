@@ -1,4 +1,4 @@
-"""Kill Redis, workers and the whole service under events; every accepted one must be exported exactly once."""
+"""Kill Redis, workers and the service while events arrive; each accepted event must be exported exactly once."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    store: Annotated[Path, typer.Option(help="Folder of bundles, one of them promoted.")],
-    seconds: Annotated[float, typer.Option(min=5, help="How long events are sent.")] = 60.0,
-    rate: Annotated[float, typer.Option(min=10, help="Events a second.")] = 500.0,
-    seed: Annotated[int | None, typer.Option(help="Of what is sent and broken; left out, a new one.")] = None,
-    out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/events.json"),
+    store: Annotated[Path, typer.Option(help="Folder of bundles, one of which is promoted.")],
+    seconds: Annotated[float, typer.Option(min=5, help="Seconds during which events are sent.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=10, help="Events per second.")] = 500.0,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed of what is sent and broken; default: a new one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File for the report.")] = Path("reports/events.json"),
 ) -> None:
     """Run the drill, write the report and set the exit code."""
     plan = Plan(randrange(10**6) if seed is None else seed, seconds, rate)
@@ -56,7 +58,7 @@ def main(
         found = report(plan, sent, drill.out, drill.happened)
     write_report(found, out)
     figures = ", ".join(f"{name} {found[name]:,}" for name in ("accepted", "exported", "lost", "duplicated"))
-    typer.echo(f"drill-events: {figures}; all of it in {out}")
+    typer.echo(f"drill-events: {figures}; full report in {out}")
     sys.exit(0 if found["met"] else 1)
 
 

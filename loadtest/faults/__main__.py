@@ -1,4 +1,5 @@
-"""Break everything around the service, one thing at a time, under traffic; nobody may fail, be lied to or be lost.
+"""Break everything around the service under traffic, one thing at a time. No request may fail, be answered wrongly or
+be lost.
 
 Exits with 0 if every row held, with 1 if one failed, and with 2 if one could not run.
 """
@@ -37,18 +38,25 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    only: Annotated[str, typer.Option(help="Rows, with commas; redis-* is all that begin so.")] = "",
-    short: Annotated[bool, typer.Option("--short", help="Each kind once, for seconds.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Of everything drawn; left out, a new one.")] = None,
-    bundles: Annotated[Path, typer.Option(help="Folder where generated bundles are kept.")] = Path(
+    only: Annotated[
+        str,
+        typer.Option(help="Rows to run, separated by commas; redis-* selects all that begin with redis-."),
+    ] = "",
+    short: Annotated[
+        bool, typer.Option("--short", help="Run each kind of fault once, for a few seconds.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Random seed; default: a new one.")] = None,
+    bundles: Annotated[Path, typer.Option(help="Folder in which generated bundles are kept.")] = Path(
         "data/faults"
     ),
-    items: Annotated[int, typer.Option(min=200, help="Of a bundle.")] = 1000,
-    people: Annotated[int, typer.Option(min=12, help="Of a bundle.")] = 4000,
-    out: Annotated[Path, typer.Option(help="The report; a page lies beside it.")] = Path(
+    items: Annotated[int, typer.Option(min=200, help="Number of items per bundle.")] = 1000,
+    people: Annotated[int, typer.Option(min=12, help="Number of people per bundle.")] = 4000,
+    out: Annotated[Path, typer.Option(help="File for the report; an HTML page is written beside it.")] = Path(
         "reports/faults.json"
     ),
-    names: Annotated[bool, typer.Option("--list", help="Say what rows would run, and run none.")] = False,
+    names: Annotated[
+        bool, typer.Option("--list", help="List the rows that would run, and run none.")
+    ] = False,
 ) -> None:
     """Run the rows, write the report and the page, and set the exit code."""
     rows, started_at = chosen(only, is_short=short), monotonic()

@@ -103,7 +103,9 @@ class Traffic:
                     break
                 await asyncio.sleep(LEARNING_PAUSE_SECONDS)
             else:
-                raise ServerFailed(f"before any fault {question.body} is answered so: {judgement.words}")
+                raise ServerFailed(
+                    f"even before any fault {question.body} is not answered well: {judgement.words}"
+                )
             bodies.append(reply.body)
         self.known.references.learn(version, bodies)
 

@@ -1,4 +1,4 @@
-"""Promote, refuse and roll back bundles under load; no answer may fail or be mixed, and nobody may notice."""
+"""Promote, refuse and roll back bundles under load. No answer may fail, mix two bundles or be much slower."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ app = typer.Typer(help=__doc__, add_completion=False)
 
 @app.command(help=__doc__)
 def main(
-    bundles: Annotated[Path, typer.Option(help="Folder where generated bundles are kept.")] = Path(
+    bundles: Annotated[Path, typer.Option(help="Folder in which generated bundles are kept.")] = Path(
         "data/promotion"
     ),
-    items: Annotated[int, typer.Option(min=200, help="Of a bundle.")] = 10_000,
-    people: Annotated[int, typer.Option(min=1000, help="Of a bundle.")] = 100_000,
-    promotions: Annotated[int, typer.Option(min=1, help="Under load.")] = 10,
-    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 200.0,
-    quiet: Annotated[float, typer.Option(min=0.5, help="Seconds before each promotion.")] = 3.0,
-    questions: Annotated[int, typer.Option(min=20, help="Different requests.")] = 400,
-    seed: Annotated[int, typer.Option(help="Of who asks for what.")] = 0,
-    out: Annotated[Path, typer.Option(help="The report.")] = Path("reports/promotion.json"),
+    items: Annotated[int, typer.Option(min=200, help="Number of items per bundle.")] = 10_000,
+    people: Annotated[int, typer.Option(min=1000, help="Number of people per bundle.")] = 100_000,
+    promotions: Annotated[int, typer.Option(min=1, help="Number of promotions under load.")] = 10,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    quiet: Annotated[float, typer.Option(min=0.5, help="Quiet seconds before each promotion.")] = 3.0,
+    questions: Annotated[int, typer.Option(min=20, help="Number of different requests.")] = 400,
+    seed: Annotated[int, typer.Option(help="Random seed of who asks for what.")] = 0,
+    out: Annotated[Path, typer.Option(help="File for the report.")] = Path("reports/promotion.json"),
 ) -> None:
     """Run the drill, write the report and set the exit code."""
     plan = Plan(promotions, rate, quiet, questions, seed)
@@ -78,7 +78,9 @@ def _say(report: dict[str, object], out: Path) -> None:
     )
     missed = report["missed"]
     assert isinstance(missed, list)
-    typer.echo(f"drill-promotion: {'; '.join(map(str, missed)) or 'as it must be'}; all of it in {out}")
+    typer.echo(
+        f"drill-promotion: {'; '.join(map(str, missed)) or 'all requirements met'}; full report in {out}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What operators send and get."""
+"""Requests and replies of the operators' routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from service.contract.schemas import Id, ReadyReply
 
-Why = Annotated[str, Meta(max_length=200, description="Kept with the stop, for whoever looks later.")]
+Why = Annotated[str, Meta(max_length=200, description="The reason for the stop, stored with it.")]
 
 
 class PromoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,18 +21,21 @@ class PromoteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Stop an arm of an experiment."""
 
-    arm: Annotated[Id, Meta(description='The arm, or "*" for all of them.')] = "*"
+    arm: Annotated[Id, Meta(description='The arm, or "*" for all arms.')] = "*"
     why: Why = "by hand"
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Let a stopped arm go on."""
+    """Resume a stopped arm."""
 
-    arm: Annotated[Id, Meta(description='The arm as it was stopped, or "*".')] = "*"
+    arm: Annotated[
+        Id,
+        Meta(description='The arm, or "*" for all arms. If all were stopped together, only "*" is possible.'),
+    ] = "*"
 
 
 class BundleLine(msgspec.Struct, frozen=True):
-    """One bundle of the store. is_previous: what a roll back would bring."""
+    """A bundle of the store. is_previous: whether a roll back would bring it back."""
 
     version: str
     is_current: bool
@@ -47,8 +50,9 @@ class BundlesReply(msgspec.Struct, frozen=True):
 
 
 class PromotedReply(msgspec.Struct, frozen=True):
-    """version: in service here now; other workers follow within STILLROOM_BUNDLE_POLL_SECONDS. replaced: before it,
-    null where there was none. took_ms: from the request to the swap.
+    """The result of a promotion or a roll back. version: the bundle that this worker now serves; other workers follow
+    within STILLROOM_BUNDLE_POLL_SECONDS. replaced: the bundle before it, null if there was none. took_ms:
+    milliseconds from the request to the swap.
     """
 
     version: str
@@ -57,7 +61,7 @@ class PromotedReply(msgspec.Struct, frozen=True):
 
 
 class ExperimentLine(msgspec.Struct, frozen=True):
-    """A declared experiment. stopped: arms that get nobody any more."""
+    """A declared experiment. stopped: the arms that are no longer served to anybody."""
 
     name: str
     layer: str | None
@@ -66,14 +70,14 @@ class ExperimentLine(msgspec.Struct, frozen=True):
 
 
 class ExperimentsReply(msgspec.Struct, frozen=True):
-    """What is in force. refused: what is wrong with the file as it is now, empty where it is in force."""
+    """The experiments in force. refused: what is wrong with the present file; empty if it is in force."""
 
     experiments: list[ExperimentLine]
     refused: str
 
 
 class StoppedReply(msgspec.Struct, frozen=True):
-    """What an experiment has come to: stopped arms after this change. Services follow within
+    """An experiment after this change. stopped: the arms that are stopped now. Services follow within
     STILLROOM_BUNDLE_POLL_SECONDS.
     """
 
@@ -82,7 +86,7 @@ class StoppedReply(msgspec.Struct, frozen=True):
 
 
 class StateReply(msgspec.Struct, frozen=True):
-    """The service at a glance. watch: whether Redis tells of changes."""
+    """The state of the service. watch: whether Redis reports changes."""
 
     ready: ReadyReply
     in_flight: int

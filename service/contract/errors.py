@@ -18,14 +18,14 @@ ServiceError
 │   ├── KeyReused                   an idempotency key came again with another body
 │   ├── NotAuthorised               an operator's route, without a key that is known
 │   ├── TargetUnknown               no such bundle version, experiment or arm
-│   ├── ChangeRefused               what an operator asked cannot be done as things are
+│   ├── ChangeRefused               an operator's change cannot be made in the present state
 │   └── Overloaded                  more requests at work than allowed; the client comes back later
 ├── Unavailable                     the operator looks at the service; a client may retry
 │   ├── ConnectionsExhausted        more connections than allowed, and none of them is idle
-│   ├── NotReady                    requests should not be sent here: it drains, or what is promoted is refused
+│   ├── NotReady                    requests should not be sent here: it drains, or the promoted bundle is refused
 │   ├── SpoolUnavailable            events cannot be written to disk; none of the batch was accepted
 │   ├── AdminClosed                 no admin key is configured
-│   ├── AuditUnavailable            a change cannot be written down, so it is not made
+│   ├── AuditUnavailable            a change cannot be audited, so it is not made
 │   └── NothingToServe              every tier failed
 ├── InternalFailure                 a fault of the code; a developer reads the log under the request id
 └── StageFailed                     a stage of one request failed: the next tier answers, no client sees it
@@ -36,8 +36,8 @@ ServiceError
     ├── VariantFailed               the ensemble or a member that an arm names is not loaded or raised
     ├── NoOpinion                   a member that an arm names scores nothing for this person
     ├── HistoryUnwritable           Redis does not let this one person's history be written; others are not touched
-    └── RedisUnavailable            Redis is away, slow, says what it cannot say, or its circuit is open
-        └── RedisTopologyUnsupported    who answers is a node of a Cluster, or a Sentinel
+    └── RedisUnavailable            Redis is unreachable, slow, sends an invalid reply, or its circuit is open
+        └── RedisTopologyUnsupported    the server is a node of a Cluster, or a Sentinel
 
 `PROBLEMS` is the only place that knows HTTP status; a class missing from it fails a test.
 """
@@ -281,10 +281,10 @@ PROBLEMS: dict[type[ServiceError], Problem] = {
     AddressBusy: Problem(429, "address-busy", "Too many connections from one address"),
     Overloaded: Problem(429, "overloaded", "Too many requests at once"),
     NotAuthorised: Problem(401, "not-authorised", "A key is needed"),
-    TargetUnknown: Problem(404, "target-unknown", "There is no such thing"),
-    ChangeRefused: Problem(409, "change-refused", "This cannot be changed now"),
+    TargetUnknown: Problem(404, "target-unknown", "The target does not exist"),
+    ChangeRefused: Problem(409, "change-refused", "The change cannot be made now"),
     AdminClosed: Problem(503, "admin-closed", "No admin key is configured"),
-    AuditUnavailable: Problem(503, "audit-unavailable", "A change cannot be written down"),
+    AuditUnavailable: Problem(503, "audit-unavailable", "The change cannot be audited"),
     Unavailable: _NOT_SERVED,
     ConnectionsExhausted: Problem(503, "connections-exhausted", "Too many connections at once"),
     NotReady: Problem(503, "not-ready", "The service is not ready"),

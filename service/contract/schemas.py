@@ -1,6 +1,6 @@
 """Requests and replies, defined once: validation, encoding and the OpenAPI document all use these.
 
-gc=False for structs that replies hold many of: they cannot be part of a cycle, so the collector need not see them.
+Structs of which a reply holds many have gc=False: they cannot be part of a cycle, so the collector need not see them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ Id = Annotated[
         min_length=1,
         max_length=MAX_ID_CHARACTERS,
         pattern=PRINTABLE,
-        description="The shop's own id; any script, no control characters. A whole number is taken as its digits.",
+        description="The shop's own id, in any script, without control characters. A whole number is read "
+        "as its digits.",
         extra={IS_ID: True},
         extra_json_schema={ALSO_A_WHOLE_NUMBER: True},
     ),
@@ -44,15 +45,19 @@ Id = Annotated[
 IdOfEvent = Annotated[str, Meta(extra={IS_ID: True}, extra_json_schema={ALSO_A_WHOLE_NUMBER: True})]
 """An invalid one is rejected with its event, not with the whole batch."""
 
-Limit = Annotated[int, Meta(ge=1, le=100, description="How many items to return.")]
+Limit = Annotated[int, Meta(ge=1, le=100, description="Maximum number of items to return.")]
 ExcludedItems = Annotated[
-    list[Id], Meta(max_length=MAX_EXCLUDED_ITEMS, description="Items that may not be returned.")
+    list[Id], Meta(max_length=MAX_EXCLUDED_ITEMS, description="Items that must not be returned.")
 ]
 DeadlineMs = Annotated[
     int,
-    Meta(ge=1, le=1000, description="Milliseconds the answer may take; a simpler tier answers if need be."),
+    Meta(
+        ge=1,
+        le=1000,
+        description="Milliseconds the answer may take; if time runs short, a simpler tier answers.",
+    ),
 ]
-Price = Annotated[float, Meta(ge=0, description="In the shop's currency.")]
+Price = Annotated[float, Meta(ge=0, description="A price in the shop's currency.")]
 Kind = Literal["view", "click", "cart", "purchase", "rating"]
 EventKindName = Literal["view", "click", "cart", "purchase", "rating", "impression", "removal"]
 RejectionReason = Literal[
@@ -64,7 +69,7 @@ Tier = Literal["student", "last_good", "popular_segment", "popular", "no_model"]
 
 
 class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing the person did during this visit."""
+    """Something that the person did during this visit."""
 
     item_id: Id
     kind: Kind = "view"
@@ -74,7 +79,7 @@ class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 ge=0,
                 le=MAX_TIME,
-                description="Unix seconds; left out, the order of the list counts and it is now.",
+                description="Unix seconds. If omitted, the event happened now, and the order of the list counts.",
             ),
         ]
         | None
@@ -82,7 +87,7 @@ class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an item must be to be returned. An item of unknown price passes no price bound."""
+    """The conditions that an item must meet to be returned. An item of unknown price meets no price bound."""
 
     categories: (
         Annotated[
@@ -90,7 +95,7 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 min_length=1,
                 max_length=50,
-                description="The item is in one of these; left out, categories do not matter.",
+                description="Categories of which the item must have one. If omitted, categories do not matter.",
             ),
         ]
         | None
@@ -100,13 +105,14 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for items that suit a person now."""
+    """A request for items that suit a person now."""
 
     user_id: Id | None = None
     session_id: Annotated[
         Id | None,
         Meta(
-            description="The shop's id of this visit, as in POST /events; who it is where there is no user_id."
+            description="The shop's id of this visit, as in POST /events. It identifies the person if there is "
+            "no user_id."
         ),
     ] = None
     session: Annotated[
@@ -124,31 +130,31 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     exclude_items: ExcludedItems = []
-    exclude_seen: Annotated[bool, Meta(description="Leave out what the person already has in history.")] = (
-        True
-    )
+    exclude_seen: Annotated[
+        bool, Meta(description="Whether to leave out items that are already in the person's history.")
+    ] = True
     filter: Filter | None = None
     diversity: Annotated[
-        float, Meta(ge=0, le=1, description="0 ranks by score alone, 1 by being unlike the items above.")
+        float, Meta(ge=0, le=1, description="0 ranks by score alone, 1 by dissimilarity to the items above.")
     ] = 0.0
     explain: Annotated[
         bool,
         Meta(
-            description="Say which of the person's own items, and which members of the ensemble, speak most for each "
-            "item."
+            description="Whether to name, for each item, the person's own items and the members of the ensemble "
+            "that contribute most to it."
         ),
     ] = False
     deadline_ms: DeadlineMs | None = None
 
 
 class RecommendBatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Several requests, scored together and answered in order."""
+    """Several requests, which are scored together and answered in order."""
 
     requests: Annotated[list[RecommendRequest], Meta(min_length=1, max_length=MAX_BATCH_REQUESTS)]
 
 
 class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for items that suit somebody who looked at one item and nothing else."""
+    """A request for items that suit somebody who has looked at one item and nothing else."""
 
     item_id: Id
     limit: Limit = 10
@@ -158,9 +164,9 @@ class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Because(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One of the person's own items that speaks for a recommended one.
+    """One of the person's own items that contributes to a recommended item.
 
-    contribution: by how much the item's score falls when the student does not know of this one.
+    contribution: how much the recommended item's score falls if the student does not see the person's item.
     """
 
     item_id: str
@@ -169,10 +175,10 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class MemberOpinion(msgspec.Struct, frozen=True, gc=False):
-    """One member of the ensemble that the student learned from, and its share in the ensemble's opinion of an item.
+    """A member of the ensemble from which the student learned, and its share in the recommendation of an item.
 
-    share: its part of all that speaks for the item, 0 to 1, as the student estimates it; the members themselves are
-    not asked.
+    share: its part, from 0 to 1, of all that members contribute to the item, as the student estimates it; the members
+    themselves do not run.
     """
 
     member: str
@@ -180,10 +186,10 @@ class MemberOpinion(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One item. score: the student's, popularity in the popular tiers, or one over its place without a model;
-    comparable within a reply only.
+    """A recommended item. score: the student's score; in the popular tiers the item's popularity; without a model
+    1 / the item's place. Scores are comparable only within a reply.
 
-    because, members: with `explain`, up to three each, strongest first.
+    because, members: present with `explain`, up to three each, strongest first.
     """
 
     item_id: str
@@ -194,8 +200,8 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
 
 
 class ServedModel(msgspec.Struct, frozen=True, gc=False):
-    """Which model answers where `tier` is student. version: the bundle's. variant: student, ensemble, or the name of
-    one of its members.
+    """The model that answers if `tier` is student. version: the version of the bundle. variant: student, ensemble, or
+    the name of a member of the ensemble.
     """
 
     version: str
@@ -203,19 +209,19 @@ class ServedModel(msgspec.Struct, frozen=True, gc=False):
 
 
 class ServedArm(msgspec.Struct, frozen=True, gc=False):
-    """The experiment that this answer is part of, and which of its arms."""
+    """The experiment and the arm that this answer belongs to."""
 
     name: str
     arm: str
 
 
 class RecommendReply(msgspec.Struct, frozen=True, gc=False):
-    """Items, best first, and how they came about.
+    """Items, best first, and how they were chosen.
 
-    model: null where no bundle is in service. tier: what answered. degraded: null, or why the answer is not what it
-    would be on a good day; `deadline` where a lower tier answered for want of time, `deadline_missed` where the
-    answer was made in full and came too late; docs/runbook.md lists every reason.
-    shortfall: null, or why there are fewer items than asked for. took_ms: inside the service.
+    model: null if no bundle is in service. tier: the tier that answered. degraded: null, or why the answer is not as
+    good as usual: `deadline` if a lower tier answered because time ran short, `deadline_missed` if the answer is
+    complete but came too late; docs/runbook.md lists every reason.
+    shortfall: null, or why there are fewer items than requested. took_ms: milliseconds spent inside the service.
     """
 
     request_id: str
@@ -229,9 +235,9 @@ class RecommendReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecommendBatchReply(msgspec.Struct, frozen=True, gc=False):
-    """One reply a request, in order.
+    """One reply per request, in order.
 
-    request_id: of the batch. Each reply has one of its own, `<request_id>.<index>`: events name that one.
+    request_id: the id of the batch. Each reply has its own id, `<request_id>.<index>`, and events name that one.
     """
 
     request_id: str
@@ -240,30 +246,41 @@ class RecommendBatchReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something a person did, or was shown. An event that breaks a rule below is rejected by its index; the others of
-    its batch are accepted.
+    """Something that a person did or was shown. An event that breaks a rule below is rejected and named by its index;
+    the others of its batch are accepted.
     """
 
-    kind: Annotated[EventKindName, Meta(description="removal: out of the cart again.")]
-    item_id: Annotated[IdOfEvent, Meta(description="The shop's own id; an unknown item is kept.")]
+    kind: Annotated[
+        EventKindName, Meta(description="What happened. removal: the item was taken out of the cart again.")
+    ]
+    item_id: Annotated[
+        IdOfEvent, Meta(description="The shop's own id. Events of unknown items are kept too.")
+    ]
     time: (
         Annotated[
             int,
-            Meta(description="Unix seconds, from 1990 to five minutes ahead; left out, it is now."),
+            Meta(
+                description="Unix seconds, from 1990 to five minutes ahead. If omitted, the event happened now."
+            ),
         ]
         | None
     ) = None
-    user_id: Annotated[IdOfEvent | None, Meta(description="Needed where there is no session_id.")] = None
-    session_id: Annotated[IdOfEvent | None, Meta(description="The shop's own id of the visit.")] = None
+    user_id: Annotated[
+        IdOfEvent | None,
+        Meta(description="The shop's own id of the person. Required if there is no session_id."),
+    ] = None
+    session_id: Annotated[
+        IdOfEvent | None, Meta(description="The shop's own id of the visit. Required if there is no user_id.")
+    ] = None
     request_id: Annotated[
         IdOfEvent | None,
-        Meta(description="Of the answer that this came from: what attributes it to a model."),
+        Meta(description="Id of the answer that led to this event. It attributes the event to a model."),
     ] = None
     value: Annotated[float | None, Meta(description="A rating, or an amount of money.")] = None
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened. Sent again under the same key it counts once."""
+    """A batch of events. A batch that is sent again under the same key counts once."""
 
     key: Annotated[
         str,
@@ -271,7 +288,7 @@ class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
             max_length=128,
             pattern=PRINTABLE,
-            description="Idempotency key, the sender's own; another batch needs another one.",
+            description="Idempotency key, chosen by the sender. Each batch needs its own.",
             extra={IS_ID: True},
             extra_json_schema={ALSO_A_WHOLE_NUMBER: True},
         ),
@@ -280,7 +297,7 @@ class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
-    """One event that was not accepted, and will not be however often it is sent."""
+    """An event that was not accepted and will not be, however often it is sent."""
 
     index: int
     reason: RejectionReason
@@ -288,8 +305,8 @@ class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventsReply(msgspec.Struct, frozen=True, gc=False):
-    """accepted: events that are kept, whatever happens now. replayed: this very batch was accepted before, and counts
-    once.
+    """The result of a batch of events. accepted: number of events that are stored durably. replayed: whether this
+    very batch was accepted before; it counts once.
     """
 
     accepted: int
@@ -298,7 +315,7 @@ class EventsReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class VisitErasureReply(msgspec.Struct, frozen=True):
-    """What a visit of nobody in particular did is forgotten. removed, pending: as of a person."""
+    """The result of forgetting a visit that belongs to no known person. removed, pending: as for a person."""
 
     session_id: str
     removed: dict[ErasurePlace, int]
@@ -306,9 +323,9 @@ class VisitErasureReply(msgspec.Struct, frozen=True):
 
 
 class ErasureReply(msgspec.Struct, frozen=True):
-    """A person is forgotten, and the visits that were sent with their id. removed: how much of them there was, by
-    place. pending: places that are away and will be cleared once they are back; what is exported is cleared by the
-    next export.
+    """The result of forgetting a person, and the visits that were sent with their id. removed: number of entries
+    removed, by place. pending: places that are unavailable and will be cleared once they are back; what is exported
+    is cleared by the next export.
     """
 
     user_id: str
@@ -317,14 +334,14 @@ class ErasureReply(msgspec.Struct, frozen=True):
 
 
 class FaultReply(msgspec.Struct, frozen=True):
-    """One thing that is wrong. path: as in `session[3].item_id`, empty for the whole body."""
+    """A fault in a request. path: such as `session[3].item_id`; empty for the whole body."""
 
     path: str
     message: str
 
 
 class ProblemReply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error, as RFC 9457 has it."""
+    """An error in the format of RFC 9457."""
 
     type: str
     title: str
@@ -335,14 +352,14 @@ class ProblemReply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LiveReply(msgspec.Struct, frozen=True):
-    """The process runs."""
+    """The process is running."""
 
     status: Literal["live"] = "live"
 
 
 class ReadyReply(msgspec.Struct, frozen=True):
-    """The service answers. bundle_version: of the verified bundle in service, null where nothing was promoted yet and
-    answers are made without a model. redis: off, up, or down (answers come without it).
+    """The service is ready. bundle_version: the version of the verified bundle in service; null if nothing has been
+    promoted yet and answers are made without a model. redis: off, untried, up, or down (answers come without it).
     """
 
     status: Literal["ready"]

@@ -1,4 +1,4 @@
-"""`python -m service.experiments`: what an experiment has come to, and what an operator may do about it.
+"""`python -m service.experiments` prints the report of an experiment, and stops or resumes its arms.
 
 Settings are the service's: STILLROOM_REDIS_URL, STILLROOM_EXPERIMENTS, STILLROOM_STORE.
 """
@@ -62,12 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "name", nargs="?", help="print this experiment's report; without it, list what is declared"
     )
-    parser.add_argument("--file", type=Path, help="another declaration than STILLROOM_EXPERIMENTS")
+    parser.add_argument(
+        "--file", type=Path, help="declaration of experiments; default: STILLROOM_EXPERIMENTS"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--stop", metavar="ARM", help='stop an arm, or "*" for the whole experiment')
-    change.add_argument("--resume", metavar="ARM", help='let a stopped arm go on, or "*" for all of them')
-    parser.add_argument("--why", default="by hand", help="noted with --stop")
+    change.add_argument("--resume", metavar="ARM", help='resume a stopped arm, or "*" for all of them')
+    parser.add_argument("--why", default="by hand", help="reason, stored with --stop")
     return parser
 
 

@@ -15,13 +15,15 @@ REPORTS_KEY = "stillroom:experiments:reports"
 
 
 class ArmReport(msgspec.Struct, frozen=True):
-    """One arm. Rates are shares of answers; click and purchase of those with one within the window.
+    """One arm. Rates are shares of its answers; an answer counts in click_rate or purchase_rate if a click or a
+    purchase follows within the window.
 
-    n_units: that came first in this arm. n_counted: those of them whose window is over; outcome is their mean.
-    difference, interval: of the outcome to the control's, the interval valid at every look together; lift: the same
-    as a share of the control's, as if that were known. None for the control, and where there is too little to say.
-    decision: "control", "better", "worse", "undecided", or "void" where units are not dealt as declared.
-    stopped: what stopped it, "" for nothing.
+    n_units: number of units that were first seen in this arm. n_counted: those of them whose window is over; outcome
+    is their mean outcome. difference, interval: this outcome minus the control's, with a confidence interval that is
+    valid for all looks together. lift, lift_interval: the same as a share of the control's outcome, which is taken as
+    known. All four are null for the control, and if there is too little data.
+    decision: "control", "better", "worse", "undecided", or "void" if units are not assigned as declared.
+    stopped: what stopped the arm; "" if nothing did.
     """
 
     name: str
@@ -51,10 +53,11 @@ class ArmReport(msgspec.Struct, frozen=True):
 
 
 class ExperimentReport(msgspec.Struct, frozen=True):
-    """An experiment as far as it has come. since_ms, until_ms: Unix milliseconds of the first and last answer.
+    """The state of an experiment. since_ms, until_ms: Unix milliseconds of the first and last answer.
 
-    srm_p_value: of units being dealt as declared, valid at every look; srm_chi_square: the same for a single look.
-    n_crossed: units seen in two arms, counted in none. n_uncounted: answers of units beyond what is remembered.
+    srm_p_value: p-value of the units being assigned as declared, valid at every look. srm_chi_square: the p-value of
+    Pearson's test, valid for a single look. n_crossed: units seen in two arms, which count in none. n_uncounted:
+    answers to units beyond those that are remembered.
     """
 
     name: str
@@ -110,11 +113,11 @@ def report_lines(report: ExperimentReport) -> Iterator[str]:
     yield ""
     if report.is_mismatched:
         yield (
-            f"SAMPLE RATIO MISMATCH (p = {report.srm_p_value:.2g}): units are not dealt as declared, so no "
+            f"SAMPLE RATIO MISMATCH (p = {report.srm_p_value:.2g}): units are not assigned as declared, so no "
             "comparison means anything; docs/experiments.md says where to look"
         )
     else:
-        yield f"units are dealt as declared (p = {report.srm_p_value:.2g} at every look)"
+        yield f"units are assigned as declared (p = {report.srm_p_value:.2g} at every look)"
     for arm in report.arms:
         yield f"{arm.name}: {_verdict(arm)}"
     if report.n_crossed:
@@ -172,7 +175,7 @@ def _verdict(arm: ArmReport) -> str:
     if arm.decision == "control":
         return "the control"
     if arm.decision == "void":
-        return "nothing can be said, see above"
+        return "no conclusion, see above"
     if arm.interval is None:
         return f"undecided; {arm.n_counted:,} units have counted so far, too few to say anything"
     said = f"{arm.decision}, p = {arm.p_value:.2g}"

@@ -31,7 +31,7 @@ def main() -> None:
     """Watch until SIGTERM or SIGINT."""
     argparse.ArgumentParser(
         prog="python -m service.monitor",
-        description="Watch the live log of a deployment; docs/monitoring.md. Settings are STILLROOM_* variables.",
+        description="Watch the live log of a deployment; see docs/monitoring.md. Settings are STILLROOM_* variables.",
     ).parse_args()
     try:
         settings = read_settings(MonitorProcessSettings)

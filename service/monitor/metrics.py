@@ -75,7 +75,7 @@ class MonitorMetrics:
         )
         self.drift_p_value = Gauge(
             "stillroom_drift_p_value",
-            "Of the last window being drawn as the reference was",
+            "P-value of the last window having the reference's distribution",
             ["input"],
             registry=registry,
         )
@@ -105,7 +105,7 @@ class MonitorMetrics:
     def _show_experiments(self, registry: CollectorRegistry) -> None:
         self.srm_p_value = Gauge(
             "stillroom_experiment_srm_p_value",
-            "Of units being dealt to arms as declared",
+            "P-value of units being assigned to arms as declared",
             ["experiment"],
             registry=registry,
         )

@@ -145,10 +145,12 @@ class Reporter:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.people.warm", description=__doc__)
     parser.add_argument(
-        "--redis-url", help="redis://, rediss:// or unix:// address; STILLROOM_REDIS_URL if left out"
+        "--redis-url", help="address of Redis (redis://, rediss:// or unix://); default: STILLROOM_REDIS_URL"
     )
     parser.add_argument(
-        "--limit", type=_at_least_one, help="warm so many people, those with the latest events"
+        "--limit",
+        type=_at_least_one,
+        help="maximum number of people to warm; those with the latest events are taken",
     )
     return parser
 

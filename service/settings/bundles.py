@@ -1,4 +1,4 @@
-"""The store, and what is in service of it."""
+"""The store, and the bundle in service."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ def _store(store: Path) -> Path:
 
 
 class BundleSettings(RoomSettings):
-    """The store, and what is in service of it."""
+    """The store, and the bundle in service."""
 
     store: Annotated[Path, AfterValidator(_store)] = Field(
-        default=DEFAULT_STORE, description="Folder of bundles, with the `current` pointer in it."
+        default=DEFAULT_STORE, description="Folder of bundles, which also holds the `current` pointer."
     )
     require_bundle: bool = Field(
         default=False,
-        description="Whether /health/ready is 503 without a bundle; true keeps a roll-out with a wrong store from "
-        "going on, false lets a shop start before its first model.",
+        description="Whether /health/ready is 503 without a bundle; true stops a roll-out that has the "
+        "wrong store, false lets a shop start before its first model.",
     )
     bundle_poll_seconds: float = Field(
         default=0.5,
         gt=0,
         le=3600,
-        description="Seconds between looks at `current`; raising it delays a promotion or a roll back.",
+        description="Seconds between checks of `current`; raising it delays a promotion or a roll back.",
     )
     kernel: Annotated[str, AfterValidator(_instructions)] = Field(
         default="best",
         json_schema_extra={"enum": ["best", *KERNELS]},
-        description="Instructions that searches of the catalogue use; all give the same answers, the best soonest.",
+        description="Instruction set for searches of the catalogue; all give the same answers, and `best` "
+        "is the fastest that the processor has.",
     )

@@ -1,4 +1,4 @@
-"""What the processes and commands beside the service read; each refuses only what it uses."""
+"""The settings of each process and command besides the service; each checks only those that it uses."""
 
 from __future__ import annotations
 

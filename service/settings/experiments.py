@@ -1,4 +1,4 @@
-"""Experiments, and what is written down of answers."""
+"""Experiments, and the log of answers."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from service.settings.base import RoomSettings
 
 
 class ExperimentSettings(RoomSettings):
-    """Experiments, and what is written down of answers."""
+    """Experiments, and the log of answers."""
 
     experiments: str = Field(
         default="",
-        description="TOML file that declares experiments, followed while the service runs; empty for none.",
+        description="TOML file that declares experiments, reread whenever it changes; empty for none.",
     )
     sampled_share: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="Share of answers that the monitor scores again with every model; raising it costs the monitor.",
+        description="Share of answers that the monitor scores again with every model; raising it makes the "
+        "monitor work more.",
     )
     exposure_max_records: int = Field(
         default=50_000,
         ge=0,
         le=10_000_000,
-        description="Answers kept for the live log while Redis is away; more are dropped and counted. 0 logs no "
-        "answer: nothing can be monitored, judged or estimated then.",
+        description="Answers kept for the live log while Redis is unavailable; more are dropped and "
+        "counted. 0 logs no answer, so that nothing can be monitored, judged or estimated.",
     )
     exposure_max_bytes: int = Field(
         default=33_554_432,
         ge=65_536,
         le=2**40,
-        description="Bytes of such answers; what goes beyond is dropped and counted.",
+        description="Maximum bytes of such answers; those beyond it are dropped and counted.",
     )
     exposure_stream_length: int = Field(
         default=100_000,
         ge=1000,
         le=10**9,
-        description="Answers that the live log in Redis keeps, about 400 bytes each; the oldest go first.",
+        description="Answers that the live log in Redis keeps, about 400 bytes each; beyond it, the oldest "
+        "are deleted.",
     )

@@ -1,4 +1,4 @@
-"""What the monitor judges together, and remembers."""
+"""The port, the windows and the memory of the monitor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.settings.base import RoomSettings
 
 
 class MonitorSettings(RoomSettings):
-    """What the monitor judges together, and remembers."""
+    """The port, the windows and the memory of the monitor."""
 
     monitor_port: int = Field(
         default=9101,
@@ -20,25 +20,26 @@ class MonitorSettings(RoomSettings):
         default=900.0,
         gt=0,
         le=604_800,
-        description="Seconds of traffic that the monitor judges together; raising it finds smaller shifts, later.",
+        description="Seconds of traffic in one window of the monitor; raising it finds smaller shifts, but later.",
     )
     monitor_min_records: int = Field(
         default=500,
         ge=1,
         le=10_000_000,
-        description="Records that such a window holds at least; one that has fewer stays open.",
+        description="Minimum number of records in such a window; one with fewer stays open.",
     )
     monitor_min_scored: int = Field(
         default=200,
         ge=30,
         le=1_000_000,
-        description="Sampled requests that a window of disagreement holds at least.",
+        description="Minimum number of sampled requests in a window that measures the models' disagreement.",
     )
     outcome_window_seconds: float = Field(
         default=1800.0,
         gt=0,
         le=604_800,
-        description="Seconds after an answer in which a click or purchase counts for it, in the monitor's accuracy.",
+        description="Seconds after an answer in which a click or purchase counts for it, when the monitor "
+        "measures accuracy.",
     )
     monitor_max_answers: int = Field(
         default=500_000,

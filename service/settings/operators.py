@@ -1,4 +1,4 @@
-"""Who may change what, and where it is written down."""
+"""Operators' keys, and the audit log."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from service.settings.log import SpoolSettings
 
 
 class OperatorSettings(SpoolSettings):
-    """Who may change what, and where it is written down."""
+    """Operators' keys, and the audit log."""
 
     admin_keys_file: str = Field(
         default="",
-        description="File of operators' keys, a line `name:key` each, followed while the service runs; empty closes "
-        "/admin, DELETE /people and DELETE /sessions.",
+        description="File of operators' keys, one `name:key` per line, reread whenever it changes; empty "
+        "closes /admin, DELETE /people and DELETE /sessions.",
     )
     admin_port: int = Field(
         default=0,
         ge=0,
         le=65_535,
-        description="TCP port of /admin, DELETE /people and DELETE /sessions, on the same host; 0 has them on "
-        "the main port.",
+        description="TCP port of /admin, DELETE /people and DELETE /sessions, on the same host; 0 uses the "
+        "main port.",
     )
     audit_log: str = Field(
-        default="", description="File of operators' changes; empty: `audit.jsonl` in the spool's folder."
+        default="",
+        description="File that records operators' changes; empty: `audit.jsonl` in the spool's folder.",
     )
 
     @property

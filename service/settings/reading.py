@@ -62,7 +62,7 @@ def read_settings(kind: type[Read]) -> Read:
 
 def settings_page() -> str:
     """Return the text of docs/settings.md."""
-    lines = ["# Settings", "", "Environment variables, read once at the start.", ""]
+    lines = ["# Settings", "", "Environment variables, which each process reads once when it starts.", ""]
     for room in ROOMS:
         schema = room.model_json_schema()["properties"]
         lines += [f"## {room.__doc__}", "", "| variable | default | bound | meaning |", "|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Where Redis is, and when it is not asked."""
+"""The address of Redis, its timeouts and its circuit breaker."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ def _redis_url(url: str) -> str:
 
 
 class RedisSettings(RoomSettings):
-    """Where Redis is, and when it is not asked."""
+    """The address of Redis, its timeouts and its circuit breaker."""
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         default="",
         repr=False,
-        description="redis://, rediss:// or unix:// address of one server; empty runs without Redis.",
+        description="Address (redis://, rediss:// or unix://) of one server; empty runs without Redis.",
     )
     redis_connect_timeout_ms: int = Field(
         default=50,
         ge=1,
         le=60_000,
-        description="Milliseconds to connect to Redis; requests in line wait as long.",
+        description="Milliseconds that connecting to Redis may take; requests that need it wait as long.",
     )
     redis_read_timeout_ms: int = Field(
         default=20,
         ge=1,
         le=60_000,
-        description="Milliseconds for one Redis round trip before it counts as failed.",
+        description="Milliseconds that one Redis round trip may take before it counts as failed.",
     )
     circuit_failures: int = Field(
         default=5,
         ge=1,
         le=1000,
-        description="Failed Redis trips in a row that stop further attempts for a while.",
+        description="Consecutive failed Redis round trips that stop further attempts for a while.",
     )
     circuit_open_seconds: float = Field(
-        default=1.0, gt=0, le=3600, description="Seconds without attempts before one trip tries Redis again."
+        default=1.0,
+        gt=0,
+        le=3600,
+        description="Seconds without attempts before one round trip tries Redis again.",
     )

@@ -1,4 +1,4 @@
-"""All that the service itself reads: of each room whose parts it has."""
+"""The settings of the service itself, gathered from the rooms whose parts it has."""
 
 from __future__ import annotations
 

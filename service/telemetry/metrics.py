@@ -124,7 +124,7 @@ class Metrics:
         )
         self._bundle_created = Gauge(
             "stillroom_bundle_created_timestamp_seconds",
-            "When the bundle in service was made, the oldest of the workers' ones; 0 before there is one",
+            "When the bundle in service was made, the oldest among the workers; 0 if there is none",
             multiprocess_mode="livemin",
             registry=registry,
         )
@@ -142,10 +142,10 @@ class Metrics:
 
     def _count_experiments(self, registry: CollectorRegistry) -> None:
         self.exposures = Counter(
-            "stillroom_exposures", "Answers that were told to the live log", registry=registry
+            "stillroom_exposures", "Answers that were written to the live log", registry=registry
         )
         self.exposures_dropped = Counter(
-            "stillroom_exposures_dropped", "Answers that the live log never got", registry=registry
+            "stillroom_exposures_dropped", "Answers that never reached the live log", registry=registry
         )
         self._arm_answers = Counter(
             "stillroom_arm_answers",
@@ -173,11 +173,11 @@ class Metrics:
             "stillroom_events", "Events that were accepted, by kind", ["kind"], registry=registry
         )
         self._events_rejected = Counter(
-            "stillroom_events_rejected", "Events that were not, by reason", ["reason"], registry=registry
+            "stillroom_events_rejected", "Events that were rejected, by reason", ["reason"], registry=registry
         )
         self._events_unknown = Counter(
             "stillroom_events_unknown",
-            "Accepted events of items, and people in a batch, that the bundle does not know",
+            "Accepted events of items, and people per batch, that the bundle does not know",
             ["what"],
             registry=registry,
         )
@@ -189,34 +189,34 @@ class Metrics:
         )
         self.spool_bytes = Gauge(
             "stillroom_spool_bytes",
-            "Bytes of accepted events that Redis does not have yet; without Redis, that no export has",
+            "Bytes of accepted events that Redis does not have yet, or without Redis, no export",
             multiprocess_mode="livesum",
             registry=registry,
         )
         self.spool_oldest_seconds = Gauge(
             "stillroom_spool_oldest_seconds",
-            "Age of the oldest of them",
+            "Age of the oldest event in stillroom_spool_bytes",
             multiprocess_mode="livemax",
             registry=registry,
         )
         self.spool_torn_bytes = Counter(
             "stillroom_spool_torn_bytes",
-            "Half-written events that a crash left, never acknowledged, and that were cut off",
+            "Half-written, never acknowledged events that a crash left and that were cut off",
             registry=registry,
         )
         self.spool_lost_bytes = Counter(
             "stillroom_spool_lost_bytes",
-            "Accepted events that were nowhere else when somebody deleted their files",
+            "Accepted events whose files were deleted before they were stored anywhere else",
             registry=registry,
         )
         self.merging_refused = Counter(
             "stillroom_learning_refused",
-            "Times that what somebody did could not be written into their history",
+            "Times that a person's events could not be written to their history",
             registry=registry,
         )
         self.people_set_aside = Gauge(
             "stillroom_people_set_aside",
-            "People whose history cannot be written; what they did waits apart",
+            "People whose history cannot be written and whose events are set aside",
             multiprocess_mode="livesum",
             registry=registry,
         )

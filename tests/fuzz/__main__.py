@@ -48,23 +48,23 @@ app = typer.Typer(help=__doc__, add_completion=False)
 @app.command(help=__doc__)
 def main(
     cases: Annotated[
-        int, typer.Option(min=100, help="Of all kinds together; a few are not drawn.")
+        int, typer.Option(min=100, help="Number of cases of all kinds together; slightly fewer are drawn.")
     ] = 101_000,
-    only: Annotated[str, typer.Option(help=f"Kinds, with commas: {', '.join(KINDS)}.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Random seed; left out, a new one is drawn.")] = None,
+    only: Annotated[str, typer.Option(help=f"Kinds to run, separated by commas: {', '.join(KINDS)}.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Random seed; default: a new one.")] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="A case that was written down, and nothing else.")
+        Path | None, typer.Option(help="File of a case that was written down; only this case runs.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The report; cases go to a folder beside it.")] = Path(
-        "reports/fuzz.json"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="File for the report; cases are written to a folder beside it.")
+    ] = Path("reports/fuzz.json"),
 ) -> None:
     """Run, write, decide."""
     logging.disable(logging.CRITICAL)  # what the connection code says of each odd reply
     with TemporaryDirectory(prefix="stillroom-fuzz-") as name:
         if replay is not None:
             words = replayed(read_case(replay).smallest, Path(name))
-            _say(f"{replay}: {words or 'as it must be'}")
+            _say(f"{replay}: {words or 'nothing found'}")
             raise typer.Exit(0 if words is None else EXIT_FOUND)
         seed = randrange(10**6) if seed is None else seed
         _say(f"seed {seed}, {cases:,} cases")
@@ -77,7 +77,7 @@ def main(
             write_report(report, out)
     for line in lines(report):
         _say(line)
-    _say(f"{report.cases:,} cases, {len(report.findings)} findings; all of it in {out}")
+    _say(f"{report.cases:,} cases, {len(report.findings)} findings; full report in {out}")
     raise typer.Exit(0 if report.met else EXIT_FOUND)
 
 

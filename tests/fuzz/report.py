@@ -70,7 +70,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"found {finding.n_times} x, {finding.kind}: {finding.words}"
         yield f"      {finding.smallest}  (--replay {finding.file})"
     for problem in report.problems:
-        yield f"not as it must be: {problem}"
+        yield f"problem: {problem}"
 
 
 def _shown(finding: Finding) -> Shown:

@@ -2,19 +2,19 @@
 
 TrainingError
 ├── NotFinite                   a model's parameters or loss are not finite; change the setting it names
-├── ExportMismatch              the exported student does not score as the trained one; a developer mends it
-├── ArmNotEstimable             the log says nothing of an arm; the message says what is missing
+├── ExportMismatch              the exported student does not score as the trained one; a developer corrects it
+├── ArmNotEstimable             the log does not suffice to estimate an arm; the message says what is missing
 ├── NothingFresh                too little has happened since the bundle in service for a comparison; wait, or export
 ├── NothingToReplay             a shadow run has no request to ask; name a log or a bundle that knows people
-├── CanaryRefused               a canary makes no sense as requested; the message says why
-├── RunMissing                  a report was requested and there is no finished training run
-└── DataError                   the shop's data cannot be used; the ML engineer mends the files or the call
-    ├── SourceUnreadable        no such path, a damaged file, or a layout nobody here knows
+├── CanaryRefused               a canary cannot be declared, moved or ended as asked; the message says why
+├── RunMissing                  a report was asked for and there is no finished training run
+└── DataError                   the shop's data cannot be used; the ML engineer corrects the files or the call
+    ├── SourceUnreadable        no such path, a damaged file, or a layout that no loader knows
     ├── ColumnMissing           a table lacks a column that the mapping asks for
     ├── TooLittleData           the data is clean, but there is not enough of it to train and measure on
     ├── SettingsInvalid         a setting of the shop generator is out of its bounds
     └── DownloadFailed          a public data set could not be fetched
-        └── ChecksumMismatch    it was fetched, and is not what its publisher put there
+        └── ChecksumMismatch    the fetched file differs from the published one
 """
 
 
@@ -75,4 +75,4 @@ class DownloadFailed(DataError):
 
 
 class ChecksumMismatch(DownloadFailed):
-    """A fetched file differs from what its publisher put there; it has been removed."""
+    """A fetched file differs from the published one; it has been removed."""

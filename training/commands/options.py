@@ -13,15 +13,18 @@ from rich.console import Console
 # Threads that spin while waiting took 4 to 6 times as long beside another process. OpenMP reads this when it loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-ABOUT = "The training side from the command line: `python -m training train | evaluate | tune | report | …`."
+ABOUT = "Train, evaluate and report from the command line: `python -m training train | evaluate | tune | report | …`."
 
 app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console() if sys.stdout.isatty() else Console(width=118)
 
 Runs = Annotated[Path, typer.Option(help="Folder of training runs.")]
-SettingsFile = Annotated[Path | None, typer.Option(help="TOML file; see `settings`.")]
-Seed = Annotated[int | None, typer.Option(help="Random seed; that of the settings (0) if not given.")]
+SettingsFile = Annotated[Path | None, typer.Option(help="TOML file of settings; `settings` lists them all.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed; default: that of the settings (0).")]
 Columns = Annotated[
-    str, typer.Option(help="Column names where they differ, e.g. user_id=customer,item_id=sku,time=ts.")
+    str,
+    typer.Option(
+        help="The shop's names of columns, if they differ, e.g. user_id=customer,item_id=sku,time=ts."
+    ),
 ]
-Items = Annotated[Path | None, typer.Option(help="Item table or texts, where they are a file apart.")]
+Items = Annotated[Path | None, typer.Option(help="Item table or item texts, if they are in a separate file.")]

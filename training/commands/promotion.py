@@ -21,7 +21,7 @@ NOT_PROMOTED = 3
 
 @app.command("retrain")
 def retrain_command(
-    data: Annotated[Path, typer.Argument(help="The history: a shop's events, as for `train`.")],
+    data: Annotated[Path, typer.Argument(help="The history: the shop's events, as for `train`.")],
     events: Annotated[Path | None, typer.Option(help="Folder that `make export-events` wrote.")] = None,
     items: Items = None,
     columns: Columns = "",
@@ -29,13 +29,15 @@ def retrain_command(
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
     seed: Seed = None,
-    quick: Annotated[bool, typer.Option(help="Smaller and shorter: to look at, not to promote.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Train smaller and shorter; good enough to look at, not to promote.")
+    ] = False,
     max_loss: Annotated[
-        float | None, typer.Option(help="Instead of promotion.max_loss in the settings.", min=0, max=1)
+        float | None, typer.Option(help="Overrides promotion.max_loss of the settings.", min=0, max=1)
     ] = None,
-    promote: Annotated[bool, typer.Option(help="Put it into service if it is not worse.")] = True,
+    promote: Annotated[bool, typer.Option(help="Put the new bundle into service if it is not worse.")] = True,
 ) -> None:
-    """Train on history and exported events; promote unless it may be worse. Exit code 3: it was not promoted."""
+    """Train on history and exported events; promote unless the bundle may be worse. Exit code 3: not promoted."""
     from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
     from training.promotion.retrain import DECISION_FILE, retrain
@@ -76,18 +78,22 @@ def retrain_command(
 
 @app.command("shadow")
 def shadow_command(
-    version: Annotated[str, typer.Argument(help="Bundle to ask beside the one in service.")],
+    version: Annotated[str, typer.Argument(help="Bundle to compare with the one in service.")],
     log: Annotated[
         Path | None,
-        typer.Option(help="Folder that `make export-events` wrote; people of the bundle if not given."),
+        typer.Option(help="Folder that `make export-events` wrote; default: ask for people of the bundle."),
     ] = None,
-    requests: Annotated[int, typer.Option(help="Requests at most, the newest of the log.", min=1)] = 2000,
-    limit: Annotated[int, typer.Option(help="Items an answer.", min=1, max=100)] = 10,
-    seed: Annotated[int, typer.Option(help="Of which people are drawn.")] = 0,
+    requests: Annotated[
+        int, typer.Option(help="Maximum number of requests; the newest of the log are taken.", min=1)
+    ] = 2000,
+    limit: Annotated[int, typer.Option(help="Number of items per answer.", min=1, max=100)] = 10,
+    seed: Annotated[int, typer.Option(help="Random seed of the people who are drawn.")] = 0,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write as well.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file for the figures; default: print them only.")
+    ] = None,
 ) -> None:
-    """Put the same requests to the bundle in service and to another; promotes nothing."""
+    """Send the same requests to the bundle in service and to another. Nothing is promoted."""
     import json
 
     from training.promotion.shadow import shadow_run
@@ -112,10 +118,10 @@ def shadow_command(
 def canary_command(
     version: Annotated[str, typer.Argument(help="Bundle to try out.")],
     share: Annotated[
-        float, typer.Option(help="Percent of people who get it; 0 ends it.", min=0, max=50)
+        float, typer.Option(help="Percentage of people who get it; 0 ends the canary.", min=0, max=50)
     ] = 5.0,
     file: Annotated[
-        Path | None, typer.Option(help="Declaration of experiments; STILLROOM_EXPERIMENTS if not given.")
+        Path | None, typer.Option(help="Declaration of experiments; default: STILLROOM_EXPERIMENTS.")
     ] = None,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
 ) -> None:

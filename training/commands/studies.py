@@ -23,13 +23,17 @@ class Outcome(StrEnum):
 
 @app.command("simulate-experiments")
 def simulate_experiments_command(
-    out: Annotated[Path, typer.Option(help="Where experiments.json goes.")] = Path("reports"),
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal figures.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for experiments.json.")] = Path("reports"),
+    seed: Annotated[int, typer.Option(help="Random seed; equal seeds make equal figures.")] = 0,
     runs: Annotated[
-        int, typer.Option(help="Experiments without a difference; a fifth of each other kind.", min=5)
+        int,
+        typer.Option(
+            help="Number of experiments without a difference; there are a fifth as many of each other kind.",
+            min=5,
+        ),
     ] = 1000,
 ) -> None:
-    """Simulate experiments whose truth is known: false stops, a lift that is found, a bug that is caught."""
+    """Simulate experiments whose truth is known, and count false stops, lifts found and bugs caught."""
     from training.base.progress import Stages
     from training.simulations.experiments.study import StudySettings, study
 
@@ -43,13 +47,17 @@ def simulate_experiments_command(
 
 @app.command("simulate-monitoring")
 def simulate_monitoring_command(
-    out: Annotated[Path, typer.Option(help="Where monitoring.json goes.")] = Path("reports"),
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal figures.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for monitoring.json.")] = Path("reports"),
+    seed: Annotated[int, typer.Option(help="Random seed; equal seeds make equal figures.")] = 0,
     futures: Annotated[
-        int, typer.Option(help="Quiet futures of the shop; half as many of each change.", min=2)
+        int,
+        typer.Option(
+            help="Number of futures of the shop without a change; there are half as many of each change.",
+            min=2,
+        ),
     ] = 20,
 ) -> None:
-    """Change a shop and damage models on purpose: how soon the monitor says so, how often wrongly. Minutes."""
+    """Change a shop and damage models, and measure how soon and how often wrongly the monitor reports it; minutes."""
     import tempfile
 
     from training.base.progress import Stages
@@ -68,15 +76,19 @@ def simulate_monitoring_command(
 @app.command("estimate-arm")
 def estimate_arm_command(
     log: Annotated[Path, typer.Option(help="Folder that `make export-events` wrote.")],
-    bundle: Annotated[str, typer.Option(help="Version of the arm.")],
-    variant: Annotated[str, typer.Option(help="student, ensemble or a member's name.")] = "student",
-    outcome: Annotated[Outcome, typer.Option(help="What is counted.")] = Outcome.CLICK,
-    window: Annotated[int, typer.Option(help="Seconds after an answer in which it counts.", min=1)] = 1800,
-    since: Annotated[datetime | None, typer.Option(help="Answers from then on, UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Answers before then, UTC.")] = None,
+    bundle: Annotated[str, typer.Option(help="Version of the arm's bundle.")],
+    variant: Annotated[
+        str, typer.Option(help="Variant of the arm: student, ensemble or a member's name.")
+    ] = "student",
+    outcome: Annotated[Outcome, typer.Option(help="Outcome that is counted.")] = Outcome.CLICK,
+    window: Annotated[
+        int, typer.Option(help="Seconds after an answer in which an outcome counts.", min=1)
+    ] = 1800,
+    since: Annotated[datetime | None, typer.Option(help="Use only answers from then on, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Use only answers before then, UTC.")] = None,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
 ) -> None:
-    """Estimate what an arm would bring, from logged answers of other arms, before anybody sees it."""
+    """Estimate the outcome of an arm from logged answers of other arms, before anybody sees it."""
     from training.experiments.estimate import estimate_arm, estimate_lines
 
     between = tuple(None if at is None else at.replace(tzinfo=UTC) for at in (since, until))

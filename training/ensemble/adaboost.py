@@ -29,16 +29,21 @@ from training.members.member import Floats
 class AdaBoost(TreeStrategy):
     """A weighted vote of small trees."""
 
-    n_trees: int = Field(default=30, ge=1, le=1000, description="Trees that vote at most.")
-    max_depth: int = Field(default=3, ge=1, le=10, description="Of a tree; higher lets features interact.")
+    n_trees: int = Field(default=30, ge=1, le=1000, description="Maximum number of trees that vote.")
+    max_depth: int = Field(
+        default=3, ge=1, le=10, description="Maximum depth of a tree; raising it lets more features interact."
+    )
     learning_rate: float = Field(
-        default=0.5, gt=0, le=10, description="Shrinks each vote; lower wants more trees."
+        default=0.5,
+        gt=0,
+        le=10,
+        description="Factor that shrinks each tree's vote; lowering it requires more trees.",
     )
     max_pairs: int = Field(
         default=15_000,
         ge=100,
         le=10_000_000,
-        description="Pairs it learns from; beyond, negatives are thinned.",
+        description="Maximum number of pairs it learns from; beyond it, negatives are sampled.",
     )
     name: ClassVar[str] = "adaboost"
     runs_as: ClassVar[type[FittedTrees]] = FittedAdaBoost

@@ -28,19 +28,25 @@ class Bagging(TreeStrategy):
     """Trees whose logit is the log-odds of their mean probability."""
 
     n_trees: int = Field(
-        default=20, ge=1, le=1000, description="Trees averaged; more is steadier and slower."
+        default=20,
+        ge=1,
+        le=1000,
+        description="Number of trees that are averaged; more are steadier and slower.",
     )
     min_leaf_pairs: int = Field(
-        default=30, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+        default=30, ge=1, le=100_000, description="Minimum number of pairs in a leaf; raising it smooths."
     )
     feature_share: float = Field(
-        default=0.35, gt=0, le=1, description="Features a split may choose among; lower makes trees unlike."
+        default=0.35,
+        gt=0,
+        le=1,
+        description="Share of features from which a split may choose; lowering it makes the trees differ more.",
     )
     max_pairs: int = Field(
         default=20_000,
         ge=100,
         le=10_000_000,
-        description="Pairs a tree grows on; beyond, negatives are thinned.",
+        description="Maximum number of pairs a tree is fitted on; beyond it, negatives are sampled.",
     )
     name: ClassVar[str] = "bagging"
     runs_as: ClassVar[type[FittedTrees]] = FittedBagging

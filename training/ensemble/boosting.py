@@ -23,18 +23,33 @@ from training.members.member import Floats
 class Boosting(TreeStrategy):
     """A sum of trees, each of which is a step down the gradient of the loss."""
 
-    max_trees: int = Field(default=300, ge=1, le=5000, description="Trees at most; held-out people stop it.")
-    n_leaves: int = Field(default=15, ge=2, le=255, description="Of a tree; higher lets features interact.")
-    min_leaf_pairs: int = Field(
-        default=100, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+    max_trees: int = Field(
+        default=300,
+        ge=1,
+        le=5000,
+        description="Maximum number of trees; early stopping on held-out people may end it sooner.",
     )
-    learning_rate: float = Field(default=0.15, gt=0, le=1, description="Of a step; lower wants more trees.")
-    l2: float = Field(default=1.0, ge=0, le=1e6, description="Penalty on the leaves' values.")
+    n_leaves: int = Field(
+        default=15,
+        ge=2,
+        le=255,
+        description="Maximum number of leaves of a tree; raising it lets more features interact.",
+    )
+    min_leaf_pairs: int = Field(
+        default=100, ge=1, le=100_000, description="Minimum number of pairs in a leaf; raising it smooths."
+    )
+    learning_rate: float = Field(
+        default=0.15, gt=0, le=1, description="Learning rate of each tree; lowering it requires more trees."
+    )
+    l2: float = Field(default=1.0, ge=0, le=1e6, description="L2 penalty on the values of the leaves.")
     n_folds: int = Field(
-        default=5, ge=2, le=100, description="One part in so many of the people is held out to stop it."
+        default=5, ge=2, le=100, description="Folds of people, one of which is held out for early stopping."
     )
     n_patience: int = Field(
-        default=10, ge=1, le=1000, description="Trees without a gain on held-out people before it stops."
+        default=10,
+        ge=1,
+        le=1000,
+        description="Number of trees without a gain on held-out people after which it stops.",
     )
     name: ClassVar[str] = "boosting"
     runs_as: ClassVar[type[FittedTrees]] = FittedBoosting

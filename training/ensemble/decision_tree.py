@@ -24,12 +24,17 @@ from training.members.member import Floats
 class DecisionTree(TreeStrategy):
     """A tree whose logit is the log-odds of the leaf that a pair reaches."""
 
-    max_depth: int = Field(default=6, ge=1, le=30, description="Questions between root and leaf at most.")
+    max_depth: int = Field(
+        default=6, ge=1, le=30, description="Maximum number of splits between the root and a leaf."
+    )
     min_leaf_pairs: int = Field(
-        default=100, ge=1, le=100_000, description="Pairs in a leaf at least; higher smooths."
+        default=100, ge=1, le=100_000, description="Minimum number of pairs in a leaf; raising it smooths."
     )
     max_pairs: int = Field(
-        default=60_000, ge=100, le=10_000_000, description="Pairs it grows on; beyond, negatives are thinned."
+        default=60_000,
+        ge=100,
+        le=10_000_000,
+        description="Maximum number of pairs it is fitted on; beyond it, negatives are sampled.",
     )
     name: ClassVar[str] = "tree"
     runs_as: ClassVar[type[FittedTrees]] = FittedTree

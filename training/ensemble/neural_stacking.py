@@ -42,18 +42,25 @@ class NeuralStacking(Strategy):
     """Log-odds from logistic stacking plus the mean of `n_networks` networks, each with two hidden layers."""
 
     n_hidden: int = Field(
-        default=48, ge=2, le=1024, description="Units of the first layer; the second has half."
+        default=48, ge=2, le=1024, description="Units of the first layer; the second has half as many."
     )
-    n_networks: int = Field(default=3, ge=1, le=50, description="Networks averaged; more is steadier.")
+    n_networks: int = Field(
+        default=3, ge=1, le=50, description="Number of networks that are averaged; more are steadier."
+    )
     n_epochs: int = Field(default=8, ge=1, le=1000, description="Passes over all taken items.")
-    batch_size: int = Field(default=128, ge=1, le=100_000, description="Taken items a step.")
+    batch_size: int = Field(default=128, ge=1, le=100_000, description="Taken items per step.")
     n_others: int = Field(
-        default=100, ge=1, le=10_000, description="Others of the same person in a softmax, at most."
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Maximum number of other items of the same person in a softmax.",
     )
     pair_weight: float = Field(
-        default=4.0, ge=0, le=100, description="Of the logistic loss beside the softmax."
+        default=4.0, ge=0, le=100, description="Weight of the logistic loss relative to the softmax loss."
     )
-    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    learning_rate: float = Field(
+        default=3e-3, gt=0, le=1, description="Peak learning rate of the one-cycle schedule."
+    )
     l2: float = Field(default=1e-2, ge=0, le=1, description="Weight decay.")
     name: ClassVar[str] = "neural_stacking"
 

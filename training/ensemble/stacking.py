@@ -23,7 +23,7 @@ from training.members.member import Floats
 class Stacking(Strategy):
     """Log-odds that are linear in the standardised features."""
 
-    l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the weights.")
+    l2: float = Field(default=1.0, gt=0, le=1e6, description="L2 penalty on the weights.")
     name: ClassVar[str] = "stacking"
 
     def fit(

@@ -37,12 +37,12 @@ BASES: dict[str, type[Strategy]] = {
 class SuperStacking(Combination):
     """Log-odds that are linear in the standardised logits of other strategies."""
 
-    l2: float = Field(default=1.0, gt=0, le=1e6, description="Penalty on the strategies' weights.")
+    l2: float = Field(default=1.0, gt=0, le=1e6, description="L2 penalty on the strategies' weights.")
     n_folds: int = Field(
         default=5,
         ge=2,
         le=20,
-        description="Parts of the people, each judged by strategies fitted on the rest.",
+        description="Folds of people; each is scored by strategies that were fitted on the others.",
     )
     name: ClassVar[str] = "super_stacking"
 

@@ -52,8 +52,8 @@ class Estimate:
     little biased, but steadier. coverage: share of the arm's positions that some logged arm fills alike; positions
     that are not covered count as nothing in ips. effective_answers: the effective sample size after weighting.
 
-    n_answers: in the log; n_told: with a known history; n_used: of these, answers that come out the same again.
-    doubts: reasons not to believe it, empty for none.
+    n_answers: answers in the log; n_told: those with a known history; n_used: of these, those that are reproduced.
+    doubts: reasons not to trust the estimate; empty if there are none.
     """
 
     n_answers: int
@@ -105,8 +105,8 @@ def estimate_arm(
     weighted = weigh(logged, rankers, rankers.ranker(*arm))
     if not weighted.units:
         raise ArmNotEstimable(
-            f"of {len(log.answers):,} logged answers the history is known for {len(logged):,}, and none of them "
-            "comes out again; raise STILLROOM_SAMPLED_SHARE, and keep the versions of the log in the store"
+            f"of {len(log.answers):,} logged answers the history is known for {len(logged):,}, and none of these can "
+            "be reproduced; raise STILLROOM_SAMPLED_SHARE, and keep the bundles that the log names in the store"
         )
     return _estimate(weighted, n_answers=len(log.answers), n_told=len(logged))
 
@@ -116,11 +116,11 @@ def estimate_lines(found: Estimate) -> list[str]:
     values = {"as logged": found.logged, "IPS": found.ips, "self-normalised": found.self_normalised}
     return [
         f"answers in the log      {found.n_answers:,}",
-        f"  whose history is told {found.n_told:,}",
-        f"  that come out again   {found.n_used:,}",
+        f"  with a known history  {found.n_told:,}",
+        f"  that were reproduced  {found.n_used:,}",
         f"overlap                 {found.coverage:.1%}",
-        f"worth, after weighting  {found.effective_answers:,.0f} answers",
-        "outcomes an answer, 95 % interval",
+        f"effective sample size   {found.effective_answers:,.0f} answers",
+        "outcomes per answer, 95 % interval",
         *(
             f"  {name:<22}{each.value:.4f} [{each.interval[0]:.4f}, {each.interval[1]:.4f}]"
             for name, each in values.items()
@@ -132,7 +132,7 @@ def estimate_lines(found: Estimate) -> list[str]:
 def weigh(logged: Sequence[tuple[LoggedAnswer, LoggedHistory]], rankers: Rankers, target: Ranker) -> Weighted:
     """Weigh logged answers for an arm.
 
-    An answer that its own arm does not give again is left out: a filter, excluded items or unrecorded events had an
+    An answer that its own arm does not reproduce is left out: a filter, excluded items or unrecorded events had an
     effect, and then it is not known what other arms would have shown.
     """
     found: list[tuple[float, float, float, float, str]] = []
@@ -212,7 +212,7 @@ def _estimate(found: Weighted, *, n_answers: int, n_told: int) -> Estimate:
         )
     if effective < THIN_SAMPLE:
         doubts.append(
-            f"the answers are worth {effective:,.0f} after weighting, at least {THIN_SAMPLE} are needed; "
+            f"the effective sample size is {effective:,.0f} answers, at least {THIN_SAMPLE} are needed; "
             "log for longer"
         )
     return Estimate(

@@ -43,10 +43,16 @@ class Content(Member):
     """Scores an item by the cosine between its text vector and a person's mean text vector."""
 
     n_features: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="Words and word pairs kept; higher sees rarer words."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Number of words and word pairs kept; raising it includes rarer ones.",
     )
     half_life: float = Field(
-        default=30.0, gt=0, le=10_000, description="Recency in items; lower follows the last interest."
+        default=30.0,
+        gt=0,
+        le=10_000,
+        description="Half-life of the weights in a history, in items; lowering it favours the latest interest.",
     )
     name: ClassVar[str] = "content"
     scores_new_items: ClassVar[bool] = True

@@ -40,28 +40,41 @@ class EASE(Member):
     """Scores an item by the recency-weighted sum of the weights that the items of a history give it."""
 
     l2: float = Field(
-        default=300.0, gt=0, le=1e7, description="Ridge penalty; higher explains an item by more others."
+        default=300.0,
+        gt=0,
+        le=1e7,
+        description="Ridge penalty; raising it explains an item by more other items.",
     )
     fit_half_life: float = Field(
-        default=30.0, gt=0, le=1e6, description="Recency in items while weights are solved."
+        default=30.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in a history during training, in items.",
     )
     fold_half_life: float = Field(
-        default=40.0, gt=0, le=1e6, description="Recency in items of a history; lower follows the moment."
+        default=40.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in a history, in items; lowering it favours the latest items.",
     )
     visit_decay: float = Field(
         default=1.0,
         ge=0,
         le=1,
-        description="Weight of a visit over that of the next one; 0 sees the last alone.",
+        description="Weight of a visit relative to the next one; 0 uses the last visit only.",
     )
     max_dense_items: int = Field(
         default=8000,
         ge=1,
         le=50_000,
-        description="Catalogue up to which all items explain each; takes 13 bytes x its square (0.8 GB at 8,000).",
+        description="Catalogue size up to which each item is explained by all others; takes 13 bytes x its "
+        "square (0.8 GB at 8,000).",
     )
     n_neighbours: int = Field(
-        default=100, ge=1, le=2000, description="Items that explain each one in a catalogue beyond that."
+        default=100,
+        ge=1,
+        le=2000,
+        description="Number of items that explain each item in a larger catalogue.",
     )
     name: ClassVar[str] = "ease"
     runs_as: ClassVar[type[FittedItemItems]] = FittedEASE
@@ -115,22 +128,34 @@ class VisitEASE(EASE):
     """EASE over the rows of visits, with the rows of people below them: it learns what belongs into one basket."""
 
     l2: float = Field(
-        default=120.0, gt=0, le=1e7, description="Ridge penalty; higher explains an item by more others."
+        default=120.0,
+        gt=0,
+        le=1e7,
+        description="Ridge penalty; raising it explains an item by more other items.",
     )
     fit_half_life: float = Field(
-        default=1000.0, gt=0, le=1e6, description="Recency in items of the people below the visits."
+        default=1000.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in people's rows during training, in items.",
     )
     fold_half_life: float = Field(
-        default=1000.0, gt=0, le=1e6, description="Recency in items of a history; lower follows the moment."
+        default=1000.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in a history, in items; lowering it favours the latest items.",
     )
     visit_decay: float = Field(
         default=0.3,
         ge=0,
         le=1,
-        description="Weight of a visit over that of the next one; 0 sees the last alone.",
+        description="Weight of a visit relative to the next one; 0 uses the last visit only.",
     )
     person_weight: float = Field(
-        default=0.4, ge=0, le=100, description="Of a person's row beside a visit's; 0 fits visits alone."
+        default=0.4,
+        ge=0,
+        le=100,
+        description="Weight of a person's row relative to a visit's; 0 fits visits only.",
     )
     name: ClassVar[str] = "visits"
     runs_as: ClassVar[type[FittedItemItems]] = FittedVisitEASE

@@ -30,20 +30,26 @@ class Factorization(Member):
 
     n_factors: int = Field(default=128, ge=1, le=1024, description="Length of a factor vector.")
     l2: float = Field(
-        default=50.0, ge=0, le=10_000, description="Regularisation; small catalogues want 30 to 100."
+        default=50.0, ge=0, le=10_000, description="Regularisation; small catalogues need 30 to 100."
     )
     alpha: float = Field(
-        default=10.0, gt=0, le=1000, description="What an event adds to the confidence of 1."
+        default=10.0, gt=0, le=1000, description="Confidence that an event adds to the base of 1."
     )
-    n_iterations: int = Field(default=15, ge=1, le=200, description="Sweeps over people and items.")
+    n_iterations: int = Field(
+        default=15, ge=1, le=200, description="Number of alternating sweeps over people and items."
+    )
     fit_half_life: float = Field(
-        default=1000.0, gt=0, le=1e6, description="Recency in items while item factors are learned."
+        default=1000.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in a history while item factors are learned, in items.",
     )
     fold_half_life: float = Field(
         default=40.0,
         gt=0,
         le=1e6,
-        description="Recency in items while people are folded in; lower follows the moment.",
+        description="Half-life of the weights in a history at fold-in, in items; lowering it favours the "
+        "latest items.",
     )
     name: ClassVar[str] = "als"
 

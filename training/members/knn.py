@@ -29,34 +29,46 @@ class ItemKNN(Member):
     """Scores an item by the sum of its similarities to a person's recent items."""
 
     n_neighbours: int = Field(
-        default=500, ge=1, le=100_000, description="Similar items kept of each item; higher reaches further."
+        default=500,
+        ge=1,
+        le=100_000,
+        description="Number of similar items kept per item; raising it reaches more items.",
     )
     shrinkage: float = Field(
         default=10.0,
         ge=0,
         le=1e6,
-        description="Added to the denominator of a similarity; higher distrusts rare pairs.",
+        description="Added to the denominator of a similarity; raising it discounts rare pairs.",
     )
     popularity_power: float = Field(
         default=0.7,
         ge=0,
         le=1,
-        description="How much popular items are held down; 0.5 is the cosine, 0 follows what sells.",
+        description="How strongly popular items are penalised; 0.5 is cosine similarity, 0 favours popular items.",
     )
     fit_half_life: float = Field(
-        default=20.0, gt=0, le=1e6, description="Recency in items of what was taken together."
+        default=20.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in people's rows during training, in items.",
     )
     fold_half_life: float = Field(
-        default=20.0, gt=0, le=1e6, description="Recency in items of a history; lower follows the moment."
+        default=20.0,
+        gt=0,
+        le=1e6,
+        description="Half-life of the weights in a history, in items; lowering it favours the latest items.",
     )
     visit_decay: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="Weight of a visit over that of the next one; 0 sees the last alone.",
+        description="Weight of a visit relative to the next one; 0 uses the last visit only.",
     )
     person_weight: float = Field(
-        default=0.5, ge=0, le=100, description="Of a person's row beside a visit's; 0 counts visits alone."
+        default=0.5,
+        ge=0,
+        le=100,
+        description="Weight of a person's row relative to a visit's; 0 counts visits only.",
     )
     name: ClassVar[str] = "knn"
 

@@ -75,15 +75,17 @@ class NeuralCF(Member):
 
     n_factors: int = Field(default=64, ge=1, le=1024, description="Length of an embedding in each branch.")
     n_hidden: int = Field(
-        default=64, ge=2, le=4096, description="Units of the first MLP layer; the second has half."
+        default=64, ge=2, le=4096, description="Units of the first MLP layer; the second has half as many."
     )
     n_epochs: int = Field(default=3, ge=1, le=1000, description="Passes over all events.")
-    n_negatives: int = Field(default=8, ge=1, le=1000, description="Items sampled per positive.")
-    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Of AdamW.")
+    n_negatives: int = Field(default=8, ge=1, le=1000, description="Negatives sampled per positive.")
+    learning_rate: float = Field(default=2e-3, gt=0, le=1, description="Learning rate of AdamW.")
     l2: float = Field(default=1e-5, ge=0, le=1, description="Weight decay.")
-    half_life: float = Field(default=20.0, gt=0, le=1e6, description="Recency of the pooling, in items.")
-    max_events: int = Field(default=50, ge=1, le=1000, description="Most recent events that are pooled.")
-    batch_size: int = Field(default=1024, ge=1, le=100_000, description="Positives a step.")
+    half_life: float = Field(
+        default=20.0, gt=0, le=1e6, description="Half-life of the weights when a history is pooled, in items."
+    )
+    max_events: int = Field(default=50, ge=1, le=1000, description="Number of latest events that are pooled.")
+    batch_size: int = Field(default=1024, ge=1, le=100_000, description="Positives per step.")
     name: ClassVar[str] = "neural"
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:

@@ -33,7 +33,7 @@ class Popularity(Member):
         default=15.0,
         gt=0,
         le=3650,
-        description="Age in days at which an event counts half; lower follows fashions.",
+        description="Age in days at which an event counts half; lowering it follows trends faster.",
     )
     name: ClassVar[str] = "popularity"
     scores_strangers: ClassVar[bool] = True

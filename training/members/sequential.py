@@ -110,28 +110,37 @@ class Sequential(Member):
     n_factors: int = Field(
         default=64, ge=4, le=1024, multiple_of=4, description="Width of embeddings and states."
     )
-    n_heads: int = Field(default=2, ge=1, le=4, description="Attention heads; 1, 2 or 4.")
-    n_blocks: int = Field(default=2, ge=1, le=16, description="Attention blocks.")
-    max_events: int = Field(default=100, ge=2, le=1000, description="Most recent events that are read.")
-    dropout: float = Field(default=0.2, ge=0, lt=1, description="Higher for few people.")
-    n_epochs: int = Field(default=12, ge=1, le=1000, description="Passes over everybody's sequence.")
+    n_heads: int = Field(default=2, ge=1, le=4, description="Number of attention heads: 1, 2 or 4.")
+    n_blocks: int = Field(default=2, ge=1, le=16, description="Number of attention blocks.")
+    max_events: int = Field(default=100, ge=2, le=1000, description="Number of latest events that are read.")
+    dropout: float = Field(
+        default=0.2, ge=0, lt=1, description="Dropout rate; raise it if there are few people."
+    )
+    n_epochs: int = Field(default=12, ge=1, le=1000, description="Passes over all sequences.")
     max_sequences: int = Field(
         default=300_000,
         ge=1,
         le=10**9,
-        description="Sequences read in all; where the epochs would be more, each person is read fewer times.",
+        description="Maximum number of sequences read in all epochs together; beyond it, each person is "
+        "read fewer times.",
     )
     n_positions: int = Field(
-        default=24, ge=1, le=1000, description="Positions of a sequence that predict, an epoch."
+        default=24,
+        ge=1,
+        le=1000,
+        description="Number of positions per sequence and epoch that predict the next item.",
     )
-    batch_size: int = Field(default=64, ge=1, le=100_000, description="People a step.")
-    learning_rate: float = Field(default=4e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    batch_size: int = Field(default=64, ge=1, le=100_000, description="People per step.")
+    learning_rate: float = Field(
+        default=4e-3, gt=0, le=1, description="Peak learning rate of the one-cycle schedule."
+    )
     l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")
     max_softmax_items: int = Field(
         default=20_000,
         ge=2,
         le=10**7,
-        description="Catalogue up to which the loss sees every item; beyond, so many drawn a step.",
+        description="Catalogue size up to which the loss covers every item; beyond it, as many items are "
+        "drawn per step.",
     )
     name: ClassVar[str] = "sequential"
 

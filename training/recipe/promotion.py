@@ -16,6 +16,7 @@ class PromotionSettings:
         default=0.05,
         ge=0,
         le=1,
-        description="Relative loss of catalogue NDCG@20 against the bundle in service, on events that neither has "
-        "seen, which the 95 % interval must exclude; raising it promotes more readily, and on fewer events.",
+        description="Relative loss of catalogue NDCG@20 that the 95 % interval must exclude, compared with "
+        "the bundle in service on events that neither has seen; raising it promotes more "
+        "readily, and on fewer events.",
     )

@@ -79,31 +79,42 @@ AnyMember = Annotated[str, AfterValidator(_installed), WithJsonSchema({"enum": l
 
 
 class SplitSettings(BaseModel):
-    """What is held out."""
+    """The slices that are held out of training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    validation_share: float = Field(default=0.1, gt=0, le=0.4, description="Share of events in validation.")
-    test_share: float = Field(default=0.1, gt=0, le=0.4, description="Share of events in test, the latest.")
+    validation_share: float = Field(
+        default=0.1, gt=0, le=0.4, description="Share of events in the validation slice."
+    )
+    test_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=0.4,
+        description="Share of events in the test slice, which holds the latest ones.",
+    )
     n_pair_negatives: int = Field(
         default=100,
         ge=1,
         le=10_000,
-        description="Uniform items a question that the ensemble is fitted against.",
+        description="Uniformly drawn negatives per question on which the ensemble is fitted.",
     )
     new_people_share: float = Field(
-        default=0.1, ge=0, le=0.5, description="Share of people whom no fit sees, to measure cold start."
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Share of people who are left out of every fit, to measure on new people.",
     )
     max_validation_people: int = Field(
         default=5_000,
         ge=50,
         le=10**7,
-        description="People in validation, at most; they are drawn by seed. More take the ensemble longer.",
+        description="Maximum number of people in validation, drawn by seed; raising it makes fitting the "
+        "ensemble slower.",
     )
     max_test_people: int = Field(
         default=8_000,
         ge=50,
         le=10**7,
-        description="People in the test, at most; they are drawn by seed. More narrow the intervals.",
+        description="Maximum number of people in the test, drawn by seed; raising it narrows the intervals.",
     )
 
     @property
@@ -113,71 +124,82 @@ class SplitSettings(BaseModel):
 
 
 class TuningSettings(BaseModel):
-    """What the search for members' settings may cost."""
+    """Limits of the search for members' settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seconds_per_member: float = Field(
         default=60.0,
         gt=0,
         le=86_400,
-        description="Seconds a member; no trial starts that, at the mean so far, would not end in time.",
+        description="Seconds per member; a trial starts only if, at the mean duration so far, it would end in time.",
     )
     max_trials: int = Field(
-        default=20, ge=1, le=10_000, description="Trials a member, the settings as given being the first."
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Maximum number of trials per member; the first one uses the settings as given.",
     )
     max_people: int = Field(
-        default=1000, ge=1, le=10**7, description="Validation people a trial asks; more are drawn by seed."
+        default=1000,
+        ge=1,
+        le=10**7,
+        description="Maximum number of validation people on whom a trial is measured, drawn by seed.",
     )
 
 
 class TrainingSettings(BaseModel):
-    """One run."""
+    """The settings of one training run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seed: int = Field(
         default=0,
         ge=0,
         le=2**31,
-        description="Random seed; equal seeds make equal runs on the same processor.",
+        description="Random seed; on the same processor, equal seeds make equal runs.",
     )
     n_text_components: int = Field(default=64, ge=1, le=1024, description="Length of an item's text vector.")
     n_text_terms: int = Field(
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="Words and word pairs that text vectors are made of; higher sees rarer ones.",
+        description="Words and word pairs from which text vectors are made; raising it includes rarer ones.",
     )
     n_segments: int = Field(
-        default=32, ge=1, le=10_000, description="Clusters of item texts, where the shop gives no categories."
+        default=32,
+        ge=1,
+        le=10_000,
+        description="Number of clusters of item texts, which serve as categories if the shop gives none.",
     )
     ensemble: Literal["auto"] | StrategyName = Field(
-        default="auto", description="How members are combined; auto takes the best strategy on validation."
+        default="auto",
+        description="Strategy that combines the members; auto takes the one that is best on validation.",
     )
     n_folds: int = Field(
-        default=3, ge=2, le=20, description="Parts of the people in which strategies are compared."
+        default=3, ge=2, le=20, description="Folds of people for the comparison of strategies."
     )
     members: tuple[AnyMember, ...] = Field(
         default=EARNING,
         min_length=1,
-        description="Which members the ensemble has; evaluate measures all others beside it. Members of installed "
-        "packages may be named too: members.md.",
+        description="Members of the ensemble; `evaluate` measures all others beside it. Members of "
+        "installed packages may be named too; see members.md.",
     )
     other_members: dict[str, Any] = Field(
         default_factory=dict,
         validate_default=True,
-        description="Settings of members of other packages, a table each; evaluate measures one that has a table and "
-        "is not in `members` beside the ensemble.",
+        description="Settings of members of other packages, one table each; `evaluate` measures a member "
+        "that has a table but is not in `members` beside the ensemble.",
     )
     max_variant_items: int = Field(
         default=20_000,
         ge=0,
         le=200_000,
-        description="Catalogue up to which a bundle carries its ensemble, to be served and watched; 0: never.",
+        description="Catalogue size up to which a bundle carries its ensemble, so that it can be served and "
+        "monitored; 0: never.",
     )
     recommend_unlisted: bool = Field(
         default=False,
-        description="Whether items without a row in the item table, where there is one, may be recommended; they are "
-        "learned from in any case.",
+        description="Whether items that have no row in the item table (if there is one) may be recommended; "
+        "training uses them in any case.",
     )
     split: SplitSettings = SplitSettings()
     popularity: Popularity = Field(default_factory=Popularity)
@@ -270,8 +292,8 @@ QUICK: dict[str, Any] = {
 
 DOCUMENT_HEAD = """# Training settings
 
-Generated by `python -m training settings --markdown`. A TOML file overrides any of them, and a run keeps what it used
-in the bundle's manifest:
+Generated by `python -m training settings --markdown`. A TOML file overrides any of them; the settings of a run
+are stored in the bundle's manifest:
 
     [als]
     n_factors = 192

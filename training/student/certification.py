@@ -40,20 +40,21 @@ class CertificationSettings:
         default=0.01,
         ge=0,
         le=1,
-        description="Relative loss of NDCG that may ship, upper end of its 95 % interval; the fewer people are "
-        "evaluated, the wider the interval and the harder it is to pass.",
+        description="Largest relative loss of NDCG that may ship, at the upper end of its 95 % interval; "
+        "with fewer people the interval is wider and harder to pass.",
     )
     speed_tie: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Versions slower than the fastest by no more than this share tie with it; the smallest ships.",
+        description="Versions that are slower than the fastest by at most this share tie with it; the "
+        "smallest of them ships.",
     )
     max_people: int = Field(
         default=4_000,
         ge=1,
         le=10**7,
-        description="People evaluated, at most; they are drawn by seed. More narrow the interval.",
+        description="Maximum number of people measured, drawn by seed; raising it narrows the interval.",
     )
 
 

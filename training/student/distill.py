@@ -53,27 +53,37 @@ class DistillSettings:
     """The terms of the loss and how it is minimised."""
 
     temperature: float = Field(
-        default=2.0, gt=0, le=100, description="T of the KL; higher looks further down the list."
+        default=2.0,
+        gt=0,
+        le=100,
+        description="Temperature T of the KL divergence; raising it gives lower ranks more weight.",
     )
-    kl_weight: float = Field(default=1.0, ge=0, le=100, description="Of T² times the KL of candidate lists.")
+    kl_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="Weight of T² times the KL divergence over the candidate lists.",
+    )
     centred_weight: float = Field(
-        default=0.2, ge=0, le=100, description="Of the squared error around a person's mean."
+        default=0.2, ge=0, le=100, description="Weight of the squared error around a person's mean error."
     )
     level_weight: float = Field(
-        default=0.05, ge=0, le=100, description="Of the squared error of a person's mean."
+        default=0.05, ge=0, le=100, description="Weight of the square of a person's mean error."
     )
     pointwise_weight: float = Field(
         default=0.0,
         ge=0,
         le=100,
-        description="Of the cross-entropy with the ensemble's probability of each item.",
+        description="Weight of the cross-entropy with the ensemble's probability of each item.",
     )
     hard_weight: float = Field(
-        default=0.02, ge=0, le=100, description="Of the cross-entropy of what came next."
+        default=0.02, ge=0, le=100, description="Weight of the cross-entropy of the items that came next."
     )
     n_epochs: int = Field(default=10, ge=1, le=1000, description="Passes over all examples.")
-    batch_size: int = Field(default=256, ge=1, le=100_000, description="Examples a step.")
-    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak of the one-cycle schedule.")
+    batch_size: int = Field(default=256, ge=1, le=100_000, description="Examples per step.")
+    learning_rate: float = Field(
+        default=3e-3, gt=0, le=1, description="Peak learning rate of the one-cycle schedule."
+    )
     l2: float = Field(default=1e-4, ge=0, le=1, description="Weight decay.")
 
     @model_validator(mode="after")

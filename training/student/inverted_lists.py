@@ -44,19 +44,22 @@ class IndexSettings(BaseModel):
         default=200_000,
         ge=1,
         le=10**9,
-        description="Items up to which every item is looked at; above, lists are.",
+        description="Catalogue size up to which a search scores every item; beyond it, a search uses inverted lists.",
     )
     min_recall: float = Field(
-        default=0.98, gt=0, le=1, description="Recall@100 that looking into lists must reach."
+        default=0.98, gt=0, le=1, description="Recall@100 that a search of the lists must reach."
     )
     n_people: int = Field(
-        default=500, ge=10, le=100_000, description="People held back on whom the number of lists is chosen."
+        default=500,
+        ge=10,
+        le=100_000,
+        description="Number of held-out people on whom the number of lists is chosen.",
     )
     sample_per_list: int = Field(
         default=64,
         ge=39,
         le=1000,
-        description="Items a list that its centroids are fitted on; more are drawn by seed.",
+        description="Items per list on which the centroids are fitted, drawn by seed from a larger catalogue.",
     )
 
 

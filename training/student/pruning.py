@@ -32,22 +32,31 @@ class PruningSettings:
     """The curve of pruned students, and what each point on it costs."""
 
     n_points: int = Field(
-        default=6, ge=0, le=20, description="Pruned students, evenly between nothing and the most."
+        default=6, ge=0, le=20, description="Number of pruned students, evenly spaced up to the sparsest."
     )
     max_sparsity: float = Field(
-        default=0.9, gt=0, lt=1, description="Share of heads and hidden units cut at the last point."
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="Share of heads and hidden units removed from the sparsest student.",
     )
     max_neighbour_sparsity: float = Field(
-        default=0.75, ge=0, lt=1, description="Share of each item's neighbours cut at the last point."
+        default=0.75,
+        ge=0,
+        lt=1,
+        description="Share of each item's neighbours removed from the sparsest student.",
     )
     n_examples: int = Field(
-        default=1024, ge=1, le=10**6, description="Histories that importance is measured on."
+        default=1024, ge=1, le=10**6, description="Number of histories on which importance is measured."
     )
     n_recovery_epochs: int = Field(
-        default=3, ge=1, le=1000, description="Passes of distillation after each cut."
+        default=3, ge=1, le=1000, description="Epochs of distillation after each pruning step."
     )
     recovery_learning_rate: float = Field(
-        default=1e-3, gt=0, le=1, description="Peak of their schedule; lower than that of a fresh student."
+        default=1e-3,
+        gt=0,
+        le=1,
+        description="Peak learning rate of these epochs; lower than that of a new student.",
     )
 
 

@@ -50,16 +50,22 @@ class LabelSettings:
     """How many examples are labelled, and how many candidates of each."""
 
     n_copies: int = Field(
-        default=6, ge=0, le=100, description="Sub-histories a person, beside the whole one."
+        default=6, ge=0, le=100, description="Sub-histories per person, in addition to the whole history."
     )
     n_top: int = Field(
-        default=256, ge=0, le=10_000, description="Candidates from the ensemble's top; 0 samples all of them."
+        default=256,
+        ge=0,
+        le=10_000,
+        description="Candidates from the top of the ensemble's ranking; 0 draws all candidates uniformly.",
     )
     n_uniform: int = Field(
-        default=256, ge=0, le=10_000, description="Candidates drawn uniformly; 0 leaves the top alone."
+        default=256, ge=0, le=10_000, description="Candidates drawn uniformly; 0 uses only the top."
     )
     max_examples: int = Field(
-        default=60_000, ge=100, le=10**8, description="Examples at most; beyond, people are sampled."
+        default=60_000,
+        ge=100,
+        le=10**8,
+        description="Maximum number of examples; beyond it, people are sampled.",
     )
 
     @model_validator(mode="after")

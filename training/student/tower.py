@@ -29,25 +29,25 @@ class TowerSettings:
     """Widths of the student, and what is hidden from it while it learns."""
 
     n_factors: int = Field(default=64, ge=2, le=1024, description="Length of user and item vectors.")
-    n_heads: int = Field(default=8, ge=1, le=64, description="Attention heads that pool a history.")
-    n_hidden: int = Field(default=256, ge=1, le=8192, description="Units of the head.")
+    n_heads: int = Field(default=8, ge=1, le=64, description="Number of attention heads that pool a history.")
+    n_hidden: int = Field(default=256, ge=1, le=8192, description="Hidden units of the user tower's head.")
     n_neighbours: int = Field(
         default=128,
         ge=0,
         le=4096,
-        description="Items that each item of a history speaks for; 0 leaves the dot product alone.",
+        description="Items whose scores each item of a history raises; 0 scores by the dot product only.",
     )
     event_dropout: float = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="Share of events hidden in training; higher generalises to new histories.",
+        description="Share of events hidden in training; raising it generalises better to new histories.",
     )
     id_dropout: float = Field(
         default=0.05,
         ge=0,
         lt=1,
-        description="Share of items known by text alone in training; higher helps new items.",
+        description="Share of items that are known only by their text in training; raising it helps new items.",
     )
 
 

@@ -46,10 +46,16 @@ class AblationSettings:
     """How short the trainings of the distillation table are; all are equally short."""
 
     n_epochs: int = Field(
-        default=4, ge=1, le=1000, description="Passes over the examples, a variant of the distillation table."
+        default=4,
+        ge=1,
+        le=1000,
+        description="Passes over the examples for each variant of the distillation table.",
     )
     max_examples: int = Field(
-        default=12_000, ge=100, le=10**8, description="Examples of a variant, drawn from the labelled ones."
+        default=12_000,
+        ge=100,
+        le=10**8,
+        description="Maximum number of examples per variant, drawn from the labelled ones.",
     )
 
 

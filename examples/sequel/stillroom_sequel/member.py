@@ -23,7 +23,10 @@ class Sequel(Member):
     """A first-order Markov chain over items: what people take right after another one."""
 
     n_last: int = Field(
-        default=3, ge=1, le=100, description="Latest items of a person that speak; 1 is the plain chain."
+        default=3,
+        ge=1,
+        le=100,
+        description="Number of a person's latest items that are used; 1 is a plain Markov chain.",
     )
     name: ClassVar[str] = "sequel"
 

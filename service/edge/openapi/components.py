@@ -83,7 +83,7 @@ def _as_request(schema: Schema) -> None:
         if default is None or default == []:
             continue
         said = str(default).lower() if isinstance(default, bool) else default
-        field["description"] = f"{field.get('description', '')} Left out, it is {said}.".strip()
+        field["description"] = f"{field.get('description', '')} Default: {said}.".strip()
     _drop_if_empty(schema)
 
 

@@ -36,10 +36,10 @@ def openapi_document() -> dict[str, Any]:
         "info": {
             "title": "Stillroom",
             "version": "1",
-            "description": "Recommendations inside a deadline, whatever breaks around them.",
+            "description": "Recommendations within a deadline, even while other systems fail.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "The service that this document comes from."}],
+        "servers": [{"url": "/", "description": "The service that serves this document."}],
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": dict(paths),
         "components": {
@@ -50,7 +50,7 @@ def openapi_document() -> dict[str, Any]:
                 KEY: {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A key of STILLROOM_ADMIN_KEYS_FILE.",
+                    "description": "A key from STILLROOM_ADMIN_KEYS_FILE.",
                 }
             },
         },
@@ -66,15 +66,18 @@ def encoded_document() -> bytes:
 _REQUEST_ID = {
     "name": "x-request-id",
     "in": "header",
-    "description": "Comes back in the answer and stands in the log; one is made up where there is none of 1 to 128 "
-    "letters, digits and . _ : -",
+    "description": "Returned in the answer and written to the log. Unless it consists of 1 to 128 letters, digits "
+    "and . _ : -, it is replaced by a new one.",
     "schema": {"type": "string"},
 }
 
 _HEADERS = {
-    "x-request-id": {"description": "The request's id, its own or a new one.", "schema": {"type": "string"}},
-    "server-timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}},
-    "retry-after": {"description": "Seconds to wait before another try.", "schema": {"type": "integer"}},
+    "x-request-id": {
+        "description": "The id of the request: the one it was sent with, or a new one.",
+        "schema": {"type": "string"},
+    },
+    "server-timing": {"description": "Milliseconds spent in each stage.", "schema": {"type": "string"}},
+    "retry-after": {"description": "Seconds to wait before the next attempt.", "schema": {"type": "integer"}},
     "www-authenticate": {"description": "How to send a key.", "schema": {"type": "string"}},
 }
 

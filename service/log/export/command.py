@@ -1,4 +1,4 @@
-"""The live log as Parquet. It may be killed and run again at any time."""
+"""Export the live log to Parquet. The command may be killed and run again at any time."""
 
 from __future__ import annotations
 
@@ -117,26 +117,30 @@ def _tell(done: Exported, folder: Path) -> None:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.log.export", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the export; always the same one")
-    parser.add_argument("--redis-url", help="STILLROOM_REDIS_URL if left out; empty reads the spool alone")
-    parser.add_argument("--spool", type=Path, help="STILLROOM_SPOOL if left out")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the export; use the same one every time"
+    )
+    parser.add_argument(
+        "--redis-url", help="address of Redis; default: STILLROOM_REDIS_URL; empty reads the spool only"
+    )
+    parser.add_argument("--spool", type=Path, help="folder of the spool; default: STILLROOM_SPOOL")
     parser.add_argument(
         "--keep-hours",
         type=_within(0, 24 * 365),
         default=24.0,
-        help="of exported events in Redis, for who watches them live; 0 to 8760",
+        help="hours that exported events stay in Redis for live readers; 0 to 8760",
     )
     parser.add_argument(
         "--remember-days",
         type=_within(1, 3650, int),
         default=7,
-        help="that an event may come again after it was exported; 1 to 3650",
+        help="days for which ids of exported events are kept, to recognise one that comes again; 1 to 3650",
     )
     parser.add_argument(
         "--every",
         type=_within(1, 86_400),
         metavar="SECONDS",
-        help="export again and again with such a pause, 1 to 86400, until SIGTERM; once if left out",
+        help="seconds between exports, 1 to 86400, until SIGTERM; default: export once",
     )
     return parser
 

@@ -332,7 +332,7 @@ def test_the_printed_report_names_arms_and_what_they_came_to() -> None:
     text = "\n".join(report_lines(shop.report()))
     assert "current/ensemble" in text
     assert "ensemble: better, p = " in text
-    assert "units are dealt as declared" in text
+    assert "units are assigned as declared" in text
 
 
 def test_the_printed_report_says_that_nothing_was_answered_yet() -> None:

@@ -76,8 +76,8 @@ def test_what_a_request_may_leave_out_is_optional_and_its_default_is_told_in_wor
     asked = SCHEMAS["RecommendRequest"]
     assert "required" not in asked
     assert not any("default" in field for field in asked["properties"].values())
-    assert asked["properties"]["limit"]["description"].endswith("Left out, it is 10.")
-    assert asked["properties"]["exclude_seen"]["description"].endswith("Left out, it is true.")
+    assert asked["properties"]["limit"]["description"].endswith("Default: 10.")
+    assert asked["properties"]["exclude_seen"]["description"].endswith("Default: true.")
     assert SCHEMAS["ShopEvent"]["required"] == ["kind", "item_id"]
 
 

@@ -19,8 +19,28 @@ import numpy.typing as npt
 
 from models.vocabulary import Vocabulary, id_key
 
-WORD = re.compile(r"\w\w+")
-"""Two or more letters, digits or underscores of any script; a single one says too little."""
+_MARKS = "".join(
+    chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M")
+)
+"""Combining marks, which Python's \\w leaves out: vowels of Thai and Hindi are such marks."""
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003134f"
+)
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Chinese characters."""
+_UNWRITTEN = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u200b-\u200f\ufeff]"
+)
+"""Signs that Hebrew and Arabic may write or leave out, and characters without width."""
+_PART = re.compile(
+    f"(?P<run>[{_UNSPACED}][{_UNSPACED}{_MARKS}]*)|(?P<word>(?:(?![{_UNSPACED}])[\\w{_MARKS}])+)"
+)
+_SPECIAL = re.compile(f"[{_UNSPACED}{_MARKS}]")
+_WORD = re.compile(r"\w\w+")
+_CLUSTER = re.compile(f"[^{_MARKS}][{_MARKS}]*")
+"""A character with the marks on it."""
+N_GRAM = 2
+"""Characters of a piece of a run in a script without spaces; most words of Chinese and Japanese have two."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,12 +55,34 @@ def item_text(title: str, text: str) -> str:
 def terms_of(text: str) -> list[str]:
     """Return the words of a text, then its pairs of neighbouring words ("red vase"), repeats included.
 
-    Characters are normalised first (Unicode NFKC, then case folding), so that É is é, and é is e with a combining
-    accent. What lies between words, single letters too, is skipped: the neighbours in "2 x red vase" are red and
-    vase. In a script without spaces between words, each run of it is one word.
+    Characters are normalised first, so that titles which a reader would call alike are alike: É is é, and é is e with
+    a combining accent; İ, I and ı are i; vowel signs of Hebrew and Arabic do not count. What lies between words,
+    single letters too, is skipped: the neighbours in "2 x red vase" are red and vase. In a script without spaces
+    between words, each two neighbouring characters of a run are a word.
     """
-    words = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    plain = folded(text)
+    if _SPECIAL.search(plain) is None:
+        words = _WORD.findall(plain)  # a fifth of the time, and most titles are such
+    else:
+        words = [word for part in _PART.finditer(plain) for word in _words_of_part(part)]
     return words + [f"{one} {other}" for one, other in pairwise(words)]
+
+
+def folded(text: str) -> str:
+    """Normalise a text to be compared: Unicode NFKC, then case folding, with the i of Turkish as any other."""
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return _UNWRITTEN.sub("", plain.replace("i\u0307", "i").replace("ı", "i"))
+
+
+def _words_of_part(part: re.Match[str]) -> list[str]:
+    if part["word"] is not None:
+        return [part["word"]] if len(part["word"]) > 1 else []
+    clusters = _CLUSTER.findall(part["run"])
+    if len(clusters) <= N_GRAM:
+        return ["".join(clusters)]
+    return ["".join(clusters[place : place + N_GRAM]) for place in range(len(clusters) - N_GRAM + 1)]
 
 
 @dataclass(frozen=True)

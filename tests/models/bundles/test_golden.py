@@ -235,7 +235,7 @@ def test_encoder_that_knows_other_words_is_found_out() -> None:
 
 def test_texts_that_are_read_otherwise_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     files, golden = recorded()
-    monkeypatch.setattr(models.text, "WORD", re.compile(r"[a-z]+"))
+    monkeypatch.setattr(models.text, "_WORD", re.compile(r"[a-z]+"))
     with pytest.raises(GoldenMismatch, match="golden text"):
         replay_golden(Student(files), ENCODER, golden)
 

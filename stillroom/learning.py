@@ -5,7 +5,7 @@ Each function imports the training side when it is called, so that a bundle can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,20 +30,36 @@ class TrainingMissing(StillroomError):
 
 
 def read_shop(
-    path: str | Path, *, items: str | Path | None = None, columns: Mapping[str, str] | None = None
+    path: str | Path,
+    *,
+    items: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    default_kind: str = "",
+    time_format: str = "",
+    accept: Sequence[str] = (),
 ) -> Shop:
     """Read a shop's events and items: a file or a folder in one of the layouts that the README lists.
 
     items: the item table that belongs to a single table of events. columns: the shop's own column names, as
-    {"user_id": "customer", "items_item_id": "sku"}. The answer has `events` and `items` as polars tables, and
-    `dropped`, which counts the rows that were left out by reason.
+    {"user_id": "customer", "items_item_id": "sku"}. kinds: what the shop's words for kinds mean, as
+    {"addtocart": "cart"}. default_kind: of every row of a table without kinds. time_format: how times are written, if
+    the file does not tell, such as "day-first". accept: names of losses that are all right.
+    The answer has `events` and `items` as polars tables, and `dropped`, which counts the rows that were left out by
+    reason.
     Raises a DataError of `training.base.errors` that says what was found and what is needed.
     """
     with _training_installed():
-        from training.data.column_mapping import parse_columns
+        from training.data.options import reading_options
         from training.data.read import read_shop as read
-    mapping = parse_columns(",".join(f"{ours}={theirs}" for ours, theirs in (columns or {}).items()))
-    return read(Path(path), mapping=mapping, items=None if items is None else Path(items))
+    options = reading_options(
+        columns=",".join(f"{ours}={theirs}" for ours, theirs in (columns or {}).items()),
+        kinds=",".join(f"{theirs}={ours}" for theirs, ours in (kinds or {}).items()),
+        default_kind=default_kind,
+        time_format=time_format,
+        accept=",".join(accept),
+    )
+    return read(Path(path), options=options, items=None if items is None else Path(items))
 
 
 def train(

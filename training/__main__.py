@@ -15,7 +15,8 @@ from models.errors import StillroomError
 from training.base.errors import SettingsInvalid, TrainingError
 from training.base.runs import DEFAULT_RUNS, LATEST
 from training.commands import promotion, studies  # noqa: F401 - they add their commands
-from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
+from training.commands.options import Items, Runs, Seed, SettingsFile, app, console
+from training.commands.reading import ReadingOptions, reads_shop
 from training.commands.repeating import repeating
 from training.quality.schema import Quality
 
@@ -33,10 +34,12 @@ class Protocol(StrEnum):
 
 
 @app.command("train")
+@reads_shop
 def train_command(
-    data: Annotated[Path, typer.Argument(help="The shop's events: a file or folder in a known layout.")],
+    data: Annotated[Path, typer.Argument(help="A shop's events: a file, a folder or an archive.")],
     items: Items = None,
-    columns: Columns = "",
+    *,
+    reading: ReadingOptions,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
@@ -47,15 +50,20 @@ def train_command(
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service.")] = True,
 ) -> None:
     """Train on a shop's events and write a bundle."""
-    from training.data.column_mapping import parse_columns
-    from training.data.read import ShopFiles
+    from training.base.progress import Stages
+    from training.data.read import ShopFiles, read_with_notes
+    from training.data.shop import require_trainable
+
+    files, stages = ShopFiles(data, reading, items), Stages(console)
+    shop = read_with_notes(files, stages)
+    require_trainable(shop, unlisted_too=True)
+    # Only now, since settings and training import torch, which takes seconds that unusable files need not cost.
     from training.pipeline.train import train
     from training.recipe.settings import load_settings
 
     chosen = load_settings(settings, quick=quick, seed=seed)
-    files = ShopFiles(data, parse_columns(columns), items)
-    command = repeating("train", data, {"items": items, "columns": columns}, seed=chosen.seed)
-    trained = train(files, chosen, store=store, runs=runs, console=console, command=command)
+    command = repeating("train", data, {"items": items, **reading.words()}, seed=chosen.seed)
+    trained = train(shop, chosen, store=store, runs=runs, console=console, command=command, stages=stages)
     _show_quality(trained.run.evaluation())
     console.print(f"bundle  {trained.bundle}\nrun     {trained.run.folder}", highlight=False, soft_wrap=True)
     if promote:
@@ -63,7 +71,26 @@ def train_command(
         console.print(f"current is {trained.bundle.name}", highlight=False)
 
 
+@app.command("inspect")
+@reads_shop
+def inspect_command(
+    data: Annotated[Path, typer.Argument(help="A shop's events: a file, a folder or an archive.")],
+    items: Items = None,
+    *,
+    reading: ReadingOptions,
+) -> None:
+    """Say how a shop's files are understood, and what stands in the way of training; trains nothing."""
+    from training.data.inspect import inspect_shop
+
+    lines, is_ready = inspect_shop(data, items, reading)
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if not is_ready:
+        raise typer.Exit(1)
+
+
 @app.command("evaluate")
+@reads_shop
 def evaluate_command(
     data: Annotated[
         Path | None, typer.Argument(help="The shop's events, for next_basket and leave_last_out.")
@@ -87,7 +114,8 @@ def evaluate_command(
         Path | None, typer.Option(help="Published sequences: `user item item …` per line, in order of time.")
     ] = None,
     items: Items = None,
-    columns: Columns = "",
+    *,
+    reading: ReadingOptions,
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
     seed: Seed = None,
@@ -103,7 +131,6 @@ def evaluate_command(
 ) -> None:
     """Measure all models under one or both protocols, or on published files. No bundle is written."""
     from training.base.runs import Run
-    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
     from training.pipeline import protocol_runs
     from training.recipe.settings import load_settings
@@ -115,18 +142,20 @@ def evaluate_command(
             "say what to evaluate on: either DATA, a shop's events, or published files by --train and --test or by "
             "--sequences"
         )
-    run = Run.create(runs)
     how: Any = {"is_tuned": tuned, "console": console}
     options: dict[str, Any] = {"tune": tuned}
     if published is not None:
+        run = Run.create(runs)
         evaluation = protocol_runs.evaluate_published(published, chosen, run, **how)
         options |= published._asdict()
     else:
         assert data is not None
         protocols = [each.value for each in protocol or list(Protocol)]
-        files = ShopFiles(data, parse_columns(columns), items)
-        evaluation = protocol_runs.evaluate_shop(files, protocols, chosen, run, **how)
-        options |= {"protocol": protocols, "items": items, "columns": columns}
+        files = ShopFiles(data, reading, items)
+        portrait = protocol_runs.portrait_of(files, chosen, console)
+        run = Run.create(runs)
+        evaluation = protocol_runs.evaluate_shop(files, portrait, protocols, chosen, run, **how)
+        options |= {"protocol": protocols, "items": items} | reading.words()
     evaluation.command = repeating("evaluate", data, options, seed=chosen.seed)
     run.finish(evaluation)
     _show_quality(evaluation)
@@ -134,8 +163,9 @@ def evaluate_command(
 
 
 @app.command("tune")
+@reads_shop
 def tune_command(
-    data: Annotated[Path, typer.Argument(help="The shop's events: a file or folder in a known layout.")],
+    data: Annotated[Path, typer.Argument(help="A shop's events: a file, a folder or an archive.")],
     out: Annotated[Path, typer.Option(help="TOML file to write, which --settings reads.")] = Path(
         "tuned.toml"
     ),
@@ -143,7 +173,8 @@ def tune_command(
         Protocol, typer.Option(help="Protocol for which the members are tuned.")
     ] = Protocol.NEXT_BASKET,
     items: Items = None,
-    columns: Columns = "",
+    *,
+    reading: ReadingOptions,
     settings: SettingsFile = None,
     seed: Seed = None,
     seconds: Annotated[
@@ -152,7 +183,6 @@ def tune_command(
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
     from training.base.progress import Stages
-    from training.data.column_mapping import parse_columns
     from training.data.read import read_shop
     from training.pipeline.train import prepare, split_shop, tune
     from training.recipe.settings import load_settings
@@ -162,7 +192,7 @@ def tune_command(
     if seconds is not None:
         budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
         chosen = chosen.model_copy(update={"tuning": budget})
-    dataset = prepare(read_shop(data, mapping=parse_columns(columns), items=items), chosen, stages)
+    dataset = prepare(read_shop(data, options=reading, items=items), chosen, stages)
     tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
     write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
     console.print(

@@ -10,6 +10,7 @@ TrainingError
 ├── RunMissing                  a report was asked for and there is no finished training run
 └── DataError                   the shop's data cannot be used; the ML engineer corrects the files or the call
     ├── SourceUnreadable        no such path, a damaged file, or a layout that no loader knows
+    ├── DataLost                more would be dropped, or misread, than a person can mean; fix it or accept it by name
     ├── ColumnMissing           a table lacks a column that the mapping asks for
     ├── TooLittleData           the data is clean, but there is not enough of it to train and measure on
     ├── SettingsInvalid         a setting of the shop generator is out of its bounds
@@ -56,6 +57,10 @@ class DataError(TrainingError):
 
 class SourceUnreadable(DataError):
     """The path does not exist, cannot be parsed, or is in no layout that the loaders know."""
+
+
+class DataLost(DataError):
+    """Much of a shop's data would be lost in reading; the message says what, why, and the option that accepts it."""
 
 
 class ColumnMissing(DataError):

@@ -21,10 +21,4 @@ console = Console() if sys.stdout.isatty() else Console(width=118)
 Runs = Annotated[Path, typer.Option(help="Folder of training runs.")]
 SettingsFile = Annotated[Path | None, typer.Option(help="TOML file of settings; `settings` lists them all.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed; default: that of the settings (0).")]
-Columns = Annotated[
-    str,
-    typer.Option(
-        help="The shop's names of columns, if they differ, e.g. user_id=customer,item_id=sku,time=ts."
-    ),
-]
 Items = Annotated[Path | None, typer.Option(help="Item table or item texts, if they are in a separate file.")]

@@ -12,7 +12,8 @@ from rich.table import Table
 from models.bundles.registry import DEFAULT_STORE
 from training.base.errors import NothingFresh, SettingsInvalid
 from training.base.runs import DEFAULT_RUNS
-from training.commands.options import Columns, Items, Runs, Seed, SettingsFile, app, console
+from training.commands.options import Items, Runs, Seed, SettingsFile, app, console
+from training.commands.reading import ReadingOptions, reads_shop
 from training.commands.repeating import repeating
 
 NOT_PROMOTED = 3
@@ -20,11 +21,13 @@ NOT_PROMOTED = 3
 
 
 @app.command("retrain")
+@reads_shop
 def retrain_command(
     data: Annotated[Path, typer.Argument(help="The history: the shop's events, as for `train`.")],
     events: Annotated[Path | None, typer.Option(help="Folder that `make export-events` wrote.")] = None,
     items: Items = None,
-    columns: Columns = "",
+    *,
+    reading: ReadingOptions,
     store: Annotated[Path, typer.Option(help="Folder of bundles.")] = DEFAULT_STORE,
     runs: Runs = DEFAULT_RUNS,
     settings: SettingsFile = None,
@@ -38,7 +41,6 @@ def retrain_command(
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service if it is not worse.")] = True,
 ) -> None:
     """Train on history and exported events; promote unless the bundle may be worse. Exit code 3: not promoted."""
-    from training.data.column_mapping import parse_columns
     from training.data.read import ShopFiles
     from training.promotion.retrain import DECISION_FILE, retrain
     from training.recipe.promotion import PromotionSettings
@@ -47,8 +49,8 @@ def retrain_command(
     chosen = load_settings(settings, quick=quick, seed=seed)
     if max_loss is not None:
         chosen = chosen.model_copy(update={"promotion": PromotionSettings(max_loss=max_loss)})
-    files = ShopFiles(data, parse_columns(columns), items)
-    options = {"events": events, "items": items, "columns": columns, "store": store}
+    files = ShopFiles(data, reading, items)
+    options = {"events": events, "items": items, **reading.words(), "store": store}
     try:
         decision = retrain(
             files,

@@ -6,13 +6,11 @@ are translated here, so that no loader lets a polars error through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from training.base.errors import ColumnMissing, SourceUnreadable
+from training.data.meaning.missing import is_nobody
 from training.data.shop import DropReport
 
 MAX_ID_CHARACTERS = 256
@@ -42,8 +40,8 @@ def id_reasons(user: str = "user_id", item: str = "item_id") -> dict[str, pl.Exp
     """Return the reasons for which an interaction's ids cannot be used."""
     ids = [pl.col(user), pl.col(item)]
     return {
-        "missing user": is_blank(user),
-        "missing item": is_blank(item),
+        "missing user": is_nobody(user),
+        "missing item": is_nobody(item),
         f"id longer than {MAX_ID_CHARACTERS} characters": pl.any_horizontal(
             id_.str.len_chars() > MAX_ID_CHARACTERS for id_ in ids
         ),
@@ -56,33 +54,18 @@ def is_blank(column: str) -> pl.Expr:
     return pl.col(column).str.strip_chars().fill_null("") == ""
 
 
-def collect(frame: pl.LazyFrame, source: Path) -> pl.DataFrame:
-    """Read a lazy table in batches; raise `SourceUnreadable` where the file is damaged."""
-    try:
-        return frame.collect(engine="streaming")
-    except (PolarsError, OSError) as error:
-        raise unreadable(source, error) from error
-
-
-def column_names(frame: pl.LazyFrame, source: Path) -> list[str]:
-    """Return a lazy table's columns; raise `SourceUnreadable` where its header cannot be read."""
-    try:
-        return frame.collect_schema().names()
-    except (PolarsError, OSError) as error:
-        raise unreadable(source, error) from error
-
-
-def require_columns(found: list[str], needed: list[str], source: Path) -> None:
-    """Raise `ColumnMissing`, naming what is missing and what is there."""
-    missing = [name for name in needed if name not in found]
-    if missing:
-        raise ColumnMissing(
-            f"{source} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, found))}. "
-            "Name the right ones with --columns field=column,field=column."
-        )
-
-
-def unreadable(source: Path, error: Exception) -> SourceUnreadable:
-    """Make the error for a damaged file: its path and the first line of what its reader said."""
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return SourceUnreadable(f"{source} cannot be read: {reason}. Check that the file is whole.")
+def first_bad_rows(
+    frame: pl.DataFrame, reasons: Mapping[str, pl.Expr], wanted: Iterable[str]
+) -> dict[str, int]:
+    """Return the first row, from 0, that is dropped for each of the wanted reasons."""
+    earlier: list[pl.Expr] = []
+    firsts = {}
+    for reason, is_bad in reasons.items():
+        if reason in set(wanted):
+            is_first_reason = is_bad.fill_null(False) & ~pl.any_horizontal(pl.lit(False), *earlier)
+            firsts[reason] = is_first_reason.arg_true().first()
+        earlier.append(is_bad.fill_null(False))
+    if not firsts:
+        return {}
+    found = {reason: frame.select(place).item() for reason, place in firsts.items()}
+    return {reason: int(row) for reason, row in found.items() if row is not None}

@@ -15,6 +15,17 @@ def uses_of(
     return tuple(ColumnUse(table, column, _words(uses.get(column, ""))) for column in columns)
 
 
+def both_uses(events: Iterable[ColumnUse], items: Iterable[ColumnUse]) -> tuple[ColumnUse, ...]:
+    """Join the uses of a table that tells of events and of items."""
+    of_items = {(each.table, each.column): each.use for each in items}
+
+    def joined(each: ColumnUse) -> str:
+        words = [each.use, of_items.get((each.table, each.column), "")]
+        return ", ".join(dict.fromkeys(filter(None, words)))
+
+    return tuple(ColumnUse(each.table, each.column, joined(each)) for each in events)
+
+
 def column_lines(uses: Iterable[ColumnUse]) -> list[str]:
     """Return one line per table: columns with what they are used for, then those that are not used."""
     return [_line(table, list(own)) for table, own in groupby(uses, key=lambda use: use.table)]

@@ -15,7 +15,7 @@ import polars as pl
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.base.errors import DownloadFailed, SourceUnreadable
-from training.data.archives import member_names, read_member, require_bounded_workbook
+from training.data.files.archives import member_names, read_member, require_bounded_workbook
 from training.data.online_retail import COLUMNS
 from training.data.transfer import OnBytes, fetch_file, md5_of
 

@@ -1,110 +1,339 @@
-"""Read a shop's table of interactions, in one or several files, as clean events."""
+"""Read a shop's table of events, whatever it is written in, as clean events; each row left out has a reason."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import time as now
 
+import numpy as np
 import polars as pl
 
 from models.history import EventKind
-from models.removals import REMOVAL
-from training.data.cleaning import collect, column_names, drop_bad_rows, id_reasons, require_columns
-from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
+from training.base.errors import SettingsInvalid, SourceUnreadable
+from training.data.cleaning import drop_bad_rows, first_bad_rows, id_reasons
+from training.data.column_mapping import uses_by_column
 from training.data.columns import uses_of
+from training.data.files.tables import SURPLUS, Part, Table
+from training.data.ids import id_text, without_shared_zeros, without_thousands
+from training.data.kind_words import UNSEEN, KindWords
+from training.data.meaning.kinds import DROP, RETURN
+from training.data.meaning.numbers import NumberFormat, number, number_format
+from training.data.meaning.times import (
+    EARLIEST_SECONDS,
+    TimeFormat,
+    clock_seconds,
+    detect_time_format,
+    made_up_times,
+    unix_seconds,
+)
+from training.data.options import ReadingOptions
 from training.data.removals import arrival_columns, arrivals
-from training.data.scanning import id_text, scan_table
+from training.data.roles import EventRoles, sample_text
 from training.data.shop import DropReport
-from training.data.times import EARLIEST_SECONDS, TimeFormat, detect_time_format, unix_seconds
 from training.quality.figures import ColumnUse
 
-_TIME_SAMPLE_ROWS = 10_000
+BLANK = "blank line"
+RETURNED = "return or refund"
+LEFT_OUT = "kind left out on purpose"
+REPEATED = "exact repetition of another row"
+ON_PURPOSE = frozenset({BLANK, RETURNED, LEFT_OUT, REPEATED})
+"""Reasons for which rows are left out as they should be, however many there are."""
+_RETURNED = r"refund|void|cancel|return|chargeback|storn|erstattet|retour|anulad|devuel|rembours|annul"
+_PLACES = (TimeFormat.ORDER, TimeFormat.ROWS)
 
 
-def read_interactions(
-    paths: Sequence[Path], mapping: ColumnMapping
-) -> tuple[pl.DataFrame, DropReport, TimeFormat, tuple[ColumnUse, ...]]:
-    """Return clean rows of user_id, item_id, time, kind, value and arrival; a drop report; the time format; columns.
+@dataclass(frozen=True)
+class EventsRead:
+    """Clean events and what was found on the way.
 
-    kind: `EventKind` codes, and `REMOVAL` for removals from the cart. Raises as `read_tables` does.
+    rows: user_id, item_id, time, kind, value and arrival; kind is an `EventKind` code or `REMOVAL`.
+    kinds: the number of rows by the table's own words for kinds. meanings: what each word is taken for, or "".
     """
-    table = scan_table(paths)
-    found = column_names(table, paths[0])
-    kind = optional_column(mapping.kind, ColumnMapping.kind, found)
-    value = optional_column(mapping.value, ColumnMapping.value, found)
-    needed = [mapping.user_id, mapping.item_id, mapping.time, kind, value]
-    require_columns(found, [column for column in needed if column is not None], paths[0])
-    sample = collect(table.select(mapping.time).head(_TIME_SAMPLE_ROWS), paths[0])
-    time_format = detect_time_format(sample[mapping.time])
-    schema = table.collect_schema()
-    rows = collect(
-        table.select(
-            user_id=id_text(mapping.user_id, schema),
-            item_id=id_text(mapping.item_id, schema),
-            time=unix_seconds(mapping.time, time_format),
-            arrival=arrivals(found),
-            kind=_kind_codes(kind) if kind else pl.lit(mapping.default_kind, pl.UInt8),
-            value=pl.col(value).cast(pl.Float32, strict=False) if value else pl.lit(1.0, pl.Float32),
-            is_valued=pl.col(value).cast(pl.String).fill_null("") != "" if value else pl.lit(True),
-        ),
-        paths[0],
+
+    rows: pl.DataFrame
+    dropped: DropReport
+    time_format: str
+    columns: tuple[ColumnUse, ...]
+    kinds: Mapping[str, int]
+    meanings: Mapping[str, str]
+
+
+def read_events(
+    table: Table, roles: EventRoles, options: ReadingOptions, default_kind: EventKind
+) -> EventsRead:
+    """Read a table of events by its roles.
+
+    default_kind: of every row, if the table has no kinds. Raises SourceUnreadable where the table cannot say what is
+    needed, naming the option that can.
+    """
+    time_format = find_time_format(table, roles, options)
+    written = {
+        each: number_format(sample_text(table, each)) for each in (roles.value, roles.quantity) if each
+    }
+    words = KindWords.of(table, roles.kind, options)
+    rows = table.select(lambda part: _expressions(part, roles, time_format, written, words))
+    # What the first rows do not show is looked for in all of them, and they are read once more.
+    has_unseen = roles.kind is not None and bool((rows["word"] == UNSEEN).any())
+    has_unread = (
+        bool((rows["is_valued"] & rows["value"].is_null()).any()) and NumberFormat.PLAIN in written.values()
     )
-    kept, dropped = drop_bad_rows(rows, _reasons())
+    if has_unseen or has_unread:
+        if has_unseen and roles.kind is not None:
+            words = words.with_more(_all_words(table, roles.kind), options)
+        written = {each: _number_format(table, each) for each in written}
+        rows = table.select(lambda part: _expressions(part, roles, time_format, written, words))
+    kinds: dict[str, int] = {}
+    if roles.kind is not None:
+        has_ids = pl.col("user_id").is_not_null() & pl.col("item_id").is_not_null()
+        is_whole = rows["user_id"].null_count() + rows["item_id"].null_count() == 0
+        kinds = words.counted((rows if is_whole else rows.filter(has_ids))["word"])
+    require_used_kinds(table, roles, options, kinds)
+    rows = rows.with_columns(kind=words.kinds(rows["word"], None if roles.kind else default_kind))
+    rows = without_thousands(without_shared_zeros(rows, "user_id", "item_id"), "user_id", "item_id")
+    if time_format in _PLACES:
+        rows = rows.with_columns(time=made_up_times(rows["time"]))
+    kept, dropped = drop_bad_rows(rows, drop_reasons())
+    dropped = dropped.with_examples(_examples(table, roles, rows, dropped))
     is_number = pl.col("value").is_finite().fill_null(False)
     n_wrong = kept.select((pl.col("is_valued") & ~is_number).sum()).item()  # an empty value is not wrong
-    notes = {"value that is no number, taken as 1": n_wrong}
-    return (
-        kept.with_columns(value=pl.when(is_number).then("value").otherwise(1.0)).drop("is_valued"),
-        dropped.with_notes(notes),
-        time_format,
-        uses_of(
-            _table_name(paths),
-            found,
-            uses_by_column(
-                {
-                    "person": mapping.user_id,
-                    "item": mapping.item_id,
-                    "time": mapping.time,
-                    "kind": kind,
-                    "value": value,
-                    "order of one second": arrival_columns(found),
-                }
-            ),
+    kept = kept.select(
+        *("user_id", "item_id", "time", "kind"),
+        value=pl.when(is_number).then("value").otherwise(1.0).cast(pl.Float32),
+        arrival="arrival",
+    )
+    kept, n_repeated = _without_repetitions(kept)
+    return EventsRead(
+        kept,
+        dropped.without(REPEATED, n_repeated).with_notes({"value that is no number, taken as 1": n_wrong}),
+        time_format.words if isinstance(time_format, TimeFormat) else time_format,
+        _uses(table, roles),
+        kinds or {default_kind.name.lower(): dropped.n_read},
+        words.meanings() or {default_kind.name.lower(): default_kind.name.lower()},
+    )
+
+
+def require_used_kinds(
+    table: Table, roles: EventRoles, options: ReadingOptions, kinds: Mapping[str, int]
+) -> None:
+    """Raise SettingsInvalid if a person says what a word means that no row has."""
+    unused = [word for word in options.kinds if word.strip().lower() not in kinds]
+    if not unused:
+        return
+    there = (
+        f"its kinds in {roles.kind!r} are {', '.join(map(repr, kinds))}"
+        if roles.kind
+        else "it has no column of kinds"
+    )
+    raise SettingsInvalid(
+        f"--kinds names {', '.join(map(repr, unused))}, which {table.name} does not have; {there}. Name the "
+        "column with --columns kind=COLUMN."
+    )
+
+
+def find_time_format(table: Table, roles: EventRoles, options: ReadingOptions) -> TimeFormat | str:
+    """Find how times are written, or take what a person says.
+
+    Raises SourceUnreadable if there is no column of times, or if it does not tell days from months.
+    """
+    if options.time_format is not None:
+        if options.time_format is not TimeFormat.ROWS and roles.time is None:
+            raise _timeless(table)
+        return options.time_format
+    if roles.time is None:
+        raise _timeless(table)
+    if table.sample[roles.time].dtype.is_temporal():
+        return TimeFormat.DATE_TYPE
+    found = detect_time_format(sample_text(table, roles.time))
+    if found is TimeFormat.DAY_OR_MONTH:
+        found = detect_time_format(_all_texts(table, roles.time))
+    if found is TimeFormat.DAY_OR_MONTH:
+        example = next(iter(sample_text(table, roles.time)), "")
+        raise SourceUnreadable(
+            f"{table.name}: the times in {roles.time!r}, such as {example!r}, may begin with the day or with the "
+            "month, and no row tells. Say which: --time-format day-first or --time-format month-first."
+        )
+    return found
+
+
+def _timeless(table: Table) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{table.name} has no column of times; it has {', '.join(map(repr, table.columns))}. Name it with --columns "
+        "time=COLUMN; if no column tells and the rows stand in the order in which they happened, say --time-format "
+        "rows."
+    )
+
+
+def _all_texts(table: Table, column: str) -> pl.Series:
+    return table.select(lambda _: [pl.col(column).cast(pl.String)])[column].unique()
+
+
+def _number_format(table: Table, column: str) -> NumberFormat:
+    return number_format(_all_texts(table, column).drop_nulls().str.strip_chars())
+
+
+def _all_words(table: Table, column: str) -> list[str]:
+    """List the words of a whole column of kinds, the most frequent first."""
+    words = table.select(lambda _: [pl.col(column).cast(pl.String).str.strip_chars()])[column]
+    return words.value_counts(sort=True)[column].drop_nulls().head(UNSEEN).to_list()
+
+
+def _expressions(
+    part: Part,
+    roles: EventRoles,
+    time_format: TimeFormat | str,
+    written: Mapping[str, NumberFormat],
+    words: KindWords,
+) -> list[pl.Expr]:
+    """What is read of one file; a column that a part lacks is empty there."""
+    schema = part.frame.collect_schema()
+    here = set(schema.names())
+
+    def numbers(column: str | None) -> pl.Expr | None:
+        if column is None or column not in here:
+            return None
+        if schema[column].is_numeric():
+            return pl.col(column).cast(pl.Float64)
+        return number(pl.col(column).cast(pl.String), written[column])
+
+    value, quantity = numbers(roles.value), numbers(roles.quantity)
+    amount = value if value is not None else quantity
+    is_valued = (
+        pl.col(roles.value).cast(pl.String).fill_null("") != "" if value is not None and roles.value else None
+    )
+    returned = [pl.lit(False)]
+    if roles.status in here and roles.status is not None:
+        status = _status(roles, here).str.to_lowercase()
+        # Of an order that is refunded in part, it is not known which line went back; most stay.
+        returned.append(status.str.contains(_RETURNED) & ~status.str.contains("partial"))
+    if quantity is not None:
+        returned.append(quantity < 0)
+    ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
+    return [
+        *(
+            _first_told([id_text(each, schema) for each in columns if each in here]).alias(name)
+            for name, columns in ids.items()
         ),
-    )
+        (_time(part, roles.time, time_format, schema) + _clock(roles, time_format, here)).alias("time"),
+        arrivals(part.columns).alias("arrival"),
+        (words.places(roles.kind) if roles.kind in here and roles.kind else pl.lit(None, pl.UInt8)).alias(
+            "word"
+        ),
+        (pl.lit(1.0) if amount is None else amount).cast(pl.Float32).alias("value"),
+        (pl.lit(True) if is_valued is None else is_valued).alias("is_valued"),
+        pl.any_horizontal(each.fill_null(False) for each in returned).alias("is_returned"),
+        (pl.col(SURPLUS).is_not_null() if SURPLUS in here else pl.lit(False)).alias("is_long"),
+    ]
 
 
-def _table_name(paths: Sequence[Path]) -> str:
-    """Return the name of a file or, for parts, of their folder."""
-    if not paths[0].name.startswith("part-"):
-        return paths[0].name
-    return (
-        f"{paths[0].parent.name}/part-*{paths[0].suffix} ({len(paths)} file{'s' if len(paths) > 1 else ''})"
-    )
+def _status(roles: EventRoles, here: set[str]) -> pl.Expr:
+    """Return the status of each row's order; exports write it in the first row of an order alone."""
+    status = pl.col(roles.status or "").cast(pl.String)
+    if roles.order is None or roles.order not in here:
+        return status
+    told = pl.when(status.str.strip_chars() != "").then(status)
+    return told.forward_fill().over(roles.order)
 
 
-def _reasons() -> dict[str, pl.Expr]:
+def _first_told(ids: list[pl.Expr]) -> pl.Expr:
+    if len(ids) == 1:
+        return ids[0]
+    return pl.coalesce(pl.when(each != "").then(each) for each in ids) if ids else pl.lit(None, pl.String)
+
+
+def _time(part: Part, column: str | None, time_format: TimeFormat | str, schema: pl.Schema) -> pl.Expr:
+    if time_format is TimeFormat.ROWS:
+        return pl.int_range(pl.len(), dtype=pl.Int64)
+    if column is None or column not in schema:
+        return pl.lit(None, pl.Int64)
+    if schema[column].is_temporal():
+        return unix_seconds(column, TimeFormat.DATE_TYPE)
+    is_text = schema[column] == pl.String
+    return unix_seconds(pl.col(column).str.strip_chars() if is_text else column, time_format)
+
+
+def _clock(roles: EventRoles, time_format: TimeFormat | str, here: set[str]) -> pl.Expr:
+    """Return the seconds since midnight that a column of its own tells, 0 if none does."""
+    if roles.clock is None or roles.clock not in here or time_format in _PLACES:
+        return pl.lit(0, pl.Int64)
+    return clock_seconds(pl.col(roles.clock).cast(pl.String)).fill_null(0)
+
+
+def drop_reasons() -> dict[str, pl.Expr]:
+    """Return the reasons for which a row is left out, in order, and where each applies."""
     time = pl.col("time")
+    is_empty = (
+        (pl.col("user_id").fill_null("") == "") & (pl.col("item_id").fill_null("") == "") & time.is_null()
+    )
     return {
+        BLANK: is_empty & ~pl.col("is_long"),
+        "more cells than columns": pl.col("is_long"),
         **id_reasons(),
         "unreadable time": time.is_null(),
         "time before 1990": time < EARLIEST_SECONDS,
         "time more than a day in the future": time > int(now()) + 86_400,
+        "missing kind": pl.col("kind").is_null() & pl.col("word").is_null(),
         "unknown kind": pl.col("kind").is_null(),
+        RETURNED: (pl.col("kind") == RETURN) | pl.col("is_returned"),
+        LEFT_OUT: pl.col("kind") == DROP,
     }
 
 
-def _kind_codes(column: str) -> pl.Expr:
-    """Convert names in any case, or codes, to `EventKind` codes, "removal" to `REMOVAL`, anything else to null."""
-    known = {kind.name.lower(): kind.value for kind in EventKind} | {
-        str(kind.value): kind.value for kind in EventKind
+def _without_repetitions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Leave out rows that repeat another in all that is read of them; rows with an arrival are events apart."""
+    keys = rows.select(pl.struct(pl.all()).hash()).to_series()
+    if keys.n_unique() == len(keys):
+        return rows, 0
+    # Equal keys are compared in full, since two rows may have one key by chance.
+    is_suspect = keys.is_duplicated()
+    is_first = rows.filter(is_suspect).select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    is_kept = np.ones(len(keys), np.bool_)
+    is_kept[is_suspect.arg_true().to_numpy()[~is_first.to_numpy()]] = False
+    return rows.filter(pl.Series(is_kept)), int((~is_kept).sum())
+
+
+_COLUMN_OF_REASON = {
+    "unreadable time": "time",
+    "time before 1990": "time",
+    "time more than a day in the future": "time",
+    "unknown kind": "kind",
+    "missing user": "user_id",
+    "missing item": "item_id",
+}
+
+
+def _examples(table: Table, roles: EventRoles, rows: pl.DataFrame, dropped: DropReport) -> dict[str, str]:
+    """Say where the first row of each reason stands, and what is in it."""
+    wanted = {
+        reason: is_bad
+        for reason, is_bad in drop_reasons().items()
+        if dropped.dropped.get(reason) and reason != BLANK
     }
-    known["removal"] = REMOVAL
-    return (
-        pl.col(column)
-        .cast(pl.String)
-        .str.strip_chars()
-        .str.to_lowercase()
-        .replace_strict(known, default=None, return_dtype=pl.UInt8)
-    )
+    examples = {}
+    for reason, row in first_bad_rows(rows, drop_reasons(), wanted).items():
+        role = _COLUMN_OF_REASON.get(reason)
+        columns = {
+            "time": roles.time,
+            "kind": roles.kind,
+            "user_id": roles.user_id,
+            "item_id": roles.item_id[0],
+        }
+        column = columns[role] if role else None
+        cell = table.cell(row, column) if column else None
+        examples[reason] = f"first in {table.line_of(row)}{f': {cell!r}' if cell is not None else ''}"
+    return examples
+
+
+def _uses(table: Table, roles: EventRoles) -> tuple[ColumnUse, ...]:
+    uses = {
+        "person": roles.user_id,
+        "item": roles.item_id,
+        "time": roles.time,
+        "time of day": roles.clock,
+        "kind": roles.kind,
+        "rating" if roles.is_rating else "value": roles.value,
+        "quantity": roles.quantity,
+        "returns": roles.status,
+        "order of one second": arrival_columns(table.columns),
+    }
+    return uses_of(table.name, table.columns, uses_by_column(uses))

@@ -3,86 +3,162 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from training.data.availability import all_available, availability_columns, is_unreadable
-from training.data.cleaning import collect, column_names, is_blank, require_columns
-from training.data.column_mapping import ColumnMapping, optional_column, uses_by_column
+from training.data.column_mapping import uses_by_column
 from training.data.columns import uses_of
-from training.data.scanning import id_text, scan_table
+from training.data.files.tables import Part, Table
+from training.data.ids import id_text, without_shared_zeros, without_thousands
+from training.data.meaning.availability import all_available, is_unreadable
+from training.data.meaning.categories import categories_of, has_several, names_within
+from training.data.meaning.markup import without_markup
+from training.data.meaning.missing import MISSING, is_nobody
+from training.data.meaning.numbers import NumberFormat, number, number_format
+from training.data.roles import ItemRoles, sample_text
 from training.data.shop import ITEM_SCHEMA
 from training.quality.figures import ColumnUse
 
 
-def read_items(
-    path: Path | None, mapping: ColumnMapping
-) -> tuple[pl.DataFrame, dict[str, int], tuple[ColumnUse, ...]]:
-    """Return the item table in the common form, the rows left out by reason, and the uses of its columns."""
-    if path is None:
-        return pl.DataFrame(schema=ITEM_SCHEMA), {}, ()
-    table = scan_table([path])
-    found = column_names(table, path)
-    title = optional_column(mapping.item_title, ColumnMapping.item_title, found)
-    category = optional_column(mapping.item_category, ColumnMapping.item_category, found)
-    price = optional_column(mapping.item_price, ColumnMapping.item_price, found)
-    is_textless = mapping.item_text == ColumnMapping.item_text and not set(mapping.item_text) & set(found)
-    texts = () if is_textless else mapping.item_text
-    available = mapping.item_available or availability_columns(found)
-    needed = [mapping.items_item_id, title, category, price, *texts, *available]
-    require_columns(found, [column for column in needed if column is not None], path)
-    item_id = id_text(mapping.items_item_id, table.collect_schema())
-    rows = collect(
-        table.select(
-            item_id=item_id,
-            title=_words(title) if title else pl.lit(""),
-            text=_words_of_all(texts),
-            category=_words(category) if category else pl.lit(None, pl.String),
-            price=_price(price) if price else pl.lit(None, pl.Float32),
-            available=all_available(available),
-            is_unreadable=is_unreadable(available),
-        ),
-        path,
+class ItemsRead(NamedTuple):
+    """Items in the common form, the rows left out or doubted by reason, and the uses of the table's columns."""
+
+    items: pl.DataFrame
+    notes: dict[str, int]
+    columns: tuple[ColumnUse, ...]
+
+
+NO_ITEMS = ItemsRead(pl.DataFrame(schema=ITEM_SCHEMA), {}, ())
+
+
+def read_items(table: Table, roles: ItemRoles, *, are_events: bool = False) -> ItemsRead:
+    """Read a table of items by its roles; of rows with the same id, the first that says something counts.
+
+    are_events: the table is one of events, so that an id is expected to come back.
+    """
+    written = number_format(sample_text(table, roles.price)) if roles.price else NumberFormat.PLAIN
+    if written is NumberFormat.PLAIN:
+        written = (
+            NumberFormat.DECORATED
+        )  # a table of items is small, and one price in a thousand may have a sign
+    # Of several categories one is the item's category; the others are kept as words.
+    are_several = len(roles.categories) > 1 or any(
+        has_several(sample_text(table, each)) for each in roles.categories
     )
-    usable = rows.filter(~is_blank("item_id"))
-    unique = usable.unique("item_id", keep="first", maintain_order=True)
+    wordy = roles.categories if are_several else ()
+    rows = table.select(lambda part: _expressions(part, roles, written, wordy))
+    if roles.parent is not None:
+        rows = _inherited(rows)
+    usable = without_shared_zeros(rows.filter(~is_nobody("item_id") & (pl.col("item_id") != "")), "item_id")
+    usable = without_thousands(usable, "item_id")
+    unique = _first_told(usable)
+    n_unpriced = int((unique["is_priced"] & unique["price"].is_null()).sum())
     notes = {
-        "row of the item table without an item id": rows.height - usable.height,
-        "row of the item table that repeats an item id; the first row counts": usable.height - unique.height,
-        f"availability in {'+'.join(available)} that cannot be read, taken as available": int(
+        f"availability in {'+'.join(roles.available)} that cannot be read, taken as available": int(
             unique["is_unreadable"].sum()
         ),
+        f"price in {roles.price} that cannot be read": n_unpriced,
     }
-    roles = {
-        "item": mapping.items_item_id,
-        "title": title,
-        "text": texts,
-        "category": category,
-        "price": price,
-        "available": available,
+    if not are_events:
+        notes = {
+            "row of the item table without an item id": rows.height - usable.height,
+            "row of the item table that repeats an item id; the first row counts": usable.height
+            - unique.height,
+        } | notes
+    items = unique.drop("is_unreadable", "is_priced").with_columns(**_worded())
+    return ItemsRead(items, notes, item_uses(table, roles))
+
+
+def item_uses(table: Table, roles: ItemRoles) -> tuple[ColumnUse, ...]:
+    """Say what each column of a table of items is used for."""
+    uses = {
+        "item": roles.item_id,
+        "title": roles.title,
+        "text": roles.texts,
+        "category": roles.categories,
+        "price": roles.price,
+        "available": roles.available,
     }
-    return (
-        unique.drop("is_unreadable").with_columns(**_worded()),
-        notes,
-        uses_of(path.name, found, uses_by_column(roles)),
+    return uses_of(table.name, table.columns, uses_by_column(uses))
+
+
+def _expressions(
+    part: Part, roles: ItemRoles, written: NumberFormat, wordy_categories: Sequence[str]
+) -> list[pl.Expr]:
+    schema = part.frame.collect_schema()
+    here = set(schema.names())
+    ids = [id_text(each, schema) for each in roles.item_id if each in here]
+    texts = [each for each in (*roles.texts, *wordy_categories) if each in here]
+    available = [each for each in roles.available if each in here]
+    price = pl.lit(None, pl.Float64)
+    if roles.price is not None and roles.price in here:
+        is_number = schema[roles.price].is_numeric()
+        price = (
+            pl.col(roles.price).cast(pl.Float64)
+            if is_number
+            else number(pl.col(roles.price).cast(pl.String), written)
+        )
+    priced = _words(roles.price) != "" if roles.price in here and roles.price else pl.lit(False)
+    return [
+        (ids[0] if ids else pl.lit(None, pl.String)).alias("item_id"),
+        (_words(roles.title) if roles.title in here and roles.title else pl.lit("")).alias("title"),
+        _words_of_all(texts).alias("text"),
+        categories_of([each for each in roles.categories if each in here]).alias("category"),
+        pl.when(price.is_finite() & (price >= 0)).then(price).cast(pl.Float32).alias("price"),
+        all_available(available).alias("available"),
+        is_unreadable(available).alias("is_unreadable"),
+        priced.alias("is_priced"),
+        (
+            pl.col(roles.parent).cast(pl.String)
+            if roles.parent in here and roles.parent
+            else pl.lit(None, pl.String)
+        ).alias("parent"),
+    ]
+
+
+def _inherited(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fill what a variant leaves out with what the first row of its parent says."""
+    told = {name: pl.when(pl.col(name) != "").then(name) for name in ("title", "text", "category")}
+    filled = rows.with_columns(**told).with_columns(pl.col(*told).forward_fill().over("parent"))
+    whose = pl.col("parent").is_not_null()
+    return rows.with_columns(
+        pl.when(whose).then(filled[name]).otherwise(pl.col(name)).fill_null("").alias(name)
+        for name in ("title", "text")
+    ).with_columns(category=pl.when(whose).then(filled["category"]).otherwise("category"))
+
+
+def _first_told(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep one row an id: of each column the first cell that says something."""
+    told = {name: pl.col(name).filter(pl.col(name) != "").first().fill_null("") for name in ("title", "text")}
+    return rows.group_by("item_id", maintain_order=True).agg(
+        **told,
+        category=pl.col("category").drop_nulls().first(),
+        price=pl.col("price").drop_nulls().first(),
+        available=pl.col("available").first(),
+        is_unreadable=pl.col("is_unreadable").first(),
+        is_priced=pl.col("is_priced").any(),
     )
 
 
 def _words(column: str) -> pl.Expr:
-    return pl.col(column).cast(pl.String).fill_null("").str.strip_chars()
+    text = without_markup(pl.col(column).cast(pl.String).fill_null(""))
+    return pl.when(text.str.to_lowercase().is_in(MISSING)).then(pl.lit("")).otherwise(text)
 
 
 def _words_of_all(columns: Sequence[str]) -> pl.Expr:
     if not columns:
         return pl.lit("")
-    joined = pl.concat_str([_words(column) for column in columns], separator=" ")
-    return joined.str.replace_all(r"\s+", " ").str.strip_chars()
+    told = [_without_brackets(_words(column)) for column in columns]
+    joined = pl.concat_str(told, separator=" ")
+    return joined.str.replace_all(r"[\s|>]+", " ").str.strip_chars()
 
 
-def _price(column: str) -> pl.Expr:
-    price = pl.col(column).cast(pl.Float32, strict=False)
-    return pl.when(price.is_finite() & (price >= 0)).then(price)
+def _without_brackets(text: pl.Expr) -> pl.Expr:
+    """Write a list as words: `['Oak', 'Pine']` becomes Oak Pine."""
+    is_list = text.str.contains(r"^\[.*\]$")
+    bare = names_within(text).str.strip_chars("[]").str.replace_all(r"""(?:^|\s)['"]|['"](?:,|$)""", " ")
+    return pl.when(is_list).then(bare).otherwise(text)
 
 
 def _worded() -> dict[str, pl.Expr]:
@@ -96,5 +172,4 @@ def _worded() -> dict[str, pl.Expr]:
         "text": pl.when(named & ~says_title)
         .then(pl.concat_str("title", text, separator=". ").str.strip_suffix(". "))
         .otherwise(text),
-        "category": pl.when(pl.col("category") != "").then("category"),
     }

@@ -13,8 +13,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from training.base.errors import ColumnMissing, SourceUnreadable
-from training.data.cleaning import is_blank, unreadable
+from training.data.cleaning import is_blank
 from training.data.columns import uses_of
+from training.data.files.errors import unreadable
 from training.data.lines import read_lines, read_text
 from training.data.shop import ITEM_SCHEMA
 from training.quality.figures import ColumnUse

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from training.base.errors import SourceUnreadable
-from training.data.cleaning import unreadable
+from training.data.files.errors import unreadable
 
 
 def read_lines(file: Path) -> pl.DataFrame:

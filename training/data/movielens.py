@@ -1,4 +1,4 @@
-"""Read MovieLens 100K and 1M as GroupLens publishes them: a folder of `::`- or `|`-separated files, or its zip.
+"""Read MovieLens 100K, 1M and 10M as GroupLens publishes them: a folder of `::`- or `|`-separated files, or its zip.
 
 Harper and Konstan (2015), doi 10.1145/2827872. The folder or the zip goes in; a `Shop` of ratings comes out.
 """
@@ -6,17 +6,16 @@ Harper and Konstan (2015), doi 10.1145/2827872. The folder or the zip goes in; a
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from models.history import EventKind
-from training.base.errors import SourceUnreadable
-from training.data.archives import member_names, read_member
-from training.data.cleaning import drop_bad_rows, is_blank, unreadable
+from training.data.cleaning import drop_bad_rows, is_blank
 from training.data.columns import uses_of
+from training.data.files.archives import archive_names, is_archive, unpack_archive
+from training.data.files.errors import unreadable
 from training.data.shop import DropReport, Shop, assemble_shop
 
 # A control character that no title holds, because polars separates by a single byte, not by "::".
@@ -41,36 +40,64 @@ COLUMNS: dict[str, dict[str, dict[str, str]]] = {
         "movies.dat": {"item": "item", "title": "title", "genres": "text and category"},
         "users.dat": {"user": "", "gender": "", "age": "", "occupation": "", "zip_code": ""},
     },
+    "movielens-10m": {
+        "ratings.dat": _RATINGS,
+        "movies.dat": {"item": "item", "title": "title", "genres": "text and category"},
+        "tags.dat": {"user": "", "item": "", "tag": "", "time": ""},
+    },
 }
 """Data set -> file -> column -> what it is used for; the files have no headers."""
 
 _ITEM_FIELDS_100K = ("item_id", "title", "released", "released_on_video", "url")
 
 
-def is_movielens(source: Path) -> bool:
-    """Whether the folder or zip holds the ratings file of one of the two layouts."""
-    names = _file_names(source)
-    return "u.data" in names or "ratings.dat" in names
+def find_movielens(source: Path, scratch: Path) -> Path | None:
+    """Return the folder with the files of one of the layouts, in the folder or the zip, or one folder deeper.
+
+    scratch: where a zip is unpacked.
+    """
+    if source.is_file():
+        if not is_archive(source) or not any(
+            Path(name).name in ("u.data", "ratings.dat") for name in archive_names(source)
+        ):
+            return None
+        source = unpack_archive(source, scratch / "movielens")
+    if not source.is_dir():
+        return None
+    folders = (source, *sorted(path for path in source.iterdir() if path.is_dir()))
+    return next((folder for folder in folders if _is_movielens(folder)), None)
 
 
-def read_movielens(source: Path) -> Shop:
-    """Read the folder or zip; kind is RATING, value the stars (1 to 5), category the first genre.
+def _is_movielens(folder: Path) -> bool:
+    return ((folder / "u.data").is_file() and (folder / "u.item").is_file()) or (
+        (folder / "ratings.dat").is_file() and (folder / "movies.dat").is_file()
+    )
+
+
+def read_movielens(folder: Path, name_of_source: str) -> Shop:
+    """Read the folder; kind is RATING, value the stars (0.5 to 5), category the first genre.
 
     text is the title, with its year, and all genres. Raises `SourceUnreadable` if a file is missing or damaged.
     """
-    names = _file_names(source)
+    names = {path.name for path in folder.iterdir()}
     if "u.data" in names:
-        ratings = _table(_text(source, "u.data").replace("\t", _SEPARATOR), source, n_columns=4)
-        items, name = _items_100k(source), "movielens-100k"
+        ratings = _table(_text(folder, "u.data").replace("\t", _SEPARATOR), folder, n_columns=4)
+        items, name = _items_100k(folder), "movielens-100k"
     else:
-        ratings = _table(_text(source, "ratings.dat").replace("::", _SEPARATOR), source, n_columns=4)
-        items, name = _items_1m(source), "movielens-1m"
+        ratings = _table(_text(folder, "ratings.dat").replace("::", _SEPARATOR), folder, n_columns=4)
+        items, name = _items_1m(folder), "movielens-1m" if "users.dat" in names else "movielens-10m"
     kept, dropped = _clean(ratings)
     columns = tuple(
         use for table, uses in COLUMNS[name].items() if table in names for use in uses_of(table, uses, uses)
     )
     return assemble_shop(
-        name, kept, items, dropped, f"MovieLens ({name}), {source.name}", columns=columns, has_item_table=True
+        name,
+        kept,
+        items,
+        dropped,
+        f"MovieLens ({name}), {name_of_source}",
+        columns=columns,
+        has_item_table=True,
     )
 
 
@@ -148,22 +175,13 @@ def _table(text: str, source: Path, n_columns: int) -> pl.DataFrame:
         raise unreadable(source, error) from error
 
 
-def _file_names(source: Path) -> set[str]:
-    if source.is_dir():
-        return {path.name for path in source.iterdir()}
-    if not zipfile.is_zipfile(source):
-        return set()
-    return {Path(member).name for member in member_names(source)}
-
-
-def _text(source: Path, name: str) -> str:
-    """Return one file of the folder or zip, decoded from Latin-1."""
+def _text(folder: Path, name: str) -> str:
+    """Return one file of the folder; 100K and 1M are Latin-1, 10M is UTF-8."""
     try:
-        if source.is_dir():
-            return (source / name).read_bytes().decode("latin-1")
-        member = next(member for member in member_names(source) if Path(member).name == name)
-        return read_member(source, member).decode("latin-1")
-    except StopIteration:
-        raise SourceUnreadable(f"{source} holds no {name}; fetch the data set again.") from None
+        content = (folder / name).read_bytes()
     except OSError as error:
-        raise unreadable(source, error) from error
+        raise unreadable(folder / name, error) from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

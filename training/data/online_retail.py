@@ -6,14 +6,15 @@ comes out. Invoice times carry no time zone and are read as UTC.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import polars as pl
 
 from models.history import EventKind
-from training.data.archives import require_bounded_text
-from training.data.cleaning import collect, column_names, drop_bad_rows, is_blank, require_columns
+from training.data.cleaning import drop_bad_rows, is_blank
 from training.data.columns import uses_of
+from training.data.files.tables import Table
+from training.data.meaning.times import TimeFormat, detect_time_format, unix_seconds
 from training.data.shop import Shop, assemble_shop
 from training.quality.schema import DataPortrait
 
@@ -27,6 +28,9 @@ COLUMNS = (
     "CustomerID",
     "Country",
 )
+
+SECOND_EDITION = {"InvoiceNo": "Invoice", "UnitPrice": "Price", "CustomerID": "Customer ID"}
+"""Names of columns that differ in Online Retail II, which has two years in two sheets."""
 
 # Product codes have five digits and up to two letters, or belong to the DCGS range. All other codes (POST, DOT, M,
 # C2, D, S, B, BANK CHARGES, AMAZONFEE, CRUK, PADS, gift_0001_*) are postage, fees, corrections and vouchers.
@@ -51,8 +55,6 @@ FIRST_SALE, LAST_SALE = 1_291_191_960, 1_323_435_000
 N_PEOPLE, N_ITEMS = 4_334, 3_657
 """Number of people and of items that `read_online_retail` keeps."""
 
-_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
-
 # Notes that the warehouse wrote into descriptions. Rows with such notes have no price and are dropped anyway, so this
 # matters only for editions of the table in which they have one.
 _STOCK_NOTE = (
@@ -63,19 +65,21 @@ _STOCK_NOTE = (
 )
 
 
-def read_online_retail(source: Path) -> Shop:
+def is_table_of_online_retail(tables: Sequence[Table]) -> bool:
+    """Whether this is the one table of one of the two editions, judged by its columns."""
+    return len(tables) == 1 and _names(tables[0].columns) is not None
+
+
+def read_online_retail(table: Table) -> Shop:
     """Read the table and return its purchases: value = quantity x unit price, in pounds.
 
     Stock codes are upper-cased: 85123a and 85123A are one product. An exact repetition of a whole row is a mistake at
     the till, because a basket holds a product's quantity in one row; the first row is kept.
-    Raises `SourceUnreadable` for a damaged file and `ColumnMissing` for another table.
+    Raises `SourceUnreadable` for a damaged file.
     """
-    require_bounded_text(source)
-    table = pl.scan_csv(source, infer_schema=False)
-    found = column_names(table, source)
-    require_columns(found, list(COLUMNS), source)
-    rows = _typed(collect(table.select(COLUMNS), source))
-    kept, dropped = drop_bad_rows(rows, _reasons())
+    names = _names(table.columns) or dict.fromkeys(COLUMNS, "")
+    rows = table.select(lambda _: [pl.col(names[name]).cast(pl.String).alias(name) for name in COLUMNS])
+    kept, dropped = drop_bad_rows(_typed(rows), _reasons())
     events = kept.select(
         user_id="CustomerID",
         item_id="StockCode",
@@ -88,9 +92,19 @@ def read_online_retail(source: Path) -> Shop:
         events,
         _items(kept),
         dropped,
-        f"UCI Online Retail, {source.name}",
-        columns=uses_of(source.name, found, USES),
+        f"UCI Online Retail, {table.name}",
+        columns=uses_of(table.name, table.columns, {names[name]: use for name, use in USES.items()}),
     )
+
+
+def _names(columns: Sequence[str]) -> dict[str, str] | None:
+    """Return the table's own names of `COLUMNS`; None if it is another table."""
+    found = {
+        name: next((each for each in columns if each in (name, SECOND_EDITION.get(name))), None)
+        for name in COLUMNS
+    }
+    named = {name: column for name, column in found.items() if column is not None}
+    return named if len(named) == len(COLUMNS) else None
 
 
 def is_online_retail(portrait: DataPortrait) -> bool:
@@ -112,9 +126,15 @@ def _typed(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("Description").str.strip_chars().str.replace_all(r"\s+", " "),
         pl.col("Quantity").cast(pl.Float64, strict=False),
         pl.col("UnitPrice").cast(pl.Float64, strict=False),
-        time=pl.col("InvoiceDate").str.to_datetime(_TIME_FORMAT, strict=False).dt.epoch("s"),
+        time=unix_seconds("InvoiceDate", _time_format(rows["InvoiceDate"])),
         is_first=pl.struct(COLUMNS).is_first_distinct(),
     )
+
+
+def _time_format(dates: pl.Series) -> TimeFormat:
+    """Find how the edition writes its dates; where no day is beyond the twelfth, the month is first."""
+    found = detect_time_format(dates.unique())
+    return TimeFormat.MONTH_FIRST if found is TimeFormat.DAY_OR_MONTH else found
 
 
 def _reasons() -> dict[str, pl.Expr]:

@@ -1,96 +1,125 @@
-"""Read a shop in any layout: look at a path, recognise the layout, and call the loader for it.
+"""Read a shop in any layout: look at its files, decide what they mean, and read them with nothing lost unsaid.
 
 The pipeline and the command line call `read_shop`; the answer's `layout` says what was recognised.
 """
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from training.base.errors import SourceUnreadable
-from training.data.cleaning import column_names
-from training.data.column_mapping import ColumnMapping
-from training.data.movielens import is_movielens, read_movielens
-from training.data.online_retail import COLUMNS as ONLINE_RETAIL_COLUMNS
-from training.data.online_retail import read_online_retail
-from training.data.scanning import TABLE_SUFFIXES, scan_table
-from training.data.shop import Shop
-from training.data.tables import read_tables
+import polars as pl
 
-LAYOUTS = (
-    "the UCI Online Retail table (.csv, .csv.gz)",
-    "MovieLens 100K or 1M (its folder or its .zip)",
-    "a Stillroom folder (interactions.parquet, .csv, .csv.gz or interactions/part-*.parquet, with items.* and "
-    "removals/part-*.parquet)",
-    "a table of interactions (.parquet, .csv, .csv.gz), with a column mapping where its names differ",
+from training.base.progress import Stages
+from training.data.checks import require_meant
+from training.data.columns import both_uses, column_lines
+from training.data.interactions import EventsRead, read_events
+from training.data.item_table import NO_ITEMS, ItemsRead, read_items
+from training.data.movielens import find_movielens, read_movielens
+from training.data.online_retail import is_table_of_online_retail, read_online_retail
+from training.data.options import ReadingOptions
+from training.data.plan import Plan, is_own_folder, make_plan, open_source, plan_of_tables
+from training.data.removals import (
+    NO_EVENT,
+    REMOVAL_SCHEMA,
+    UNDONE,
+    in_live_order,
+    removals_among,
+    without_undone,
 )
+from training.data.shop import Shop, assemble_shop
 
 
-class ShopFiles(NamedTuple):
-    """The paths of a shop's events and items, and the mapping of their columns."""
+@dataclass(frozen=True)
+class ShopFiles:
+    """The paths of a shop's events and items, and what a person says of them."""
 
     source: Path
-    mapping: ColumnMapping | None = None
+    options: ReadingOptions = field(default_factory=ReadingOptions)
     items: Path | None = None
 
     def read(self) -> Shop:
         """Read the files; see `read_shop`."""
-        return read_shop(self.source, mapping=self.mapping, items=self.items)
+        return read_shop(self.source, options=self.options, items=self.items)
 
 
-def read_shop(source: Path, *, mapping: ColumnMapping | None = None, items: Path | None = None) -> Shop:
+def read_shop(source: Path, *, options: ReadingOptions | None = None, items: Path | None = None) -> Shop:
     """Recognise the layout of `source` and read it.
 
-    mapping: the shop's own column names; if given, a file is read as a table whatever its header says.
-    items: the item table that belongs to a table of interactions; a folder has its own.
-    Raises `SourceUnreadable` with the known layouts if none fits, and whatever the loaders raise.
+    items: the item table, if it is not beside the events. Raises DataError, which names what the files lack and the
+    option that says it, or what would be lost and the option that accepts it.
     """
-    if not source.exists():
-        raise SourceUnreadable(f"There is nothing at {source}.")
-    if source.is_dir() or source.suffix == ".zip":
-        return _read_collection(source, mapping, items)
-    if not source.name.endswith(TABLE_SUFFIXES):
-        raise _unknown(source)
-    if mapping is None and _is_online_retail(source):
-        return read_online_retail(source)
-    return read_tables([source], items, mapping, name=source.name.partition(".")[0])
+    options = options or ReadingOptions()
+    with scratch_folder() as scratch:
+        planned = plan_shop(source, items, options, scratch)
+        return planned if isinstance(planned, Shop) else carry_out(planned, options)
 
 
-def _read_collection(source: Path, mapping: ColumnMapping | None, items: Path | None) -> Shop:
-    if is_movielens(source):
-        return read_movielens(source)
-    interactions = _interaction_files(source) if source.is_dir() else []
-    if not interactions:
-        raise _unknown(source)
-    return read_tables(
-        interactions,
-        items or _one_table(source, "items"),
-        mapping,
-        name=source.name,
-        removals=_parts(source, "removals"),
+def plan_shop(source: Path, items: Path | None, options: ReadingOptions, scratch: Path) -> Plan | Shop:
+    """Decide how a shop is read; a data set that has a loader of its own is read at once."""
+    if options.mapping != ReadingOptions().mapping or items is not None or is_own_folder(source):
+        return make_plan(source, items, options, scratch)
+    if (folder := find_movielens(source, scratch)) is not None:
+        return read_movielens(folder, source.name)
+    tables = open_source(source, options, scratch)
+    if is_table_of_online_retail(tables):
+        return read_online_retail(tables[0])
+    return plan_of_tables(source, tables, None, options, scratch)
+
+
+def read_with_notes(files: ShopFiles, stages: Stages) -> Shop:
+    """Read the files as a stage of a run, and print how they were understood."""
+    with stages.stage("read", f"Reading {files.source.name}"):
+        shop = files.read()
+    for line in (shop.layout, *column_lines(shop.columns), *shop.dropped.lines()):
+        stages.note(line)
+    return shop
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what is unpacked or written anew; it is removed in the end, whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="stillroom-reading-") as folder:
+        yield Path(folder)
+
+
+def carry_out(plan: Plan, options: ReadingOptions) -> Shop:
+    """Read what was planned. Raises DataError if more is lost than a person can mean, unless it is accepted."""
+    events, items = read_parts(plan, options)
+    require_meant(plan, events, items, options)
+    return assembled(plan, events, items, options)
+
+
+def assembled(plan: Plan, events: EventsRead, items: ItemsRead, options: ReadingOptions) -> Shop:
+    """Bring what was read into the common form; removals from the cart undo the events that they are of."""
+    removals = pl.DataFrame(schema=REMOVAL_SCHEMA)
+    columns = events.columns
+    if plan.removals is not None:
+        exported = read_events(plan.removals, plan.event_roles, options, plan.default_kind)
+        removals, columns = removals_among(exported.rows), columns + exported.columns
+    own_removals = removals_among(events.rows)
+    rows = in_live_order(events.rows)
+    kept = without_undone(rows, removals)
+    n_undone = rows.height - own_removals.height - kept.height
+    dropped = events.dropped.without(NO_EVENT, own_removals.height).without(UNDONE, n_undone)
+    return assemble_shop(
+        plan.name,
+        kept,
+        items.items,
+        dropped.with_notes(items.notes),
+        f"{plan.layout}; time as {events.time_format}",
+        columns=columns + items.columns if plan.has_item_table else both_uses(columns, items.columns),
+        has_item_table=plan.has_item_table,
+        removals=pl.concat([own_removals, removals]),
     )
 
 
-def _interaction_files(folder: Path) -> list[Path]:
-    """List the files of a folder's interactions; parts are read in the order of their names."""
-    whole = _one_table(folder, "interactions")
-    return [whole] if whole else _parts(folder, "interactions")
-
-
-def _parts(folder: Path, table: str) -> list[Path]:
-    return sorted((folder / table).glob("part-*.parquet"))
-
-
-def _one_table(folder: Path, stem: str) -> Path | None:
-    candidates = (folder / f"{stem}{suffix}" for suffix in TABLE_SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _is_online_retail(source: Path) -> bool:
-    return set(ONLINE_RETAIL_COLUMNS) <= set(column_names(scan_table([source]), source))
-
-
-def _unknown(source: Path) -> SourceUnreadable:
-    known = "; ".join(LAYOUTS)
-    return SourceUnreadable(f"{source} is in no layout known here. Known are: {known}.")
+def read_parts(plan: Plan, options: ReadingOptions) -> tuple[EventsRead, ItemsRead]:
+    """Read the events and the items of a plan."""
+    events = read_events(plan.events, plan.event_roles, options, plan.default_kind)
+    if plan.items is None or plan.item_roles is None:
+        return events, NO_ITEMS
+    return events, read_items(plan.items, plan.item_roles, are_events=not plan.has_item_table)

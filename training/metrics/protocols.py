@@ -238,16 +238,20 @@ class _Answer:
 
     @staticmethod
     def of(scores: Floats, unseen: Floats, truth: Items, targets: Items, negatives: Items) -> _Answer:
-        columns = np.arange(len(targets))
+        rows = np.arange(len(targets))
+        columns = rows % negatives.shape[1]
+        # Published negatives may hold the true item itself: it counts once, so there is one negative fewer.
+        is_target = negatives == targets[:, None]
+        columns = (columns + is_target[rows, columns]) % negatives.shape[1]
         negative_scores = scores[negatives]  # (n_targets, n_negatives)
         in_catalogue = ranks_among(unseen, np.concatenate([truth, targets]))
         of_truth, of_targets = in_catalogue.split(len(truth))
         return _Answer(
             of_truth,
-            ranks_against(scores[targets], negative_scores),
+            ranks_against(scores[targets], np.where(is_target, -np.inf, negative_scores)),
             of_targets,
             scores[targets],
-            negative_scores[columns, columns % negatives.shape[1]],
+            negative_scores[rows, columns],
         )
 
 

@@ -21,13 +21,13 @@ from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.data.columns import column_lines
 from training.data.item_texts import item_text_columns
-from training.data.published import published_columns, read_published
+from training.data.published import n_lines_with_target, published_columns, read_published
 from training.data.read import ShopFiles
 from training.data.sequences import read_sequences, sequence_columns
 from training.data.split import Split
 from training.pipeline.train import describe_data, evaluate, portray, read_and_index, split_shop
 from training.quality.figures import ColumnUse
-from training.quality.schema import Quality, StageCosts
+from training.quality.schema import DataPortrait, Quality, StageCosts
 from training.recipe.settings import TrainingSettings
 
 OF_FIRST, OF_LAST = frozenset({"explanations"}), frozenset({"distillation", "cold_start"})
@@ -93,18 +93,31 @@ def evaluate_published(
         split, columns = files.read(seed=settings.seed), files.columns()
     for line in column_lines(columns):
         stages.note(line)
+    noted = []
+    if n_lines := n_lines_with_target(split.test):
+        noted = [
+            f"{n_lines:,} test lines hold their own true item among the negatives; it counts once, as published"
+        ]
+        stages.note(noted[0])
     evaluation = evaluate(
         split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
     )
     part.write(evaluation)
     layout = "sequences as published" if files.sequences else "train and test files as published"
     whole = joined([evaluation], ["published"])
-    portray(whole, describe_data(split.dataset, layout, [], columns), settings)
+    portray(whole, describe_data(split.dataset, layout, noted, columns), settings)
     return whole
+
+
+def portrait_of(files: ShopFiles, settings: TrainingSettings, console: Console) -> DataPortrait:
+    """Read a shop once before anything is written, which refuses data that cannot be used, and describe it."""
+    _, portrait = read_and_index(files, settings, Stages(console))
+    return portrait
 
 
 def evaluate_shop(
     files: ShopFiles,
+    portrait: DataPortrait,
     protocols: Sequence[str],
     settings: TrainingSettings,
     run: Run,
@@ -112,9 +125,7 @@ def evaluate_shop(
     is_tuned: bool,
     console: Console,
 ) -> Quality:
-    """Evaluate a shop under each protocol, and join the parts."""
-    # Reading once here refuses data that are too few before any process starts.
-    _, portrait = read_and_index(files, settings, Stages(console))
+    """Evaluate a shop under each protocol, and join the parts. portrait: see `portrait_of`."""
     studies = {name: (OF_FIRST if name == protocols[0] else frozenset()) for name in protocols}
     studies[protocols[-1]] |= OF_LAST
     arguments = [(files, name, settings, run, is_tuned, studies[name]) for name in protocols]

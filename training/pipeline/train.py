@@ -12,10 +12,9 @@ from models.bundles.bundle import write_bundle
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
-from training.data.columns import column_lines
 from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
-from training.data.read import ShopFiles
+from training.data.read import ShopFiles, read_with_notes
 from training.data.shop import Shop, require_trainable
 from training.data.split import Split, split_by_time
 from training.evaluation.assessment import ask_everybody, protocol_part
@@ -59,15 +58,18 @@ def train(
     runs: Path,
     console: Console,
     command: str | None = None,
+    stages: Stages | None = None,
 ) -> Trained:
     """Fit, combine, distil, compress, measure and write a bundle. Raises a TrainingError that says what is wrong.
 
     Once files are read, only the arrays stay in memory. The run's folder tells how long each stage took.
     command: the command line that repeats the run, for its report; None where the run was not started by a command.
+    stages: those of a run that has begun, which read the shop.
     """
-    stages, run = Stages(console), Run.create(runs)
-    stages.keep_in(run.folder / STAGES_FILE)
+    stages = stages or Stages(console)
     dataset, portrait = read_and_index(source, settings, stages)
+    run = Run.create(runs)  # only now, so that data that cannot be used leave no folder behind
+    stages.keep_in(run.folder / STAGES_FILE)
     with stages.stage("split", "Holding out validation and test"):
         split = split_shop(dataset, "next_basket", settings)
     taught = fit_ensemble(split, settings, stages)
@@ -138,10 +140,7 @@ def read_and_index(
 ) -> tuple[Dataset, DataPortrait]:
     """Read the files, if files are given, `prepare` the dataset, and describe it for the report."""
     if isinstance(source, ShopFiles):
-        with stages.stage("read", f"Reading {source.source.name}"):
-            source = source.read()
-        for line in (source.layout, *column_lines(source.columns), *source.dropped.lines()):
-            stages.note(line)
+        source = read_with_notes(source, stages)
     dataset = prepare(source, settings, stages)
     return dataset, describe_data(dataset, source.layout, source.dropped.lines(), source.columns)
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import training.data.read
+import training.data.shop
 import training.pipeline.train
 from training.__main__ import app
 from training.base.errors import TooLittleData
@@ -35,10 +37,15 @@ def test_the_command_of_a_run_with_items_and_columns_asks_the_same_again(
 ) -> None:
     runs: list[tuple[ShopFiles, str]] = []
 
+    def read(files: ShopFiles, _: object) -> ShopFiles:
+        return files
+
     def train(files: ShopFiles, settings: object, *, command: str, **_: Any) -> None:
         runs.append((files, command))
         raise TooLittleData("of a test")
 
+    monkeypatch.setattr(training.data.read, "read_with_notes", read)
+    monkeypatch.setattr(training.data.shop, "require_trainable", lambda *_, **__: None)
     monkeypatch.setattr(training.pipeline.train, "train", train)
     monkeypatch.chdir(tmp_path)
     Path("settings.toml").write_text("seed = 3")

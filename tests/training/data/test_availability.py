@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from training.base.errors import ColumnMissing
-from training.data.availability import availability_columns, is_available
 from training.data.column_mapping import ColumnMapping, parse_columns
 from training.data.columns import column_lines
+from training.data.meaning.availability import availability_columns, is_available
+from training.data.options import ReadingOptions
 from training.data.read import read_shop
 from training.data.shop import Shop
-from training.data.tables import read_tables
 
 YES = [
     "yes",
@@ -87,7 +87,8 @@ def read(folder: Path, mapping: ColumnMapping | None = None, **columns: Sequence
     items.write_parquet(folder / "items.parquet")
     events = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "time": [1_700_000_000]})
     events.write_parquet(folder / "events.parquet")
-    return read_tables([folder / "events.parquet"], folder / "items.parquet", mapping, name="corner")
+    options = ReadingOptions(mapping or ColumnMapping())
+    return read_shop(folder / "events.parquet", options=options, items=folder / "items.parquet")
 
 
 def available(shop: Shop) -> list[bool]:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.training.data.test_movielens import LAYOUT_1M, LAYOUT_100K, write_folder, write_zip
 from tests.training.data.test_online_retail import GOOD, HEADER
-from training.data.column_mapping import parse_columns
 from training.data.columns import column_lines
 from training.data.item_texts import item_text_columns
+from training.data.options import reading_options
 from training.data.published import published_columns
 from training.data.read import read_shop
 from training.quality.figures import ColumnUse
@@ -22,11 +22,11 @@ PRODUCTS = "sku,name,description,colour,brand\na,Vase,A tall vase,blue,Fenn\nb,M
 def test_a_column_that_is_not_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS)
     (tmp_path / "products.csv").write_text(PRODUCTS)
-    mapping = parse_columns(
-        "user_id=customer,item_id=sku,time=ordered_at,value=amount,items_item_id=sku,item_title=name,"
+    options = reading_options(
+        columns="user_id=customer,item_id=sku,time=ordered_at,value=amount,items_item_id=sku,item_title=name,"
         "item_text=name+description"
     )
-    shop = read_shop(tmp_path / "orders.csv", mapping=mapping, items=tmp_path / "products.csv")
+    shop = read_shop(tmp_path / "orders.csv", options=options, items=tmp_path / "products.csv")
     assert column_lines(shop.columns) == [
         "orders.csv: customer (person), sku (item), ordered_at (time), amount (value); not used: channel",
         "products.csv: sku (item), name (title, text), description (text); not used: colour, brand",

@@ -5,7 +5,8 @@ import pytest
 
 from models.history import EventKind
 from training.base.errors import SourceUnreadable
-from training.data.movielens import is_movielens, read_movielens
+from training.data.movielens import find_movielens
+from training.data.read import read_shop
 from training.data.shop import ITEM_SCHEMA
 
 LAYOUT_100K = {
@@ -19,6 +20,7 @@ LAYOUT_1M = {
     "ratings.dat": "1::2::3::978300760\n2::1::5::978302109\n",
     "movies.dat": "1::Misérables, Les (1995)::Drama|Musical\n2::Toy Story 2: Again (1999)::Comedy\n"
     "3::Alone (1990)::\n",
+    "users.dat": "1::F::1::10::48067\n",
 }
 
 
@@ -37,7 +39,7 @@ def write_zip(path: Path, layout: dict[str, str]) -> Path:
 
 
 def test_100k_ratings_are_read(tmp_path: Path) -> None:
-    shop = read_movielens(write_folder(tmp_path / "ml-100k", LAYOUT_100K))
+    shop = read_shop(write_folder(tmp_path / "ml-100k", LAYOUT_100K))
     rating = int(EventKind.RATING)
     assert shop.name == "movielens-100k"
     assert shop.events.rows() == [
@@ -48,7 +50,7 @@ def test_100k_ratings_are_read(tmp_path: Path) -> None:
 
 
 def test_100k_titles_and_genres_are_read_from_latin_1(tmp_path: Path) -> None:
-    shop = read_movielens(write_folder(tmp_path / "ml-100k", LAYOUT_100K))
+    shop = read_shop(write_folder(tmp_path / "ml-100k", LAYOUT_100K))
     assert shop.items.select(ITEM_SCHEMA.names()).rows() == [
         ("1", "Misérables, Les (1995)", "Misérables, Les (1995). Action Comedy", "Action", None),
         ("2", '"Toy" Story: 2 (1995)', '"Toy" Story: 2 (1995). Comedy', "Comedy", None),
@@ -56,7 +58,7 @@ def test_100k_titles_and_genres_are_read_from_latin_1(tmp_path: Path) -> None:
 
 
 def test_1m_is_read(tmp_path: Path) -> None:
-    shop = read_movielens(write_folder(tmp_path / "ml-1m", LAYOUT_1M))
+    shop = read_shop(write_folder(tmp_path / "ml-1m", LAYOUT_1M))
     assert shop.name == "movielens-1m"
     assert shop.events.select("user_id", "item_id", "value").rows() == [("1", "2", 3.0), ("2", "1", 5.0)]
     assert shop.items.select("title", "category").rows() == [
@@ -68,8 +70,8 @@ def test_1m_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", [LAYOUT_100K, LAYOUT_1M])
 def test_zip_reads_as_its_folder_does(tmp_path: Path, layout: dict[str, str]) -> None:
-    from_folder = read_movielens(write_folder(tmp_path / "ml", layout))
-    from_zip = read_movielens(write_zip(tmp_path / "ml.zip", layout))
+    from_folder = read_shop(write_folder(tmp_path / "ml", layout))
+    from_zip = read_shop(write_zip(tmp_path / "ml.zip", layout))
     assert from_zip.events.equals(from_folder.events)
     assert from_zip.items.equals(from_folder.items)
 
@@ -86,13 +88,8 @@ def test_zip_reads_as_its_folder_does(tmp_path: Path, layout: dict[str, str]) ->
 )
 def test_bad_rating_is_dropped_under_its_reason(tmp_path: Path, line: str, reason: str) -> None:
     layout = LAYOUT_1M | {"ratings.dat": LAYOUT_1M["ratings.dat"] + line + "\n"}
-    dropped = read_movielens(write_folder(tmp_path / "ml", layout)).dropped
+    dropped = read_shop(write_folder(tmp_path / "ml", layout)).dropped
     assert (dropped.n_kept, dropped.dropped[reason]) == (2, 1)
-
-
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnreadable, match=r"movies\.dat"):
-        read_movielens(write_zip(tmp_path / "ml.zip", {"ratings.dat": LAYOUT_1M["ratings.dat"]}))
 
 
 def test_damaged_zip_is_unreadable(tmp_path: Path) -> None:
@@ -101,10 +98,10 @@ def test_damaged_zip_is_unreadable(tmp_path: Path) -> None:
     content[60] ^= 0xFF  # inside the first stored member
     source.write_bytes(content)
     with pytest.raises(SourceUnreadable, match="cannot be read"):
-        read_movielens(source)
+        read_shop(source)
 
 
 def test_other_folders_and_files_are_not_movielens(tmp_path: Path) -> None:
     (tmp_path / "notes.zip").write_text("no zip at all")
-    assert not is_movielens(tmp_path)
-    assert not is_movielens(tmp_path / "notes.zip")
+    assert find_movielens(tmp_path, tmp_path) is None
+    assert find_movielens(tmp_path / "notes.zip", tmp_path) is None

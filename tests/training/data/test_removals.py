@@ -115,7 +115,9 @@ def test_a_removal_in_the_export_undoes_what_the_history_has_in_the_cart(
     """The shop's own table says nothing of removals; live, the bundle's histories are undone as well."""
     folder = tmp_path_factory.mktemp("history")
     known = [did._replace(second=did.second - 3) for did in before if did.kind != "removal"]
-    known.insert(0, Did("zoe", "lamp", "view", 0, 0))
+    known = list(
+        {did[:4]: did for did in [Did("zoe", "lamp", "view", 0, 0), *known]}.values()
+    )  # a repeated row is one
     rows = [(did.person, did.item, BEGAN + did.second, did.kind) for did in known]
     pl.DataFrame(rows, schema=["user_id", "item_id", "time", "kind"], orient="row").write_csv(
         folder / "orders.csv"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.times import (
+from training.data.meaning.times import (
     EARLIEST_SECONDS,
     TimeFormat,
     detect_time_format,

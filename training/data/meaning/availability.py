@@ -8,6 +8,7 @@ import polars as pl
 
 NAMES = (
     *("available", "is_available", "item_available", "availability", "in_stock", "is_in_stock", "instock"),
+    *("verfügbar", "lieferbar", "disponible", "disponibile"),
     *(
         "stock_status",
         "for_sale",

@@ -6,18 +6,17 @@ refused before it fills memory or the disk.
 
 from __future__ import annotations
 
-import gzip
 import io
 import lzma
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 from training.base.errors import SourceUnreadable
-from training.data.cleaning import unreadable
+from training.data.files.errors import unreadable
 
 MAX_MEMBERS = 10_000
 """The most files in a zip; the data sets that are read from zips have fewer than 30."""
@@ -30,21 +29,13 @@ MAX_RATIO = 200
 RATIO_FREE_BYTES = 16 * 2**20
 """Unpacked bytes that are allowed at any ratio, since a column that never changes packs well."""
 BLOCK_BYTES = 1 << 20
-PACKED = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x78\x9c": "zlib",
-    b"\x78\xda": "zlib",
-    b"PK\x03\x04": "zip",
-}
-"""Formats of packed files by their first bytes."""
-
 DAMAGED = (
     OSError,
     EOFError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
+    tarfile.TarError,
     NotImplementedError,
     RuntimeError,
 )
@@ -73,7 +64,7 @@ def read_member(archive: Path, member: str, *, max_bytes: int = MAX_MEMBER_BYTES
             info = opened.getinfo(member)
             packed = min(info.compress_size, archive.stat().st_size)
             with opened.open(info) as unpacking:
-                return b"".join(_within(unpacking, f"{member} in {archive}", packed, max_bytes))
+                return b"".join(within_bounds(unpacking, f"{member} in {archive}", packed, max_bytes))
     except KeyError:
         raise SourceUnreadable(f"{archive} holds no {member}.") from None
     except DAMAGED as error:
@@ -95,43 +86,14 @@ def require_bounded_workbook(content: bytes, name: str, *, max_bytes: int) -> No
             for info in members:
                 with opened.open(info) as unpacking:
                     packed = min(info.compress_size, len(content))
-                    blocks = _within(unpacking, name, packed, max_bytes, n_before=n_bytes)
+                    blocks = within_bounds(unpacking, name, packed, max_bytes, n_before=n_bytes)
                     n_bytes += sum(map(len, blocks))
     except DAMAGED as error:
         raise SourceUnreadable(f"{name} cannot be read as a workbook: {error!r}.") from error
 
 
-def require_bounded_text(file: Path) -> None:
-    """Refuse a packed text table that unpacks to too much. Raises SourceUnreadable.
-
-    polars recognises packed files by their first bytes, whatever they are called, and unpacks them into memory. So
-    the unpacked bytes of gzip are counted first, up to the bound, which takes 0.13 s for 45 MB; the other formats
-    that polars would unpack are refused.
-    """
-    status = file.stat()
-    with file.open("rb") as opened:
-        head = opened.read(max(map(len, PACKED)))
-    kind = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), None)
-    if kind == "gzip":
-        _count_gzip(file, status.st_size, status.st_mtime_ns)
-    elif kind is not None:
-        raise SourceUnreadable(
-            f"{file} is packed with {kind}; text or gzip is read. Unpack it and name the unpacked file."
-        )
-
-
-@lru_cache(maxsize=64)
-def _count_gzip(file: Path, packed: int, modified_ns: int) -> int:
-    """Count the unpacked bytes. Several readers look at a file, and it is counted once until it changes."""
-    try:
-        with gzip.open(file) as unpacking:
-            return sum(map(len, _within(unpacking, str(file), packed, MAX_TABLE_BYTES)))
-    except DAMAGED as error:
-        raise unreadable(file, error) from error
-
-
-def _within(
-    unpacking: IO[bytes] | gzip.GzipFile, name: str, packed: int, max_bytes: int, *, n_before: int = 0
+def within_bounds(
+    unpacking: IO[bytes], name: str, packed: int, max_bytes: int, *, n_before: int = 0
 ) -> Iterator[bytes]:
     """Yield blocks within bounds. packed: size of what is unpacked. n_before: bytes that count towards max_bytes."""
     by_ratio = max(MAX_RATIO * packed, RATIO_FREE_BYTES)
@@ -149,3 +111,60 @@ def _within(
                 "it is yours, unpack it and name the unpacked file."
             )
         yield block
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip that is no workbook, or a tar, packed or not."""
+    if zipfile.is_zipfile(path):
+        return not any(name.startswith(("xl/", "[Content_Types]")) for name in member_names(path))
+    return tarfile.is_tarfile(path)
+
+
+def archive_names(archive: Path) -> list[str]:
+    """List the files of a zip or a tar. Raises SourceUnreadable if there are too many, or if it is damaged."""
+    if zipfile.is_zipfile(archive):
+        return member_names(archive)
+    try:
+        with tarfile.open(archive) as opened:
+            return [member.name for _, member in zip(range(MAX_MEMBERS), opened, strict=False)]
+    except DAMAGED as error:
+        raise unreadable(archive, error) from error
+
+
+def unpack_archive(archive: Path, folder: Path) -> Path:
+    """Unpack the files of a zip or a tar into `folder`, and return it. Raises SourceUnreadable beyond the bounds.
+
+    Links and special files are left out, and no file leaves the folder.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                for name in member_names(archive):
+                    if not name.endswith("/"):
+                        info = opened.getinfo(name)
+                        packed = min(info.compress_size, archive.stat().st_size)
+                        with opened.open(info) as unpacking:
+                            _unpack(unpacking, name, folder, archive, packed)
+        else:
+            with tarfile.open(archive) as opened_tar:
+                for number, member in enumerate(opened_tar):
+                    if number >= MAX_MEMBERS:
+                        raise SourceUnreadable(
+                            f"{archive} holds more than {MAX_MEMBERS:,} files. Unpack it and name the folder."
+                        )
+                    if member.isfile() and (content := opened_tar.extractfile(member)) is not None:
+                        with content:
+                            _unpack(content, member.name, folder, archive, archive.stat().st_size)
+    except DAMAGED as error:
+        raise unreadable(archive, error) from error
+    return folder
+
+
+def _unpack(unpacking: IO[bytes], name: str, folder: Path, archive: Path, packed: int) -> None:
+    target = (folder / name.lstrip("/")).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise SourceUnreadable(f"{archive} holds {name!r}, which would leave the folder it is unpacked into.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        for block in within_bounds(unpacking, f"{name} in {archive}", packed, MAX_MEMBER_BYTES):
+            file.write(block)

@@ -1,0 +1,69 @@
+"""What stops the reading, by which name it is accepted, and that docs/data.md has every name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.base.errors import DataLost
+from training.data.checks import reason_name
+from training.data.interactions import ON_PURPOSE, drop_reasons
+from training.data.options import reading_options
+from training.data.read import read_shop
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_every_name_that_can_be_accepted_is_documented() -> None:
+    page = (ROOT / "docs" / "data.md").read_text()
+    names = {reason_name(reason) for reason in drop_reasons() if reason not in {*ON_PURPOSE, "unknown kind"}}
+    assert {
+        name for name in {*names, "unknown-kinds", "unmet-items", "unused-title"} if f"`{name}`" not in page
+    } == set()
+
+
+@pytest.mark.parametrize(
+    ("n_lost", "stops"),
+    [(9, False), (10, True)],
+)
+def test_a_tenth_of_the_rows_for_one_reason_is_a_question(tmp_path: Path, n_lost: int, stops: bool) -> None:
+    rows = [f"{'' if place < n_lost else 'u'},i{place},{1_700_000_000 + place}" for place in range(100)]
+    (tmp_path / "orders.csv").write_text("user_id,item_id,time\n" + "\n".join(rows) + "\n")
+    if stops:
+        with pytest.raises(
+            DataLost, match=r"10 of 100 rows \(10%\).*missing user, first in line 2.*missing-user"
+        ):
+            read_shop(tmp_path / "orders.csv")
+    shop = read_shop(tmp_path / "orders.csv", options=reading_options(accept="missing-user" if stops else ""))
+    assert shop.events.height == 100 - n_lost
+
+
+@pytest.mark.parametrize(("n_rows", "stops"), [(10, True), (10_000, False)])
+def test_a_kind_that_disappears_is_a_question_unless_it_is_a_slip(
+    tmp_path: Path, n_rows: int, stops: bool
+) -> None:
+    rows = [
+        f"u,i{place},{1_700_000_000 + place},{'stare' if place < 3 else 'view'}" for place in range(n_rows)
+    ]
+    (tmp_path / "log.csv").write_text("user_id,item_id,time,event\n" + "\n".join(rows) + "\n")
+    if stops:
+        with pytest.raises(DataLost, match=r"'stare' \(3 rows\).*--kinds stare=view"):
+            read_shop(tmp_path / "log.csv")
+        shop = read_shop(tmp_path / "log.csv", options=reading_options(kinds="stare=cart"))
+        assert shop.events["kind"].to_list().count(2) == 3
+    else:
+        assert read_shop(tmp_path / "log.csv").dropped.dropped["unknown kind"] == 3
+
+
+def test_a_column_that_looks_like_a_title_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user_id,item_id,time\nu,a,1700000000\nu,b,1700000001\n")
+    (tmp_path / "items.csv").write_text("item_id,was,price\na,Red ceramic vase,3\nb,Blue oak stool,4\n")
+    with pytest.raises(
+        DataLost, match=r"'was' of items\.csv looks like a title.*item_title=was.*unused-title"
+    ):
+        read_shop(tmp_path)
+    named = read_shop(tmp_path, options=reading_options(columns="item_title=was"))
+    assert named.items["title"].to_list() == ["Red ceramic vase", "Blue oak stool"]
+    left_out = read_shop(tmp_path, options=reading_options(accept="unused-title"))
+    assert left_out.items["title"].to_list() == ["a", "b"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from models.history import EventKind
 from training.base.errors import SettingsInvalid
@@ -77,14 +76,6 @@ def reading_options(
         FormOptions(encoding or None, named.get(delimiter, delimiter) or None, _YES_NO[header]),
         frozenset(filter(None, (each.strip() for each in accept.split(",")))),
     )
-
-
-@dataclass(frozen=True)
-class SourcePaths:
-    """Where a shop's files are: its events, and its items if they are apart."""
-
-    source: Path
-    items: Path | None = None
 
 
 def _columns_text(mapping: ColumnMapping) -> str:

@@ -286,8 +286,3 @@ def _default_kind(table: Table, roles: EventRoles, options: ReadingOptions) -> t
     if any(word in words for word in VIEWS):
         return EventKind.VIEW, False
     return EventKind.PURCHASE, roles.kind is None
-
-
-def sample_events(plan: Plan, n_rows: int) -> pl.DataFrame:
-    """Return the first rows of the table of events, as they stand in the file."""
-    return plan.events.sample.head(n_rows)

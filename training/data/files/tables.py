@@ -97,7 +97,6 @@ class Part:
     n_rows: int
     first_line: int | None = None
     has_header: bool = True
-    is_typed: bool = False
     sheet: str = ""
 
 
@@ -314,7 +313,7 @@ def _columnar(path: Path, frame: pl.LazyFrame, form: str) -> Part:
         n_rows = int(frame.select(pl.len()).collect().item())
     except (PolarsError, OSError) as error:
         raise unreadable(path, error) from error
-    return Part(path, frame, columns, form, n_rows, is_typed=True)
+    return Part(path, frame, columns, form, n_rows)
 
 
 def _sheets(path: Path, names: frozenset[str], options: FormOptions) -> list[Part]:

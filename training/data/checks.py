@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Final
 
@@ -51,6 +52,7 @@ def stops(plan: Plan, events: EventsRead, items: ItemsRead, options: ReadingOpti
         *_lost_rows(events),
         *_unmet_items(plan, events, items),
         *_unused_title(plan),
+        *_numbered_items(plan),
         *_spoiled_ids(plan, events),
     ]
     return {name: text for name, text in found if name not in options.accept}
@@ -161,3 +163,19 @@ def _unused_title(plan: Plan) -> list[tuple[str, str]]:
                 )
             ]
     return []
+
+
+def _numbered_items(plan: Plan) -> list[tuple[str, str]]:
+    """Ask where the items of one order stand beside each other: of `Item 1 SKU`, `Item 2 SKU` one alone is read."""
+    item = plan.event_roles.item_id[0]
+    form = re.sub(r"\d+", "#", item)
+    alike = [column for column in plan.events.columns if re.sub(r"\d+", "#", column) == form]
+    if not plan.events.has_header or len(alike) < 2:
+        return []
+    return [
+        (
+            "numbered-items",
+            f"{', '.join(map(repr, alike[:3]))} hold the items of one order, and {item!r} alone would be read; write "
+            "one row an item",
+        )
+    ]

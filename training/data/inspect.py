@@ -71,6 +71,10 @@ def _of_plan(plan: Plan, options: ReadingOptions) -> tuple[list[str], dict[str, 
     lines = [plan.layout]
     if is_cut:
         lines.append(f"  looked at: the first {MAX_ROWS:,} rows")
+    if not plan.events.has_header:
+        lines.append(
+            "  no header: columns are taken for what is in them; if that is wrong, name them with --columns"
+        )
     if plan.items is plan.events:
         lines.append("  events and items are in the same table")
     lines += [f"not read: {', '.join(plan.unused)}"] if plan.unused else []

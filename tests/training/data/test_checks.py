@@ -19,7 +19,9 @@ def test_every_name_that_can_be_accepted_is_documented() -> None:
     page = (ROOT / "docs" / "data.md").read_text()
     names = {reason_name(reason) for reason in drop_reasons() if reason not in {*ON_PURPOSE, "unknown kind"}}
     assert {
-        name for name in {*names, "unknown-kinds", "unmet-items", "unused-title"} if f"`{name}`" not in page
+        name
+        for name in {*names, "unknown-kinds", "unmet-items", "unused-title", "numbered-items"}
+        if f"`{name}`" not in page
     } == set()
 
 
@@ -67,3 +69,17 @@ def test_a_column_that_looks_like_a_title_is_not_left_out_in_silence(tmp_path: P
     assert named.items["title"].to_list() == ["Red ceramic vase", "Blue oak stool"]
     left_out = read_shop(tmp_path, options=reading_options(accept="unused-title"))
     assert left_out.items["title"].to_list() == ["a", "b"]
+
+
+def test_items_of_an_order_beside_each_other_are_not_lost_in_silence(tmp_path: Path) -> None:
+    header = "customer_email,order_date,Item 1 SKU,Item 2 SKU"
+    (tmp_path / "orders.csv").write_text(f"{header}\na@x.io,2024-01-02,V,P\nb@x.io,2024-01-03,V,Q\n")
+    columns = "item_id=Item 1 SKU"
+    with pytest.raises(
+        DataLost, match=r"'Item 1 SKU', 'Item 2 SKU' hold the items of one order.*numbered-items"
+    ):
+        read_shop(tmp_path / "orders.csv", options=reading_options(columns=columns))
+    shop = read_shop(
+        tmp_path / "orders.csv", options=reading_options(columns=columns, accept="numbered-items")
+    )
+    assert shop.events["item_id"].to_list() == ["V", "V"]

@@ -11,10 +11,11 @@ from training.data.interactions import ON_PURPOSE, EventsRead
 from training.data.item_table import ItemsRead
 from training.data.options import ReadingOptions
 from training.data.plan import Plan
+from training.data.removals import arrival_columns
 from training.data.roles import sample_text
 
 MAX_LOST_SHARE: Final = 0.1
-"""The share of rows that may be from which rows dropped for one reason need a question."""
+"""The share of rows from which rows that are dropped for one reason are asked about."""
 MIN_LOST_ROWS: Final = 3
 """Rows below which a share says nothing."""
 MIN_ROWS_OF_ZERO: Final = 100
@@ -49,7 +50,7 @@ def stops(plan: Plan, events: EventsRead, items: ItemsRead, options: ReadingOpti
     """Return what stops the reading, by the name by which it is accepted; {} if nothing does."""
     found = [
         *_lost_kinds(events),
-        *_lost_rows(events),
+        *_lost_rows(plan, events),
         *_unmet_items(plan, events, items),
         *_unused_title(plan),
         *_numbered_items(plan),
@@ -77,12 +78,16 @@ def _lost_kinds(events: EventsRead) -> list[tuple[str, str]]:
     ]
 
 
-def _lost_rows(events: EventsRead) -> list[tuple[str, str]]:
+def _lost_rows(plan: Plan, events: EventsRead) -> list[tuple[str, str]]:
     dropped = events.dropped
+    # The live log has events of visits without an account, which are nobody's on purpose.
+    fine = {*ON_PURPOSE, "unknown kind"} | (
+        {"missing user"} if arrival_columns(plan.events.columns) else set()
+    )
     n_rows = dropped.n_read - dropped.dropped.get("blank line", 0)
     found = []
     for reason, count in dropped.dropped.items():
-        if reason in (*ON_PURPOSE, "unknown kind") or count < max(MIN_LOST_ROWS, MAX_LOST_SHARE * n_rows):
+        if reason in fine or count < max(MIN_LOST_ROWS, MAX_LOST_SHARE * n_rows):
             continue
         place = f", {dropped.examples[reason]}" if reason in dropped.examples else ""
         remedy = _REMEDIES.get(reason, "")
@@ -138,9 +143,6 @@ def _unmet_items(plan: Plan, events: EventsRead, items: ItemsRead) -> list[tuple
             f"those of the events {of_events}; name the right column with --columns items_item_id=COLUMN",
         )
     ]
-
-
-__all__ = ["reason_name", "require_meant"]
 
 
 def _unused_title(plan: Plan) -> list[tuple[str, str]]:

@@ -64,8 +64,7 @@ def _of_shop(shop: Shop) -> tuple[list[str], dict[str, str]]:
 def _of_plan(plan: Plan, options: ReadingOptions) -> tuple[list[str], dict[str, str]]:
     is_cut = plan.events.n_rows > MAX_ROWS
     if is_cut:
-        parts = tuple(replace(part, frame=part.frame.head(MAX_ROWS)) for part in plan.events.parts[:1])
-        plan = replace(plan, events=replace(plan.events, parts=parts))
+        plan = replace(plan, events=plan.events.first_rows(MAX_ROWS))
     events, items = read_parts(plan, options)
     uses = events.columns + items.columns if plan.has_item_table else both_uses(events.columns, items.columns)
     lines = [plan.layout]

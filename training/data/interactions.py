@@ -91,6 +91,10 @@ def read_events(
     require_used_kinds(table, roles, options, kinds)
     rows = rows.with_columns(kind=words.kinds(rows["word"], None if roles.kind else default_kind))
     rows = without_thousands(without_shared_zeros(rows, "user_id", "item_id"), "user_id", "item_id")
+    if time_format is TimeFormat.ROWS:
+        rows = rows.with_columns(
+            time=pl.int_range(pl.len(), dtype=pl.Int64)
+        )  # over all parts, one after the other
     if time_format in _PLACES:
         rows = rows.with_columns(time=made_up_times(rows["time"]))
     kept, dropped = drop_bad_rows(rows, drop_reasons())
@@ -242,9 +246,7 @@ def _first_told(ids: list[pl.Expr]) -> pl.Expr:
 
 
 def _time(part: Part, column: str | None, time_format: TimeFormat | str, schema: pl.Schema) -> pl.Expr:
-    if time_format is TimeFormat.ROWS:
-        return pl.int_range(pl.len(), dtype=pl.Int64)
-    if column is None or column not in schema:
+    if time_format is TimeFormat.ROWS or column is None or column not in schema:
         return pl.lit(None, pl.Int64)
     if schema[column].is_temporal():
         return unix_seconds(column, TimeFormat.DATE_TYPE)

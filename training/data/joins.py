@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ def joined_orders(tables: Sequence[Table], mapping: ColumnMapping) -> tuple[Tabl
     """
     for orders in tables:
         others = [table for table in tables if table is not orders and _item(table, mapping)]
-        keys = {column for table in others for column in all_named(table.columns, names.ORDER)}
+        keys = [column for table in others for column in all_named(table.columns, names.ORDER)]
         orders = _with_key(orders, keys)
         user = mapping.user_id or named(orders.columns, names.USER)
         if user is None or user not in orders.columns:
@@ -45,7 +45,7 @@ def joined_orders(tables: Sequence[Table], mapping: ColumnMapping) -> tuple[Tabl
     return None
 
 
-def _with_key(orders: Table, keys: Collection[str]) -> Table:
+def _with_key(orders: Table, keys: Sequence[str]) -> Table:
     """Call the id of a table of orders as the table of their lines does: id becomes order_id."""
     own = next((column for column in orders.columns if plain_name(column) == "id"), None)
     key = next((key for key in keys if plain_name(key).removesuffix("_id") in plain_name(orders.name)), None)

@@ -16,6 +16,8 @@ from training.data.roles import sample_text
 
 UNSEEN: Final = 255
 """The place of a word that the first rows do not have."""
+MORE_WORDS: Final = "further words"
+"""What words beyond the 255 most frequent are counted under; a column with so many holds no kinds."""
 UNKNOWN: Final = 253
 """The code of a word that is no known kind."""
 
@@ -58,7 +60,8 @@ class KindWords:
 
     def counted(self, places: pl.Series) -> dict[str, int]:
         """Return the number of rows by word, most first."""
-        told = {self.words[place]: count for place, count in places.drop_nulls().value_counts().rows()}
+        names = dict(enumerate(self.words)) | {UNSEEN: MORE_WORDS}
+        told = {names[place]: count for place, count in places.drop_nulls().value_counts().rows()}
         return dict(sorted(told.items(), key=lambda pair: -pair[1]))
 
     def meanings(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -98,7 +98,8 @@ def assembled(plan: Plan, events: EventsRead, items: ItemsRead, options: Reading
     removals = pl.DataFrame(schema=REMOVAL_SCHEMA)
     columns = events.columns
     if plan.removals is not None:
-        exported = read_events(plan.removals, plan.event_roles, options, plan.default_kind)
+        # Removals have one kind, so what a person says of the words of other tables is not about them.
+        exported = read_events(plan.removals, plan.event_roles, replace(options, kinds={}), plan.default_kind)
         removals, columns = removals_among(exported.rows), columns + exported.columns
     own_removals = removals_among(events.rows)
     rows = in_live_order(events.rows)

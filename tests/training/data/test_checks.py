@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from training.base.errors import DataLost
@@ -83,3 +84,26 @@ def test_items_of_an_order_beside_each_other_are_not_lost_in_silence(tmp_path: P
         tmp_path / "orders.csv", options=reading_options(columns=columns, accept="numbered-items")
     )
     assert shop.events["item_id"].to_list() == ["V", "V"]
+
+
+def test_visits_without_an_account_in_an_exported_log_stop_nothing(tmp_path: Path) -> None:
+    (tmp_path / "interactions").mkdir()
+    rows = {
+        "event_id": [f"{number:032x}-0" for number in range(20)],
+        "user_id": [None if number % 2 else "u" for number in range(20)],
+        "session_id": ["s"] * 20,
+        "item_id": [f"i{number}" for number in range(20)],
+        "kind": ["view"] * 20,
+        "time": [1_700_000_000 + number for number in range(20)],
+        "received_ms": [1_700_000_000_000 + number for number in range(20)],
+    }
+    pl.DataFrame(rows).write_parquet(tmp_path / "interactions" / "part-0.parquet")
+    shop = read_shop(tmp_path)
+    assert (shop.events.height, shop.dropped.dropped["missing user"]) == (10, 10)
+
+
+def test_a_column_of_hundreds_of_words_is_no_column_of_kinds(tmp_path: Path) -> None:
+    rows = [f"u,i{place},{1_700_000_000 + place},word {place}" for place in range(600)]
+    (tmp_path / "log.csv").write_text("user_id,item_id,time,note\n" + "\n".join(rows) + "\n")
+    with pytest.raises(DataLost, match=r"'further words' \(345 rows\)"):
+        read_shop(tmp_path / "log.csv", options=reading_options(columns="kind=note"))

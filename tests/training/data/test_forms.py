@@ -367,3 +367,16 @@ def test_woocommerce_orders_know_the_stock_number_and_not_the_line(tmp_path: Pat
 def test_two_stray_quotes_do_not_swallow_the_rows_between_them(tmp_path: Path) -> None:
     rows = 'title,sku,time,user_id\n",x,2024-01-15,a\nPan,y,2024-01-16,b\n",z,2024-01-17,c\nTV 42",z,2024-01-18,d\n'
     assert ids(read_one(tmp_path, rows)) == {*IDS, ("c", "z"), ("d", "z")}
+
+
+def test_the_order_of_rows_goes_on_from_one_part_to_the_next(tmp_path: Path) -> None:
+    for day in (1, 2):
+        (tmp_path / f"day-{day}.csv").write_text(f"user_id,item_id\nu,a{day}\nu,b{day}\n")
+    shop = read_shop(tmp_path, options=reading_options(time_format="rows"))
+    assert shop.events["item_id"].to_list() == ["a1", "b1", "a2", "b2"]
+
+
+def test_a_title_line_that_ends_in_a_colon_heads_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text("Report:\nuser_id,item_id,time\nu,a,1700000000\nv,b,1700000001\n")
+    shop = read_shop(tmp_path / "export.csv")
+    assert shop.events["item_id"].to_list() == ["a", "b"]

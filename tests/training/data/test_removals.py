@@ -16,6 +16,7 @@ from models.removals import REMOVAL
 from service.log.records import EventRecord
 from tests.training.promotion.exports import write_part
 from training.data.columns import column_lines
+from training.data.options import reading_options
 from training.data.read import ShopFiles, read_shop
 from training.data.removals import NO_EVENT, UNDONE
 from training.data.shop import Shop
@@ -170,3 +171,10 @@ def test_the_columns_of_removals_are_told(tmp_path: Path) -> None:
 
 def test_a_removal_is_of_no_kind_that_a_history_holds() -> None:
     assert REMOVAL not in set(EventKind)
+
+
+def test_words_for_kinds_are_not_looked_for_among_removals(tmp_path: Path) -> None:
+    deeds = [Did("zoe", "lamp", "view", 0, 0), Did("zoe", "cup", "removal", 1, 0)]
+    shop = read_shop(export_of(tmp_path, deeds), options=reading_options(kinds="view=click"))
+    assert shop.events["kind"].to_list() == [EventKind.CLICK]
+    assert shop.removals.height == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -144,6 +144,17 @@ class Table:
         frames = [part.frame.select(expressions(part)) for part in self.parts]
         whole = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
         return _collected(whole, self.parts[0].path)
+
+    def first_rows(self, n_rows: int) -> Table:
+        """Return the table up to this number of rows."""
+        parts = []
+        for part in self.parts:
+            n_here = min(part.n_rows, n_rows)
+            parts.append(replace(part, frame=part.frame.head(n_here), n_rows=n_here))
+            n_rows -= n_here
+            if not n_rows:
+                break
+        return replace(self, parts=tuple(parts))
 
     def cell(self, row: int, column: str) -> object:
         """Return one cell as it stands in the file; None if its part has no such column."""

@@ -91,7 +91,7 @@ def look_at_text(
     dialect = find_dialect(text.lstrip("\ufeff"), names, delimiter=delimiter, has_header=has_header)
     if not dialect.columns:
         raise SourceUnreadable(f"{path} is empty: it has no line to read.")
-    if _HEAD.match(text):
+    if not dialect.has_header and _HEAD.match(text):
         width = len(text.partition("\n")[2].partition("\n")[0].split(dialect.delimiter))
         columns = tuple(f"column_{number}" for number in range(1, width + 2))
         return TextForm(encoding, Dialect(dialect.delimiter, columns, has_header=False), heads_rows=True)

@@ -380,3 +380,19 @@ def test_a_title_line_that_ends_in_a_colon_heads_no_rows(tmp_path: Path) -> None
     (tmp_path / "export.csv").write_text("Report:\nuser_id,item_id,time\nu,a,1700000000\nv,b,1700000001\n")
     shop = read_shop(tmp_path / "export.csv")
     assert shop.events["item_id"].to_list() == ["a", "b"]
+
+
+def test_a_quantity_below_nothing_is_a_return(tmp_path: Path) -> None:
+    rows = "customer,sku,date,qty\na,x,2024-01-15,2\na,x,2024-01-16,-2\n"
+    (tmp_path / "orders.csv").write_text(rows)
+    shop = read_shop(tmp_path / "orders.csv")
+    assert shop.events["value"].to_list() == [2.0]
+    assert shop.dropped.dropped["return or refund"] == 1
+
+
+def test_the_table_of_items_is_the_one_that_the_events_are_of(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user_id,product_id,time\nu,p7,1700000000\nv,p8,1700000001\n")
+    (tmp_path / "a_genre.csv").write_text("id,label\n1,Fiction\n2,Travel\n")
+    (tmp_path / "catalogue.csv").write_text("id,label\np7,Oak stool\np8,Glass lamp\n")
+    shop = read_shop(tmp_path)
+    assert shop.items["title"].to_list() == ["Oak stool", "Glass lamp"]

@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,21 @@ def arrows(names: Mapping[str, Path]) -> Graph:
     """What each module imports, wherever in the file, and whoever may only be checked for types."""
     found: dict[str, set[str]] = {name: set() for name in names}
     for name, file in names.items():
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         for node in ast.walk(ast.parse(file.read_text())):
-            found[name] |= {each for each in _imported(node, names) if each != name}
+            found[name] |= {each for each in _imported(node, package, names) if each != name}
     return found
 
 
-def _imported(node: ast.AST, names: Mapping[str, Path]) -> Iterator[str]:
+def _imported(node: ast.AST, package: str, names: Mapping[str, Path]) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names if alias.name in names)
-    elif isinstance(node, ast.ImportFrom) and node.module:
+    elif isinstance(node, ast.ImportFrom):
+        module = resolve_name("." * node.level + (node.module or ""), package)
         for alias in node.names:
-            full = f"{node.module}.{alias.name}"
-            if full in names or node.module in names:
-                yield full if full in names else node.module
+            full = f"{module}.{alias.name}"
+            if full in names or module in names:
+                yield full if full in names else module
 
 
 def room_of(name: str, names: Mapping[str, Path]) -> str:
@@ -89,6 +92,6 @@ def test_log_api_and_monitor_know_of_each_other_only_what_lies_below(
     group: set[str], may_use: set[str]
 ) -> None:
     for name, imported in arrows(modules()).items():
-        if name.startswith(tuple(f"service.{room}." for room in group)):
+        if f"{name}.".startswith(tuple(f"service.{room}." for room in group)):
             used = {each.split(".")[1] for each in imported if each.startswith("service.")}
             assert used <= may_use, name

@@ -11,6 +11,13 @@ import pytest
 
 from models.scan import KERNELS, available_kernels
 from service.contract.errors import SettingsInvalid
+from service.settings.base import RoomSettings
+from service.settings.commands import (
+    ExperimentsCommandSettings,
+    ExportSettings,
+    MonitorProcessSettings,
+    WarmSettings,
+)
 from service.settings.monitor import MonitorSettings
 from service.settings.reading import ROOMS, read_settings, settings_page
 from service.settings.service import Settings
@@ -115,10 +122,19 @@ def test_instructions_that_this_processor_lacks_are_refused_with_those_it_has(
         read_settings(Settings)
 
 
-def test_process_refuses_only_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "kind", [ExperimentsCommandSettings, ExportSettings, MonitorProcessSettings, WarmSettings]
+)
+def test_process_refuses_only_what_it_reads(
+    monkeypatch: pytest.MonkeyPatch, kind: type[RoomSettings]
+) -> None:
     monkeypatch.setenv("STILLROOM_DEADLINE_MS", "0")
-    assert read_settings(MonitorSettings).monitor_port == 9101
-    with pytest.raises(SettingsInvalid, match="STILLROOM_DEADLINE_MS"):
+    assert "deadline_ms" not in read_settings(kind).model_dump()
+    monkeypatch.setenv("STILLROOM_REDIS_URL", "http://x")
+    with pytest.raises(SettingsInvalid, match="STILLROOM_REDIS_URL") as refused:
+        read_settings(kind)
+    assert "STILLROOM_DEADLINE_MS" not in str(refused.value)
+    with pytest.raises(SettingsInvalid, match=r"STILLROOM_DEADLINE_MS"):
         read_settings(Settings)
 
 

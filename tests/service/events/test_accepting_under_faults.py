@@ -116,6 +116,18 @@ async def test_disk_that_fails_refuses_the_whole_batch_with_the_remedy(service: 
     assert (await post(service, sent))["replayed"] is False
 
 
+async def test_batch_that_one_replica_claimed_and_could_not_write_is_accepted_by_the_other(
+    store: Path, redis_server: RedisServer
+) -> None:
+    sent = body("a", did("purchase", "item-13"), *[did("view", "item-2")] * 100)
+    async with running(store, **shared(redis_server)) as one, running(store, **shared(redis_server)) as other:
+        with files_of_at_most(1000):
+            await post(one, sent, 503)
+        assert (await post(other, sent))["replayed"] is False
+        assert await recommended(other, user_id="user-1") == ["item-17", "item-21", "item-25"]
+    assert await has_streamed(redis_server, 101)
+
+
 async def test_events_are_on_disk_also_after_their_folder_was_deleted_under_the_service(store: Path) -> None:
     async with running(store) as service:
         await post(service, body("a", did("purchase", "item-13")))

@@ -88,6 +88,15 @@ def test_two_batches_that_were_accepted_under_one_key_are_both_added(client: red
     assert claim.batch_id == first.batch_id
 
 
+def test_batch_beside_a_claim_that_is_damaged_later_is_not_added_again(client: redis.Redis) -> None:
+    first, second = spooled(1), msgspec.structs.replace(spooled(2), key="key-1")
+    for batch in (first, second):
+        add(client, batch)
+    client.set(BATCH_PREFIX + "key-1", b"x")
+    add(client, second)
+    assert ids(client) == [first.events[0].event_id, second.events[0].event_id]
+
+
 def test_batch_without_events_is_remembered_all_the_same(client: redis.Redis) -> None:
     batch = msgspec.structs.replace(spooled(1), events=[])
     assert claimed(client, batch) is None

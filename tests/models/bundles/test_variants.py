@@ -124,6 +124,13 @@ def with_entry(**changes: tuple[str, ...]) -> Callable[[Path], Path]:
     return change
 
 
+def asked_of(item_index: int) -> Callable[[Path], Path]:
+    """A golden request of somebody who knows this item."""
+    return lambda path: with_golden(
+        path, lambda golden: golden.requests["als"][1].item_indices.append(item_index)
+    )
+
+
 @pytest.mark.parametrize(
     ("damage", "error", "said"),
     [
@@ -158,11 +165,8 @@ def with_entry(**changes: tuple[str, ...]) -> Callable[[Path], Path]:
             BundleInconsistent,
             "no requests of als",
         ),
-        (
-            lambda path: with_golden(path, lambda golden: golden.requests["als"][1].item_indices.append(999)),
-            BundleInconsistent,
-            "beyond the 40",
-        ),
+        (asked_of(-1), BundleInconsistent, "beyond the 40"),
+        (asked_of(N_ITEMS), BundleInconsistent, "beyond the 40"),
     ],
 )
 def test_variants_that_are_wrong_are_refused_and_the_student_is_not(

@@ -17,6 +17,7 @@ from training.data.split import (
     Stage,
     Stages,
     ask_each,
+    drawn_people,
     split_by_stages,
     split_by_time,
 )
@@ -237,6 +238,16 @@ def test_beyond_the_bound_people_are_drawn_by_seed_and_the_fits_stay_as_they_are
     np.testing.assert_array_equal(one.test.user_indices, again.test.user_indices)
     assert one.test.user_indices.tolist() != other.test.user_indices.tolist()
     np.testing.assert_array_equal(one.past.histories.offsets, split.past.histories.offsets)
+
+
+def test_nobody_without_a_past_takes_a_place_of_those_who_are_drawn() -> None:
+    events = [(f"user-{person}", "item", moment) for person in range(10) for moment in (1, 2)]
+    events += [(f"new-{person}", "item", 2) for person in range(90)]
+    histories = dataset_of(events).histories
+    stages: Stages = np.where(histories.times == 1, Stage.PAST, Stage.TEST).astype(np.int8)
+    is_drawn = drawn_people(histories, stages, Stage.TEST, np.ones(len(histories), np.bool_), 5, seed=0)
+    assert is_drawn.sum() == 5
+    assert all(len(histories[int(person)]) == 2 for person in np.flatnonzero(is_drawn))
 
 
 def test_a_bound_that_nobody_exceeds_changes_no_question(split: Split) -> None:

@@ -75,6 +75,11 @@ def test_resamples_are_drawn_with_replacement_and_the_same_for_every_row() -> No
     assert means[0].std() == pytest.approx(values.std() / np.sqrt(30), rel=0.15)
 
 
+def test_each_person_is_drawn_as_often_as_any_other() -> None:
+    shares = metrics.bootstrap_means(np.eye(5), seed=4).mean(axis=1)
+    np.testing.assert_allclose(shares, 1 / 5, atol=0.02)
+
+
 def test_intervals_agree_with_scipys_bootstrap() -> None:
     values = np.random.default_rng(2).gamma(2.0, size=200)
     theirs = bootstrap(

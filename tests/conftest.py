@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from models.bundles.bundle import read_bundle
 from service.bundles.serving import ServingBundle
 from tests.support.bundles import tiny_bundle
 from tests.support.redis import RedisServer
 from tests.support.service import Running, running
+
+# Hypothesis limits an example to 200 ms, which a busy machine exceeds at the first one: it imports and compiles.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def test_boosted_items_are_found_in_lists_that_are_not_looked_into(kernel: str) 
     np.testing.assert_allclose(ranked.scores, [[6, 1, 1, 1]], rtol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_items=st.integers(1, 120),

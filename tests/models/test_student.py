@@ -110,7 +110,7 @@ def test_blocked_items_must_be_given_for_each_person(precision: str, n_blocked: 
         student.recommend([tiny_history(0), tiny_history(1)], 5, blocked=[indices(1)] * n_blocked)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 30), st.sampled_from(PRECISIONS))
 def test_person_in_a_batch_is_answered_as_alone(seed: int, n_people: int, k: int, precision: str) -> None:
     student, users = STUDENTS[precision], random_vectors(n_people, seed)
@@ -124,7 +124,7 @@ def test_person_in_a_batch_is_answered_as_alone(seed: int, n_people: int, k: int
     np.testing.assert_allclose(together.scores, np.concatenate([each.scores for each in alone]), rtol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0, 0.9), st.sampled_from(PRECISIONS))
 def test_answer_falls_in_score_repeats_nothing_and_holds_nothing_blocked(
     seed: int, k: int, share_blocked: float, precision: str

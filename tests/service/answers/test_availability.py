@@ -74,7 +74,7 @@ def test_without_a_filter_everybody_has_the_same_mask(serving: ServingBundle) ->
     assert serving.allowed(None) is serving.allowed(Filter()) is not None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     events=st.lists(st.integers(0, N_ITEMS - 1), max_size=12),
     excluded=st.sets(st.integers(0, N_ITEMS - 1), max_size=12),

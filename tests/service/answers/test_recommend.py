@@ -236,7 +236,7 @@ def test_same_request_after_a_restart_gives_the_same_answer(store: Path) -> None
 ITEM_IDS = st.sampled_from([f"item-{index}" for index in range(N_ITEMS)] + ["unknown"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     user_id=st.sampled_from([None, "user-0", "user-5", "nobody"]),
     session=st.lists(ITEM_IDS, max_size=8),

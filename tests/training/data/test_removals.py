@@ -98,7 +98,7 @@ def export_of(folder: Path, deeds: Sequence[Did]) -> Path:
     return folder
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(deeds=DEEDS)
 def test_an_export_gives_the_history_that_a_service_has(
     tmp_path_factory: pytest.TempPathFactory, deeds: list[Did]
@@ -108,7 +108,7 @@ def test_an_export_gives_the_history_that_a_service_has(
     assert offline_history(shop) == live_history(deeds)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(before=DEEDS, deeds=DEEDS)
 def test_a_removal_in_the_export_undoes_what_the_history_has_in_the_cart(
     tmp_path_factory: pytest.TempPathFactory, before: list[Did], deeds: list[Did]

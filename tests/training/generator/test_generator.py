@@ -175,7 +175,7 @@ extremes = st.fixed_dictionaries(
 
 
 @given(extremes)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_settings_within_bounds_make_a_readable_shop(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, int]
 ) -> None:

@@ -194,7 +194,7 @@ async def test_the_same_request_gives_the_same_answer_through_asgi(service: Serv
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(sorted(CASES)), min_size=1, max_size=4),
     st.lists(st.integers(0, 4000), max_size=8),

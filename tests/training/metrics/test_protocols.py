@@ -193,9 +193,8 @@ def test_novelty_and_bias_tell_charts_from_what_people_take(
 
 
 def test_touched_shares_count_people_and_not_events() -> None:
-    dataset = dataset_of([("p", "a", 1), ("p", "a", 2), ("p", "b", 3), ("q", "a", 4)])
-    no_c = interactions_until_now(dataset)
-    assert touched_shares(no_c).tolist() == [1.0, 0.5]
+    dataset = dataset_of([("p", "a", 1), ("p", "a", 2), ("p", "b", 3), ("q", "a", 4), ("q", "c", 5)])
+    assert touched_shares(interactions_until_now(dataset)).tolist() == [1.0, 0.5, 0.5]
 
 
 def test_an_item_that_nobody_touched_has_a_finite_surprisal() -> None:

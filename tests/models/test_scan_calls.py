@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import models.scan
 from models.index import AllowedItems
 from models.scan import (
     ScanQuery,
@@ -57,3 +58,24 @@ def test_callers_in_several_threads_get_their_own_answers(n_lists: int) -> None:
         found = list(pool.map(lambda asked: scan.top_k(asked, 10), questions))
     for one, other in zip(found, expected, strict=True):
         assert_equal(one, other)
+
+
+def test_catalogue_that_is_let_go_gives_back_the_memory_of_its_searches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a service would keep some of each bundle that it ever served."""
+    given_back = []
+    free = models.scan._kernel.free_workspace
+
+    def counted(address: int) -> None:
+        given_back.append(address)
+        free(address)
+
+    monkeypatch.setattr(models.scan._kernel, "free_workspace", counted)
+    catalogue = random_catalogue(29, 100)
+    scan = catalogue.scan()
+    for _ in range(3):
+        scan.top_k(random_people(0, catalogue, 2), 5)
+    assert not given_back
+    del scan
+    assert len(given_back) == 1

@@ -7,6 +7,7 @@ from models.errors import BundleInconsistent
 from models.history import Event, History
 from models.members.item_items import FittedItemKNN
 from models.members.member import Floats
+from models.members.popularity import FittedPopularity
 from models.members.rows import SparseRows
 
 
@@ -57,3 +58,16 @@ def test_entries_outside_of_the_matrix_are_refused(name: str, value: list[int]) 
     SparseRows.from_arrays(arrays, 3)
     with pytest.raises(BundleInconsistent):
         SparseRows.from_arrays(arrays | {name: np.array(value)}, 3)
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_matrix_that_is_not_items_by_items_is_refused(is_sparse: bool) -> None:
+    matrix = rows_of(np.ones((2, 3), np.float32)) if is_sparse else np.ones((3, 2), np.float32)
+    member = FittedItemKNN(matrix, np.ones(3, np.bool_), 1.0)
+    with pytest.raises(BundleInconsistent):
+        FittedItemKNN.from_arrays(member.arrays())
+
+
+def test_popularity_has_one_score_an_item() -> None:
+    with pytest.raises(BundleInconsistent, match="one score an item"):
+        FittedPopularity.from_arrays({"scores": np.ones((3, 2), np.float32)})

@@ -18,6 +18,7 @@ from training.data.split import (
     Stages,
     ask_each,
     drawn_people,
+    require_questions,
     split_by_stages,
     split_by_time,
 )
@@ -143,6 +144,13 @@ def test_the_seed_draws_the_new_people() -> None:
 def test_a_slice_with_too_few_people_is_refused_with_its_count() -> None:
     with pytest.raises(TooLittleData, match=r"validation slice has \d people"):
         split_by_time(block_dataset(n_people=8), validation_share=0.2, test_share=0.2)
+
+
+def test_as_many_people_as_are_needed_are_enough(split: Split) -> None:
+    n_fewest = min(len(split.validation), len(split.test))
+    require_questions(split, remedy="wait", at_least=n_fewest)
+    with pytest.raises(TooLittleData, match=f"at least {n_fewest + 1} are needed; wait"):
+        require_questions(split, remedy="wait", at_least=n_fewest + 1)
 
 
 PAST, VALIDATION, TEST = Stage

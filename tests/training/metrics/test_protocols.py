@@ -70,6 +70,17 @@ def test_random_scores_get_what_chance_gives(questions: Questions, candidates: C
     assert figures["hr@10"] == pytest.approx(0.1, abs=0.06)
 
 
+def test_questions_are_put_a_chunk_at_a_time_and_measured_as_if_at_once(
+    questions: Questions, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = measure(random_scores(N, seed=1), questions, candidates)
+    monkeypatch.setattr("training.metrics.protocols.CHUNK", 7)
+    in_chunks = measure(random_scores(N, seed=1), questions, candidates)
+    np.testing.assert_array_equal(in_chunks.top_items, at_once.top_items)
+    np.testing.assert_array_equal(in_chunks.catalogue_ndcg, at_once.catalogue_ndcg)
+    assert in_chunks.summary(0.5) == at_once.summary(0.5)
+
+
 def test_a_model_without_opinion_gets_chance_and_not_the_sort_order(
     questions: Questions, candidates: Candidates
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import ipaddress
+import termios
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -47,6 +49,10 @@ class Connection(Protocol):
     @property
     def is_unfinished(self) -> bool:
         """Whether a request has begun to arrive, is incomplete, and has no answer yet."""
+
+    @property
+    def has_unread_request(self) -> bool:
+        """Whether something has arrived that the event loop has not read yet."""
 
     @property
     def n_unread_bytes(self) -> int:
@@ -175,25 +181,30 @@ class Connections:
         Slow senders of a request go first, then the longest idle, then connections whose request is just arriving: a
         request that is sent at full speed is here before as many others have come.
         """
-        while (least := self._least(address)) is None:
-            if self._n_listed >= MAX_LISTED:
-                return False
+        least = self._least(address)
+        if least is None and self._n_listed < MAX_LISTED:
             ranked = [(self._rank(each), each.since, each) for each in among]
             self._n_listed += len(ranked)
             able = [each for each in ranked if each[0] < _AT_WORK]
-            if not able:
-                return False
             self._able[address] = [each[1:] for each in sorted(able, key=lambda one: one[:2])[::-1]]
+            least = self._least(address)
+        if least is None:
+            return False
         self.leave(least)
         least.end("made_room")
         return True
 
     def _least(self, address: str) -> Connection | None:
-        """Return the next candidate whose stage has not changed since it was listed."""
+        """Return the next candidate whose stage has not changed since it was listed, nor is about to.
+
+        While the loop admits a crowd, an idle client's next request may lie in the socket: closing it loses that.
+        """
         listed = self._able.get(address, [])
         while listed:
             since, connection = listed.pop()
-            if connection in self._open and self._rank(connection) < _AT_WORK and connection.since == since:
+            is_as_listed = connection in self._open and connection.since == since
+            is_about_to_ask = connection.is_idle and connection.has_unread_request
+            if is_as_listed and not is_about_to_ask and self._rank(connection) < _AT_WORK:
                 return connection
         return None
 
@@ -203,6 +214,15 @@ class Connections:
         if connection.is_unfinished:
             return 0 if self.now - connection.since > SLOW_SECONDS else 2
         return _AT_WORK
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Whether bytes have arrived that nobody has read yet; False if the system does not tell."""
+    try:
+        n_bytes = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+    except (OSError, AttributeError, ValueError):
+        return False
+    return n_bytes != bytes(4)
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:

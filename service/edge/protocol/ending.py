@@ -19,7 +19,7 @@ from service.contract.errors import PROBLEMS, HeadTooSlow, ServiceError
 from service.edge.endpoints.endpoint import problem_reply, request_id
 from service.edge.endpoints.fast_path import FastPathApp
 from service.edge.http.bounds import LINGER_SECONDS, MAX_HELD_BACK_BYTES, MAX_LINGER_BYTES, Bounds
-from service.edge.http.connections import Connections, address_of
+from service.edge.http.connections import Connections, address_of, has_unread
 from service.edge.http.delivery import Delivered, Delivery, is_taken
 from service.edge.http.one_write import OneWriteProtocol
 
@@ -88,6 +88,11 @@ class EndingProtocol(OneWriteProtocol):
         return self._stage is Stage.HEAD or (self._stage is Stage.BODY and not self.cycle.response_started)
 
     @property
+    def has_unread_request(self) -> bool:
+        """See `Connection`."""
+        return has_unread(self._socket)
+
+    @property
     def n_unread_bytes(self) -> int:
         """See `Connection`."""
         return self._socket.get_write_buffer_size()
@@ -115,7 +120,7 @@ class EndingProtocol(OneWriteProtocol):
         if stage is Stage.UNTAKEN or self._untaken is not None or self.flow.write_paused:
             if seconds > bounds.unread_seconds:
                 self.end("unread")
-        elif stage is Stage.IDLE and seconds > bounds.idle_seconds:
+        elif stage is Stage.IDLE and seconds > bounds.idle_seconds and not self.has_unread_request:
             self.end("idle")
         elif stage is Stage.HEAD and seconds > bounds.head_seconds:
             self._refuse(HeadTooSlow(f"the head did not arrive within {bounds.head_seconds:g} seconds"))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 
 from service.contract.errors import AddressBusy, ConnectionsExhausted
 from service.edge.http.bounds import MAX_LINGERING, Bounds
-from service.edge.http.connections import MAX_LISTED, SLICE, SLOW_SECONDS, Connections, address_of
+from service.edge.http.connections import (
+    MAX_LISTED,
+    SLICE,
+    SLOW_SECONDS,
+    Connections,
+    address_of,
+    has_unread,
+)
 from tests.support.wire import Wire
 
 
@@ -19,7 +27,7 @@ class Peer:
     def __init__(self, connections: Connections, address: str = "192.0.2.1", *, is_idle: bool = True) -> None:
         self.address = address
         self.is_idle = is_idle
-        self.is_unfinished = False
+        self.is_unfinished = self.has_unread_request = False
         self.n_unread_bytes = 0
         self.since = connections.now
         self.ended: str | None = None
@@ -87,6 +95,45 @@ async def test_one_that_was_asked_since_they_were_listed_is_not_the_longest_idle
     peers[1].since = registry.now
     registry.admitted(is_idle=False)
     assert [peer.ended for peer in peers] == ["made_room", None, "made_room"]
+
+
+async def test_one_whose_next_request_has_arrived_makes_no_room() -> None:
+    registry = Registry(max_connections=2, max_connections_per_address=2)
+    asking, idle = registry.admitted(), registry.admitted()
+    asking.has_unread_request = True
+    registry.pass_time(1)
+    registry.admitted()
+    assert (asking.ended, idle.ended) == (None, "made_room")
+
+
+async def test_new_connection_is_refused_where_the_requests_of_all_have_arrived() -> None:
+    registry = Registry(max_connections=2, max_connections_per_address=2)
+    for _ in range(2):
+        registry.admitted().has_unread_request = True
+    assert isinstance(registry.admit(Peer(registry)), AddressBusy)
+
+
+async def test_who_sends_slowly_makes_room_whatever_has_arrived() -> None:
+    registry = Registry(max_connections=1, max_connections_per_address=1)
+    slow = registry.admitted(is_idle=False)
+    slow.is_unfinished = slow.has_unread_request = True
+    registry.pass_time(SLOW_SECONDS + 1)
+    registry.admitted()
+    assert slow.ended == "made_room"
+
+
+async def test_what_has_arrived_and_nobody_has_read_is_seen() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
+        transport.pause_reading()
+        assert not has_unread(transport)
+        theirs.send(b"G")
+        assert has_unread(transport)
+        transport.abort()
+        await asyncio.sleep(0)
+        assert not has_unread(transport)
 
 
 async def test_who_takes_long_goes_before_the_idle_and_who_has_just_begun_after_them() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import socket
 import weakref
 
 import pytest
@@ -238,6 +240,28 @@ async def test_request_behind_a_body_that_was_refused_is_answered() -> None:
         await client.receive(b"01234")
         await client.receive(b"56789" + request(2))
         assert client.statuses == [405, 200]
+
+
+async def test_request_that_has_arrived_is_answered_though_a_newcomer_needs_room_before_it_is_read() -> None:
+    async with bounded(max_connections=2, idle_seconds=75) as client:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            for end in (ours, theirs):
+                end.setblocking(False)
+            await loop.connect_accepted_socket(client.new_protocol, ours)
+            await client.pass_time(1)
+            await client.receive(request(1))  # so the other one is the longest idle
+            theirs.send(request(2))
+            client.another("192.0.2.2")
+            assert client.ended == ["made_room"]
+            async with asyncio.timeout(10):
+                assert (await loop.sock_recv(theirs, 10_000)).endswith(b'{"number":2}')
+            theirs.send(request(3))
+            client.moment += 76
+            client.connections.tick()
+            async with asyncio.timeout(10):
+                assert (await loop.sock_recv(theirs, 10_000)).endswith(b'{"number":3}')
 
 
 async def test_connection_beyond_the_bound_is_told_so_and_ended_gently() -> None:

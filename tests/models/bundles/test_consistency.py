@@ -121,6 +121,12 @@ def test_array_that_contradicts_another_is_refused(
         read_bundle(spoilt)
 
 
+def test_item_may_be_of_no_category(bundle: Path) -> None:
+    of_none = put(0, -1)(array_of(bundle, "item_categories"))
+    read = read_bundle(reseal(bundle, arrays={"item_categories": of_none}))
+    assert read.items.category_codes[0] == -1
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "message"),
     [

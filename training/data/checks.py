@@ -107,7 +107,9 @@ def _spoiled_ids(plan: Plan, events: EventsRead) -> list[tuple[str, str]]:
     many = max(MIN_LOST_ROWS, MAX_LOST_SHARE * rows.height)
     columns = {"user_id": plan.event_roles.user_id, "item_id": plan.event_roles.item_id[0]}
     for name, column in columns.items():
-        signed = rows[name].filter(rows[name].str.contains("+", literal=True))  # few ids, found in a tenth of the time
+        signed = rows[name].filter(
+            rows[name].str.contains("+", literal=True)
+        )  # few ids, found in a tenth of the time
         short = signed.filter(signed.str.contains(r"^\d(?:\.\d+)?[eE]\+\d+$"))
         if len(short) >= many:
             told = f"{len(short):,} ids in {column!r} are shortened, such as {short[0]!r}, and may be several in one"

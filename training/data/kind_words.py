@@ -52,7 +52,11 @@ class KindWords:
 
     def places(self, column: str) -> pl.Expr:
         """Return the place of each cell's word, UNSEEN if it has none; null where the cell is empty."""
-        return pl.col(column).cast(pl.String).map_batches(self._places, return_dtype=pl.UInt8, is_elementwise=True)
+        return (
+            pl.col(column)
+            .cast(pl.String)
+            .map_batches(self._places, return_dtype=pl.UInt8, is_elementwise=True)
+        )
 
     def _places(self, cells: pl.Series) -> pl.Series:
         frame, word = cells.alias("word").to_frame(), pl.col("word")

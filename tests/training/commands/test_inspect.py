@@ -1,4 +1,4 @@
-"""What `inspect` says of files, and what a failed `train` costs: no import of torch, and nothing left behind."""
+"""What `inspect` says of files, and what a refused file costs every command: no import of torch, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from training.__main__ import app
+from training.base.errors import DataError
 
 RATINGS = (
     "userId,movieId,rating,timestamp\n1,296,5.0,1147880044\nguest,306,3.5,1147868817\n2,306,4.0,1147868818\n"
@@ -23,6 +24,7 @@ RUN = """
 import sys
 from typer.testing import CliRunner
 from training.__main__ import app
+from training.base.errors import DataError
 found = CliRunner().invoke(app, sys.argv[1:])
 print(found.output, found.exception)
 sys.exit(3 if "torch" in sys.modules else 0)
@@ -95,10 +97,23 @@ def test_neither_inspect_nor_a_failed_train_loads_torch_or_leaves_a_folder(folde
         ["inspect", str(folder / "shop")],
         ["train", str(folder / "events.csv"), "--runs", str(runs)],
         ["train", str(folder / "shop"), "--runs", str(runs), "--accept", "missing-user"],
+        ["evaluate", str(folder / "events.csv"), "--runs", str(runs)],
+        ["retrain", str(folder / "events.csv"), "--runs", str(runs), "--store", str(folder / "store")],
+        ["tune", str(folder / "events.csv"), "--out", str(folder / "tuned.toml")],
     ):
         done = subprocess.run(
             [sys.executable, "-c", RUN, *words], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
-    assert "TooLittleData" in done.stdout or "needed" in done.stdout
+        assert "--accept" in done.stdout or "needed" in done.stdout
+    assert not runs.exists()
+
+
+def test_a_published_evaluation_that_cannot_read_its_files_leaves_no_folder(folder: Path) -> None:
+    runs = folder / "runs"
+    (folder / "train.tsv").write_text("1\t2\t5\t1700000000\n")
+    (folder / "test.tsv").write_text("no table at all\n")
+    published = ["--train", str(folder / "train.tsv"), "--test", str(folder / "test.tsv")]
+    found = CliRunner().invoke(app, ["evaluate", *published, "--runs", str(runs)])
+    assert isinstance(found.exception, DataError)
     assert not runs.exists()

@@ -357,7 +357,7 @@ def _composed(year: int, month: int, day: int) -> pl.Expr:
 
 
 def _month_names(text: pl.Expr) -> pl.Expr:
-    """Parse dates such as 1-Dec-2010, Dec 1, 2010 8:26 AM, 1er août 2010, Wed, 01 Dec 2010 08:26:00 +0000 and ctime's.
+    """Parse dates such as 1-Dec-2010, Dec 1, 2010 8:26 AM, 1er août 2010, Wed, 01 Dec 2010 08:26:00 and ctime's.
 
     The last word that may be a month is it: martes, mardi and mar. are days as well.
     """

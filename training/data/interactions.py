@@ -209,9 +209,7 @@ def _expressions(
     )
     returned = [pl.lit(False)]
     if roles.status in here and roles.status is not None:
-        status = _status(roles, here).str.to_lowercase()
-        # Of an order that is refunded in part, it is not known which line went back; most stay.
-        returned.append(status.str.contains(_RETURNED) & ~status.str.contains("partial"))
+        returned.append(means_returned(_status(roles, here).str.to_lowercase()))
     if quantity is not None:
         returned.append(quantity < 0)
     ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
@@ -230,6 +228,12 @@ def _expressions(
         pl.any_horizontal(each.fill_null(False) for each in returned).alias("is_returned"),
         (pl.col(SURPLUS).is_not_null() if SURPLUS in here else pl.lit(False)).alias("is_long"),
     ]
+
+
+def means_returned(state: pl.Expr) -> pl.Expr:
+    """Whether a word for the state of an order, in lower case, says that it was returned or cancelled."""
+    # Of an order that is refunded in part, it is not known which line went back; most stay.
+    return state.str.contains(_RETURNED) & ~state.str.contains("partial")
 
 
 def _status(roles: EventRoles, here: set[str]) -> pl.Expr:

@@ -72,6 +72,15 @@ def test_it_counts_kinds_and_names_the_option_for_those_that_nobody_knows(folder
     assert "--kinds stare=view" not in said
 
 
+def test_it_lists_the_states_of_orders_and_which_of_them_are_returns(folder: Path) -> None:
+    rows = "u,i,1700000000,paid\nu,j,1700000001,paid\nv,i,1700000002,Refunded\nv,j,1700000003,zurueck\n"
+    (folder / "orders.csv").write_text("user_id,item_id,time,status\n" + rows)
+    said, _ = inspect(str(folder / "orders.csv"))
+    assert "'paid' (2 rows) stays" in said
+    assert "'refunded' (1 rows) is a return" in said
+    assert "'zurueck' (1 rows) stays" in said
+
+
 def test_it_ends_with_the_ready_command_where_there_is_enough_to_train_on(folder: Path) -> None:
     lines = [
         f"u{user},i{(user + step) % 60},{1_700_000_000 + 100 * user + step},{'buy' if step else 'look_at'}"

@@ -202,8 +202,8 @@ def _several_items(plan: Plan) -> list[tuple[str, str]]:
             return [
                 (
                     "several-items",
-                    f"the cells of {item!r} hold several items, such as {told.filter(is_several)[0]!r}, which would be "
-                    "read as one; write one row an item",
+                    f"the cells of {item!r} hold several items, such as {told.filter(is_several)[0]!r}, which would "
+                    "be read as one; write one row an item",
                 )
             ]
     return []

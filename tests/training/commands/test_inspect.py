@@ -1,4 +1,4 @@
-"""What `inspect` says of files, and what a refused file costs every command: no import of torch, and nothing left behind."""
+"""What `inspect` says of files, and what a refused file costs any command: no import of torch, and nothing left."""
 
 from __future__ import annotations
 

@@ -424,3 +424,11 @@ def test_a_tills_clock_is_no_person_where_nothing_is_named(tmp_path: Path) -> No
     shop = read_shop(tmp_path / "till.csv")
     assert shop.events["user_id"].str.starts_with("card").all()
     assert shop.events["item_id"].str.starts_with("sku").all()
+
+
+def test_files_of_a_folder_may_write_times_each_in_its_way(tmp_path: Path) -> None:
+    for day, cell in {13: "2024-01-13 10:00", 14: "14.01.2024 10:00", 15: "01/15/2024 10:00"}.items():
+        (tmp_path / f"orders-{day}.csv").write_text(f"user_id,item_id,time\nu,i{day},{cell}\n")
+    shop = read_shop(tmp_path)
+    assert shop.events["time"].to_list() == [1_705_140_000 + 86_400 * place for place in range(3)]
+    assert "ISO 8601 and day/month/year and month/day/year" in shop.layout

@@ -24,7 +24,6 @@ PROPERTY: Final = ("property", "attribute", "attribute_name", "property_name", "
 PROPERTY_VALUE: Final = ("value", "property_value", "attribute_value")
 _TOLD: Final = (EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE)
 """The kinds that tables are named after."""
-_NEEDED: Final = ("user_id", "item_id", "time")
 _OTHER_ROLES: Final = ("value", "quantity", "status", "order", "clock")
 MAX_PROPERTIES: Final = 40
 """The most properties that become columns, the most frequent first."""
@@ -132,22 +131,22 @@ def joined_kinds(found: Sequence[tuple[Table, EventRoles]]) -> tuple[Table, Even
     if len({kind for _, _, kind in told}) < 2:
         return None
     parts = [_with_kind(part, roles, kind) for table, roles, kind in told for part in table.parts]
-    needed = pl.Schema({name: part_type for name, part_type in _types(parts[0]).items() if name in _NEEDED})
-    if any({name: _types(part)[name] for name in _NEEDED} != needed for part in parts):
+    if any(_types(part) != _types(parts[0]) for part in parts):
         return None
     names_of_tables = tuple(table.name for table, _, _ in told)
     joined = Table(" + ".join(names_of_tables), tuple(parts), told[0][0].folder, made_of=names_of_tables)
-    own = {role: role if role in joined.columns else None for role in _OTHER_ROLES}
-    return joined, EventRoles("user_id", ("item_id",), "time", "kind", **own)
+    value, quantity, status, order, clock = (
+        role if role in joined.columns else None for role in _OTHER_ROLES
+    )
+    return joined, EventRoles("user_id", ("item_id",), "time", "kind", value, quantity, status, order, clock)
 
 
 def _kind_of_name(name: str) -> EventKind | None:
     """Return the kind that the words of a table's name tell, None if they tell none, or several."""
     words = plain_name(name.replace(".", " ").replace("/", " ")).split("_")
-    codes = {
-        code for word in words for each in (word, word.removesuffix("s")) if (code := code_of(each)) in _TOLD
-    }
-    return EventKind(codes.pop()) if len(codes) == 1 else None  # type: ignore[arg-type]  # None is not in _TOLD
+    codes = [code_of(each) for word in words for each in (word, word.removesuffix("s"))]
+    kinds = {EventKind(code) for code in codes if code is not None and code in _TOLD}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
@@ -166,8 +165,9 @@ def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
     return replace(part, frame=frame, columns=(*here, *others, "kind"))
 
 
-def _types(part: Part) -> pl.Schema:
-    return part.frame.collect_schema()
+def _types(part: Part) -> list[pl.DataType]:
+    schema = part.frame.collect_schema()
+    return [schema[name] for name in ("user_id", "item_id", "time")]
 
 
 def one_row_a_property(table: Table) -> Table | None:

@@ -130,29 +130,37 @@ def evaluate_command(
     ] = False,
 ) -> None:
     """Measure all models under one or both protocols, or on published files. No bundle is written."""
+    from training.base.progress import Stages
     from training.base.runs import Run
-    from training.data.read import ShopFiles
-    from training.pipeline import protocol_runs
-    from training.recipe.settings import load_settings
+    from training.data.read import ShopFiles, read_with_notes
+    from training.data.shop import require_trainable
 
-    chosen = load_settings(settings, quick=quick, seed=seed)
-    published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
-    if (data is None) == (published is None):
+    has_published = any((train_file, test_file, candidates, sequences))
+    if (data is None) != has_published:
         raise SettingsInvalid(
             "say what to evaluate on: either DATA, a shop's events, or published files by --train and --test or by "
             "--sequences"
         )
+    shop, stages = None, Stages(console)
+    if data is not None:
+        files = ShopFiles(data, reading, items)
+        shop = read_with_notes(files, stages)
+        require_trainable(shop, unlisted_too=True)
+    # As for `train`: settings import torch, which unusable files need not cost.
+    from training.pipeline import protocol_runs
+    from training.recipe.settings import load_settings
+
+    chosen = load_settings(settings, quick=quick, seed=seed)
     how: Any = {"is_tuned": tuned, "console": console}
     options: dict[str, Any] = {"tune": tuned}
-    if published is not None:
-        run = Run.create(runs)
-        evaluation = protocol_runs.evaluate_published(published, chosen, run, **how)
+    if shop is None:
+        published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
+        assert published is not None
+        evaluation, run = protocol_runs.evaluate_published(published, chosen, runs, **how)
         options |= published._asdict()
     else:
-        assert data is not None
         protocols = [each.value for each in protocol or list(Protocol)]
-        files = ShopFiles(data, reading, items)
-        portrait = protocol_runs.portrait_of(files, chosen, console)
+        portrait = protocol_runs.portrait_of(shop, chosen, stages)
         run = Run.create(runs)
         evaluation = protocol_runs.evaluate_shop(files, portrait, protocols, chosen, run, **how)
         options |= {"protocol": protocols, "items": items} | reading.words()
@@ -183,16 +191,21 @@ def tune_command(
 ) -> None:
     """Search each member's settings on validation and write the best as a settings file."""
     from training.base.progress import Stages
-    from training.data.read import read_shop
+    from training.data.read import ShopFiles, read_with_notes
+    from training.data.shop import require_trainable
+
+    stages = Stages(console)
+    shop = read_with_notes(ShopFiles(data, reading, items), stages)
+    require_trainable(shop, unlisted_too=True)
     from training.pipeline.train import prepare, split_shop, tune
     from training.recipe.settings import load_settings
     from training.tuning.tuned_file import write_tuned
 
-    stages, chosen = Stages(console), load_settings(settings, quick=False, seed=seed)
+    chosen = load_settings(settings, quick=False, seed=seed)
     if seconds is not None:
         budget = chosen.tuning.model_validate(chosen.tuning.model_dump() | {"seconds_per_member": seconds})
         chosen = chosen.model_copy(update={"tuning": budget})
-    dataset = prepare(read_shop(data, options=reading, items=items), chosen, stages)
+    dataset = prepare(shop, chosen, stages)
     tuned, _ = tune(split_shop(dataset, protocol.value, chosen), chosen, stages)
     write_tuned(load_settings(None, quick=False, seed=None), tuned, out)
     console.print(

@@ -41,7 +41,15 @@ def retrain_command(
     promote: Annotated[bool, typer.Option(help="Put the new bundle into service if it is not worse.")] = True,
 ) -> None:
     """Train on history and exported events; promote unless the bundle may be worse. Exit code 3: not promoted."""
+    from training.base.progress import Stages
     from training.data.read import ShopFiles
+    from training.data.shop import require_trainable
+    from training.promotion.fresh import read_with_notes
+
+    stages = Stages(console)
+    shop = read_with_notes(ShopFiles(data, reading, items), events, stages)
+    require_trainable(shop, unlisted_too=True)
+    # As for `train`: settings import torch, which unusable files need not cost.
     from training.promotion.retrain import DECISION_FILE, retrain
     from training.recipe.promotion import PromotionSettings
     from training.recipe.settings import load_settings
@@ -49,13 +57,13 @@ def retrain_command(
     chosen = load_settings(settings, quick=quick, seed=seed)
     if max_loss is not None:
         chosen = chosen.model_copy(update={"promotion": PromotionSettings(max_loss=max_loss)})
-    files = ShopFiles(data, reading, items)
     options = {"events": events, "items": items, **reading.words(), "store": store}
     try:
         decision = retrain(
-            files,
+            shop,
             events,
             chosen,
+            stages,
             store=store,
             runs=runs,
             console=console,

@@ -17,7 +17,7 @@ from training.data.roles import sample_text
 MAX_LOST_SHARE: Final = 0.1
 """The share of rows from which rows that are dropped for one reason are asked about."""
 MIN_LOST_ROWS: Final = 3
-"""Rows below which a share says nothing."""
+"""Rows below which a share says nothing, as long as any row is left."""
 MIN_ROWS_OF_ZERO: Final = 100
 """Events of a person 0 from which that one may be many; a person with the number 0 has fewer."""
 MAX_UNKNOWN_SHARE: Final = 0.001
@@ -54,6 +54,7 @@ def stops(plan: Plan, events: EventsRead, items: ItemsRead, options: ReadingOpti
         *_unmet_items(plan, events, items),
         *_unused_title(plan),
         *_numbered_items(plan),
+        *_several_items(plan),
         *_spoiled_ids(plan, events),
     ]
     return {name: text for name, text in found if name not in options.accept}
@@ -63,9 +64,10 @@ def _lost_kinds(events: EventsRead) -> list[tuple[str, str]]:
     n_rows = sum(events.kinds.values())
     unknown = {word: count for word, count in events.kinds.items() if not events.meanings.get(word)}
     many = max(MIN_LOST_ROWS, MAX_UNKNOWN_SHARE * n_rows)
-    if max(unknown.values(), default=0) < many and sum(unknown.values()) < max(
+    is_little = max(unknown.values(), default=0) < many and sum(unknown.values()) < max(
         MIN_LOST_ROWS, MAX_LOST_SHARE * n_rows
-    ):
+    )
+    if not unknown or (is_little and events.dropped.n_kept):
         return []
     told = ", ".join(f"{word!r} ({count:,} rows)" for word, count in list(unknown.items())[:10])
     example = next(iter(unknown))
@@ -87,7 +89,8 @@ def _lost_rows(plan: Plan, events: EventsRead) -> list[tuple[str, str]]:
     n_rows = dropped.n_read - dropped.dropped.get("blank line", 0)
     found = []
     for reason, count in dropped.dropped.items():
-        if reason in fine or count < max(MIN_LOST_ROWS, MAX_LOST_SHARE * n_rows):
+        is_little = count < max(MIN_LOST_ROWS, MAX_LOST_SHARE * n_rows) and dropped.n_kept > 0
+        if reason in fine or not count or is_little:
             continue
         place = f", {dropped.examples[reason]}" if reason in dropped.examples else ""
         remedy = _REMEDIES.get(reason, "")
@@ -107,7 +110,10 @@ def _spoiled_ids(plan: Plan, events: EventsRead) -> list[tuple[str, str]]:
     many = max(MIN_LOST_ROWS, MAX_LOST_SHARE * rows.height)
     columns = {"user_id": plan.event_roles.user_id, "item_id": plan.event_roles.item_id[0]}
     for name, column in columns.items():
-        short = rows[name].filter(rows[name].str.contains(r"^\d(?:\.\d+)?[eE]\+\d+$"))
+        signed = rows[name].filter(
+            rows[name].str.contains("+", literal=True)
+        )  # few ids, found in a tenth of the time
+        short = signed.filter(signed.str.contains(r"^\d(?:\.\d+)?[eE]\+\d+$"))
         if len(short) >= many:
             told = f"{len(short):,} ids in {column!r} are shortened, such as {short[0]!r}, and may be several in one"
             found.append(("shortened-ids", f"{told}; export the column as text"))
@@ -181,3 +187,23 @@ def _numbered_items(plan: Plan) -> list[tuple[str, str]]:
             "one row an item",
         )
     ]
+
+
+def _several_items(plan: Plan) -> list[tuple[str, str]]:
+    """Ask where a cell holds all items of an order: most cells are lists, or have parts whose number differs."""
+    item = plan.event_roles.item_id[0]
+    told = sample_text(plan.events, item)
+    is_list = told.str.contains(r"^\[.*,.*\]$")
+    for is_several, parts in (
+        (is_list, told.str.count_matches(",")),
+        *((told.str.contains(mark), told.str.count_matches(mark)) for mark in (r"\|", ";", ",")),
+    ):
+        if 2 * is_several.sum() > len(told) and parts.n_unique() > 1:
+            return [
+                (
+                    "several-items",
+                    f"the cells of {item!r} hold several items, such as {told.filter(is_several)[0]!r}, which would "
+                    "be read as one; write one row an item",
+                )
+            ]
+    return []

@@ -16,15 +16,17 @@ from models.removals import REMOVAL
 from training.base.errors import DataError, TooLittleData
 from training.data.checks import stops
 from training.data.columns import both_uses, column_lines
-from training.data.interactions import EventsRead
+from training.data.interactions import EventsRead, means_returned
 from training.data.options import ReadingOptions
 from training.data.plan import Plan
 from training.data.read import assembled, plan_shop, read_parts, scratch_folder
+from training.data.roles import sample_text
 from training.data.shop import Shop, require_trainable
 
 MAX_ROWS: Final = 1_000_000
 """Rows of events that are read to be described; of a longer table the first ones are."""
 N_SHOWN: Final = 3
+N_STATES: Final = 20
 KIND_NAMES: Final = {kind.value: kind.name.lower() for kind in EventKind} | {REMOVAL: "removal"}
 
 
@@ -79,6 +81,7 @@ def _of_plan(plan: Plan, options: ReadingOptions) -> tuple[list[str], dict[str, 
     lines += [f"not read: {', '.join(plan.unused)}"] if plan.unused else []
     lines += column_lines(uses)
     lines += [f"times are {events.time_format}", *_span(events.rows), *_kinds(plan, events)]
+    lines += _states(plan)
     lines += events.dropped.with_notes(items.notes).lines()
     lines += _rows(events.rows, items.items)
     lines += _items(items.items, events.rows)
@@ -109,6 +112,20 @@ def _kinds(plan: Plan, events: EventsRead) -> Iterator[str]:
     for word, count in events.kinds.items():
         meaning = events.meanings.get(word) or "not known"
         yield f"  {count:>12,}  {word!r} is {meaning}"
+
+
+def _states(plan: Plan) -> Iterator[str]:
+    """List the words of a column of states, since those that are not known for returns are taken for good orders."""
+    column = plan.event_roles.status
+    if column is None:
+        return
+    counts = sample_text(plan.events, column).str.to_lowercase().value_counts(sort=True).head(N_STATES)
+    is_returned = means_returned(pl.col(column)).alias("is_returned")
+    told = [
+        f"{word!r} ({count:,} rows) {'is a return' if returned else 'stays'}"
+        for word, count, returned in counts.with_columns(is_returned).rows()
+    ]
+    yield f"states in {column!r}, of the first rows: {', '.join(told)}"
 
 
 def _span(events: pl.DataFrame) -> Iterator[str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
 from time import time as now
 
 import numpy as np
@@ -72,17 +75,28 @@ def read_events(
         each: number_format(sample_text(table, each)) for each in (roles.value, roles.quantity) if each
     }
     words = KindWords.of(table, roles.kind, options)
-    rows = table.select(lambda part: _expressions(part, roles, time_format, written, words))
+    formats: dict[tuple[Path, str], TimeFormat | str] = {}
+
+    def read() -> pl.DataFrame:
+        return table.select(
+            lambda part: _expressions(
+                part, roles, formats.get((part.path, part.sheet), time_format), written, words
+            )
+        )
+
+    rows = read()
     # What the first rows do not show is looked for in all of them, and they are read once more.
     has_unseen = roles.kind is not None and bool((rows["word"] == UNSEEN).any())
     has_unread = (
         bool((rows["is_valued"] & rows["value"].is_null()).any()) and NumberFormat.PLAIN in written.values()
     )
-    if has_unseen or has_unread:
+    if options.time_format is None and len(table.parts) > 1 and rows["time"].null_count():
+        formats = _formats_of_parts(table, roles, time_format)
+    if has_unseen or has_unread or formats:
         if has_unseen and roles.kind is not None:
             words = words.with_more(_all_words(table, roles.kind), options)
         written = {each: _number_format(table, each) for each in written}
-        rows = table.select(lambda part: _expressions(part, roles, time_format, written, words))
+        rows = read()
     kinds: dict[str, int] = {}
     if roles.kind is not None:
         has_ids = pl.col("user_id").is_not_null() & pl.col("item_id").is_not_null()
@@ -110,7 +124,10 @@ def read_events(
     return EventsRead(
         kept,
         dropped.without(REPEATED, n_repeated).with_notes({"value that is no number, taken as 1": n_wrong}),
-        time_format.words if isinstance(time_format, TimeFormat) else time_format,
+        " and ".join(
+            each.words if isinstance(each, TimeFormat) else each
+            for each in dict.fromkeys((time_format, *formats.values()))
+        ),
         _uses(table, roles),
         kinds or {default_kind.name.lower(): dropped.n_read},
         words.meanings() or {default_kind.name.lower(): default_kind.name.lower()},
@@ -160,6 +177,24 @@ def find_time_format(table: Table, roles: EventRoles, options: ReadingOptions) -
     return found
 
 
+def _formats_of_parts(
+    table: Table, roles: EventRoles, usual: TimeFormat | str
+) -> dict[tuple[Path, str], TimeFormat | str]:
+    """Return the format of each file that writes times otherwise than most do; they are looked at one by one."""
+    formats: dict[tuple[Path, str], TimeFormat | str] = {}
+    for part in table.parts:
+        if roles.time is None or roles.time not in part.columns or usual in _PLACES:
+            continue
+        own = Table(part.path.name, (part,))
+        told = sample_text(own, roles.time)
+        if told.is_empty() or own.sample[roles.time].dtype.is_temporal():
+            continue
+        found = detect_time_format(told)
+        if found not in (usual, TimeFormat.DAY_OR_MONTH, *_PLACES):
+            formats[part.path, part.sheet] = found
+    return formats
+
+
 def _timeless(table: Table) -> SourceUnreadable:
     return SourceUnreadable(
         f"{table.name} has no column of times; it has {', '.join(map(repr, table.columns))}. Name it with --columns "
@@ -207,9 +242,7 @@ def _expressions(
     )
     returned = [pl.lit(False)]
     if roles.status in here and roles.status is not None:
-        status = _status(roles, here).str.to_lowercase()
-        # Of an order that is refunded in part, it is not known which line went back; most stay.
-        returned.append(status.str.contains(_RETURNED) & ~status.str.contains("partial"))
+        returned.append(means_returned(_status(roles, here).str.to_lowercase()))
     if quantity is not None:
         returned.append(quantity < 0)
     ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
@@ -228,6 +261,12 @@ def _expressions(
         pl.any_horizontal(each.fill_null(False) for each in returned).alias("is_returned"),
         (pl.col(SURPLUS).is_not_null() if SURPLUS in here else pl.lit(False)).alias("is_long"),
     ]
+
+
+def means_returned(state: pl.Expr) -> pl.Expr:
+    """Whether a word for the state of an order, in lower case, says that it was returned or cancelled."""
+    # Of an order that is refunded in part, it is not known which line went back; most stay.
+    return state.str.contains(_RETURNED) & ~state.str.contains("partial")
 
 
 def _status(roles: EventRoles, here: set[str]) -> pl.Expr:
@@ -283,8 +322,11 @@ def drop_reasons() -> dict[str, pl.Expr]:
 
 def _without_repetitions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Leave out rows that repeat another in all that is read of them; rows with an arrival are events apart."""
-    keys = rows.select(pl.struct(pl.all()).hash()).to_series()
-    if keys.n_unique() == len(keys):
+    # Each column is hashed where it lies; a hash of whole rows would copy them, and takes four times as long.
+    hashes = (pl.col(name).hash(place) for place, name in enumerate(rows.columns))
+    keys = rows.lazy().select(reduce(add, hashes)).collect(engine="streaming").to_series()
+    in_order = keys.sort()
+    if not (in_order[1:] == in_order[:-1]).any():
         return rows, 0
     # Equal keys are compared in full, since two rows may have one key by chance.
     is_suspect = keys.is_duplicated()

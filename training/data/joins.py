@@ -1,4 +1,5 @@
-"""Bring tables into the one form that is read: orders joined with their lines, and properties as columns."""
+"""Bring tables into the one form that is read: orders joined with their lines, kinds of events,
+and properties as columns."""
 
 from __future__ import annotations
 
@@ -9,16 +10,21 @@ from typing import Final
 
 import polars as pl
 
+from models.history import EventKind
 from training.data.column_mapping import ColumnMapping
 from training.data.files.dialect import plain_name
 from training.data.files.rows_file import LINE, SURPLUS
 from training.data.files.tables import Part, Table
 from training.data.meaning import names
+from training.data.meaning.kinds import code_of
 from training.data.meaning.names import all_named, named
 from training.data.roles import EventRoles, event_roles
 
 PROPERTY: Final = ("property", "attribute", "attribute_name", "property_name", "key", "field")
 PROPERTY_VALUE: Final = ("value", "property_value", "attribute_value")
+_TOLD: Final = (EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE)
+"""The kinds that tables are named after."""
+_OTHER_ROLES: Final = ("value", "quantity", "status", "order", "clock")
 MAX_PROPERTIES: Final = 40
 """The most properties that become columns, the most frequent first."""
 
@@ -110,6 +116,58 @@ def with_lookups(table: Table, tables: Sequence[Table]) -> Table:
         ]
         table = Table(table.name, tuple(parts), table.folder, (*table.made_of, other.name))
     return table
+
+
+def joined_kinds(found: Sequence[tuple[Table, EventRoles]]) -> tuple[Table, EventRoles] | None:
+    """Put tables of one kind each, such as clicks and buys, one below the other, with a column of kinds.
+
+    None unless the names of two tables tell different kinds, and their ids and times are of the same types.
+    """
+    told = [
+        (table, roles, kind)
+        for table, roles in found
+        if roles.time and not roles.kind and (kind := _kind_of_name(table.name)) is not None
+    ]
+    if len({kind for _, _, kind in told}) < 2:
+        return None
+    parts = [_with_kind(part, roles, kind) for table, roles, kind in told for part in table.parts]
+    if any(_types(part) != _types(parts[0]) for part in parts):
+        return None
+    names_of_tables = tuple(table.name for table, _, _ in told)
+    joined = Table(" + ".join(names_of_tables), tuple(parts), told[0][0].folder, made_of=names_of_tables)
+    value, quantity, status, order, clock = (
+        role if role in joined.columns else None for role in _OTHER_ROLES
+    )
+    return joined, EventRoles("user_id", ("item_id",), "time", "kind", value, quantity, status, order, clock)
+
+
+def _kind_of_name(name: str) -> EventKind | None:
+    """Return the kind that the words of a table's name tell, None if they tell none, or several."""
+    words = plain_name(name.replace(".", " ").replace("/", " ")).split("_")
+    codes = [code_of(each) for word in words for each in (word, word.removesuffix("s"))]
+    kinds = {EventKind(code) for code in codes if code is not None and code in _TOLD}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
+    """Give the columns of a part the names of their roles, and add its kind."""
+    meant = {"user_id": roles.user_id, "item_id": roles.item_id[0], "time": roles.time}
+    meant |= {role: getattr(roles, role) for role in _OTHER_ROLES}
+    here = {role: column for role, column in meant.items() if column in part.columns}
+    others = [each for each in part.columns if each not in here.values() and each not in (*meant, "kind")]
+    kept = [each for each in (SURPLUS, LINE) if each in part.frame.collect_schema()]
+    frame = part.frame.select(
+        *(pl.col(column).alias(role) for role, column in here.items() if column is not None),
+        *others,
+        *kept,
+        pl.lit(kind.name.lower()).alias("kind"),
+    )
+    return replace(part, frame=frame, columns=(*here, *others, "kind"))
+
+
+def _types(part: Part) -> list[pl.DataType]:
+    schema = part.frame.collect_schema()
+    return [schema[name] for name in ("user_id", "item_id", "time")]
 
 
 def one_row_a_property(table: Table) -> Table | None:

@@ -17,7 +17,7 @@ from models.history import EventKind
 from training.base.errors import SourceUnreadable
 from training.data.files.dialect import plain_name
 from training.data.files.tables import Table, files_of, open_tables, stem_and_suffix
-from training.data.joins import joined_orders, one_row_a_property, with_lookups
+from training.data.joins import joined_kinds, joined_orders, one_row_a_property, with_lookups
 from training.data.meaning.names import KNOWN, USER, named
 from training.data.options import ReadingOptions
 from training.data.roles import EventRoles, ItemRoles, event_roles, item_roles, require_columns, texts_of
@@ -194,6 +194,9 @@ def _events_among(tables: Sequence[Table], source: Path, options: ReadingOptions
         return joined
     if not found:
         raise _roleless(tables, source)
+    is_said = options.mapping.kind is not None or options.default_kind is not None
+    if not is_said and (joined := joined_kinds(found)) is not None:
+        return joined
     most = max(_merit(*each) for each in found)
     best = [each for each in found if _merit(*each) == most]
     if len(best) > 1:

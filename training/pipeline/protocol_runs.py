@@ -24,6 +24,7 @@ from training.data.item_texts import item_text_columns
 from training.data.published import n_lines_with_target, published_columns, read_published
 from training.data.read import ShopFiles
 from training.data.sequences import read_sequences, sequence_columns
+from training.data.shop import Shop
 from training.data.split import Split
 from training.pipeline.train import describe_data, evaluate, portray, read_and_index, split_shop
 from training.quality.figures import ColumnUse
@@ -84,13 +85,15 @@ class PublishedFiles(NamedTuple):
 
 
 def evaluate_published(
-    files: PublishedFiles, settings: TrainingSettings, run: Run, *, is_tuned: bool, console: Console
-) -> Quality:
-    """Evaluate on published files, in this process."""
-    stages, part = Stages(console), run.part("published")
-    stages.keep_in(part.folder / STAGES_FILE)
+    files: PublishedFiles, settings: TrainingSettings, runs: Path, *, is_tuned: bool, console: Console
+) -> tuple[Quality, Run]:
+    """Evaluate on published files, in this process. The run gets a folder once the files have been read."""
+    stages = Stages(console)
     with stages.stage("read", "Reading published files"):
         split, columns = files.read(seed=settings.seed), files.columns()
+    run = Run.create(runs)
+    part = run.part("published")
+    stages.keep_in(part.folder / STAGES_FILE)
     for line in column_lines(columns):
         stages.note(line)
     noted = []
@@ -106,12 +109,12 @@ def evaluate_published(
     layout = "sequences as published" if files.sequences else "train and test files as published"
     whole = joined([evaluation], ["published"])
     portray(whole, describe_data(split.dataset, layout, noted, columns), settings)
-    return whole
+    return whole, run
 
 
-def portrait_of(files: ShopFiles, settings: TrainingSettings, console: Console) -> DataPortrait:
-    """Read a shop once before anything is written, which refuses data that cannot be used, and describe it."""
-    _, portrait = read_and_index(files, settings, Stages(console))
+def portrait_of(shop: Shop, settings: TrainingSettings, stages: Stages) -> DataPortrait:
+    """Describe a shop before anything is written, which refuses one that cannot be used."""
+    _, portrait = read_and_index(shop, settings, stages)
     return portrait
 
 

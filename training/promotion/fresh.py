@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from training.base.errors import SourceUnreadable
+from training.base.progress import Stages
+from training.data.columns import column_lines
 from training.data.read import ShopFiles, read_shop
 from training.data.removals import UNDONE, without_undone
 from training.data.shop import ROWLESS, Shop, assemble_shop
@@ -33,6 +35,15 @@ def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
             "and without --events (EVENTS= for make) the history is taken alone"
         )
     return merged(without_forgotten(shop, read_erasures(export)), read_shop(export))
+
+
+def read_with_notes(history: ShopFiles, export: Path | None, stages: Stages) -> Shop:
+    """Read both as a stage of a run, and print how they were understood; see `read_history_and_export`."""
+    with stages.stage("merge", "Reading the history and the export"):
+        shop = read_history_and_export(history, export)
+    for line in (*column_lines(shop.columns), *shop.dropped.lines()):
+        stages.note(line)
+    return shop
 
 
 def merged(history: Shop, exported: Shop) -> Shop:

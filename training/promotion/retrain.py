@@ -19,13 +19,12 @@ from models.bundles.bundle import Bundle, read_bundle
 from models.bundles.registry import Registry
 from training.base.errors import NothingFresh, TooLittleData
 from training.base.progress import Stages
-from training.data.columns import column_lines
 from training.data.dataset import Dataset
-from training.data.read import ShopFiles
+from training.data.shop import Shop
 from training.data.split import MIN_QUESTIONS, Split
 from training.pipeline.train import Trained, prepare, split_shop, train
 from training.promotion.comparison import Comparison, compare
-from training.promotion.fresh import prompted_share, read_history_and_export
+from training.promotion.fresh import prompted_share
 from training.recipe.settings import TrainingSettings
 
 DECISION_FILE = "promotion.json"
@@ -46,9 +45,10 @@ class PromotionDecision:
 
 
 def retrain(
-    history: ShopFiles,
+    shop: Shop,
     export: Path | None,
     settings: TrainingSettings,
+    stages: Stages,
     *,
     store: Path,
     runs: Path,
@@ -58,15 +58,12 @@ def retrain(
 ) -> PromotionDecision:
     """Train a candidate, compare it and promote it if it is not worse; otherwise it stays in the store.
 
-    may_promote: False only compares. command: as in `train`. Raises NothingFresh before any training if too little
+    shop: the history and the export, merged; see `read_history_and_export`. may_promote: False only compares.
+    command: as in `train`. Raises NothingFresh before any training if too little
     has happened since the bundle in service, BundleError if that one cannot be read, and whatever training raises.
     """
-    stages, registry = Stages(console), Registry(store)
+    registry = Registry(store)
     in_service = _in_service(registry)
-    with stages.stage("merge", "Reading the history and the export"):
-        shop = read_history_and_export(history, export)
-    for line in (*column_lines(shop.columns), *shop.dropped.lines()):
-        stages.note(line)
     dataset = prepare(shop, settings, stages)
     split = None
     if in_service is not None:

@@ -1,4 +1,4 @@
-"""What `inspect` says of files, and what a failed `train` costs: no import of torch, and nothing left behind."""
+"""What `inspect` says of files, and what a refused file costs any command: no import of torch, and nothing left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from training.__main__ import app
+from training.base.errors import DataError
 
 RATINGS = (
     "userId,movieId,rating,timestamp\n1,296,5.0,1147880044\nguest,306,3.5,1147868817\n2,306,4.0,1147868818\n"
@@ -23,6 +24,7 @@ RUN = """
 import sys
 from typer.testing import CliRunner
 from training.__main__ import app
+from training.base.errors import DataError
 found = CliRunner().invoke(app, sys.argv[1:])
 print(found.output, found.exception)
 sys.exit(3 if "torch" in sys.modules else 0)
@@ -70,6 +72,15 @@ def test_it_counts_kinds_and_names_the_option_for_those_that_nobody_knows(folder
     assert "--kinds stare=view" not in said
 
 
+def test_it_lists_the_states_of_orders_and_which_of_them_are_returns(folder: Path) -> None:
+    rows = "u,i,1700000000,paid\nu,j,1700000001,paid\nv,i,1700000002,Refunded\nv,j,1700000003,zurueck\n"
+    (folder / "orders.csv").write_text("user_id,item_id,time,status\n" + rows)
+    said, _ = inspect(str(folder / "orders.csv"))
+    assert "'paid' (2 rows) stays" in said
+    assert "'refunded' (1 rows) is a return" in said
+    assert "'zurueck' (1 rows) stays" in said
+
+
 def test_it_ends_with_the_ready_command_where_there_is_enough_to_train_on(folder: Path) -> None:
     lines = [
         f"u{user},i{(user + step) % 60},{1_700_000_000 + 100 * user + step},{'buy' if step else 'look_at'}"
@@ -95,10 +106,23 @@ def test_neither_inspect_nor_a_failed_train_loads_torch_or_leaves_a_folder(folde
         ["inspect", str(folder / "shop")],
         ["train", str(folder / "events.csv"), "--runs", str(runs)],
         ["train", str(folder / "shop"), "--runs", str(runs), "--accept", "missing-user"],
+        ["evaluate", str(folder / "events.csv"), "--runs", str(runs)],
+        ["retrain", str(folder / "events.csv"), "--runs", str(runs), "--store", str(folder / "store")],
+        ["tune", str(folder / "events.csv"), "--out", str(folder / "tuned.toml")],
     ):
         done = subprocess.run(
             [sys.executable, "-c", RUN, *words], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
-    assert "TooLittleData" in done.stdout or "needed" in done.stdout
+        assert "--accept" in done.stdout or "needed" in done.stdout
+    assert not runs.exists()
+
+
+def test_a_published_evaluation_that_cannot_read_its_files_leaves_no_folder(folder: Path) -> None:
+    runs = folder / "runs"
+    (folder / "train.tsv").write_text("1\t2\t5\t1700000000\n")
+    (folder / "test.tsv").write_text("no table at all\n")
+    published = ["--train", str(folder / "train.tsv"), "--test", str(folder / "test.tsv")]
+    found = CliRunner().invoke(app, ["evaluate", *published, "--runs", str(runs)])
+    assert isinstance(found.exception, DataError)
     assert not runs.exists()

@@ -21,7 +21,14 @@ def test_every_name_that_can_be_accepted_is_documented() -> None:
     names = {reason_name(reason) for reason in drop_reasons() if reason not in {*ON_PURPOSE, "unknown kind"}}
     assert {
         name
-        for name in {*names, "unknown-kinds", "unmet-items", "unused-title", "numbered-items"}
+        for name in {
+            *names,
+            "unknown-kinds",
+            "unmet-items",
+            "unused-title",
+            "numbered-items",
+            "several-items",
+        }
         if f"`{name}`" not in page
     } == set()
 
@@ -107,3 +114,42 @@ def test_a_column_of_hundreds_of_words_is_no_column_of_kinds(tmp_path: Path) -> 
     (tmp_path / "log.csv").write_text("user_id,item_id,time,note\n" + "\n".join(rows) + "\n")
     with pytest.raises(DataLost, match=r"'further words' \(345 rows\)"):
         read_shop(tmp_path / "log.csv", options=reading_options(columns="kind=note"))
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ("guest,i,1700000000,view", "missing-user"),
+        ("u,i,soon,view", "unreadable-time"),
+        ("u,i,1700000000,stare", "unknown-kinds"),
+    ],
+)
+def test_a_row_or_two_of_which_none_is_left_stop(tmp_path: Path, row: str, name: str) -> None:
+    (tmp_path / "log.csv").write_text(f"user_id,item_id,time,event\n{row}\n")
+    with pytest.raises(DataLost, match=f"--accept {name}"):
+        read_shop(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize(
+    "cells", [("a|b|c", "a|b", "c"), ("a;b", "c;d;e"), ('["a", "b"]', '["c"]', '["a", "b", "d"]')]
+)
+def test_several_items_in_a_cell_are_not_read_as_one_in_silence(
+    tmp_path: Path, cells: tuple[str, ...]
+) -> None:
+    table = pl.DataFrame(
+        {
+            "user_id": ["u"] * len(cells),
+            "product_id": cells,
+            "time": range(1_700_000_000, 1_700_000_000 + len(cells)),
+        }
+    )
+    table.write_csv(tmp_path / "orders.csv", separator="\t")
+    with pytest.raises(
+        DataLost, match=r"'product_id' hold several items.*write one row an item.*several-items"
+    ):
+        read_shop(tmp_path / "orders.csv")
+
+
+def test_ids_that_are_made_of_parts_are_ids(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user_id;sku;time\nu;shoe|42;1700000000\nv;shoe|43;1700000001\n")
+    assert read_shop(tmp_path / "orders.csv").events["item_id"].to_list() == ["shoe|42", "shoe|43"]

@@ -396,3 +396,39 @@ def test_the_table_of_items_is_the_one_that_the_events_are_of(tmp_path: Path) ->
     (tmp_path / "catalogue.csv").write_text("id,label\np7,Oak stool\np8,Glass lamp\n")
     shop = read_shop(tmp_path)
     assert shop.items["title"].to_list() == ["Oak stool", "Glass lamp"]
+
+
+def test_blanks_are_a_delimiter_where_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "ratings.txt").write_text("a x 5 1700000000\nb y 3 1700000001\nc x 4 1700000002\n")
+    shop = read_shop(tmp_path / "ratings.txt")
+    assert shop.events.select("user_id", "item_id", "time", "value").rows() == [
+        ("a", "x", 1_700_000_000, 5.0),
+        ("b", "y", 1_700_000_001, 3.0),
+        ("c", "x", 1_700_000_002, 4.0),
+    ]
+
+
+def test_the_id_of_a_table_of_orders_joins_it_with_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("id,customer_id,created_at\n7,a,2024-01-13\n8,b,2024-01-14\n")
+    (tmp_path / "order_lines.csv").write_text("id,order_id,sku\n1,7,x\n2,7,y\n3,8,x\n")
+    shop = read_shop(tmp_path)
+    assert set(shop.events.select("user_id", "item_id").rows()) == {("a", "x"), ("a", "y"), ("b", "x")}
+
+
+def test_a_tills_clock_is_no_person_where_nothing_is_named(tmp_path: Path) -> None:
+    rows = [
+        f"{9 + place % 9}:{place % 60:02},2024-01-{13 + place % 15},card{place % 20},sku{place % 30}"
+        for place in range(120)
+    ]
+    (tmp_path / "till.csv").write_text("\n".join(rows) + "\n")
+    shop = read_shop(tmp_path / "till.csv")
+    assert shop.events["user_id"].str.starts_with("card").all()
+    assert shop.events["item_id"].str.starts_with("sku").all()
+
+
+def test_files_of_a_folder_may_write_times_each_in_its_way(tmp_path: Path) -> None:
+    for day, cell in {13: "2024-01-13 10:00", 14: "14.01.2024 10:00", 15: "01/15/2024 10:00"}.items():
+        (tmp_path / f"orders-{day}.csv").write_text(f"user_id,item_id,time\nu,i{day},{cell}\n")
+    shop = read_shop(tmp_path)
+    assert shop.events["time"].to_list() == [1_705_140_000 + 86_400 * place for place in range(3)]
+    assert "ISO 8601 and day/month/year and month/day/year" in shop.layout

@@ -368,8 +368,8 @@ def test_online_retail_in_other_editions(
 
 def test_two_tables_that_both_hold_events_are_not_chosen_between(tmp_path: Path) -> None:
     rows = "user_id,item_id,time\na,x,1700000000\n"
-    with pytest.raises(SourceUnreadable, match=r"clicks\.csv and orders\.csv"):
-        read(tmp_path, {"clicks.csv": rows, "orders.csv": rows})
+    with pytest.raises(SourceUnreadable, match=r"shop\.csv and web\.csv"):
+        read(tmp_path, {"shop.csv": rows, "web.csv": rows})
 
 
 def test_interactions_that_are_there_twice_are_refused(tmp_path: Path) -> None:
@@ -386,3 +386,38 @@ def test_an_item_table_that_meets_no_event_stops_the_reading(tmp_path: Path) -> 
     with pytest.raises(DataLost, match=r"ids are \['1'\].*\['x'\].*--accept unmet-items"):
         read(tmp_path, files)
     assert read(tmp_path, files, accept="unmet-items").events.height == 1
+
+
+def test_yoochoose_has_clicks_and_buys_in_a_file_each(tmp_path: Path) -> None:
+    shop = read(
+        tmp_path,
+        {
+            "yoochoose-clicks.dat": "1,2014-04-07T10:51:09.277Z,214536502,0\n"
+            "2,2014-04-07T13:56:37.614Z,214662742,0\n",
+            "yoochoose-buys.dat": "1,2014-04-07T10:53:09.277Z,214536502,12462,1\n",
+            "yoochoose-test.dat": "5,2014-04-07T10:51:09.277Z,214536502,0\n",
+        },
+    )
+    assert {(user, item, kind) for user, item, _, kind, _ in events(shop)} == {
+        ("1", "214536502", CLICK),
+        ("2", "214662742", CLICK),
+        ("1", "214536502", PURCHASE),
+    }
+    assert "test.dat" not in shop.layout
+
+
+def test_diginetica_has_views_and_purchases_in_a_file_each(tmp_path: Path) -> None:
+    shop = read(
+        tmp_path,
+        {
+            "train-item-views.csv": "sessionId;userId;itemId;timeframe;eventdate\n1;NA;81766;526309;2016-05-09\n",
+            "train-purchases.csv": "sessionId;userId;timeframe;eventdate;ordernumber;itemId\n"
+            "1;NA;16421;2016-05-10;13836;25795\n",
+            "products.csv": "itemId;pricelog2;product.name.tokens\n81766;10;4875,776,56689\n25795;9;4875\n",
+        },
+        columns="user_id=sessionId",
+    )
+    assert {(user, item, kind) for user, item, _, kind, _ in events(shop)} == {
+        ("1", "81766", VIEW),
+        ("1", "25795", PURCHASE),
+    }

@@ -102,3 +102,50 @@ def test_date_types_are_read_as_the_moment_they_mean(series: pl.Series) -> None:
 
 def test_date_type_without_a_time_of_day_is_midnight() -> None:
     assert read(pl.Series([date(2024, 7, 1)]), TimeFormat.DATE_TYPE) == [NOON - 12 * 3600]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1-Dec-2010 08:26",
+        "Dec 1st, 2010 8:26 AM",
+        "Wed, 01 Dec 2010 08:26:00 +0000",
+        "Wed Dec 01 08:26:00 UTC 2010",
+        "Wed Dec 01 2010 09:26:00 GMT+0100 (Central European Standard Time)",
+        "01 Dec 2010 00:26 PST",
+        "Mittwoch, 1. Dezember 2010 um 08:26 Uhr",
+        "1. Dez. 2010 08:26",
+        "mar. 1er décembre 2010 à 08:26",
+        "1 déc. 2010 08:26",
+        "martes, 1 de diciembre de 2010 a las 8:26",
+        "mar 1 dic 2010 08:26",
+        "mercoledì 1º dicembre 2010 alle ore 08:26",
+        "1 de dezembro de 2010 às 08:26",
+        "woensdag 1 december 2010 om 08:26",
+    ],
+)
+def test_names_of_months_are_read_in_several_languages(text: str) -> None:
+    series = pl.Series([text])
+    assert detect_time_format(series) is TimeFormat.MONTH_NAMES
+    assert read(series, TimeFormat.MONTH_NAMES) == [int(datetime(2010, 12, 1, 8, 26, tzinfo=UTC).timestamp())]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+        "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "gen feb mar apr mag giu lug ago set ott nov dic",
+        "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+        "jan feb mrt apr mei jun jul aug sep okt nov dec",
+    ],
+)
+def test_each_month_of_a_language_is_its_number(names: str) -> None:
+    read_back = read(pl.Series([f"3 {name} 2010" for name in names.split()]), TimeFormat.MONTH_NAMES)
+    assert read_back == [int(datetime(2010, month, 3, tzinfo=UTC).timestamp()) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("text", ["3 jui 2010", "2010 Dec 01 08", "8:26 1 Dec 2010", "3 smarch 2010", "Dec"])
+def test_word_that_may_be_two_months_or_a_date_in_another_order_is_null(text: str) -> None:
+    assert read(pl.Series([text]), TimeFormat.MONTH_NAMES) == [None]

@@ -21,6 +21,7 @@ from tests.training.promotion.bundles import block_bundle
 from tests.training.promotion.exports import event, write_part
 from training.__main__ import app
 from training.base.errors import NothingFresh
+from training.base.progress import Stages
 from training.base.runs import Run
 from training.commands.promotion import NOT_PROMOTED
 from training.data.read import ShopFiles
@@ -64,9 +65,10 @@ class Retraining:
 
     def run(self, settings: TrainingSettings | None = None, **how: Any) -> PromotionDecision:
         return retrain(
-            ShopFiles(self.folder / "history"),
+            ShopFiles(self.folder / "history").read(),
             None,
             settings or TrainingSettings(),
+            Stages(Console(quiet=True)),
             store=self.store,
             runs=self.folder / "runs",
             console=Console(quiet=True),

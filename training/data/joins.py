@@ -157,7 +157,7 @@ def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
     others = [each for each in part.columns if each not in here.values() and each not in (*meant, "kind")]
     kept = [each for each in (SURPLUS, LINE) if each in part.frame.collect_schema()]
     frame = part.frame.select(
-        *(pl.col(column).alias(role) for role, column in here.items() if column is not None),
+        *(pl.col(column).alias(role) for role, column in here.items()),
         *others,
         *kept,
         pl.lit(kind.name.lower()).alias("kind"),

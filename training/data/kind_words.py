@@ -63,8 +63,8 @@ class KindWords:
         places = {word: place for place, word in enumerate(self.words)}
         as_seen = pl.lit(None, pl.UInt8)
         for each in self.spelled:
-            if (place := places.get(each.lower())) is not None:
-                as_seen = pl.when(word == each).then(pl.lit(place, pl.UInt8)).otherwise(as_seen)
+            if (known := places.get(each.lower())) is not None:
+                as_seen = pl.when(word == each).then(pl.lit(known, pl.UInt8)).otherwise(as_seen)
         # Cells that are spelled as the first rows spell them are compared as they are, in a third of the time.
         found = frame.select(as_seen).to_series()
         if found.null_count() == cells.null_count():

@@ -159,18 +159,21 @@ def _moved(
     scored: Scored,
     mask: npt.NDArray[np.bool_],
 ) -> list[Moved]:
-    """Return at most one alarm, by the measure that moved most."""
+    """Return at most one alarm, by the measure in which a model lost most.
+
+    A shift of any measure says that something happened, and the largest loss with whom: a model that is damaged may
+    lose most in one measure while the ensemble, which has it as a member, takes another model along in the other.
+    """
     found = []
     for measure in MEASURES:
         agreements = scored.agreements[measure][mask]
         shift = float(np.abs(_shifts(expected, measure, agreements)).max(initial=0.0))
-        if shift <= reference.threshold:
-            continue
-        drops = np.asarray(expected.means[measure]) - _nan_mean(agreements)
-        model, drop = _blamed(drops)
-        if drop >= NOTICEABLE_DROP:
-            found.append(Moved(reference.models[model], name, measure, shift, drop))
-    return sorted(found, key=lambda moved: -moved.shift)[:1]
+        model, drop = _blamed(np.asarray(expected.means[measure]) - _nan_mean(agreements))
+        found.append(Moved(reference.models[model], name, measure, shift, drop))
+    worst = max(found, key=lambda moved: moved.drop)
+    if max(moved.shift for moved in found) <= reference.threshold or worst.drop < NOTICEABLE_DROP:
+        return []
+    return [worst]
 
 
 def _shifts(expected: SliceReference, measure: str, agreements: Doubles) -> Doubles:

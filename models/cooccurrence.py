@@ -1,10 +1,13 @@
-"""The co-occurrence term of a student's score: what each recent event adds to items that go with its item.
+"""The co-occurrence term of a student's score: what each recent event adds to items that go with its item, and to
+its own item.
 
     boost of item i = sum over a person's events j of weight(j) * C[item of j, i]
+                      + own(i) + what kind, count and age of its own event add, if the person has one with it
 
-C is sparse: each item's row has few neighbours. The term stands beside the dot product because the contents of a
-single basket are of high rank, while a product of d factors can only express rank d. Nothing here is a row per
-person, and an item that is in no table has no row and no column: the term adds nothing to it.
+The own part says what is bought again: milk, and not fridges; and that what was looked at is more likely to be taken
+than what was not. C is sparse: each item's row has few neighbours. The term stands beside the dot product because the
+contents of a single basket are of high rank, while a product of d factors can only express rank d. Nothing here is a
+row per person, and an item that is in no table has no row and no column: the term adds nothing to it.
 """
 
 from __future__ import annotations
@@ -16,13 +19,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import SECONDS_PER_DAY, VISIT_GAP_SECONDS, EncodedHistories
+from models.history import N_KIND_CODES, SECONDS_PER_DAY, VISIT_GAP_SECONDS, EncodedHistories
 
-COOCCURRENCE_ARRAYS = ("neighbour_items", "neighbour_weights", "neighbour_scales", "event_decays")
+COOCCURRENCE_ARRAYS = (
+    "neighbour_items",
+    "neighbour_weights",
+    "neighbour_scales",
+    "event_decays",
+    "own_weights",
+    "own_decays",
+)
 """The arrays of `Cooccurrence`, by their names in a bundle."""
 
-N_DECAYS = 3
-"""The number of scalars in event_decays."""
+N_SCALARS = 3
+"""The number of scalars by which an event counts, besides one for each kind."""
+N_DECAYS = 1 + N_SCALARS + N_KIND_CODES
+"""The length of event_decays."""
+N_OWN_DECAYS = N_SCALARS + N_KIND_CODES
+"""The length of own_decays."""
 
 LAST_VISIT_LOG_DAYS = float(np.log1p(VISIT_GAP_SECONDS / SECONDS_PER_DAY))
 """Events with at most this gap_log_days belong to the last visit."""
@@ -71,13 +85,17 @@ class Cooccurrence:
     padding, row i + 1 has the neighbours of item i.
     neighbour_weights: (n_items + 1, n_neighbours) float32, or int8 with neighbour_scales; 0 is no neighbour.
     neighbour_scales: (n_items + 1,) float32, all ones unless neighbour_weights is int8.
-    event_decays: (3,) float32, see `event_weights`.
+    event_decays: (N_DECAYS,) float32, see `event_weights`.
+    own_weights: (n_items + 1,) float32; row i + 1 is what an event with item i adds to item i itself.
+    own_decays: (N_OWN_DECAYS,) float32, see `own_additions`.
     """
 
     neighbour_items: ItemIndices
     neighbour_weights: Floats | npt.NDArray[np.int8]
     neighbour_scales: Floats
     event_decays: Floats
+    own_weights: Floats
+    own_decays: Floats
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Cooccurrence:
@@ -89,26 +107,44 @@ class Cooccurrence:
         return {name: getattr(self, name) for name in COOCCURRENCE_ARRAYS}
 
     def boosts(self, encoded: EncodedHistories) -> Boosts:
-        """Return what these people's events add to scores; at most length * n_neighbours entries a person."""
+        """Return what these people's events add to scores; at most length * (n_neighbours + 1) entries a person."""
         rows = encoded.item_rows
-        weights = event_weights(encoded.gap_log_days, self.event_decays) * self.neighbour_scales[rows]
+        weights = event_weights(encoded, self.event_decays) * self.neighbour_scales[rows]
         values = self.neighbour_weights[rows] * weights[:, :, None]  # (n_people, length, n_neighbours)
         items = self.neighbour_items[rows].astype(np.int64)
         n_entries = values.shape[1] * values.shape[2]
-        return Boosts(items.reshape(len(rows), n_entries), values.reshape(len(rows), n_entries))
+        own = (self.own_weights[rows] + own_additions(encoded, self.own_decays)) * (rows > 0)
+        return Boosts(
+            np.concatenate([items.reshape(len(rows), n_entries), np.maximum(rows - 1, 0)], axis=1),
+            np.concatenate([values.reshape(len(rows), n_entries), own], axis=1).astype(np.float32),
+        )
 
 
-def event_weights(gap_log_days: Floats, event_decays: Floats) -> Floats:
-    """Weigh each event; (n_people, length), newest event first, to the same shape. All weights are positive.
+def event_weights(encoded: EncodedHistories, event_decays: Floats) -> Floats:
+    """Weigh each event by what it is; (n_people, length). All weights are positive.
 
-    exp(-a log(1 + position) - b gap_log_days + c [in the last visit]), with event_decays = (a, b, c). No constant is
-    needed, since C contains it.
+    exp(-a log(1 + position) - b gap_log_days + c [in the last visit] + d log_count + e[kind]), with event_decays =
+    (a, b, c, d, *e). No constant is needed, since C contains it.
     """
-    by_position, by_gap, of_last_visit = event_decays
-    position = np.arange(gap_log_days.shape[1], dtype=np.float32)
-    is_last_visit = gap_log_days <= LAST_VISIT_LOG_DAYS
-    exponents = of_last_visit * is_last_visit - by_position * np.log1p(position) - by_gap * gap_log_days
+    by_position, scalars = event_decays[0], event_decays[1 : 1 + N_SCALARS]
+    position = np.arange(encoded.item_rows.shape[1], dtype=np.float32)
+    exponents = _additions(encoded, scalars, event_decays[1 + N_SCALARS :]) - by_position * np.log1p(position)
     return np.exp(exponents, dtype=np.float32)
+
+
+def own_additions(encoded: EncodedHistories, own_decays: Floats) -> Floats:
+    """Return what each event adds to its own item besides own_weights; (n_people, length), of either sign.
+
+    -b gap_log_days + c [in the last visit] + d log_count + e[kind], with own_decays = (b, c, d, *e).
+    """
+    return _additions(encoded, own_decays[:N_SCALARS], own_decays[N_SCALARS:])
+
+
+def _additions(encoded: EncodedHistories, scalars: Floats, of_kinds: Floats) -> Floats:
+    by_gap, of_last_visit, by_count = scalars
+    is_last_visit = encoded.gap_log_days <= LAST_VISIT_LOG_DAYS
+    added = of_last_visit * is_last_visit - by_gap * encoded.gap_log_days + by_count * encoded.log_counts
+    return np.asarray(added + of_kinds[encoded.event_kinds], np.float32)
 
 
 def index_dtype(n_items: int) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.history import EventKind
 
-REMOVAL: Final = len(EventKind)
+REMOVAL: Final = 5
 """The kind code of a removal, besides those of `EventKind`: stored events may have it, but no model sees it."""
 
 

@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
 
 _NOTHING = np.zeros(0, np.int32)
-_PERSON = struct.Struct("9q")  # `Person` in kernel/layout.h
+_PERSON = struct.Struct("11q")  # `Person` in kernel/layout.h
 
 
 class Ranked(NamedTuple):
@@ -72,7 +72,9 @@ class ScanQuery(msgspec.Struct, gc=False):
         self.vector = np.ascontiguousarray(self.vector, np.float32)
         rows = np.ascontiguousarray(self.events.item_rows, np.int32)
         gaps = np.ascontiguousarray(self.events.gap_log_days, np.float32)
-        self.events = EncodedHistory(rows, gaps, self.events.event_kinds)
+        kinds = np.ascontiguousarray(self.events.event_kinds, np.uint8)
+        counts = np.ascontiguousarray(self.events.log_counts, np.float32)
+        self.events = EncodedHistory(rows, gaps, kinds, counts)
         self.seen = np.ascontiguousarray(self.seen, np.int32)
         self.excluded = np.ascontiguousarray(self.excluded, np.int32)
         self.packed = _PERSON.pack(
@@ -80,6 +82,8 @@ class ScanQuery(msgspec.Struct, gc=False):
             len(self.vector),
             _address(rows),
             _address(gaps),
+            _address(kinds),
+            _address(counts),
             len(rows),
             _address(self.seen),
             len(self.seen),
@@ -105,6 +109,8 @@ class _Catalogue(ctypes.Structure):
         ("neighbour_scales", c_void_p),
         ("are_weights_float", c_int64),
         ("event_decays", c_void_p),
+        ("own_weights", c_void_p),
+        ("own_decays", c_void_p),
         ("n_lists", c_int64),
         ("centroid_blocks", c_void_p),
         ("centroid_scales", c_void_p),
@@ -152,12 +158,15 @@ class Scan:
             cooccurrence.neighbour_weights,
             cooccurrence.neighbour_scales,
             decays,
+            cooccurrence.own_weights,
+            cooccurrence.own_decays,
             index.centroid_blocks,
             index.centroid_scales,
             list_offsets,
         ]
         self._arrays = [np.ascontiguousarray(array) for array in arrays]
-        blocks, scales, vectors, items, weights, weight_scales, decays, *lists = self._arrays
+        blocks, scales, vectors, items, weights, weight_scales, *of_events = self._arrays
+        decays, own_weights, own_decays, *lists = of_events
         self._catalogue = _Catalogue(
             self.n_items,
             n_factors,
@@ -172,6 +181,8 @@ class Scan:
             _address(weight_scales),
             weights.dtype == np.float32,
             _address(decays),
+            _address(own_weights),
+            _address(own_decays),
             index.n_lists,
             *map(_address, lists),
         )

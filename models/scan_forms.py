@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.cooccurrence import N_DECAYS, Cooccurrence
+from models.cooccurrence import N_DECAYS, N_OWN_DECAYS, Cooccurrence
 from models.index import LANES, PARTS, CatalogueIndex
 
 
@@ -31,6 +31,8 @@ def check_forms(index: CatalogueIndex, item_vectors: npt.NDArray[Any], cooccurre
         ("neighbour_weights", cooccurrence.neighbour_weights, rows, "bf"),
         ("neighbour_scales", cooccurrence.neighbour_scales, (n_items + 1,), "f"),
         ("event_decays", cooccurrence.event_decays, (N_DECAYS,), "f"),
+        ("own_weights", cooccurrence.own_weights, (n_items + 1,), "f"),
+        ("own_decays", cooccurrence.own_decays, (N_OWN_DECAYS,), "f"),
     ):
         if array.shape != shape or array.dtype.char not in dtypes:
             wanted = " or ".join(str(np.dtype(char)) for char in dtypes)

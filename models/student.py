@@ -33,7 +33,7 @@ from models.scan import Ranked, Scan, ScanQuery
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
-TOWER_INPUTS = ("history_vectors", "is_event", "gap_log_days", "event_kinds")
+TOWER_INPUTS = ("history_vectors", "is_event", "gap_log_days", "event_kinds", "log_counts")
 STUDENT_ARRAYS = (
     "history_vectors",
     "history_scales",
@@ -223,7 +223,7 @@ class Student:
         vectors = self._history_vectors[encoded.item_rows].astype(np.float32)
         vectors *= self._history_scales[encoded.item_rows][:, :, None]
         is_event = (encoded.item_rows > 0).astype(np.float32)
-        values = (vectors, is_event, encoded.gap_log_days, encoded.event_kinds)
+        values = (vectors, is_event, encoded.gap_log_days, encoded.event_kinds, encoded.log_counts)
         output: Floats = self._tower.run(None, dict(zip(TOWER_INPUTS, values, strict=True)))[0]
         return output
 

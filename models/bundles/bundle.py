@@ -39,7 +39,6 @@ from models.bundles.files import (
 from models.bundles.golden import Golden
 from models.bundles.locks import lock
 from models.bundles.manifest import (
-    AVAILABILITY_SINCE,
     SCHEMA_VERSION,
     FileEntry,
     Manifest,
@@ -194,8 +193,6 @@ def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
     arrays = _read_arrays(
         path, {name: each for name, each in manifest.files.items() if not name.startswith(PREFIX)}
     )
-    if manifest.schema_version < AVAILABILITY_SINCE and "item_ids.rows" in arrays:
-        arrays["item_available"] = np.ones(len(arrays["item_ids.rows"]), np.uint8)
     check_arrays(arrays, manifest.student)
     items = Items.from_arrays(arrays)
     people = ColdHistories(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.bundles.golden import Golden, GoldenRequest, GoldenText
 from models.bundles.manifest import IndexEntry, SharesEntry, StudentEntry
-from models.cooccurrence import N_DECAYS, index_dtype
+from models.cooccurrence import N_DECAYS, N_OWN_DECAYS, index_dtype
 from models.errors import BundleInconsistent, FileMissing
 from models.history import EventKind
 from models.index import LANES, MAX_FACTORS, PARTS, eight_bits, unpack_blocks
@@ -58,6 +58,8 @@ LAYOUT = {
     "item_scales": ("<f4", 1),
     "neighbour_scales": ("<f4", 1),
     "event_decays": ("<f4", 1),
+    "own_weights": ("<f4", 1),
+    "own_decays": ("<f4", 1),
     "item_blocks": ("|u1", 4),
     "block_scales": ("<f4", 1),
     "list_offsets": ("<i4", 1),
@@ -213,7 +215,9 @@ def _check_items(arrays: Arrays) -> None:
         _check_rows(arrays, n_items, name)
     _check_rows(arrays, n_items, "item_vectors", "item_scales")
     _check_rows(arrays, n_items + 1, "item_titles.offsets", "history_vectors", "history_scales")
-    _check_rows(arrays, n_items + 1, "neighbour_items", "neighbour_weights", "neighbour_scales")
+    _check_rows(
+        arrays, n_items + 1, "neighbour_items", "neighbour_weights", "neighbour_scales", "own_weights"
+    )
     _check_range(arrays, "item_categories", -1, len(arrays["category_names.offsets"]) - 1)
     _check_range(arrays, "item_segments", 0, n_segments)
     _check_range(arrays, "segment_popular", -1, n_items)
@@ -229,7 +233,9 @@ def _check_histories(arrays: Arrays) -> None:
     _check_rows(arrays, n_events, "histories.item_indices", "histories.kinds")
     _check_offsets("histories.offsets", offsets, n_events)
     _check_range(arrays, "histories.item_indices", 0, len(arrays["item_ids.rows"]))
-    _check_range(arrays, "histories.kinds", 0, max(EventKind) + 1)
+    for kinds in _chunks(arrays["histories.kinds"]):
+        unknown = np.setdiff1d(kinds, list(EventKind))
+        _require(not len(unknown), "histories.kinds", f"it holds {unknown[:1]}, which is no kind of event")
     for falls in _falls(times):
         is_next_person = offsets[np.searchsorted(offsets, falls)] == falls
         _require(is_next_person.all(), "histories.times", "a person's events do not lie oldest first")
@@ -249,6 +255,11 @@ def _check_student(arrays: Arrays, student: StudentEntry) -> None:
         raise BundleInconsistent(
             f"manifest.json: the student reads {student.max_events} events, at least 1 is needed"
         )
+    if student.target.upper() not in EventKind.__members__:
+        raise BundleInconsistent(
+            f"manifest.json: the student predicts {student.target!r}, must be one of "
+            f"{', '.join(kind.name.lower() for kind in EventKind)}"
+        )
     for name in ("history_vectors", "history_scales", "item_vectors", "item_scales"):
         _check_finite(arrays, name)
     _check_cooccurrence(arrays)
@@ -261,7 +272,8 @@ def _check_cooccurrence(arrays: Arrays) -> None:
     _require(found == expected, "neighbour_weights", f"{found} columns, neighbour_items.npy has {expected}")
     _check_range(arrays, "neighbour_items", 0, len(arrays["item_ids.rows"]))
     _check_rows(arrays, N_DECAYS, "event_decays")
-    for name in ("neighbour_weights", "neighbour_scales", "event_decays"):
+    _check_rows(arrays, N_OWN_DECAYS, "own_decays")
+    for name in ("neighbour_weights", "neighbour_scales", "event_decays", "own_weights", "own_decays"):
         _check_finite(arrays, name)
 
 

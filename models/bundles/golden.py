@@ -31,9 +31,7 @@ text far more."""
 
 
 class GoldenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """events: (item_index, Unix seconds, kind). Seen items are blocked, as the service does by default, and so are
-    items that may not be recommended.
-    """
+    """events: (item_index, Unix seconds, kind). Items that may not be recommended are blocked."""
 
     events: list[tuple[int, int, int]]
     item_indices: list[int]
@@ -186,6 +184,6 @@ def _check_item_vectors(
 def _answer(
     student: Student, history: History, allowed: AllowedItems | None
 ) -> tuple[list[int], list[float]]:
-    ranked = student.recommend([history], GOLDEN_K, blocked=[history.item_indices], allowed=allowed)
+    ranked = student.recommend([history], GOLDEN_K, allowed=allowed)
     is_item = ranked.item_indices[0] >= 0
     return ranked.item_indices[0][is_item].tolist(), ranked.scores[0][is_item].astype(float).tolist()

@@ -9,13 +9,9 @@ import msgspec
 
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 5
-SCHEMA_VERSIONS = (3, 4, SCHEMA_VERSION)
-"""The versions that this code reads. A bundle of version 3 has its student alone; 4 may have the ensemble that taught
-it too; 5 says which items may be recommended, which in earlier ones are all."""
-AVAILABILITY_SINCE = 5
-"""The schema version from which on a bundle has `item_available.npy`."""
-_READ = f"{', '.join(map(str, SCHEMA_VERSIONS[:-1]))} and {SCHEMA_VERSION}"
+SCHEMA_VERSION = 6
+"""The version that this code writes and reads. Before 6, a student knew no kinds of events and ranked new items
+alone, so its answers would be wrong where a person's own items are candidates."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +62,8 @@ class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The student that was shipped, and why this version was chosen.
 
     candidates: the evidence, which is each version's measured quality, latency and size. shares: what its
-    explanations say of the ensemble's members. index: how its catalogue is searched.
+    explanations say of the ensemble's members. index: how its catalogue is searched. target: the name of the
+    `EventKind` that it predicts. liked_from: the lowest rating that speaks for an item; lower ones are dislikes.
     """
 
     precision: str
@@ -76,12 +73,14 @@ class StudentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidates: dict[str, dict[str, float]]
     shares: SharesEntry
     index: IndexEntry = IndexEntry()
+    target: str = "purchase"
+    liked_from: float | None = None
 
 
 class EnsembleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the members were combined for the student's labels.
 
-    margin: the lead in out-of-fold NDCG@10 over the next best strategy, with its 95 % interval; None if a strategy
+    margin: the lead in out-of-fold NDCG@20 over the next best strategy, with its 95 % interval; None if a strategy
     was named. ndcg: by each strategy compared.
     """
 
@@ -120,7 +119,7 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole manifest. version: the bundle's folder name, made of creation time and content hash.
 
-    variants: None for a bundle of the student alone; then it is left out, so that version 3 hashes as it did.
+    variants: None for a bundle of the student alone.
     """
 
     schema_version: int
@@ -159,9 +158,9 @@ def parse_manifest(raw: bytes) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"manifest.json is not JSON (truncated?): {error}") from error
     found = head.get("schema_version") if isinstance(head, dict) else None
-    if type(found) is int and found not in SCHEMA_VERSIONS:  # for isinstance, JSON's true is an int
+    if type(found) is int and found != SCHEMA_VERSION:  # for isinstance, JSON's true is an int
         raise SchemaUnsupported(
-            f"manifest.json has schema version {found}, this code reads {_READ}; "
+            f"manifest.json has schema version {found}, this code reads {SCHEMA_VERSION}; "
             "use the Stillroom release that wrote it, or train again"
         )
     try:

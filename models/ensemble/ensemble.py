@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.ensemble.item_timeline import ItemTimeline
-from models.ensemble.meta_features import meta_features, seen_mask
+from models.ensemble.meta_features import meta_features
 from models.ensemble.opinions import Opinions
 from models.ensemble.strategy import FittedStrategy
 from models.history import History
@@ -36,7 +36,7 @@ class FittedEnsemble:
         return self.timeline.n_items
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """Return the purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        """Return the logit that each item is a target next; (n_people, n_items) float32."""
         n_at_once = max(1, PAIRS_AT_ONCE // max(self.n_items, 1))
         chunks = [
             self._score_chunk(histories[start : start + n_at_once])
@@ -46,6 +46,4 @@ class FittedEnsemble:
 
     def _score_chunk(self, histories: Sequence[History]) -> Floats:
         opinions = [Opinions.of(member.score(histories), histories) for member in self.members]
-        logits = self.strategy.logit(meta_features(opinions, histories, self.timeline))
-        logits[seen_mask(histories, self.n_items)] = -np.inf
-        return logits
+        return self.strategy.logit(meta_features(opinions, histories, self.timeline))

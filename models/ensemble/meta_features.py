@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.opinions import Indices, Opinions
-from models.history import History
+from models.history import BY_STRENGTH, SECONDS_PER_DAY, STRENGTHS, History, latest_places
 from models.members.member import Floats
 from models.members.recency import visit_numbers
 
@@ -26,7 +26,21 @@ PERSON_FEATURES = (
     "history_log_popularity",
     "last_visit_log_popularity",
 )
-PLAIN_FEATURES = (*ITEM_FEATURES, *PERSON_FEATURES)
+OWN_FEATURES = (
+    *(f"own_{kind.name.lower()}" for kind in BY_STRENGTH),
+    "own_log_count",
+    "own_log_recent",
+    "own_log_days",
+    "own_log_visits",
+    "own_items_later",
+    "own_in_last_visit",
+)
+"""What the person did with the item before: the strongest kind of event, how often, how often lately, how many days
+and visits before the latest event, the share of the person's items that came later, and whether it was in the last
+visit; all 0 if nothing."""
+RECENT_DAYS = 60.0
+"""The half-life of an event in own_log_recent."""
+PLAIN_FEATURES = (*ITEM_FEATURES, *PERSON_FEATURES, *OWN_FEATURES)
 POPULARITY = ITEM_FEATURES.index("log_popularity_all")
 
 
@@ -53,8 +67,7 @@ def meta_features(
 ) -> Floats:
     """Describe (person, item) pairs, one member after the other; (n_people, n_asked, n_features) float32, no NaN.
 
-    items: (n_people, n_asked), by default the whole catalogue. Items of the history are left out of means and ranks,
-    and their own features mean nothing: they are masked wherever scores are used.
+    items: (n_people, n_asked), by default the whole catalogue. Items of the history are left out of means and ranks.
     """
     n_asked = timeline.n_items if items is None else items.shape[1]
     width, first = len(MEMBER_FEATURES), len(MEMBER_FEATURES) * len(opinions)
@@ -65,8 +78,46 @@ def meta_features(
         features[:, :, width * position + 2] = own.is_missing(items)
     features[:, :, first : first + len(ITEM_FEATURES)] = timeline.at(histories, items)
     # How long the person has been away is no feature: the student cannot know it, and it moves all items alike.
-    features[:, :, first + len(ITEM_FEATURES) :] = person_features(histories, timeline)[:, None, :]
+    own_first = first + len(ITEM_FEATURES) + len(PERSON_FEATURES)
+    of_people = person_features(histories, timeline)
+    features[:, :, first + len(ITEM_FEATURES) : own_first] = of_people[:, None, :]
+    features[:, :, own_first:] = 0.0
+    for row, history in enumerate(histories):
+        places, described = own_features(history, None if items is None else items[row])
+        features[row, places, own_first:] = described
     return features
+
+
+def own_features(history: History, items: Indices | None = None) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Describe a person's own items; return their places (n,) and `OWN_FEATURES` (n, n_features) float32.
+
+    items: (n_asked,), of which places are; None for the whole catalogue.
+    """
+    distinct, counts = history.counted()
+    described = np.zeros((len(distinct), len(OWN_FEATURES)), np.float32)
+    if len(distinct):
+        described[np.arange(len(distinct)), STRENGTHS[distinct.kinds]] = 1.0
+        recent, visits_since = _lately(history, distinct)
+        described[:, len(BY_STRENGTH) :] = np.stack(
+            [
+                np.log(counts),
+                np.log1p(recent),
+                np.log1p((history.times[-1] - distinct.times) / SECONDS_PER_DAY),
+                np.log1p(visits_since),
+                1.0 - (1 + np.arange(len(distinct))) / len(distinct),
+                visits_since == 0,
+            ],
+            axis=1,
+        )
+    if items is None:
+        return distinct.item_indices.astype(np.intp), described
+    order = np.argsort(distinct.item_indices)
+    known = distinct.item_indices[order]
+    found = np.searchsorted(known, items)
+    is_own = found < len(known)
+    is_own[is_own] = known[found[is_own]] == np.asarray(items)[is_own]
+    places = np.flatnonzero(is_own)
+    return places, described[order[found[places]]]
 
 
 def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Floats:
@@ -88,6 +139,24 @@ def person_features(histories: Sequence[History], timeline: ItemTimeline) -> Flo
                 popularity[last_visit].mean(),
             )
     return features
+
+
+def _lately(history: History, distinct: History) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return how often each distinct item was touched lately, and how many visits came since; (n_items,) both.
+
+    Only the events count that stand for an item, and of these those that a bundle or a cache keeps.
+    """
+    visits = visit_numbers(history)
+    order = np.argsort(distinct.item_indices)
+    place = order[np.searchsorted(distinct.item_indices[order], history.item_indices)]
+    registers = history.item_indices.astype(np.int64) << 3 | history.kinds
+    kept = latest_places(registers, history.times)
+    kept = kept[history.kinds[kept] == distinct.kinds[place[kept]]]
+    age_days = (history.times[-1] - history.times[kept]) / SECONDS_PER_DAY
+    recent = np.bincount(place[kept], np.exp2(-age_days / RECENT_DAYS), len(distinct))
+    last_visit = np.zeros(len(distinct), np.int64)
+    np.maximum.at(last_visit, place[kept], visits[kept])
+    return np.asarray(recent, np.float64), np.asarray(visits[-1] - last_visit, np.int64)
 
 
 def consensus(opinions: Sequence[Opinions]) -> Floats:

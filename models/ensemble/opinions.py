@@ -1,7 +1,8 @@
-"""One member's opinion of everybody's unseen items, on a scale that members share: standardised scores and ranks.
+"""One member's opinion of everybody's items, on a scale that members share: standardised scores and ranks.
 
 It is made of a member's scores of the whole catalogue. A strategy sees it for the whole catalogue or for a few items
-of each person; means and ranks are over the catalogue in either case.
+of each person; means and ranks are over the person's unseen items in either case, and items that they know are placed
+among these.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ SMALLEST_DEVIATION = 1e-6
 
 @dataclass(frozen=True)
 class Opinions:
-    """scores: (n_people, n_items) float32, NaN where the member has no opinion or the item was seen.
+    """scores: (n_people, n_items) float32, NaN where the member has no opinion. unseen: the same, NaN where the item
+    was seen, too.
 
-    mean, deviation: (n_people, 1) float32, over scores that are not NaN. n_known, n_unseen: (n_people,), items with
-    an opinion, and items not seen.
+    mean, deviation: (n_people, 1) float32, over unseen items with an opinion. n_known, n_unseen: (n_people,), their
+    number, and that of all unseen items.
     """
 
     scores: Floats
+    unseen: Floats
     mean: Floats
     deviation: Floats
     n_known: npt.NDArray[np.int64]
@@ -37,21 +40,22 @@ class Opinions:
     @staticmethod
     def of(scores: Floats, histories: Sequence[History]) -> Opinions:
         """Make opinions of a member's scores, (n_people, n_items), which are not changed."""
-        scores = scores.astype(np.float32)
-        for own, history in zip(scores, histories, strict=True):
+        scores = np.asarray(scores, np.float32)
+        unseen = scores.copy()
+        for own, history in zip(unseen, histories, strict=True):
             own[history.item_indices] = np.nan
-        is_known = ~np.isnan(scores)
+        is_known = ~np.isnan(unseen)
         n_known = is_known.sum(axis=1)
         n_counted = np.maximum(n_known, 1)[:, None].astype(np.float32)
-        mean = scores.sum(axis=1, keepdims=True, where=is_known) / n_counted
-        centred = scores - mean
+        mean = unseen.sum(axis=1, keepdims=True, where=is_known) / n_counted
+        centred = unseen - mean
         np.square(centred, out=centred)
         variance = centred.sum(axis=1, keepdims=True, where=is_known) / n_counted
         deviation = np.maximum(np.sqrt(variance), np.float32(SMALLEST_DEVIATION))
         n_unseen = scores.shape[1] - np.array(
             [len(np.unique(each.item_indices)) for each in histories], np.int64
         )
-        return Opinions(scores, mean, deviation, n_known, n_unseen)
+        return Opinions(scores, unseen, mean, deviation, n_known, n_unseen)
 
     def standardised(self, items: Indices | None = None) -> Floats:
         """Scale scores to mean 0, deviation 1 per person, 0 for NaN; (n_people, n_items), of items (n_people, n)."""
@@ -60,12 +64,18 @@ class Opinions:
         return found
 
     def ranks(self, items: Indices | None = None) -> Floats:
-        """Rank a person's unseen items from 1; ties share their mean rank, NaN is last; shapes as `standardised`."""
+        """Rank items among a person's unseen ones from 1; ties share their mean rank, NaN is last.
+
+        An item that was seen has the rank that it would have if it alone were unseen. Shapes as `standardised`.
+        """
         if items is None:
-            ranks = np.stack([_ranks(scores) for scores in self.scores])
+            ranks = np.stack([_ranks(scores) for scores in self.unseen])
+            for row, scores in enumerate(self.unseen):
+                seen = np.flatnonzero(np.isnan(scores) & ~np.isnan(self.scores[row]))
+                ranks[row, seen] = _ranks_of(self.scores[row, seen], scores)
         else:
             asked = np.take_along_axis(self.scores, items, axis=1)
-            ranks = np.stack([_ranks_of(own, scores) for own, scores in zip(asked, self.scores, strict=True)])
+            ranks = np.stack([_ranks_of(own, scores) for own, scores in zip(asked, self.unseen, strict=True)])
         behind_all = (self.n_known + self.n_unseen + 1) / 2
         return np.where(self.is_missing(items), behind_all[:, None].astype(np.float32), ranks)
 

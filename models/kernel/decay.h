@@ -44,11 +44,18 @@ INLINE double exp_of(double power)
     return series * of_bits((uint64_t)(whole + 1023) << 52);
 }
 
-/* decays: (4,) by position, by gap, of the last visit, its longest gap. position: 0 for the newest event. */
-INLINE float event_weight(const float *decays, int64_t position, float gap)
+/* What an event is worth by its kind, count and age. by: (11,) by gap, of the last visit, by count, of each kind. */
+INLINE double additions(const float *by, float longest_gap, float gap, uint8_t kind, float count)
 {
-    const float of_last_visit = gap <= decays[3] ? decays[2] : 0.0f;
-    return (float)exp_of(of_last_visit - decays[0] * (float)log_of(1 + (double)position) - decays[1] * gap);
+    const double of_last_visit = gap <= longest_gap ? by[1] : 0.0f;
+    return of_last_visit - (double)by[0] * gap + (double)by[2] * count + by[OF_KINDS + (kind & (KIND_CODES - 1))];
+}
+
+/* decays: (13,) by position, then as above, and the longest gap. position: 0 for the newest event. */
+INLINE float event_weight(const float *decays, int64_t position, float gap, uint8_t kind, float count)
+{
+    const double added = additions(decays + 1, decays[1 + OF_KINDS + KIND_CODES], gap, kind, count);
+    return (float)exp_of(added - decays[0] * (float)log_of(1 + (double)position));
 }
 
 #endif

@@ -39,6 +39,8 @@
 #define HELD 8          /* pieces whose 16 lanes become one number together: one by one that took a third of a pass */
 #define AHEAD 24        /* rows asked for before they are needed: in a large catalogue each is a cache miss */
 #define CACHE_LINE 64
+#define KIND_CODES 8
+#define OF_KINDS 3      /* place of the kinds in what an event adds; after them comes the longest gap of a last visit */
 #define ROOM 4          /* times the candidates that are wanted are held before the worse ones are dropped */
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
@@ -79,7 +81,9 @@ typedef struct {
     const void *neighbour_weights;    /* (n_items + 1, n_neighbours) int8, to be multiplied by scales, or float */
     const float *neighbour_scales;    /* (n_items + 1,) */
     int64_t are_weights_float;
-    const float *event_decays;        /* (4,) by position, by gap, of the last visit, its longest gap */
+    const float *event_decays;        /* (13,) by position, by gap, of the last visit, by count, of 8 kinds, longest gap */
+    const float *own_weights;         /* (n_items + 1,) what an event adds to its own item */
+    const float *own_decays;          /* (11,) by gap, of the last visit, by count, of 8 kinds */
     int64_t n_lists;                  /* 0: flat */
     const uint8_t *centroid_blocks;   /* as blocks */
     const float *centroid_scales;
@@ -91,6 +95,8 @@ typedef struct {
     int64_t n_factors;                /* must be the catalogue's */
     const int32_t *event_rows;        /* (n_events,) newest first, item_index + 1 */
     const float *event_gaps;          /* (n_events,) log(1 + days before the newest) */
+    const uint8_t *event_kinds;       /* (n_events,) */
+    const float *event_counts;        /* (n_events,) log of how many of that kind */
     int64_t n_events;
     const int32_t *seen;              /* (n_seen,) items that may not appear */
     int64_t n_seen;

@@ -94,6 +94,16 @@ INLINE void ask_for_neighbours(const Catalogue *catalogue, int64_t row)
         __builtin_prefetch((const char *)catalogue->neighbour_weights + row * weights + at);
 }
 
+/* What a person's event with an item adds to the item itself. */
+INLINE void add_own(const Catalogue *catalogue, Search *search, int64_t row, float gap, uint8_t kind, float count)
+{
+    const float longest_gap = catalogue->event_decays[1 + OF_KINDS + KIND_CODES];
+    const double added = additions(catalogue->own_decays, longest_gap, gap, kind, count) + catalogue->own_weights[row];
+    const float sum = search->shift[row - 1] + (float)added;
+    search->n_touched = touch(search->touched, search->n_touched, row - 1, search->shift);
+    search->shift[row - 1] = sum == 0.0f ? CANCELLED : sum;
+}
+
 static int boost(const Catalogue *catalogue, Search *search)
 {
     const Person *person = search->person;
@@ -104,8 +114,11 @@ static int boost(const Catalogue *catalogue, Search *search)
             return ROW_OUT_OF_RANGE;
         if (event + 1 < person->n_events)
             ask_for_neighbours(catalogue, READ_ONCE(person->event_rows[event + 1]));
+        const float gap = person->event_gaps[event], count = person->event_counts[event];
+        const uint8_t kind = person->event_kinds[event];
         const float weight =
-            event_weight(catalogue->event_decays, event, person->event_gaps[event]) * catalogue->neighbour_scales[row];
+            event_weight(catalogue->event_decays, event, gap, kind, count) * catalogue->neighbour_scales[row];
+        add_own(catalogue, search, row, gap, kind, count);
         if (catalogue->are_weights_float && catalogue->are_neighbours_wide)
             outcome = add_neighbours(catalogue, search, row, weight, 1, 1);
         else if (catalogue->are_weights_float)

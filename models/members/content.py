@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,16 +11,20 @@ import numpy.typing as npt
 
 from models.history import History
 from models.members.member import Arrays, FittedMember, Floats
-from models.members.recency import recency_weights
+from models.members.recency import ALIKE, recency_weights
 from models.members.rows import SparseRows
 
 
 @dataclass(frozen=True)
 class FittedContent(FittedMember):
-    """items: TF-IDF of item texts, (n_items, n_terms), rows of length 1 or empty. half_life: recency in items."""
+    """items: TF-IDF of item texts, (n_items, n_terms), rows of length 1 or empty. half_life: recency in items.
+
+    evidence: the weights of kinds of events, as in `recency_weights`.
+    """
 
     items: SparseRows
     half_life: float
+    evidence: Floats = field(default_factory=lambda: ALIKE)
     name: ClassVar[str] = "content"
 
     @property
@@ -30,7 +34,7 @@ class FittedContent(FittedMember):
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Score items; NaN for items without text and for people none of whose items has text."""
-        recency = recency_weights(histories, self.half_life)
+        recency = recency_weights(histories, self.half_life, evidence=self.evidence)
         scores = np.full((len(recency), self.n_items), np.nan, np.float32)
         for row, own in enumerate(scores):
             profile, n_entries = self.items.weighted_sum(*recency.of(row))
@@ -43,10 +47,10 @@ class FittedContent(FittedMember):
     def arrays(self) -> Arrays:
         """Return the texts and the parameters of recency."""
         fold = np.array([self.half_life, self.items.n_columns], np.float64)
-        return {**self.items.arrays(), "fold": fold}
+        return {**self.items.arrays(), "fold": fold, "evidence": self.evidence}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Read the texts and the parameters of recency."""
         half_life, n_terms = arrays["fold"].tolist()
-        return cls(SparseRows.from_arrays(arrays, int(n_terms)), half_life)
+        return cls(SparseRows.from_arrays(arrays, int(n_terms)), half_life, np.asarray(arrays["evidence"]))

@@ -7,7 +7,7 @@ person's matrix is Y'Y + l2 I plus what confidences add to 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -16,19 +16,24 @@ import numpy.typing as npt
 
 from models.history import History
 from models.members.member import Arrays, FittedMember, Floats, Known, require, with_gaps
-from models.members.recency import recency_weights
+from models.members.recency import ALIKE, recency_weights
 from models.members.rows import Indices
 
 
 @dataclass(frozen=True)
 class FittedFactorization(FittedMember):
-    """item_factors: (n_items, n_factors) float32. l2, alpha: as in fitting. half_life: of recency, in items."""
+    """item_factors: (n_items, n_factors) float32. l2, alpha: as in fitting. half_life: of recency, in items.
+
+    evidence: the weights of kinds of events, as in `recency_weights`; what speaks against an item is left out, since
+    a confidence cannot be negative.
+    """
 
     item_factors: Floats
     known: Known
     l2: float
     alpha: float
     half_life: float
+    evidence: Floats = field(default_factory=lambda: ALIKE)
     name: ClassVar[str] = "als"
 
     @property
@@ -38,7 +43,7 @@ class FittedFactorization(FittedMember):
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Score by fold-in; NaN for items without events and for people with an empty history."""
-        recency = recency_weights(histories, self.half_life)
+        recency = recency_weights(histories, self.half_life, evidence=np.maximum(self.evidence, 0))
         factors = np.zeros((len(recency), self.item_factors.shape[1]), np.float32)
         is_empty = np.diff(recency.offsets) == 0
         for row in np.flatnonzero(~is_empty).tolist():
@@ -48,7 +53,8 @@ class FittedFactorization(FittedMember):
     def arrays(self) -> Arrays:
         """Return item factors and the parameters of fold-in."""
         fold = np.array([self.l2, self.alpha, self.half_life], np.float64)
-        return {"item_factors": self.item_factors, "known": self.known, "fold": fold}
+        arrays: Arrays = {"item_factors": self.item_factors, "known": self.known, "fold": fold}
+        return arrays | {"evidence": self.evidence}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
@@ -58,7 +64,7 @@ class FittedFactorization(FittedMember):
             item_factors.ndim == 2 and len(item_factors) == len(known), "als has one row of factors an item"
         )
         l2, alpha, half_life = arrays["fold"].tolist()
-        return cls(item_factors, known, l2, alpha, half_life)
+        return cls(item_factors, known, l2, alpha, half_life, np.asarray(arrays["evidence"]))
 
     @cached_property
     def _of_everything(self) -> Floats:

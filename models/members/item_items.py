@@ -6,7 +6,7 @@ Item-kNN, EASE and EASE over visits differ in how the (n_items, n_items) matrix 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.history import History
 from models.members.member import Arrays, FittedMember, Floats, Known, require, with_gaps
-from models.members.recency import recency_weights
+from models.members.recency import ALIKE, recency_weights
 from models.members.rows import Indices, SparseRows
 
 Dense = npt.NDArray[np.float32] | npt.NDArray[np.float16]
@@ -27,12 +27,14 @@ class FittedItemItems(FittedMember):
     """item_items: rows are history items, columns scored items; dense float32, or float16 in a bundle, or sparse.
 
     known: (n_items,). half_life: of recency, in items. visit_decay: the factor from each visit to the one before.
+    evidence: the weights of kinds of events, as in `recency_weights`.
     """
 
     item_items: Dense | SparseRows
     known: Known
     half_life: float
     visit_decay: float = 1.0
+    evidence: Floats = field(default_factory=lambda: ALIKE)
 
     @property
     def n_items(self) -> int:
@@ -41,7 +43,9 @@ class FittedItemItems(FittedMember):
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Score items; NaN for items without events and people none of whose items has any; 0 without a relation."""
-        recency = recency_weights(histories, self.half_life, visit_decay=self.visit_decay)
+        recency = recency_weights(
+            histories, self.half_life, visit_decay=self.visit_decay, evidence=self.evidence
+        )
         scores = np.empty((len(recency), self.n_items), np.float32)
         is_empty = np.empty(len(recency), np.bool_)
         for row, own in enumerate(scores):
@@ -52,7 +56,8 @@ class FittedItemItems(FittedMember):
 
     def arrays(self) -> Arrays:
         """Return the matrix, dense or by its rows."""
-        own = {"known": self.known, "fold": np.array([self.half_life, self.visit_decay], np.float64)}
+        fold = np.array([self.half_life, self.visit_decay], np.float64)
+        own = {"known": self.known, "fold": fold, "evidence": self.evidence}
         if isinstance(self.item_items, SparseRows):
             return {**own, **self.item_items.arrays()}
         return {**own, "dense": self.item_items}
@@ -70,13 +75,13 @@ class FittedItemItems(FittedMember):
             item_items = SparseRows.from_arrays(arrays, len(known))
             n_rows = len(item_items)
         require(n_rows == len(known), f"{cls.name}: {n_rows:,} rows for {len(known):,} items")
-        return cls(item_items, known, half_life, visit_decay)
+        return cls(item_items, known, half_life, visit_decay, np.asarray(arrays["evidence"]))
 
     def in_half_precision(self) -> Self:
         """Store a dense matrix as float16: half the bytes, and scores that move by less than 1e-3 of their size."""
         if isinstance(self.item_items, SparseRows):
             return self
-        return type(self)(self.item_items.astype(np.float16), self.known, self.half_life, self.visit_decay)
+        return replace(self, item_items=self.item_items.astype(np.float16))
 
     def _sum(self, items: Indices, weights: Floats) -> Floats:
         if isinstance(self.item_items, SparseRows):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models.history import History
 from models.members.member import Arrays, FittedMember, Floats, Known, require, with_gaps
-from models.members.recency import distinct_histories, packed
+from models.members.recency import distinct_histories, packed, with_evidence
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class FittedNeuralCF(FittedMember):
     n_hidden), what an item adds to the first layer. item_bias: (n_items,), all biases of an item's logit.
     person_weights, person_bias: (n_factors, n_hidden) and (n_hidden,), the person's part of the first layer.
     hidden_weights, hidden_bias, output: the second layer (n_hidden, n_last), (n_last,), and what it adds to the logit
-    (n_last,). pooling: its half-life in items, and the number of most recent events that are pooled.
+    (n_last,). evidence: the weights of kinds of events; those that do not speak for an item are left out. pooling:
+    its half-life in items, and the number of most recent events that are pooled.
     """
 
     history_product: Floats
@@ -37,6 +38,7 @@ class FittedNeuralCF(FittedMember):
     output: Floats
     pooling: npt.NDArray[np.float64]
     known: Known
+    evidence: Floats
     name: ClassVar[str] = "neural"
 
     @property
@@ -46,7 +48,7 @@ class FittedNeuralCF(FittedMember):
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Score items; NaN for items without events and for people with an empty history."""
-        distinct = distinct_histories(packed(histories))
+        distinct = distinct_histories(with_evidence(packed(histories), np.maximum(self.evidence, 0)))
         scores = np.empty((len(distinct), self.n_items), np.float32)
         is_empty = np.diff(distinct.offsets) == 0
         for row in np.flatnonzero(~is_empty).tolist():

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from models.history import SECONDS_PER_DAY, History
+from models.history import N_KIND_CODES, SECONDS_PER_DAY, History
 from models.members.member import Arrays, FittedMember, Floats, Known, require, with_gaps
 
 N_GAPS = 12
@@ -26,6 +26,7 @@ PEOPLE_AT_ONCE = 64
 @dataclass(frozen=True)
 class FittedSequential(FittedMember):
     """items: (n_items + 1, width), row 0 padding. positions: (max_events, width). gaps: (N_GAPS, width).
+    kinds: (N_KIND_CODES, width).
 
     item_bias: (n_items,). norms: (n_blocks, 4, width), scale and shift before attention and before the feed-forward
     layer. last_norm: (2, width). attention_in: (n_blocks, width + 1, 3 * width), attention_out: (n_blocks, width + 1,
@@ -36,6 +37,7 @@ class FittedSequential(FittedMember):
     items: Floats
     positions: Floats
     gaps: Floats
+    kinds: Floats
     item_bias: Floats
     norms: Floats
     last_norm: Floats
@@ -74,6 +76,7 @@ class FittedSequential(FittedMember):
         member = cls(**{field.name: np.asarray(arrays[field.name]) for field in fields(cls)})
         n_items, width = member.items.shape[0] - 1, member.items.shape[1]
         fits = len(member.item_bias) == len(member.known) == n_items and member.gaps.shape == (N_GAPS, width)
+        fits = fits and member.kinds.shape == (N_KIND_CODES, width)
         require(fits, f"sequential: tables do not fit {n_items:,} items of width {width}")
         blocks = {len(member.norms), len(member.attention_in), len(member.attention_out)}
         blocks |= {len(member.forward_in), len(member.forward_out)}
@@ -85,7 +88,8 @@ class FittedSequential(FittedMember):
         """Compute the last states, (n_people, width), of histories of one length."""
         items = np.stack([history.item_indices for history in people]) + 1
         gaps = np.stack([gap_buckets(history.times) for history in people])
-        states = self.items[items] + self.gaps[gaps] + self.positions[: items.shape[1]]
+        kinds = np.stack([history.kinds for history in people])
+        states = self.items[items] + self.gaps[gaps] + self.kinds[kinds] + self.positions[: items.shape[1]]
         n_blocks = len(self.norms)
         for block in range(n_blocks):
             states = self._block(block, states, is_last=block == n_blocks - 1)

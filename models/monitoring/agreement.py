@@ -63,19 +63,16 @@ def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
     return overlaps
 
 
-def top_items(
-    scores: Floats, seen: Sequence[Indices], available: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """Return a model's best TOP available and unseen items of each request, as an answer would have them: best first,
-    equal scores by rising item_index. (n_requests, n_items) gives (n_requests, TOP), -1 after the last one that the
-    model has an opinion of. available: (n_items,).
+def top_items(scores: Floats, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return a model's best TOP available items of each request, as an answer would have them: best first, equal
+    scores by rising item_index. (n_requests, n_items) gives (n_requests, TOP), -1 after the last one that the model
+    has an opinion of. available: (n_items,).
     """
     masked = np.where(np.isnan(scores), np.float32(-np.inf), scores)
     masked[:, ~available] = -np.inf
     tops = np.full((len(masked), TOP), -1, np.int64)
     n_best = min(TOP, masked.shape[1])
-    for top, row, own in zip(tops, masked, seen, strict=True):
-        row[own] = -np.inf
+    for top, row in zip(tops, masked, strict=True):
         worst = np.partition(row, len(row) - n_best)[len(row) - n_best]
         best = np.flatnonzero((row >= worst) & (row > -np.inf))
         best = best[np.argsort(-row[best], kind="stable")][:n_best]

@@ -114,7 +114,7 @@ def _score_chunk(
         scores = models[name](histories)
         took(name, (perf_counter() - started) / len(histories))
         of_candidates.append(np.take_along_axis(scores, candidates, axis=1))
-        tops.append(_served(requests) if name == STUDENT else top_items(scores, seen, available))
+        tops.append(_served(requests) if name == STUDENT else top_items(scores, available))
     overlaps = top_overlaps(np.stack(tops))
     student = len(tops) - 2
     is_unknown = np.array([not _is_comparable(request) for request in requests])

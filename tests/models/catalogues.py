@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence, index_dtype
-from models.history import EncodedHistory, pad_histories
+from models.cooccurrence import LAST_VISIT_LOG_DAYS, N_DECAYS, N_OWN_DECAYS, Cooccurrence, index_dtype
+from models.history import N_KIND_CODES, EncodedHistory, EventKind, pad_histories
 from models.index import CatalogueIndex, flat_index, inverted_index, quantize_rows
 from models.scan import Ranked, Scan, ScanQuery
 
@@ -28,7 +28,7 @@ def indices(*items: int) -> Indices:
     return np.array(items, np.int32)
 
 
-NO_EVENTS = EncodedHistory(indices(), np.zeros(0, np.float32), np.zeros(0, np.uint8))
+NO_EVENTS = EncodedHistory(indices(), np.zeros(0, np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def random_term(
         neighbour_items=rng.integers(0, n_items, shape).astype(np.int32 if is_wide else index_dtype(n_items)),
         neighbour_weights=stored,
         neighbour_scales=scales,
-        event_decays=np.array([0.7, 0.1, 0.4], np.float32),
+        event_decays=np.array([0.7, 0.1, 0.4, 0.3, *rng.normal(size=N_KIND_CODES)], np.float32),
+        own_weights=normal(rng, n_items + 1),
+        own_decays=normal(rng, N_OWN_DECAYS),
     )
 
 
@@ -119,7 +121,9 @@ def random_people(seed: int, catalogue: Catalogue, n_people: int, n_events: int 
     for _ in range(n_people):
         own = rng.choice(n_items, rng.integers(0, min(n_items, n_events) + 1), replace=False).astype(np.int32)
         gaps = np.sort(rng.choice([0, LAST_VISIT_LOG_DAYS, 1, 3.5], len(own))).astype(np.float32)
-        events = EncodedHistory(own + np.int32(1), gaps, np.zeros(len(own), np.uint8))
+        kinds = rng.choice(list(EventKind), len(own)).astype(np.uint8)
+        counts = np.log(rng.integers(1, 9, len(own))).astype(np.float32)
+        events = EncodedHistory(own + np.int32(1), gaps, kinds, counts)
         excluded = rng.integers(0, n_items, rng.integers(0, 6)).astype(np.int32)
         people.append(ScanQuery(normal(rng, n_factors), events, own[::2], excluded))
     return people
@@ -189,12 +193,15 @@ def term_of(n_items: int, says: dict[int, dict[int, float]]) -> Cooccurrence:
     for item, neighbours in says.items():
         items[item + 1, : len(neighbours)] = list(neighbours)
         weights[item + 1, : len(neighbours)] = list(neighbours.values())
-    return Cooccurrence(items, weights, np.ones(n_items + 1, np.float32), np.zeros(3, np.float32))
+    ones, nothing = np.ones(n_items + 1, np.float32), np.zeros(n_items + 1, np.float32)
+    decays, own_decays = np.zeros(N_DECAYS, np.float32), np.zeros(N_OWN_DECAYS, np.float32)
+    return Cooccurrence(items, weights, ones, decays, nothing, own_decays)
 
 
 def events_of(*items: int) -> EncodedHistory:
+    nothing = np.zeros(len(items), np.float32)
     return EncodedHistory(
-        indices(*items) + np.int32(1), np.zeros(len(items), np.float32), np.zeros(len(items), np.uint8)
+        indices(*items) + np.int32(1), nothing, np.full(len(items), EventKind.PURCHASE, np.uint8), nothing
     )
 
 

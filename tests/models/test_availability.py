@@ -50,14 +50,6 @@ def test_golden_requests_of_variants_keep_to_it_too(written: Path) -> None:
         replay_variants(variants, contents.variants.golden)
 
 
-def test_a_bundle_of_an_earlier_schema_has_everything_available(tmp_path: Path) -> None:
-    old = reseal(tiny_bundle(tmp_path), dropped=["item_available.npy"], schema_version=4)
-    bundle = read_bundle(old)
-    assert bundle.items.available.all()
-    assert bundle.items.recommendable is None
-    replay_golden(bundle.load_student(), bundle.text_encoder, bundle.golden, bundle.items.recommendable)
-
-
 def test_a_bundle_of_this_schema_may_not_leave_it_out(tmp_path: Path) -> None:
     with pytest.raises(FileMissing, match=r"item_available\.npy"):
         read_bundle(reseal(tiny_bundle(tmp_path), dropped=["item_available.npy"]))

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.history import (
+    BY_STRENGTH,
+    MAX_COUNT,
     MAX_EVENTS,
     EncodedHistories,
     Event,
@@ -15,6 +17,7 @@ from models.history import (
     History,
     encode_histories,
     encode_history,
+    latest_places,
 )
 
 DAY = 86_400
@@ -64,9 +67,14 @@ def test_last_events_are_the_most_recent_ones(n_events: int, expected: list[int]
     assert history(1, 2, 3).last(n_events).item_indices.tolist() == expected
 
 
-def test_distinct_keeps_the_latest_event_of_each_item() -> None:
+def test_distinct_keeps_the_latest_event_of_the_strongest_kind_of_each_item() -> None:
     touched = History.from_events(
-        [Event(1, 10, EventKind.VIEW), Event(2, 20, EventKind.CART), Event(1, 30, EventKind.PURCHASE)]
+        [
+            Event(1, 10, EventKind.PURCHASE),
+            Event(2, 20, EventKind.CART),
+            Event(1, 30, EventKind.PURCHASE),
+            Event(1, 40, EventKind.VIEW),
+        ]
     ).distinct()
     assert touched.item_indices.tolist() == [2, 1]
     assert touched.times.tolist() == [20, 30]
@@ -74,12 +82,53 @@ def test_distinct_keeps_the_latest_event_of_each_item() -> None:
 
 
 @given(events_of_a_person)
-def test_distinct_holds_each_item_once_at_its_last_time(events: list[Event]) -> None:
-    touched = History.from_events(events).distinct()
-    last = {event.item_index: event.time for event in sorted(events, key=lambda event: event.time)}
-    assert dict(zip(touched.item_indices.tolist(), touched.times.tolist(), strict=True)) == last
-    assert len(touched) == len(last)
+def test_an_item_counts_at_the_moments_of_its_strongest_kind(events: list[Event]) -> None:
+    touched, counts = History.from_events(events).counted()
+    moments: dict[int, dict[int, set[int]]] = {}
+    for event in events:
+        moments.setdefault(event.item_index, {}).setdefault(event.kind, set()).add(event.time)
+    strongest = {item: max(kinds, key=BY_STRENGTH.index) for item, kinds in moments.items()}
+    expected = {
+        item: (kind, max(moments[item][kind]), min(len(moments[item][kind]), MAX_COUNT))
+        for item, kind in strongest.items()
+    }
+    columns = (touched.kinds.tolist(), touched.times.tolist(), counts.tolist())
+    assert dict(zip(touched.item_indices.tolist(), zip(*columns, strict=True), strict=True)) == expected
     assert (np.diff(touched.times) >= 0).all()
+
+
+def test_views_do_not_displace_more_than_half_of_what_is_stronger() -> None:
+    bought = [Event(item, item) for item in range(10)]
+    viewed = [Event(item, item, EventKind.VIEW) for item in range(10, 30)]
+    assert encode_history(History.from_events([*bought, *viewed]), 8).item_rows.tolist() == [
+        *(30, 29, 28, 27),
+        *(10, 9, 8, 7),
+    ]
+    assert encode_history(History.from_events(viewed), 8).item_rows.tolist() == list(range(30, 22, -1))
+    few = encode_history(History.from_events([*bought[:2], *viewed]), 8).item_rows.tolist()
+    assert few == [30, 29, 28, 27, 26, 25, 2, 1]
+
+
+def test_how_often_is_read_as_a_logarithm() -> None:
+    bought = [Event(1, day * DAY) for day in range(3)]
+    encoded = encode_history(History.from_events([*bought, Event(2, 0, EventKind.VIEW)]))
+    np.testing.assert_allclose(encoded.log_counts, np.log([3, 1]), rtol=1e-6)
+
+
+@given(events_of_a_person)
+def test_what_is_kept_of_each_item_and_kind_are_its_last_moments(events: list[Event]) -> None:
+    known = History.from_events(events)
+    registers = known.item_indices.astype(np.int64) << 3 | known.kinds
+    kept = latest_places(registers, known.times)
+    moments: dict[int, set[int]] = {}
+    for register, time in zip(registers.tolist(), known.times.tolist(), strict=True):
+        moments.setdefault(register, set()).add(time)
+    expected = {
+        (register, time) for register, times in moments.items() for time in sorted(times)[-MAX_COUNT:]
+    }
+    found = list(zip(registers[kept].tolist(), known.times[kept].tolist(), strict=True))
+    assert sorted(found) == sorted(expected)
+    assert (np.diff(kept) > 0).all()
 
 
 def test_history_without_an_item_holds_everything_else() -> None:
@@ -126,7 +175,7 @@ def test_bundles_default_number_of_events_is_read() -> None:
 
 @pytest.mark.parametrize(("people", "shape"), [([], (0, 1)), ([History.empty()], (1, 1))])
 def test_nothing_known_still_has_one_column(people: list[History], shape: tuple[int, int]) -> None:
-    assert [part.shape for part in encode_histories(people)] == [shape] * 3
+    assert [part.shape for part in encode_histories(people)] == [shape] * len(PARTS)
 
 
 def test_encoded_types_are_what_the_graph_takes() -> None:
@@ -176,7 +225,7 @@ def test_one_person_is_encoded_without_padding_and_in_small_types() -> None:
 
 
 def test_one_person_of_whom_nothing_is_known_has_no_events() -> None:
-    assert [len(getattr(encode_history(History.empty()), part)) for part in PARTS] == [0, 0, 0]
+    assert [len(getattr(encode_history(History.empty()), part)) for part in PARTS] == [0] * len(PARTS)
 
 
 @given(events_of_a_person, st.integers(1, 12))

@@ -104,6 +104,6 @@ def test_graph_that_does_not_fit_the_arrays_is_refused(changes: dict[str, object
 def test_size_counts_graphs_and_arrays() -> None:
     files = tiny_student(tiny_items())
     arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2 + 40 * 4 + 2 * 5 * 4 * 4
-    cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 3 * 4
+    cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 12 * 4 + 41 * 4 + 11 * 4
     index = 3 * 16 * 4 + 48 * 4 + 4
     assert files.size_bytes() == len(files.user_tower) + arrays + cooccurrence + index

@@ -22,7 +22,7 @@ from models.bundles.golden import record_golden
 from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
 from models.bundles.registry import LOCK, Registry
 from models.bundles.variants import record_variants
-from models.cooccurrence import N_DECAYS, Cooccurrence, index_dtype
+from models.cooccurrence import N_DECAYS, N_OWN_DECAYS, Cooccurrence, index_dtype
 from models.history import MAX_EVENTS, Event, History
 from models.index import flat_index, quantize_rows
 from models.items import Items, rank_segments
@@ -114,6 +114,8 @@ def tiny_cooccurrence(weights: Floats, precision: str = "fp32") -> Cooccurrence:
         neighbour_weights=stored,
         neighbour_scales=scales,
         event_decays=np.zeros(N_DECAYS, np.float32),
+        own_weights=np.zeros(n_items + 1, np.float32),
+        own_decays=np.zeros(N_OWN_DECAYS, np.float32),
     )
 
 
@@ -231,7 +233,7 @@ def _without_bias(weight: npt.NDArray[np.float64]) -> Floats:
 
 def _mean_tower(n_factors: int) -> bytes:
     """history_vectors, is_event -> mean over events; an empty history gives zeros."""
-    vectors, is_event, gaps, kinds = TOWER_INPUTS
+    vectors, is_event, gaps, kinds, counts = TOWER_INPUTS
     tensor = helper.make_tensor_value_info
     nodes = [
         helper.make_node("Unsqueeze", [is_event, "last_axis"], ["mask"]),
@@ -249,6 +251,7 @@ def _mean_tower(n_factors: int) -> bytes:
             tensor(is_event, TensorProto.FLOAT, ["n_people", "length"]),
             tensor(gaps, TensorProto.FLOAT, ["n_people", "length"]),
             tensor(kinds, TensorProto.INT64, ["n_people", "length"]),
+            tensor(counts, TensorProto.FLOAT, ["n_people", "length"]),
         ],
         [tensor("user_vectors", TensorProto.FLOAT, ["n_people", n_factors])],
         [

@@ -179,6 +179,7 @@ def _metrics(ndcg: float) -> Metrics:
         "catalogue_capped_recall@20": 0.64 * ndcg,
         "catalogue_ndcg@20": 0.31 * ndcg,
         "catalogue_hr@10": 0.48 * ndcg,
+        "catalogue_recall@10": 0.41 * ndcg,
         "catalogue_ndcg@10": 0.27 * ndcg,
         "coverage": 1.0 - ndcg,
         "novelty": 9.0 - 5 * ndcg,

@@ -58,7 +58,7 @@ class Logging:
         serving = self._serving
         events = StoredEvents.from_history(HISTORY, serving.item_keys)
         person = resolve(serving, "user-1", StoredPerson(events), replaced=b"")
-        masks = Masks(person.seen, NO_ITEMS, None)
+        masks = Masks(NO_ITEMS, NO_ITEMS, None)
         ranking = Ranking(np.array([3, 1], np.int32), np.array([0.5, 0.25], np.float32), "student")
         fields = {
             "job": ScoringJob(serving, person.encoded, None, masks, 2, variant="ensemble"),

@@ -21,8 +21,8 @@ async def post(service: Running, sent: dict[str, Any], status: int = 202) -> dic
 
 
 async def recommended(service: Running, **asked: Any) -> list[str]:
-    """The next answer."""
-    return ids_of(await service.recommend(limit=3, **asked))
+    """The next answer without what they touched, so that it shows what the service knows of them."""
+    return ids_of(await service.recommend(limit=3, known_items="leave_out_touched", **asked))
 
 
 async def has_streamed(redis: RedisServer, n_events: int) -> bool:

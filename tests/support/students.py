@@ -40,7 +40,7 @@ def random_histories(n_people: int, *, seed: int = 0) -> list[History]:
     for _ in range(n_people):
         items = rng.permutation(N_ITEMS)[: rng.integers(1, 13)]
         times = 1_600_000_000 + np.cumsum(rng.integers(3_600, 1_000_000, len(items)))
-        kinds = rng.integers(0, len(EventKind), len(items))
+        kinds = np.array(EventKind)[rng.integers(0, len(EventKind), len(items))]
         histories.append(History.from_events(map(Event, items.tolist(), times.tolist(), kinds.tolist())))
     return histories
 

@@ -14,6 +14,7 @@ import models.text
 from models.bundles.golden import Golden, GoldenRequest, record_golden, replay_golden
 from models.errors import GoldenMismatch
 from models.history import Event, History
+from models.index import AllowedItems
 from models.student import Student, StudentFiles
 from tests.support.bundles import (
     TEXTS,
@@ -60,9 +61,9 @@ def test_requests_survive_json() -> None:
     replay_golden(Student(files), ENCODER, again)
 
 
-def test_recorded_answer_leaves_out_what_was_seen() -> None:
+def test_recorded_answer_ranks_own_items_like_all_others() -> None:
     _, golden = recorded()
-    assert golden.requests[0].item_indices[:3] == [12, 16, 20]
+    assert golden.requests[0].item_indices[:3] == [0, 4, 8]
     assert [event[0] for event in golden.requests[0].events] == [0, 4, 8]
 
 
@@ -102,7 +103,7 @@ def test_swapped_history_vectors_are_found_out() -> None:
 def test_neighbours_that_speak_otherwise_are_found_out() -> None:
     files, golden = recorded()
     other = dataclasses.replace(
-        files, cooccurrence=tiny_cooccurrence(np.full((len(ITEMS), 2), 0.5, np.float32))
+        files, cooccurrence=tiny_cooccurrence(np.full((len(ITEMS), 2), 5.0, np.float32))
     )
     with pytest.raises(GoldenMismatch, match="a score moved by"):
         replay_golden(Student(other), ENCODER, golden)
@@ -206,10 +207,10 @@ def test_tiny_scores_without_a_spread_are_not_all_alike() -> None:
 
 def test_answer_without_items_holds() -> None:
     student = Student(tiny_student(tiny_items(4)))
-    everything = History.from_events(Event(item_index, item_index) for item_index in range(4))
-    golden = record_golden(student, ENCODER, [everything], [])
+    nothing = AllowedItems.of(np.zeros(0, np.int32), 4)
+    golden = record_golden(student, ENCODER, [History.from_events([Event(0, 0)])], [], nothing)
     assert golden.requests[0].item_indices == []
-    replay_golden(student, ENCODER, golden)
+    replay_golden(student, ENCODER, golden, nothing)
 
 
 def other_texts(files: StudentFiles, name: str) -> StudentFiles:

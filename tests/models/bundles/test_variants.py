@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from models.bundles.bundle import read_bundle, read_manifest, write_bundle
-from models.bundles.manifest import parse_manifest
 from models.bundles.registry import Registry
 from models.bundles.variants import GOLDEN_FILE, VariantsGolden, best_items, replay_variants
 from models.ensemble.stacking import FittedStacking
@@ -142,7 +141,7 @@ def asked_of(item_index: int) -> Callable[[Path], Path]:
         (
             with_entry(members=("popularity", "als")),
             BundleInconsistent,
-            "reads 18 features, 2 members make 15",
+            "reads 30 features, 2 members make 27",
         ),
         (with_entry(strategies=()), BundleInconsistent, "no strategy"),
         (
@@ -191,17 +190,10 @@ def test_what_moves_a_score_is_told_by_golden_requests() -> None:
     assert contents.variants is not None
     variants, golden = contents.variants.variants, contents.variants.golden
     replay_variants(variants, golden)
-    weighs_otherwise = FittedStacking(np.ones(18, np.float32), np.zeros((), np.float32))
+    weighs_otherwise = FittedStacking(np.ones(30, np.float32), np.zeros((), np.float32))
     ensemble = dataclasses.replace(variants.ensemble, strategy=weighs_otherwise)
     with pytest.raises(GoldenMismatch, match="of ensemble"):
         replay_variants(dataclasses.replace(variants, ensemble=ensemble), golden)
-
-
-def test_a_manifest_of_version_three_is_still_read(tmp_path: Path) -> None:
-    manifest = msgspec.structs.replace(read_manifest(tiny_bundle(tmp_path)), schema_version=3)
-    manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
-    assert b"variants" not in manifest.to_json()
-    assert parse_manifest(manifest.to_json()).variants is None
 
 
 class TestBestItems:

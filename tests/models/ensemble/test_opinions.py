@@ -40,6 +40,17 @@ def test_items_of_the_history_take_no_place() -> None:
     assert opinions.standardised()[0, :2].tolist() == [-1, 1]
 
 
+def test_an_item_of_the_history_has_the_place_that_it_would_have_if_it_were_unseen() -> None:
+    scores = np.array([[1, 5, 4, 7], [1, 5, 4, 7]], np.float32)
+    opinions = Opinions.of(scores, SEEN_BY_ONE)
+    assert opinions.ranks()[0].tolist() == [3, 2, 3, 1]
+    items = np.array([[2, 3], [2, 3]])
+    assert opinions.ranks(items)[0].tolist() == [3, 1]
+    mean, deviation = np.mean([1, 5, 7]), np.std([1, 5, 7])
+    assert opinions.standardised(items)[0, 0] == pytest.approx((4 - mean) / deviation)
+    assert not opinions.is_missing()[0, 2]
+
+
 def test_scores_that_were_given_stay_as_they_are() -> None:
     scores = np.ones((2, 4), np.float32)
     Opinions.of(scores, SEEN_BY_ONE)

@@ -53,6 +53,8 @@ static Catalogue next_catalogue(int64_t *n_questions)
     catalogue.neighbour_weights = array();
     catalogue.neighbour_scales = array();
     catalogue.event_decays = array();
+    catalogue.own_weights = array();
+    catalogue.own_decays = array();
     catalogue.centroid_blocks = array();
     catalogue.centroid_scales = array();
     catalogue.list_offsets = array();
@@ -66,6 +68,8 @@ static Person next_person(void)
     person.vector = array_of(&person.n_factors, sizeof(float));
     person.event_rows = array_of(&person.n_events, sizeof(int32_t));
     person.event_gaps = array_of(&n_gaps, sizeof(float));
+    person.event_kinds = array();
+    person.event_counts = array();
     person.seen = array_of(&person.n_seen, sizeof(int32_t));
     person.excluded = array_of(&person.n_excluded, sizeof(int32_t));
     return person;

@@ -130,6 +130,7 @@ def stated(catalogue: Catalogue, *questions: Question) -> Iterator[bytes]:
     for array in (
         *(index.item_blocks, index.block_scales, catalogue.item_vectors),
         *(term.neighbour_items, term.neighbour_weights, term.neighbour_scales, decays),
+        *(term.own_weights, term.own_decays),
         *(index.centroid_blocks, index.centroid_scales, index.list_offsets),
     ):
         yield _array(array)
@@ -147,7 +148,9 @@ def _stated_question(catalogue: Catalogue, question: Question) -> Iterator[bytes
     yield _array(np.zeros(0, np.uint16) if bits is None else bits)
     yield _array(np.zeros(0, np.int32) if listed is None else listed)
     for each in question.asked:
-        for array in (each.vector, each.events.item_rows, each.events.gap_log_days, each.seen, each.excluded):
+        events = each.events
+        of_events = (events.item_rows, events.gap_log_days, events.event_kinds, events.log_counts)
+        for array in (each.vector, *of_events, each.seen, each.excluded):
             yield _array(array)
 
 

@@ -44,17 +44,17 @@ def test_overlap_is_the_share_of_the_top_ten_in_common() -> None:
     assert found[0, 0] == 1.0
 
 
-def test_top_items_leave_out_what_was_seen_and_what_has_no_score() -> None:
+def test_top_items_leave_out_what_has_no_score() -> None:
     scores = np.full((1, 20), np.nan, np.float32)
     scores[0, :6] = [6, 5, 4, 3, 2, 1]
-    found = top_items(scores, [np.array([0, 2], np.int32)], np.ones(scores.shape[1], np.bool_))
-    assert sorted(found[0].tolist()) == [-1, -1, -1, -1, -1, -1, 1, 3, 4, 5]
+    found = top_items(scores, np.ones(scores.shape[1], np.bool_))
+    assert found[0].tolist() == [0, 1, 2, 3, 4, 5, -1, -1, -1, -1]
 
 
 def test_top_items_are_best_first_and_equal_ones_by_rising_index_as_an_answer_has_them() -> None:
     scores = np.tile(np.array([1.0, 2.0, 0.0], np.float32), 30)[None]
-    found = top_items(scores, [np.array([4], np.int32)], np.ones(90, np.bool_))
-    assert found[0].tolist() == [1, 7, 10, 13, 16, 19, 22, 25, 28, 31]
+    found = top_items(scores, np.ones(90, np.bool_))
+    assert found[0].tolist() == [1, 4, 7, 10, 13, 16, 19, 22, 25, 28]
 
 
 def test_what_is_not_available_is_neither_a_candidate_nor_in_a_list() -> None:
@@ -62,7 +62,7 @@ def test_what_is_not_available_is_neither_a_candidate_nor_in_a_list() -> None:
     scores = np.arange(300, dtype=np.float32)[None]
     nobody = [np.zeros(0, np.int32)]
     assert available[draw_candidates(nobody, available, [7])].all()
-    assert available[top_items(scores, nobody, available)].all()
+    assert available[top_items(scores, available)].all()
 
 
 def test_candidates_are_unseen_and_the_same_for_the_same_request() -> None:

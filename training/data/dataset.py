@@ -5,16 +5,19 @@ A `Shop` (strings, as loaded) goes in; a `Dataset` comes out, which all later st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.history import EventKind
 from models.packed_histories import Histories
 from models.vocabulary import Vocabulary
+from training.data.evidence import Evidence
 from training.data.shop import Shop
+from training.data.target import choose_target, lowest_liked, with_dislikes
 
 PredictionTime = Literal["now", "last_event"]
 
@@ -53,13 +56,21 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A shop as arrays. histories: everybody's events, one row per person as in `people`, oldest first."""
+    """A shop as arrays.
+
+    histories: everybody's events, one row per person as in `people`, oldest first. target: the kind of event that
+    models predict. target_reason: why. liked_from: the lowest rating that speaks for its item; None if no rating
+    speaks against one.
+    """
 
     name: str
     items: Vocabulary
     people: Vocabulary
     catalogue: Catalogue
     histories: Histories
+    target: EventKind = EventKind.PURCHASE
+    target_reason: str = ""
+    liked_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,19 @@ class Interactions:
     until: Unix seconds, exclusive: the moment from which the future is unknown.
     prediction_time: the moment at which a model predicts for a person. "now": `until`, for everybody. "last_event":
         the time of the person's last known event, so that other people's later events lie in its future.
+    evidence: what is predicted, and how much each kind of event says about it.
     """
 
     histories: Histories
     catalogue: Catalogue
     until: int
     prediction_time: PredictionTime = "now"
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def has_targets_alone(self) -> bool:
+        """Whether there are no events but those that are to be predicted."""
+        return bool((self.histories.kinds == self.evidence.target).all())
 
     @property
     def n_items(self) -> int:
@@ -96,7 +114,8 @@ def interactions_among(
     """
     histories = kept_events(dataset.histories, keep)
     first_seen = first_event_times(histories, len(dataset.catalogue))
-    return Interactions(histories, replace(dataset.catalogue, first_seen=first_seen), until, prediction_time)
+    catalogue = replace(dataset.catalogue, first_seen=first_seen)
+    return Interactions(histories, catalogue, until, prediction_time, Evidence.of(dataset.target, {}))
 
 
 def kept_events(histories: Histories, keep: npt.NDArray[np.bool_]) -> Histories:
@@ -124,20 +143,25 @@ def first_event_times(histories: Histories, n_items: int) -> npt.NDArray[np.int6
 
 def interactions_until_now(dataset: Dataset) -> Interactions:
     """Return all interactions; `until` is just after the last event."""
-    return Interactions(dataset.histories, dataset.catalogue, int(dataset.histories.times.max()) + 1)
+    until = int(dataset.histories.times.max()) + 1
+    return Interactions(dataset.histories, dataset.catalogue, until, evidence=Evidence.of(dataset.target, {}))
 
 
-def index_shop(shop: Shop, *, unlisted_too: bool = False) -> Dataset:
+def index_shop(shop: Shop, *, unlisted_too: bool = False, target: EventKind | None = None) -> Dataset:
     """Give every person and item a row and pack the events; rows follow the sorted ids.
 
     The shop's events come sorted by person and time and keep that order. Items without any event stay in the
     catalogue, because they can be recommended by their text. Items that may not be recommended stay too, to be
-    learned from. unlisted_too: items without a row in the item table may be recommended.
+    learned from. unlisted_too: items without a row in the item table may be recommended. target: what is predicted;
+    None chooses it. Raises SettingsInvalid for a target of which there is no event.
     """
+    liked_from = lowest_liked(shop.events)
+    shop_events = with_dislikes(shop.events, liked_from)
+    chosen = choose_target(shop_events, target)
     items = shop.items.with_columns(shop.recommendable(unlisted_too=unlisted_too)).sort("item_id")
     item_ids = items["item_id"].to_list()
-    user_ids = shop.events["user_id"].unique().sort().to_list()
-    events = shop.events.with_columns(
+    user_ids = shop_events["user_id"].unique().sort().to_list()
+    events = shop_events.with_columns(
         item_index=pl.col("item_id").replace_strict(item_ids, range(len(item_ids)), return_dtype=pl.Int32),
         user_index=pl.col("user_id").replace_strict(user_ids, range(len(user_ids)), return_dtype=pl.Int32),
     ).sort("user_index", "time", maintain_order=True)
@@ -153,5 +177,12 @@ def index_shop(shop: Shop, *, unlisted_too: bool = False) -> Dataset:
         recommendable=items["recommendable"].to_numpy(),
     )
     return Dataset(
-        shop.name, Vocabulary.from_ids(item_ids), Vocabulary.from_ids(user_ids), catalogue, histories
+        shop.name,
+        Vocabulary.from_ids(item_ids),
+        Vocabulary.from_ids(user_ids),
+        catalogue,
+        histories,
+        chosen.kind,
+        chosen.reason,
+        liked_from,
     )

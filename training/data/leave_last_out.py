@@ -1,8 +1,10 @@
 """The protocol `leave_last_out`: each person's last new item is the test, the one before it is validation.
 
-Other people's later events stay in the fits, as in the published tables that use this protocol; predictions are
-therefore made at a person's last known event (`Interactions.prediction_time`). If the rest of the last basket is
-known, the task is to complete it, which is easier than to predict the next one, as `next_basket` asks.
+Only target events take part, as in the published tables that use this protocol.
+
+Other people's later events stay in the fits, as in those tables; predictions are therefore made at a person's last
+known event (`Interactions.prediction_time`). If the rest of the last basket is known, the task is to complete it,
+which is easier than to predict the next one, as `next_basket` asks.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def leave_last_out(
     Raises TooLittleData if too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
-    dense = without_rare(only_first_touches(dataset), min_item_people, min_person_items)
+    dense = without_rare(only_first_touches(only_targets(dataset)), min_item_people, min_person_items)
     # After shuffling a basket, its last event is a random draw, and so is the one before it from the rest.
     shuffled = replace(dense, histories=with_shuffled_baskets(dense.histories, basket_rng))
     after_last = int(shuffled.histories.times.max()) + 1
@@ -75,6 +77,12 @@ def leave_last_out(
     split = asking_about_recommendable(split)
     require_questions(split, remedy="bring more people or lower the least number of items a person")
     return split
+
+
+def only_targets(dataset: Dataset) -> Dataset:
+    """Leave out the events of all other kinds."""
+    is_target = dataset.histories.kinds == dataset.target
+    return replace(dataset, histories=kept_events(dataset.histories, is_target))
 
 
 def only_first_touches(dataset: Dataset) -> Dataset:
@@ -173,4 +181,7 @@ def _restricted(
         Vocabulary.from_ids(dataset.people.ids_of(np.flatnonzero(keep_person).tolist())),
         catalogue,
         histories,
+        dataset.target,
+        dataset.target_reason,
+        dataset.liked_from,
     )

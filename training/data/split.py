@@ -1,7 +1,8 @@
 """What members learn from and what they are evaluated on: one `Split`, whichever protocol made it.
 
     protocol         the true items                                 made by
-    next_basket      the new items after one cut in time            split_by_time, here
+    next_basket      each person's next basket after a cut in time  split_by_time, here
+    last_basket      each person's last basket                      last_basket.py
     leave_last_out   each person's last new item                    leave_last_out.py
     published        the lines of a published test file             published.py, sequences.py
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import History
+from models.members.recency import visit_numbers_of_all
 from models.packed_histories import Histories
 from training.base.errors import TooLittleData
 from training.data.dataset import (
@@ -33,7 +35,7 @@ from training.quality.figures import LeftOut
 MIN_QUESTIONS = 20
 """The fewest people with something to predict; with fewer, every figure is noise."""
 
-Protocol = Literal["next_basket", "leave_last_out", "published"]
+Protocol = Literal["next_basket", "last_basket", "leave_last_out", "published"]
 Stages = npt.NDArray[np.int8]
 
 
@@ -53,11 +55,11 @@ class Questions:
     """The questions of one stage: given this history, which items come next?
 
     user_indices: (n_people,) int32. histories: events of earlier stages, not empty.
-    truth: per person the item indices of this stage, distinct. They are new to the person, except in published
-        sequences, where a person may return to an item.
+    truth: per person the item indices of target events of this stage, distinct.
     negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None if negatives are
         to be drawn.
     recommendable: (n_items,) which items may be answered, including all true ones; None for all.
+    is_about_new_items: whether items of the history are no answers, so that only true ones among them are ranked.
     left_out: true items of the whole slice that are not evaluated, because they may not be recommended.
     """
 
@@ -66,6 +68,7 @@ class Questions:
     truth: list[npt.NDArray[np.int32]]
     negatives: list[npt.NDArray[np.int32]] | None = None
     recommendable: npt.NDArray[np.bool_] | None = None
+    is_about_new_items: bool = True
     left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
@@ -80,6 +83,13 @@ class Questions:
             truth=[self.truth[row] for row in rows],
             negatives=None if self.negatives is None else [self.negatives[row] for row in rows],
         )
+
+    def some(self, n_kept: int, seed: int) -> Questions:
+        """Keep at most n_kept questions, drawn by seed, in their order."""
+        if len(self) <= n_kept:
+            return self
+        rows = np.random.default_rng(seed).permutation(len(self))[:n_kept]
+        return self.take(np.sort(rows))
 
 
 class MaxPeople(NamedTuple):
@@ -126,8 +136,9 @@ def split_by_time(
 
         ───────── past ─────────┤ validation ├── test ──►  time
 
-    A slice asks what matters to a shop: given all events before a moment, which new items does a person take next?
-    True items that may not be recommended are not evaluated.
+    A slice asks what matters to a shop: given all events before a moment, what is in the next basket of a person,
+    whether they had it before or not? A basket is what one visit has of target events. True items that may not be
+    recommended are not evaluated.
     new_people_share: of all people, drawn by seed. Raises TooLittleData if a slice would ask fewer than
     `MIN_QUESTIONS` people.
     """
@@ -147,7 +158,6 @@ def split_by_time(
         max_people=max_people,
         seed=seed,
     )
-    split = replace(split, validation=only_new_items(split.validation), test=only_new_items(split.test))
     split = asking_about_recommendable(split)
     require_questions(split, remedy="bring a longer period or enlarge the slice's share")
     return split
@@ -190,7 +200,7 @@ def split_by_stages(
         past,
         past_and_validation,
         validation=(ask_each if asks_each else ask)(dataset, stages, Stage.VALIDATION, is_in_validation),
-        test=ask(dataset, stages, Stage.TEST, is_in_test),
+        test=(ask_each if asks_each else ask)(dataset, stages, Stage.TEST, is_in_test),
         is_new=is_new,
         cuts=cuts or {},
     )
@@ -228,20 +238,30 @@ def drawn_people(
 def ask(
     dataset: Dataset, stages: Stages, stage: Stage, is_evaluated: npt.NDArray[np.bool_] | None = None
 ) -> Questions:
-    """Ask everybody who has events before a stage about their events in it.
+    """Ask everybody who has events before a stage about their first basket in it.
 
-    stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items keep the order of the events.
+    stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items are distinct and rise.
     """
     known = kept_events(dataset.histories, stages < stage)
-    targets = kept_events(dataset.histories, stages == stage)
+    is_target = dataset.histories.kinds == dataset.target
+    targets = first_visits(kept_events(dataset.histories, (stages == stage) & is_target))
     has_both = (np.diff(known.offsets) > 0) & (np.diff(targets.offsets) > 0)
     user_indices = np.flatnonzero(has_both if is_evaluated is None else has_both & is_evaluated)
     rows = user_indices.tolist()
     return Questions(
         user_indices.astype(np.int32),
         [known[row] for row in rows],
-        [targets[row].item_indices for row in rows],
+        [np.unique(targets[row].item_indices) for row in rows],
+        is_about_new_items=False,
     )
+
+
+def first_visits(histories: Histories) -> Histories:
+    """Keep everybody's first visit."""
+    numbers = visit_numbers_of_all(histories)
+    lengths = np.diff(histories.offsets)
+    first = numbers[histories.offsets[:-1][lengths > 0]]
+    return kept_events(histories, numbers == np.repeat(first, lengths[lengths > 0]))
 
 
 def ask_each(
@@ -270,13 +290,13 @@ def ask_each(
 
 
 def only_new_items(questions: Questions) -> Questions:
-    """Remove true items that the history has, and people who have no true items left."""
+    """Ask about items that the history does not have, and leave out people who have no such true item."""
     new = [
         np.setdiff1d(truth, history.item_indices)
         for truth, history in zip(questions.truth, questions.histories, strict=True)
     ]
     rows = np.flatnonzero([len(truth) > 0 for truth in new])
-    return replace(questions, truth=new).take(rows)
+    return replace(questions, truth=new, is_about_new_items=True).take(rows)
 
 
 def asking_about_recommendable(split: Split) -> Split:
@@ -304,6 +324,6 @@ def require_questions(split: Split, *, remedy: str, at_least: int = MIN_QUESTION
             n_others = questions.left_out.people
             others = f" ({n_others:,} more took only items that may not be recommended)" if n_others else ""
             raise TooLittleData(
-                f"the {name} slice has {len(questions)} people who return for a new item{others}, at least "
+                f"the {name} slice has {len(questions)} people who come back for something{others}, at least "
                 f"{at_least} are needed; {remedy}"
             )

@@ -58,22 +58,25 @@ class Content(Member):
     scores_new_items: ClassVar[bool] = True
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
-        """Vectorise the catalogue's texts; interactions are not used."""
+        """Vectorise the catalogue's texts; of interactions, only what kinds of events say is used."""
         self._items = text_matrix(interactions.catalogue.texts, self.n_features)
+        self._evidence = interactions.evidence.weights
         return self
 
     def fitted(self) -> FittedContent:
         """Return the text vectors of the catalogue's items."""
-        return FittedContent(sparse_rows(self._items), self.half_life)
+        return FittedContent(sparse_rows(self._items), self.half_life, self._evidence)
 
     def save(self, folder: Path) -> None:
         """Write the text matrix."""
         sparse.save_npz(folder / "content.npz", self._items)
-        np.save(folder / "content_half_life.npy", self.half_life)
+        np.savez(folder / "content_fold.npz", half_life=self.half_life, evidence=self._evidence)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        member = cls(half_life=float(np.load(folder / "content_half_life.npy")))
+        with np.load(folder / "content_fold.npz") as arrays:
+            member = cls(half_life=float(arrays["half_life"]))
+            member._evidence = arrays["evidence"]
         member._items = sparse.csr_matrix(sparse.load_npz(folder / "content.npz"))
         return member

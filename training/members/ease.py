@@ -1,13 +1,15 @@
 """EASE: a linear item-to-item model that explains every item by all others and is solved in closed form.
 
-Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data". We depart from it in two points. Events weigh less
-with age, both in the fit and in the history that is scored. Beyond `max_dense_items`, only its nearest items explain
-each item, in the spirit of Steck 2019, "Markov Random Fields for Collaborative Filtering". `VisitEASE` is the same
-model of what belongs into one visit rather than to one person.
+Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data". We depart from it in three points. Events weigh
+less with age, both in the fit and in the history that is scored. What is explained are the target events, by the
+evidence of events of all kinds. Beyond `max_dense_items`, only its nearest items explain each item, in the spirit of
+Steck 2019, "Markov Random Fields for Collaborative Filtering". `VisitEASE` is the same model of what belongs into one
+visit rather than to one person.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -19,12 +21,17 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from models.members.item_items import FittedEASE, FittedItemItems, FittedVisitEASE
-from models.packed_histories import Histories
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.members.item_items import ROWS_AT_ONCE, run_time_matrix, similar_items, visits_and_people
+from training.members.item_items import (
+    ROWS_AT_ONCE,
+    run_time_matrix,
+    similar_items,
+    taken_together,
+    visits_and_people,
+)
 from training.members.member import Floats, Member
 from training.members.recency import recency_matrix
 
@@ -81,24 +88,27 @@ class EASE(Member):
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Solve for the weights, densely or by neighbourhood; the seed is not used, nothing is random."""
-        user_items = self._taken_together(interactions.histories, interactions.n_items)
+        together = taken_together(interactions, partial(self._rows, interactions))
         if interactions.n_items <= self.max_dense_items:
-            self.item_items: Floats | sparse.csr_matrix = dense_weights(user_items, self.l2)
+            self.item_items: Floats | sparse.csr_matrix = dense_weights(*together, l2=self.l2)
         else:
-            self.item_items = sparse_weights(user_items, self.l2, self.n_neighbours, progress)
+            self.item_items = sparse_weights(
+                *together, l2=self.l2, n_neighbours=self.n_neighbours, progress=progress
+            )
         self._known = interactions.item_counts() > 0
+        self._evidence = interactions.evidence.weights
         progress(1.0, "solved")
         return self
 
     def fitted(self) -> FittedItemItems:
         """Return the weights, uncopied."""
         matrix = run_time_matrix(self.item_items)
-        return self.runs_as(matrix, self._known, self.fold_half_life, self.visit_decay)
+        return self.runs_as(matrix, self._known, self.fold_half_life, self.visit_decay, self._evidence)
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are, a dense array or a sparse matrix."""
         fold = np.array([self.fold_half_life, self.visit_decay])
-        np.savez(folder / f"{self.name}.npz", known=self._known, fold=fold)
+        np.savez(folder / f"{self.name}.npz", known=self._known, fold=fold, evidence=self._evidence)
         if sparse.issparse(self.item_items):
             sparse.save_npz(folder / f"{self.name}_item_items.npz", self.item_items, compressed=False)
         else:
@@ -110,7 +120,7 @@ class EASE(Member):
         with np.load(folder / f"{cls.name}.npz") as arrays:
             fold_half_life, visit_decay = arrays["fold"].tolist()
             member = cls(fold_half_life=fold_half_life, visit_decay=visit_decay)
-            member._known = arrays["known"]
+            member._known, member._evidence = arrays["known"], arrays["evidence"]
         dense = folder / f"{cls.name}_item_items.npy"
         if dense.exists():
             member.item_items = np.load(dense)
@@ -118,9 +128,11 @@ class EASE(Member):
             member.item_items = sparse.csr_matrix(sparse.load_npz(folder / f"{cls.name}_item_items.npz"))
         return member
 
-    def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
-        """Build the matrix whose rows hold the items that explain each other; (n_rows, n_items)."""
-        return recency_matrix(histories, n_items, self.fit_half_life)
+    def _rows(self, interactions: Interactions, evidence: Floats) -> sparse.csr_matrix:
+        """Build a matrix whose rows hold items that explain each other; (n_rows, n_items)."""
+        return recency_matrix(
+            interactions.histories, interactions.n_items, self.fit_half_life, evidence=evidence
+        )
 
 
 @dataclass(config=STRICT)
@@ -160,16 +172,24 @@ class VisitEASE(EASE):
     name: ClassVar[str] = "visits"
     runs_as: ClassVar[type[FittedItemItems]] = FittedVisitEASE
 
-    def _taken_together(self, histories: Histories, n_items: int) -> sparse.csr_matrix:
+    def _rows(self, interactions: Interactions, evidence: Floats) -> sparse.csr_matrix:
         return visits_and_people(
-            histories, n_items, half_life=self.fit_half_life, person_weight=self.person_weight
+            interactions.histories,
+            interactions.n_items,
+            half_life=self.fit_half_life,
+            person_weight=self.person_weight,
+            evidence=evidence,
         )
 
 
-def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
-    """Compute I - P diag(1 / diag P), P = (X'X + l2 I)^-1; (n_items, n_items) float32 with a zero diagonal.
+def dense_weights(
+    user_items: sparse.csr_matrix, targets: sparse.csr_matrix | None = None, *, l2: float
+) -> Floats:
+    """Compute the weights by which X explains Y; (n_items, n_items) float32 with a zero diagonal.
 
-    user_items: X, (n_people, n_items). Raises NotFinite if X'X + l2 I is not positive definite in float64.
+    With P = (X'X + l2 I)^-1 they are P X'Y - P diag(diag(P X'Y) / diag P), and I - P diag(1 / diag P) if X is Y.
+    user_items: X, (n_people, n_items). targets: Y, of the same shape; X by default. Raises NotFinite if X'X + l2 I is
+    not positive definite in float64.
     """
     gram = (user_items.T @ user_items).toarray(order="F")
     is_single = np.linalg.norm(gram, np.inf) < MAX_SINGLE_CONDITION * l2
@@ -183,6 +203,8 @@ def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
     if failed_at:
         raise NotFinite(f"{EASE.name}: the Gram matrix is singular; raise l2 (now {l2})")
     inverse, _ = invert(factor, lower=1, overwrite_c=1)
+    if targets is not None and targets is not user_items:
+        return _directed(inverse, user_items, targets)
     diagonal = inverse.diagonal().astype(np.float32)
     lower = np.tril(
         inverse.astype(np.float32, copy=False), -1
@@ -192,8 +214,27 @@ def dense_weights(user_items: sparse.csr_matrix, l2: float) -> Floats:
     return lower
 
 
+def _directed(
+    inverse: npt.NDArray[np.floating], user_items: sparse.csr_matrix, targets: sparse.csr_matrix
+) -> Floats:
+    """Compute P X'Y without its diagonal, of the lower half of P, which is used up."""
+    whole = np.tril(inverse, -1)
+    whole += whole.T
+    np.fill_diagonal(whole, inverse.diagonal())
+    # (Y'X) P is the transpose of what is wanted, and the sparse factor comes first.
+    weights = np.ascontiguousarray(((targets.T @ user_items).tocsr() @ whole).T, np.float32)
+    weights -= whole.astype(np.float32, copy=False) * (weights.diagonal() / whole.diagonal())
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
 def sparse_weights(
-    user_items: sparse.csr_matrix, l2: float, n_neighbours: int, progress: Progress = no_progress
+    user_items: sparse.csr_matrix,
+    targets: sparse.csr_matrix | None = None,
+    *,
+    l2: float,
+    n_neighbours: int,
+    progress: Progress = no_progress,
 ) -> sparse.csr_matrix:
     """Solve the same ridge regression with each item explained by only its `n_neighbours` nearest by cosine.
 
@@ -203,19 +244,24 @@ def sparse_weights(
     """
     nearest = similar_items(user_items, n_neighbours, shrinkage=0.0, popularity_power=0.5)
     gram = products_of_neighbours(user_items, nearest)
+    is_directed = targets is not None and targets is not user_items
+    of_targets = products_of_neighbours(user_items, nearest, targets) if is_directed else gram
     columns = []
     n_items, n_at_once = gram.shape[0], max(1, BLOCK_BYTES // (8 * n_neighbours**2))
     for start in range(0, n_items, n_at_once):
-        columns.append(_solve_neighbourhoods(gram, nearest[start : start + n_at_once], start, l2))
+        some = nearest[start : start + n_at_once]
+        columns.append(_solve_neighbourhoods(gram, of_targets, some, start, l2))
         progress(min(1.0, (start + n_at_once) / n_items), f"{min(start + n_at_once, n_items):,} items")
     return sparse.csr_matrix(sparse.vstack(columns).T)
 
 
-def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_matrix) -> sparse.csr_matrix:
+def products_of_neighbours(
+    user_items: sparse.csr_matrix, nearest: sparse.csr_matrix, targets: sparse.csr_matrix | None = None
+) -> sparse.csr_matrix:
     """Compute the entries of X'X that some item's small system needs: for two of its neighbours, or itself and one.
 
-    user_items: X. nearest: (n_items, n_items), each item's neighbours in its row. Returns (n_items, n_items) float32
-    with sorted indices.
+    user_items: X. targets: Y, of which X'Y is computed instead. nearest: (n_items, n_items), each item's neighbours
+    in its row. Returns (n_items, n_items) float32 with sorted indices.
     """
     n_items = nearest.shape[0]
     systems = sparse.csr_matrix(
@@ -228,16 +274,24 @@ def products_of_neighbours(user_items: sparse.csr_matrix, nearest: sparse.csr_ma
     for start in range(0, n_items, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         is_needed = systems_of_item[rows] @ systems  # pairs of items that one item has in its system
-        parts.append(sparse.csr_matrix((item_users[rows] @ user_items).multiply(is_needed)))
+        products = item_users[rows] @ (user_items if targets is None else targets)
+        parts.append(sparse.csr_matrix(products.multiply(is_needed)))
     gram = sparse.csr_matrix(sparse.vstack(parts))
     gram.sort_indices()
     return gram
 
 
 def _solve_neighbourhoods(
-    gram: sparse.csr_matrix, nearest: sparse.csr_matrix, first_item: int, l2: float
+    gram: sparse.csr_matrix,
+    of_targets: sparse.csr_matrix,
+    nearest: sparse.csr_matrix,
+    first_item: int,
+    l2: float,
 ) -> sparse.csr_matrix:
-    """Solve for the weights that explain items from `first_item` on, one row each, by the columns of `nearest`."""
+    """Solve for the weights that explain items from `first_item` on, one row each, by the columns of `nearest`.
+
+    gram, of_targets: the entries of X'X and of X'Y that are needed.
+    """
     n_explained = nearest.shape[0]
     n_nearest = np.diff(nearest.indptr)
     is_filled = np.arange(max(1, n_nearest.max())) < n_nearest[:, None]  # (n_explained, width)
@@ -255,8 +309,8 @@ def _solve_neighbourhoods(
     blocks *= both_filled
     blocks[:, np.arange(width), np.arange(width)] += l2
     explained = first_item + np.arange(n_explained)
-    targets = _entries(gram, items, explained[:, None])
-    weights = np.linalg.solve(blocks, targets[:, :, None])[:, :, 0].astype(np.float32)
+    wanted = _entries(of_targets, items, explained[:, None])
+    weights = np.linalg.solve(blocks, wanted[:, :, None])[:, :, 0].astype(np.float32)
     return sparse.csr_matrix((weights[is_filled], nearest.indices, nearest.indptr), shape=nearest.shape)
 
 

@@ -55,7 +55,10 @@ class Factorization(Member):
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Alternate `n_iterations` times between people and items."""
-        weights = recency_matrix(interactions.histories, interactions.n_items, self.fit_half_life)
+        evidence = interactions.evidence
+        weights = recency_matrix(
+            interactions.histories, interactions.n_items, self.fit_half_life, evidence=evidence.of_tastes
+        )
         with threadpool_limits(1, "blas"):  # implicit has threads over people; BLAS threads would compete
             model = self._model(seed)
             model.fit(
@@ -66,7 +69,7 @@ class Factorization(Member):
         if not np.isfinite(model.item_factors).all():
             raise NotFinite(f"{self.name}: item factors are not finite; raise l2 (now {self.l2})")
         self._item_factors = np.asarray(model.item_factors, np.float32)
-        self._known = interactions.item_counts() > 0
+        self._known, self._evidence = interactions.item_counts() > 0, evidence.weights
         self._fitted = self._as_it_runs()
         return self
 
@@ -77,7 +80,13 @@ class Factorization(Member):
     def save(self, folder: Path) -> None:
         """Write the item factors and the parameters of fold-in."""
         fold = np.array([self.l2, self.alpha, self.fold_half_life])
-        np.savez(folder / "als.npz", item_factors=self._item_factors, known=self._known, fold=fold)
+        np.savez(
+            folder / "als.npz",
+            item_factors=self._item_factors,
+            known=self._known,
+            fold=fold,
+            evidence=self._evidence,
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -87,6 +96,7 @@ class Factorization(Member):
             n_factors = arrays["item_factors"].shape[1]
             member = cls(n_factors=n_factors, l2=l2, alpha=alpha, fold_half_life=fold_half_life)
             member._item_factors, member._known = arrays["item_factors"], arrays["known"]
+            member._evidence = arrays["evidence"]
         member._fitted = member._as_it_runs()
         return member
 
@@ -100,4 +110,6 @@ class Factorization(Member):
         )
 
     def _as_it_runs(self) -> FittedFactorization:
-        return FittedFactorization(self._item_factors, self._known, self.l2, self.alpha, self.fold_half_life)
+        return FittedFactorization(
+            self._item_factors, self._known, self.l2, self.alpha, self.fold_half_life, self._evidence
+        )

@@ -19,7 +19,7 @@ from models.members.item_items import FittedItemKNN
 from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.data.dataset import Interactions
-from training.members.item_items import similar_items, visits_and_people
+from training.members.item_items import similar_items, taken_together, visits_and_people
 from training.members.member import Member
 from training.members.recency import sparse_rows
 
@@ -74,31 +74,38 @@ class ItemKNN(Member):
 
     def fit(self, interactions: Interactions, *, seed: int, progress: Progress = no_progress) -> Self:
         """Count items taken together, normalise, and keep the strongest; the seed is not used, nothing is random."""
-        user_items = visits_and_people(
-            interactions.histories,
-            interactions.n_items,
-            half_life=self.fit_half_life,
-            person_weight=self.person_weight,
+        user_items, targets = taken_together(
+            interactions,
+            lambda evidence: visits_and_people(
+                interactions.histories,
+                interactions.n_items,
+                half_life=self.fit_half_life,
+                person_weight=self.person_weight,
+                evidence=evidence,
+            ),
         )
         self.item_items = similar_items(
             user_items,
             self.n_neighbours,
             shrinkage=self.shrinkage,
             popularity_power=self.popularity_power,
+            targets=targets,
         )
         self._known = interactions.item_counts() > 0
+        self._evidence = interactions.evidence.weights
         progress(1.0, f"{self.item_items.nnz:,} similarities")
         return self
 
     def fitted(self) -> FittedItemKNN:
         """Return the similarities by item."""
-        return FittedItemKNN(sparse_rows(self.item_items), self._known, self.fold_half_life, self.visit_decay)
+        similar = sparse_rows(self.item_items)
+        return FittedItemKNN(similar, self._known, self.fold_half_life, self.visit_decay, self._evidence)
 
     def save(self, folder: Path) -> None:
         """Write the similarities as a sparse matrix."""
         sparse.save_npz(folder / "knn_item_items.npz", self.item_items, compressed=False)
         fold = np.array([self.fold_half_life, self.visit_decay])
-        np.savez(folder / "knn.npz", known=self._known, fold=fold)
+        np.savez(folder / "knn.npz", known=self._known, fold=fold, evidence=self._evidence)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -106,6 +113,6 @@ class ItemKNN(Member):
         with np.load(folder / "knn.npz") as arrays:
             fold_half_life, visit_decay = arrays["fold"].tolist()
             member = cls(fold_half_life=fold_half_life, visit_decay=visit_decay)
-            member._known = arrays["known"]
+            member._known, member._evidence = arrays["known"], arrays["evidence"]
         member.item_items = sparse.csr_matrix(sparse.load_npz(folder / "knn_item_items.npz"))
         return member

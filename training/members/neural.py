@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from models.history import History
 from models.members.neural import FittedNeuralCF
+from models.members.recency import distinct_histories, packed, with_evidence
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT
@@ -94,8 +95,16 @@ class NeuralCF(Member):
         rng = np.random.default_rng(seed)
         self._known = interactions.item_counts() > 0
         self._model = NeuMF(interactions.n_items, self.n_factors, self.n_hidden)
-        histories = [history.distinct() for history in interactions.histories if len(history) > 1]
-        positives = [(row, end) for row, history in enumerate(histories) for end in range(1, len(history))]
+        evidence = interactions.evidence
+        self._evidence = evidence.weights
+        read = distinct_histories(with_evidence(interactions.histories, evidence.of_tastes))
+        histories = [history for history in read if len(history) > 1]
+        positives = [
+            (row, end)
+            for row, history in enumerate(histories)
+            for end in np.flatnonzero(history.kinds == evidence.target).tolist()
+            if end
+        ]
         examples = np.array(positives, np.int64).reshape(
             -1, 2
         )  # (n_positives, [history, its first `end` items])
@@ -137,6 +146,7 @@ class NeuralCF(Member):
                 output=of_states.numpy(),
                 pooling=np.array([self.half_life, self.max_events], np.float64),
                 known=self._known,
+                evidence=self._evidence,
             )
 
     @torch.inference_mode()
@@ -145,7 +155,7 @@ class NeuralCF(Member):
 
         A test compares these scores with those of `fitted`.
         """
-        prefixes = [history.distinct() for history in histories]
+        prefixes = list(distinct_histories(with_evidence(packed(histories), np.maximum(self._evidence, 0))))
         n_items = len(self._known)
         scores = np.full((len(prefixes), n_items), np.nan, np.float32)
         items = torch.arange(n_items)
@@ -161,7 +171,13 @@ class NeuralCF(Member):
         """Write the weights as plain arrays."""
         weights = {name: weight.numpy() for name, weight in self._model.state_dict().items()}
         settings = np.array([self.n_factors, self.n_hidden, self.half_life, self.max_events])
-        np.savez(folder / "neural.npz", known=self._known, settings=settings, **weights)
+        np.savez(
+            folder / "neural.npz",
+            known=self._known,
+            evidence=self._evidence,
+            settings=settings,
+            **weights,
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -169,7 +185,7 @@ class NeuralCF(Member):
         with np.load(folder / "neural.npz") as arrays:
             n_factors, n_hidden, half_life, max_events = arrays["settings"].tolist()
             member = cls(int(n_factors), int(n_hidden), half_life=half_life, max_events=int(max_events))
-            member._known = arrays["known"]
+            member._known, member._evidence = arrays["known"], arrays["evidence"]
             member._model = NeuMF(len(member._known), member.n_factors, member.n_hidden)
             names = member._model.state_dict()
             member._model.load_state_dict({name: torch.from_numpy(arrays[name]) for name in names})

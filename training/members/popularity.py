@@ -18,10 +18,10 @@ from training.members.member import Floats, Member
 
 
 def decayed_popularity(interactions: Interactions, half_life_days: float) -> Floats:
-    """Sum events per item, each weighted 0.5 ** (age in days / half_life_days); (n_items,) float32."""
+    """Sum events per item, each weighted evidence * 0.5 ** (age in days / half_life_days); (n_items,) float32."""
     histories = interactions.histories
     age_days = (interactions.until - histories.times) / SECONDS_PER_DAY
-    weights = np.exp2(-age_days / half_life_days)
+    weights = np.exp2(-age_days / half_life_days) * interactions.evidence.of_tastes[histories.kinds]
     return np.bincount(histories.item_indices, weights, interactions.n_items).astype(np.float32)
 
 

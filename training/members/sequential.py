@@ -1,9 +1,10 @@
 """Sequential: self-attention over a person's last events predicts the next item (SASRec, Kang and McAuley 2018).
 
-We depart from the paper in four points. The loss is a softmax over the whole catalogue (beyond `max_softmax_items`,
+We depart from the paper in five points. The loss is a softmax over the whole catalogue (beyond `max_softmax_items`,
 over a sample of it that all share), at positions sampled from each sequence. Item embeddings start from an SVD of who
 touched what, which a few epochs can refine, while from random ones they could not get there. The days since the event
-before are embedded beside the position. Events of one moment, a basket, are put in a new order each time.
+before and the kind of the event are embedded beside the position, and only target events are predicted. Events of one
+moment, a basket, are put in a new order each time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.history import History
+from models.history import N_KIND_CODES, History
 from models.members.recency import distinct_histories
 from models.members.sequential import N_GAPS, FittedSequential, gap_buckets
 from models.packed_histories import Histories
@@ -82,17 +83,19 @@ class SelfAttention(nn.Module):
         self.items = nn.Embedding(n_items + 1, n_factors, padding_idx=0)
         self.positions = nn.Embedding(max_events, n_factors)
         self.gaps = nn.Embedding(N_GAPS, n_factors)
+        self.kinds = nn.Embedding(N_KIND_CODES, n_factors)
         self.blocks = nn.ModuleList(Block(n_factors, n_heads, dropout) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(n_factors)
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.positions.weight, std=0.02)
         nn.init.zeros_(self.gaps.weight)
+        nn.init.zeros_(self.kinds.weight)
 
-    def forward(self, item_rows: Tensor, gaps: Tensor) -> Tensor:
-        """Return states (b, length, n_factors); item_rows, gaps: (b, length), oldest first, padded at the end."""
+    def forward(self, item_rows: Tensor, gaps: Tensor, kinds: Tensor) -> Tensor:
+        """Return states (b, length, n_factors); the inputs are (b, length), oldest first, padded at the end."""
         positions = self.positions.weight[: item_rows.shape[1]]
-        states = self.dropout(self.items(item_rows) + self.gaps(gaps) + positions)
+        states = self.dropout(self.items(item_rows) + self.gaps(gaps) + self.kinds(kinds) + positions)
         for block in self.blocks:
             states = block(states)
         normed: Tensor = self.norm(states)
@@ -148,11 +151,11 @@ class Sequential(Member):
         """Minimise the cross-entropy of the next item at sampled positions."""
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
-        self._known = interactions.item_counts() > 0
+        self._known, self._target = interactions.item_counts() > 0, interactions.evidence.target
         self._model = self._new_model(interactions.n_items)
         sequences = distinct_histories(interactions.histories)
         self._warm_start(sequences, rng)
-        batches = self._batches(np.diff(sequences.offsets), rng)
+        batches = self._batches(sequences, rng)
         n_steps = len(batches)
         optimizer = torch.optim.AdamW(self._model.parameters(), self.learning_rate, weight_decay=self.l2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -184,6 +187,7 @@ class Sequential(Member):
                 items=model.items.weight.numpy(),
                 positions=model.positions.weight.numpy(),
                 gaps=model.gaps.weight.numpy(),
+                kinds=model.kinds.weight.numpy(),
                 item_bias=model.item_bias.numpy(),
                 norms=np.stack([_norms(block.attention_norm, block.feed_forward[0]) for block in blocks]),
                 last_norm=_norms(model.norm),
@@ -257,14 +261,14 @@ class Sequential(Member):
             weight[1:, :rank] = torch.from_numpy(vectors.astype(np.float32))
         weight[0] = 0.0
 
-    def _batches(
-        self, n_events: npt.NDArray[np.int64], rng: np.random.Generator
-    ) -> list[npt.NDArray[np.int64]]:
+    def _batches(self, sequences: Histories, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
         """Batch the rows of people who have a next item to predict, epoch by epoch, at most `max_sequences` in all.
 
-        n_events: (n_people,), number of distinct items of each.
+        sequences: everybody's distinct items.
         """
-        people = np.flatnonzero(n_events > 1)
+        n_events = np.diff(sequences.offsets)
+        n_targets = np.append(0, np.cumsum(sequences.kinds == self._target))
+        people = np.flatnonzero((n_events > 1) & (np.diff(n_targets[sequences.offsets]) > 0))
         read = np.minimum(n_events, self.max_events + 1)
         span = SORTED_BATCHES * self.batch_size
         batches: list[npt.NDArray[np.int64]] = []
@@ -280,9 +284,10 @@ class Sequential(Member):
         return batches
 
     def _loss(self, sequences: Sequence[History], rng: np.random.Generator) -> Tensor:
-        """Compute the cross-entropy of the next item at up to `n_positions` positions per sequence."""
-        item_rows, gaps = _encoded([self._window(history, rng) for history in sequences])
-        states, targets = self._model(item_rows[:, :-1], gaps[:, :-1]), item_rows[:, 1:]
+        """Compute the cross-entropy of the next target item at up to `n_positions` positions per sequence."""
+        item_rows, gaps, kinds = _encoded([self._window(history, rng) for history in sequences])
+        states = self._model(item_rows[:, :-1], gaps[:, :-1], kinds[:, :-1])
+        targets = _next_targets(item_rows, kinds == self._target)
         draw = torch.from_numpy(rng.random(targets.shape, np.float32)).masked_fill(targets == 0, -1.0)
         positions = draw.topk(min(self.n_positions, draw.shape[1]), dim=1).indices
         chosen = targets.gather(1, positions)
@@ -305,16 +310,25 @@ class Sequential(Member):
         return History(items[order], times[order], kinds[order])
 
 
-def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor]:
-    """Return item rows (0 is padding) and gap buckets; both (n_people, longest) int64, oldest first."""
+def _next_targets(item_rows: Tensor, is_target: Tensor) -> Tensor:
+    """Return the row of the next target after each position but the last, 0 if there is none; (b, length - 1)."""
+    beyond = item_rows.shape[1]
+    places = torch.arange(beyond).expand_as(item_rows).masked_fill(~is_target | (item_rows == 0), beyond)
+    following = places.flip(1).cummin(dim=1).values.flip(1)[:, 1:]
+    return F.pad(item_rows, (0, 1)).gather(1, following)
+
+
+def _encoded(histories: Sequence[History]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return item rows (0 is padding), gap buckets and kinds; (n_people, longest) int64 each, oldest first."""
     shape = (len(histories), max([1, *map(len, histories)]))
-    item_rows, gaps = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    item_rows, gaps, kinds = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, history in enumerate(histories):
         if not len(history):
             continue
         item_rows[row, : len(history)] = history.item_indices + 1
         gaps[row, : len(history)] = gap_buckets(history.times)
-    return torch.from_numpy(item_rows), torch.from_numpy(gaps)
+        kinds[row, : len(history)] = history.kinds
+    return torch.from_numpy(item_rows), torch.from_numpy(gaps), torch.from_numpy(kinds)
 
 
 def _norms(*norms: nn.Module) -> Floats:

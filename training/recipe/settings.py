@@ -196,6 +196,11 @@ class TrainingSettings(BaseModel):
         description="Catalogue size up to which a bundle carries its ensemble, so that it can be served and "
         "monitored; 0: never.",
     )
+    target: Literal["auto", "purchase", "cart", "rating", "click", "view"] = Field(
+        default="auto",
+        description="Kind of event that is predicted; auto takes purchases or, if these are too few, the kind "
+        "that means most and of which there is enough.",
+    )
     recommend_unlisted: bool = Field(
         default=False,
         description="Whether items that have no row in the item table (if there is one) may be recommended; "

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.history import VISIT_GAP_SECONDS, EventKind
 from tests.support.blocks import block_dataset, shop_with_items_gone
 from tests.support.shops import dataset_of
 from training.base.errors import TooLittleData
@@ -18,6 +19,7 @@ from training.data.split import (
     Stages,
     ask_each,
     drawn_people,
+    only_new_items,
     require_questions,
     split_by_stages,
     split_by_time,
@@ -53,16 +55,24 @@ def test_histories_end_where_the_slice_begins(split: Split) -> None:
     assert all(history.times[-1] < split.cuts["validation_start"] for history in split.validation.histories)
 
 
-def test_truth_is_new_to_the_person_and_lies_in_the_slice(split: Split) -> None:
+def test_truth_is_the_first_basket_of_the_slice(split: Split) -> None:
     questions = split.test
     assert len(questions)
-    for user_index, history, truth in zip(
-        questions.user_indices, questions.histories, questions.truth, strict=True
-    ):
+    for user_index, truth in zip(questions.user_indices, questions.truth, strict=True):
         whole = split.dataset.histories[int(user_index)]
-        later = whole.item_indices[whole.times >= split.cuts["test_start"]]
-        assert set(truth) == set(later) - set(history.item_indices)
+        later = np.flatnonzero(whole.times >= split.cuts["test_start"])
+        pauses = np.diff(whole.times[later], prepend=whole.times[later[0]]) > VISIT_GAP_SECONDS
+        assert set(truth) == set(whole.item_indices[later[np.cumsum(pauses) == 0]])
         assert len(truth)
+
+
+def test_questions_about_new_items_leave_out_what_the_history_has(split: Split) -> None:
+    every, new = split.test, only_new_items(split.test)
+    assert not every.is_about_new_items
+    assert new.is_about_new_items
+    for history, truth in zip(new.histories, new.truth, strict=True):
+        assert len(truth)
+        assert not np.isin(truth, history.item_indices).any()
 
 
 def test_validation_truth_stops_at_the_test_slice(split: Split) -> None:
@@ -74,15 +84,25 @@ def test_validation_truth_stops_at_the_test_slice(split: Split) -> None:
         assert set(truth) <= set(whole.item_indices[inside])
 
 
-def test_what_somebody_takes_again_is_no_truth() -> None:
+def test_what_somebody_takes_again_is_truth_and_what_they_look_at_is_none() -> None:
     dataset = block_dataset()
     histories = dataset.histories
-    again = histories.item_indices.copy()
-    again[histories.offsets[6] - 1] = again[histories.offsets[5]]  # person 5 ends with what they began with
-    repeating = replace(dataset, histories=replace(histories, item_indices=again))
-    questions = split_by_time(repeating, validation_share=0.2, test_share=0.2).test
-    truths = dict(zip(questions.user_indices.tolist(), questions.truth, strict=True))
-    assert again[histories.offsets[5]] not in truths.get(5, [])
+    later = histories.times >= int(np.sort(histories.times)[int(len(histories.times) * 0.8)])
+    n_later = np.add.reduceat(later.astype(int), histories.offsets[:-1])
+    person = int(np.flatnonzero(n_later == 1)[0])  # their last event is their only one of the slice
+    again, kinds = histories.item_indices.copy(), histories.kinds.copy()
+    last = histories.offsets[person + 1] - 1
+    again[last] = again[histories.offsets[person]]  # it is of what they began with
+
+    def truth_of(kind: EventKind) -> list[int]:
+        kinds[last] = kind
+        repeating = replace(dataset, histories=replace(histories, item_indices=again, kinds=kinds.copy()))
+        questions = split_by_time(repeating, validation_share=0.2, test_share=0.2).test
+        truths = dict(zip(questions.user_indices.tolist(), questions.truth, strict=True))
+        return truths[person].tolist() if person in truths else []
+
+    assert again[last] in truth_of(EventKind.PURCHASE)
+    assert again[last] not in truth_of(EventKind.VIEW)
 
 
 def test_people_keep_their_rows_in_the_past(split: Split) -> None:

@@ -41,28 +41,52 @@ def columns_of(weights: sparse.csr_matrix) -> Iterator[tuple[int, npt.NDArray[np
 
 
 def test_no_item_explains_itself() -> None:
-    assert not dense_weights(crowd(), L2).diagonal().any()
+    assert not dense_weights(crowd(), l2=L2).diagonal().any()
 
 
 def test_weights_are_the_minimum_of_the_penalised_squared_error() -> None:
     """Off the diagonal, where nothing is constrained, the gradient (X'X + l2 I) B - X'X is zero."""
     user_items = crowd()
-    gram, weights = gram_of(user_items), dense_weights(user_items, L2).astype(np.float64)
+    gram, weights = gram_of(user_items), dense_weights(user_items, l2=L2).astype(np.float64)
     gradient = gram @ weights + L2 * weights - gram
     np.fill_diagonal(gradient, 0.0)
     np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
 
 
+def test_weights_explain_the_targets_by_the_evidence() -> None:
+    """Off the diagonal, the gradient (X'X + l2 I) B - X'Y is zero but for what the diagonal's constraint adds."""
+    user_items, targets = crowd(), crowd(seed=1)
+    weights = dense_weights(user_items, targets, l2=L2).astype(np.float64)
+    gradient = (gram_of(user_items) + L2 * np.eye(12)) @ weights - (user_items.T @ targets).toarray()
+    np.fill_diagonal(gradient, 0.0)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-4)
+    assert not weights.diagonal().any()
+
+
+def test_targets_that_are_the_evidence_change_nothing() -> None:
+    user_items = crowd()
+    again = dense_weights(user_items, user_items.copy(), l2=L2)
+    np.testing.assert_allclose(again, dense_weights(user_items, l2=L2), atol=1e-5)
+
+
+def test_both_ways_agree_on_targets_where_everything_is_a_neighbour() -> None:
+    user_items, targets = crowd(), crowd(seed=1)
+    by_neighbourhood = sparse_weights(user_items, targets, l2=L2, n_neighbours=11).toarray()
+    np.testing.assert_allclose(
+        by_neighbourhood, dense_weights(user_items, targets, l2=L2), rtol=1e-3, atol=1e-5
+    )
+
+
 def test_both_ways_agree_where_everything_is_a_neighbour() -> None:
     user_items = crowd()
-    by_neighbourhood = sparse_weights(user_items, L2, n_neighbours=11).toarray()
-    np.testing.assert_allclose(by_neighbourhood, dense_weights(user_items, L2), rtol=1e-4, atol=1e-6)
+    by_neighbourhood = sparse_weights(user_items, l2=L2, n_neighbours=11).toarray()
+    np.testing.assert_allclose(by_neighbourhood, dense_weights(user_items, l2=L2), rtol=1e-4, atol=1e-6)
 
 
 def test_few_neighbours_explain_an_item_as_well_as_they_can() -> None:
     user_items = crowd()
     gram, n_neighbours = gram_of(user_items), 4
-    for item, explaining, weights in columns_of(sparse_weights(user_items, L2, n_neighbours)):
+    for item, explaining, weights in columns_of(sparse_weights(user_items, l2=L2, n_neighbours=n_neighbours)):
         assert len(explaining) == n_neighbours
         block = gram[np.ix_(explaining, explaining)]
         np.testing.assert_allclose(block @ weights + L2 * weights, gram[explaining, item], rtol=1e-5)
@@ -72,14 +96,14 @@ def test_the_neighbours_are_the_nearest_by_cosine() -> None:
     user_items = crowd()
     gram = gram_of(user_items)
     cosines = gram / np.sqrt(np.outer(gram.diagonal(), gram.diagonal())) - 2 * np.eye(len(gram))
-    for item, explaining, _ in columns_of(sparse_weights(user_items, L2, n_neighbours=4)):
+    for item, explaining, _ in columns_of(sparse_weights(user_items, l2=L2, n_neighbours=4)):
         assert set(explaining) == set(np.argsort(-cosines[:, item])[:4])
 
 
 def test_neighbourhoods_solved_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sparse_weights(crowd(), L2, n_neighbours=5).toarray()
+    whole = sparse_weights(crowd(), l2=L2, n_neighbours=5).toarray()
     monkeypatch.setattr(ease, "BLOCK_BYTES", 5 * 8 * 5**2)
-    np.testing.assert_allclose(sparse_weights(crowd(), L2, n_neighbours=5).toarray(), whole, rtol=1e-6)
+    np.testing.assert_allclose(sparse_weights(crowd(), l2=L2, n_neighbours=5).toarray(), whole, rtol=1e-6)
 
 
 def test_an_item_with_fewer_neighbours_than_others_is_explained_by_them_alone() -> None:
@@ -87,7 +111,7 @@ def test_an_item_with_fewer_neighbours_than_others_is_explained_by_them_alone() 
     pair[0, [1, 12]] = 1.0  # item 12 was taken once, with item 1, which was taken with all others too
     others = np.hstack([crowd().toarray(), np.zeros((80, 1))])
     user_items = sparse.csr_matrix(np.vstack([others, pair]))
-    weights = sparse_weights(user_items, L2, n_neighbours=5).toarray()[:, 12]
+    weights = sparse_weights(user_items, l2=L2, n_neighbours=5).toarray()[:, 12]
     expected = np.zeros(13)
     expected[1] = 1.0 / (gram_of(user_items)[1, 1] + L2)
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
@@ -95,7 +119,7 @@ def test_an_item_with_fewer_neighbours_than_others_is_explained_by_them_alone() 
 
 def test_an_item_that_was_always_taken_alone_is_explained_by_nothing() -> None:
     user_items = sparse.csr_matrix(sparse.block_diag([crowd(), np.ones((1, 1))]))
-    weights = sparse_weights(user_items, L2, n_neighbours=5).toarray()
+    weights = sparse_weights(user_items, l2=L2, n_neighbours=5).toarray()
     assert not weights[-1].any()
     assert not weights[:, -1].any()
 
@@ -103,7 +127,7 @@ def test_an_item_that_was_always_taken_alone_is_explained_by_nothing() -> None:
 def test_a_singular_system_names_the_setting_to_raise() -> None:
     twins = sparse.csr_matrix(np.ones((1, 2)))
     with pytest.raises(NotFinite, match="raise l2"):
-        dense_weights(twins, 1e-300)
+        dense_weights(twins, l2=1e-300)
 
 
 def test_a_catalogue_beyond_the_bound_is_solved_by_neighbourhood() -> None:
@@ -180,9 +204,9 @@ def test_products_are_made_where_a_small_system_asks_and_nowhere_else(
 
 def test_both_precisions_agree_and_the_condition_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     user_items = crowd().astype(np.float32)
-    single = dense_weights(user_items, L2)
+    single = dense_weights(user_items, l2=L2)
     monkeypatch.setattr(ease, "MAX_SINGLE_CONDITION", 0.0)
-    double = dense_weights(user_items, L2)
+    double = dense_weights(user_items, l2=L2)
     np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-5)
     assert np.abs(single - double).max() > 0
     inverse = np.linalg.inv(gram_of(user_items.astype(np.float64)) + L2 * np.eye(double.shape[0]))

@@ -18,7 +18,9 @@ PEOPLE = sparse.csr_matrix(np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [
 
 def similarities(**settings: float) -> np.ndarray:
     chosen = {"shrinkage": 0.0, "popularity_power": 0.5, **settings}
-    return similar_items(PEOPLE, 10, **chosen).toarray()
+    return similar_items(
+        PEOPLE, 10, shrinkage=chosen["shrinkage"], popularity_power=chosen["popularity_power"]
+    ).toarray()
 
 
 def history(*items: int) -> History:

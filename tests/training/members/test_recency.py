@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from models.history import VISIT_GAP_SECONDS, Event, History
+from models.history import N_KIND_CODES, VISIT_GAP_SECONDS, Event, EventKind, History
 from models.members import recency
 from models.members.recency import distinct_histories, visit_numbers
 from models.packed_histories import Histories
@@ -56,6 +57,57 @@ def test_each_persons_visits_are_counted_from_their_own_last_one() -> None:
     people = [timed((0, 0), (1, 1)), History.empty(), timed((2, 0)), timed((0, 0), (1, 1), (2, 2))]
     weights = recency_matrix(people, 3, half_life=float("inf"), visit_decay=0.5).toarray()
     np.testing.assert_array_equal(weights, [[0.5, 1, 0], [0, 0, 0], [0, 0, 1], [0.25, 0.5, 1]])
+
+
+def evidence_of(**weights: float) -> npt.NDArray[np.float32]:
+    table = np.zeros(N_KIND_CODES, np.float32)
+    for kind, weight in weights.items():
+        table[EventKind[kind.upper()]] = weight
+    return table
+
+
+def done(*events: tuple[int, str]) -> History:
+    """From (item_index, kind), one a minute."""
+    return History.from_events(
+        Event(item, 1_000 + 60 * step, EventKind[kind.upper()]) for step, (item, kind) in enumerate(events)
+    )
+
+
+def test_an_item_weighs_what_its_strongest_kind_says() -> None:
+    own = done((0, "purchase"), (0, "view"), (1, "view"), (2, "dislike"))
+    weights = evidence_of(purchase=1, view=0.25, dislike=-0.5)
+    found = recency_matrix([own], 3, half_life=float("inf"), evidence=weights).toarray()[0]
+    np.testing.assert_array_equal(found, [1.0, 0.25, -0.5])
+
+
+def test_items_age_by_what_came_later_as_far_as_it_says_something() -> None:
+    own = done((0, "purchase"), *((item, "view") for item in range(2, 8)), (1, "purchase"))
+    nothing = recency_matrix([own], 8, half_life=1.0, evidence=evidence_of(purchase=1)).toarray()[0]
+    np.testing.assert_array_equal(nothing, [0.5, 1, 0, 0, 0, 0, 0, 0])
+    half = recency_matrix([own], 8, half_life=1.0, evidence=evidence_of(purchase=1, view=0.5)).toarray()[0]
+    assert half[0] == 0.5**4
+
+
+def test_kinds_that_say_nothing_are_not_read_even_where_they_are_the_strongest() -> None:
+    own = done((0, "view"), (0, "purchase"))
+    found = recency_matrix([own], 1, half_life=1.0, evidence=evidence_of(view=1)).toarray()
+    np.testing.assert_array_equal(found, [[1.0]])
+
+
+def test_visits_have_the_same_rows_whatever_is_read() -> None:
+    own = History.from_events(
+        [
+            Event(0, 0, EventKind.VIEW),
+            Event(1, 10, EventKind.PURCHASE),
+            Event(1, 20, EventKind.VIEW),
+            Event(2, 10**6, EventKind.VIEW),
+            Event(0, 2 * 10**6, EventKind.PURCHASE),
+        ]
+    )
+    both = visit_matrix([own], 3, evidence=evidence_of(purchase=1, view=0.5)).toarray()
+    np.testing.assert_array_equal(both, [[0.5, 1, 0], [0, 0, 0.5], [1, 0, 0]])
+    targets = visit_matrix([own], 3, evidence=evidence_of(purchase=1)).toarray()
+    np.testing.assert_array_equal(targets, [[0, 1, 0], [0, 0, 0], [1, 0, 0]])
 
 
 def test_a_pause_of_more_than_the_gap_ends_a_visit() -> None:

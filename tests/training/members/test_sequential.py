@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
-from models.history import SECONDS_PER_DAY, Event, History
+from models.history import SECONDS_PER_DAY, Event, EventKind, History
+from models.packed_histories import Histories
 from tests.support.shops import interactions_of
 from training.base.errors import NotFinite
 from training.data.dataset import Interactions
@@ -103,16 +105,28 @@ def test_training_that_diverged_names_the_setting_to_lower(monkeypatch: pytest.M
         small(n_epochs=2).fit(walks(), seed=0)
 
 
+def batches_of(member: Sequential, *n_events: int) -> list[npt.NDArray[np.int64]]:
+    """The batches of people with so many purchases."""
+    people = [History.from_events(Event(item, item) for item in range(n)) for n in n_events]
+    member._target = EventKind.PURCHASE
+    return member._batches(Histories.from_list(people), np.random.default_rng(0))
+
+
+def test_the_next_target_is_predicted_and_nothing_that_was_only_looked_at() -> None:
+    item_rows = torch.tensor([[5, 6, 7, 8, 0], [5, 6, 0, 0, 0]])
+    is_target = torch.tensor([[True, False, False, True, False], [True, False, False, False, False]])
+    found = sequential._next_targets(item_rows, is_target)
+    assert found.tolist() == [[8, 8, 8, 0], [0, 0, 0, 0]]
+
+
 def test_everybody_who_has_a_next_item_is_read_once_an_epoch() -> None:
-    n_events = np.array([3, 1, 2, 0, 9, 2])
-    batches = small(n_epochs=2, batch_size=3)._batches(n_events, np.random.default_rng(0))
+    batches = batches_of(small(n_epochs=2, batch_size=3), 3, 1, 2, 0, 9, 2)
     read = np.concatenate(batches)
     np.testing.assert_array_equal(np.bincount(read, minlength=6), [2, 0, 2, 0, 2, 2])
 
 
 def test_no_more_sequences_are_read_than_the_bound_says() -> None:
-    n_events = np.full(100, 5)
-    batches = small(n_epochs=3, batch_size=8, max_sequences=130)._batches(n_events, np.random.default_rng(0))
+    batches = batches_of(small(n_epochs=3, batch_size=8, max_sequences=130), *[5] * 100)
     read = np.concatenate(batches)
     assert len(read) == 130
     assert np.bincount(read, minlength=100).max() == 2

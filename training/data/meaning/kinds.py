@@ -104,6 +104,7 @@ WORDS: Final[Mapping[int, tuple[str, ...]]] = {
         ),
     ),
     EventKind.RATING: ("rating", "rate", "rated", "review", "reviewed", "stars", "score"),
+    EventKind.DISLIKE: ("dislike", "disliked", "thumbs_down", "downvote", "not_interested"),
     REMOVAL: (
         *(
             "removal",

@@ -20,7 +20,7 @@ from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.ensemble.flattening import LeafValue, flatten_classifiers
 from training.ensemble.sampling import thinned
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.ensemble.tree_strategy import TreeStrategy
 from training.members.member import Floats
 
@@ -55,6 +55,7 @@ class AdaBoost(TreeStrategy):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Boost with both labels weighted equally, then shift the vote to the rate of the pairs.
@@ -63,7 +64,8 @@ class AdaBoost(TreeStrategy):
         """
         rows, _ = thinned(labels, self.max_pairs, np.random.default_rng(seed))
         is_taken = labels[rows]
-        even = np.where(is_taken, 0.5 / is_taken.sum(), 0.5 / (~is_taken).sum())
+        own = np.ones(len(rows)) if weights is None else weights[rows]
+        even = np.where(is_taken, 0.5 / own[is_taken].sum(), 0.5 / own[~is_taken].sum()) * own
         model = AdaBoostClassifier(
             DecisionTreeClassifier(max_depth=self.max_depth),
             n_estimators=self.n_trees,
@@ -73,7 +75,9 @@ class AdaBoost(TreeStrategy):
         model.fit(features[rows], is_taken, even)
         votes = model.estimator_weights_[: len(model.estimators_)]
         self._trees = flatten_classifiers(
-            model.estimators_, [_votes(weight) for weight in votes], base=float(log_odds(labels.mean()))
+            model.estimators_,
+            [_votes(weight) for weight in votes],
+            base=float(log_odds(np.average(labels, weights=weights))),
         )
         return self
 

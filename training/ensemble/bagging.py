@@ -18,7 +18,7 @@ from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.ensemble.flattening import flatten_classifiers
 from training.ensemble.sampling import bootstrap_by_person, thinned
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
 from training.members.member import Floats
 
@@ -58,22 +58,28 @@ class Bagging(TreeStrategy):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Grow each tree on its own bootstrap of people."""
         rng = np.random.default_rng(seed)
         trees = []
         for position in range(self.n_trees):
-            trees.append(self._grow(features, labels, people, rng))
+            trees.append(self._grow(features, labels, people, weights, rng))
             progress((position + 1) / self.n_trees, f"tree {position + 1}")
-        rate = float(labels.mean())
+        rate = float(np.average(labels, weights=weights))
         self._trees = flatten_classifiers(
             trees, [lambda share, n_pairs: smoothed_share(share, n_pairs, rate) / self.n_trees] * self.n_trees
         )
         return self
 
     def _grow(
-        self, features: Floats, labels: Labels, people: People, rng: np.random.Generator
+        self,
+        features: Floats,
+        labels: Labels,
+        people: People,
+        weights: Weights | None,
+        rng: np.random.Generator,
     ) -> DecisionTreeClassifier:
         n_drawn = bootstrap_by_person(people, rng)
         inside = np.flatnonzero(n_drawn)
@@ -84,4 +90,5 @@ class Bagging(TreeStrategy):
             max_features=self.feature_share,
             random_state=int(rng.integers(2**31)),
         )
-        return tree.fit(features[rows], labels[rows], stands_for * n_drawn[rows])
+        own = 1.0 if weights is None else weights[rows]
+        return tree.fit(features[rows], labels[rows], stands_for * n_drawn[rows] * own)

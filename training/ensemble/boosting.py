@@ -14,7 +14,7 @@ from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.ensemble.flattening import flatten_boosting
 from training.ensemble.sampling import folds_by_person
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.ensemble.tree_strategy import TreeStrategy
 from training.members.member import Floats
 
@@ -61,16 +61,19 @@ class Boosting(TreeStrategy):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Find the best number of trees on held-out people, then grow that many on everybody."""
-        n_trees = self._best_n_trees(features, labels, people, seed)
+        n_trees = self._best_n_trees(features, labels, people, weights, seed)
         progress(0.5, f"{n_trees} trees")
         model = self._model(n_trees, seed, early_stopping=False)
-        self._trees = flatten_boosting(model.fit(features, labels))
+        self._trees = flatten_boosting(model.fit(features, labels, sample_weight=weights))
         return self
 
-    def _best_n_trees(self, features: Floats, labels: Labels, people: People, seed: int) -> int:
+    def _best_n_trees(
+        self, features: Floats, labels: Labels, people: People, weights: Weights | None, seed: int
+    ) -> int:
         is_held_out = folds_by_person(people, self.n_folds, seed=seed) == 0
         model = self._model(self.max_trees, seed, early_stopping=True)
         model.fit(
@@ -78,6 +81,8 @@ class Boosting(TreeStrategy):
             labels[~is_held_out],
             X_val=features[is_held_out],
             y_val=labels[is_held_out],
+            sample_weight=None if weights is None else weights[~is_held_out],
+            sample_weight_val=None if weights is None else weights[is_held_out],
         )
         # The first score is that of no tree at all, so the index of the best is its number of trees.
         return max(1, int(np.argmax(model.validation_score_)))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.members.member import Floats
 
 Doubles = npt.NDArray[np.float64]
@@ -74,13 +74,15 @@ def brier_score(probabilities: Doubles, labels: Labels) -> float:
     return float(((probabilities - labels) ** 2).mean())
 
 
-def balanced_weights(labels: Labels, people: People) -> Doubles:
+def balanced_weights(labels: Labels, people: People, weights: Weights | None = None) -> Doubles:
     """Return weights that make each person's negatives count as much as their positives, which weigh 1; (n_pairs,).
 
-    The pairs of a person who has only one label cannot be balanced, and weigh 0.
+    weights: how many pairs each stands for, by which negatives differ. The pairs of a person who has only one label
+    cannot be balanced, and weigh 0.
     """
     _, person = np.unique(people, return_inverse=True)
     n_positives = np.bincount(person, labels)[person]
-    n_negatives = np.bincount(person, ~labels)[person]
-    weights = np.where(labels, 1.0, n_positives / np.maximum(n_negatives, 1))
-    return np.where(n_negatives > 0, weights, 0.0)
+    stands_for = np.ones(len(labels)) if weights is None else weights
+    n_negatives = np.bincount(person, ~labels * stands_for)[person]
+    balanced = np.where(labels, 1.0, stands_for * n_positives / np.maximum(n_negatives, 1e-12))
+    return np.where(n_negatives > 0, balanced, 0.0)

@@ -25,7 +25,7 @@ Z, RANK = (MEMBER_FEATURES.index(name) for name in ("z", "rank"))
 def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_indices: Items) -> Floats:
     """Return the logits lost without each member; (n_people, n_items, n_members) float32, < 0 if it speaks against.
 
-    item_indices: (n_people, n_items), some unseen items of each person. Call it with a chunk of people at a time:
+    item_indices: (n_people, n_items), some items of each person. Call it with a chunk of people at a time:
     each member scores the whole catalogue, and the strategy scores the chosen items 1 + n_members times.
     """
     groups = member_columns([member.name for member in ensemble.members])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from training.ensemble.footprint import Footprint, footprint
 from training.ensemble.sampling import folds_by_person
-from training.ensemble.strategy import Labels, People, Strategy
+from training.ensemble.strategy import Labels, People, Strategy, Weights
 from training.members.member import Floats
 
 Factory = Callable[[], Strategy]
@@ -48,7 +48,7 @@ class Fit:
 class CrossFits:
     """All pairs, assigned to folds by person, and every fit made on them so far.
 
-    features (n_pairs, n_features), labels and people (n_pairs,) are as in `Strategy.fit`.
+    features (n_pairs, n_features), labels, people and weights (n_pairs,) are as in `Strategy.fit`.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class CrossFits:
         *,
         n_folds: int,
         seed: int,
+        weights: Weights | None = None,
     ) -> None:
         self.factories = dict(factories)
-        self.features, self.labels, self.people = features, labels, people
+        self.features, self.labels, self.people, self.weights = features, labels, people, weights
         self.n_folds, self.seed = n_folds, seed
         self.folds = folds_by_person(people, n_folds, seed=seed)
         self._fits: dict[tuple[str, frozenset[int]], Fit] = {}
@@ -86,9 +87,29 @@ class CrossFits:
             logits[rows] = self.without(name, fold, *held_out).strategy.logit(self.features[rows])
         return logits
 
+    def logits_of(self, name: str, features: Floats, people: People) -> Floats:
+        """Return out-of-fold logits of other pairs of the same people; (n_others,) float32.
+
+        Raises KeyError for a person who has no pair here.
+        """
+        known, first = np.unique(self.people, return_index=True)
+        places = np.minimum(np.searchsorted(known, people), len(known) - 1)
+        if not np.array_equal(known[places], people):
+            raise KeyError("pairs of people of whom no fit was made without them")
+        folds = self.folds[first[places]]
+        logits = np.empty(len(people), np.float32)
+        for fold in np.unique(folds).tolist():
+            rows = folds == fold
+            logits[rows] = self.without(name, fold).strategy.logit(features[rows])
+        return logits
+
     def rows_without(self, *held_out: int) -> npt.NDArray[np.bool_]:
         """Return which pairs are in no held-out fold; (n_pairs,)."""
         return ~np.isin(self.folds, held_out)
+
+    def weights_of(self, rows: npt.NDArray[np.bool_]) -> Weights | None:
+        """Return the weights of some pairs."""
+        return None if self.weights is None else self.weights[rows]
 
     def folds_without(self, *held_out: int) -> list[int]:
         """Return the folds that are not held out."""
@@ -98,7 +119,7 @@ class CrossFits:
         rows = self.rows_without(*held_out)
         features, labels, people = self.features[rows], self.labels[rows], self.people[rows]
         with footprint() as cost:
-            strategy.fit(features, labels, people, seed=self.seed)
+            strategy.fit(features, labels, people, seed=self.seed, weights=self.weights_of(rows))
         return Fit(strategy, cost)
 
     def _combined(self, strategy: Combination, *held_out: int) -> Fit:

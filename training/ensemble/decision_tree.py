@@ -15,7 +15,7 @@ from training.base.callback import Progress, no_progress
 from training.base.strict import STRICT
 from training.ensemble.flattening import flatten_classifiers
 from training.ensemble.sampling import thinned
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.ensemble.tree_strategy import TreeStrategy, smoothed_share
 from training.members.member import Floats
 
@@ -46,6 +46,7 @@ class DecisionTree(TreeStrategy):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Grow the tree by Gini impurity."""
@@ -53,8 +54,9 @@ class DecisionTree(TreeStrategy):
         tree = DecisionTreeClassifier(
             max_depth=self.max_depth, min_samples_leaf=self.min_leaf_pairs, random_state=seed
         )
-        tree.fit(features[rows], labels[rows], stands_for)
-        rate = float(labels.mean())
+        own = 1.0 if weights is None else weights[rows]
+        tree.fit(features[rows], labels[rows], stands_for * own)
+        rate = float(np.average(labels, weights=weights))
         self._trees = flatten_classifiers(
             [tree], [lambda share, n_pairs: log_odds(smoothed_share(share, n_pairs, rate))]
         )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from models.ensemble.ensemble import FittedEnsemble
-from models.ensemble.meta_features import consensus, feature_names, meta_features, seen_mask
+from models.ensemble.meta_features import consensus, feature_names, meta_features
 from models.ensemble.opinions import Indices, Opinions
 from models.history import History
 from training.ensemble.item_timeline import ItemTimeline
@@ -24,6 +24,8 @@ from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 
 Items = npt.NDArray[np.int32]
+MAX_OWN = 64
+"""The most own items of a person that are candidates in any case, the latest ones."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,18 @@ class Ensemble:
         return FittedEnsemble(members, self.timeline, self.strategy.fitted())
 
     def score(self, histories: Sequence[History]) -> Floats:
-        """Return the purchase logit of every item; (n_people, n_items) float32, -inf for items of the history."""
+        """Return the logit that each item is a target next; (n_people, n_items) float32."""
         return self.fitted().score(histories)
 
     def score_candidates(
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[Items, Floats]:
-        """Return candidates and logits: the members' `n_top` favourites and `n_uniform` uniform items per person.
+        """Return candidates and logits: the members' `n_top` favourites, own and `n_uniform` uniform items per
+        person.
 
         The favourites are those of the members' consensus, so only candidates need to be described and scored by
-        the strategy, which may be slow. Items and logits are (n_people, n_top + n_uniform); -inf where the item was
-        seen.
+        the strategy, which may be slow. Own items are the last `MAX_OWN` of a person. Items and logits are (n_people,
+        n_top + n_own + n_uniform); -inf where a person has fewer own items.
         """
         n_at_once = people_at_once(self.n_items)
         parts = [
@@ -118,13 +121,23 @@ class Ensemble:
         self, histories: Sequence[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[Items, Floats]:
         opinions = self.opinions(histories)
-        is_seen = seen_mask(histories, self.n_items)
         favour = consensus(opinions)
-        favour[is_seen] = -np.inf
         n_top = min(n_top, self.n_items)
         top = np.argpartition(-favour, max(n_top - 1, 0), axis=1)[:, :n_top]
+        own, is_own = _own_items(histories)
         uniform = rng.integers(0, self.n_items, (len(histories), min(n_uniform, self.n_items)))
-        items = np.concatenate([top, uniform], axis=1)
+        items = np.concatenate([top, own, uniform], axis=1)
         logits = self.strategy.logit(meta_features(opinions, histories, self.timeline, items))
-        logits[np.take_along_axis(is_seen, items, axis=1)] = -np.inf
+        logits[:, top.shape[1] : top.shape[1] + own.shape[1]][~is_own] = -np.inf
         return items.astype(np.int32), logits
+
+
+def _own_items(histories: Sequence[History]) -> tuple[Items, npt.NDArray[np.bool_]]:
+    """Return each person's last `MAX_OWN` items, (n_people, MAX_OWN), and which of these places are filled."""
+    own = np.zeros((len(histories), MAX_OWN), np.int32)
+    is_own = np.zeros(own.shape, np.bool_)
+    for row, history in enumerate(histories):
+        items = history.distinct().last(MAX_OWN).item_indices
+        own[row, : len(items)] = items
+        is_own[row, : len(items)] = True
+    return own, is_own

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.ensemble.strategy import Labels, People
+from training.ensemble.strategy import Labels, People, Weights
 from training.members.member import Floats
 from training.metrics import metrics
 from training.metrics.ranks import TiedRanks, ndcg_of_one, ranks_against
@@ -29,13 +29,19 @@ class EvaluationPairs:
     balanced: Rows
 
     @staticmethod
-    def draw(labels: Labels, people: People, rng: np.random.Generator) -> EvaluationPairs:
-        """Draw from all pairs; people who have pairs of one label only are left out."""
+    def draw(
+        labels: Labels, people: People, rng: np.random.Generator, weights: Weights | None = None
+    ) -> EvaluationPairs:
+        """Draw from all pairs; people who have pairs of one label only are left out.
+
+        weights: how many pairs each stands for, in proportion to which negatives are drawn.
+        """
         positives, negatives, balanced = [], [], []
         order = np.argsort(people, kind="stable")
         starts = np.flatnonzero(np.diff(people[order])) + 1
         for rows in np.split(order, starts):
-            its_positives, its_negatives = rows[labels[rows]], rng.permutation(rows[~labels[rows]])
+            its_positives, its_negatives = rows[labels[rows]], rows[~labels[rows]]
+            its_negatives = _drawn(its_negatives, None if weights is None else weights[its_negatives], rng)
             n_balanced = min(len(its_positives), len(its_negatives))
             if n_balanced > 0:
                 positives.append(its_positives)
@@ -61,3 +67,10 @@ class EvaluationPairs:
             ranks_against(logits[positives], logits[negatives])
             for positives, negatives in zip(self.positives, self.negatives, strict=True)
         ]
+
+
+def _drawn(rows: Rows, weights: Weights | None, rng: np.random.Generator) -> Rows:
+    """Put rows in a random order; where they weigh unlike, draw as many as are wanted, heavy ones more often."""
+    if weights is None or not len(rows):
+        return rng.permutation(rows)
+    return rng.choice(rows, min(len(rows), MAX_NEGATIVES), replace=False, p=weights / weights.sum())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.ensemble.evaluation_pairs import EvaluationPairs, Rows
-from training.ensemble.strategy import Labels, People, Strategy
+from training.ensemble.strategy import Labels, People, Strategy, Weights
 from training.members.member import Floats
 from training.metrics.metrics import bootstrap_interval
 
@@ -39,19 +39,21 @@ def member_importance(
     groups: Mapping[str, Sequence[int]],
     *,
     seed: int,
+    weights: Weights | None = None,
     max_people: int = MAX_PEOPLE,
 ) -> dict[str, Importance]:
     """Permute each group of columns in turn, and measure NDCG@10 and AUC per person.
 
     Use pairs on which the strategy was not fitted, or what it overfitted counts as merit.
-    groups: name to columns of features (n_pairs, n_features).
+    groups: name to columns of features (n_pairs, n_features). weights: as in `Strategy.fit`.
     """
     rng = np.random.default_rng(seed)
     distinct = np.unique(people)
     sampled = rng.choice(distinct, min(max_people, len(distinct)), replace=False)
     rows = np.flatnonzero(np.isin(people, sampled))
     features, labels, people = features[rows], labels[rows], people[rows]
-    evaluation_pairs = EvaluationPairs.draw(labels, people, rng)
+    own = None if weights is None else weights[rows]
+    evaluation_pairs = EvaluationPairs.draw(labels, people, rng, own)
     whole = strategy.logit(features)
     dealt = permutation_within(people, rng)
     return {

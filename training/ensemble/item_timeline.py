@@ -55,6 +55,7 @@ def _walk(interactions: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDA
     order = np.argsort(interactions.histories.times, kind="stable")
     times = interactions.histories.times[order]
     items, n_items = interactions.histories.item_indices[order], interactions.n_items
+    is_target = interactions.histories.kinds[order] == interactions.evidence.target
     ends = np.searchsorted(times, moments)  # events strictly before each moment
     popularity = np.zeros((len(HALF_LIVES_DAYS), n_items))
     last_seen = np.full(n_items, -np.inf)
@@ -66,7 +67,8 @@ def _walk(interactions: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDA
         for position, half_life in enumerate(HALF_LIVES_DAYS):
             ages = (moment - times[span]) / SECONDS_PER_DAY
             popularity[position] *= np.exp2(-(moment - before) / SECONDS_PER_DAY / half_life)
-            popularity[position] += np.bincount(items[span], np.exp2(-ages / half_life), n_items)
+            weights = np.exp2(-ages / half_life) * is_target[span]
+            popularity[position] += np.bincount(items[span], weights, n_items)
         np.maximum.at(last_seen, items[span], times[span])
         np.minimum.at(first_seen, items[span], times[span])
         idle = np.minimum((moment - last_seen) / SECONDS_PER_DAY, LONGEST_DAYS)

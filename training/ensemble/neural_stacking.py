@@ -19,7 +19,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,8 +26,8 @@ from models.ensemble.stacking import LAYERS, FittedNeuralStacking
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT
-from training.ensemble.stacking import Stacking
-from training.ensemble.strategy import Labels, People, Strategy
+from training.ensemble.stacking import Stacking, standardisation
+from training.ensemble.strategy import Labels, People, Strategy, Weights
 from training.members.member import Floats
 
 MIN_STEPS = 150
@@ -71,19 +70,23 @@ class NeuralStacking(Strategy):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Train on lists, each of one positive and negatives of the same person."""
-        self._linear = Stacking().fit(features, labels, people, seed=seed)
-        scaler = StandardScaler().fit(features)
-        self._shift = scaler.mean_.astype(np.float32)
-        self._scale = (1.0 / scaler.scale_).astype(np.float32)
+        self._linear = Stacking().fit(features, labels, people, seed=seed, weights=weights)
+        mean, deviation = standardisation(features, weights)
+        self._shift = mean.astype(np.float32)
+        self._scale = (1.0 / deviation).astype(np.float32)
         positives, negatives = _lists(labels, people, self.n_others, np.random.default_rng(seed))
         standardised = torch.from_numpy((features - self._shift) * self._scale)
         linear = torch.from_numpy(self._linear.logit(features))
+        stands_for = torch.ones(len(labels)) if weights is None else torch.from_numpy(weights).float()
         networks = []
         for position in range(self.n_networks):
-            networks.append(self._train(standardised, linear, positives, negatives, seed + position))
+            networks.append(
+                self._train(standardised, linear, stands_for, (positives, negatives), seed + position)
+            )
             progress((position + 1) / self.n_networks, f"network {position + 1}")
         self._layers = [
             (
@@ -94,7 +97,7 @@ class NeuralStacking(Strategy):
         ]
         # Each list has one taken item, whatever share of its person's pairs was taken, so the level is set here.
         _, output_biases = self._layers[-1]
-        output_biases += level_of(labels, self.logit(features))
+        output_biases += level_of(labels, self.logit(features), weights)
         sample = standardised[:: max(1, len(standardised) // N_WEIGHED)].requires_grad_()
         gradients = [torch.autograd.grad(network(sample).sum(), sample)[0] for network in networks]
         slopes = torch.stack(gradients).mean(dim=(0, 1)).numpy().astype(np.float64)
@@ -140,10 +143,11 @@ class NeuralStacking(Strategy):
         self,
         features: Tensor,
         linear: Tensor,
-        positives: npt.NDArray[np.int64],
-        negatives: npt.NDArray[np.int64],
+        stands_for: Tensor,
+        lists: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
         seed: int,
     ) -> _Network:
+        positives, negatives = lists
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         network = _Network(features.shape[1], self.n_hidden)
@@ -160,7 +164,8 @@ class NeuralStacking(Strategy):
             order = rng.permutation(len(positives))
             for start in range(0, len(order), self.batch_size):
                 rows = order[start : start + self.batch_size]
-                loss = self._loss(network, features, linear, positives[rows], negatives[rows])
+                of_batch = np.concatenate([positives[rows, None], negatives[rows]], axis=1)
+                loss = self._loss(network, features, linear, stands_for, of_batch)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -176,18 +181,22 @@ class NeuralStacking(Strategy):
         network: _Network,
         features: Tensor,
         linear: Tensor,
-        positives: npt.NDArray[np.int64],
-        negatives: npt.NDArray[np.int64],
+        stands_for: Tensor,
+        lists: npt.NDArray[np.int64],
     ) -> Tensor:
-        """Compute the softmax loss of the positive in its list, plus the logistic loss of the list's pairs."""
-        rows = torch.from_numpy(np.concatenate([positives[:, None], negatives], axis=1))  # (b, 1 + n_others)
+        """Compute the softmax loss of the positive in its list, plus the logistic loss of the list's pairs.
+
+        lists: (b, 1 + n_others), the positive first. A pair that stands for less than one weighs less in both.
+        """
+        rows = torch.from_numpy(lists)
         is_pair = rows >= 0
         in_rows = rows.clamp(min=0)
         logits = linear[in_rows] + network(features[in_rows]).squeeze(2)
-        among = F.log_softmax(logits.masked_fill(~is_pair, -torch.inf), dim=1)[:, 0]
+        counts = stands_for[in_rows] * is_pair
+        among = F.log_softmax(logits + counts.log(), dim=1)[:, 0]
         target = torch.zeros_like(logits)
         target[:, 0] = 1.0
-        of_pairs = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * is_pair
+        of_pairs = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * counts
         return -among.mean() + self.pair_weight * of_pairs.sum(dim=1).mean()
 
 
@@ -206,11 +215,13 @@ class _Network(nn.Module):
         return logits
 
 
-def level_of(labels: Labels, logits: Floats) -> float:
+def level_of(labels: Labels, logits: Floats, weights: Weights | None = None) -> float:
     """Return what must be added to all logits so that their probabilities average to the rate of the labels."""
-    rate = labels.mean()
+    rate = float(np.average(labels, weights=weights))
     reach = float(np.abs(logits).max()) + abs(float(logit(rate))) + 1.0
-    return float(brentq(lambda level: expit(logits + level).mean() - rate, -reach, reach))
+    return float(
+        brentq(lambda level: np.average(expit(logits + level), weights=weights) - rate, -reach, reach)
+    )
 
 
 def _lists(

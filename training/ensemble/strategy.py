@@ -23,6 +23,11 @@ People = npt.NDArray[np.int64]
 """The person of each pair, in any numbering; (n_pairs,). Pairs of one person are not independent."""
 
 
+Weights = npt.NDArray[np.float64]
+"""How many pairs each pair stands for, beside those drawn like it: 1 for most, less where more were drawn;
+(n_pairs,)."""
+
+
 class Strategy(ABC):
     """A model that learns P(taken | meta-features)."""
 
@@ -36,9 +41,13 @@ class Strategy(ABC):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
-        """Learn from scratch from pairs: features (n_pairs, n_features) have no NaN, and both labels occur."""
+        """Learn from scratch from pairs: features (n_pairs, n_features) have no NaN, and both labels occur.
+
+        weights: how many pairs each one stands for; None for 1 each.
+        """
 
     @abstractmethod
     def fitted(self) -> FittedStrategy:

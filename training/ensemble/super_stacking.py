@@ -25,7 +25,7 @@ from training.ensemble.cross_fits import Combination, CrossFits, Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.stacking import Stacking
-from training.ensemble.strategy import Labels, People, Strategy
+from training.ensemble.strategy import Labels, People, Strategy, Weights
 from training.members.member import Floats
 
 BASES: dict[str, type[Strategy]] = {
@@ -63,10 +63,13 @@ class SuperStacking(Combination):
         people: People,
         *,
         seed: int,
+        weights: Weights | None = None,
         progress: Progress = no_progress,
     ) -> Self:
         """Fit each base once per fold and once on everybody, then their combination."""
-        fits = CrossFits(self.bases, features, labels, people, n_folds=self.n_folds, seed=seed)
+        fits = CrossFits(
+            self.bases, features, labels, people, n_folds=self.n_folds, seed=seed, weights=weights
+        )
         for position, name in enumerate(self.bases):
             progress(position / len(self.bases), name)
             fits.logits(name)
@@ -77,7 +80,7 @@ class SuperStacking(Combination):
         rows = fits.rows_without(*held_out)
         logits = np.stack([fits.logits(name, *held_out)[rows] for name in self.bases], axis=1)
         self._combination = Stacking(l2=self.l2).fit(
-            logits, fits.labels[rows], fits.people[rows], seed=fits.seed
+            logits, fits.labels[rows], fits.people[rows], seed=fits.seed, weights=fits.weights_of(rows)
         )
         self._fitted = [fits.without(name, *held_out).strategy for name in self.bases]
         return self

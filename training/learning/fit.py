@@ -11,27 +11,30 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from models.ensemble.meta_features import seen_mask
+from models.history import History
 from models.student import Student
 from models.text import TextEncoder
 from training.base.callback import no_progress
 from training.base.progress import Stages
 from training.data.dataset import Interactions
-from training.data.split import Questions, Split
+from training.data.split import Split
+from training.ensemble.catalogue_lists import describe_catalogue
 from training.ensemble.choice import StrategyChoice, choose_strategy
 from training.ensemble.contributions import member_contributions
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.evaluation_pairs import EvaluationPairs
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs, describe_pairs
-from training.members.member import Member
+from training.members.member import Floats, Member
+from training.metrics.baselines import baselines
 from training.metrics.metrics import best_threshold
 from training.metrics.protocols import (
     ScoreFunction,
     draw_candidates,
     measure,
-    popular_scores,
-    random_scores,
 )
 from training.recipe.settings import TrainingSettings
 from training.student.compression import CompressedStudent, compress_student
@@ -44,6 +47,9 @@ from training.student.tower import StudentModel
 
 MAX_THRESHOLD_QUESTIONS = 3_000
 """The most validation questions on which members' thresholds are chosen."""
+MAX_CHOICE_QUESTIONS = 1_500
+"""The most validation questions on whose whole catalogue strategies are compared: 300 candidates of 30 numbers each
+take 54 MB."""
 NO_NEIGHBOURS = Neighbours(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32))
 STUDENTS = ("student", "student_pruned", "student_shipped")
 SHIPPED = "student_shipped"
@@ -78,6 +84,22 @@ class Learned:
     model: StudentModel
     compressed: CompressedStudent
     shares: FittedShares
+
+
+@dataclass(frozen=True)
+class OfNewItems:
+    """An ensemble that labels no items that a person has, for protocols that ask about new ones."""
+
+    ensemble: Ensemble
+
+    def score_candidates(
+        self, histories: list[History], n_top: int, n_uniform: int, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int32], Floats]:
+        """Return candidates and logits as the ensemble does, -inf where the item was seen."""
+        items, logits = self.ensemble.score_candidates(histories, n_top, n_uniform, rng)
+        seen = seen_mask(histories, self.ensemble.n_items)
+        logits[np.take_along_axis(seen, items.astype(np.int64), axis=1)] = -np.inf
+        return items, logits
 
 
 def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Taught:
@@ -122,6 +144,9 @@ def _choose_on_validation(
             seed=settings.seed,
             progress=progress,
         )
+        catalogue = describe_catalogue(
+            members, timeline, split.validation.some(MAX_CHOICE_QUESTIONS, settings.seed)
+        )
     with stages.stage("choice", "Choosing how to combine") as progress:
         choice = choose_strategy(
             settings.strategies(),
@@ -129,6 +154,8 @@ def _choose_on_validation(
             pairs.labels,
             pairs.people,
             seed=settings.seed,
+            weights=pairs.weights,
+            catalogue=catalogue,
             n_folds=settings.n_folds,
             progress=progress,
         )
@@ -157,9 +184,11 @@ def fit_thresholds(
 
     Students learn the ensemble's logits, so they share its threshold.
     """
-    own = best_thresholds(baselines(split.past, settings), split, settings)
+    own = best_thresholds(baselines(split.past, seed=settings.seed), split, settings)
     thresholds = own | member_thresholds(members, split, settings)
-    evaluation_pairs = EvaluationPairs.draw(pairs.labels, pairs.people, np.random.default_rng(settings.seed))
+    evaluation_pairs = EvaluationPairs.draw(
+        pairs.labels, pairs.people, np.random.default_rng(settings.seed), pairs.weights
+    )
     ensembles = best_threshold(
         choice.logits[evaluation_pairs.balanced], pairs.labels[evaluation_pairs.balanced]
     )
@@ -177,7 +206,7 @@ def best_thresholds(
     scores: Mapping[str, ScoreFunction], split: Split, settings: TrainingSettings
 ) -> dict[str, float]:
     """Choose, for each model, the threshold on scores that is right most often about validation's pairs."""
-    questions = some_questions(split.validation, MAX_THRESHOLD_QUESTIONS, settings.seed)
+    questions = split.validation.some(MAX_THRESHOLD_QUESTIONS, settings.seed)
     candidates = draw_candidates(questions, len(split.dataset.items), seed=settings.seed)
     return {name: measure(score, questions, candidates).threshold() for name, score in scores.items()}
 
@@ -193,27 +222,33 @@ def teach_student(
     encoder = fit_text_encoder(
         texts, settings.n_text_components, n_features=settings.n_text_terms, seed=settings.seed
     )
+    is_about_new_items = split.test.is_about_new_items
     with stages.stage("labels", "Soft labels from the ensemble") as progress:
         labels = label_examples(
-            taught.ensemble,
+            OfNewItems(taught.ensemble) if is_about_new_items else taught.ensemble,
             split.past_and_validation.histories,
             settings.labels,
             folder / "soft_labels",
             seed=settings.seed,
             progress=progress,
+            target=split.dataset.target,
         )
     with stages.stage("distil", f"Distilling on {len(labels):,} histories") as progress:
         student = distil(
             labels,
             encoder.encode(texts),
-            strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours),
+            strongest_neighbours(
+                taught.ensemble.item_items(),
+                settings.tower.n_neighbours,
+                split.past_and_validation.evidence.weights,
+            ),
             settings.tower,
             settings.distill,
             seed=settings.seed,
             progress=progress,
         )
     with stages.stage("compress", "Pruning, quantizing, certifying") as progress:
-        questions = some_questions(split.validation, settings.certification.max_people, settings.seed)
+        questions = split.validation.some(settings.certification.max_people, settings.seed)
         compressed = compress_student(
             student,
             lambda pruned: recover(pruned, labels, settings),
@@ -265,32 +300,16 @@ def with_own_thresholds(
     return replace(taught, thresholds=taught.thresholds | best_thresholds(others, split, settings))
 
 
-def baselines(interactions: Interactions, settings: TrainingSettings) -> dict[str, ScoreFunction]:
-    """Return the scores of the baselines, random and popular, that every other model should beat."""
-    return {
-        "random": random_scores(interactions.n_items, seed=settings.seed),
-        "popular": popular_scores(interactions.item_counts().astype(np.float32)),
-    }
-
-
-def some_questions(questions: Questions, n_kept: int, seed: int) -> Questions:
-    """Keep at most n_kept questions, drawn by seed, in their order."""
-    if len(questions) <= n_kept:
-        return questions
-    rows = np.random.default_rng(seed).permutation(len(questions))[:n_kept]
-    return questions.take(np.sort(rows))
-
-
 def describe_choice(choice: StrategyChoice) -> str:
     """Say in one line which strategy was chosen and by what margin."""
     rivals = ", ".join(f"{name} {standing.ndcg:.4f}" for name, standing in choice.standings.items())
     if choice.margin is None or choice.margin_interval is None:
         return (
             f"{choice.name} combines the members, the only strategy that was tried (setting `ensemble`): "
-            f"NDCG@10 out of fold {rivals}"
+            f"NDCG@20 out of fold {rivals}"
         )
     low, high = choice.margin_interval
     return (
-        f"{choice.name} combines the members: NDCG@10 out of fold {choice.margin:+.4f} ({low:+.4f} to {high:+.4f}) "
+        f"{choice.name} combines the members: NDCG@20 out of fold {choice.margin:+.4f} ({low:+.4f} to {high:+.4f}) "
         f"over the next best; {rivals}"
     )

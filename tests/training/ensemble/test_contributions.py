@@ -83,7 +83,6 @@ def test_a_silent_members_rank_is_the_mean_over_what_the_person_has_not_seen(
     found = member_contributions(whole, HISTORIES, every)[:, :, CONTENT]
     for row, is_seen in zip(found, seen_mask(HISTORIES, N_CATALOGUE), strict=True):
         assert row[~is_seen].mean() == pytest.approx(0, abs=1e-5)
-        assert row.mean() < -0.01  # what was seen ranks last
 
 
 def test_whether_a_member_has_an_opinion_is_no_contribution(
@@ -91,7 +90,6 @@ def test_whether_a_member_has_an_opinion_is_no_contribution(
 ) -> None:
     whole = ensemble(members, split, [0, 0, -1, 0, 0, -1, 0, 0, -1])
     items = np.tile(np.arange(N_CATALOGUE, dtype=np.int32), (len(HISTORIES), 1))
-    assert whole.describe(HISTORIES)[:, :, 2].any()
     assert not member_contributions(whole, HISTORIES, items).any()
 
 

@@ -11,15 +11,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from models.ensemble import ensemble as ensemble_module
-from models.ensemble.meta_features import consensus, seen_mask
+from models.ensemble.meta_features import consensus
 from models.history import History
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
 from tests.support.pairs import linear_pairs
 from training.data.split import Split, split_by_time
-from training.ensemble.ensemble import Ensemble
+from training.ensemble.ensemble import MAX_OWN, Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.stacking import Stacking
+from training.learning.fit import OfNewItems
 from training.members.content import Content
 from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
@@ -55,11 +56,8 @@ def test_the_top_of_the_list_is_the_persons_block(ensemble: Ensemble, split: Spl
     assert np.mean(right) > 0.95
 
 
-def test_items_of_the_history_are_masked(ensemble: Ensemble, split: Split) -> None:
-    history = split.test.histories[0]
-    scores = ensemble.score([history])[0]
-    assert np.isneginf(scores[history.item_indices]).all()
-    assert np.isfinite(np.delete(scores, history.item_indices)).all()
+def test_items_of_the_history_have_scores_like_all_others(ensemble: Ensemble, split: Split) -> None:
+    assert np.isfinite(ensemble.score(split.test.histories[:1])).all()
 
 
 def test_strangers_and_new_items_get_finite_scores(ensemble: Ensemble) -> None:
@@ -100,38 +98,53 @@ def test_people_scored_in_parts_are_scored_alike(
 def test_candidates_have_the_logits_of_their_items(ensemble: Ensemble, split: Split) -> None:
     histories = split.test.histories[:9]
     items, logits = ensemble.score_candidates(histories, 5, 20, np.random.default_rng(0))
-    assert items.shape == logits.shape == (9, 25)
+    assert items.shape == logits.shape == (9, 25 + MAX_OWN)
     expected = np.take_along_axis(ensemble.score(histories), items, axis=1)
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    is_candidate = np.isfinite(logits)
+    np.testing.assert_allclose(logits[is_candidate], expected[is_candidate], rtol=1e-4, atol=1e-4)
 
 
-def test_the_first_candidates_are_the_unseen_favourites_of_the_members(
-    ensemble: Ensemble, split: Split
-) -> None:
+def test_own_items_are_candidates_in_any_case(ensemble: Ensemble, split: Split) -> None:
+    histories = [History.empty(), *split.test.histories[:9]]
+    items, logits = ensemble.score_candidates(histories, 5, 20, np.random.default_rng(0))
+    own, is_own = items[:, 5:-20], np.isfinite(logits[:, 5:-20])
+    for row, history in enumerate(histories):
+        assert set(own[row, is_own[row]]) == set(history.distinct().last(MAX_OWN).item_indices)
+    assert np.isfinite(np.delete(logits, np.arange(5, 5 + MAX_OWN), axis=1)).all()
+
+
+def test_where_new_items_are_asked_about_own_ones_are_no_candidates(ensemble: Ensemble, split: Split) -> None:
     histories = split.test.histories[:9]
-    n_top = 50  # of some 55 unseen items, so that the least liked of them are not far
+    items, logits = OfNewItems(ensemble).score_candidates(histories, 5, 20, np.random.default_rng(0))
+    same, of_all = ensemble.score_candidates(histories, 5, 20, np.random.default_rng(0))
+    is_seen = np.stack(
+        [np.isin(own, history.item_indices) for own, history in zip(items, histories, strict=True)]
+    )
+    np.testing.assert_array_equal(items, same)
+    assert np.isneginf(logits[is_seen]).all()
+    np.testing.assert_array_equal(logits[~is_seen], of_all[~is_seen])
+
+
+def test_the_first_candidates_are_the_favourites_of_the_members(ensemble: Ensemble, split: Split) -> None:
+    histories = split.test.histories[:9]
+    n_top = 50  # of 61 items, so that the least liked of them are not far
     items, logits = ensemble.score_candidates(histories, n_top, 20, np.random.default_rng(0))
     opinion = consensus(ensemble.opinions(histories))
-    opinion[seen_mask(histories, N)] = -np.inf
     for row in range(len(histories)):
         assert set(items[row, :n_top]) == set(np.argsort(-opinion[row])[:n_top])
     assert np.isfinite(logits[:, :n_top]).all()
 
 
-def test_the_other_candidates_are_any_items_and_seen_ones_are_masked(
-    ensemble: Ensemble, split: Split
-) -> None:
-    histories = split.test.histories[:40]
-    items, logits = ensemble.score_candidates(histories, 0, N, np.random.default_rng(0))
-    assert set(items.ravel()) == set(range(N))
-    is_seen = np.take_along_axis(seen_mask(histories, N), items, axis=1)
-    np.testing.assert_array_equal(np.isneginf(logits), is_seen)
+def test_the_other_candidates_are_any_items(ensemble: Ensemble, split: Split) -> None:
+    items, logits = ensemble.score_candidates(split.test.histories[:40], 0, N, np.random.default_rng(0))
+    assert set(items[:, MAX_OWN:].ravel()) == set(range(N))
+    assert np.isfinite(logits[:, MAX_OWN:]).all()
 
 
 def test_a_small_catalogue_is_a_candidate_as_a_whole(ensemble: Ensemble, split: Split) -> None:
     items, _ = ensemble.score_candidates(split.test.histories[:1], 1_000, 1_000, np.random.default_rng(0))
     assert set(items[0, :N]) == set(range(N))
-    assert items.shape == (1, 2 * N)
+    assert items.shape == (1, 2 * N + MAX_OWN)
 
 
 def test_the_generator_draws_the_other_candidates(ensemble: Ensemble, split: Split) -> None:

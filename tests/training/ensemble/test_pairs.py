@@ -93,6 +93,22 @@ def test_where_fewer_are_left_all_of_them_are_the_others() -> None:
     assert sorted(first[1:]) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
 
 
+def test_own_items_are_negatives_too_where_questions_are_about_all_items() -> None:
+    values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
+    values[0, :, 0] = np.arange(N_ITEMS)
+    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
+    asked = replace(QUESTIONS.take(np.array([1])), is_about_new_items=False)  # history 0, 1, 2; truth 3
+    found = describe_pairs([Rising()], timeline, asked, n_negatives=4, seed=0)
+    drawn = found.features[:, WHICH_ITEM].astype(int)
+    assert drawn[0] == 3
+    assert set(drawn[1:5]).isdisjoint([0, 1, 2, 3])
+    assert sorted(drawn[5:]) == [0, 1, 2]
+    assert found.weights is not None
+    rate = 4 / (N_ITEMS - 4)  # of the others, so many were drawn; of the own items, all
+    np.testing.assert_allclose(found.weights, [1, 1, 1, 1, 1, rate, rate, rate])
+    assert described().weights is None
+
+
 def test_pairs_of_one_person_share_a_number_across_questions() -> None:
     assert described().people.tolist() == [7] * 10 + [3] * 6
 

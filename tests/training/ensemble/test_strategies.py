@@ -63,6 +63,25 @@ def test_logits_average_to_the_rate_of_the_pairs(strategy: Strategy) -> None:
     assert expit(strategy.logit(others.features)).mean() == pytest.approx(others.labels.mean(), abs=0.05)
 
 
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_pairs_that_were_drawn_more_often_are_weighed_back(make: Make) -> None:
+    """Negatives with a high first feature come five times over, and weigh a fifth."""
+    pairs, others = linear_pairs(), linear_pairs(seed=1)
+    is_often = ~pairs.labels & (pairs.features[:, 0] > 0)
+    rows = np.concatenate([np.arange(len(pairs.labels)), *[np.flatnonzero(is_often)] * 4])
+    weights = np.where(is_often, 0.2, 1.0)[rows]
+    plain, weighed, not_weighed = (
+        make().fit(pairs.features[own], pairs.labels[own], pairs.people[own], seed=0, weights=given)
+        for own, given in ((slice(None), None), (rows, weights), (rows, None))
+    )
+    is_high = others.features[:, 0] > 0
+    of_plain, of_weighed, of_others = (
+        expit(each.logit(others.features[is_high])).mean() for each in (plain, weighed, not_weighed)
+    )
+    assert of_weighed == pytest.approx(of_plain, abs=0.05)
+    assert of_others < of_plain - 0.1
+
+
 def test_logits_are_finite_float32_of_the_leading_axes(strategy: Strategy) -> None:
     logits = strategy.logit(linear_pairs(seed=1).features.reshape(60, 30, 4))
     assert logits.shape == (60, 30)

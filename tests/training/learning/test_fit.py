@@ -28,7 +28,6 @@ from training.learning.fit import (
     describe_choice,
     fit_ensemble,
     fit_thresholds,
-    some_questions,
 )
 from training.members.member import Floats, Member
 from training.recipe.settings import TrainingSettings, load_settings
@@ -104,7 +103,9 @@ def test_a_members_threshold_parts_its_own_scores_and_the_ensembles_parts_out_of
     )
     assert found["oracle"] == 5.0
     assert {found[name] for name in ("ensemble", *STUDENTS, TUNED)} == {1.0}
-    assert set(found) == {"random", "popular", "oracle", "ensemble", *STUDENTS, TUNED}
+    baselines = {"random", "popular", "popular_week", "most_taken", "most_taken_then_popular"}
+    baselines |= {"last_looked_at", "tifu_knn"}
+    assert set(found) == {*baselines, "oracle", "ensemble", *STUDENTS, TUNED}
 
 
 def test_what_is_measured_has_learned_from_validation_too(taught: Taught, split: Split) -> None:
@@ -136,12 +137,12 @@ def test_each_member_has_its_seconds_of_one_fit(taught: Taught) -> None:
 
 def test_few_questions_are_all_kept() -> None:
     questions = numbered_questions(5)
-    assert some_questions(questions, 5, seed=0) is questions
+    assert questions.some(5, seed=0) is questions
 
 
 def test_of_many_questions_some_are_drawn_by_seed_and_keep_their_order() -> None:
     def drawn(seed: int) -> list[int]:
-        return some_questions(numbered_questions(50), 10, seed).user_indices.tolist()
+        return numbered_questions(50).some(10, seed).user_indices.tolist()
 
     assert drawn(1) == sorted(drawn(1)) == drawn(1)
     assert len(set(drawn(1))) == 10
@@ -156,12 +157,12 @@ def rivals() -> StrategyChoice:
 def test_a_choice_is_told_with_its_margin_and_interval(rivals: StrategyChoice) -> None:
     low, high = rivals.margin_interval or (0.0, 0.0)
     told = describe_choice(rivals)
-    assert told.startswith(f"stacking combines the members: NDCG@10 out of fold {rivals.margin:+.4f}")
+    assert told.startswith(f"stacking combines the members: NDCG@20 out of fold {rivals.margin:+.4f}")
     assert f"({low:+.4f} to {high:+.4f})" in told
 
 
 def test_without_a_rival_there_is_no_margin_to_tell(rivals: StrategyChoice) -> None:
     alone: dict[str, Standing] = {"stacking": rivals.standings["stacking"]}
     told = describe_choice(replace(rivals, margin=None, margin_interval=None, standings=alone))
-    said = "stacking combines the members, the only strategy that was tried (setting `ensemble`): NDCG@10 out of fold"
+    said = "stacking combines the members, the only strategy that was tried (setting `ensemble`): NDCG@20 out of fold"
     assert told.startswith(said)

@@ -78,7 +78,7 @@ def bundle_contents(
             test_share=settings.split.test_share,
             seed=settings.seed,
         ),
-        student_entry=_student_entry(learned, running),
+        student_entry=_student_entry(dataset, learned, running),
         training_entry=_training_entry(dataset, choice, metrics, settings),
         variants=variants,
     )
@@ -87,7 +87,7 @@ def bundle_contents(
     return with_lists(contents, held_back, settings.index, settings.seed)
 
 
-def _student_entry(learned: Learned, running: Student) -> StudentEntry:
+def _student_entry(dataset: Dataset, learned: Learned, running: Student) -> StudentEntry:
     compressed, (shares, fidelity) = learned.compressed, learned.shares
     return StudentEntry(
         compressed.precision,
@@ -96,6 +96,8 @@ def _student_entry(learned: Learned, running: Student) -> StudentEntry:
         compressed.reason,
         compressed.evidence,
         SharesEntry(shares.members, fidelity.correlations, fidelity.top_agreement),
+        target=dataset.target.name.lower(),
+        liked_from=dataset.liked_from,
     )
 
 

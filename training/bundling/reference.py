@@ -68,8 +68,7 @@ class Traffic:
         """Return what a service knew of the person just before the event."""
         history = self.histories[int(self.people[row])]
         place = int(self.places[row])
-        known = History(history.item_indices[:place], history.times[:place], history.kinds[:place])
-        return known.distinct()
+        return History(history.item_indices[:place], history.times[:place], history.kinds[:place])
 
     @staticmethod
     def since(histories: Histories, start: int, *, at_most: int = MAX_EVENTS) -> Traffic:
@@ -190,7 +189,7 @@ def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray
     recencies = np.full(len(traffic), np.nan)
     for row in range(len(traffic)):
         history = traffic.history_before(row)
-        lengths[row] = len(history)
+        lengths[row] = len(np.unique(history.item_indices))
         if len(history):
             recencies[row] = inputs.recency_days(traffic.times[row], history.times[-1])
     return lengths, recencies
@@ -203,8 +202,7 @@ def _answers(
     found = []
     for start in range(0, len(histories), 256):
         chunk = histories[start : start + 256]
-        seen = [history.item_indices for history in chunk]
-        ranked = student.recommend(chunk, inputs.TOP, blocked=seen, allowed=allowed)
+        ranked = student.recommend(chunk, inputs.TOP, allowed=allowed)
         found += [inputs.answer_scores(scores) for scores in ranked.scores if scores[-1] > -np.inf]
     known = np.array([each for each in found if each is not None], np.float64).reshape(-1, 2)
     return known[:, 0], known[:, 1]
@@ -236,8 +234,7 @@ def watched(
 
     allowed: the items that may be answered, None for all.
     """
-    seen = [history.item_indices for history in histories]
-    ranked = student.recommend(histories, inputs.TOP, blocked=seen, allowed=allowed)
+    ranked = student.recommend(histories, inputs.TOP, allowed=allowed)
     return [
         WatchedRequest(history, served.astype(np.int64), seed)
         for seed, (history, served) in enumerate(zip(histories, ranked.item_indices, strict=True))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.cooccurrence import Cooccurrence, index_dtype
+from models.cooccurrence import N_OWN_DECAYS, Cooccurrence, index_dtype
+from models.history import N_KIND_CODES
 from training.base.callback import Progress
 from training.generator.catalogue import Ints
 from training.scale.appended import AppendedArrays
@@ -23,6 +24,9 @@ COMPANION_SHARE = 0.3
 STRONGEST_LOGITS = 1.0
 """Median logit of an item's strongest neighbour; it varies log-normally over items."""
 STRONGEST_SPREAD = 0.8
+
+OWN_SPREAD = 1.0
+"""Standard deviation of what an event adds to its own item."""
 
 WEIGHT_DECAY = 38.0
 """Weights fall exponentially, by 1/e per this many of 128 neighbours: the median is a tenth of the strongest."""
@@ -57,7 +61,9 @@ def invent_neighbours(
         neighbour_items=arrays.mapped("neighbour_items").reshape(shape),
         neighbour_weights=arrays.mapped("neighbour_weights").reshape(shape),
         neighbour_scales=scales.astype(np.float32),
-        event_decays=np.array(STARTING_DECAYS, np.float32),
+        event_decays=np.pad(np.array(STARTING_DECAYS, np.float32), (0, N_KIND_CODES)),
+        own_weights=rng.normal(0, OWN_SPREAD, n_items + 1).astype(np.float32),
+        own_decays=np.zeros(N_OWN_DECAYS, np.float32),
     )
 
 

@@ -162,19 +162,22 @@ def _minimise(
 def _loss(model: StudentModel, batch: Batch, settings: DistillSettings) -> Tensor:
     """Compute the loss of one batch; T is the temperature."""
     scores = _score(model, batch)
-    is_unseen = torch.isfinite(batch.logits)
-    student, teacher = scores.candidates, batch.logits.masked_fill(~is_unseen, 0.0)  # (b, n_candidates) each
-    n_unseen = is_unseen.sum(dim=1, keepdim=True).clamp(min=1)
-    error = (student - teacher) * is_unseen
-    level = error.sum(dim=1, keepdim=True) / n_unseen  # (b, 1)
-    centred = (error - level) * is_unseen
+    is_candidate = torch.isfinite(batch.logits)
+    student, teacher = (
+        scores.candidates,
+        batch.logits.masked_fill(~is_candidate, 0.0),
+    )  # (b, n_candidates) each
+    n_candidates = is_candidate.sum(dim=1, keepdim=True).clamp(min=1)
+    error = (student - teacher) * is_candidate
+    level = error.sum(dim=1, keepdim=True) / n_candidates  # (b, 1)
+    centred = (error - level) * is_candidate
     T = settings.temperature  # noqa: N806  (the paper's letter)
     loss: Tensor = (
-        settings.kl_weight * T**2 * _kl(teacher / T, student / T, is_unseen)
+        settings.kl_weight * T**2 * _kl(teacher / T, student / T, is_candidate)
         + settings.hard_weight * _hard(scores, batch)
-        + settings.centred_weight * (centred**2).sum() / n_unseen.sum()
+        + settings.centred_weight * (centred**2).sum() / n_candidates.sum()
         + settings.level_weight * (level**2).mean()
-        + settings.pointwise_weight * _pointwise(teacher, student, is_unseen)
+        + settings.pointwise_weight * _pointwise(teacher, student, is_candidate)
     )
     return loss
 
@@ -192,11 +195,10 @@ def _score(model: StudentModel, batch: Batch) -> _Scores:
     next_items = batch.next_items.clamp(min=0)
     if n_items <= MAX_FULL_SCORES:
         scores = model(*batch.encoded)  # (b, n_items)
-        unseen = F.pad(scores, (1, 0), value=NEVER).scatter(1, batch.encoded[0], NEVER)  # by item row
         return _Scores(
             scores.gather(1, batch.candidates),
             scores.gather(1, next_items),
-            unseen.logsumexp(dim=1, keepdim=True),
+            scores.logsumexp(dim=1, keepdim=True),
         )
     chosen = model(*batch.encoded, torch.cat([batch.candidates, next_items], dim=1))
     of_candidates, of_next = chosen.split([batch.candidates.shape[1], next_items.shape[1]], dim=1)
@@ -206,10 +208,10 @@ def _score(model: StudentModel, batch: Batch) -> _Scores:
     )
 
 
-def _kl(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
-    """Compute KL(softmax of teacher ‖ softmax of student) over unseen candidates, as the mean over people."""
-    log_teacher = F.log_softmax(teacher.masked_fill(~is_unseen, NEVER), dim=1)
-    log_student = F.log_softmax(student.masked_fill(~is_unseen, NEVER), dim=1)
+def _kl(teacher: Tensor, student: Tensor, is_candidate: Tensor) -> Tensor:
+    """Compute KL(softmax of teacher ‖ softmax of student) over candidates, as the mean over people."""
+    log_teacher = F.log_softmax(teacher.masked_fill(~is_candidate, NEVER), dim=1)
+    log_student = F.log_softmax(student.masked_fill(~is_candidate, NEVER), dim=1)
     return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
 
 
@@ -220,10 +222,10 @@ def _hard(scores: _Scores, batch: Batch) -> Tensor:
     return -(log_probability * is_item).sum() / is_item.sum().clamp(min=1)
 
 
-def _pointwise(teacher: Tensor, student: Tensor, is_unseen: Tensor) -> Tensor:
-    """Compute binary cross-entropy with the ensemble's probability, as the mean over unseen candidates."""
+def _pointwise(teacher: Tensor, student: Tensor, is_candidate: Tensor) -> Tensor:
+    """Compute binary cross-entropy with the ensemble's probability, as the mean over candidates."""
     each = F.binary_cross_entropy_with_logits(student, torch.sigmoid(teacher), reduction="none")
-    return (each * is_unseen).sum() / is_unseen.sum().clamp(min=1)
+    return (each * is_candidate).sum() / is_candidate.sum().clamp(min=1)
 
 
 def _shuffled(

@@ -17,7 +17,7 @@ from training.student.soft_labels import SoftLabels
 class Batch(NamedTuple):
     """One batch of b examples. encoded: the student's inputs, (b, length) each; the rest is as in `SoftLabels`."""
 
-    encoded: tuple[Tensor, Tensor, Tensor]
+    encoded: tuple[Tensor, Tensor, Tensor, Tensor]
     candidates: Tensor  # (b, n_candidates) int64
     logits: Tensor  # (b, n_candidates) float32
     next_items: Tensor  # (b, n_next) int64
@@ -40,7 +40,10 @@ class Examples:
         wide = encode_histories(labels.histories)
         lengths = np.maximum((wide.item_rows > 0).sum(axis=1), 1)
         encoded = EncodedHistories(
-            wide.item_rows.astype(np.int32), wide.gap_log_days, wide.event_kinds.astype(np.int8)
+            wide.item_rows.astype(np.int32),
+            wide.gap_log_days,
+            wide.event_kinds.astype(np.int8),
+            wide.log_counts,
         )
         return Examples(labels, encoded, lengths)
 
@@ -50,9 +53,14 @@ class Examples:
     def batch(self, rows: npt.NDArray[np.int64]) -> Batch:
         """Return the examples in these rows as a batch that is as wide as the longest of them."""
         length = int(self.lengths[rows].max())
-        item_rows, gap_log_days, event_kinds = (part[rows, :length] for part in self.encoded)
+        item_rows, gap_log_days, event_kinds, log_counts = (part[rows, :length] for part in self.encoded)
         return Batch(
-            (_tensor(item_rows, np.int64), _tensor(gap_log_days, np.float32), _tensor(event_kinds, np.int64)),
+            (
+                _tensor(item_rows, np.int64),
+                _tensor(gap_log_days, np.float32),
+                _tensor(event_kinds, np.int64),
+                _tensor(log_counts, np.float32),
+            ),
             _tensor(self.labels.candidates[rows], np.int64),
             _tensor(self.labels.logits[rows], np.float32),
             _tensor(self.labels.next_items[rows], np.int64),

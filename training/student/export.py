@@ -86,6 +86,8 @@ def _cooccurrence(term: CooccurrenceTerm, store: StoreRows) -> Cooccurrence:
         neighbour_weights=weights,
         neighbour_scales=scales,
         event_decays=term.decays.numpy(),
+        own_weights=term.own_weights.numpy(),
+        own_decays=term.own_decays.numpy(),
     )
 
 
@@ -113,6 +115,7 @@ def export_tower(model: StudentModel) -> bytes:
         torch.ones(n_people, length),
         torch.rand(n_people, length),
         torch.zeros(n_people, length, dtype=torch.int64),
+        torch.rand(n_people, length),
     )
     people, events = Dim("n_people", min=1, max=4096), Dim("length", min=1, max=4096)
     # Tracing specialises on sizes that are 0 or 1, so the example has 2 people and 3 events.

@@ -45,6 +45,7 @@ def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
             ],
             neighbour_weights=neighbours.neighbour_weights[rows],
             neighbour_scales=neighbours.neighbour_scales[rows],
+            own_weights=neighbours.own_weights[rows],
         ),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from models.members.recency import ALIKE
 from training.members.member import Floats
 
 ROWS_AT_ONCE = 128
@@ -23,14 +24,17 @@ class Neighbours:
     """The few largest entries of an (n_items, n_items) matrix, whose rows are history items that boost the columns.
 
     item_indices: (n_items, n_neighbours) int32. weights: (n_items, n_neighbours) float32 logits, >= 0; 0 where an
-    item has fewer neighbours.
+    item has fewer neighbours. evidence: (N_KIND_CODES,), how much each kind of event says.
     """
 
     item_indices: npt.NDArray[np.int32]
     weights: Floats
+    evidence: Floats = field(default_factory=lambda: ALIKE)
 
 
-def strongest_neighbours(item_items: Floats | sparse.csr_matrix, n_neighbours: int) -> Neighbours:
+def strongest_neighbours(
+    item_items: Floats | sparse.csr_matrix, n_neighbours: int, evidence: Floats = ALIKE
+) -> Neighbours:
     """Keep the `n_neighbours` largest positive off-diagonal entries of each row, scaled to logits.
 
     item_items: (n_items, n_items), dense or sparse, on any scale: how much a history item supports each other item.
@@ -50,7 +54,7 @@ def strongest_neighbours(item_items: Floats | sparse.csr_matrix, n_neighbours: i
         strength = np.take_along_axis(dense, kept, axis=1)
         indices[start : start + len(dense), :n_kept] = np.where(strength > 0, kept, 0)
         weights[start : start + len(dense), :n_kept] = strength
-    return Neighbours(indices, weights * _logits_per_unit(weights))
+    return Neighbours(indices, weights * _logits_per_unit(weights), evidence)
 
 
 def _logits_per_unit(weights: Floats) -> np.float32:

@@ -127,7 +127,7 @@ def measure_importance(model: StudentModel, histories: Sequence[History], *, see
     """Measure the Fisher information of a gate on each head and hidden unit: half the mean of (d log p / d gate)².
 
     To second order this equals KL(student ‖ student with the gate shut). p is the probability of an item drawn from
-    the student's own softmax over the items that the person does not have. A gate's gradient is activation times
+    the student's own softmax. A gate's gradient is activation times
     gradient, as in Molchanov et al. (2019), arXiv 1906.10771, and on heads in Michel et al. (2019), arXiv
     1905.10650; squared it is the Fisher pruning of Theis et al. (2018), arXiv 1801.05787.
     They draw labels from the data; drawing them from the student makes this the curvature of what distillation
@@ -164,7 +164,7 @@ def _drawn_log_likelihoods(
     encoded = [torch.from_numpy(part) for part in encode_histories(histories)]
     with _gated(model, gates):
         scores = F.pad(model(*encoded), (1, 0), value=-1e9)  # (b, 1 + n_items), in the numbering of item_rows
-    log_p = F.log_softmax(scores.scatter(1, encoded[0], -1e9), dim=1)  # neither padding nor what people have
+    log_p = F.log_softmax(scores, dim=1)
     drawn = torch.multinomial(log_p.detach().exp(), N_DRAWS, replacement=True, generator=generator)
     for items in drawn.T:
         yield log_p.gather(1, items[:, None]).sum()

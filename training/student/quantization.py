@@ -108,5 +108,6 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime 
                 is_event,
                 encoded.gap_log_days,
                 encoded.event_kinds,
+                encoded.log_counts,
             )
             yield dict(zip(TOWER_INPUTS, values, strict=True))

@@ -1,6 +1,7 @@
 """Soft labels: the ensemble's logits of candidate lists, written to disk once and read in every epoch.
 
-An example is a history cut by `subhistories`. Its candidates are the ensemble's top unseen items and uniform ones.
+An example is a history cut by `subhistories`. Its candidates are the ensemble's top items, the person's own items and
+uniform ones.
 Labels are written chunk by chunk, so memory does not grow with the number of examples. A run that was interrupted
 resumes where it stopped, if everything that its labels depend on is unchanged.
 """
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as settings_dataclass
 
-from models.history import History
+from models.history import EventKind, History
 from models.packed_histories import Histories
 from training.base.callback import Progress
 from training.base.strict import STRICT
@@ -38,9 +39,9 @@ class Teacher(Protocol):
     def score_candidates(
         self, histories: list[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Return the candidates of each history and their logits, both (n_people, n_top + n_uniform) or narrower.
+        """Return the candidates of each history and their logits, both (n_people, n_candidates).
 
-        The n_top best unseen items come first, then n_uniform drawn from all; -inf where an item was seen.
+        The n_top best items come first, then own items, then n_uniform drawn from all; -inf where there is none.
         """
         ...
 
@@ -80,8 +81,8 @@ class SoftLabels:
     """Examples and the ensemble's logits of their candidates.
 
     histories: (n_examples) rows. next_items: what the person of each example took next, (n_examples, n_next) int32,
-    padded with -1. candidates: (n_examples, n_candidates) int32. logits: float16, of the same shape; -inf where the
-    item was seen.
+    padded with -1. candidates: (n_examples, n_candidates) int32. logits: float16, of the same shape; -inf where there
+    is no candidate.
     """
 
     histories: list[History]
@@ -101,14 +102,16 @@ def label_examples(
     *,
     seed: int,
     progress: Progress,
+    target: EventKind = EventKind.PURCHASE,
 ) -> SoftLabels:
     """Cut examples out of everybody's history and let the teacher score their candidates.
 
+    target: the kind of event that counts as taken next.
     Labels found in the folder are kept if an interrupted run with the same seed, settings, histories and teacher
     left them; those of any other run are overwritten.
     """
     examples, next_items = cut_examples(
-        histories, settings.n_copies, settings.max_examples, np.random.default_rng(seed)
+        histories, settings.n_copies, settings.max_examples, np.random.default_rng(seed), target=target
     )
     probed = _label(teacher, examples[:N_PROBES], settings, seed, 0)
     fingerprint = _fingerprint(examples, *probed)

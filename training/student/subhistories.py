@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.history import History
+from models.history import EventKind, History
 from models.members.recency import visit_numbers
 from models.packed_histories import Histories
 
 N_NEXT = 5
 """The most items that an example records as taken next."""
+MAX_EVENTS_CUT = 400
+"""The most events of a person that examples are cut from, the latest ones."""
 COLD_START_SHARE = 0.01
 """Share of examples that have an empty history: enough to learn the one user vector of a cold start."""
 KEPT_OF_LAST_VISIT = (0.3, 1.0)
@@ -26,14 +28,20 @@ Mask = npt.NDArray[np.bool_]
 
 
 def cut_examples(
-    histories: Histories, n_copies: int, max_examples: int, rng: np.random.Generator
+    histories: Histories,
+    n_copies: int,
+    max_examples: int,
+    rng: np.random.Generator,
+    *,
+    target: EventKind = EventKind.PURCHASE,
 ) -> tuple[list[History], npt.NDArray[np.int32]]:
-    """Return whole histories, `n_copies` sub-histories of each person with two or more items, and empty ones.
+    """Return whole histories, `n_copies` sub-histories of each person with two or more events, and empty ones.
 
     The copies alternate between three cuts: the last visit thinned; the end inside an earlier visit; only the last
-    few events. The next items of a sub-history are those dropped from its last visit, then those that followed that
-    visit; a whole history has none. Returns at most max_examples histories, and (n_examples, N_NEXT) int32, padded
-    with -1. People without events are left out; people are sampled if max_examples is too small for all.
+    few events. The next items of a sub-history are those of target events dropped from its last visit, then those
+    that followed that visit, whether the person had them before or not; a whole history has none. Returns at most
+    max_examples histories, and (n_examples, N_NEXT) int32, padded with -1. People without events are left out; people
+    are sampled if max_examples is too small for all.
     """
     people = [row for row, history in enumerate(histories) if len(history)]
     n_people = max(1, int(max_examples / (1 + COLD_START_SHARE)) // (1 + n_copies))
@@ -42,13 +50,14 @@ def cut_examples(
     examples: list[History] = []
     next_items: list[npt.NDArray[np.int32]] = []
     for row in people:
-        history = histories[row].distinct()
+        history = histories[row].last(MAX_EVENTS_CUT)
         for keep in _masks(history, n_copies, rng):
             examples.append(_events(history, keep))
-            next_items.append(_next_items(history, keep))
+            next_items.append(_next_items(history, keep, target))
     for row in rng.choice(people, int(len(examples) * COLD_START_SHARE)) if people else ():
         examples.append(History.empty())
-        next_items.append(histories[row].distinct().item_indices[:N_NEXT])
+        history = histories[row]
+        next_items.append(_first_distinct(history.item_indices[history.kinds == target]))
     padded = np.full((len(examples), N_NEXT), -1, np.int32)
     for example, items in enumerate(next_items):
         padded[example, : len(items)] = items
@@ -97,11 +106,17 @@ def _log_uniform(most: int, rng: np.random.Generator) -> int:
     return int(np.clip(np.exp(rng.uniform(0.0, np.log(most + 1))), 1, most))
 
 
-def _next_items(history: History, keep: Mask) -> npt.NDArray[np.int32]:
-    """Return what was dropped of the last visit that is left, then what followed that visit; up to N_NEXT items."""
+def _next_items(history: History, keep: Mask, target: EventKind) -> npt.NDArray[np.int32]:
+    """Return targets dropped from the last visit that is left, then those that followed it; up to N_NEXT items."""
     visits = visit_numbers(history)
     last = visits[np.flatnonzero(keep)[-1]]
-    return history.item_indices[(visits >= last) & ~keep][:N_NEXT]
+    return _first_distinct(history.item_indices[(visits >= last) & ~keep & (history.kinds == target)])
+
+
+def _first_distinct(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Keep the first N_NEXT different items, in their order."""
+    _, first = np.unique(items, return_index=True)
+    return items[np.sort(first)[:N_NEXT]]
 
 
 def _events(history: History, keep: Mask) -> History:

@@ -8,20 +8,25 @@ The term (models/cooccurrence.py) adds a boost from recent events to the neighbo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.cooccurrence import LAST_VISIT_LOG_DAYS
-from models.history import EventKind
+from models.cooccurrence import LAST_VISIT_LOG_DAYS, N_OWN_DECAYS, N_SCALARS
+from models.history import N_KIND_CODES
 from training.base.strict import STRICT
 from training.student.chosen_sums import chosen_sums
 from training.student.neighbours import Neighbours
 
-STARTING_DECAYS = (0.2, 0.5, 0.3)
-"""Event decays before learning: per log position, per log day, and for the last visit."""
+LEAST_EVIDENCE = 0.01
+"""What a kind of event that says nothing is taken for before learning: a weight of 0 could not grow."""
+STARTING_DECAYS = (0.2, 0.5, 0.3, 0.0)
+"""Event decays before learning: per log position, per log day, for the last visit, and per log count."""
 
 
 @dataclass(config=STRICT, frozen=True)
@@ -51,13 +56,23 @@ class TowerSettings:
     )
 
 
+class Events(NamedTuple):
+    """The student's input, (b, length) each, as `models.history.EncodedHistories` has it."""
+
+    item_rows: Tensor
+    gap_log_days: Tensor
+    event_kinds: Tensor
+    log_counts: Tensor
+
+
 class UserTower(nn.Module):
     """Turns events into user vectors; this is the module that is exported."""
 
     def __init__(self, settings: TowerSettings) -> None:
         super().__init__()
         width, self.n_heads = settings.n_factors, settings.n_heads
-        self.kind = nn.Embedding(len(EventKind), width)
+        self.kind = nn.Embedding(N_KIND_CODES, width)
+        self.count = nn.Parameter(torch.zeros(width))  # for each log of how often
         self.null_event = nn.Parameter(torch.zeros(width))  # in every history; alone in an empty one
         self.content = nn.Linear(width, settings.n_heads)
         self.recency = nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, settings.n_heads))
@@ -68,13 +83,19 @@ class UserTower(nn.Module):
         nn.init.zeros_(self.kind.weight)
 
     def forward(
-        self, history_vectors: Tensor, is_event: Tensor, gap_log_days: Tensor, event_kinds: Tensor
+        self,
+        history_vectors: Tensor,
+        is_event: Tensor,
+        gap_log_days: Tensor,
+        event_kinds: Tensor,
+        log_counts: Tensor,
     ) -> Tensor:
         """Return user vectors (b, n_factors).
 
         history_vectors: (b, length, n_factors); the others: (b, length), newest event first.
         """
-        events = (history_vectors + self.kind(event_kinds)) * is_event.unsqueeze(2)
+        done = self.kind(event_kinds) + self.count * log_counts.unsqueeze(2)
+        events = (history_vectors + done) * is_event.unsqueeze(2)
         null = self.null_event.expand(events.shape[0], 1, -1)
         tokens = torch.cat([null, events], dim=1)  # (b, 1 + length, n_factors)
         logits = self.content(tokens) + self._recency(is_event, gap_log_days)
@@ -126,47 +147,70 @@ class ItemTower(nn.Module):
 
 
 class CooccurrenceTerm(nn.Module):
-    """`models.cooccurrence.Cooccurrence` in training: weights and decays are learned, the neighbours are fixed."""
+    """`models.cooccurrence.Cooccurrence` in training: weights and decays are learned, the neighbours are fixed.
+
+    The own part is learned from nothing: candidates hold a person's own items, and the ensemble says what they are.
+    """
 
     def __init__(self, n_items: int, n_neighbours: int) -> None:
         super().__init__()
         self.neighbour_items: Tensor
         self.register_buffer("neighbour_items", torch.zeros(1 + n_items, n_neighbours, dtype=torch.int64))
         self.weights = nn.Parameter(torch.zeros(1 + n_items, n_neighbours))  # row 0 is padding
-        self.decays = nn.Parameter(torch.tensor(STARTING_DECAYS))
+        self.decays = nn.Parameter(torch.tensor((*STARTING_DECAYS, *[0.0] * N_KIND_CODES)))
+        self.own_weights = nn.Parameter(torch.zeros(1 + n_items))
+        self.own_decays = nn.Parameter(torch.zeros(N_OWN_DECAYS))
 
     def forward(
-        self, item_rows: Tensor, is_event: Tensor, gap_log_days: Tensor, knows_id: Tensor | None = None
+        self, events: Events, is_read: Tensor, knows_id: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return boosts as item indices and values, (b, length * n_neighbours) each; an item's entries are summed.
+        """Return boosts as item indices and values, (b, length * (n_neighbours + 1)) each; entries are summed by
+        item.
 
-        knows_id (n_items, 1) zeroes rows and columns of C, since an item known by its text alone has neither.
+        is_read: (b, length), 0 for events whose neighbours get nothing. knows_id (n_items, 1) zeroes rows and columns
+        of C and the own weights, since an item known by its text alone has none.
         """
-        weights = self.weights if knows_id is None else self.weights * self._known(knows_id)
-        n_entries = item_rows.shape[1] * weights.shape[1]
-        values = F.embedding(item_rows, weights) * self.event_weights(is_event, gap_log_days).unsqueeze(2)
-        items = self.neighbour_items[item_rows]  # (b, length, n_neighbours)
-        return items.view(len(item_rows), n_entries), values.view(len(item_rows), n_entries)
-
-    def event_weights(self, is_event: Tensor, gap_log_days: Tensor) -> Tensor:
-        """Return `models.cooccurrence.event_weights`, with 0 where there is no event; (b, length)."""
-        by_position, by_gap, of_last_visit = self.decays
-        position = torch.arange(gap_log_days.shape[1], dtype=gap_log_days.dtype)
-        is_last_visit = (gap_log_days <= LAST_VISIT_LOG_DAYS).to(gap_log_days.dtype)
-        exponents = (
-            of_last_visit * is_last_visit - by_position * torch.log1p(position) - by_gap * gap_log_days
+        weights: Tensor = self.weights
+        own_weights: Tensor = self.own_weights
+        if knows_id is not None:
+            weights = weights * self._known(knows_id)
+            own_weights = own_weights * F.pad(knows_id[:, 0], (1, 0))
+        n_people, length = events.item_rows.shape
+        n_entries = length * weights.shape[1]
+        values = F.embedding(events.item_rows, weights) * self.event_weights(events, is_read).unsqueeze(2)
+        items = self.neighbour_items[events.item_rows]  # (b, length, n_neighbours)
+        is_event = (events.item_rows > 0).to(values.dtype)
+        own = (own_weights[events.item_rows] + _additions(events, self.own_decays)) * is_event
+        return (
+            torch.cat([items.view(n_people, n_entries), (events.item_rows - 1).clamp(min=0)], dim=1),
+            torch.cat([values.view(n_people, n_entries), own], dim=1),
         )
-        return torch.exp(exponents) * is_event
+
+    def event_weights(self, events: Events, is_read: Tensor) -> Tensor:
+        """Return `models.cooccurrence.event_weights`, with 0 where nothing is read; (b, length)."""
+        position = torch.arange(events.gap_log_days.shape[1], dtype=events.gap_log_days.dtype)
+        exponents = _additions(events, self.decays[1:]) - self.decays[0] * torch.log1p(position)
+        return torch.exp(exponents) * is_read
 
     @torch.no_grad()
     def start_from(self, neighbours: Neighbours) -> None:
-        """Take over these neighbours, and their weights as starting values."""
+        """Take over these neighbours, with their weights and those of kinds of events as starting values."""
         self.neighbour_items[1:] = torch.from_numpy(neighbours.item_indices)
         self.weights[1:] = torch.from_numpy(neighbours.weights)
+        of_kinds = torch.from_numpy(np.maximum(neighbours.evidence, LEAST_EVIDENCE))
+        self.decays[1 + N_SCALARS :] = torch.log(of_kinds)
 
     def _known(self, knows_id: Tensor) -> Tensor:
         """Return 1 where the ids of an entry's row and column are both known, else 0; (1 + n_items, n_neighbours)."""
         return F.pad(knows_id, (0, 0, 1, 0)) * knows_id[:, 0][self.neighbour_items]
+
+
+def _additions(events: Events, decays: Tensor) -> Tensor:
+    """Return what events add, as `models.cooccurrence`; decays: by gap, of the last visit, by count, of kinds."""
+    by_gap, of_last_visit, by_count = decays[:N_SCALARS]
+    is_last_visit = (events.gap_log_days <= LAST_VISIT_LOG_DAYS).to(events.gap_log_days.dtype)
+    added = of_last_visit * is_last_visit - by_gap * events.gap_log_days + by_count * events.log_counts
+    return added + decays[N_SCALARS:][events.event_kinds]
 
 
 class StudentModel(nn.Module):
@@ -185,6 +229,7 @@ class StudentModel(nn.Module):
         item_rows: Tensor,
         gap_log_days: Tensor,
         event_kinds: Tensor,
+        log_counts: Tensor,
         chosen: Tensor | None = None,
     ) -> Tensor:
         """Return scores of the whole catalogue, (b, n_items), or only of the item indices chosen, both (b, n_chosen).
@@ -193,12 +238,13 @@ class StudentModel(nn.Module):
         """
         knows_id = self._knows_id(len(self.answer_items.identity))
         history_table = F.pad(self.history_items(knows_id), (0, 0, 1, 0))  # row 0 is padding
+        events = Events(item_rows, gap_log_days, event_kinds, log_counts)
         is_event = (item_rows > 0).float()
         if self.training and self.settings.event_dropout:
             is_event = is_event * (torch.rand_like(is_event) >= self.settings.event_dropout)
         vectors = F.embedding(item_rows, history_table)
-        user_vectors = self.user_tower(vectors, is_event, gap_log_days, event_kinds)
-        boosts = self.cooccurrence(item_rows, is_event, gap_log_days, knows_id)
+        user_vectors = self.user_tower(vectors, is_event, gap_log_days, event_kinds, log_counts)
+        boosts = self.cooccurrence(events, is_event, knows_id)
         item_vectors = self.answer_items(knows_id)
         if chosen is None:
             return (user_vectors @ item_vectors.T).scatter_add(1, *boosts)

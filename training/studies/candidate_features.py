@@ -57,7 +57,7 @@ class CandidateFeatures:
 def describe_candidates(
     describe: Describe, strategy: Strategy, questions: Questions, candidates: Candidates, *, n_top: int = 200
 ) -> tuple[CandidateFeatures, CandidateFeatures]:
-    """Describe the sampled candidates, and the strategy's `n_top` best unseen items together with the true ones.
+    """Describe the sampled candidates, and the strategy's `n_top` best items together with the true ones.
 
     If published negatives differ between a person's true items, those of the first item stand for all.
     """
@@ -70,7 +70,8 @@ def describe_candidates(
             targets, truth = candidates.target_items[row], questions.truth[row]
             items = np.concatenate([targets, candidates.negatives[row][0]])
             sampled.append((own[items], np.arange(len(items)) < len(targets)))
-            logits[offset, questions.histories[row].item_indices] = -np.inf
+            if questions.is_about_new_items:
+                logits[offset, questions.histories[row].item_indices] = -np.inf
             if questions.recommendable is not None:
                 logits[offset, ~questions.recommendable] = -np.inf
             best = np.argpartition(-logits[offset], min(n_top, len(own)) - 1)[:n_top]

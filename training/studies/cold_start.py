@@ -55,12 +55,17 @@ def people_curve(
 
 
 def told_the_last(score: ScoreFunction, n_items: int) -> ScoreFunction:
-    """Give the model only the last `n_items` distinct items of each person."""
+    """Give the model only the events with the last `n_items` distinct items of each person."""
 
     def score_cut(histories: Sequence[History]) -> Floats:
-        return score([history.distinct().last(n_items) for history in histories])
+        return score([_of_last_items(history, n_items) for history in histories])
 
     return score_cut
+
+
+def _of_last_items(history: History, n_items: int) -> History:
+    keep = np.isin(history.item_indices, history.distinct().last(n_items).item_indices)
+    return History(history.item_indices[keep], history.times[keep], history.kinds[keep])
 
 
 def _of_people(score: ScoreFunction, questions: Questions, candidates: Candidates) -> dict[str, Doubles]:

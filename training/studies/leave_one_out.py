@@ -76,7 +76,9 @@ def ndcg_of_all(true_logits: Floats, negatives: Floats) -> float:
 
 
 def _fitted(make: Factory, pairs: Pairs, columns: npt.NDArray[np.int64], seed: int) -> Strategy:
-    return make().fit(pairs.features[:, columns], pairs.labels, pairs.people, seed=seed)
+    return make().fit(
+        pairs.features[:, columns], pairs.labels, pairs.people, seed=seed, weights=pairs.weights
+    )
 
 
 def _of_people(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import history as history_module
 from models.history import Event, EventKind, History, encode_histories
 from training.bundling import kept_histories
 from training.bundling.kept_histories import kept_history
@@ -27,8 +28,10 @@ def test_what_was_bought_before_it_went_into_the_cart_again_is_kept() -> None:
     assert kept((1, PURCHASE), (1, CART)) == [(1, PURCHASE), (1, CART)]
 
 
-def test_of_each_item_and_kind_the_latest_is_kept() -> None:
-    assert kept((1, VIEW), (2, VIEW), (1, VIEW), (1, CART)) == [(2, VIEW), (1, VIEW), (1, CART)]
+def test_of_each_item_and_kind_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "MAX_COUNT", 2)
+    found = kept((1, VIEW), (2, VIEW), (1, VIEW), (1, CART), (1, VIEW))
+    assert found == [(2, VIEW), (1, VIEW), (1, CART), (1, VIEW)]
 
 
 def test_what_was_bought_outlives_what_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_importance_is_what_closing_a_gate_a_little_costs_in_kl() -> None:
 def log_p(model: StudentModel) -> Tensor:
     encoded = [torch.from_numpy(part) for part in encode_histories(HISTORIES)]
     with torch.inference_mode():
-        scores = F.pad(model(*encoded), (1, 0), value=-1e9).scatter(1, encoded[0], -1e9)
+        scores = model(*encoded)
     return F.log_softmax(scores, dim=1)
 
 

@@ -159,7 +159,7 @@ def test_nobody_long_enough_gives_no_table() -> None:
     assert people_curve({"none": has_no_opinion}, questions, candidates, lengths=(2,), seed=0) == ColdStart()
 
 
-def test_a_cut_history_holds_the_last_distinct_items() -> None:
+def test_a_cut_history_holds_all_events_with_the_last_distinct_items() -> None:
     seen: list[list[int]] = []
 
     def remembers(histories: Sequence[History]) -> Floats:
@@ -167,4 +167,4 @@ def test_a_cut_history_holds_the_last_distinct_items() -> None:
         return np.zeros((len(histories), N_ITEMS), np.float32)
 
     told_the_last(remembers, 2)([history_of(1, 2, 3, 3)])
-    assert seen == [[2, 3]]
+    assert seen == [[2, 3, 3]]

@@ -27,6 +27,7 @@ class Protocol(StrEnum):
     """The protocols for a shop's own data."""
 
     NEXT_BASKET = "next_basket"
+    LAST_BASKET = "last_basket"
     LEAVE_LAST_OUT = "leave_last_out"
 
 
@@ -93,10 +94,10 @@ def inspect_command(
 @reads_shop
 def evaluate_command(
     data: Annotated[
-        Path | None, typer.Argument(help="The shop's events, for next_basket and leave_last_out.")
+        Path | None, typer.Argument(help="The shop's events, for all protocols but published ones.")
     ] = None,
     protocol: Annotated[
-        list[Protocol] | None, typer.Option(help="Protocol to measure under; may be repeated. Default: both.")
+        list[Protocol] | None, typer.Option(help="Protocol to measure under; may be repeated. Default: all.")
     ] = None,
     train_file: Annotated[
         Path | None,

@@ -23,7 +23,16 @@ from training.recipe.settings import ALL_MEMBERS
 N_PEOPLE = 60
 MEMBERS = {"popularity", "als", "ease"}
 STUDENTS = {"student", "student_pruned", "student_shipped", "student_without_distillation"}
-MODELS = {"random", "popular", "ensemble", *ALL_MEMBERS} | STUDENTS
+BASELINES = {
+    "random",
+    "popular",
+    "popular_week",
+    "most_taken",
+    "most_taken_then_popular",
+    "last_looked_at",
+    "tifu_knn",
+}
+MODELS = {*BASELINES, "ensemble", *ALL_MEMBERS} | STUDENTS
 RETAINED = {"ndcg@10", "catalogue_ndcg@20", "hr@10"}
 
 

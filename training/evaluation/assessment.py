@@ -15,7 +15,8 @@ from training.base.progress import Stages
 from training.data.split import Split
 from training.ensemble.calibration import Calibration, Reliability, brier_score, reliability
 from training.ensemble.choice import StrategyChoice
-from training.learning.fit import SHIPPED, STUDENTS, TUNED, Learned, Taught, baselines
+from training.learning.fit import SHIPPED, STUDENTS, TUNED, Learned, Taught
+from training.metrics.baselines import baselines
 from training.metrics.comparison import (
     difference_intervals,
     metrics_table,
@@ -79,7 +80,7 @@ def ask_everybody(
     candidates = draw_candidates(split.test, len(split.dataset.items), seed=settings.seed + 1)
     ensemble, versions, shipped = taught.ensemble, learned.compressed.versions, TUNED if is_tuned else SHIPPED
     scores: dict[str, ScoreFunction] = {
-        **baselines(split.past_and_validation, settings),
+        **baselines(split.past_and_validation, seed=settings.seed),
         **{member.name: member.score for member in (*ensemble.members, *taught.beside)},
         "ensemble": ensemble.score,
         **{

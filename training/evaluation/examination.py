@@ -21,7 +21,7 @@ from training.ensemble.neural_stacking import NeuralStacking
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.super_stacking import SuperStacking
 from training.evaluation.assessment import Assessment
-from training.learning.fit import SHIPPED, Learned, Taught, some_questions
+from training.learning.fit import SHIPPED, Learned, Taught
 from training.members.content import Content
 from training.metrics.protocols import Candidates, ScoreFunction
 from training.quality.figures import Figure, Metrics
@@ -70,7 +70,7 @@ def study_members(
     split: Split, taught: Taught, assessment: Assessment, settings: TrainingSettings, stages: Stages
 ) -> tuple[dict[str, Figure], dict[str, MemberWorth]]:
     """Measure each member's worth: permute it in the ensemble as it is, and leave it out of one fitted anew."""
-    questions = some_questions(split.test, MAX_STUDIED, settings.seed)
+    questions = split.test.some(MAX_STUDIED, settings.seed)
     candidates = candidates_of(assessment, split, MAX_STUDIED, settings.seed)
     ensemble, strategy = taught.ensemble, taught.choice.strategy
     groups = member_columns([member.name for member in ensemble.members])
@@ -79,14 +79,24 @@ def study_members(
             ensemble.members, ensemble.timeline, questions, n_negatives=100, seed=settings.seed
         )
         found = member_importance(
-            strategy, pairs.features, pairs.labels, pairs.people, groups, seed=settings.seed
+            strategy,
+            pairs.features,
+            pairs.labels,
+            pairs.people,
+            groups,
+            seed=settings.seed,
+            weights=pairs.weights,
         )
     with stages.stage("leave_one_out", "The ensemble without each member") as progress:
         # A combination of strategies fits dozens of models; one of its bases shows as well what a member adds.
         name = NeuralStacking.name if isinstance(strategy, SuperStacking) else taught.choice.name
         make = settings.model_copy(update={"ensemble": name}).strategies()[name]
         refitted = make().fit(
-            taught.pairs.features, taught.pairs.labels, taught.pairs.people, seed=settings.seed
+            taught.pairs.features,
+            taught.pairs.labels,
+            taught.pairs.people,
+            seed=settings.seed,
+            weights=taught.pairs.weights,
         )
         sampled, catalogue = describe_candidates(ensemble.describe, refitted, questions, candidates)
         added = leave_one_out(
@@ -114,7 +124,9 @@ def study_distillation(
     """Train students briefly with one thing changed in each; nothing is chosen by the results."""
     encoder = learned.text_encoder
     texts = encoder.encode(split.dataset.catalogue.texts)
-    neighbours = strongest_neighbours(taught.ensemble.item_items(), settings.tower.n_neighbours)
+    neighbours = strongest_neighbours(
+        taught.ensemble.item_items(), settings.tower.n_neighbours, split.past_and_validation.evidence.weights
+    )
 
     def taught_by(labels: SoftLabels, loss: DistillSettings) -> ScoreFunction:
         student = distil(
@@ -169,7 +181,9 @@ def teach_without_ensemble(split: Split, settings: TrainingSettings) -> tuple[St
     )
     rng = np.random.default_rng(settings.seed)
     n_copies, most = settings.labels.n_copies, settings.labels.max_examples
-    histories, next_items = cut_examples(split.past_and_validation.histories, n_copies, most, rng)
+    histories, next_items = cut_examples(
+        split.past_and_validation.histories, n_copies, most, rng, target=split.dataset.target
+    )
     nothing = np.zeros((len(histories), 1))
     student: StudentModel = distil(
         SoftLabels(
@@ -209,7 +223,7 @@ def study_explanations(
 
 
 def candidates_of(assessment: Assessment, split: Split, n_kept: int, seed: int) -> Candidates:
-    """Return the candidates that belong to `some_questions` of the test."""
+    """Return the candidates that belong to `Questions.some` of the test."""
     if len(split.test) <= n_kept:
         return assessment.candidates
     rows = np.sort(np.random.default_rng(seed).permutation(len(split.test))[:n_kept])

@@ -10,6 +10,11 @@ OURS = frozenset({"ensemble", "student_shipped", "student_tuned"})
 
 MODELS = {
     "popular": "most popular",
+    "popular_week": "most popular, last week",
+    "most_taken": "taken most by the person",
+    "most_taken_then_popular": "taken most, then popular",
+    "last_looked_at": "the person's latest items",
+    "tifu_knn": "TIFU-kNN",
     "popular_withheld": "most popular, by withheld counts",
     "popularity": "popular lately",
     "content": "content (TF-IDF)",
@@ -34,6 +39,7 @@ MODELS = {
 }
 PROTOCOLS = {
     "next_basket": "next basket",
+    "last_basket": "last basket",
     "leave_last_out": "leave last out",
     "published": "as published",
 }
@@ -41,12 +47,17 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric in a table of models. better: which direction is better, None if neither is."""
+    """One metric in a table of models.
+
+    better: which direction is better, None if neither is. is_on_page: the page has a column of it; `quality.json` has
+    all.
+    """
 
     name: str
     title: str
     group: str
     better: Literal["higher"] | None = "higher"
+    is_on_page: bool = True
 
 
 METRICS = (
@@ -57,7 +68,8 @@ METRICS = (
     Metric("catalogue_recall@20", "Recall@20", "whole catalogue"),
     Metric("catalogue_capped_recall@20", "R_cap@20", "whole catalogue"),
     Metric("catalogue_ndcg@20", "NDCG@20", "whole catalogue"),
-    Metric("catalogue_hr@10", "HR@10", "whole catalogue"),
+    Metric("catalogue_hr@10", "HR@10", "whole catalogue", is_on_page=False),
+    Metric("catalogue_recall@10", "R@10", "whole catalogue"),
     Metric("catalogue_ndcg@10", "NDCG@10", "whole catalogue"),
     Metric("coverage", "coverage", "lists of 20", None),
     Metric("novelty", "novelty", "lists of 20", None),

@@ -12,7 +12,8 @@ from models.bundles.registry import Registry
 from models.bundles.variants import STUDENT, best_items
 from models.experiments.known import variants_of
 from models.history import Event, EventKind, History, encode_history
-from models.removals import REMOVAL, standing
+from models.named_kinds import kind_code
+from models.removals import standing
 from models.scan import ScanQuery
 from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
@@ -35,7 +36,7 @@ class Ranker:
         self._variants = None if variant == STUDENT else bundle.load_variants()
 
     def rank(self, histories: Sequence[LoggedHistory], limits: Sequence[int]) -> list[list[str]]:
-        """Return the ids of the best items that each history does not have, as many as its limit."""
+        """Return the ids of the best items for each history, as many as its limit."""
         answers: list[list[str]] = []
         for start in range(0, len(histories), BATCH):
             part = [self._known(history) for history in histories[start : start + BATCH]]
@@ -48,16 +49,10 @@ class Ranker:
         """Return the best item indices for each history, best first, padded with -1."""
         if self._variants is not None:
             scores = self._variants.score(self._variant, histories)
-            return [
-                best_items(own, limit, [history.item_indices], self._allowed).item_indices[0].tolist()
-                for own, history in zip(scores, histories, strict=True)
-            ]
+            return [best_items(own, limit, allowed=self._allowed).item_indices[0].tolist() for own in scores]
         encoded = [encode_history(history, self._student.max_events) for history in histories]
         vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
-        queries = [
-            ScanQuery(vector, events, history.item_indices)
-            for vector, events, history in zip(vectors, encoded, histories, strict=True)
-        ]
+        queries = [ScanQuery(vector, events) for vector, events in zip(vectors, encoded, strict=True)]
         ranked: list[list[int]] = self._student.top_k(
             queries, limit, allowed=self._allowed
         ).item_indices.tolist()
@@ -74,9 +69,6 @@ class Ranker:
 
     def _id_of(self, item_index: int) -> str:
         return self._bundle.items.vocabulary.id_of(item_index)
-
-
-_KINDS = {kind.name.lower(): int(kind) for kind in EventKind} | {"removal": REMOVAL}
 
 
 def _without_undone(history: LoggedHistory) -> LoggedHistory:
@@ -125,7 +117,8 @@ class Rankers:
             history.kinds.extend(cold.kinds.tolist())
         history.item_ids.extend(event.item_id for event in past)
         history.times.extend(event.time for event in past)
-        history.kinds.extend(_KINDS[event.kind] for event in past)
+        liked_from = bundle.manifest.student.liked_from
+        history.kinds.extend(kind_code(event.kind, event.value, liked_from) for event in past)
         return _without_undone(history)
 
     def _bundle(self, version: str) -> Bundle:

@@ -1,9 +1,9 @@
 """Put a split's questions to a model, in the same way for every protocol and every model.
 
-Sampled metrics rank each of up to ten true items of a person against 99 negatives, drawn uniformly from items never
-touched or taken from published ones, and average over the person. Catalogue metrics rank all true items against the
-whole catalogue without the items of the history; a true item is never masked. Accuracy classifies balanced pairs:
-each of the same true items, and one negative.
+Sampled metrics rank each of up to ten true items of a person against 99 negatives, drawn uniformly from all others
+(where questions are about new items, from those never touched) or taken from published ones, and average over the
+person. Catalogue metrics rank all true items against the whole catalogue; where questions are about new items, it is
+without the items of the history. Accuracy classifies balanced pairs: each of the same true items, and one negative.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Outcome:
     """One model's results, as arrays over people in the order of the questions, over target items, and over pairs.
 
     Over people, (n_people,): hit and ndcg are sampled metrics at 10, means over a person's targets; recall,
-    capped_recall and catalogue_ndcg are on the whole catalogue at 20; catalogue_hit and catalogue_ndcg_10 on the
-    whole catalogue at 10. A catalogue hit is any true item in the list. Ties count as the mean over all orders.
+    capped_recall and catalogue_ndcg are on the whole catalogue at 20; catalogue_hit, catalogue_recall_10 and
+    catalogue_ndcg_10 on the whole catalogue at 10. A catalogue hit is any true item in the list. Ties count as the
+    mean over all orders.
     top_items: (n_people, 20) int32, padded with -1. n_items: number of items that may be recommended.
     Over target items, (n_targets,): target_people (rows of the questions), target_items, target_ranks among the
     sampled candidates, target_catalogue_ranks.
@@ -75,6 +76,7 @@ class Outcome:
     capped_recall: metrics.Doubles
     catalogue_ndcg: metrics.Doubles
     catalogue_hit: metrics.Doubles
+    catalogue_recall_10: metrics.Doubles
     catalogue_ndcg_10: metrics.Doubles
     top_items: Items
     n_items: int
@@ -95,6 +97,7 @@ class Outcome:
             "catalogue_capped_recall@20": self.capped_recall,
             "catalogue_ndcg@20": self.catalogue_ndcg,
             "catalogue_hr@10": self.catalogue_hit,
+            "catalogue_recall@10": self.catalogue_recall_10,
             "catalogue_ndcg@10": self.catalogue_ndcg_10,
         }
 
@@ -143,7 +146,9 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
     targets, negatives = [], []
     for truth, history in zip(questions.truth, questions.histories, strict=True):
         is_other = recommendable_items(questions, n_items)
-        is_other[truth] = is_other[history.item_indices] = False
+        is_other[truth] = False
+        if questions.is_about_new_items:
+            is_other[history.item_indices] = False
         others = np.flatnonzero(is_other).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
         drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
@@ -164,7 +169,11 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
         unseen = np.empty_like(chunk_scores, np.float32)
         for row, own in zip(rows, chunk_scores, strict=True):
             scores = opinion_or_last(own)
-            unseen[row - start] = without_history(scores, questions.histories[row], questions.truth[row])
+            unseen[row - start] = (
+                without_history(scores, questions.histories[row], questions.truth[row])
+                if questions.is_about_new_items
+                else scores
+            )
             if blocked is not None:
                 unseen[row - start, blocked] = -np.inf
             answers.append(
@@ -267,6 +276,7 @@ def _outcome(answers: list[_Answer], candidates: Candidates, lists: Items, n_ite
         capped_recall=np.array([capped_recall_at(answer.ranks, 20) for answer in answers]),
         catalogue_ndcg=np.array([ndcg_at(answer.ranks, 20) for answer in answers]),
         catalogue_hit=np.array([any_hit(answer.ranks, 10) for answer in answers]),
+        catalogue_recall_10=np.array([recall_at(answer.ranks, 10) for answer in answers]),
         catalogue_ndcg_10=np.array([ndcg_at(answer.ranks, 10) for answer in answers]),
         top_items=lists,
         n_items=n_items,

@@ -23,7 +23,8 @@ def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
     """Return dimension -> segment -> n, ndcg@10 and catalogue_ndcg@20, without segments that are empty.
 
     For history_length and person, n counts people. For item_popularity and item, it counts target items, each judged
-    by its own rank. A new person is in no fit; a new item has no event before the test.
+    by its own rank. For history, target items are told apart by what the person did with them before. A new person is
+    in no fit; a new item has no event before the test.
     """
     lengths = np.array([len(history) for history in questions.histories])
     is_new_person = split.is_new[questions.user_indices]
@@ -38,7 +39,24 @@ def segments(outcome: Outcome, questions: Questions, split: Split) -> Segments:
         "person": _of_people(outcome, {"known": ~is_new_person, "new": is_new_person}),
         "item_popularity": _of_items(outcome, {"head": is_head, "long_tail": ~is_head}),
         "item": _of_items(outcome, {"known": ~is_new_item, "new": is_new_item}),
+        "history": _of_items(outcome, _what_was_done(outcome, questions, split.dataset.target)),
     }
+
+
+def _what_was_done(outcome: Outcome, questions: Questions, target: int) -> dict[str, Mask]:
+    """Return which target items the person had taken before, had only looked at, or never touched."""
+    known = [np.zeros((2, 0), np.int64)]
+    for row, history in enumerate(questions.histories):
+        is_target = history.kinds == target
+        known.append(np.stack([np.full(len(history), 2 * row) + is_target, history.item_indices]))
+    keys, items = np.concatenate(known, axis=1)
+    n_items = int(max(items.max(initial=0), outcome.target_items.max(initial=0))) + 1
+    done = np.unique(keys * n_items + items)
+    looked, taken = (
+        np.isin((2 * outcome.target_people + is_target) * n_items + outcome.target_items, done)
+        for is_target in (0, 1)
+    )
+    return {"taken_before": taken, "looked_at_before": looked & ~taken, "new": ~looked & ~taken}
 
 
 def head_items(counts: npt.NDArray[np.int64]) -> Mask:

@@ -9,10 +9,12 @@ import numpy as np
 from rich.console import Console
 
 from models.bundles.bundle import write_bundle
+from models.history import EventKind
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
 from training.data.dataset import Dataset, index_shop
+from training.data.last_basket import last_basket
 from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles, read_with_notes
 from training.data.shop import Shop, require_trainable
@@ -25,6 +27,7 @@ from training.evaluation.examination import (
     study_members,
     without_distillation,
 )
+from training.learning.evidence import with_tuned_evidence
 from training.learning.fit import (
     Learned,
     Taught,
@@ -72,6 +75,7 @@ def train(
     stages.keep_in(run.folder / STAGES_FILE)
     with stages.stage("split", "Holding out validation and test"):
         split = split_shop(dataset, "next_basket", settings)
+    split, evidence = with_tuned_evidence(split, settings, stages)
     taught = fit_ensemble(split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     assessment = ask_everybody(split, taught, learned, settings, stages, {})
@@ -84,6 +88,7 @@ def train(
         bundle = write_bundle(store, contents)
     portray(evaluation, portrait, settings)
     evaluation.recipe = recipe(taught)
+    evaluation.evidence = {split.protocol: evidence}
     evaluation.compression = compression(learned, settings)
     evaluation.stages = timing(stages)
     evaluation.index = contents.student_entry.index
@@ -112,6 +117,7 @@ def evaluate(
     searches: dict[str, SearchRecord] = {}
     if is_tuned:
         settings, searches = tune(split, settings, stages)
+    split, evidence = with_tuned_evidence(split, settings, stages)
     taught = with_members_beside(fit_ensemble(split, settings, stages), split, settings, stages)
     learned = teach_student(taught, split, settings, run.folder, stages)
     others = {WITHOUT: without_distillation(taught, learned, split, settings, stages).catalogue_scores}
@@ -119,6 +125,7 @@ def evaluate(
     assessment = ask_everybody(split, taught, learned, settings, stages, others, is_tuned=is_tuned)
     evaluation = protocol_part(split, taught, assessment, settings)
     evaluation.recipe = recipe(taught, is_tuned)
+    evaluation.evidence = {split.protocol: evidence}
     evaluation.tuning = {split.protocol: searches} if is_tuned else {}
     importance, worth = study_members(split, taught, assessment, settings, stages)
     evaluation.importance, evaluation.leave_one_out = {split.protocol: importance}, {split.protocol: worth}
@@ -149,7 +156,9 @@ def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
     """Check that there is enough to train on, and turn ids into rows."""
     require_trainable(shop, unlisted_too=settings.recommend_unlisted)
     with stages.stage("index", "Indexing events"):
-        dataset = index_shop(shop, unlisted_too=settings.recommend_unlisted)
+        target = None if settings.target == "auto" else EventKind[settings.target.upper()]
+        dataset = index_shop(shop, unlisted_too=settings.recommend_unlisted, target=target)
+    stages.note(f"what is predicted: the next {dataset.target.name.lower()}; {dataset.target_reason}")
     n_items, n_recommendable = len(dataset.catalogue), int(dataset.catalogue.recommendable.sum())
     if n_recommendable < n_items:
         n_unavailable, n_unlisted = (int((~shop.items[name]).sum()) for name in ("available", "is_listed"))
@@ -161,8 +170,15 @@ def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
 
 
 def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
-    """Hold out what the protocol asks about: "next_basket" or "leave_last_out"."""
+    """Hold out what the protocol asks about: "next_basket", "last_basket" or "leave_last_out"."""
     held_out = settings.split
+    if protocol == "last_basket":
+        return last_basket(
+            dataset,
+            new_people_share=held_out.new_people_share,
+            max_people=held_out.max_people,
+            seed=settings.seed,
+        )
     if protocol == "leave_last_out":
         return leave_last_out(
             dataset,
@@ -216,6 +232,8 @@ def describe_data(
         item_counts=np.bincount(histories.item_indices, minlength=len(dataset.items)).tolist(),
         first_event=int(histories.times.min()),
         last_event=int(histories.times.max()),
+        target=dataset.target.name.lower(),
+        target_reason=dataset.target_reason,
     )
 
 

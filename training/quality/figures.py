@@ -38,6 +38,18 @@ class Figure(Part, frozen=True):
         return self.low, self.high
 
 
+class EvidenceFigures(Part, frozen=True):
+    """What is predicted, and what the other kinds of events say about it.
+
+    weights: by kind, beside 1 of the target. tried: NDCG@20 of item-kNN over the whole catalogue, on validation, by
+    kind and by the weight that was tried, with the other kinds as they were chosen before.
+    """
+
+    target: str
+    weights: dict[str, float] = {}
+    tried: dict[str, dict[str, float]] = {}
+
+
 class Retained(Figure, frozen=True):
     """The share of its teacher's quality that a student keeps on some people, as a ratio of means."""
 

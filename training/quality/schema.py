@@ -16,6 +16,7 @@ from models.bundles.manifest import IndexEntry
 from training.quality.figures import (
     ColdPoint,
     ColumnUse,
+    EvidenceFigures,
     Figure,
     Interval,
     Intervals,
@@ -57,6 +58,8 @@ class DataPortrait(Part, frozen=True, kw_only=True):
     last_event: int
     people_by_history_length: dict[str, int] | None = None
     event_share_of_top_items: dict[str, float] | None = None
+    target: str | None = None
+    target_reason: str | None = None
 
 
 class LeftOutOfQuestions(Part, frozen=True):
@@ -94,7 +97,7 @@ class ProtocolQuality(Part, frozen=True):
 
 
 class StrategyStanding(Part, frozen=True):
-    """One strategy out of fold. lead_of_best: NDCG@10 of the best minus this one's; lead_interval is paired."""
+    """One strategy out of fold. lead_of_best: NDCG@20 of the best minus this one's; lead_interval is paired."""
 
     accuracy: float
     auc: float
@@ -332,6 +335,7 @@ class Quality(msgspec.Struct, omit_defaults=True):
     feature_weights: dict[str, dict[str, float]] = {}
     calibration: dict[str, CalibrationFigures] = {}
     recipe: Recipe | None = None
+    evidence: dict[str, EvidenceFigures] = {}
     tuning: dict[str, dict[str, SearchRecord]] = {}
     importance: dict[str, dict[str, Figure]] = {}
     leave_one_out: dict[str, dict[str, MemberWorth]] = {}

@@ -7,7 +7,6 @@ from tests.support.blocks import N_ITEMS, block_dataset
 from training.data.split import Split, split_by_time
 from training.evaluation.assessment import Assessment
 from training.evaluation.examination import candidates_of
-from training.learning.fit import some_questions
 from training.metrics.protocols import draw_candidates
 
 
@@ -22,7 +21,7 @@ def assessment(split: Split) -> Assessment:
 
 
 def test_studied_candidates_are_those_of_the_studied_questions(split: Split, assessment: Assessment) -> None:
-    questions = some_questions(split.test, 10, seed=4)
+    questions = split.test.some(10, seed=4)
     candidates = candidates_of(assessment, split, 10, seed=4)
     assert len(candidates.target_items) == len(candidates.negatives) == len(questions) == 10
     rows = np.flatnonzero(np.isin(split.test.user_indices, questions.user_indices))

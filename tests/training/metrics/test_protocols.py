@@ -10,7 +10,7 @@ from models.history import Event, History
 from tests.support.blocks import N_ITEMS, block_dataset
 from tests.support.shops import dataset_of
 from training.data.dataset import interactions_among, interactions_until_now
-from training.data.split import Questions, only_recommendable, split_by_time
+from training.data.split import Questions, only_new_items, only_recommendable, split_by_time
 from training.members.member import Floats
 from training.metrics.protocols import (
     MAX_TARGETS,
@@ -30,7 +30,8 @@ N = N_ITEMS + 1
 
 @pytest.fixture(scope="module")
 def questions() -> Questions:
-    return split_by_time(block_dataset(), validation_share=0.2, test_share=0.2).test
+    """About new items: those of the history are no answers."""
+    return only_new_items(split_by_time(block_dataset(), validation_share=0.2, test_share=0.2).test)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,17 @@ def test_items_of_the_history_are_no_candidates(questions: Questions, candidates
 
     plain = measure(popular_scores(np.arange(N, 0, -1, dtype=np.float32)), questions, candidates)
     np.testing.assert_array_equal(measure(score, questions, candidates).catalogue_ndcg, plain.catalogue_ndcg)
+
+
+def test_what_a_person_has_is_a_candidate_where_questions_are_about_all_items() -> None:
+    history = History.from_events([Event(0, 1), Event(1, 2)])
+    truth = [np.array([1, 2], np.int32)]
+    questions = Questions(np.zeros(1, np.int32), [history], truth, is_about_new_items=False)
+    drawn = draw_candidates(questions, N, seed=0)
+    assert 0 in drawn.negatives[0]
+    outcome = measure(popular_scores(np.arange(N, 0, -1, dtype=np.float32)), questions, drawn)
+    assert outcome.top_items[0, :3].tolist() == [0, 1, 2]
+    assert outcome.recall.tolist() == [1.0]
 
 
 def test_no_opinion_ranks_below_every_opinion() -> None:
@@ -237,6 +249,7 @@ def _slow_figures(
     n_hits = len(set(ranking[:20]) & set(truth))
     figures["catalogue_recall@20"] = n_hits / len(truth)
     figures["catalogue_capped_recall@20"] = n_hits / min(20, len(truth))
+    figures["catalogue_recall@10"] = len(set(ranking[:10]) & set(truth)) / len(truth)
     figures["catalogue_hr@10"] = float(any(item in truth for item in ranking[:10]))
     for k in (10, 20):
         gained = sum(1 / math.log2(place + 2) for place, item in enumerate(ranking[:k]) if item in truth)
@@ -253,7 +266,7 @@ def _look_up(known: dict[bytes, Floats], histories: Sequence[History]) -> Floats
 def half() -> Questions:
     """Every second item may be recommended."""
     split = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2)
-    return only_recommendable(split.test, np.arange(N) % 2 == 0)
+    return only_recommendable(only_new_items(split.test), np.arange(N) % 2 == 0)
 
 
 def test_candidates_may_be_recommended(half: Questions) -> None:

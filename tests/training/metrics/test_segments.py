@@ -35,6 +35,7 @@ def test_everybody_is_in_one_segment_of_each_dimension(split: Split) -> None:
         "person": n_people,
         "item_popularity": n_targets,
         "item": n_targets,
+        "history": n_targets,
     }
 
 

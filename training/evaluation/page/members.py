@@ -119,7 +119,7 @@ def strategies(quality: Quality) -> View:
     columns = [
         Column("accuracy", "accuracy", score, "higher"),
         Column("auc", "AUC", score, "higher"),
-        Column("ndcg", "NDCG@10", score, "higher"),
+        Column("ndcg", "NDCG@20", score, "higher"),
         Column("lead_of_best", "behind the best", signed),
         Column("lead_interval", "95 % interval", interval),
         Column("brier", "Brier", score, "lower"),
@@ -170,6 +170,7 @@ def _quality(models: Mapping[str, Metrics], beside: Collection[str]) -> View:
     columns = [
         Column(metric.name, metric.title, _metric_form(metric.name), metric.better, metric.group)
         for metric in METRICS
+        if metric.is_on_page
     ]
     rows = {model_words(name, is_beside=name in beside): row for name, row in models.items()}
     return {

@@ -111,7 +111,7 @@ def _truncated_histories(trained: Trained, name: str, part: str, from_length: in
         STUDENT,
         part,
         {STUDENT: lambda histories: student.catalogue_scores(cut(histories))},
-        lambda histories: _tops(student, cut(histories), histories, trained.items.recommendable),
+        lambda histories: _tops(student, cut(histories), trained.items.recommendable),
     )
 
 
@@ -123,7 +123,7 @@ def _stale_bundle(trained: Trained, older: Trained) -> Damage:
 
     def serve(histories: Sequence[History]) -> Tops:
         known = [_translated(history, to_then) for history in histories]
-        tops = _tops(older.student, known, known, older.items.recommendable)
+        tops = _tops(older.student, known, older.items.recommendable)
         return np.where(tops >= 0, to_now[tops], -1)
 
     return Damage("a stale bundle", STUDENT, serve=serve)
@@ -140,10 +140,6 @@ def _translated(history: History, rows: Tops) -> History:
     return History(items[known].astype(np.int32), history.times[known], history.kinds[known])
 
 
-def _tops(
-    student: Student, read: Sequence[History], known: Sequence[History], allowed: AllowedItems | None
-) -> Tops:
-    """Return the answers to histories as read, without the known items. allowed: the items that may be answered."""
-    seen = [history.item_indices for history in known]
-    ranked = student.recommend(read, TOP, blocked=seen, allowed=allowed)
-    return ranked.item_indices.astype(np.int64)
+def _tops(student: Student, read: Sequence[History], allowed: AllowedItems | None) -> Tops:
+    """Return the answers to histories as read. allowed: the items that may be answered."""
+    return student.recommend(read, TOP, allowed=allowed).item_indices.astype(np.int64)

@@ -64,9 +64,7 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
     parts = []
     for start in range(0, len(histories), AT_ONCE):
         chunk = histories[start : start + AT_ONCE]
-        seen = [history.item_indices for history in chunk]
-        allowed = trained.items.recommendable
-        parts.append(trained.student.recommend(chunk, inputs.TOP, blocked=seen, allowed=allowed))
+        parts.append(trained.student.recommend(chunk, inputs.TOP, allowed=trained.items.recommendable))
     recencies = [
         inputs.recency_days(moment, history.times[-1]) if len(history) else np.nan
         for moment, history in zip(traffic.times, histories, strict=True)
@@ -75,25 +73,16 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
         histories,
         np.concatenate([part.item_indices for part in parts]).astype(np.int64),
         np.concatenate([part.scores for part in parts]),
-        np.array([len(history) for history in histories], np.int64),
+        np.array([len(np.unique(history.item_indices)) for history in histories], np.int64),
         np.array(recencies, np.float64),
     )
 
 
 def replay(trained: Trained, traffic: Traffic, answered: Answered, said: Said) -> None:
-    """Replay drift of inputs and falls of accuracy; an answer is a hit if the event is of an item in it.
-
-    An answer before an item that the person had already is left out, because the item cannot be in it.
-    """
+    """Replay drift of inputs and falls of accuracy; an answer is a hit if the event is of an item in it."""
     windows = DriftWindows(trained.reference.inputs, minimum=WINDOW_EVENTS, seconds=WINDOW_SECONDS)
     detector = FallDetector()
     hits = (answered.top == traffic.item_indices[:, None]).any(axis=1)
-    is_new = np.array(
-        [
-            item not in history.item_indices
-            for item, history in zip(traffic.item_indices, answered.histories, strict=True)
-        ]
-    )
     for start in range(0, len(traffic), 50):
         rows = slice(start, start + 50)
         moment = int(traffic.times[rows][0])
@@ -102,7 +91,7 @@ def replay(trained: Trained, traffic: Traffic, answered: Answered, said: Said) -
         for found in windows.close(moment):
             said.closed(found.name, moment, found.is_alarm)
         was_alarm = detector.is_alarm
-        for hit in hits[rows][is_new[rows]]:
+        for hit in hits[rows]:
             detector.add(bool(hit), moment)
         said.closed(ACCURACY, moment, detector.is_alarm and not was_alarm)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -18,22 +18,28 @@ from models.bundles.golden import replay_golden
 from models.bundles.registry import DEFAULT_STORE, Registry
 from models.history import Event as IndexedEvent
 from models.history import EventKind, History
+from models.index import AllowedItems
+from models.named_kinds import kind_code
 from models.student import Student
 
 MAX_LIMIT = 100
 """Recommendations that one question may ask for, as in the API."""
 
-Kind = Literal["view", "click", "cart", "purchase", "rating"]
+Kind = Literal["view", "click", "cart", "purchase", "rating", "dislike"]
+KnownItems = Literal["rank", "leave_out_bought", "leave_out_touched", "only"]
 Metrics = Mapping[str, Mapping[str, float]]
 """Model to metric to value."""
 
 
 class Event(NamedTuple):
-    """One thing that a person did. item_id: the shop's. time: Unix seconds."""
+    """One thing that a person did. item_id: the shop's. time: Unix seconds. value: a rating; a low one, as the bundle
+    sees it, is a dislike.
+    """
 
     item_id: str
     time: int
     kind: Kind = "purchase"
+    value: float | None = None
 
 
 class Recommendation(NamedTuple):
@@ -72,23 +78,37 @@ class Model:
         *,
         events: Iterable[Event] = (),
         limit: int = 10,
-        exclude_seen: bool = True,
+        known_items: KnownItems = "rank",
         exclude_items: Collection[str] = (),
     ) -> list[Recommendation]:
         """Answer for one person, best item first; at most `limit` items, each once, none that may not be recommended.
 
         user_id: the shop's; somebody the bundle does not know is answered as a stranger, and so is None.
         events: what the person did beside what the bundle knows, in any order. limit: 1 to 100.
-        exclude_seen: leave out the person's own items, those of `events` included. exclude_items: never answer these.
-        Raises UnknownId for an item that the bundle does not know, ValueError for a limit or a kind that is none.
+        known_items: what to do with the person's own items, those of `events` included. "rank": they are candidates
+        like all others. "leave_out_bought": none that has an event of the bundle's target, which usually is a
+        purchase. "leave_out_touched": none that has any event. "only": nothing but bought items, to buy again.
+        exclude_items: never answer these.
+        Raises UnknownId for an item that the bundle does not know, ValueError for a limit, a kind or a known_items
+        that is none.
         """
         if not 1 <= limit <= MAX_LIMIT:
             raise ValueError(f"limit is {limit}; it must be 1 to {MAX_LIMIT}")
+        if known_items not in get_args(KnownItems):
+            known = ", ".join(get_args(KnownItems))
+            raise ValueError(f"known_items is {known_items!r}; it must be one of {known}")
         items, history = self.bundle.items, self._history(user_id, events)
         blocked = items.vocabulary.indices_of(exclude_items, unknown="raise")
-        if exclude_seen:
+        allowed = items.recommendable
+        bought = history.items_of(EventKind[self.bundle.manifest.student.target.upper()])
+        if known_items == "leave_out_touched":
             blocked = np.concatenate([blocked, history.item_indices])
-        ranked = self.student.recommend([history], limit, blocked=[blocked], allowed=items.recommendable)
+        elif known_items == "leave_out_bought":
+            blocked = np.concatenate([blocked, bought])
+        elif known_items == "only":
+            only = bought if allowed is None else bought[allowed.contains(bought)]
+            allowed = AllowedItems.of(only, len(items))
+        ranked = self.student.recommend([history], limit, blocked=[blocked], allowed=allowed)
         answer = zip(ranked.item_indices[0].tolist(), ranked.scores[0].tolist(), strict=True)
         return [
             Recommendation(items.vocabulary.id_of(item_index), score, items.titles[item_index])
@@ -101,10 +121,10 @@ class Model:
         return (History.empty() if known is None else known).extended(self._history_of(list(events)))
 
     def _history_of(self, events: list[Event]) -> History:
-        vocabulary = self.bundle.items.vocabulary
+        vocabulary, liked_from = self.bundle.items.vocabulary, self.bundle.manifest.student.liked_from
         rows = vocabulary.indices_of((event.item_id for event in events), unknown="raise").tolist()
         return History.from_events(
-            IndexedEvent(row, event.time, _kind_code(event.kind))
+            IndexedEvent(row, event.time, _kind_code(event, liked_from))
             for row, event in zip(rows, events, strict=True)
         )
 
@@ -126,9 +146,8 @@ def load_bundle(path: str | Path = DEFAULT_STORE) -> Model:
     return Model(bundle, student)
 
 
-def _kind_code(kind: str) -> EventKind:
-    try:
-        return EventKind[kind.upper()]
-    except KeyError as error:
-        known = ", ".join(each.name.lower() for each in EventKind)
-        raise ValueError(f"the kind of an event is {kind!r}; it must be one of {known}") from error
+def _kind_code(event: Event, liked_from: float | None) -> int:
+    if event.kind not in get_args(Kind):
+        known = ", ".join(get_args(Kind))
+        raise ValueError(f"the kind of an event is {event.kind!r}; it must be one of {known}")
+    return kind_code(event.kind, event.value, liked_from)

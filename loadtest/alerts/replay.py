@@ -17,7 +17,7 @@ from typing import Any
 
 from loadtest.errors import IdsMissing
 
-KINDS = ("view", "click", "cart", "purchase", "rating")
+KINDS = {0: "view", 1: "click", 2: "cart", 3: "purchase", 4: "rating", 6: "dislike"}
 MAX_VISIT = 100
 """The most events that a request may have in its visit."""
 

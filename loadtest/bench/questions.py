@@ -56,7 +56,7 @@ PLAIN = "plain"
 COLD_HISTORY = "cold_history"
 
 SCENARIOS = (
-    Scenario(PLAIN, "a person asked for before; 20 unseen items", 0.60),
+    Scenario(PLAIN, "a person asked for before; 20 items", 0.60),
     Scenario("session_of_ten", "the same with ten events of this visit in the request", 0.20),
     Scenario(
         "missing_vector", "first asked for today: no vector in Redis, none in memory", 0.08, is_fresh=True

@@ -28,7 +28,7 @@ METHOD = (
     "(Redis not among them). Closed loop: 64 connections that ask on at once; answers a CPU second, ratios are "
     "medians over rounds that take turns with what they are compared with. Open loop: Poisson arrivals at half of "
     "the closed loop's rate, latency from the scheduled moment. People by a power law (exponent 1) from 10,000, "
-    "limit 20, seen items masked, metrics on, Redis on."
+    "limit 20, metrics on, Redis on."
 )
 
 

@@ -134,7 +134,8 @@ def forbidden_to(request: dict[str, object]) -> set[str]:
     assert isinstance(excluded, list)
     assert isinstance(session, list)
     viewed = {request["item_id"]} if "item_id" in request else set()
-    return {*excluded, *(event["item_id"] for event in session), *map(str, viewed)}
+    touched = session if request.get("known_items") == "leave_out_touched" else []
+    return {*excluded, *(event["item_id"] for event in touched), *map(str, viewed)}
 
 
 def limit_of(request: dict[str, object]) -> int:

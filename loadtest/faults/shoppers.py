@@ -41,6 +41,7 @@ class Shopper:
     def question(self, random: Random, deadline_ms: int) -> Question:
         """Return the next question; every third excludes some items that were shown before."""
         body: dict[str, Any] = {**self.identity, "limit": LIMIT, "deadline_ms": deadline_ms}
+        body["known_items"] = "leave_out_touched"  # so that an answer shows whether it knows of a purchase
         if self.impressions and random.random() < 1 / 3:
             body["exclude_items"] = random.sample(self.impressions, min(3, len(self.impressions)))
         return Question("/recommend", body)

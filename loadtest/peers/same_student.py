@@ -32,7 +32,7 @@ class SameStudent:
         self._label = lru_cache(N_CACHED_LABELS)(self._read_label)
 
     def recommend(self, user_id: str, limit: int) -> list[dict[str, Any]]:
-        """Return the best unseen items, best first, in the service's words: item_id, score, title."""
+        """Return the best items, best first, in the service's words: item_id, score, title."""
         [items], [scores] = self._student.top_k([self._query(user_id)], limit)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return [{**self._label(item), "score": score} for item, score in pairs if item >= 0]
@@ -43,7 +43,7 @@ class SameStudent:
         [vector] = self._student.vectors_of([encoded])
         # A stored vector is float16; the service rounds before it scores, so that all vectors score alike.
         rounded = vector.astype(np.float16).astype(np.float32)
-        return ScanQuery(rounded, encoded, history.item_indices)
+        return ScanQuery(rounded, encoded)
 
     def _read_label(self, item_index: int) -> dict[str, Any]:
         items = self._bundle.items

@@ -88,6 +88,7 @@ def _body(kind: str, people: Sequence[str], items: Sequence[str], random: Random
             {"item_id": random.choice(items), "kind": "click", "time": VISIT_BEGAN + minute * 60}
             for minute in range(random.randint(1, 5))
         ]
+        body["known_items"] = "leave_out_touched"
     if kind == "narrowed":
         body |= {"exclude_items": random.sample(items, 5), "filter": {"max_price": random.choice((10, 50))}}
     if kind == "explained":

@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from models.experiments.assignment import unit_of
+from service.answers.known_items import known_items_of
 from service.answers.recommendation import PersonalRecommendation
 from service.contract.errors import RedisUnavailable
 from service.log.erasures import ErasedPeople
@@ -275,7 +276,7 @@ def _exposure_of(
         1.0 if assigned is None else assigned.propensity,
         request.placement or "",
         answer.degraded or "",
-        len(answer.person.seen),
+        len(answer.person.touched),
         len(request.session),
         len(request.session) - n_known,
         _sampled(answer) if is_sampled else None,
@@ -288,6 +289,5 @@ def _sampled(answer: PersonalRecommendation) -> SampledHistory:
         history = history.extended(answer.session)
     item_ids = list(map(_ID_OF_LABEL, answer.serving.labels.of(history.item_indices)))
     is_narrowed = request.filter is not None or bool(request.exclude_items or request.diversity)
-    return SampledHistory(
-        item_ids, history.times.tolist(), history.kinds.tolist(), is_narrowed or not request.exclude_seen
-    )
+    is_narrowed = is_narrowed or known_items_of(request) != "rank"
+    return SampledHistory(item_ids, history.times.tolist(), history.kinds.tolist(), is_narrowed)

@@ -8,12 +8,12 @@ collector need not see answers, which wait for the live log by the dozen: walkin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import msgspec
 
 from models.experiments.assignment import Assigned
-from models.history import History
+from models.history import EventKind, History
+from service.answers.known_items import field_of
 from service.answers.shortfall import shortfall_words
 from service.answers.tiers import Ranking
 from service.bundles.serving import Label, ServingBundle
@@ -31,9 +31,6 @@ class Recommendation(msgspec.Struct, gc=False):
     labels: list[Label]
     scores: list[float]
     degraded: str | None
-
-    seen_words: ClassVar[str] = "the item itself"
-    """How the shortfall names the mask of seen items."""
 
     @property
     def serving(self) -> ServingBundle:
@@ -56,22 +53,43 @@ class Recommendation(msgspec.Struct, gc=False):
         n_items, limit = len(self.labels), self.job.limit
         if n_items >= limit:
             return None
-        among = f"{self.serving.n_recommendable:,} items that may be recommended"
-        return shortfall_words(n_items, limit, among, list(self._what_took_items_away()))
+        n_only = self._n_only()
+        if n_only is None:
+            among = f"{self.serving.n_recommendable:,} items that may be recommended"
+        else:
+            of_person = f"a {EventKind(self.serving.target).name.lower()} event of this person"
+            if not n_only:
+                return f"0 of {limit:,}: known_items is only, and no item that may be recommended has {of_person}"
+            among = f"{n_only:,} items that may be recommended and have {of_person}"
+        return shortfall_words(n_items, limit, among, list(self._what_took_items_away(n_only)))
+
+    @property
+    def _own_words(self) -> str:
+        """Name what leaves out the person's own items, in the words of the request."""
+        return "the item itself"
+
+    def _n_only(self) -> int | None:
+        """Count the person's own items that may be recommended, if they alone are candidates."""
+        only, serving = self.job.masks.only, self.serving
+        return None if only is None else serving.allowed_among(only, serving.allowed(None)).n_allowed
 
     def _more_is_allowed(self) -> bool:
         """Whether the masks allow more items than the answer has."""
         return len(self.job.masks.first_allowed(self.serving.popular, self.job.limit)) > len(self.labels)
 
-    def _what_took_items_away(self) -> Iterator[str]:
-        """Name what removed candidates, in the words of the request."""
+    def _what_took_items_away(self, n_only: int | None) -> Iterator[str]:
+        """Name what removed candidates, in the words of the request. n_only: see `_n_only`."""
         masks = self.job.masks
-        if masks.allowed is not self.serving.allowed(None):
+        if n_only is None:
+            is_filtered = masks.allowed is not self.serving.allowed(None)
+        else:
+            is_filtered = masks.allowed is not None and masks.allowed.n_allowed < n_only
+        if is_filtered:
             yield "the filter"
         if len(masks.excluded):
             yield "exclude_items"
-        if len(masks.seen):
-            yield self.seen_words
+        if len(masks.own):
+            yield self._own_words
         if self.job.variant != STUDENT and self._more_is_allowed():
             yield f"the model {self.job.variant}, which has no opinion of the others,"
 
@@ -91,9 +109,11 @@ class PersonalRecommendation(Recommendation, gc=False):
     scored: Scored | None
     assigned: Assigned | None
 
-    seen_words: ClassVar[str] = "exclude_seen"
-
     @property
     def explanations(self) -> list[Explanation] | None:
         """One explanation per item, if they were requested and exist."""
         return None if self.scored is None else self.scored.explanations
+
+    @property
+    def _own_words(self) -> str:
+        return field_of(self.request)

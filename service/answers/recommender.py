@@ -15,10 +15,12 @@ from time import perf_counter, time
 import numpy as np
 
 from models.experiments.assignment import Assigned
-from models.history import Event, EventKind, History, encode_history
+from models.history import Event, History, encode_history
+from models.named_kinds import kind_code
 from models.scan import ScanQuery
 from service.answers.experiments import ExperimentsHolder
 from service.answers.exposures import ExposureLog
+from service.answers.known_items import known_items_of, masks_of
 from service.answers.recommendation import PersonalRecommendation, Recommendation
 from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
 from service.bundles.holder import BundleHolder
@@ -43,8 +45,6 @@ MAX_CLOCK_SKEW_SECONDS = 86_400
 
 UNKNOWN_ITEM = "unknown_item"
 """The value of `degraded` if the request asks for items like one that the bundle does not know."""
-
-_KINDS = {kind.name.lower(): kind for kind in EventKind}
 
 
 class Recommender:
@@ -128,7 +128,8 @@ class Recommender:
 
     def _remember_answer(self, answer: PersonalRecommendation) -> None:
         request, key = answer.request, person_key(answer.request)
-        if key is not None and answer.scored is not None and request.filter is None and not request.diversity:
+        is_usual = request.filter is None and not request.diversity and known_items_of(request) != "only"
+        if key is not None and answer.scored is not None and is_usual:
             self._last_good.keep(key, answer.job.serving.version, answer.ranking)
 
     def _remember_vector(self, answer: PersonalRecommendation) -> None:
@@ -143,7 +144,7 @@ class Recommender:
         """Compute a vector for a history that has grown, before the person asks; never while jobs wait."""
         if self._scorer.n_waiting or person.vector is not None:
             return
-        masks = Masks(person.seen, NO_ITEMS, serving.allowed(None))
+        masks = Masks(NO_ITEMS, NO_ITEMS, serving.allowed(None))
         job = ScoringJob(serving, person.encoded, None, masks, 1)
         with suppress(StageFailed):  # the next request computes it, or reports what is wrong
             self._scorer.submit(job).add_done_callback(partial(self._keep_vector, key, person, serving))
@@ -211,19 +212,17 @@ def _job(
     is used again: nothing is built anew.
     """
     excluded = _known(request.exclude_items, serving) if request.exclude_items else NO_ITEMS
-    allowed = serving.allowed(request.filter)
     variant = STUDENT if assigned is None else assigned.variant
     if session is None or not len(session):
-        events, seen = person.encoded, person.seen if request.exclude_seen else NO_ITEMS
-        question = person.query if request.exclude_seen and not request.exclude_items else None
-        if question is None and person.vector is not None:
-            question = ScanQuery(person.vector, events, seen, excluded)
+        masks = masks_of(request, serving, person, None, excluded)
+        events, question = person.encoded, person.query
+        if question is not None and (len(masks.own) or len(excluded)):
+            question = ScanQuery(question.vector, events, masks.own, excluded)
         history = person.history if request.explain or variant != STUDENT else None
     else:
         history = person.history.extended(session)
+        masks = masks_of(request, serving, person, history, excluded)
         events, question = encode_history(history, serving.student.max_events), None
-        seen = history.item_indices if request.exclude_seen else NO_ITEMS
-    masks = Masks(seen, excluded, allowed)
     explained = history if request.explain else None
     whole = None if variant == STUDENT else history
     return ScoringJob(
@@ -238,7 +237,8 @@ def _known(item_ids: list[str], serving: ServingBundle) -> Indices:
 
 
 def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
-    """Return the visit's events whose items the bundle knows, in the given order where they carry no time.
+    """Return the visit's events whose items the bundle knows, in the given order where they carry no time. A rating
+    that is low in this bundle's eyes is a dislike.
 
     Raises RequestInvalid for a time more than a day ahead; a smaller lead is clamped to now.
     """
@@ -251,7 +251,7 @@ def read_session(events: list[SessionEvent], serving: ServingBundle) -> History:
         item_index = serving.find_item(event.item_id)
         if item_index is not None:
             moment = now if event.time is None else min(event.time, now)
-            known.append(Event(item_index, moment, _KINDS[event.kind]))
+            known.append(Event(item_index, moment, kind_code(event.kind, event.value, serving.liked_from)))
     return History.from_events(known)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.history import MAX_EVENTS, History
+from models.history import MAX_EVENTS, EventKind, History
 from models.student import Floats
 
 
@@ -16,7 +16,8 @@ class HistoryContext(Protocol):
 
     version: the bundle's, "" for none. tag: stands for the version in stored vectors. item_keys: (n_items,) uint64 by
     item index. stranger: (1, n_factors), the vector of an empty history. max_events: how many events the student
-    reads.
+    reads. target: the `EventKind` that it predicts. liked_from: the lowest rating that speaks for an item, None if
+    all do.
     """
 
     version: str
@@ -25,6 +26,8 @@ class HistoryContext(Protocol):
     stranger: Floats
     max_events: int
     n_factors: int
+    target: int
+    liked_from: float | None
 
     def cold_history(self, user_id: str) -> History | None:
         """Return what the bundle knows of a person; None if nothing."""
@@ -44,6 +47,8 @@ class NoBundle:
     stranger: Floats = np.zeros((1, 0), np.float32)
     max_events = MAX_EVENTS
     n_factors = 0
+    target = int(EventKind.PURCHASE)
+    liked_from: float | None = None
 
     def cold_history(self, user_id: str) -> None:
         """Return None, as no person is known."""

@@ -37,8 +37,10 @@ class ServingBundle:
 
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
-    empty history. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: returns an item's
-    index by its id, None if unknown. variants: the ensemble and its members, None until an experiment needs them.
+    empty history. target: the `EventKind` that the student predicts. liked_from: the lowest rating that speaks for an
+    item, None if all do. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: returns an
+    item's index by its id, None if unknown. variants: the ensemble and its members, None until an experiment needs
+    them.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -49,6 +51,8 @@ class ServingBundle:
         self.people = bundle.people
         self.student: Student = bundle.load_student()
         self.max_events, self.n_factors = self.student.max_events, self.student.n_factors
+        entry = bundle.manifest.student
+        self.target, self.liked_from = int(EventKind[entry.target.upper()]), entry.liked_from
         self.popular = np.argsort(-bundle.items.popularity, kind="stable").astype(np.int32)
         self.item_keys = bundle.items.vocabulary.keys_by_index()
         self.stranger = as_stored(self.student.user_vectors([History.empty()]))
@@ -73,8 +77,7 @@ class ServingBundle:
             Event(index, index, EventKind.VIEW) for index in range(min(len(self.items), 10))
         )
         for size in (1, max_batch, 1):
-            blocked = [history.item_indices] * size
-            self.student.recommend([history] * size, 10, blocked=blocked, allowed=self.allowed(None))
+            self.student.recommend([history] * size, 10, allowed=self.allowed(None))
         self.items.allowed_items(max_price=0.0)  # builds the indexes of filters
 
     def load_variants(self, *, is_gentle: bool = False) -> None:
@@ -107,6 +110,13 @@ class ServingBundle:
             return self._recommendable
         categories = None if wanted.categories is None else frozenset(wanted.categories)
         return self._allowed(categories, wanted.min_price, wanted.max_price)
+
+    def allowed_among(self, item_indices: Indices, allowed: AllowedItems | None) -> AllowedItems:
+        """Return those of a few items (n,), in any order, that `allowed` has; None has all."""
+        found = np.sort(item_indices)
+        if allowed is not None:
+            found = found[allowed.contains(found)]
+        return AllowedItems.of(found, len(self.items))
 
 
 class Labels(dict[int, Label]):

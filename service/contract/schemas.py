@@ -57,9 +57,14 @@ DeadlineMs = Annotated[
         description="Milliseconds the answer may take; if time runs short, a simpler tier answers.",
     ),
 ]
+VALUE = (
+    "A rating, or an amount of money. A rating below the lowest that speaks for an item counts as a dislike."
+)
+
 Price = Annotated[float, Meta(ge=0, description="A price in the shop's currency.")]
-Kind = Literal["view", "click", "cart", "purchase", "rating"]
-EventKindName = Literal["view", "click", "cart", "purchase", "rating", "impression", "removal"]
+Kind = Literal["view", "click", "cart", "purchase", "rating", "dislike"]
+EventKindName = Literal["view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal"]
+KnownItems = Literal["rank", "leave_out_bought", "leave_out_touched", "only"]
 RejectionReason = Literal[
     "time_before_1990", "time_in_future", "nobody", "item_id_invalid", "user_id_invalid", "session_id_invalid",
     "request_id_invalid",
@@ -84,6 +89,7 @@ class SessionEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    value: Annotated[float | None, Meta(description=VALUE)] = None
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,9 +136,24 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     exclude_items: ExcludedItems = []
+    known_items: Annotated[
+        KnownItems | None,
+        Meta(
+            description="What to do with the person's own items, those of the session included. rank: they are "
+            "candidates like all others and stand where their worth puts them. leave_out_bought: without items that "
+            "the person has bought, or whatever the model's target is. leave_out_touched: without all items that "
+            "the person has an event with. only: nothing but items that the person has bought, to buy again. If "
+            "omitted, rank."
+        ),
+    ] = None
     exclude_seen: Annotated[
-        bool, Meta(description="Whether to leave out items that are already in the person's history.")
-    ] = True
+        bool | None,
+        Meta(
+            description="Deprecated, use known_items: true is leave_out_touched, and false is rank. Not to be sent "
+            "together with known_items.",
+            extra_json_schema={"deprecated": True},
+        ),
+    ] = None
     filter: Filter | None = None
     diversity: Annotated[
         float, Meta(ge=0, le=1, description="0 ranks by score alone, 1 by dissimilarity to the items above.")
@@ -251,7 +272,11 @@ class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     kind: Annotated[
-        EventKindName, Meta(description="What happened. removal: the item was taken out of the cart again.")
+        EventKindName,
+        Meta(
+            description="What happened. dislike: the person does not want the item. removal: the item was taken out "
+            "of the cart again."
+        ),
     ]
     item_id: Annotated[
         IdOfEvent, Meta(description="The shop's own id. Events of unknown items are kept too.")
@@ -276,7 +301,7 @@ class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         IdOfEvent | None,
         Meta(description="Id of the answer that led to this event. It attributes the event to a model."),
     ] = None
-    value: Annotated[float | None, Meta(description="A rating, or an amount of money.")] = None
+    value: Annotated[float | None, Meta(description=VALUE)] = None
 
 
 class EventBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ import msgspec
 from models.experiments.assignment import Assigned
 from models.explanations import Reasons
 from models.member_shares import MemberShare
+from service.answers.known_items import check_known_items
 from service.answers.no_model.answers import ModellessAnswer, ModellessAnswers
 from service.answers.recommendation import PersonalRecommendation, Recommendation
 from service.answers.recommender import Recommender
@@ -69,7 +70,7 @@ class Routes:
 
     async def recommend(self, request: RecommendRequest, exchange: Exchange) -> RecommendReply:
         """POST /recommend."""
-        check_filter(request.filter)
+        check_question(request)
         exchange.clock.set_budget(self._seconds(request.deadline_ms))
         answer: BatchAnswer
         try:
@@ -87,7 +88,7 @@ class Routes:
         scored together; single requests get their turn in between.
         """
         for number, request in enumerate(batch.requests):
-            check_filter(request.filter, f"requests[{number}].")
+            check_question(request, f"requests[{number}].")
         exchange.n_permits = self._batch_permits.take(len(batch.requests), held=exchange.n_permits)
         clocks = [
             exchange.clock.with_budget(self._seconds(request.deadline_ms)) for request in batch.requests
@@ -155,6 +156,12 @@ def id_in_batch(request_id: str, number: int) -> str:
         digest = blake2b(request_id.encode(), digest_size=16).hexdigest()
         request_id = request_id[: MAX_REQUEST_ID_CHARACTERS - len(digest) - len(suffix)] + digest
     return request_id + suffix
+
+
+def check_question(request: RecommendRequest, prefix: str = "") -> None:
+    """Raise RequestInvalid for fields that contradict each other."""
+    check_filter(request.filter, prefix)
+    check_known_items(request, prefix)
 
 
 def check_filter(wanted: Filter | None, prefix: str = "") -> None:

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from models.history import EventKind
-from models.removals import REMOVAL
+from models.named_kinds import kind_code
 from models.vocabulary import id_key
 from service.bundles.holder import BundleHolder
 from service.contract.errors import RedisUnavailable
@@ -22,8 +21,6 @@ PEOPLE_AT_ONCE = 16
 
 SLICE = 200
 """How many events are counted before requests get a turn: this takes about 1 ms if many people are unknown."""
-
-_KINDS = {**{kind.name.lower(): int(kind) for kind in EventKind}, "removal": REMOVAL}
 
 
 class Merger:
@@ -46,12 +43,13 @@ class Merger:
         this process knows of the events now; with `stops_early` it may not know of all of them.
         """
         people = list(by_person(events).items())
+        liked_from = self._bundles.context().liked_from
         self.n_people_waiting += len(people)
         try:
             outcomes: list[bool | BaseException] = []
             for start in range(0, len(people), PEOPLE_AT_ONCE):
                 turns = (
-                    self._in_turn(key, stored_events(own), visits_of(own))
+                    self._in_turn(key, stored_events(own, liked_from), visits_of(own))
                     for key, own in people[start : start + PEOPLE_AT_ONCE]
                 )
                 outcomes += await asyncio.gather(*turns, return_exceptions=True)
@@ -144,9 +142,18 @@ def visits_of(events: Iterable[EventRecord]) -> frozenset[str]:
     )
 
 
-def stored_events(events: Iterable[EventRecord]) -> StoredEvents:
-    """Convert one person's events, in the order they were accepted, to the form that histories hold."""
+def stored_events(events: Iterable[EventRecord], liked_from: float | None) -> StoredEvents:
+    """Convert one person's events, in the order they were accepted, to the form that histories hold.
+
+    liked_from: the lowest rating that speaks for an item, None if all do. Histories hold no ratings, so this is
+    decided when an event is merged, by the bundle in service then.
+    """
     return StoredEvents.of(
-        Occurrence(id_key(event.item_id), _KINDS[event.kind], event.time, event.received_ms)
+        Occurrence(
+            id_key(event.item_id),
+            kind_code(event.kind, event.value, liked_from),
+            event.time,
+            event.received_ms,
+        )
         for event in events
     )

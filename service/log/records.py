@@ -103,7 +103,8 @@ class ErasureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class SampledHistory(msgspec.Struct, frozen=True):
     """What the student read for a monitored request; oldest first. times: Unix seconds. kinds: `EventKind`.
 
-    is_narrowed: a filter, exclusions or diversity shaped the answer, so it is not the student's own ranking.
+    is_narrowed: a filter, exclusions, known_items or diversity shaped the answer, so it is not the student's own
+    ranking.
     """
 
     item_ids: list[str]

@@ -9,9 +9,11 @@ import numpy as np
 
 from models.monitoring import inputs
 from models.monitoring.drift import DriftWindows, InputDrift
+from models.named_kinds import KIND_CODES, kind_code
+from models.removals import REMOVAL
 from service.log.records import EventRecord, ExposureRecord
 from service.monitor.metrics import MonitorMetrics
-from service.monitor.watched import KINDS, WatchedBundle
+from service.monitor.watched import WatchedBundle
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +47,10 @@ class InputWatch:
             self._numbers[inputs.RECENCY_DAYS].append(recency)
 
     def happened(self, event: EventRecord) -> None:
-        """Count an event; a kind that histories do not hold, such as a removal, tells nothing here."""
-        kind = KINDS.get(event.kind)
-        if kind is None:
+        """Count an event; a kind that no model sees tells nothing here. A low rating is a dislike, as in training."""
+        if KIND_CODES.get(event.kind, REMOVAL) == REMOVAL:
             return
+        kind = kind_code(event.kind, event.value, self._watched.liked_from)
         self._came(event.received_ms)
         row = self._watched.vocabulary.find(event.item_id)
         self._numbers[inputs.EVENT_KIND].append(kind)

@@ -12,14 +12,12 @@ import numpy.typing as npt
 from models.bundles.bundle import Bundle, read_bundle
 from models.bundles.registry import Registry
 from models.errors import StillroomError
-from models.history import Event, EventKind, History
+from models.history import Event, History
 from models.monitoring.reference import CatalogueBins, Reference
 from models.monitoring.scored_requests import ScoringModel, scoring_models
 from service.log.records import SampledHistory
 
 logger = logging.getLogger(__name__)
-
-KINDS = {kind.name.lower(): int(kind) for kind in EventKind}
 
 
 class WatchedBundle:
@@ -28,6 +26,7 @@ class WatchedBundle:
     def __init__(self, bundle: Bundle, models: Mapping[str, ScoringModel]) -> None:
         self.version = bundle.version
         self.vocabulary = bundle.items.vocabulary
+        self.liked_from = bundle.manifest.student.liked_from
         self.reference = Reference.from_json(bundle.reference)
         self.catalogue = CatalogueBins(bundle.items, self.reference.categories)
         self.models = models

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from models.history import EventKind
+from models.history import N_KIND_CODES, EventKind
 from models.removals import REMOVAL
 from service.people.stored import MAX_STORED_EVENTS, StoredEvents, StoredPerson, short_keys
 
@@ -29,7 +29,7 @@ _ERASED = 0x80
 """The bundle's history of this person must not be used any more."""
 
 _NOT_PLAIN = 0x40
-"""Some item occurs twice or was removed, so what is shown has to be computed."""
+"""Some item was removed, so which events stand has to be computed."""
 
 _HAS_LAGS = 0x20
 _GAP_BYTES_MASK = 0x07
@@ -38,6 +38,8 @@ _CODE_BYTES = 6
 _LAG_BYTES = 6
 _KIND_SHIFT = np.uint64(16)
 _KIND_MASK = np.uint64(7)
+_IS_KIND = np.isin(np.arange(N_KIND_CODES), (*EventKind, REMOVAL))
+"""(N_KIND_CODES,), whether each code that fits stands for a kind of event."""
 
 
 class BlobCorrupt(ValueError):
@@ -144,8 +146,8 @@ def _can_be(events: StoredEvents) -> bool:
     """Whether all kinds are known and times do not overflow. A valid checksum proves neither: whoever can write to
     Redis can compute one.
     """
-    latest_kind = REMOVAL - 1 if events.is_plain else REMOVAL
-    return int(events.kinds.max()) <= latest_kind and bool((events.times[1:] >= events.times[:-1]).all())
+    are_known = _IS_KIND[events.kinds].all() and not (events.is_plain and (events.kinds == REMOVAL).any())
+    return bool(are_known and (events.times[1:] >= events.times[:-1]).all())
 
 
 def _have_lags(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

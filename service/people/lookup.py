@@ -192,7 +192,7 @@ class People:
         blob = with_vector(person.blob, stored, serving.tag, user_id)
         if self._memory.holds(user_id, person):  # else more of their events were merged meanwhile
             own = stored.astype(np.float32)  # a copy: a row of a batch would keep the whole batch alive
-            query = ScanQuery(own, person.encoded, person.seen)
+            query = ScanQuery(own, person.encoded)
             known = msgspec.structs.replace(person, blob=blob, vector=own, query=query, replaced=blob)
             self._memory.put(user_id, known)
         if self._redis is not None:

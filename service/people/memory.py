@@ -16,8 +16,11 @@ from service.people.blobs import decode_events, is_erased
 from service.people.stored import StoredEvents
 from service.people.watch import NOT_WATCHED
 
-ENTRY_BYTES = 1450
+ENTRY_BYTES = 1600
 """The measured size of a person besides the numbers in their arrays: Python's objects and the cache's own."""
+
+OWN_ARRAY_BYTES = 112
+"""The size of an array object without its numbers; most people's items need no further array."""
 
 NEWCOMERS_SHARE = 10
 """One person in this many may be a newcomer; when there are more, newcomers are the ones to leave."""
@@ -27,10 +30,12 @@ class KnownPerson(msgspec.Struct, gc=False):
     """A person resolved for one bundle: few objects, with all that every request needs at hand.
 
     version: the bundle's. blob: their events, independent of the bundle, as `blobs.encode_person` packs them.
-    seen: (n_seen,) int32, the items of all events that this bundle may see, each once, in the order they were last
-    touched. are_shown: (n_events,), which events of the blob these are; None for all. encoded: the same as the
-    student reads them. vector: (n_factors,) of exactly these events, or None. query: the question made of vector,
-    events and seen items; None without a vector. replaced: the blob in Redis that this came from, b"" for none.
+    items: (n_shown,) int32, the item of each event that this bundle may see, oldest first. are_shown: (n_events,),
+    which events of the blob these are; None for all. touched: (n_touched,) int32, the same items, each once; the very
+    array of `items` if none occurs twice. bought: (n_bought,) int32, those with an event of the bundle's target, each
+    once; the very array of `touched` if these are all. encoded: the events as the student reads them. vector:
+    (n_factors,) of exactly these events, or None. query: the question made of vector and events, which leaves out no
+    item; None without a vector. replaced: the blob in Redis that this came from, b"" for none.
     watch: the number of the watch under which it was read; while that lasts it equals Redis. fresh_until:
     `time.monotonic`; without a watch, Redis is asked again after it. is_asked_again: the cache's own mark.
 
@@ -40,8 +45,10 @@ class KnownPerson(msgspec.Struct, gc=False):
 
     version: str
     blob: bytes
-    seen: Indices
+    items: Indices
     are_shown: npt.NDArray[np.bool_] | None
+    touched: Indices
+    bought: Indices
     encoded: EncodedHistory
     vector: Floats | None
     query: ScanQuery | None
@@ -65,14 +72,18 @@ class KnownPerson(msgspec.Struct, gc=False):
         """The events that this bundle may see, unpacked at each access; only requests that bring their own events or
         want explanations need it.
         """
-        return self.events.as_history(self.seen, self.are_shown)
+        return self.events.as_history(self.items, self.are_shown)
 
     def size_bytes(self) -> int:
         """Return about how many bytes this person takes."""
-        n_read = len(self.encoded.item_rows)
-        vector_bytes = 0 if self.vector is None else self.vector.nbytes
-        mask_bytes = 0 if self.are_shown is None else self.are_shown.nbytes
-        return ENTRY_BYTES + len(self.blob) + 4 * len(self.seen) + 9 * n_read + vector_bytes + mask_bytes
+        n_bytes = ENTRY_BYTES + len(self.blob) + 4 * len(self.items) + 13 * len(self.encoded.item_rows)
+        if self.touched is not self.items:
+            n_bytes += OWN_ARRAY_BYTES + 4 * len(self.touched)
+        if self.bought is not self.touched and len(self.bought):
+            n_bytes += OWN_ARRAY_BYTES + 4 * len(self.bought)
+        if self.vector is not None:
+            n_bytes += self.vector.nbytes
+        return n_bytes if self.are_shown is None else n_bytes + self.are_shown.nbytes
 
 
 class PeopleInMemory:

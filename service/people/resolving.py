@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+import numpy as np
 
-from models.history import encode_distinct
+from models.history import History, encode_history
 from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.context import HistoryContext
+from service.bundles.serving import Indices
 from service.people.blobs import encode_person
 from service.people.memory import KnownPerson
 from service.people.stored import StoredPerson
+
+NO_ITEMS: Indices = np.zeros(0, np.int32)
 
 Layer = Literal["memory", "redis", "bundle", "none"]
 
@@ -43,19 +47,36 @@ def resolve(
     events = stored.events
     item_indices = events.item_indices(serving)
     are_shown = events.are_shown(item_indices)
-    seen = item_indices if are_shown is None else item_indices[are_shown]
-    history = events.as_history(seen, are_shown)
-    encoded = encode_distinct(history, serving.max_events)
+    items = item_indices if are_shown is None else item_indices[are_shown]
+    history = events.as_history(items, are_shown)
+    touched = distinct(items)
+    encoded = encode_history(history, serving.max_events)
     if not len(history):
         vector = serving.stranger[0]
     return KnownPerson(
         version=serving.version,
         blob=encode_person(stored, key) if blob is None else blob,
-        seen=seen,
+        items=items,
         are_shown=are_shown,
+        touched=touched,
+        bought=_bought(history, serving.target, touched),
         encoded=encoded,
         vector=vector,
-        query=None if vector is None else ScanQuery(vector, encoded, seen),
+        query=None if vector is None else ScanQuery(vector, encoded),
         replaced=replaced,
         fresh_until=0.0,
     )
+
+
+def distinct(items: Indices) -> Indices:
+    """Return each item once: the array itself if none occurs twice."""
+    once = np.unique(items)
+    return items if len(once) == len(items) else once.copy()  # np.unique allots up to 400 bytes more
+
+
+def _bought(history: History, target: int, touched: Indices) -> Indices:
+    """Return the items with an event of the target, without an array of their own where that saves one."""
+    bought = history.items_of(target)
+    if not len(bought):
+        return NO_ITEMS
+    return touched if len(bought) == len(touched) else bought.copy()

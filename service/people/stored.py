@@ -1,4 +1,4 @@
-"""What a person did, as it is kept: the latest event of each kind for each item, in whatever order events came.
+"""What a person did, as it is kept: the latest moments of each kind for each item, in whatever order events came.
 
 So merging is a maximum: events may be merged in any portions and any number of times, and a later merge need not look
 up what was dropped. A removal is kept as such; `models.removals` says what it undoes when the events are read.
@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import EventKind, History
+from models.history import EventKind, History, latest_places
 from models.removals import REMOVAL, standing
 from models.student import Floats
 from models.vocabulary import id_key
 from service.bundles.context import HistoryContext
 
 MAX_LASTING_EVENTS = 1000
-"""How many purchases and ratings are kept of a person, the latest ones: no amount of views displaces purchases."""
+"""How many purchases, ratings and dislikes are kept of a person, the latest ones: no views displace them."""
 
 MAX_PASSING_EVENTS = 1000
 """How many other events are kept of a person, the latest ones."""
@@ -38,7 +38,7 @@ MAX_LAG = 2**48 - 1
 LAG_OF_NOW_MS = 300_000
 """Lags count from this long before an event's own time, since events may be that far ahead of their arrival."""
 
-_LASTING = (EventKind.PURCHASE, EventKind.RATING)
+_LASTING = (EventKind.PURCHASE, EventKind.RATING, EventKind.DISLIKE)
 _CART_KINDS = (EventKind.CART, REMOVAL)
 _KEY_MASK = np.uint64(2**64 - 2 ** (64 - KEY_BITS))
 
@@ -54,14 +54,14 @@ class Occurrence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvents:
-    """Events by time, and within one second by arrival; only the latest for each item and kind, and at most
-    `MAX_STORED_EVENTS`.
+    """Events by time, and within one second by arrival; of each item and kind only the latest `MAX_COUNT` moments,
+    since the student counts no further, and at most `MAX_STORED_EVENTS` in all.
 
     keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
     times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
     lags: (n_events,) uint64; for carts and removals, the milliseconds from `LAG_OF_NOW_MS` before their second to
     their arrival, which order those of one second; 0 if unknown, and for all other kinds.
-    is_plain: every item occurs once, and none was removed.
+    is_plain: no item was removed, so every event stands.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -109,15 +109,10 @@ class StoredEvents:
     def from_history(history: History, item_keys: npt.NDArray[np.uint64]) -> StoredEvents:
         """Pack a bundle's history. item_keys: (n_items,) by item index."""
         items, kinds = history.item_indices, history.kinds
-        registers = items.astype(np.int64) << 3 | kinds
-        _, first_from_end = np.unique(registers[::-1], return_index=True)
-        keep = _within_bounds(np.sort(len(items) - 1 - first_from_end), kinds)
-        items, kinds = items[keep], kinds[keep]
-        times = np.clip(history.times[keep], 0, MAX_TIME).astype(np.uint32)
-        is_plain = len(np.unique(items)) == len(items)
-        return StoredEvents(
-            short_keys(item_keys[items]), times, kinds, np.zeros(len(items), np.uint64), is_plain
-        )
+        times = np.clip(history.times, 0, MAX_TIME).astype(np.uint32)
+        keep = _within_bounds(latest_places(items.astype(np.int64) << 3 | kinds, times), kinds)
+        keys = short_keys(item_keys[items[keep]])
+        return StoredEvents(keys, times[keep], kinds[keep], np.zeros(len(keep), np.uint64), True)
 
     def merged(self, others: StoredEvents) -> StoredEvents:
         """Merge both. Within one second, events that only `others` has count as later."""
@@ -135,27 +130,23 @@ class StoredEvents:
         return serving.indices_of_keys(self.keys, KEY_BITS)
 
     def are_shown(self, item_indices: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
-        """Tell which events (n_events,) a bundle may see, None for all: for each known item the latest event that no
-        removal undid. item_indices: (n_events,), -1 for items that the bundle does not know.
+        """Tell which events (n_events,) a bundle may see, None for all: those of known items that no removal undid.
+
+        item_indices: (n_events,), -1 for items that the bundle does not know.
         """
         if self.is_plain:
             return None if not len(self) or item_indices.min() >= 0 else item_indices >= 0
-        candidates = np.flatnonzero(
-            (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
-        )
-        _, first_from_end = np.unique(self.keys[candidates][::-1], return_index=True)
-        shown = np.zeros(len(self), np.bool_)
-        shown[candidates[len(candidates) - 1 - first_from_end]] = True
-        return shown
+        return (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
 
-    def standing_keys(self) -> npt.NDArray[np.uint64]:
-        """Return the keys of events that no removal undid, whatever a bundle knows."""
-        return self.keys[standing(self.keys, self.kinds, self.times, self.lags)]
+    def standing_keys(self, kind: int | None = None) -> npt.NDArray[np.uint64]:
+        """Return the keys of events that no removal undid, whatever a bundle knows. kind: of these alone."""
+        stand = standing(self.keys, self.kinds, self.times, self.lags)
+        return self.keys[stand if kind is None else stand & (self.kinds == kind)]
 
-    def as_history(self, seen: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
-        """Return the events of `are_shown` as a history, each item once. seen: (n_shown,), their items."""
+    def as_history(self, items: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
+        """Return the events of `are_shown` as a history. items: (n_shown,), the item of each."""
         shown = slice(None) if are_shown is None else are_shown
-        return History(seen, self.times[shown].astype(np.int64), self.kinds[shown])
+        return History(items, self.times[shown].astype(np.int64), self.kinds[shown])
 
 
 _NO_EVENTS = StoredEvents(
@@ -198,16 +189,18 @@ def _arranged(
     kinds: npt.NDArray[np.uint8],
     lags: npt.NDArray[np.uint64],
 ) -> StoredEvents:
-    """Keep the latest of each item and kind among (n,) events in order of arrival; of equal ones the first."""
+    """Keep the latest moments of each item and kind among (n,) events in order of arrival.
+
+    Of events of one item, kind and second the one that arrived last is kept, and of equal ones the first.
+    """
     by_time = np.argsort(times, kind="stable")
     keys, times, kinds, lags = keys[by_time], times[by_time], kinds[by_time], lags[by_time]
     registers = keys | kinds  # a key's lowest bits are 0
-    backwards = -np.arange(len(keys))
-    order = np.lexsort((backwards, lags, times, registers))
-    is_latest = np.append(registers[order][1:] != registers[order][:-1], True)[: len(order)]
-    keep = _within_bounds(np.sort(order[is_latest]), kinds)
-    is_plain = len(np.unique(keys[keep])) == len(keep) and not np.any(kinds[keep] == REMOVAL)
-    return StoredEvents(keys[keep], times[keep], kinds[keep], lags[keep], bool(is_plain))
+    order = np.lexsort((-np.arange(len(keys)), lags, times))
+    latest = np.sort(order[latest_places(registers[order], times[order])])
+    keep = _within_bounds(latest, kinds)
+    is_plain = not np.any(kinds[keep] == REMOVAL)
+    return StoredEvents(keys[keep], times[keep], kinds[keep], lags[keep], is_plain)
 
 
 def _within_bounds(places: npt.NDArray[np.intp], kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:

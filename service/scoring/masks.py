@@ -13,17 +13,20 @@ NO_ITEMS: Indices = np.zeros(0, np.int32)
 
 
 class Masks(NamedTuple):
-    """seen: indices of items that this person has seen; empty if they may be shown again. excluded: indices of items
-    that the request excludes. allowed: available items that pass the filter; None for all.
+    """own: indices of the person's own items that are left out; empty if all of them are candidates. excluded:
+    indices of items that the request excludes. allowed: available items that pass the filter; None for all. only:
+    indices of the person's own items if they alone are candidates, then `allowed` has those of them that pass; else
+    None.
     """
 
-    seen: Indices = NO_ITEMS
+    own: Indices = NO_ITEMS
     excluded: Indices = NO_ITEMS
     allowed: AllowedItems | None = None
+    only: Indices | None = None
 
     def first_allowed(self, ranked: Indices, limit: int) -> Indices:
         """Return positions in `ranked` (item indices, best first, -1 for none) of the first `limit` allowed ones."""
-        blocked = np.concatenate([self.seen, self.excluded])
+        blocked = np.concatenate([self.own, self.excluded])
         found = NO_ITEMS
         start, n_looked_at = 0, limit + len(blocked)
         while start < len(ranked) and len(found) < limit:  # a list may be as long as the catalogue

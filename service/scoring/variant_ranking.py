@@ -47,4 +47,4 @@ def rank_by_variant(
 def _best(variant: str, scores: Floats, masks: Masks, limit: int) -> Ranked | StageFailed:
     if not np.isfinite(scores).any():
         return NoOpinion(f"{variant} has no opinion for this person")
-    return best_items(scores, limit, (masks.seen, masks.excluded), masks.allowed)
+    return best_items(scores, limit, (masks.own, masks.excluded), masks.allowed)

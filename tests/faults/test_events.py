@@ -15,8 +15,9 @@ from tests.support.waiting import wait_until
 
 
 def recommended(service: ServiceProcess, **request: Any) -> list[str]:
-    """The next answer."""
-    response = httpx.post(f"{service.url}/recommend", json={"limit": 3, **request})
+    """The next answer without what they touched, so that it shows what the service knows of them."""
+    asked = {"limit": 3, "known_items": "leave_out_touched", **request}
+    response = httpx.post(f"{service.url}/recommend", json=asked)
     assert response.status_code == 200
     return ids_of(response.json())
 

@@ -15,13 +15,16 @@ from tests.support.redis import RedisServer
 from tests.support.service import ServiceProcess, ids_of, running, shared
 from tests.support.waiting import eventually, wait_until
 
+UNTOUCHED: dict[str, Any] = {"limit": 3, "known_items": "leave_out_touched"}
+"""Such an answer shows what is known of who asks."""
+
 
 async def test_first_bundle_takes_over_by_itself_and_knows_what_was_done_before(empty: Path) -> None:
     async with running(empty, bundle_poll_seconds=0.01) as service:
         answers: list[dict[str, Any]] = []
 
         async def is_taken_over() -> bool:
-            answers.append(await service.recommend(user_id="user-1", limit=3))
+            answers.append(await service.recommend(**UNTOUCHED, user_id="user-1"))
             return answers[-1]["tier"] == "student"
 
         await send(service, "a", did("purchase", "item-13"), did("view", "item-2", "new"))
@@ -29,7 +32,7 @@ async def test_first_bundle_takes_over_by_itself_and_knows_what_was_done_before(
         tiny_bundle(empty)
         await eventually(is_taken_over)
         assert ids_of(answers[-1]) == ["item-17", "item-21", "item-25"]  # 1, 5 and 9 are in the bundle
-        assert ids_of(await service.recommend(user_id="new", limit=3)) == ["item-6", "item-10", "item-14"]
+        assert ids_of(await service.recommend(**UNTOUCHED, user_id="new")) == ["item-6", "item-10", "item-14"]
         assert (await service.client.get("/health/ready")).json()["bundle_version"] is not None
 
 
@@ -40,8 +43,12 @@ async def test_replica_that_starts_with_the_first_bundle_finds_in_redis_what_peo
         await send(before, "a", did("purchase", "item-13"), did("view", "item-2", "new"))
     tiny_bundle(empty)
     async with running(empty, **shared(redis_server)) as service:
-        assert ids_of(await service.recommend(user_id="user-1", limit=3)) == ["item-17", "item-21", "item-25"]
-        assert ids_of(await service.recommend(user_id="new", limit=3)) == ["item-6", "item-10", "item-14"]
+        assert ids_of(await service.recommend(**UNTOUCHED, user_id="user-1")) == [
+            "item-17",
+            "item-21",
+            "item-25",
+        ]
+        assert ids_of(await service.recommend(**UNTOUCHED, user_id="new")) == ["item-6", "item-10", "item-14"]
 
 
 async def test_no_request_fails_while_the_first_bundle_takes_over(empty: Path) -> None:
@@ -89,7 +96,7 @@ def test_process_on_an_empty_store_takes_events_and_goes_over_to_the_first_bundl
         assert sent.status_code == 202
 
         def answer() -> dict[str, Any]:
-            response = httpx.post(f"{service.url}/recommend", json={"user_id": "user-1", "limit": 3})
+            response = httpx.post(f"{service.url}/recommend", json={**UNTOUCHED, "user_id": "user-1"})
             assert response.status_code == 200
             answer: dict[str, Any] = response.json()
             return answer

@@ -43,7 +43,7 @@ async def test_promoted_bundle_takes_over_and_each_answer_is_wholly_of_one_versi
             await check(person)
 
         async def check(person: int) -> None:
-            answer = await service.recommend(user_id=f"user-{person}", limit=100, exclude_seen=False)
+            answer = await service.recommend(user_id=f"user-{person}", limit=100)
             version = answer["model"]["version"]
             assert len(answer["items"]) == {old: 40, new: 20}[version]
             versions.add(version)

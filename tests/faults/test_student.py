@@ -55,7 +55,7 @@ async def test_raising_student_leaves_others_what_is_popular_in_their_segment(
     break_student(service, monkeypatch, RuntimeError("boom"))
     answer = await service.recommend(user_id="user-2", limit=2)
     assert (answer["tier"], answer["degraded"]) == ("popular_segment", "student_failed")
-    assert ids_of(answer) == ["item-14", "item-18"]
+    assert ids_of(answer) == ["item-2", "item-6"]
 
 
 async def test_raising_student_leaves_strangers_what_is_popular(
@@ -98,7 +98,7 @@ async def test_scoring_thread_that_dies_fails_readiness_and_answers_still_come(
     break_student(service, monkeypatch, SystemExit())
     for _ in range(3):
         answer = await service.recommend(user_id="user-1", limit=1)
-        assert (ids_of(answer), answer["degraded"]) == (["item-13"], "student_failed")
+        assert (ids_of(answer), answer["degraded"]) == (["item-1"], "student_failed")
     assert (await service.client.get("/health/ready")).status_code == 503
 
 
@@ -109,7 +109,7 @@ async def test_overrunning_scorer_is_not_waited_for(
         answer = await service.recommend(user_id="user-1", limit=2, deadline_ms=20)
         assert entered.is_set()
     assert (answer["tier"], answer["degraded"]) == ("popular_segment", "deadline")
-    assert ids_of(answer) == ["item-13", "item-17"]
+    assert ids_of(answer) == ["item-1", "item-5"]
 
 
 async def test_similar_items_fall_back_to_the_segment(

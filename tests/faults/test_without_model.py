@@ -18,6 +18,9 @@ from tests.support.redis import RedisServer
 from tests.support.service import ids_of, running, shared
 from tests.support.waiting import eventually
 
+UNTOUCHED: dict[str, Any] = {"known_items": "leave_out_touched"}
+"""Such an answer shows what is known of who asks."""
+
 
 async def test_nothing_is_known_yet_and_the_answer_says_so(empty: Path) -> None:
     async with running(empty) as service:
@@ -49,8 +52,8 @@ async def test_what_people_took_is_answered_by_how_many_did(empty: Path) -> None
             short["shortfall"]
             == "2 of 4: of 3 items that events have named so far, exclude_items leaves no more"
         )
-        short = await service.recommend(limit=4, session=[{"item_id": "item-3"}])
-        assert short["shortfall"].endswith("exclude_seen leaves no more")
+        short = await service.recommend(limit=4, session=[{"item_id": "item-3"}], **UNTOUCHED)
+        assert short["shortfall"].endswith("known_items leaves no more")
         short = await service.post("/similar", {"item_id": "item-3", "limit": 4})
         assert short["shortfall"].endswith("the item itself leaves no more")
 
@@ -59,10 +62,10 @@ async def test_seen_and_excluded_items_are_left_out_for_known_people_visits_and_
     async with running(empty) as service:
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
-        assert await says(service, ["item-9"], user_id="ben")
-        assert await says(service, ["item-7", "item-3"], session_id="visit")
-        assert await says(service, POPULAR, user_id="ben", exclude_seen=False)
-        assert await says(service, ["item-7", "item-9"], session=[{"item_id": "item-3"}])
+        assert await says(service, ["item-9"], user_id="ben", **UNTOUCHED)
+        assert await says(service, ["item-7", "item-3"], session_id="visit", **UNTOUCHED)
+        assert await says(service, POPULAR, user_id="ben")
+        assert await says(service, ["item-7", "item-9"], session=[{"item_id": "item-3"}], **UNTOUCHED)
         assert await says(service, ["item-3", "item-9"], exclude_items=["item-7"])
 
 
@@ -71,11 +74,11 @@ async def test_what_a_person_has_just_done_is_left_out_of_the_very_next_answer(e
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
         await send(service, "b", did("purchase", "item-7", "carl"))
-        assert await says(service, ["item-3", "item-9"], user_id="carl")
+        assert await says(service, ["item-3", "item-9"], user_id="carl", **UNTOUCHED)
         await send(service, "c", did("cart", "item-3", "carl"))
-        assert await says(service, ["item-9"], user_id="carl")
+        assert await says(service, ["item-9"], user_id="carl", **UNTOUCHED)
         await send(service, "d", did("removal", "item-3", "carl"))
-        assert await says(service, ["item-3", "item-9"], user_id="carl")
+        assert await says(service, ["item-3", "item-9"], user_id="carl", **UNTOUCHED)
 
 
 async def test_who_is_forgotten_has_seen_nothing(empty: Path) -> None:
@@ -83,7 +86,7 @@ async def test_who_is_forgotten_has_seen_nothing(empty: Path) -> None:
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
         await service.parts.events.eraser.erase_person("ben")
-        assert await says(service, POPULAR, user_id="ben")
+        assert await says(service, POPULAR, user_id="ben", **UNTOUCHED)
 
 
 async def test_items_that_go_with_one_are_the_popular_others(empty: Path) -> None:
@@ -99,7 +102,7 @@ async def test_each_request_of_a_batch_is_answered(empty: Path) -> None:
     async with running(empty) as service:
         await send(service, "a", *FIRST_EVENTS)
         await are_counted(service)
-        answer = await service.post("/recommend/batch", {"requests": [{}, {"user_id": "ben"}]})
+        answer = await service.post("/recommend/batch", {"requests": [{}, {"user_id": "ben", **UNTOUCHED}]})
         assert [ids_of(reply) for reply in answer["replies"]] == [POPULAR, ["item-9"]]
 
 
@@ -153,7 +156,7 @@ async def test_replicas_say_the_same_and_one_that_starts_knows_what_was_sent_bef
         await send(one, "a", *FIRST_EVENTS)
         for service in (one, other):
             await are_counted(service)
-        assert await says(other, ["item-9"], user_id="ben")
+        assert await says(other, ["item-9"], user_id="ben", **UNTOUCHED)
         more = [did("view", "item-9", user) for user in ("carl", "dora", "eva")]
         await send(other, "b", *more)
         for service in (one, other):
@@ -168,7 +171,7 @@ async def test_without_redis_a_worker_that_starts_counts_what_is_in_the_spool(em
         await send(service, "a", *FIRST_EVENTS)
     async with running(empty) as service:
         await are_counted(service)
-        await eventually(partial(says, service, ["item-9"], user_id="ben"))
+        await eventually(partial(says, service, ["item-9"], user_id="ben", **UNTOUCHED))
 
 
 async def test_events_are_counted_once_where_redis_lost_them_and_gets_them_again(

@@ -57,7 +57,7 @@ def _recommend(random: Random) -> dict[str, Any]:
         "session_id": "visit-1",
         "session": [{"item_id": random.choice(ITEMS), "kind": "click", "time": 1_700_000_000}],
         "exclude_items": random.sample(ITEMS, 3),
-        "exclude_seen": random.random() < 0.5,
+        "known_items": random.choice(("rank", "leave_out_bought", "leave_out_touched", "only")),
         "filter": {"categories": ["block-1"], "max_price": random.choice((5, 20.5))},
         "diversity": random.choice((0, 0.5, 1)),
         "explain": True,
@@ -70,7 +70,7 @@ def _recommend(random: Random) -> dict[str, Any]:
 
 def _event(random: Random) -> dict[str, Any]:
     """Of people whom nobody is asked about, so that answers do not depend on what came before."""
-    kind = random.choice(("view", "click", "cart", "purchase", "rating", "impression", "removal"))
+    kind = random.choice(("view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal"))
     return {"kind": kind, "item_id": random.choice(ITEMS), "user_id": f"fuzzer-{random.randrange(20)}"}
 
 

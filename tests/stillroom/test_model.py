@@ -58,16 +58,31 @@ async def test_a_notebook_and_the_service_answer_alike(store: Path, model: Model
     assert ids(found) == ids_of(answer)
 
 
-def test_an_answer_has_no_item_of_the_person_unless_asked(model: Model) -> None:
+def test_own_items_are_candidates_unless_they_are_left_out(model: Model) -> None:
     known, n_items = model.bundle.people.people.id_of(0), len(model.bundle.items)
     own = set(own_items(model, known))
-    assert not own & set(ids(model.recommend(known, limit=n_items)))
-    assert own <= set(ids(model.recommend(known, limit=n_items, exclude_seen=False)))
+    assert own <= set(ids(model.recommend(known, limit=n_items)))
+    assert not own & set(ids(model.recommend(known, limit=n_items, known_items="leave_out_touched")))
+    assert not own & set(ids(model.recommend(known, limit=n_items, known_items="leave_out_bought")))
+    assert set(ids(model.recommend(known, limit=n_items, known_items="only"))) == own
 
 
-def test_events_of_the_call_count_and_are_left_out(model: Model) -> None:
+def test_what_was_only_viewed_is_touched_and_not_bought(model: Model) -> None:
     item_id = model.recommend(limit=1)[0].item_id
-    assert item_id not in ids(model.recommend(events=[Event(item_id, 1_700_000_000)], limit=100))
+    viewed = [Event(item_id, 1_700_000_000, "view")]
+    assert item_id in ids(model.recommend(events=viewed, limit=100, known_items="leave_out_bought"))
+    assert item_id not in ids(model.recommend(events=viewed, limit=100, known_items="leave_out_touched"))
+    assert model.recommend(events=viewed, limit=100, known_items="only") == []
+
+
+def test_only_bought_items_are_only_those_that_may_be_recommended(tmp_path: Path) -> None:
+    model = stillroom.load_bundle(write_bundle(tmp_path, with_unavailable(tiny_contents(), [0])))
+    assert ids(model.recommend("user-0", known_items="only")) == ["item-4", "item-8"]
+
+
+def test_a_known_items_that_is_none_is_refused(model: Model) -> None:
+    with pytest.raises(ValueError, match="rank, leave_out_bought, leave_out_touched, only"):
+        model.recommend(known_items="none")  # type: ignore[arg-type]
 
 
 def test_excluded_items_are_never_answered(model: Model) -> None:

@@ -67,7 +67,7 @@ def test_the_readmes_notebook_runs_as_it_stands(
     quicker = FEW | {"distill": {"n_epochs": 4, "batch_size": 64}}  # quick takes minutes
     monkeypatch.setattr("training.recipe.settings.QUICK", quicker)
     generate_shop(
-        GeneratorSettings(n_people=220, n_items=80, mean_events_per_person=12.0), Path("data/demo-shop")
+        GeneratorSettings(n_people=220, n_items=80, mean_events_per_person=60.0), Path("data/demo-shop")
     )
     names: dict[str, object] = {}
     exec(compile(code[1], "README.md", "exec"), names)

@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from service.contract.errors import PROBLEMS, Fault, RequestInvalid, ServiceError
-from service.contract.schemas import PRINTABLE, EventKindName, FaultReply, Kind, ProblemReply
+from service.contract.schemas import PRINTABLE, EventKindName, FaultReply, Kind, KnownItems, ProblemReply
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 MAX_QUOTED_CHARACTERS = 60
@@ -73,6 +73,8 @@ def _readable(what: str, path: str) -> str:
     if path.endswith("filter.categories") and "length >= 1" in what:
         return "expected at least one category; leave it out to allow all"
     if what.startswith("Invalid enum value"):
+        if path.endswith("known_items"):
+            return f"expected one of {', '.join(get_args(KnownItems))}"
         kinds = EventKindName if path.startswith("events[") else Kind
         return f"expected one of {', '.join(get_args(kinds))}"
     return what[:1].lower() + what[1:].replace("`", "")

@@ -12,7 +12,13 @@ from loadtest.faults.lane import LOST, Reply
 from loadtest.promotion.answers import References
 from loadtest.promotion.questions import Question
 
-REQUEST = {"user_id": "p", "limit": 3, "exclude_items": ["x"], "session": [{"item_id": "s"}]}
+REQUEST = {
+    "user_id": "p",
+    "limit": 3,
+    "exclude_items": ["x"],
+    "session": [{"item_id": "s"}],
+    "known_items": "leave_out_touched",
+}
 
 NOT_READY = {"type": "urn:stillroom:problem:not-ready", "title": "", "status": 503, "detail": ""}
 

@@ -25,7 +25,7 @@ from tests.support.service import Running, ids_of, running
 from tests.support.variants import MEMBERS, contents_with_variants
 
 GONE = (*range(12, 24), 0)
-"""The best unseen items of everybody, and the most popular of all."""
+"""The best items of everybody besides their own, and the most popular of all."""
 GONE_IDS = {f"item-{item}" for item in GONE}
 FILTERS = (
     None,
@@ -120,11 +120,19 @@ def test_no_tier_answers_what_is_not_available(
 
 
 async def test_a_person_is_not_recommended_what_the_shop_took_out(on_whole: Running) -> None:
-    answer = await on_whole.recommend(user_id="user-1", limit=N_ITEMS)
+    wanted = "leave_out_touched"
+    answer = await on_whole.recommend(user_id="user-1", limit=N_ITEMS, known_items=wanted)
     assert len(answer["items"]) == N_ITEMS - len(GONE) - 3
-    said = f"of {N_ITEMS - len(GONE)} items that may be recommended, exclude_seen leaves no more"
+    said = f"of {N_ITEMS - len(GONE)} items that may be recommended, known_items leaves no more"
     assert answer["shortfall"].endswith(said)
     assert not GONE_IDS & set(ids_of(answer))
+
+
+async def test_bought_items_that_are_gone_are_not_sold_again(on_whole: Running) -> None:
+    """user-0 has item-0, item-4 and item-8."""
+    answer = await on_whole.recommend(user_id="user-0", known_items="only")
+    assert ids_of(answer) == ["item-4", "item-8"]
+    assert answer["shortfall"].startswith("2 of 10: there are only 2 items that may be recommended and")
 
 
 async def test_a_product_page_of_an_item_that_is_gone_shows_others(on_whole: Running) -> None:

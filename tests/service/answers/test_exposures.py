@@ -92,7 +92,15 @@ async def test_a_sampled_record_has_the_history_and_the_visit(sampling: Logging)
 
 @pytest.mark.parametrize(
     "asked",
-    [{"filter": Filter(max_price=5)}, {"exclude_items": ["x"]}, {"diversity": 0.5}, {"exclude_seen": False}],
+    [
+        {"filter": Filter(max_price=5)},
+        {"exclude_items": ["x"]},
+        {"diversity": 0.5},
+        {"exclude_seen": True},
+        {"known_items": "leave_out_bought"},
+        {"known_items": "leave_out_touched"},
+        {"known_items": "only"},
+    ],
 )
 async def test_a_sampled_record_says_that_the_answer_was_narrowed(
     sampling: Logging, asked: dict[str, Any]
@@ -102,6 +110,17 @@ async def test_a_sampled_record_says_that_the_answer_was_narrowed(
     sampled = sampling.stored()[0].sampled
     assert sampled is not None
     assert sampled.is_narrowed
+
+
+@pytest.mark.parametrize("asked", [{}, {"known_items": "rank"}, {"exclude_seen": False}])
+async def test_a_sampled_record_says_that_the_answer_was_the_students_own(
+    sampling: Logging, asked: dict[str, Any]
+) -> None:
+    sampling.show(**asked)
+    await sampling.log.flush()
+    sampled = sampling.stored()[0].sampled
+    assert sampled is not None
+    assert not sampled.is_narrowed
 
 
 async def test_the_share_that_is_sampled_is_the_one_that_was_set(

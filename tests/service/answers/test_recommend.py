@@ -1,4 +1,4 @@
-"""POST /recommend on the tiny bundle, where the right answer is the rest of the person's block."""
+"""POST /recommend on the tiny bundle, where the right answer is the person's block, by popularity."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.service import Running, ServiceProcess, ids_of, running
 from tests.support.waiting import eventually
 
 
-async def test_known_person_gets_the_rest_of_their_block_most_popular_first(service: Running) -> None:
-    answer = await service.recommend(user_id="user-1", limit=3)
-    assert ids_of(answer) == ["item-13", "item-17", "item-21"]
+async def test_known_person_gets_their_block_most_popular_first(service: Running) -> None:
+    answer = await service.recommend(user_id="user-1", limit=4)
+    assert ids_of(answer) == ["item-1", "item-5", "item-9", "item-13"]
     assert (answer["tier"], answer["degraded"], answer["shortfall"]) == ("student", None, None)
-    assert answer["items"][0]["title"] == "Item 13"
+    assert answer["items"][3]["title"] == "Item 13"
 
 
 async def test_unknown_person_gets_an_answer_from_the_student(service: Running) -> None:
@@ -39,12 +39,12 @@ async def test_nobody_in_particular_gets_an_answer(service: Running) -> None:
 
 async def test_session_of_a_stranger_decides_the_block(service: Running) -> None:
     answer = await service.recommend(user_id="nobody", session=[{"item_id": "item-2"}], limit=2)
-    assert ids_of(answer) == ["item-6", "item-10"]
+    assert ids_of(answer) == ["item-2", "item-6"]
 
 
 async def test_unknown_items_in_the_session_are_passed_over(service: Running) -> None:
     session = [{"item_id": "no such item"}, {"item_id": "item-2"}]
-    assert ids_of(await service.recommend(session=session, limit=1)) == ["item-6"]
+    assert ids_of(await service.recommend(session=session, limit=1)) == ["item-2"]
 
 
 async def test_session_is_not_remembered(service: Running) -> None:
@@ -54,19 +54,9 @@ async def test_session_is_not_remembered(service: Running) -> None:
     assert after["items"] == before["items"]
 
 
-async def test_seen_items_come_back_where_the_caller_wants_them(service: Running) -> None:
-    answer = await service.recommend(user_id="user-1", exclude_seen=False, limit=3)
-    assert ids_of(answer) == ["item-1", "item-5", "item-9"]
-
-
-async def test_session_items_count_as_seen(service: Running) -> None:
-    answer = await service.recommend(user_id="user-1", session=[{"item_id": "item-13"}], limit=1)
-    assert ids_of(answer) == ["item-17"]
-
-
 async def test_excluded_items_are_replaced_by_the_next_best(service: Running) -> None:
-    answer = await service.recommend(user_id="user-1", exclude_items=["item-13", "not an item"], limit=2)
-    assert ids_of(answer) == ["item-17", "item-21"]
+    answer = await service.recommend(user_id="user-1", exclude_items=["item-1", "not an item"], limit=2)
+    assert ids_of(answer) == ["item-5", "item-9"]
 
 
 async def test_category_filter_fills_the_answer_from_that_category(service: Running) -> None:
@@ -98,7 +88,13 @@ async def test_filter_that_nothing_passes_is_a_shortfall(service: Running) -> No
     [
         ({}, "40 of 100: there are only 40 items that may be recommended"),
         ({"user_id": "nobody"}, "40 of 100: there are only 40 items that may be recommended"),
-        ({"user_id": "user-1"}, "exclude_seen leaves no more"),
+        ({"user_id": "user-1"}, "there are only 40 items"),
+        (
+            {"user_id": "user-1", "known_items": "leave_out_touched"},
+            "40 items that may be recommended, known_items leaves",
+        ),
+        ({"user_id": "nobody", "known_items": "leave_out_touched"}, "there are only 40 items"),
+        ({"user_id": "user-1", "exclude_seen": True}, "exclude_seen leaves no more"),
         (
             {"exclude_items": ["item-3"]},
             ": of 40 items that may be recommended, exclude_items leaves no more",
@@ -106,8 +102,13 @@ async def test_filter_that_nothing_passes_is_a_shortfall(service: Running) -> No
         ({"exclude_items": ["no item of the shop"]}, "there are only 40 items"),
         ({"filter": {"categories": ["block-1"]}}, "items that may be recommended, the filter leaves no more"),
         (
-            {"user_id": "user-1", "exclude_items": ["item-3"], "filter": {"min_price": 20}},
-            "the filter, exclude_items and exclude_seen leave no more",
+            {
+                "user_id": "user-1",
+                "exclude_items": ["item-3"],
+                "filter": {"min_price": 20},
+                "known_items": "leave_out_bought",
+            },
+            "the filter, exclude_items and known_items leave no more",
         ),
         ({"user_id": "user-1", "exclude_seen": False}, "there are only 40 items"),
     ],
@@ -132,14 +133,18 @@ async def test_ids_in_any_script_are_accepted(service: Running) -> None:
 async def test_diversity_brings_other_blocks_into_the_answer(service: Running) -> None:
     answer = await service.recommend(user_id="user-1", diversity=0.9, limit=4)
     blocks = {int(item_id.removeprefix("item-")) % 4 for item_id in ids_of(answer)}
-    assert ids_of(answer)[0] == "item-13"
+    assert ids_of(answer)[0] == "item-1"
     assert len(blocks) > 1
 
 
 async def test_explanation_names_the_own_item_without_which_the_score_falls(service: Running) -> None:
     session = [{"item_id": "item-2"}, {"item_id": "item-3"}]
     answer = await service.recommend(
-        session=session, explain=True, limit=1, filter={"categories": ["block-2"]}
+        session=session,
+        explain=True,
+        limit=1,
+        filter={"categories": ["block-2"]},
+        known_items="leave_out_touched",
     )
     [reason] = answer["items"][0]["because"]
     assert reason["item_id"] == "item-2"
@@ -150,15 +155,13 @@ async def test_explanation_names_the_own_item_without_which_the_score_falls(serv
 async def test_an_item_that_is_recommended_again_is_not_its_own_reason(service: Running) -> None:
     session = [{"item_id": "item-2"}, {"item_id": "item-6"}, {"item_id": "item-3"}]
     wanted = {"categories": ["block-2"]}
-    answer = await service.recommend(
-        session=session, exclude_seen=False, explain=True, limit=3, filter=wanted
-    )
+    answer = await service.recommend(session=session, explain=True, limit=3, filter=wanted)
     named = {item["item_id"]: {own["item_id"] for own in item["because"]} for item in answer["items"]}
     assert named == {"item-2": {"item-6"}, "item-6": {"item-2"}, "item-10": {"item-2", "item-6"}}
 
 
 async def test_explanation_tells_each_members_share_strongest_first(service: Running) -> None:
-    answer = await service.recommend(user_id="user-1", explain=True, limit=1)
+    answer = await service.recommend(user_id="user-1", explain=True, limit=1, known_items="leave_out_touched")
     # item-13 is in the person's block and 27/40 as popular as the most popular item.
     assert answer["items"][0]["item_id"] == "item-13"
     assert answer["items"][0]["members"] == [
@@ -220,8 +223,8 @@ async def test_similar_to_an_unknown_item_is_what_is_popular(service: Running) -
 async def test_int8_bundle_answers_alike(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "int8", "int8")
     async with running(tmp_path / "int8") as service:
-        answer = await service.recommend(user_id="user-1", limit=3)
-    assert ids_of(answer) == ["item-13", "item-17", "item-21"]
+        answer = await service.recommend(user_id="user-1", limit=4)
+    assert ids_of(answer) == ["item-1", "item-5", "item-9", "item-13"]
 
 
 def test_same_request_after_a_restart_gives_the_same_answer(store: Path) -> None:
@@ -241,15 +244,17 @@ ITEM_IDS = st.sampled_from([f"item-{index}" for index in range(N_ITEMS)] + ["unk
     user_id=st.sampled_from([None, "user-0", "user-5", "nobody"]),
     session=st.lists(ITEM_IDS, max_size=8),
     excluded=st.lists(ITEM_IDS, max_size=N_ITEMS),
+    known_items=st.sampled_from([None, "rank", "leave_out_bought", "leave_out_touched", "only"]),
     limit=st.integers(1, 100),
     max_price=st.one_of(st.none(), st.floats(0, 60)),
     deadline_ms=st.sampled_from([1, 1000]),
 )
-async def test_answers_are_sorted_unseen_without_duplicates_and_within_the_limit(
+async def test_answers_are_sorted_without_duplicates_within_the_limit_and_as_known_items_says(
     service: Running,
     user_id: str | None,
     session: list[str],
     excluded: list[str],
+    known_items: str | None,
     limit: int,
     max_price: float | None,
     deadline_ms: int,
@@ -258,17 +263,24 @@ async def test_answers_are_sorted_unseen_without_duplicates_and_within_the_limit
         user_id=user_id,
         session=[{"item_id": item_id} for item_id in session],
         exclude_items=excluded,
+        known_items=known_items,
         limit=limit,
         filter={"max_price": max_price},
         deadline_ms=deadline_ms,
     )
     ids = ids_of(answer)
     person = int(user_id.removeprefix("user-")) if user_id in ("user-0", "user-5") else None
-    seen = set() if person is None else {f"item-{person % 4 + 4 * step}" for step in range(3)}
+    bought = set() if person is None else {f"item-{person % 4 + 4 * step}" for step in range(3)}
     ranks = [(-item["score"], int(item["item_id"].removeprefix("item-"))) for item in answer["items"]]
     assert ranks == sorted(ranks), json.dumps(answer)
     assert len(ids) == len(set(ids)) <= limit
-    assert not set(ids) & {*seen, *session, *excluded}
+    assert not set(ids) & set(excluded)
+    if known_items in ("leave_out_bought", "leave_out_touched"):
+        assert not set(ids) & bought
+    if known_items == "leave_out_touched":
+        assert not set(ids) & set(session)
+    if known_items == "only":
+        assert set(ids) <= bought
     assert max_price is None or all(index + 1 <= max_price for _, index in ranks)
     assert (len(ids) < limit) == (answer["shortfall"] is not None)
 
@@ -278,7 +290,7 @@ async def test_events_of_a_visit_count_where_there_is_no_person(service: Running
     history = History.from_events([Event(2, 1_800_000_000), Event(6, 1_800_000_001)])
     events = StoredEvents.from_history(history, serving.item_keys)
     await service.parts.people.merge(session_key("visit-1"), events, serving)
-    assert ids_of(await service.recommend(session_id="visit-1", limit=2)) == ["item-10", "item-14"]
+    assert ids_of(await service.recommend(session_id="visit-1", limit=2)) == ["item-2", "item-6"]
     stranger = ids_of(await service.recommend(limit=2))
     assert ids_of(await service.recommend(session_id="visit-2", limit=2)) == stranger
     assert ids_of(await service.recommend(user_id="nobody", session_id="visit-1", limit=2)) == stranger

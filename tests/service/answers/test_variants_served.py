@@ -98,7 +98,7 @@ async def test_the_ensemble_and_a_member_rank_by_their_own_scores(whole_store: P
             assert history is not None
             assert serving.variants is not None
             scores = serving.variants.score(variant, [history])[0]
-            ranked = best_items(scores, 5, [history.item_indices])
+            ranked = best_items(scores, 5)
             answer = await service.recommend(user_id=user_id, limit=5)
             assert ids_of(answer) == serving.items.vocabulary.ids_of(ranked.item_indices[0].tolist())
 

@@ -84,6 +84,9 @@ async def test_deeply_nested_json_is_refused(service: Running) -> None:
         ({"exclude_items": ["a", 1.5]}, "exclude_items[1]"),
         ({"placement": 7}, "placement"),
         ({"exclude_seen": "yes"}, "exclude_seen"),
+        ({"known_items": "all"}, "known_items"),
+        ({"known_items": True}, "known_items"),
+        ({"session": [{"item_id": "a", "value": "good"}]}, "session[0].value"),
         ({"filter": []}, "filter"),
         ({"filter": {"min_price": -1}}, "filter.min_price"),
         ({"explain": 1}, "explain"),
@@ -307,4 +310,4 @@ async def test_an_empty_body_is_called_empty(service: Running) -> None:
 async def test_an_unknown_kind_gets_the_list_of_kinds(service: Running) -> None:
     path, message = await fault_of(service, {"session": [{"item_id": "item-1", "kind": "hover"}]})
     assert path == "session[0].kind"
-    assert message == 'expected one of view, click, cart, purchase, rating; got "hover"'
+    assert message == 'expected one of view, click, cart, purchase, rating, dislike; got "hover"'

@@ -132,7 +132,9 @@ async def test_batch_that_is_none_is_refused_as_a_whole(
 
 async def test_kinds_are_named_to_who_sends_another(service: Running) -> None:
     problem = await post(service, body("a", did("look", "x")), 422)
-    assert "view, click, cart, purchase, rating, impression, removal" in problem["errors"][0]["message"]
+    assert (
+        "view, click, cart, purchase, rating, dislike, impression, removal" in problem["errors"][0]["message"]
+    )
 
 
 async def test_largest_batch_is_accepted_and_streamed_once(store: Path, redis_server: RedisServer) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from models.history import EventKind
 from models.removals import REMOVAL
@@ -25,7 +28,7 @@ def key(item_id: str) -> int:
 
 def lessons_of(events: list[EventRecord]) -> dict[str, StoredEvents]:
     """By person."""
-    return {key: stored_events(own) for key, own in by_person(events).items()}
+    return {key: stored_events(own, None) for key, own in by_person(events).items()}
 
 
 def test_people_and_visits_merge_their_own() -> None:
@@ -39,6 +42,24 @@ def test_people_and_visits_merge_their_own() -> None:
     assert set(lessons) == {"a", session_key("s")}
     assert taught(lessons["a"]) == [(key("z"), 4, EventKind.VIEW), (key("x"), 5, EventKind.PURCHASE)]
     assert taught(lessons[session_key("s")]) == [(key("y"), 6, EventKind.CLICK)]
+
+
+@pytest.mark.parametrize(
+    ("said", "liked_from", "kind"),
+    [
+        ({"value": 2.0}, 3.0, EventKind.DISLIKE),
+        ({"value": 3.0}, 3.0, EventKind.RATING),
+        ({"value": 2.0}, None, EventKind.RATING),
+        ({}, 3.0, EventKind.RATING),
+        ({"kind": "purchase", "value": 2.0}, 3.0, EventKind.PURCHASE),
+        ({"kind": "dislike"}, None, EventKind.DISLIKE),
+    ],
+)
+def test_a_rating_is_merged_as_what_it_says(
+    said: dict[str, Any], liked_from: float | None, kind: EventKind
+) -> None:
+    merged = stored_events([event(**{"kind": "rating"} | said)], liked_from)
+    assert merged.kinds.tolist() == [kind]
 
 
 def test_what_was_only_shown_teaches_nothing() -> None:

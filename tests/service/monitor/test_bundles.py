@@ -41,7 +41,7 @@ def histories(n_people: int, seed: int) -> list[History]:
 
 
 def requests_of(student: Student, asked: list[History]) -> list[WatchedRequest]:
-    ranked = student.recommend(asked, 10, blocked=[history.item_indices for history in asked])
+    ranked = student.recommend(asked, 10)
     return [
         WatchedRequest(history, served.astype(np.int64), seed)
         for seed, (history, served) in enumerate(zip(asked, ranked.item_indices, strict=True))

@@ -69,7 +69,9 @@ async def test_person_stored_under_another_bundle_is_merged_with_the_cold_histor
     async with connected(redis_server) as redis, raw(redis_server) as client:
         await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 5, tag=99), "user-1"))
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.history.item_indices.tolist() == [1, 9, 2, 5]
+    assert found.person.history.item_indices.tolist() == [1, 5, 9, 2, 5]
+    assert found.person.touched.tolist() == [1, 2, 5, 9]
+    assert found.person.bought is found.person.touched
     assert found.person.vector is None
 
 
@@ -235,7 +237,7 @@ async def test_person_holds_what_the_student_reads_and_what_they_saw(
     async with connected(redis_server) as redis, raw(redis_server) as client:
         await client.set(KEY_PREFIX + "user-1", encode_person(stored_person(serving, 2, 3), "user-1"))
         person = (await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))).person
-    assert person.seen.tolist() == [2, 3]
+    assert person.touched.tolist() == [2, 3]
     assert person.encoded.item_rows.tolist() == [4, 3]
     assert person.history.times.tolist() == [1_800_000_000, 1_800_000_001]
     assert person.query is not None
@@ -266,7 +268,7 @@ async def test_items_this_bundle_does_not_know_are_kept_for_the_next_one(
     async with connected(redis_server) as redis, raw(redis_server) as client:
         await client.set(KEY_PREFIX + "user-1", encode_person(strange, "user-1"))
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
-    assert found.person.seen.tolist() == [2, 4]
+    assert found.person.touched.tolist() == [2, 4]
     assert found.person.history.times.tolist() == [1_800_000_000, 1_800_000_002]
     assert found.person.events.keys.tolist() == keys.tolist()
 
@@ -325,5 +327,5 @@ async def test_live_events_in_redis_decide_the_answer(store: Path, redis_server:
             await client.set(KEY_PREFIX + "stranger", encode_person(person, "stranger"))
         answer = await service.recommend(user_id="stranger", limit=2)
         ready = (await service.client.get("/health/ready")).json()
-    assert ids_of(answer) == ["item-10", "item-14"]
+    assert ids_of(answer) == ["item-2", "item-6"]
     assert ready["redis"] == "up"

@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 from models.history import History, encode_history
 from service.people.blobs import encode_person
-from service.people.memory import NEWCOMERS_SHARE, KnownPerson, PeopleInMemory
+from service.people.memory import NEWCOMERS_SHARE, OWN_ARRAY_BYTES, KnownPerson, PeopleInMemory
 from service.people.stored import StoredEvents, StoredPerson
 
+NO_ITEMS = History.empty().item_indices
 PERSON = KnownPerson(
     version="v",
     blob=encode_person(StoredPerson(StoredEvents.empty()), ""),
-    seen=History.empty().item_indices,
+    items=NO_ITEMS,
     are_shown=None,
+    touched=NO_ITEMS,
+    bought=NO_ITEMS,
     encoded=encode_history(History.empty()),
     vector=None,
     query=None,
@@ -155,8 +158,12 @@ def test_bytes_are_counted_right_and_kept_within_bounds(asked: list[tuple[str, s
 @pytest.mark.parametrize("n_events", [0, 150])
 def test_size_counts_what_the_arrays_hold(n_events: int) -> None:
     history = History(np.arange(n_events, dtype=np.int32), np.arange(n_events), np.zeros(n_events, np.uint8))
-    longer = msgspec.structs.replace(PERSON, seen=history.item_indices, encoded=encode_history(history))
-    assert longer.size_bytes() - PERSON.size_bytes() == 4 * n_events + 9 * min(n_events, 100)
+    items = history.item_indices
+    longer = msgspec.structs.replace(PERSON, items=items, touched=items, encoded=encode_history(history))
+    assert longer.size_bytes() - PERSON.size_bytes() == 4 * n_events + 13 * min(n_events, 100)
+    half = items[: n_events // 2].copy()
+    several = msgspec.structs.replace(longer, touched=half, bought=half)
+    assert several.size_bytes() - longer.size_bytes() == OWN_ARRAY_BYTES + 4 * len(half)
 
 
 def test_garbage_collector_does_not_look_at_people() -> None:

@@ -94,7 +94,7 @@ async def test_item_out_of_the_cart_is_out_of_the_history_but_a_purchase_stays(
     await people.merge("new", of_kind(serving, REMOVAL, [2, 3], 1_800_000_001), serving)
     found = await people.find("new", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [3]
-    assert found.person.seen.tolist() == [3]
+    assert found.person.touched.tolist() == [3]
 
 
 async def test_what_is_merged_while_redis_is_away_counts_here_and_is_said(

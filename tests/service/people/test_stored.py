@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.bundles.bundle import read_bundle
-from models.history import Event, EventKind, History
+from models.history import MAX_COUNT, Event, EventKind, History
 from models.removals import REMOVAL, standing
 from models.vocabulary import id_key
 from service.bundles.serving import ServingBundle
@@ -29,7 +29,7 @@ from service.people.stored import (
 from tests.support.bundles import tiny_bundle
 from tests.support.people import keys_of, views
 
-VIEW, CLICK, CART, PURCHASE, RATING = EventKind
+VIEW, CLICK, CART, PURCHASE, RATING, DISLIKE = EventKind
 
 Did = tuple[int, int, int]
 """Item, kind, second."""
@@ -38,7 +38,7 @@ SECONDS = st.integers(1_000, 1_003)
 ARRIVALS_MS = (1_000_000, 1_700_000_000_000)
 """When what happened in these seconds arrives: at once, or decades later."""
 
-DID = st.tuples(st.integers(0, 2), st.integers(0, REMOVAL), SECONDS)
+DID = st.tuples(st.integers(0, 2), st.sampled_from([*map(int, EventKind), REMOVAL]), SECONDS)
 
 
 def is_of_the_cart(did: Did) -> bool:
@@ -87,24 +87,30 @@ def shown(events: StoredEvents) -> list[Did]:
     )
 
 
-def replayed(events: Sequence[Did]) -> list[Did]:
-    """Walked one after the other, by time and then by arrival: what is left, each item at its latest event."""
+def replayed(events: Sequence[Did], max_count: int) -> list[Did]:
+    """Walked by time and then by arrival: what is left, of each item and kind the last moments."""
     left: list[Did] = []
     for item, kind, time in sorted(events, key=lambda did: did[2]):
         if kind == REMOVAL:
             left = [did for did in left if did[:2] != (item, CART)]
         else:
+            left = [did for did in left if did != (item, kind, time)]
             left.append((item, kind, time))
-    latest = {did[0]: place for place, did in enumerate(left)}
-    return [did for place, did in enumerate(left) if latest[did[0]] == place]
+    return [
+        did
+        for place, did in enumerate(left)
+        if sum(later[:2] == did[:2] for later in left[place + 1 :]) < max_count
+    ]
 
 
-@given(requests=portions(), first_ms=st.sampled_from(ARRIVALS_MS))
+@given(requests=portions(), first_ms=st.sampled_from(ARRIVALS_MS), max_count=st.integers(1, 4))
 def test_history_is_that_of_replaying_all_events_however_they_were_portioned(
-    requests: list[list[Did]], first_ms: int
+    requests: list[list[Did]], first_ms: int, max_count: int
 ) -> None:
-    replay = replayed([did for request in requests for did in request])
-    assert shown(merged(requests, first_ms=first_ms)) == replay
+    replay = replayed([did for request in requests for did in request], max_count)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("models.history.MAX_COUNT", max_count)
+        assert shown(merged(requests, first_ms=first_ms)) == replay
 
 
 @given(requests=portions(), data=st.data())
@@ -126,10 +132,15 @@ def test_history_is_that_of_the_rule_of_training(events: list[Did]) -> None:
         if events
         else History.empty()
     )
-    offline = past.distinct()
     live = shown(merged([[did] for did in events]))
-    assert [did[0] for did in live] == offline.item_indices.tolist()
-    assert [did[1] for did in live] == offline.kinds.tolist()
+    assert counted(History.from_events(Event(item, time, kind) for item, kind, time in live)) == counted(past)
+
+
+def counted(history: History) -> list[tuple[int, int, int, int]]:
+    """What the student reads: item, second, kind and count of each item."""
+    once, counts = history.counted()
+    columns = (once.item_indices, once.times, once.kinds, counts)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -142,10 +153,9 @@ def test_history_is_that_of_the_rule_of_training(events: list[Did]) -> None:
         ([[(0, REMOVAL, 1000)], [(0, CART, 1000)]], [(0, CART, 1000)]),
         ([[(0, CART, 1000), (0, REMOVAL, 1000), (0, CART, 1000)]], [(0, CART, 1000)]),
         ([[(0, CART, 1000)], [(0, REMOVAL, 1000)], [(0, CART, 1000)]], [(0, CART, 1000)]),
-        (
-            [[(0, PURCHASE, 1000)], [(0, VIEW, 1001)]],
-            [(0, VIEW, 1001)],
-        ),  # as the latest event, it is what counts
+        ([[(0, CART, 1000)], [(0, CART, 1001)], [(0, REMOVAL, 1002)]], []),
+        ([[(0, CART, 1000)], [(0, CART, 1002)], [(0, REMOVAL, 1001)]], [(0, CART, 1002)]),
+        ([[(0, PURCHASE, 1000)], [(0, VIEW, 1001)]], [(0, PURCHASE, 1000), (0, VIEW, 1001)]),
     ],
 )
 def test_removal_takes_back_the_cart_and_nothing_else(requests: list[list[Did]], expected: list[Did]) -> None:
@@ -191,10 +201,18 @@ def test_portions_do_not_matter_at_the_bounds_either(
         assert shown(merged(requests)) == shown(one_by_one)
 
 
-def test_merging_keeps_each_item_and_kind_once_at_its_latest_event() -> None:
-    merged = views((1, 10), (2, 20), (3, 30)).merged(views((1, 25), (4, 30)))
-    assert keys_of(merged) == [2, 1, 3, 4]
-    assert merged.times.tolist() == [20, 25, 30, 30]
+def test_merging_keeps_the_last_moments_of_each_item_and_kind() -> None:
+    first = views((1, 10), (2, 20), (3, 30))
+    merged = first.merged(views((1, 25), (4, 30), (2, 20)))
+    assert keys_of(merged) == [1, 2, 1, 3, 4]
+    assert merged.times.tolist() == [10, 20, 25, 30, 30]
+    often = first.merged(views(*((1, 100 + number) for number in range(MAX_COUNT))))
+    assert keys_of(often) == [2, 3] + [1] * MAX_COUNT
+
+
+def test_dislikes_last_as_purchases_do() -> None:
+    known = many(DISLIKE, 3, 1).merged(many(VIEW, 5 * MAX_PASSING_EVENTS, 10_000))
+    assert keys_of(known)[:3] == [1, 2, 3]
 
 
 def test_merging_with_nothing_changes_nothing() -> None:
@@ -228,15 +246,18 @@ def test_history_and_stored_events_are_the_same_events(serving: ServingBundle) -
         assert read.kinds.tolist() == [1, 2]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([*map(int, EventKind)])), max_size=20
+    )
+)
 def test_history_of_a_bundle_is_shown_as_the_student_was_measured_on_it(events: list[Did]) -> None:
     history = History.from_events(Event(*did) for did in events)
     keys = np.arange(1, 5, dtype=np.uint64) << np.uint64(19)
-    expected = history.distinct()
     read = shown(StoredEvents.from_history(history, keys))
-    assert [did[0] for did in read] == expected.item_indices.tolist()
-    assert [did[1] for did in read] == expected.kinds.tolist()
-    assert [did[2] for did in read] == expected.times.tolist()
+    assert counted(History.from_events(Event(item, time, kind) for item, kind, time in read)) == counted(
+        history
+    )
 
 
 def test_items_that_the_bundle_does_not_know_stay_stored_but_are_not_read(serving: ServingBundle) -> None:
@@ -248,7 +269,7 @@ def test_items_that_the_bundle_does_not_know_stay_stored_but_are_not_read(servin
     bought = StoredEvents.of(
         [Occurrence(id_key("item-3"), PURCHASE, 7, 0), Occurrence(id_key("new"), VIEW, 8, 0)]
     )
-    assert seen(events.merged(bought), serving).kinds.tolist() == [PURCHASE]
+    assert seen(events.merged(bought), serving).kinds.tolist() == [VIEW, PURCHASE]
 
 
 def test_vector_of_another_bundle_is_not_used(serving: ServingBundle) -> None:

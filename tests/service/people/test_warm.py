@@ -59,7 +59,7 @@ async def test_warmed_person_is_found_as_the_service_would_have_made_them(
     assert history is not None
     assert found.layer == "redis"
     assert found.person.history.times.tolist() == history.times.tolist()
-    assert found.person.seen.tolist() == history.item_indices.tolist()
+    assert found.person.touched.tolist() == history.item_indices.tolist()
     assert found.person.vector is not None
     np.testing.assert_array_equal(found.person.vector, as_stored(serving.student.user_vectors([history]))[0])
 

@@ -42,7 +42,7 @@ def job_of(
 ) -> ScoringJob:
     """The question of somebody with this history, their own items masked; vector: one that is known already."""
     events, masks = encode_history(history), Masks(history.item_indices, allowed=serving.allowed(wanted))
-    asked = None if vector is None else ScanQuery(vector, events, masks.seen)
+    asked = None if vector is None else ScanQuery(vector, events, masks.own)
     return ScoringJob(serving, events, asked, masks, limit, explained=history if is_explained else None)
 
 

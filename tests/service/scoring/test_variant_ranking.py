@@ -55,7 +55,7 @@ def test_the_ensemble_answers_by_all_of_them(serving: ServingBundle) -> None:
     variants = serving.variants
     assert variants is not None
     scores = variants.score("ensemble", [OWN])[0]
-    found = answer(job(serving, "ensemble"))[0]
+    found = answer(job(serving, "ensemble", own=NO_ITEMS))[0]
     assert found.item_indices.tolist() == np.argsort(-scores, kind="stable")[:5].tolist()
     np.testing.assert_array_equal(found.scores, scores[found.item_indices])
 
@@ -71,7 +71,7 @@ def test_nothing_seen_excluded_or_filtered_is_answered(serving: ServingBundle, v
 
 
 def test_a_member_may_show_again_what_was_seen(serving: ServingBundle) -> None:
-    assert 5 in items_of(job(serving, "knn", seen=NO_ITEMS, limit=N_ITEMS))
+    assert 5 in items_of(job(serving, "knn", own=NO_ITEMS, limit=N_ITEMS))
 
 
 def test_a_variant_and_the_student_share_a_batch(serving: ServingBundle) -> None:

@@ -65,6 +65,16 @@ class Histories:
             f"{prefix}.kinds": self.kinds,
         }
 
+    def kept(self, keep: npt.NDArray[np.bool_]) -> Histories:
+        """Keep some of the events, and all people in their rows; keep (n_events,)."""
+        n_kept_before = np.concatenate([[0], np.cumsum(keep)])
+        return Histories(
+            n_kept_before[self.offsets].astype(np.int64),
+            self.item_indices[keep],
+            self.times[keep],
+            self.kinds[keep],
+        )
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -74,14 +74,7 @@ def with_evidence(histories: Histories, evidence: Floats) -> Histories:
     """Leave out the events of kinds that weigh 0; everybody keeps their row."""
     if evidence.all():
         return histories
-    keep = evidence[histories.kinds] != 0.0
-    n_kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Histories(
-        n_kept_before[histories.offsets],
-        histories.item_indices[keep],
-        histories.times[keep],
-        histories.kinds[keep],
-    )
+    return histories.kept(evidence[histories.kinds] != 0.0)
 
 
 def visit_numbers(history: History) -> npt.NDArray[np.int64]:
@@ -108,15 +101,7 @@ def distinct_histories(histories: Histories) -> Histories:
         after = max(after, first_person + 1)  # one person with more events is processed whole
         keep[begin : histories.offsets[after]] = _is_latest(histories, first_person, after)
         first_person = after
-    if keep.all():
-        return histories
-    n_kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Histories(
-        n_kept_before[histories.offsets],
-        histories.item_indices[keep],
-        histories.times[keep],
-        histories.kinds[keep],
-    )
+    return histories if keep.all() else histories.kept(keep)
 
 
 def packed(histories: Histories | Sequence[History]) -> Histories:

@@ -112,21 +112,10 @@ def interactions_among(
 
     An item's first_seen is its first kept event, so that nothing is learned of an event that is left out.
     """
-    histories = kept_events(dataset.histories, keep)
+    histories = dataset.histories.kept(keep)
     first_seen = first_event_times(histories, len(dataset.catalogue))
     catalogue = replace(dataset.catalogue, first_seen=first_seen)
     return Interactions(histories, catalogue, until, prediction_time, Evidence.of(dataset.target, {}))
-
-
-def kept_events(histories: Histories, keep: npt.NDArray[np.bool_]) -> Histories:
-    """Keep some of the events in the same rows of people; keep (n_events,)."""
-    n_kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Histories(
-        n_kept_before[histories.offsets].astype(np.int64),
-        histories.item_indices[keep],
-        histories.times[keep],
-        histories.kinds[keep],
-    )
 
 
 def people_of_events(histories: Histories) -> npt.NDArray[np.int64]:

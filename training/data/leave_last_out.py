@@ -20,7 +20,6 @@ from training.base.errors import TooLittleData
 from training.data.dataset import (
     Dataset,
     first_event_times,
-    kept_events,
     people_of_events,
 )
 from training.data.split import (
@@ -82,7 +81,7 @@ def leave_last_out(
 def only_targets(dataset: Dataset) -> Dataset:
     """Leave out the events of all other kinds."""
     is_target = dataset.histories.kinds == dataset.target
-    return replace(dataset, histories=kept_events(dataset.histories, is_target))
+    return replace(dataset, histories=dataset.histories.kept(is_target))
 
 
 def only_first_touches(dataset: Dataset) -> Dataset:
@@ -92,7 +91,7 @@ def only_first_touches(dataset: Dataset) -> Dataset:
     _, first = np.unique(pairs, return_index=True)  # the first of equal pairs, and events are oldest first
     keep = np.zeros(len(pairs), np.bool_)
     keep[first] = True
-    return replace(dataset, histories=kept_events(histories, keep))
+    return replace(dataset, histories=histories.kept(keep))
 
 
 def without_rare(dataset: Dataset, min_item_people: int, min_person_items: int) -> Dataset:
@@ -169,7 +168,7 @@ def _restricted(
     keep_event: npt.NDArray[np.bool_],
 ) -> Dataset:
     """Restrict a data set to some items and people, whose rows keep their order, and to their events."""
-    kept = kept_events(dataset.histories, keep_event)
+    kept = dataset.histories.kept(keep_event)
     new_rows = (np.cumsum(keep_item) - 1).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(np.diff(kept.offsets)[keep_person])])
     histories = Histories(offsets.astype(np.int64), new_rows[kept.item_indices], kept.times, kept.kinds)

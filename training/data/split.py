@@ -27,7 +27,6 @@ from training.data.dataset import (
     Interactions,
     PredictionTime,
     interactions_among,
-    kept_events,
     people_of_events,
 )
 from training.quality.figures import LeftOut
@@ -242,9 +241,9 @@ def ask(
 
     stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items are distinct and rise.
     """
-    known = kept_events(dataset.histories, stages < stage)
+    known = dataset.histories.kept(stages < stage)
     is_target = dataset.histories.kinds == dataset.target
-    targets = first_visits(kept_events(dataset.histories, (stages == stage) & is_target))
+    targets = first_visits(dataset.histories.kept((stages == stage) & is_target))
     has_both = (np.diff(known.offsets) > 0) & (np.diff(targets.offsets) > 0)
     user_indices = np.flatnonzero(has_both if is_evaluated is None else has_both & is_evaluated)
     rows = user_indices.tolist()
@@ -261,7 +260,7 @@ def first_visits(histories: Histories) -> Histories:
     numbers = visit_numbers_of_all(histories)
     lengths = np.diff(histories.offsets)
     first = numbers[histories.offsets[:-1][lengths > 0]]
-    return kept_events(histories, numbers == np.repeat(first, lengths[lengths > 0]))
+    return histories.kept(numbers == np.repeat(first, lengths[lengths > 0]))
 
 
 def ask_each(

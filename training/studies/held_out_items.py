@@ -11,7 +11,7 @@ from models.history import History
 from models.packed_histories import Histories
 from models.text import item_text
 from models.vocabulary import Vocabulary
-from training.data.dataset import Dataset, Interactions, kept_events, people_of_events
+from training.data.dataset import Dataset, Interactions, people_of_events
 from training.data.split import Questions, Split
 from training.metrics.protocols import Items
 
@@ -116,7 +116,7 @@ def _interactions(interactions: Interactions, is_kept: IsKept) -> Interactions:
 
 
 def _histories(histories: Histories, is_kept: IsKept) -> Histories:
-    kept = kept_events(histories, is_kept[histories.item_indices])
+    kept = histories.kept(is_kept[histories.item_indices])
     return replace(kept, item_indices=_rows(kept.item_indices, is_kept))
 
 

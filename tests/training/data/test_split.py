@@ -9,7 +9,7 @@ from models.history import VISIT_GAP_SECONDS, EventKind
 from tests.support.blocks import block_dataset, shop_with_items_gone
 from tests.support.shops import dataset_of
 from training.base.errors import TooLittleData
-from training.data.dataset import Dataset, index_shop, kept_events
+from training.data.dataset import Dataset, index_shop
 from training.data.leave_last_out import leave_last_out
 from training.data.split import (
     MaxPeople,
@@ -246,7 +246,7 @@ def _only_last_event(dataset: Dataset, person: int) -> Dataset:
     histories = dataset.histories
     keep = np.ones(len(histories.times), np.bool_)
     keep[histories.offsets[person] : histories.offsets[person + 1] - 1] = False
-    kept = kept_events(histories, keep)
+    kept = histories.kept(keep)
     times = kept.times.copy()
     times[kept.offsets[person]] = times.max() + 1
     return replace(dataset, histories=replace(kept, times=times))

@@ -31,7 +31,7 @@ from training.student.examples import Batch, Examples
 from training.student.neighbours import Neighbours
 from training.student.soft_labels import SoftLabels
 from training.student.tower import StudentModel, TowerSettings
-from training.student.warm_start import starting_vectors
+from training.student.warm_start import own_advantage, starting_vectors
 
 MAX_FULL_SCORES = 20_000
 """The largest catalogue whose items are all scored at each step. In a larger one only candidates are, which makes the
@@ -123,6 +123,7 @@ def distil(
             model = StudentModel(torch.from_numpy(text_vectors), tower)
             model.cooccurrence.start_from(neighbours)
             if settings.is_soft:
+                model.cooccurrence.start_own_from(own_advantage(labels))
                 vectors = starting_vectors(labels, len(text_vectors), tower.n_factors, rng)
                 for items in (model.answer_items, model.history_items):
                     items.start_from(torch.from_numpy(vectors))

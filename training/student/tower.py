@@ -200,6 +200,11 @@ class CooccurrenceTerm(nn.Module):
         of_kinds = torch.from_numpy(np.maximum(neighbours.evidence, LEAST_EVIDENCE))
         self.decays[1 + N_SCALARS :] = torch.log(of_kinds)
 
+    @torch.no_grad()
+    def start_own_from(self, advantage: float) -> None:
+        """Let every own item start this much above others."""
+        self.own_decays[N_SCALARS:] = advantage
+
     def _known(self, knows_id: Tensor) -> Tensor:
         """Return 1 where the ids of an entry's row and column are both known, else 0; (1 + n_items, n_neighbours)."""
         return F.pad(knows_id, (0, 0, 1, 0)) * knows_id[:, 0][self.neighbour_items]

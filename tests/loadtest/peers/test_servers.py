@@ -63,7 +63,8 @@ async def test_implicit_leaves_out_what_was_seen_and_ranks_by_the_bundles_vector
     with threadpool_limits(1, "blas"):  # as the bench starts it; implicit warns of more
         app = create_implicit_app(setting)
     for user_id in PEOPLE[:3]:
-        ours = (await service.recommend(user_id=user_id, limit=5))["items"]
+        asked = {"user_id": user_id, "limit": 5, "known_items": "leave_out_touched"}
+        ours = (await service.recommend(**asked))["items"]
         assert {item["item_id"] for item in await ask(app, user_id)} == {item["item_id"] for item in ours}
 
 

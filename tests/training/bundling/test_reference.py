@@ -33,8 +33,8 @@ def test_traffic_is_the_last_events_in_order_with_what_was_known_before_each() -
     assert traffic.item_indices.tolist() == [2, 7, 3, 8]
     assert traffic.history_before(0).item_indices.tolist() == [1, 2]
     assert len(traffic.history_before(1)) == 0
-    assert traffic.history_before(2).item_indices.tolist() == [1, 2]  # each item once
-    assert traffic.history_before(2).times.tolist() == [0, 2 * DAY]
+    assert traffic.history_before(2).item_indices.tolist() == [1, 2, 2]  # how often counts
+    assert traffic.history_before(2).times.tolist() == [0, DAY, 2 * DAY]
 
 
 def test_the_reference_starts_where_the_test_slice_does() -> None:

@@ -16,7 +16,7 @@ from training.data.options import reading_options
 from training.data.read import read_shop
 from training.data.shop import Shop
 
-VIEW, CLICK, CART, PURCHASE, RATING = EventKind
+VIEW, CLICK, CART, PURCHASE, RATING, _ = EventKind
 Files = dict[str, str | bytes]
 
 

@@ -219,14 +219,17 @@ def test_answers_that_do_not_come_out_again_are_left_out(logged: Logged, tmp_pat
 def test_a_history_that_was_not_sampled_is_rebuilt_from_the_bundle_and_the_log(
     logged: Logged, tmp_path: Path
 ) -> None:
-    """user-1 knows items 1, 5 and 9; a click on 13 takes it off the next list."""
+    """user-1 knows items 1, 5 and 9; four clicks in the next block bring its items to the head of the list."""
     version = logged.versions["falling"]
-    before = answer(0, version, ["item-13", "item-17", "item-21"], "", 1.0, 0)
-    after = answer(2, version, ["item-17", "item-21", "item-25"], "", 1.0, 0)
-    unknown = answer(3, version, ["item-17", "item-21", "item-25"], "", 1.0, 0) | {"n_session": 2}
+    before = answer(0, version, ["item-1", "item-5", "item-9"], "", 1.0, 0)
+    after = answer(2, version, ["item-2", "item-6", "item-10"], "", 1.0, 0)
+    unknown = answer(3, version, ["item-2", "item-6", "item-10"], "", 1.0, 0) | {"n_session": 2}
     rows = [row | {"user_id": "user-1", "experiment": ""} for row in (before, after, unknown)]
     write(tmp_path, "exposures", [{key: row[key] for key in row if key != "sampled"} for row in rows])
-    write(tmp_path, "interactions", [click(1, "item-13") | {"user_id": "user-1", "request_id": "r0"}])
+    clicks = [
+        click(1, item) | {"request_id": "r0"} for item in ("item-1", "item-2", "item-6", "item-10", "item-14")
+    ]
+    write(tmp_path, "interactions", [clicked | {"user_id": "user-1"} for clicked in clicks])
     found = dataclasses.replace(logged, log=tmp_path).estimate("falling")
     assert (found.n_answers, found.n_told, found.n_used) == (3, 2, 2)
     assert found.ips.value == 0.5

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from models.history import encode_histories
 from tests.support.students import N_ITEMS, random_histories, random_student
+from training.student import pruning
 from training.student.export import torch_scores
 from training.student.pruning import PruningSettings, Widths, curve_of_widths, measure_importance, prune
 from training.student.tower import StudentModel
@@ -112,7 +113,7 @@ def test_what_is_cut_depends_on_the_seed_alone(model: StudentModel) -> None:
     torch.testing.assert_close(first, again, rtol=0.0, atol=0.0)
 
 
-def test_importance_is_what_closing_a_gate_a_little_costs_in_kl() -> None:
+def test_importance_is_what_closing_a_gate_a_little_costs_in_kl(monkeypatch: pytest.MonkeyPatch) -> None:
     """KL(student ‖ student with a gate at 1 - e) = e² * importance, to second order."""
     model = random_student(n_hidden=6)
     closed = 0.05
@@ -121,8 +122,9 @@ def test_importance_is_what_closing_a_gate_a_little_costs_in_kl() -> None:
     for unit in range(6):
         with shut(model.user_tower.output, unit, closed):
             expected.append(float((whole.exp() * (whole - log_p(model))).sum(dim=1).mean()) / closed**2)
+    monkeypatch.setattr(pruning, "N_DRAWS", 64)
     found = measure_importance(model, HISTORIES, seed=0).units.numpy()
-    np.testing.assert_allclose(found, expected, rtol=0.25)  # from 512 drawn items
+    np.testing.assert_allclose(found, expected, rtol=0.25)
 
 
 def log_p(model: StudentModel) -> Tensor:

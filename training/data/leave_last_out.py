@@ -1,6 +1,6 @@
 """The protocol `leave_last_out`: each person's last new item is the test, the one before it is validation.
 
-Only target events take part, as in the published tables that use this protocol.
+Every first touch counts, whatever its kind, as in the published tables that use this protocol.
 
 Other people's later events stay in the fits, as in those tables; predictions are therefore made at a person's last
 known event (`Interactions.prediction_time`). If the rest of the last basket is known, the task is to complete it,
@@ -56,7 +56,7 @@ def leave_last_out(
     Raises TooLittleData if too few people remain.
     """
     people_rng, basket_rng = np.random.default_rng(seed).spawn(2)
-    dense = without_rare(only_first_touches(only_targets(dataset)), min_item_people, min_person_items)
+    dense = without_rare(only_first_touches(of_one_kind(dataset)), min_item_people, min_person_items)
     # After shuffling a basket, its last event is a random draw, and so is the one before it from the rest.
     shuffled = replace(dense, histories=with_shuffled_baskets(dense.histories, basket_rng))
     after_last = int(shuffled.histories.times.max()) + 1
@@ -78,10 +78,10 @@ def leave_last_out(
     return split
 
 
-def only_targets(dataset: Dataset) -> Dataset:
-    """Leave out the events of all other kinds."""
-    is_target = dataset.histories.kinds == dataset.target
-    return replace(dataset, histories=dataset.histories.kept(is_target))
+def of_one_kind(dataset: Dataset) -> Dataset:
+    """Take every event for a target: the published tables know no kinds."""
+    histories = dataset.histories
+    return replace(dataset, histories=replace(histories, kinds=np.full_like(histories.kinds, dataset.target)))
 
 
 def only_first_touches(dataset: Dataset) -> Dataset:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from models.history import Event, History
+from models.history import Event, EventKind, History
 from models.packed_histories import Histories
 from tests.support.blocks import block_dataset
 from tests.support.shops import dataset_of
@@ -39,6 +41,17 @@ def truths(dataset: Dataset, questions: Questions) -> list[str]:
 
 def items(dataset: Dataset, history: History) -> set[str]:
     return set(dataset.items.ids_of(history.item_indices.tolist()))
+
+
+def test_every_first_touch_counts_whatever_its_kind() -> None:
+    dataset = block_dataset()
+    kinds = np.where(np.arange(len(dataset.histories.kinds)) % 3, EventKind.VIEW, EventKind.PURCHASE)
+    mixed = replace(dataset, histories=replace(dataset.histories, kinds=kinds.astype(np.uint8)))
+    split, plain = split_of(mixed), split_of(dataset)
+    assert split.past.has_targets_alone
+    np.testing.assert_array_equal(split.test.user_indices, plain.test.user_indices)
+    for one, other in zip(split.test.truth, plain.test.truth, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_last_item_is_the_target_and_the_one_before_it_validates() -> None:

@@ -149,7 +149,8 @@ class ItemTower(nn.Module):
 class CooccurrenceTerm(nn.Module):
     """`models.cooccurrence.Cooccurrence` in training: weights and decays are learned, the neighbours are fixed.
 
-    The own part is learned from nothing: candidates hold a person's own items, and the ensemble says what they are.
+    The own part starts from one number for all items (`start_own_from`); candidates hold a person's own items, so the
+    rest is learned from the ensemble's labels.
     """
 
     def __init__(self, n_items: int, n_neighbours: int) -> None:

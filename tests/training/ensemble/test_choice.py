@@ -5,8 +5,9 @@ import pytest
 
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
 from training.base.errors import TooLittleData
-from training.ensemble.choice import StrategyChoice, choose_strategy
-from training.ensemble.cross_fits import Factory
+from training.ensemble.catalogue_lists import CatalogueLists
+from training.ensemble.choice import StrategyChoice, _by_merit, choose_strategy
+from training.ensemble.cross_fits import CrossFits, Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.stacking import Stacking
 from training.ensemble.super_stacking import SuperStacking
@@ -85,3 +86,36 @@ def test_too_few_people_are_refused() -> None:
     few = linear_pairs(n_people=4)
     with pytest.raises(TooLittleData, match="4 people"):
         chosen(few)
+
+
+def test_with_few_questions_the_simplest_that_is_not_surely_worse_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    simple = rng.random(100)
+    near, far = simple + rng.normal(0.001, 0.1, 100), simple + 0.2
+    assert _by_merit({"stacking": simple, "boosting": near}, seed=0)[0] == "stacking"
+    assert _by_merit({"stacking": simple, "boosting": far}, seed=0) == ["boosting", "stacking"]
+    many = {"stacking": np.tile(simple, 5), "boosting": np.tile(simple, 5) + 1e-6}
+    assert _by_merit(many, seed=0)[0] == "boosting"
+
+
+def test_the_catalogue_decides_where_it_is_given() -> None:
+    """Of the catalogue's candidates, only what the tree does not see is true."""
+    is_true = np.tile([True, False], 60)
+    features = np.tile(LINEAR.features[:1], (120, 1))
+    features[:, 1] = np.where(is_true, 5.0, -5.0)
+    people = np.repeat(np.unique(LINEAR.people)[:60], 2)
+    lists = CatalogueLists(features, is_true, people, np.full(60, 2))
+    found = choose_strategy(
+        CANDIDATES, LINEAR.features, LINEAR.labels, LINEAR.people, seed=0, catalogue=lists
+    )
+    fits = CrossFits(CANDIDATES, LINEAR.features, LINEAR.labels, LINEAR.people, n_folds=5, seed=0)
+    expected = lists.ndcg(fits.logits_of("stacking", features, people)).mean()
+    assert found.standings["stacking"].ndcg == pytest.approx(expected)
+
+
+def test_logits_of_other_pairs_are_of_fits_without_their_people() -> None:
+    fits = CrossFits(CANDIDATES, LINEAR.features, LINEAR.labels, LINEAR.people, n_folds=3, seed=0)
+    again = fits.logits_of("tree", LINEAR.features, LINEAR.people)
+    np.testing.assert_array_equal(again, fits.logits("tree"))
+    with pytest.raises(KeyError):
+        fits.logits_of("tree", LINEAR.features[:1], np.array([10**6]))

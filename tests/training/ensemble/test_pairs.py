@@ -16,7 +16,8 @@ from models.ensemble.meta_features import MEMBER_FEATURES, feature_names
 from models.history import Event, History
 from models.members.member import FittedMember
 from training.data.split import Questions
-from training.ensemble import pairs
+from training.ensemble import catalogue_lists, pairs
+from training.ensemble.catalogue_lists import describe_catalogue
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs, describe_pairs
 from training.members.member import Floats, Member
@@ -107,6 +108,29 @@ def test_own_items_are_negatives_too_where_questions_are_about_all_items() -> No
     rate = 4 / (N_ITEMS - 4)  # of the others, so many were drawn; of the own items, all
     np.testing.assert_allclose(found.weights, [1, 1, 1, 1, 1, rate, rate, rate])
     assert described().weights is None
+
+
+def test_candidates_of_the_catalogue_are_favourites_own_and_true_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalogue_lists, "N_FAVOURITES", 3)
+    values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
+    values[0, :, 0] = np.arange(N_ITEMS)
+    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
+    asked = replace(QUESTIONS.take(np.array([1, 2])), is_about_new_items=False)
+    found = describe_catalogue([Rising()], timeline, asked)
+    items = np.split(found.features[:, WHICH_ITEM].astype(int), np.cumsum(found.n_of_list)[:-1])
+    favourites = [N_ITEMS - 3, N_ITEMS - 2, N_ITEMS - 1]
+    assert [set(each) for each in items] == [{0, 1, 2, 3, *favourites}, {5, 6, 9, *favourites}]
+    assert found.people.tolist() == [7] * len(items[0]) + [3] * len(items[1])
+    assert [
+        set(own[true]) for own, true in zip(items, np.split(found.is_true, [len(items[0])]), strict=True)
+    ] == [
+        {3},
+        {6, 9},
+    ]
+    new = describe_catalogue([Rising()], timeline, replace(asked, is_about_new_items=True))
+    assert not np.isin([0, 1, 2], new.features[: new.n_of_list[0], WHICH_ITEM].astype(int)).any()
 
 
 def test_pairs_of_one_person_share_a_number_across_questions() -> None:

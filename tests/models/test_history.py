@@ -109,6 +109,13 @@ def test_views_do_not_displace_more_than_half_of_what_is_stronger() -> None:
     assert few == [30, 29, 28, 27, 26, 25, 2, 1]
 
 
+def test_no_more_than_the_last_moments_count_or_are_kept() -> None:
+    often = History.from_events(Event(1, day * DAY) for day in range(MAX_COUNT + 3))
+    assert often.counted()[1].tolist() == [MAX_COUNT]
+    kept = latest_places(np.zeros(len(often), np.int64), often.times)
+    assert kept.tolist() == list(range(3, MAX_COUNT + 3))
+
+
 def test_how_often_is_read_as_a_logarithm() -> None:
     bought = [Event(1, day * DAY) for day in range(3)]
     encoded = encode_history(History.from_events([*bought, Event(2, 0, EventKind.VIEW)]))

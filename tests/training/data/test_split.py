@@ -66,6 +66,18 @@ def test_truth_is_the_first_basket_of_the_slice(split: Split) -> None:
         assert len(truth)
 
 
+def test_a_basket_is_asked_about_as_a_whole_and_the_next_one_is_not() -> None:
+    rows = [
+        (f"u{person:02}", item, day * 86_400 + second)
+        for person in range(60)
+        for day, basket in enumerate(("ab", "ac", "bcd", "bde", "xyz", "w"))
+        for second, item in enumerate(basket)
+    ]
+    split = split_by_time(dataset_of(rows), validation_share=0.2, test_share=0.26)
+    names = [sorted(split.dataset.items.ids_of(truth.tolist())) for truth in split.test.truth]
+    assert names == [["x", "y", "z"]] * 60
+
+
 def test_questions_about_new_items_leave_out_what_the_history_has(split: Split) -> None:
     every, new = split.test, only_new_items(split.test)
     assert not every.is_about_new_items

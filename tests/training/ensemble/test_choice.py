@@ -91,7 +91,8 @@ def test_too_few_people_are_refused() -> None:
 def test_with_few_questions_the_simplest_that_is_not_surely_worse_is_taken() -> None:
     rng = np.random.default_rng(0)
     simple = rng.random(100)
-    near, far = simple + rng.normal(0.001, 0.1, 100), simple + 0.2
+    noise = rng.normal(0.0, 0.1, 100)
+    near, far = simple + noise - noise.mean() + 0.001, simple + 0.2
     assert _by_merit({"stacking": simple, "boosting": near}, seed=0)[0] == "stacking"
     assert _by_merit({"stacking": simple, "boosting": far}, seed=0) == ["boosting", "stacking"]
     many = {"stacking": np.tile(simple, 5), "boosting": np.tile(simple, 5) + 1e-6}

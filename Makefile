@@ -137,7 +137,7 @@ drill-events: $(FULL_ENV) ## Kill Redis, workers and the service while events ar
 drill-alerts: $(FULL_ENV) ## Make faults under the real Prometheus and Alertmanager; Slack, email and SMS must be notified; reports/alerts.json
 	@mkdir -p reports
 	@PATH="$(abspath $(VENV))/bin:$$PATH" deploy/fill-store.sh data/drill/store data/drill data/drill/runs \
-		--people 600 --items 300 --seed 0
+		--people 2000 --items 300 --seed 0
 	$(call say,'drill-alerts: Debian packages prometheus and prometheus-alertmanager; result in reports/alerts.json')
 	@$(PY) -m loadtest.alerts --store data/drill/store --shop data/drill/demo-shop $(DRILL_ARGS)
 

@@ -28,11 +28,21 @@ SEED = 0
 
 
 def damaged(student: StudentFiles) -> StudentFiles:
-    """Return a student that reads each item of a history as another one."""
+    """Return a student that reads each item of a history as another one, in its vectors and in its neighbours."""
     rng = np.random.default_rng(SEED)
     rows = np.concatenate([[0], 1 + rng.permutation(len(student.history_vectors) - 1)])  # row 0 is padding
+    goes_with = student.cooccurrence
     return replace(
-        student, history_vectors=student.history_vectors[rows], history_scales=student.history_scales[rows]
+        student,
+        history_vectors=student.history_vectors[rows],
+        history_scales=student.history_scales[rows],
+        cooccurrence=replace(
+            goes_with,
+            neighbour_items=goes_with.neighbour_items[rows],
+            neighbour_weights=goes_with.neighbour_weights[rows],
+            neighbour_scales=goes_with.neighbour_scales[rows],
+            own_weights=goes_with.own_weights[rows],
+        ),
     )
 
 

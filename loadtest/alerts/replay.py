@@ -27,7 +27,9 @@ REPLAYED_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Step:
-    """One action of a person. before: their earlier actions, the last of each item, oldest first."""
+    """One action of a person. before: their earlier actions as (item_id, kind, time), the oldest first,
+    no more than MAX_VISIT of them.
+    """
 
     before: tuple[tuple[str, str, int], ...]
     item_id: str
@@ -82,7 +84,7 @@ def question(step: Step, number: int) -> Question:
     ]
     return Question(
         user_id,
-        request={"user_id": user_id, "session": visit[-MAX_VISIT:]},
+        request={"user_id": user_id, "session": visit},
         event={"kind": step.kind, "item_id": step.item_id, "user_id": user_id},
     )
 
@@ -90,11 +92,10 @@ def question(step: Step, number: int) -> Question:
 def _steps(shop: Path) -> Iterator[Step]:
     """Yield all steps, person by person."""
     for rows in _rows_by_person(shop).values():
-        before: dict[str, tuple[str, str, int]] = {}
+        before: tuple[tuple[str, str, int], ...] = ()
         for moment, item_id, kind in sorted(rows):
-            yield Step(tuple(before.values()), item_id, kind, moment)
-            before.pop(item_id, None)
-            before[item_id] = (item_id, kind, moment)
+            yield Step(before, item_id, kind, moment)
+            before = (*before, (item_id, kind, moment))[-MAX_VISIT:]
 
 
 def _rows_by_person(shop: Path) -> dict[str, list[tuple[int, str, str]]]:

@@ -276,11 +276,19 @@ def _exposure_of(
         1.0 if assigned is None else assigned.propensity,
         request.placement or "",
         answer.degraded or "",
-        len(answer.person.touched),
+        _n_touched(answer),
         len(request.session),
         len(request.session) - n_known,
         _sampled(answer) if is_sampled else None,
     )
+
+
+def _n_touched(answer: PersonalRecommendation) -> int:
+    """Return how many distinct items the person has touched, those of this visit included."""
+    touched = answer.person.touched
+    if answer.session is None:
+        return len(touched)
+    return len({*touched.tolist(), *answer.session.item_indices.tolist()})
 
 
 def _sampled(answer: PersonalRecommendation) -> SampledHistory:

@@ -35,7 +35,7 @@ class InputWatch:
     def exposed(self, record: ExposureRecord) -> None:
         """Count what an answer tells of its person and, if this bundle's student gave it, of its scores."""
         self._came(record.sent_ms)
-        self._numbers[inputs.HISTORY_LENGTH].append(record.n_history + record.n_session)
+        self._numbers[inputs.HISTORY_LENGTH].append(record.n_history)
         is_students = record.variant == "student" and record.tier == "student" and not record.degraded
         if is_students and record.version == self._watched.version:
             scores = inputs.answer_scores(record.unpacked_scores())

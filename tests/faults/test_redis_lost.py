@@ -15,7 +15,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from loadtest.servers import ROOT
+from loadtest.servers import PORTS, ROOT
 from service.people.recovery import RECOVERING
 from tests.faults.test_events import send
 from tests.support.events import body, did
@@ -25,8 +25,8 @@ from tests.support.service import ServiceProcess, ids_of, running
 from tests.support.waiting import wait_until
 
 PEOPLE = [f"user-{number}" for number in range(40)]
-MAX_CLUSTER_PORT = 55_535
-"""A node of a Cluster listens on the port 10,000 above it too."""
+CLUSTER_PORTS = range(PORTS.start, PORTS.stop - 10_000)
+"""A node of a Cluster listens on the port 10,000 above it too, which no outgoing connection may have taken."""
 
 QUIET_SECONDS = 2.0
 """After the last answer that said anything, so long is looked for one more that is wrong."""
@@ -116,11 +116,13 @@ def special(folder: Path, mode: str) -> Iterator[RedisServer]:
     server: RedisServer = SentinelServer(folder)
     if mode == "cluster":
         server = RedisServer(folder, "--cluster-enabled", "yes")
-        while server.port > MAX_CLUSTER_PORT:
+        while server.port not in CLUSTER_PORTS:
             server = RedisServer(folder, "--cluster-enabled", "yes")
     server.start()
-    yield server
-    server.kill()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("mode", ["cluster", "sentinel"])

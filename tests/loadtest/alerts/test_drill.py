@@ -26,7 +26,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     store, out = folder / "store", folder / "alerts.json"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILLROOM_")}
     inherited["PATH"] = f"{Path(sys.executable).parent}:{inherited['PATH']}"
-    size = ("--people", "400", "--items", "150", "--seed", "0")
+    size = ("--people", "1000", "--items", "200", "--seed", "0")
     filled = subprocess.run(
         ["sh", "deploy/fill-store.sh", str(store), str(folder), str(folder / "runs"), *size],
         cwd=ROOT,

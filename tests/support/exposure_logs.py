@@ -33,6 +33,7 @@ from tests.support.service import Running
 HISTORY = History.from_events(
     [Event(5, 10, EventKind.VIEW), Event(7, 20, EventKind.CART), Event(9, 30, EventKind.VIEW)]
 )
+KNOWN_OF_VISIT = History.from_events([Event(7, 40, EventKind.CART)])
 VISIT = [SessionEvent("item-7", "cart"), SessionEvent("nowhere")]
 ASSIGNED = Assigned("vases", "ensemble", "current", "ensemble", 0.25, "person")
 
@@ -51,7 +52,15 @@ class Logging:
         self.erased = ErasedPeople()
         self.log = ExposureLog(connection, self.erased, self.metrics, sampled_share=sampled_share, **chosen)
 
-    def show(self, number: int = 0, *, sent_ms: int = 1000, took_us: int = 1500, **changes: Any) -> None:
+    def show(
+        self,
+        number: int = 0,
+        *,
+        sent_ms: int = 1000,
+        took_us: int = 1500,
+        known_of_visit: History = KNOWN_OF_VISIT,
+        **changes: Any,
+    ) -> None:
         """changes: of the request or the answer."""
         asked: dict[str, Any] = {"user_id": "user-1", "session_id": "s", "session": VISIT}
         asked |= {name: changes.pop(name) for name in RecommendRequest.__struct_fields__ if name in changes}
@@ -70,7 +79,7 @@ class Logging:
             "request_id": f"r{number}",
             "clock": RequestClock(),
             "person": person,
-            "session": History.from_events([Event(7, 40, EventKind.CART)]),
+            "session": known_of_visit,
             "scored": None,
             "assigned": ASSIGNED,
         }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.experiments.declaration import Unit
-from models.history import EventKind
+from models.history import Event, EventKind, History
 from service.contract.schemas import Filter
 from service.log.records import (
     ExposureRecord,
@@ -48,6 +48,17 @@ async def test_a_record_says_what_was_shown_to_whom_and_why(logging: Logging) ->
             1,
         )
     ]
+
+
+@pytest.mark.parametrize(("items", "n_distinct"), [((7, 7, 5), 3), ((2, 7, 2, 4), 5)])
+async def test_an_item_that_a_visit_comes_back_to_counts_once(
+    logging: Logging, items: tuple[int, ...], n_distinct: int
+) -> None:
+    """The reference of drift counts distinct items before an event; `HISTORY` has three."""
+    visit = History.from_events([Event(item, 40 + at, EventKind.VIEW) for at, item in enumerate(items)])
+    logging.show(known_of_visit=visit)
+    await logging.log.flush()
+    assert logging.stored()[0].n_history == n_distinct
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from models.attributes import AttributeEntry, ItemAttributes
 from models.index import AllowedItems
 from models.item_filters import ItemFilters
 from models.vocabulary import StringTable, Vocabulary
@@ -26,6 +27,7 @@ class Items:
     popularity: (n_items,) float32, time-decayed interactions, >= 0.
     available: (n_items,) bool, whether it may be recommended. An item that may not is still in people's histories,
         and is scored and explained by like any other.
+    attributes: whatever else the shop says of its items.
     """
 
     vocabulary: Vocabulary
@@ -37,12 +39,16 @@ class Items:
     segment_popular: npt.NDArray[np.int32]
     popularity: npt.NDArray[np.float32]
     available: npt.NDArray[np.bool_]
+    attributes: ItemAttributes
 
     @staticmethod
-    def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> Items:
-        """Read what `arrays()` returned, without copying it."""
+    def from_arrays(
+        arrays: Mapping[str, npt.NDArray[np.generic]], attributes: Sequence[AttributeEntry] = ()
+    ) -> Items:
+        """Read what `arrays()` returned, without copying it. attributes: of the manifest."""
+        vocabulary = Vocabulary.from_arrays(arrays, "item_ids")
         return Items(
-            vocabulary=Vocabulary.from_arrays(arrays, "item_ids"),
+            vocabulary=vocabulary,
             titles=StringTable.from_arrays(arrays, "item_titles"),
             category_names=StringTable.from_arrays(arrays, "category_names"),
             category_codes=np.asarray(arrays["item_categories"], np.int32),
@@ -51,6 +57,7 @@ class Items:
             segment_popular=np.asarray(arrays["segment_popular"], np.int32),
             popularity=np.asarray(arrays["item_popularity"], np.float32),
             available=np.asarray(arrays["item_available"], np.uint8).view(np.bool_),
+            attributes=ItemAttributes.from_arrays(arrays, attributes, len(vocabulary)),
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -65,6 +72,7 @@ class Items:
             "segment_popular": self.segment_popular,
             "item_popularity": self.popularity,
             "item_available": np.asarray(self.available, np.bool_).view(np.uint8),
+            **self.attributes.arrays(),
         }
 
     def __len__(self) -> int:

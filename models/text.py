@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,15 @@ _CLUSTER = re.compile(f"[^{_MARKS}][{_MARKS}]*")
 N_GRAM = 2
 """Characters of a piece of a run in a script without spaces; most words of Chinese and Japanese have two."""
 
+TERM_MARK: Final = "\x1f"
+"""The unit separator: it ends the words of a text, and stands before each term that is read as it is."""
+
 Floats = npt.NDArray[np.float32]
+
+
+def with_terms(text: str, terms: Sequence[str]) -> str:
+    """Return a text that is read with these terms beside its words, each as one term: `brand=acme`."""
+    return TERM_MARK.join((text.replace(TERM_MARK, " "), *(term.replace(TERM_MARK, " ") for term in terms)))
 
 
 def item_text(title: str, text: str) -> str:
@@ -58,14 +67,15 @@ def terms_of(text: str) -> list[str]:
     Characters are normalised first, so that titles which a reader would call alike are alike: É is é, and é is e with
     a combining accent; İ, I and ı are i; vowel signs of Hebrew and Arabic do not count. What lies between words,
     single letters too, is skipped: the neighbours in "2 x red vase" are red and vase. In a script without spaces
-    between words, each two neighbouring characters of a run are a word.
+    between words, each two neighbouring characters of a run are a word. Terms of `with_terms` come last.
     """
-    plain = folded(text)
+    told, *terms = text.split(TERM_MARK)
+    plain = folded(told)
     if _SPECIAL.search(plain) is None:
         words = _WORD.findall(plain)  # a fifth of the time, and most titles are such
     else:
         words = [word for part in _PART.finditer(plain) for word in _words_of_part(part)]
-    return words + [f"{one} {other}" for one, other in pairwise(words)]
+    return words + [f"{one} {other}" for one, other in pairwise(words)] + [folded(term) for term in terms]
 
 
 def folded(text: str) -> str:

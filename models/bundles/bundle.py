@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.bundles.consistency import check_arrays, check_golden
+from models.bundles.consistency import check_arrays, check_attributes, check_golden
 from models.bundles.files import (
     MANIFEST,
     check_hashes,
@@ -194,7 +194,8 @@ def read_bundle(path: Path, *, is_gentle: bool = False) -> Bundle:
         path, {name: each for name, each in manifest.files.items() if not name.startswith(PREFIX)}
     )
     check_arrays(arrays, manifest.student)
-    items = Items.from_arrays(arrays)
+    check_attributes(arrays, manifest.attributes)
+    items = Items.from_arrays(arrays, manifest.attributes)
     people = ColdHistories(
         Vocabulary.from_arrays(arrays, "user_ids"), Histories.from_arrays(arrays, "histories")
     )
@@ -275,6 +276,7 @@ def _check_contents(contents: BundleContents, arrays: Arrays) -> None:
     if named != told:
         raise BundleInconsistent(f"shares are of the members {list(named)}, their entry says {list(told)}")
     check_arrays(arrays, contents.student_entry)
+    check_attributes(arrays, contents.items.attributes.entries())
     check_golden(contents.golden, arrays)
     if contents.variants is not None:
         variants = Variants.from_arrays(arrays, contents.variants.entry, len(contents.items))
@@ -318,6 +320,7 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
         training=contents.training_entry,
         files=files,
         variants=None if contents.variants is None else contents.variants.entry,
+        attributes=contents.items.attributes.entries(),
     )
     manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
     return parse_manifest(manifest.to_json())  # some values, such as a NaN metric, cannot be read back

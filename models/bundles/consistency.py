@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from models.attributes import PREFIX, AttributeEntry, AttributeKind
 from models.bundles.golden import Golden, GoldenRequest, GoldenText
 from models.bundles.manifest import IndexEntry, SharesEntry, StudentEntry
 from models.cooccurrence import N_DECAYS, N_OWN_DECAYS, index_dtype
@@ -76,6 +77,17 @@ LAYOUT = {
 }
 """dtype and number of axes of every array whose dtype never changes."""
 
+_ATTRIBUTES: Final[Mapping[AttributeKind, Mapping[str, tuple[str, int]]]] = {
+    "words": {
+        ".codes": ("<i4", 1),
+        ".word_offsets": ("<i8", 1),
+        **{f"_values.{part}": form for part, form in _STRINGS.items()},
+    },
+    "number": {".numbers": ("<f4", 1), ".edges": ("<f4", 1)},
+    "flag": {".flags": ("|i1", 1)},
+}
+"""The same for the arrays of an attribute of items, by its kind."""
+
 TABLES = {
     "fp32": {"history_vectors": ("<f4", 2), "item_vectors": ("<f2", 2), "neighbour_weights": ("<f4", 2)},
     "int8": {"history_vectors": ("|i1", 2), "item_vectors": ("|i1", 2), "neighbour_weights": ("|i1", 2)},
@@ -98,6 +110,34 @@ def check_arrays(arrays: Arrays, student: StudentEntry) -> None:
     _check_student(arrays, student)
     _check_members(arrays, student.shares)
     _check_text(arrays)
+
+
+def check_attributes(arrays: Arrays, attributes: Sequence[AttributeEntry]) -> None:
+    """Check the arrays of attributes of items. Raises FileMissing and BundleInconsistent, naming the file."""
+    n_items = len(arrays["item_prices"])
+    for row, entry in enumerate(attributes):
+        prefix = f"{PREFIX}_{row}"
+        for part, (dtype, n_axes) in _ATTRIBUTES[entry.kind].items():
+            _check_form(arrays, f"{prefix}{part}", dtype, n_axes)
+        if entry.kind == "words":
+            _check_strings(arrays, f"{prefix}_values")
+            _check_words(arrays, prefix, n_items)
+        else:
+            name = f"{prefix}.{'numbers' if entry.kind == 'number' else 'flags'}"
+            _require(len(arrays[name]) == n_items, name, f"it must have {n_items} rows, as many as items")
+
+
+def _check_words(arrays: Arrays, prefix: str, n_items: int) -> None:
+    offsets, codes = arrays[f"{prefix}.word_offsets"], arrays[f"{prefix}.codes"]
+    _require(len(offsets) == n_items + 1, f"{prefix}.word_offsets", f"it must have {n_items + 1} rows")
+    _check_offsets(f"{prefix}.word_offsets", offsets, len(codes))
+    n_values = len(arrays[f"{prefix}_values.offsets"]) - 1
+    for chunk in _chunks(codes):
+        _require(
+            bool(np.all((chunk >= 0) & (chunk < n_values))),
+            f"{prefix}.codes",
+            f"it names words outside of the {n_values} there are",
+        )
 
 
 def check_golden(golden: Golden, arrays: Arrays) -> None:

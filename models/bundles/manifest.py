@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from models.attributes import AttributeEntry
 from models.errors import ManifestInvalid, SchemaUnsupported
 
 SCHEMA_VERSION = 6
@@ -119,7 +120,7 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole manifest. version: the bundle's folder name, made of creation time and content hash.
 
-    variants: None for a bundle of the student alone.
+    variants: None for a bundle of the student alone. attributes: of items, in the order of their arrays.
     """
 
     schema_version: int
@@ -132,6 +133,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     training: TrainingEntry
     files: dict[str, FileEntry]
     variants: VariantsEntry | None = None
+    attributes: tuple[AttributeEntry, ...] = ()
 
     def content_hash(self) -> str:
         """Hash everything but the version, which contains the hash's first 12 digits; sha256."""

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from models.attributes import ItemAttributes
 from models.bundles.bundle import WRITING_LOCK, BundleContents, write_bundle
 from models.bundles.golden import record_golden
 from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
@@ -60,6 +61,7 @@ def tiny_items(n_items: int = N_ITEMS, n_blocks: int = N_BLOCKS) -> Items:
         segment_popular=rank_segments(blocks, popularity),
         popularity=popularity,
         available=np.ones(n_items, np.bool_),
+        attributes=ItemAttributes.none(n_items),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from models.attributes import ItemAttributes
 from models.history import EventKind, History
 from models.packed_histories import Histories
 from training.data.dataset import (
@@ -41,5 +42,6 @@ def interactions_of(
         np.ones(n_items, np.float32),
         first_event_times(packed, n_items),
         np.ones(n_items, np.bool_),
+        ItemAttributes.none(n_items),
     )
     return Interactions(packed, catalogue, until, prediction_time)

@@ -76,6 +76,7 @@ def items_of(dataset: Dataset) -> Items:
         rank_segments(codes, counts),
         counts,
         dataset.catalogue.recommendable,
+        dataset.catalogue.attributes,
     )
 
 

@@ -142,6 +142,7 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         ),
         popularity=popularity,
         available=catalogue.recommendable,
+        attributes=catalogue.attributes,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from training.base.errors import SettingsInvalid
 
-_SEVERAL = ("item_text", "item_category", "item_available")
+_SEVERAL = ("item_text", "item_category", "item_available", "item_attributes")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class ColumnMapping:
     item_price: str | None = None
     item_available: tuple[str, ...] = ()
     """Columns that say whether an item may be recommended, which all of them must allow."""
+    item_attributes: tuple[str, ...] = ()
+    """Columns that say something else of an item: brand, size, material. Without this, all that may be are read."""
 
 
 def parse_columns(text: str) -> ColumnMapping | None:

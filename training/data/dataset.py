@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.attributes import ItemAttributes
 from models.history import EventKind
 from models.packed_histories import Histories
+from models.text import with_terms
 from models.vocabulary import Vocabulary
+from training.data.attributes import attributes_of
 from training.data.evidence import Evidence
 from training.data.shop import Shop
 from training.data.target import choose_target, lowest_liked, with_dislikes
@@ -26,7 +29,8 @@ PredictionTime = Literal["now", "last_event"]
 class Catalogue:
     """What is known of each item, by item_index.
 
-    titles, texts: (n_items,). categories: (n_items,), None where the shop gave none.
+    titles, texts: (n_items,); a text has the attributes as terms (`models.text.with_terms`).
+    categories: (n_items,), None where the shop gave none.
     prices: (n_items,) float32, NaN where unknown. recommendable: (n_items,) bool.
     first_seen: (n_items,) int64, Unix seconds of its first event,
         the largest int64 for an item without any.
@@ -38,6 +42,7 @@ class Catalogue:
     prices: npt.NDArray[np.float32]
     first_seen: npt.NDArray[np.int64]
     recommendable: npt.NDArray[np.bool_]
+    attributes: ItemAttributes
 
     def take(self, rows: npt.NDArray[np.int64]) -> Catalogue:
         """Keep the items of these rows."""
@@ -48,6 +53,7 @@ class Catalogue:
             self.prices[rows],
             self.first_seen[rows],
             self.recommendable[rows],
+            self.attributes.take(rows),
         )
 
     def __len__(self) -> int:
@@ -157,13 +163,15 @@ def index_shop(shop: Shop, *, unlisted_too: bool = False, target: EventKind | No
     offsets = np.zeros(len(user_ids) + 1, np.int64)
     np.cumsum(np.bincount(events["user_index"].to_numpy(), minlength=len(user_ids)), out=offsets[1:])
     histories = Histories(offsets, *(events[column].to_numpy() for column in ("item_index", "time", "kind")))
+    attributes = attributes_of(shop.attributes, item_ids)
     catalogue = Catalogue(
         titles=items["title"].to_list(),
-        texts=items["text"].to_list(),
+        texts=[with_terms(text, attributes.terms(row)) for row, text in enumerate(items["text"])],
         categories=items["category"].to_list(),
         prices=items["price"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
         first_seen=first_event_times(histories, len(item_ids)),
         recommendable=items["recommendable"].to_numpy(),
+        attributes=attributes,
     )
     return Dataset(
         shop.name,

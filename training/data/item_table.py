@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -11,22 +11,30 @@ from training.data.column_mapping import uses_by_column
 from training.data.columns import uses_of
 from training.data.files.tables import Part, Table
 from training.data.ids import id_text, without_shared_zeros, without_thousands
+from training.data.meaning.attributes import cell_of, typed_attributes
 from training.data.meaning.availability import all_available, is_unreadable
 from training.data.meaning.categories import categories_of, has_several, names_within
 from training.data.meaning.markup import without_markup
 from training.data.meaning.missing import MISSING, is_nobody
 from training.data.meaning.numbers import NumberFormat, number, number_format
 from training.data.roles import ItemRoles, sample_text
-from training.data.shop import ITEM_SCHEMA
+from training.data.shop import ITEM_SCHEMA, NO_ATTRIBUTES
 from training.quality.figures import ColumnUse
+
+OF_ATTRIBUTE: Final = "attribute "
+"""Stands before a column's name while the cells of attributes are beside those of fields."""
 
 
 class ItemsRead(NamedTuple):
-    """Items in the common form, the rows left out or doubted by reason, and the uses of the table's columns."""
+    """Items in the common form, the rows left out or doubted by reason, and the uses of the table's columns.
+
+    attributes: see `Shop.attributes`.
+    """
 
     items: pl.DataFrame
     notes: dict[str, int]
     columns: tuple[ColumnUse, ...]
+    attributes: pl.DataFrame = NO_ATTRIBUTES
 
 
 NO_ITEMS = ItemsRead(pl.DataFrame(schema=ITEM_SCHEMA), {}, ())
@@ -47,12 +55,14 @@ def read_items(table: Table, roles: ItemRoles, *, are_events: bool = False) -> I
         has_several(sample_text(table, each)) for each in roles.categories
     )
     wordy = roles.categories if are_several else ()
-    rows = table.select(lambda part: _expressions(part, roles, written, wordy))
+    own = {f"{OF_ATTRIBUTE}{column}": column for column in ([] if are_events else roles.attributes)}
+    rows = table.select(lambda part: _expressions(part, roles, written, wordy) + _cells(part, own))
     if roles.parent is not None:
-        rows = _inherited(rows)
+        rows = _inherited(rows, list(own))
     usable = without_shared_zeros(rows.filter(~is_nobody("item_id") & (pl.col("item_id") != "")), "item_id")
     usable = without_thousands(usable, "item_id")
-    unique = _first_told(usable)
+    unique = _first_told(usable, list(own))
+    told = typed_attributes(unique.select("item_id", *own).rename(own), are_named=roles.are_attributes_named)
     n_unpriced = int((unique["is_priced"] & unique["price"].is_null()).sum())
     notes = {
         f"availability in {'+'.join(roles.available)} that cannot be read, taken as available": int(
@@ -66,12 +76,17 @@ def read_items(table: Table, roles: ItemRoles, *, are_events: bool = False) -> I
             "row of the item table that repeats an item id; the first row counts": usable.height
             - unique.height,
         } | notes
-    items = unique.drop("is_unreadable", "is_priced").with_columns(**_worded())
-    return ItemsRead(items, notes, item_uses(table, roles))
+    more = pl.concat_str(
+        "text", *(f"{OF_ATTRIBUTE}{each}" for each in told.texts), separator=" ", ignore_nulls=True
+    )
+    items = unique.with_columns(text=more.str.strip_chars()).drop("is_unreadable", "is_priced", *own)
+    return ItemsRead(
+        items.with_columns(**_worded()), notes | told.notes, item_uses(table, roles, told.uses), told.table
+    )
 
 
-def item_uses(table: Table, roles: ItemRoles) -> tuple[ColumnUse, ...]:
-    """Say what each column of a table of items is used for."""
+def item_uses(table: Table, roles: ItemRoles, of_attributes: Mapping[str, str]) -> tuple[ColumnUse, ...]:
+    """Say what each column of a table of items is used for. of_attributes: by column."""
     uses = {
         "item": roles.item_id,
         "title": roles.title,
@@ -80,7 +95,19 @@ def item_uses(table: Table, roles: ItemRoles) -> tuple[ColumnUse, ...]:
         "price": roles.price,
         "available": roles.available,
     }
-    return uses_of(table.name, table.columns, uses_by_column(uses))
+    found = uses_by_column(uses)
+    for column, use in of_attributes.items():
+        found[column] = [*found.get(column, ()), use]
+    return uses_of(table.name, table.columns, found)
+
+
+def _cells(part: Part, own: Mapping[str, str]) -> list[pl.Expr]:
+    """Return the cells of attributes as text, null in a part without the column. own: columns by their names here."""
+    schema = part.frame.collect_schema()
+    return [
+        (cell_of(column, schema) if column in schema else pl.lit(None, pl.String)).alias(name)
+        for name, column in own.items()
+    ]
 
 
 def _expressions(
@@ -117,18 +144,18 @@ def _expressions(
     ]
 
 
-def _inherited(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fill what a variant leaves out with what the first row of its parent says."""
-    told = {name: pl.when(pl.col(name) != "").then(name) for name in ("title", "text", "category")}
+def _inherited(rows: pl.DataFrame, own: Sequence[str]) -> pl.DataFrame:
+    """Fill what a variant leaves out with what the first row of its parent says. own: columns of attributes."""
+    told = {name: pl.when(pl.col(name) != "").then(name) for name in ("title", "text", "category", *own)}
     filled = rows.with_columns(**told).with_columns(pl.col(*told).forward_fill().over("parent"))
     whose = pl.col("parent").is_not_null()
+    inherited = {name: pl.when(whose).then(filled[name]).otherwise(pl.col(name)) for name in told}
     return rows.with_columns(
-        pl.when(whose).then(filled[name]).otherwise(pl.col(name)).fill_null("").alias(name)
-        for name in ("title", "text")
-    ).with_columns(category=pl.when(whose).then(filled["category"]).otherwise("category"))
+        **inherited | {name: inherited[name].fill_null("") for name in ("title", "text")}
+    )
 
 
-def _first_told(rows: pl.DataFrame) -> pl.DataFrame:
+def _first_told(rows: pl.DataFrame, own: Sequence[str]) -> pl.DataFrame:
     """Keep one row an id: of each column the first cell that says something."""
     told = {name: pl.col(name).filter(pl.col(name) != "").first().fill_null("") for name in ("title", "text")}
     return rows.group_by("item_id", maintain_order=True).agg(
@@ -138,6 +165,7 @@ def _first_told(rows: pl.DataFrame) -> pl.DataFrame:
         available=pl.col("available").first(),
         is_unreadable=pl.col("is_unreadable").first(),
         is_priced=pl.col("is_priced").any(),
+        **{name: pl.col(name).drop_nulls().first() for name in own},
     )
 
 

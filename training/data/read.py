@@ -115,6 +115,7 @@ def assembled(plan: Plan, events: EventsRead, items: ItemsRead, options: Reading
         columns=columns + items.columns if plan.has_item_table else both_uses(columns, items.columns),
         has_item_table=plan.has_item_table,
         removals=pl.concat([own_removals, removals]),
+        attributes=items.attributes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from training.data.column_mapping import ColumnMapping
 from training.data.files.dialect import plain_name
 from training.data.files.tables import Table
 from training.data.meaning import names
+from training.data.meaning.attributes import may_be_attribute
 from training.data.meaning.availability import availability_columns
 from training.data.meaning.kinds import RETURN, code_of
 from training.data.meaning.missing import cleaned
@@ -68,7 +69,9 @@ class EventRoles:
 class ItemRoles:
     """The columns of a table of items. texts: joined after the title. available: all of them must allow an item.
 
-    parent: the column that variants of one item share; a variant inherits what its first row says.
+    parent: the column that variants of one item share; a variant inherits what its first row says. attributes: those
+    that may say something else of an item; words that are joined to the text may be among them.
+    are_attributes_named: whether a person named them.
     """
 
     item_id: tuple[str, ...]
@@ -78,6 +81,8 @@ class ItemRoles:
     price: str | None = None
     available: tuple[str, ...] = ()
     parent: str | None = None
+    attributes: tuple[str, ...] = ()
+    are_attributes_named: bool = False
 
     @property
     def n_found(self) -> int:
@@ -146,7 +151,7 @@ def item_roles(
     Raises ColumnMissing if the mapping names a column that is not there.
     """
     wanted = [mapping.items_item_id, mapping.item_title, mapping.item_price, *mapping.item_text]
-    wanted += [*mapping.item_category, *mapping.item_available]
+    wanted += [*mapping.item_category, *mapping.item_available, *mapping.item_attributes]
     require_columns(table, [column for column in wanted if column])
     own = {column for column in wanted if column}
     candidates = (
@@ -176,8 +181,25 @@ def item_roles(
     price = mapping.item_price or named(free, names.PRICE)
     available = mapping.item_available or availability_columns(table.columns)
     parent = named([column for column in table.columns if column != item], names.PARENT)
-    roles = ItemRoles((item,), title, texts, categories, price, tuple(available), parent)
+    attributes = mapping.item_attributes or _attributes(free, {price, parent, *available, *categories})
+    roles = ItemRoles(
+        (item,),
+        title,
+        texts,
+        categories,
+        price,
+        tuple(available),
+        parent,
+        attributes,
+        are_attributes_named=bool(mapping.item_attributes),
+    )
     return roles if roles.n_found or own or is_named else None
+
+
+def _attributes(free: Sequence[str], used: Set[str | None]) -> tuple[str, ...]:
+    """Return the columns that may be attributes: those without another use, and those whose words join the text."""
+    described = all_named(free, names.DESCRIPTION)
+    return tuple(each for each in free if each not in (*used, *described) and may_be_attribute(each))
 
 
 def _path(column: str) -> str:

@@ -25,6 +25,8 @@ SHOP_ITEM_SCHEMA = pl.Schema(dict(ITEM_SCHEMA) | {"available": pl.Boolean, "is_l
 """available: false if the shop says that it does not sell the item now. is_listed: false if there is an item table
 and the item has no row in it."""
 
+NO_ATTRIBUTES = pl.DataFrame(schema={"item_id": pl.String})
+
 
 @dataclass(frozen=True)
 class DropReport:
@@ -97,6 +99,8 @@ class Shop:
         basket. Breaking ties by item_id instead would make the last item of every basket predictable.
     items: `SHOP_ITEM_SCHEMA`; item_id unique and sorted, one row for every item that has events (and perhaps more);
         text holds all useful text about the item, its title included.
+    attributes: item_id, and a column for each attribute of items, whose type is its kind: List(String) for words,
+        Float32, or Boolean; null where unknown. An item without a row has none.
     has_item_table: whether the shop gave a table of its items in addition to its events.
     removals: `REMOVAL_SCHEMA`, removals from the cart; the events that they undo are left out already.
     layout: the layout that the loader recognised, in words. columns: what each column of the tables was used for.
@@ -110,6 +114,7 @@ class Shop:
     columns: tuple[ColumnUse, ...] = ()
     has_item_table: bool = False
     removals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REMOVAL_SCHEMA))
+    attributes: pl.DataFrame = field(default_factory=NO_ATTRIBUTES.clone)
 
     @property
     def n_people(self) -> int:
@@ -135,12 +140,13 @@ def assemble_shop(
     columns: tuple[ColumnUse, ...] = (),
     has_item_table: bool = False,
     removals: pl.DataFrame | None = None,
+    attributes: pl.DataFrame | None = None,
 ) -> Shop:
     """Bring cleaned tables into the common form: types, order, and one row for each touched item.
 
     items: `ITEM_SCHEMA`; items are available and listed unless they say otherwise. An item without a row gets its id
     as title and an empty text; if there is an item table it is unlisted, and its events are counted as a note.
-    removals: kept with the shop, to be applied to whatever it is merged with.
+    removals: kept with the shop, to be applied to whatever it is merged with. attributes: see `Shop`.
     """
     events = events.select(EVENT_SCHEMA.names()).cast(EVENT_SCHEMA)
     events = in_order_of_people(events)
@@ -160,6 +166,7 @@ def assemble_shop(
         columns=columns,
         has_item_table=has_item_table,
         removals=kept,
+        attributes=NO_ATTRIBUTES if attributes is None else attributes,
     )
 
 

@@ -71,6 +71,7 @@ def merged(history: Shop, exported: Shop) -> Shop:
         columns=history.columns + exported.columns,
         has_item_table=history.has_item_table,
         removals=pl.concat([history.removals, exported.removals]),
+        attributes=history.attributes,
     )
 
 

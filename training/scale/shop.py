@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.attributes import ItemAttributes
 from models.items import Items, rank_segments
 from models.text import item_text
 from models.vocabulary import StringTable
@@ -117,6 +118,7 @@ class ScaleCatalogue:
             segment_popular=rank_segments(segments, popularity),
             popularity=popularity,
             available=np.ones(len(numbers), np.bool_),
+            attributes=ItemAttributes.none(len(numbers)),
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.attributes import ItemAttributes
 from models.history import Event, History
 from training.data.dataset import Catalogue, Interactions
 from training.members.content import Content, text_matrix
@@ -18,6 +19,7 @@ def interactions(texts: list[str]) -> Interactions:
         np.ones(n_items, np.float32),
         np.zeros(n_items, np.int64),
         np.ones(n_items, np.bool_),
+        ItemAttributes.none(n_items),
     )
     return Interactions(Histories.from_list([]), catalogue, until=1)
 

@@ -54,6 +54,11 @@ def with_terms(text: str, terms: Sequence[str]) -> str:
     return TERM_MARK.join((text.replace(TERM_MARK, " "), *(term.replace(TERM_MARK, " ") for term in terms)))
 
 
+def without_terms(text: str) -> str:
+    """Return a text as it was before `with_terms`."""
+    return text.partition(TERM_MARK)[0]
+
+
 def item_text(title: str, text: str) -> str:
     """Return the text that is read of an item: it begins with the title, which is not repeated."""
     if text.startswith(title):

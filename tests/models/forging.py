@@ -14,8 +14,9 @@ from models.bundles.bundle import BLOBS, read_manifest
 from models.bundles.consistency import LAYOUT, TABLES
 from models.bundles.files import MANIFEST, write_array, write_file
 from models.bundles.manifest import FileEntry, Manifest
+from tests.support.bundles import tiny_attributes
 
-ARRAYS = sorted([*LAYOUT, *TABLES["fp32"], "neighbour_items"])
+ARRAYS = sorted([*LAYOUT, *TABLES["fp32"], "neighbour_items", *tiny_attributes().arrays()])
 """Every array of a bundle."""
 
 FILES = sorted([*BLOBS, *(f"{name}.npy" for name in ARRAYS)])

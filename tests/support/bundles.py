@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from models.attributes import ItemAttributes
+from models.attributes import Flags, ItemAttributes, Numbers, Words, edges_of
 from models.bundles.bundle import WRITING_LOCK, BundleContents, write_bundle
 from models.bundles.golden import record_golden
 from models.bundles.manifest import SharesEntry, StudentEntry, TrainingEntry
@@ -61,7 +61,26 @@ def tiny_items(n_items: int = N_ITEMS, n_blocks: int = N_BLOCKS) -> Items:
         segment_popular=rank_segments(blocks, popularity),
         popularity=popularity,
         available=np.ones(n_items, np.bool_),
-        attributes=ItemAttributes.none(n_items),
+        attributes=tiny_attributes(n_items),
+    )
+
+
+def tiny_attributes(n_items: int = N_ITEMS) -> ItemAttributes:
+    """An attribute of each kind: item i is of one or two materials, weighs i, and every second one is organic."""
+    rows = np.arange(n_items)
+    materials = Words(
+        StringTable.from_strings(["glass", "oak", "tin"]),
+        np.repeat(rows % 3, rows % 2 + 1).astype(np.int32),
+        np.concatenate([[0], np.cumsum(rows % 2 + 1)]),
+    )
+    weights = np.where(rows % 5 == 0, np.nan, rows).astype(np.float32)
+    return ItemAttributes(
+        n_items,
+        {
+            "material": materials,
+            "weight": Numbers(weights, edges_of(weights)),
+            "organic": Flags((rows % 2).astype(np.int8)),
+        },
     )
 
 

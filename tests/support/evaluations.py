@@ -8,6 +8,7 @@ from __future__ import annotations
 from models.bundles.manifest import IndexEntry
 from tests.support.example_studies import (
     MEMBERS,
+    example_attributes,
     example_calibration,
     example_cold_start,
     example_compression,
@@ -81,6 +82,7 @@ def example_evaluation() -> Quality:
         calibration={"next_basket": example_calibration()},
         importance={"next_basket": {name: spread(0.01 * (4 - i)) for i, name in enumerate(MEMBERS)}},
         leave_one_out={"next_basket": example_leave_one_out()},
+        attributes={"next_basket": example_attributes()},
         tuning={"next_basket": {"als": example_search()}},
         ablations={"distillation": example_distillation()},
         compression=example_compression(),

@@ -11,6 +11,7 @@ from training.quality.figures import (
     Metrics,
 )
 from training.quality.schema import (
+    AttributeWorth,
     CalibrationFigures,
     CalibrationOnTest,
     ColdItems,
@@ -79,6 +80,27 @@ def example_leave_one_out() -> dict[str, MemberWorth]:
             earns_its_place=order < 2,
         )
         for order, name in enumerate(MEMBERS)
+    }
+
+
+def example_attributes() -> dict[str, AttributeWorth]:
+    return {
+        "all of them": AttributeWorth(
+            kind="",
+            known_share=None,
+            n_values=None,
+            ndcg=spread(0.012),
+            catalogue_ndcg=spread(0.011),
+            earns_its_place=True,
+        ),
+        "brand": AttributeWorth(
+            kind="words",
+            known_share=0.93,
+            n_values=214,
+            ndcg=spread(0.002),
+            catalogue_ndcg=spread(0.003),
+            earns_its_place=False,
+        ),
     }
 
 

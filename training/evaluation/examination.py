@@ -25,7 +25,7 @@ from training.learning.fit import SHIPPED, Learned, Taught
 from training.members.content import Content
 from training.metrics.protocols import Candidates, ScoreFunction
 from training.quality.figures import Figure, Metrics
-from training.quality.schema import ColdStart, Explanations, MemberWorth
+from training.quality.schema import AttributeWorth, ColdStart, Explanations, MemberWorth
 from training.recipe.settings import TrainingSettings
 from training.student.distill import DistillSettings, distil
 from training.student.export import export_student, torch_scores
@@ -34,6 +34,7 @@ from training.student.soft_labels import SoftLabels
 from training.student.subhistories import cut_examples
 from training.student.text_vectors import fit_text_encoder
 from training.student.tower import StudentModel
+from training.studies.attributes import attribute_worth
 from training.studies.candidate_features import describe_candidates
 from training.studies.cold_items import cold_items
 from training.studies.cold_start import people_curve
@@ -111,6 +112,24 @@ def study_members(
         )
     importance = {member: Figure(each.ndcg_loss, *each.ndcg_interval) for member, each in found.items()}
     return importance, added
+
+
+def study_attributes(
+    split: Split, assessment: Assessment, settings: TrainingSettings, stages: Stages
+) -> dict[str, AttributeWorth]:
+    """Measure what each attribute of items adds; empty, without a stage of its own, in a shop that gives none."""
+    interactions = split.past_and_validation
+    if not interactions.catalogue.attributes.by_name:
+        return {}
+    with stages.stage("attributes", "What attributes of items add") as progress:
+        return attribute_worth(
+            settings.content,
+            interactions,
+            split.test.some(MAX_STUDIED, settings.seed),
+            candidates_of(assessment, split, MAX_STUDIED, settings.seed),
+            seed=settings.seed,
+            progress=progress,
+        )
 
 
 def study_distillation(

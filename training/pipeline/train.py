@@ -21,6 +21,7 @@ from training.data.shop import Shop, require_trainable
 from training.data.split import Split, split_by_time
 from training.evaluation.assessment import ask_everybody, protocol_part
 from training.evaluation.examination import (
+    study_attributes,
     study_cold_start,
     study_distillation,
     study_explanations,
@@ -129,6 +130,8 @@ def evaluate(
     evaluation.tuning = {split.protocol: searches} if is_tuned else {}
     importance, worth = study_members(split, taught, assessment, settings, stages)
     evaluation.importance, evaluation.leave_one_out = {split.protocol: importance}, {split.protocol: worth}
+    if attributes := study_attributes(split, assessment, settings, stages):
+        evaluation.attributes = {split.protocol: attributes}
     if "distillation" in studies:
         variants = study_distillation(split, taught, learned, assessment, settings, stages)
         evaluation.ablations = {"distillation": variants}

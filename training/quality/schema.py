@@ -196,6 +196,21 @@ class MemberWorth(Part, frozen=True):
     earns_its_place: bool
 
 
+class AttributeWorth(Part, frozen=True):
+    """What the content member loses without an attribute of items, paired over people.
+
+    kind: words, number or flag; "" for all attributes together, which have no known_share (of items) nor n_values.
+    earns_its_place: whether at least one of the two intervals lies above zero.
+    """
+
+    kind: str
+    known_share: float | None
+    n_values: int | None
+    ndcg: Figure = msgspec.field(name="ndcg@10")
+    catalogue_ndcg: Figure = msgspec.field(name="catalogue_ndcg@20")
+    earns_its_place: bool
+
+
 class Explanations(Part, frozen=True):
     """The removal test, empty if nobody has a history, and the accuracy of the members' shares.
 
@@ -318,7 +333,7 @@ class Machine(Part, frozen=True):
 
 
 class Quality(msgspec.Struct, omit_defaults=True):
-    """A whole evaluation, filled part by part. From `protocols` to `leave_one_out`, parts are by protocol.
+    """A whole evaluation, filled part by part. From `protocols` to `attributes`, parts are by protocol.
 
     of_protocol: for parts that are of one protocol alone, which one. bundle: the version that the run wrote.
     """
@@ -339,6 +354,7 @@ class Quality(msgspec.Struct, omit_defaults=True):
     tuning: dict[str, dict[str, SearchRecord]] = {}
     importance: dict[str, dict[str, Figure]] = {}
     leave_one_out: dict[str, dict[str, MemberWorth]] = {}
+    attributes: dict[str, dict[str, AttributeWorth]] = {}
     explanations: Explanations | None = None
     compression: Compression | None = None
     ablations: dict[str, dict[str, Metrics]] = {}

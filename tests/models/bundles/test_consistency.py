@@ -110,6 +110,11 @@ FAULTS = [
     ("histories.item_indices", put(-1, -1)),
     ("histories.kinds", put(0, 5)),
     ("histories.times", put(1, 0)),
+    *((name, fault) for name in ("attribute_1.numbers", "attribute_2.flags") for fault in (shorter, longer)),
+    *(("attribute_0.word_offsets", fault) for fault in (put(0, 1), put(1, 1_000), put(-1, 1_000), shorter, longer)),
+    *(("attribute_0.codes", fault) for fault in (put(0, 3), put(-1, -1), shorter, longer)),
+    *(("attribute_0_values.offsets", fault) for fault in (put(0, 1), put(-1, 1_000), shorter)),
+    ("attribute_0_values.data", put(0, 0xFF)),
 ]  # fmt: skip
 
 

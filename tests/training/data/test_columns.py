@@ -16,7 +16,7 @@ from training.data.read import read_shop
 from training.quality.figures import ColumnUse
 
 ORDERS = "customer,sku,ordered_at,channel,amount\nu1,a,2024-01-01,app,3\nu1,b,2024-01-02,web,4\n"
-PRODUCTS = "sku,name,description,colour,brand\na,Vase,A tall vase,blue,Fenn\nb,Mug,A mug,red,Pell\n"
+PRODUCTS = "sku,name,description,colour,photo_url\na,Vase,A tall vase,blue,x/1\nb,Mug,A mug,red,x/2\n"
 
 
 def test_a_column_that_is_not_used_is_said(tmp_path: Path) -> None:
@@ -29,7 +29,8 @@ def test_a_column_that_is_not_used_is_said(tmp_path: Path) -> None:
     shop = read_shop(tmp_path / "orders.csv", options=options, items=tmp_path / "products.csv")
     assert column_lines(shop.columns) == [
         "orders.csv: customer (person), sku (item), ordered_at (time), amount (value); not used: channel",
-        "products.csv: sku (item), name (title, text), description (text); not used: colour, brand",
+        "products.csv: sku (item), name (title, text), description (text), colour (attribute colour, words); "
+        "not used: photo_url",
     ]
 
 

@@ -19,6 +19,7 @@ from training.evaluation.page.tables import (
     number,
     score,
     seconds,
+    share,
     share_interval,
     signed,
     size,
@@ -89,6 +90,24 @@ def leave_one_out(quality: Quality) -> View:
                 "idle": [model_words(member) for member, row in part.items() if not row.earns_its_place],
             }
             for name, part in quality.leave_one_out.items()
+        }
+    }
+
+
+def attributes(quality: Quality) -> View:
+    """Show what the content member loses without each attribute of items."""
+    columns = [
+        Column("kind", "kind", words),
+        Column("known_share", "known of", share),
+        Column("n_values", "values", number),
+        Column("ndcg", f"loses in {metric_words('ndcg@10')}", with_interval),
+        Column("catalogue_ndcg", f"loses in {metric_words('catalogue_ndcg@20')}", with_interval),
+        Column("earns_its_place", "earns its place", words),
+    ]
+    return {
+        "protocols": {
+            name: {"table": table("without", columns, dict(part))}
+            for name, part in quality.attributes.items()
         }
     }
 

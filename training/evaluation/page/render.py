@@ -33,6 +33,7 @@ SECTIONS = (
     Section("differences", "Which differences are real", "intervals", members.claimed_differences),
     Section("segments", "For whom it works", "protocols", members.segments),
     Section("leave_one_out", "What each member adds", "leave_one_out", members.leave_one_out),
+    Section("attributes", "What attributes of items add", "attributes", members.attributes),
     Section("tuning", "How members were tuned", "tuning", members.tuning),
     Section("strategies", "Bagging, boosting, stacking", "strategies", members.strategies),
     Section("importance", "Which members the ensemble listens to", "importance", members.importance),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from models.attributes import AttributeEntry, ItemAttributes
 from models.index import AllowedItems
 from models.item_filters import ItemFilters
+from models.repurchase import RepurchaseClock
 from models.vocabulary import StringTable, Vocabulary
 
 
@@ -27,7 +28,7 @@ class Items:
     popularity: (n_items,) float32, time-decayed interactions, >= 0.
     available: (n_items,) bool, whether it may be recommended. An item that may not is still in people's histories,
         and is scored and explained by like any other.
-    attributes: whatever else the shop says of its items.
+    attributes: whatever else the shop says of its items. repurchase: when they are due again.
     """
 
     vocabulary: Vocabulary
@@ -40,6 +41,7 @@ class Items:
     popularity: npt.NDArray[np.float32]
     available: npt.NDArray[np.bool_]
     attributes: ItemAttributes
+    repurchase: RepurchaseClock
 
     @staticmethod
     def from_arrays(
@@ -58,6 +60,7 @@ class Items:
             popularity=np.asarray(arrays["item_popularity"], np.float32),
             available=np.asarray(arrays["item_available"], np.uint8).view(np.bool_),
             attributes=ItemAttributes.from_arrays(arrays, attributes, len(vocabulary)),
+            repurchase=RepurchaseClock.from_arrays(arrays),
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -73,6 +76,7 @@ class Items:
             "item_popularity": self.popularity,
             "item_available": np.asarray(self.available, np.bool_).view(np.uint8),
             **self.attributes.arrays(),
+            **self.repurchase.arrays(),
         }
 
     def __len__(self) -> int:

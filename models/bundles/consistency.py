@@ -55,6 +55,9 @@ LAYOUT = {
     "segment_popular": ("<i4", 2),
     "item_popularity": ("<f4", 1),
     "item_available": ("|u1", 1),
+    "repurchase_log_days": ("<f4", 1),
+    "repurchase_shares": ("<f4", 1),
+    "repurchase_strength": ("<f4", 1),
     "history_scales": ("<f4", 1),
     "item_scales": ("<f4", 1),
     "neighbour_scales": ("<f4", 1),
@@ -253,7 +256,8 @@ def _check_items(arrays: Arrays) -> None:
     n_segments = len(arrays["segment_popular"])
     for name in ("item_categories", "item_prices", "item_segments", "item_popularity", "item_available"):
         _check_rows(arrays, n_items, name)
-    _check_rows(arrays, n_items, "item_vectors", "item_scales")
+    _check_rows(arrays, n_items, "item_vectors", "item_scales", "repurchase_log_days", "repurchase_shares")
+    _check_rows(arrays, 1, "repurchase_strength")
     _check_rows(arrays, n_items + 1, "item_titles.offsets", "history_vectors", "history_scales")
     _check_rows(
         arrays, n_items + 1, "neighbour_items", "neighbour_weights", "neighbour_scales", "own_weights"
@@ -264,6 +268,9 @@ def _check_items(arrays: Arrays) -> None:
     _check_range(arrays, "item_popularity", 0, None)
     _check_range(arrays, "item_available", 0, 2)
     _check_finite(arrays, "item_popularity")
+    _check_finite(arrays, "repurchase_shares")
+    _check_finite(arrays, "repurchase_strength")
+    _check_range(arrays, "repurchase_strength", 0, None)
 
 
 def _check_histories(arrays: Arrays) -> None:

@@ -8,11 +8,13 @@ collector need not see answers, which wait for the live log by the dozen: walkin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import time
 
 import msgspec
 
 from models.experiments.assignment import Assigned
 from models.history import EventKind, History
+from models.repurchase import Due
 from service.answers.known_items import field_of
 from service.answers.shortfall import shortfall_words
 from service.answers.tiers import Ranking
@@ -45,6 +47,11 @@ class Recommendation(msgspec.Struct, gc=False):
     @property
     def explanations(self) -> list[Explanation] | None:
         """One explanation per item, if they were requested and exist."""
+        return None
+
+    @property
+    def due(self) -> list[Due | None] | None:
+        """When each item is due again, None where that is not known; None as a whole if nobody asks for own items."""
         return None
 
     @property
@@ -113,6 +120,20 @@ class PersonalRecommendation(Recommendation, gc=False):
     def explanations(self) -> list[Explanation] | None:
         """One explanation per item, if they were requested and exist."""
         return None if self.scored is None else self.scored.explanations
+
+    @property
+    def due(self) -> list[Due | None] | None:
+        """When each item is due again, None where that is not known; None unless known_items is only."""
+        if self.job.masks.only is None:
+            return None
+        history, now = self.person.history, time()
+        if self.session is not None:
+            history = history.extended(self.session)
+        is_target = history.kinds == self.serving.target
+        items, moments = history.item_indices[is_target], history.times[is_target]
+        clock = self.serving.items.repurchase
+        ranked = self.ranking.item_indices.tolist()
+        return [clock.due(item, moments[items == item], now) for item in ranked]
 
     @property
     def _own_words(self) -> str:

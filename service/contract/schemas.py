@@ -210,7 +210,9 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
     """A recommended item. score: the student's score; in the popular tiers the item's popularity; without a model
     1 / the item's place. Scores are comparable only within a reply.
 
-    because, members: present with `explain`, up to three each, strongest first.
+    because, members: present with `explain`, up to three each, strongest first. due_in_days, reason: present with
+    known_items `only`, where it is known how often the item is bought again: days until it is due, below 0 if it is
+    overdue, and how often it is bought, such as "about every 23 days".
     """
 
     item_id: str
@@ -218,6 +220,8 @@ class RecommendedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False)
     title: str | None = None
     because: list[Because] | None = None
     members: list[MemberOpinion] | None = None
+    due_in_days: int | None = None
+    reason: str | None = None
 
 
 class ServedModel(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,7 @@ import msgspec
 from models.experiments.assignment import Assigned
 from models.explanations import Reasons
 from models.member_shares import MemberShare
+from models.repurchase import Due
 from service.answers.known_items import check_known_items
 from service.answers.no_model.answers import ModellessAnswer, ModellessAnswers
 from service.answers.recommendation import PersonalRecommendation, Recommendation
@@ -177,6 +178,8 @@ def _reply(
     answer: Recommendation, assigned: Assigned | None, request_id: str, clock: RequestClock
 ) -> RecommendReply:
     items = _items(answer) if answer.explanations is None else _explained_items(answer, answer.explanations)
+    if (due := answer.due) is not None:
+        items = _due_items(items, due)
     elapsed = _look_at_clock(answer, clock)
     return RecommendReply(
         request_id=request_id,
@@ -249,6 +252,14 @@ def _explained_items(answer: Recommendation, explanations: list[Explanation]) ->
         because, members = _because(explanation.reasons, answer.serving), _members(explanation.members)
         items.append(RecommendedItem(item.item_id, item.score, item.title, because, members))
     return items
+
+
+def _due_items(items: list[RecommendedItem], due: list[Due | None]) -> list[RecommendedItem]:
+    """Say of each item to buy again when it is due, where that is known."""
+    return [
+        item if own is None else msgspec.structs.replace(item, due_in_days=own.in_days, reason=own.reason)
+        for item, own in zip(items, due, strict=True)
+    ]
 
 
 def _because(reasons: Reasons, serving: ServingBundle) -> list[Because]:

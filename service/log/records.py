@@ -118,9 +118,9 @@ class ExposureRecord(msgspec.Struct, frozen=True, omit_defaults=True, array_like
 
     scores: one per item, as `pack_scores` packs them. unit: what an experiment is assigned by: the person, else the
     session, else "". version, variant: what made the answer ("student", "ensemble" or a member's name). propensity:
-    the probability of this arm for this unit, 1.0 outside experiments. sent_ms: Unix milliseconds. n_history: distinct
-    items that the person has touched, those of the visit included; n_session: events of the visit. sampled: for the
-    share of requests that the monitor scores again.
+    the probability of this arm for this unit, 1.0 outside experiments. sent_ms: Unix milliseconds. n_history:
+    distinct items that the person has touched, those of the visit included; n_session: events of the visit. sampled:
+    for the share of requests that the monitor scores again.
     """
 
     request_id: str

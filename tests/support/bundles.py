@@ -32,6 +32,7 @@ from models.monitoring import inputs
 from models.monitoring.histogram import Histogram
 from models.monitoring.reference import Reference
 from models.packed_histories import ColdHistories, Histories
+from models.repurchase import RepurchaseClock
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
 from models.vocabulary import StringTable, Vocabulary
@@ -62,7 +63,15 @@ def tiny_items(n_items: int = N_ITEMS, n_blocks: int = N_BLOCKS) -> Items:
         popularity=popularity,
         available=np.ones(n_items, np.bool_),
         attributes=tiny_attributes(n_items),
+        repurchase=tiny_clock(n_items),
     )
+
+
+def tiny_clock(n_items: int = N_ITEMS) -> RepurchaseClock:
+    """Items are bought every seven days, but for the last one, of which nothing is known."""
+    log_days = np.full(n_items, np.log(7), np.float32)
+    log_days[-1] = np.nan
+    return RepurchaseClock(log_days, np.full(n_items, 0.5, np.float32), np.ones(1, np.float32))
 
 
 def tiny_attributes(n_items: int = N_ITEMS) -> ItemAttributes:

@@ -15,6 +15,7 @@ from models.items import Items, rank_segments
 from models.members.factorization import FittedFactorization
 from models.monitoring.reference import CatalogueBins, Reference
 from models.monitoring.scored_requests import scoring_models
+from models.repurchase import RepurchaseClock
 from models.student import Student
 from models.vocabulary import StringTable
 from tests.support.bundles import tiny_student, with_item_vectors
@@ -77,6 +78,7 @@ def items_of(dataset: Dataset) -> Items:
         counts,
         dataset.catalogue.recommendable,
         dataset.catalogue.attributes,
+        RepurchaseClock.none(len(dataset.catalogue)),
     )
 
 

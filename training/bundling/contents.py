@@ -21,6 +21,7 @@ from models.vocabulary import StringTable
 from training.bundling.bundled_variants import bundled_variants
 from training.bundling.kept_histories import kept_history
 from training.bundling.reference import build_reference
+from training.bundling.repurchase import fit_clock
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
 from training.ensemble.choice import StrategyChoice
 from training.ensemble.ensemble import Ensemble
@@ -143,6 +144,7 @@ def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettin
         popularity=popularity,
         available=catalogue.recommendable,
         attributes=catalogue.attributes,
+        repurchase=fit_clock(dataset.histories, dataset.target, codes, len(catalogue)),
     )
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from models.attributes import ItemAttributes
 from models.items import Items, rank_segments
+from models.repurchase import RepurchaseClock
 from models.text import item_text
 from models.vocabulary import StringTable
 from training.base.errors import SettingsInvalid
@@ -119,6 +120,7 @@ class ScaleCatalogue:
             popularity=popularity,
             available=np.ones(len(numbers), np.bool_),
             attributes=ItemAttributes.none(len(numbers)),
+            repurchase=RepurchaseClock.none(len(numbers)),
         )
 
 

@@ -61,6 +61,28 @@ async def test_only_gives_nothing_but_bought_items_and_says_how_many_there_are(s
     assert answer["shortfall"].endswith("have a purchase event of this person, the filter leaves no more")
 
 
+async def test_only_says_when_an_item_is_due_again(service: Running) -> None:
+    """The clock of the bundle says seven days; of the last item it knows nothing."""
+    last = f"item-{N_ITEMS - 1}"
+    visit = [{"item_id": "item-13", "kind": "purchase"}, {"item_id": last, "kind": "purchase"}]
+    answer = await service.recommend(user_id="user-1", known_items="only", session=visit)
+    items = {item["item_id"]: item for item in answer["items"]}
+    assert (items["item-13"]["due_in_days"], items["item-13"]["reason"]) == (7, "about every 7 days")
+    assert items["item-1"]["due_in_days"] < -300  # bought long ago
+    assert "due_in_days" not in items[last]
+
+
+@pytest.mark.parametrize("asked", [{}, {"known_items": "leave_out_bought"}, {"explain": True}])
+async def test_nothing_is_due_where_all_items_are_ranked(service: Running, asked: dict[str, Any]) -> None:
+    answer = await service.recommend(user_id="user-1", session=PURCHASE, **asked)
+    assert not any("due_in_days" in item or "reason" in item for item in answer["items"])
+
+
+async def test_what_is_due_is_told_beside_an_explanation(service: Running) -> None:
+    answer = await service.recommend(user_id="user-1", known_items="only", session=PURCHASE, explain=True)
+    assert all({"because", "due_in_days"} <= set(item) for item in answer["items"])
+
+
 @pytest.mark.parametrize("asked", [{}, {"user_id": "nobody"}, {"session": VIEW}])
 async def test_who_has_bought_nothing_gets_an_empty_answer_that_says_so(
     service: Running, asked: dict[str, Any]

@@ -57,7 +57,7 @@ def test_yes_and_no_in_any_language_keep_their_sense() -> None:
 
 
 def test_a_few_words_among_numbers_are_unknown_and_counted() -> None:
-    values: list[str | None] = [str(row) for row in range(98)] + ["n.v.", "tbd"]
+    values: list[str | None] = [*map(str, range(98)), "n.v.", "tbd"]
     table, notes = read(values)
     assert table["size"].null_count() == 2
     assert notes == {"value of the attribute size that is no number, taken as unknown": 2}

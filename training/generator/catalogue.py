@@ -216,11 +216,11 @@ def _directions(count: int, rng: np.random.Generator) -> Floats:
 
 def _item_vectors(colours: Ints, materials: Ints, brands: Ints, rng: np.random.Generator) -> Floats:
     """Make item vectors mostly of attributes in the text, and a little of noise; the squared weights sum to 1."""
-    vectors = np.float32(0.34) * _directions(len(colours), rng)
+    vectors = np.float32(0.35) * _directions(len(colours), rng)
     for weight, words, codes in (
-        (0.55, COLOURS, colours),
-        (0.47, MATERIALS, materials),
-        (0.60, BRANDS, brands),  # most of all, people are loyal to brands
+        (0.46, COLOURS, colours),
+        (0.42, MATERIALS, materials),
+        (0.70, BRANDS, brands),  # most of all, people are loyal to brands
     ):
         vectors += np.float32(weight) * _directions(len(words), rng)[codes]
     return vectors

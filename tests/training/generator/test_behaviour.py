@@ -35,9 +35,17 @@ def test_a_later_step_of_the_funnel_follows_the_earlier_one_on_the_same_item() -
     assert (events.times[later] > events.times[later - 1]).all()
 
 
-def test_a_persons_events_are_in_the_order_of_time_and_no_two_are_at_one_moment() -> None:
-    crowded = replace(SETTINGS, n_days=3, mean_events_per_person=100, n_people=500)
-    _, events = simulated(crowded)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_days": 3, "mean_events_per_person": 100, "n_people": 500},
+        {"n_days": 60, "mean_events_per_person": 1_000, "n_people": 200, "consumable_share": 1},
+    ],
+)
+def test_a_persons_events_are_in_the_order_of_time_and_no_two_are_at_one_moment(
+    changes: dict[str, float],
+) -> None:
+    _, events = simulated(replace(SETTINGS, **changes))  # type: ignore[arg-type]
     later, earlier = slice(1, None), slice(None, -1)
     is_same_person = events.people[later] == events.people[earlier]
     assert (np.diff(events.people) >= 0).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.generator.catalogue import build_catalogue, category_names, item_table
+from training.generator.catalogue import build_catalogue, category_names, change_time, item_table
 from training.generator.item_words import BRANDS, COLOURS, CONSUMABLE_NOUNS, MATERIALS, NOUNS
 from training.generator.settings import BOUNDS, GeneratorSettings
 
@@ -17,6 +17,18 @@ def test_every_cluster_has_an_item_that_is_there_from_the_start(n_items: int, n_
         catalogue.clusters[catalogue.cluster_starts], np.arange(len(catalogue.cluster_starts))
     )
     assert (catalogue.arrival_times[catalogue.cluster_starts] == 0).all()
+
+
+def test_a_visit_ends_before_its_item_leaves_and_begins_when_it_has_come() -> None:
+    settings = GeneratorSettings(change_day=60, turnover=0.5)
+    catalogue = build_catalogue(settings, np.random.default_rng(0))
+    change = change_time(settings)
+    leaving = np.flatnonzero(catalogue.departure_times == change)[:1]
+    arriving = np.flatnonzero(catalogue.arrival_times == change)[:1]
+    assert catalogue.is_there(leaving, np.array([change - 60])).all()
+    assert not catalogue.is_there(leaving, np.array([change - 59])).any()
+    assert catalogue.is_there(arriving, np.array([change])).all()
+    assert not catalogue.is_there(arriving, np.array([change - 1])).any()
 
 
 def test_companions_are_of_the_same_style_in_the_category_that_goes_with_it() -> None:

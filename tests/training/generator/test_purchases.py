@@ -38,7 +38,7 @@ def events() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def purchases(events: pl.DataFrame) -> pl.DataFrame:
-    """Select purchases; say whether the item was bought before, how long ago, and whether the history is half over."""
+    """Select purchases; say whether the item was bought before, how long ago, and in which half."""
     middle = ((pl.min("day") + pl.max("day")) / 2).over("person")
     bought = events.with_columns(is_late=pl.col("day") > middle).filter(kind=int(EventKind.PURCHASE))
     return bought.with_columns(
@@ -178,12 +178,22 @@ def test_nothing_happens_before_an_item_arrives_or_after_it_has_left() -> None:
     assert (catalogue.departure_times < 10**12).any()
 
 
-def test_people_are_loyal_to_brands(purchases: pl.DataFrame) -> None:
-    catalogue, _ = events_of(SETTINGS)
-    firsts = purchases.filter(~pl.col("is_repeated")).with_columns(
-        brand=pl.Series(catalogue.brands)[purchases.filter(~pl.col("is_repeated"))["item"]]
-    )
-    pairs = firsts.join(firsts, on="person").filter(pl.col("item") < pl.col("item_right"))
-    same = (pairs["brand"] == pairs["brand_right"]).mean()
-    shares = firsts["brand"].value_counts()["count"] / firsts.height
-    assert same > 1.25 * (shares**2).sum()  # type: ignore[operator]
+def test_people_are_loyal_to_brands_more_than_to_colours() -> None:
+    catalogue, events = events_of(replace(SETTINGS, mean_events_per_person=60))
+    clicked = events.filter(kind=int(EventKind.CLICK)).unique(["person", "item"], maintain_order=True)
+    items = clicked["item"].to_numpy()
+    brands = preference(clicked["person"], catalogue.brands[items])
+    assert brands > 1.2
+    assert brands > preference(clicked["person"], catalogue.colours[items]) + 0.03
+
+
+def preference(people: pl.Series, codes: np.ndarray) -> float:
+    """How often two items of one person share an attribute, against two items of different people."""
+    table = pl.DataFrame({"person": people, "code": codes})
+    counts = table.group_by("person", "code").len().with_columns(n=pl.sum("len").over("person"))
+    people_of_many = counts.filter(pl.col("n") >= 5)
+    agreement = people_of_many.group_by("person").agg(
+        same=(pl.col("len") * (pl.col("len") - 1)).sum() / (pl.first("n") * (pl.first("n") - 1))
+    )["same"]
+    shares = table["code"].value_counts()["count"] / table.height
+    return float(agreement.mean() / (shares**2).sum())  # type: ignore[operator]

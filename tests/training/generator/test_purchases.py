@@ -192,8 +192,10 @@ def preference(people: pl.Series, codes: np.ndarray) -> float:
     table = pl.DataFrame({"person": people, "code": codes})
     counts = table.group_by("person", "code").len().with_columns(n=pl.sum("len").over("person"))
     people_of_many = counts.filter(pl.col("n") >= 5)
-    agreement = people_of_many.group_by("person").agg(
-        same=(pl.col("len") * (pl.col("len") - 1)).sum() / (pl.first("n") * (pl.first("n") - 1))
-    )["same"]
-    shares = table["code"].value_counts()["count"] / table.height
-    return float(agreement.mean() / (shares**2).sum())  # type: ignore[operator]
+    agreement = (
+        people_of_many.group_by("person")
+        .agg(same=(pl.col("len") * (pl.col("len") - 1)).sum() / (pl.first("n") * (pl.first("n") - 1)))["same"]
+        .to_numpy()
+    )
+    shares = np.bincount(codes) / len(codes)
+    return float(agreement.mean() / (shares**2).sum())

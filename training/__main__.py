@@ -235,6 +235,12 @@ def generate(
     items: Annotated[int, typer.Option(help="Number of items, up to 1 million.")] = 2_000,
     events: Annotated[float, typer.Option(help="Mean number of events per person.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Random seed; equal seeds make equal shops.")] = 0,
+    consumable_share: Annotated[
+        float, typer.Option(help="Share of categories that are used up and bought again, 0 to 1.")
+    ] = 0.25,
+    return_rate: Annotated[
+        float, typer.Option(help="Share of purchases of other items that are returned, up to 0.5.")
+    ] = 0.08,
     change_day: Annotated[int, typer.Option(help="Day on which the changes below happen; 0 for never.")] = 0,
     taste_shift: Annotated[
         float, typer.Option(help="How far tastes turn on that day; 1 turns them to unrelated ones.")
@@ -246,7 +252,7 @@ def generate(
         float, typer.Option(help="Share of items that are replaced on that day, up to 0.5.")
     ] = 0.0,
 ) -> None:
-    """Write a plausible shop: people with drifting tastes, a power-law catalogue, sessions, new items."""
+    """Write a plausible shop: drifting tastes, a power-law catalogue, sessions, new items, habits and returns."""
     from training.base.progress import Stages
     from training.generator.generator import generate_shop
     from training.generator.settings import GeneratorSettings
@@ -256,6 +262,8 @@ def generate(
         n_items=items,
         mean_events_per_person=events,
         seed=seed,
+        consumable_share=consumable_share,
+        return_rate=return_rate,
         change_day=change_day,
         taste_shift=taste_shift,
         new_season=new_season,

@@ -18,6 +18,9 @@ from typing import Any
 from loadtest.errors import IdsMissing
 
 KINDS = {0: "view", 1: "click", 2: "cart", 3: "purchase", 4: "rating", 6: "dislike"}
+RETURN = 254
+"""The code of a return, of which a service is not told."""
+
 MAX_VISIT = 100
 """The most events that a request may have in its visit."""
 
@@ -99,7 +102,7 @@ def _steps(shop: Path) -> Iterator[Step]:
 
 
 def _rows_by_person(shop: Path) -> dict[str, list[tuple[int, str, str]]]:
-    """Read (time, item, kind) by user."""
+    """Read (time, item, kind) by user, without returns."""
     from pyarrow import parquet
 
     rows: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
@@ -107,5 +110,6 @@ def _rows_by_person(shop: Path) -> dict[str, list[tuple[int, str, str]]]:
         table = parquet.read_table(part, columns=["user_id", "item_id", "time", "kind"])
         columns = (table.column(name).to_pylist() for name in ("user_id", "time", "item_id", "kind"))
         for user_id, moment, item_id, kind in zip(*columns, strict=True):
-            rows[user_id].append((moment, item_id, KINDS[kind]))
+            if kind != RETURN:
+                rows[user_id].append((moment, item_id, KINDS[kind]))
     return dict(rows)

@@ -8,9 +8,10 @@ from typing import Final
 
 import polars as pl
 
+from models.history import EventKind
 from models.removals import REMOVAL
 from training.data.files.tables import Table
-from training.data.meaning.kinds import NAMES, code_of
+from training.data.meaning.kinds import NAMES, RETURN, code_of
 from training.data.options import ReadingOptions
 from training.data.roles import sample_text
 
@@ -20,6 +21,8 @@ MORE_WORDS: Final = "further words"
 """What words beyond the 255 most frequent are counted under; a column with so many holds no kinds."""
 MAX_SPELLED: Final = 16
 """Spellings that cells are compared with one after the other; a table looks up more in less time."""
+OWN_CODES: Final = tuple(sorted({*map(int, EventKind), REMOVAL, RETURN}))
+"""The codes in tables that Stillroom wrote."""
 UNKNOWN: Final = 253
 """The code of a word that is no known kind."""
 
@@ -38,7 +41,7 @@ class KindWords:
         if column is None:
             return KindWords()
         if table.sample[column].dtype == pl.UInt8:
-            return KindWords(tuple(map(str, range(REMOVAL + 1))), tuple(range(REMOVAL + 1)))
+            return KindWords(tuple(map(str, OWN_CODES)), OWN_CODES)
         return KindWords().with_more(sample_text(table, column).unique().sort().to_list(), options)
 
     def with_more(self, words: Sequence[str], options: ReadingOptions) -> KindWords:

@@ -1,8 +1,9 @@
-"""Simulate what people of the generated shop do: sessions of views that sometimes end in a purchase.
+"""Simulate what people of the generated shop do: sessions of views that may end in a purchase, and what follows it.
 
 `generator` calls it once for each chunk of people, who are simulated together. A person is a point in the space of
 tastes, and drifts. A session has a theme, chosen by taste or kept from the session before; each visit sees a few
-items of a cluster, found by popularity, and picks one by taste, or goes from the item before to its companion.
+items of a cluster, found by popularity, and picks one by taste, or goes from the item before to its companion. What
+was bought comes up again in `purchases`: consumables are bought again, durables may be returned.
 """
 
 from __future__ import annotations
@@ -13,20 +14,36 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind
+from training.data.meaning.kinds import RETURN
 from training.generator.catalogue import (
     SECONDS_PER_DAY,
     TASTE_DIMENSIONS,
+    VISIT_SECONDS,
     Floats,
     Ints,
     InventedCatalogue,
     change_time,
+)
+from training.generator.purchases import (
+    HABIT_RATE,
+    STEPS_OF_PURCHASE,
+    Bools,
+    Stays,
+    Visits,
+    expected_repeats,
+    follow_up,
+    place_stays,
+    times_of_day,
 )
 from training.generator.settings import GeneratorSettings
 
 CLICK_RATE, CART_RATE, PURCHASE_RATE = 0.5, 0.35, 0.5
 """The shares of views that are clicked, of clicks that reach the cart, and of carts that are bought."""
 
-EVENTS_PER_VISIT = 1 + CLICK_RATE * (1 + CART_RATE * (1 + PURCHASE_RATE))
+PURCHASES_PER_VISIT = CLICK_RATE * CART_RATE * PURCHASE_RATE
+
+EVENTS_PER_VISIT = 1 + CLICK_RATE * (1 + CART_RATE) + PURCHASES_PER_VISIT
+"""Without what follows from purchases, later."""
 
 _VISITS_PER_SESSION = 4.0
 _KEEP_THEME_RATE = 0.35
@@ -34,21 +51,29 @@ _THEME_CATEGORY_RATE, _COMPANION_CATEGORY_RATE = 0.70, 0.20
 _THEME_STYLE_RATE = 0.85
 _COMPANION_ITEM_RATE = 0.30
 _CANDIDATES = 12
-
-Bools = npt.NDArray[np.bool_]
+_KINDS = np.array(
+    [EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE, RETURN], dtype=np.uint8
+)
+"""The kind of each step of a visit."""
 
 
 @dataclass(frozen=True)
 class SimulatedEvents:
-    """Events of a chunk, ordered by person and session; all arrays are (n_events,).
+    """Events of a chunk, ordered by person and time; all arrays are (n_events,).
 
-    people: index within the chunk. items: catalogue rows. times: seconds after the shop's first day.
+    people: index within the chunk. items: catalogue rows. times: seconds after the shop's first day. kinds:
+    `EventKind` codes and `RETURN`.
     """
 
     people: Ints
     items: Ints
     times: Ints
     kinds: npt.NDArray[np.uint8]
+
+    def without_returns(self) -> SimulatedEvents:
+        """Return the events that a service is told of."""
+        kept = self.kinds != RETURN
+        return SimulatedEvents(self.people[kept], self.items[kept], self.times[kept], self.kinds[kept])
 
 
 @dataclass(frozen=True)
@@ -71,33 +96,56 @@ def simulate_people(
     catalogue: InventedCatalogue, settings: GeneratorSettings, n_people: int, rng: np.random.Generator
 ) -> SimulatedEvents:
     """Simulate `n_people` people over the whole period; each has at least one event."""
-    visit_people = np.repeat(np.arange(n_people), _draw_visit_counts(settings, n_people, rng))
+    stays = place_stays(settings, rng.random(n_people))
+    visit_people = np.repeat(np.arange(n_people), _draw_visit_counts(catalogue, settings, n_people, rng))
     starts_session = rng.random(len(visit_people)) < 1 / _VISITS_PER_SESSION
     starts_session |= np.diff(visit_people, prepend=-1) > 0
     visit_sessions = np.cumsum(starts_session) - 1
-    sessions = _draw_sessions(catalogue, settings, visit_people[starts_session], n_people, rng)
-    items, affinities = _pick_items(catalogue, settings, sessions, visit_sessions, rng)
-    items = _follow_companions(catalogue, items, sessions.times[visit_sessions], ~starts_session, rng)
-    return _to_events(sessions, visit_sessions, starts_session, items, affinities, rng)
+    sessions = _draw_sessions(catalogue, settings, visit_people[starts_session], stays, rng)
+    times = _visit_times(settings, sessions, visit_sessions, starts_session, rng)
+    items, affinities = _pick_items(catalogue, settings, sessions, visit_sessions, times, rng)
+    followed = _follow_companions(catalogue, items, times, ~starts_session, rng)
+    changed = np.flatnonzero(followed != items)
+    tastes = sessions.tastes[visit_sessions[changed]]
+    affinities[changed] = np.einsum("vd,vd->v", tastes, catalogue.vectors[followed[changed]])
+    visits = Visits(
+        visit_people,
+        followed,
+        times,
+        affinities,
+        first_steps=np.zeros(len(items), np.int64),
+        n_steps=_draw_step_counts(affinities, rng),
+    )
+    return _to_events(follow_up(catalogue, settings, visits, stays, rng))
 
 
-def _draw_visit_counts(settings: GeneratorSettings, n_people: int, rng: np.random.Generator) -> Ints:
+def _draw_visit_counts(
+    catalogue: InventedCatalogue, settings: GeneratorSettings, n_people: int, rng: np.random.Generator
+) -> Ints:
     """Draw long-tailed visit counts: most people come occasionally, some all the time."""
     spread = 0.8
-    mean_visits = settings.mean_events_per_person / EVENTS_PER_VISIT
+    mean_visits = settings.mean_events_per_person / _events_per_visit(catalogue, settings)
     activity = rng.lognormal(np.log(mean_visits) - spread**2 / 2, spread, n_people)
     return np.maximum(1, rng.poisson(activity))
+
+
+def _events_per_visit(catalogue: InventedCatalogue, settings: GeneratorSettings) -> float:
+    """Compute the mean number of events that come of a visit, repeated purchases and returns included."""
+    weights = np.exp(catalogue.category_log_weights)
+    consumed = float(weights[catalogue.is_consumable].sum() / weights.sum())
+    repeats = consumed * HABIT_RATE * expected_repeats(settings) * STEPS_OF_PURCHASE
+    return EVENTS_PER_VISIT + PURCHASES_PER_VISIT * (repeats + (1 - consumed) * settings.return_rate)
 
 
 def _draw_sessions(
     catalogue: InventedCatalogue,
     settings: GeneratorSettings,
     people: Ints,
-    n_people: int,
+    stays: Stays,
     rng: np.random.Generator,
 ) -> Sessions:
-    times = _session_times(settings, people, n_people, rng)
-    tastes = _drifted_tastes(settings, people, times, n_people, rng)
+    times = _session_times(settings, people, stays, rng)
+    tastes = _drifted_tastes(settings, people, times, len(stays.first_days), rng)
     strength = np.float32(settings.taste_strength)
     # A theme depends on taste too, but people know more than one category.
     category_logits = catalogue.category_log_weights + strength * (tastes @ catalogue.category_vectors.T)
@@ -116,23 +164,33 @@ def _draw_sessions(
     )
 
 
-def _session_times(
-    settings: GeneratorSettings, people: Ints, n_people: int, rng: np.random.Generator
-) -> Ints:
+def _session_times(settings: GeneratorSettings, people: Ints, stays: Stays, rng: np.random.Generator) -> Ints:
     """Draw days from a person's first to their last, at times of day around seven in the evening."""
-    if settings.stay_days:
-        starts = rng.random(n_people) * (settings.n_days + settings.stay_days) - settings.stay_days
-        first_days = np.maximum(starts, 0)
-        spans = np.minimum(starts + settings.stay_days, settings.n_days) - first_days
-    else:
-        first_days = rng.random(n_people) * 0.7 * settings.n_days
-        spans = settings.n_days - first_days
-    days = (first_days[people] + rng.random(len(people)) * spans[people]).astype(np.int64)
-    seconds = np.clip(rng.normal(19 * 3600, 3 * 3600, len(people)), 0, SECONDS_PER_DAY - 1)
-    times = days * SECONDS_PER_DAY + seconds.astype(np.int64)
+    spans = stays.last_days - stays.first_days
+    days = (stays.first_days[people] + rng.random(len(people)) * spans[people]).astype(np.int64)
+    times = days * SECONDS_PER_DAY + times_of_day(len(people), rng)
     # A single sort serves all people: the person is the high part of the key.
     key_base = (settings.n_days + 1) * SECONDS_PER_DAY
     return np.sort(people * key_base + times) - people * key_base
+
+
+def _visit_times(
+    settings: GeneratorSettings,
+    sessions: Sessions,
+    visit_sessions: Ints,
+    starts_session: Bools,
+    rng: np.random.Generator,
+) -> Ints:
+    """Place the visits of a session a minute apart; a session waits until the one before it is over."""
+    visits = np.arange(len(visit_sessions))
+    places = visits - np.flatnonzero(starts_session)[visit_sessions]
+    starts = sessions.times[visit_sessions] + VISIT_SECONDS * places
+    # The person is the high part of the key, far enough from the next one that nobody waits for somebody else.
+    key_base = (settings.n_days + 1) * SECONDS_PER_DAY + 2 * VISIT_SECONDS * len(visits)
+    earliest = sessions.people[visit_sessions] * key_base - VISIT_SECONDS * visits
+    waited = np.maximum.accumulate(starts + earliest) - earliest
+    times: Ints = waited + rng.integers(0, 20, len(visits))
+    return times
 
 
 def _drifted_tastes(
@@ -156,6 +214,7 @@ def _pick_items(
     settings: GeneratorSettings,
     sessions: Sessions,
     visit_sessions: Ints,
+    visit_times: Ints,
     rng: np.random.Generator,
 ) -> tuple[Ints, Floats]:
     """Let each visit see candidates by popularity, and pick one by taste.
@@ -168,7 +227,7 @@ def _pick_items(
         rng.random((len(clusters), _CANDIDATES), dtype=np.float32), sizes, settings.popularity_exponent
     )
     candidates = catalogue.cluster_starts[clusters, None] + ranks  # (n_visits, candidates)
-    is_there = catalogue.is_there(candidates, sessions.times[visit_sessions, None])
+    is_there = catalogue.is_there(candidates, visit_times[:, None])
     # A cluster's first item is there from the first day; it stands in if no candidate has arrived so far.
     none_there = ~is_there.any(axis=1)
     candidates[none_there, 0] = catalogue.cluster_starts[clusters[none_there]]
@@ -217,30 +276,25 @@ def _follow_companions(
     return followed
 
 
-def _to_events(
-    sessions: Sessions,
-    visit_sessions: Ints,
-    starts_session: Bools,
-    items: Ints,
-    affinities: Floats,
-    rng: np.random.Generator,
-) -> SimulatedEvents:
-    """Turn visits into one to four events: a view, then perhaps a click, a cart event, a purchase."""
+def _draw_step_counts(affinities: Floats, rng: np.random.Generator) -> Ints:
+    """Draw how far each visit goes: a view, then perhaps a click, a cart event, a purchase."""
     pleasure = affinities - affinities.mean()
-    clicks = rng.random(len(items)) < 1 / (1 + np.exp(-pleasure) * (1 - CLICK_RATE) / CLICK_RATE)
-    carts = clicks & (rng.random(len(items)) < CART_RATE)
-    buys = carts & (rng.random(len(items)) < PURCHASE_RATE)
-    n_events = 1 + clicks.astype(np.int64) + carts + buys
-    visits = np.repeat(np.arange(len(items)), n_events)
-    steps = np.arange(len(visits)) - np.repeat(np.cumsum(n_events) - n_events, n_events)
-    places = np.arange(len(items)) - np.flatnonzero(starts_session)[visit_sessions]
-    visit_times = sessions.times[visit_sessions] + 60 * places + rng.integers(0, 20, len(items))
-    kinds = np.array([EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE], dtype=np.uint8)
+    clicks = rng.random(len(affinities)) < 1 / (1 + np.exp(-pleasure) * (1 - CLICK_RATE) / CLICK_RATE)
+    carts = clicks & (rng.random(len(affinities)) < CART_RATE)
+    buys = carts & (rng.random(len(affinities)) < PURCHASE_RATE)
+    n_steps: Ints = 1 + clicks.astype(np.int64) + carts + buys
+    return n_steps
+
+
+def _to_events(visits: Visits) -> SimulatedEvents:
+    """Turn each step of a visit into an event, ten seconds after the step before."""
+    rows = np.repeat(np.arange(len(visits)), visits.n_steps)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(visits.n_steps) - visits.n_steps, visits.n_steps)
     return SimulatedEvents(
-        people=sessions.people[visit_sessions][visits],
-        items=items[visits],
-        times=visit_times[visits] + 10 * steps,
-        kinds=kinds[steps],
+        people=visits.people[rows],
+        items=visits.items[rows],
+        times=visits.times[rows] + 10 * places,
+        kinds=_KINDS[visits.first_steps[rows] + places],
     )
 
 

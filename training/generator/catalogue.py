@@ -13,11 +13,26 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from training.generator.item_words import BRANDS, COLOURS, MATERIALS, NOUNS, PLACES, SERIES, STYLES
+from training.generator.item_words import (
+    BRANDS,
+    COLOURS,
+    CONSUMABLE_NOUNS,
+    MATERIALS,
+    NOUNS,
+    PLACES,
+    SERIES,
+    STYLES,
+)
 from training.generator.settings import GeneratorSettings
 
 TASTE_DIMENSIONS = 8
 SECONDS_PER_DAY = 86_400
+
+VISIT_SECONDS = 60
+"""The longest that a visit to an item takes, and the least time from one visit of a person to the next."""
+
+REPEAT_DAYS = (7.0, 45.0)
+"""The shortest and the longest mean interval at which people buy a consumable again."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -34,6 +49,8 @@ class InventedCatalogue:
         before its departure. The first item of each cluster is always there.
     season_log_weights: (n_categories,) added to the categories' log weights by a new season.
     companions: the row of the item that is often viewed next.
+    is_consumable: (n_categories,), which categories are of things that are used up and bought again.
+    repeat_days: mean days until a person buys the item again; 0 for durables.
     """
 
     n_styles: int
@@ -54,13 +71,15 @@ class InventedCatalogue:
     season_log_weights: Floats
     companions: Ints
     prices: Floats
+    is_consumable: npt.NDArray[np.bool_]
+    repeat_days: Floats
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def is_there(self, items: Ints, times: Ints) -> npt.NDArray[np.bool_]:
-        """Return whether rows of items can be seen at these times; both have one shape."""
-        return (self.arrival_times[items] <= times) & (times < self.departure_times[items])
+        """Return whether a visit at these times finds these rows of items, to its end; both have one shape."""
+        return (self.arrival_times[items] <= times) & (times + VISIT_SECONDS <= self.departure_times[items])
 
 
 def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> InventedCatalogue:
@@ -78,6 +97,7 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
     )
     changes = np.random.default_rng([settings.seed, 2])  # so that a shop with changes is otherwise the same
     departures, replaced = _draw_turnover(settings, starts, changes)
+    is_consumable = _draw_consumables(settings)
     season = np.float32(settings.new_season) * changes.standard_normal(n_categories, dtype=np.float32)
     return InventedCatalogue(
         n_styles=n_styles,
@@ -98,17 +118,21 @@ def build_catalogue(settings: GeneratorSettings, rng: np.random.Generator) -> In
         season_log_weights=season,
         companions=_companions(clusters, starts, sizes, companion_categories, n_styles),
         prices=np.exp(rng.normal(2.5, 0.8, n_items)).round(2).astype(np.float32),
+        is_consumable=is_consumable,
+        repeat_days=_draw_repeat_days(settings, is_consumable[clusters // n_styles]),
     )
 
 
 def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.DataFrame:
-    """Write the items in Stillroom's own layout, ordered by id, with their times of arrival."""
+    """Write the items in Stillroom's own layout, ordered by id, with their attributes and times of arrival."""
     categories = catalogue.clusters // catalogue.n_styles
+    is_consumable = catalogue.is_consumable
     return (
         pl.DataFrame({"number": catalogue.numbers, "price": catalogue.prices})
         .with_columns(
-            noun=_worded([noun for _, noun in _category_words(settings.n_categories)], categories),
-            category=_worded(category_names(settings.n_categories), categories),
+            noun=_worded([noun for _, noun in _category_words(is_consumable)], categories),
+            category=_worded(category_names(is_consumable), categories),
+            made=_worded(["packed in" if each else "of" for each in is_consumable], categories),
             style=_worded(STYLES, catalogue.clusters % catalogue.n_styles),
             colour=_worded(COLOURS, catalogue.colours),
             material=_worded(MATERIALS, catalogue.materials),
@@ -121,10 +145,13 @@ def item_table(catalogue: InventedCatalogue, settings: GeneratorSettings) -> pl.
             item_id=item_ids(pl.col("number")),
             title=pl.format("{} {} {} {} {}", "brand", "series", "colour", "material", "category"),
             text=pl.format(
-                "A {} {} of {}, in {}. From the {} collection by {}, for people who like it {}.",
-                *("style", "noun", "material", "colour", "series", "brand", "style"),
+                "A {} {} {} {}, in {}. From the {} collection by {}, for people who like it {}.",
+                *("style", "noun", "made", "material", "colour", "series", "brand", "style"),
             ),
             category="category",
+            brand="brand",
+            colour="colour",
+            material="material",
             price="price",
             arrival_time="arrival_time",
         )
@@ -136,13 +163,40 @@ def item_ids(numbers: pl.Expr) -> pl.Expr:
     return pl.format("i{}", numbers.cast(pl.String).str.zfill(7))
 
 
-def category_names(n_categories: int) -> list[str]:
-    """Return the names of the first categories: lantern, cushion ... and, when nouns run out, garden lantern ..."""
-    return [f"{place} {noun}".strip() for place, noun in _category_words(n_categories)]
+def category_names(is_consumable: npt.NDArray[np.bool_]) -> list[str]:
+    """Return the names of categories: lantern, soap ... and, when nouns run out, garden lantern, garden soap ...
+
+    is_consumable: (n_categories,), which of them are named as consumables.
+    """
+    return [f"{place} {noun}".strip() for place, noun in _category_words(is_consumable)]
 
 
-def _category_words(n_categories: int) -> list[tuple[str, str]]:
-    return [(place, noun) for place in ("", *PLACES) for noun in NOUNS][:n_categories]
+def _draw_consumables(settings: GeneratorSettings) -> npt.NDArray[np.bool_]:
+    """Draw which categories are consumables, (n_categories,), spread evenly over large and small ones."""
+    start = np.random.default_rng([settings.seed, 3]).random()
+    # The floor rises by one at each consumable, so that any run of categories has its share of them.
+    places = start + np.arange(settings.n_categories + 1) * settings.consumable_share
+    is_consumable: npt.NDArray[np.bool_] = np.diff(np.floor(places)) > 0
+    return is_consumable
+
+
+def _category_words(is_consumable: npt.NDArray[np.bool_]) -> list[tuple[str, str]]:
+    """Return the place, which may be empty, and the noun of each category."""
+    durables, consumables = (
+        iter([(place, noun) for place in ("", *PLACES) for noun in nouns])
+        for nouns in (NOUNS, CONSUMABLE_NOUNS)
+    )
+    return [next(consumables if each else durables) for each in is_consumable]
+
+
+def _draw_repeat_days(settings: GeneratorSettings, is_consumable: npt.NDArray[np.bool_]) -> Floats:
+    """Draw the mean intervals of consumables, evenly on a logarithmic scale; 0 where is_consumable is false."""
+    rng = np.random.default_rng(
+        [settings.seed, 4]
+    )  # a stream of its own leaves the rest of the catalogue as it is
+    shortest, longest = REPEAT_DAYS
+    days = shortest * (longest / shortest) ** rng.random(len(is_consumable))
+    return np.where(is_consumable, days, 0.0).astype(np.float32)
 
 
 def _draw_clusters(
@@ -162,11 +216,11 @@ def _directions(count: int, rng: np.random.Generator) -> Floats:
 
 def _item_vectors(colours: Ints, materials: Ints, brands: Ints, rng: np.random.Generator) -> Floats:
     """Make item vectors mostly of attributes in the text, and a little of noise; the squared weights sum to 1."""
-    vectors = np.float32(0.34) * _directions(len(colours), rng)
+    vectors = np.float32(0.35) * _directions(len(colours), rng)
     for weight, words, codes in (
-        (0.60, COLOURS, colours),
-        (0.55, MATERIALS, materials),
-        (0.47, BRANDS, brands),
+        (0.46, COLOURS, colours),
+        (0.42, MATERIALS, materials),
+        (0.70, BRANDS, brands),  # most of all, people are loyal to brands
     ):
         vectors += np.float32(weight) * _directions(len(words), rng)[codes]
     return vectors

@@ -17,6 +17,7 @@ import polars as pl
 
 from models.history import EventKind
 from training.base.errors import SettingsInvalid
+from training.data.meaning.kinds import RETURN
 from training.generator.behaviour import SimulatedEvents, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue, item_ids, item_table
 from training.generator.settings import GeneratorSettings
@@ -65,15 +66,15 @@ def _write_interactions(
 def _event_table(
     events: SimulatedEvents, catalogue: InventedCatalogue, settings: GeneratorSettings, first_person: int
 ) -> pl.DataFrame:
-    """Make a table of Stillroom's own columns; value is the price for a purchase and 0 for all else."""
-    is_purchase = events.kinds == EventKind.PURCHASE
+    """Make a table of Stillroom's own columns; value is the price for a purchase or a return and 0 for all else."""
+    is_priced = np.isin(events.kinds, (EventKind.PURCHASE, RETURN))
     return pl.DataFrame(
         {
             "person": events.people + first_person,
             "number": catalogue.numbers[events.items],
             "time": events.times + settings.start_time,
             "kind": events.kinds,
-            "value": np.where(is_purchase, catalogue.prices[events.items], np.float32(0)),
+            "value": np.where(is_priced, catalogue.prices[events.items], np.float32(0)),
         }
     ).select(
         user_id=pl.format("u{}", pl.col("person").cast(pl.String).str.zfill(8)),

@@ -6,6 +6,11 @@ NOUNS = [
     "tray", "apron", "frame", "planter", "stool", "rug", "lamp", "bowl", "notebook", "scarf",
     "bunting", "jar", "coaster", "umbrella",
 ]
+CONSUMABLE_NOUNS = [
+    "soap", "milk", "tea", "coffee", "honey", "detergent", "shampoo", "napkins", "cereal", "juice",
+    "jam", "incense", "pasta", "toothpaste", "sponges", "granola", "balm", "biscuits", "polish", "rice",
+    "lotion", "chocolate", "tissues", "syrup",
+]
 PLACES = ["garden", "kitchen", "bedroom", "travel", "nursery", "office", "bathroom", "party"]
 STYLES = ["rustic", "minimalist", "victorian", "nordic", "floral", "industrial", "retro", "nautical"]
 COLOURS = [

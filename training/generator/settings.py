@@ -31,6 +31,11 @@ class GeneratorSettings:
     """Attention falls with rank to this power; raising it narrows what is seen to the best-known items."""
     new_item_share: float = 0.15
     """Share of items that arrive during the period; nobody touches one before its day."""
+    consumable_share: float = 0.25
+    """Share of categories that are consumables, such as milk, which people buy again; raising it makes more of all
+    purchases repetitions. The others are durables, which the same person hardly ever buys twice."""
+    return_rate: float = 0.08
+    """Share of purchases of durables that are returned within a month; raising it makes more of them come back."""
     start_time: int = 1_704_067_200
     """Unix seconds of the first day, 2024-01-01."""
     stay_days: int = 0
@@ -68,6 +73,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "taste_strength": (0, 5),
     "popularity_exponent": (0, 2),
     "new_item_share": (0, 0.9),
+    "consumable_share": (0, 1),
+    "return_rate": (0, 0.5),
     "start_time": (631_152_000, 3_700_000_000),
     "stay_days": (0, 3_650),
     "change_day": (0, 3_650),

@@ -154,5 +154,5 @@ def _categories(invented: InventedCatalogue) -> tuple[Ints, list[str]]:
     ranks = members - invented.cluster_starts[invented.clusters[members]]
     surplus = members[np.argsort(ranks, kind="stable")][n_wanted:]
     codes[surplus] = invented.companion_categories[chosen]
-    names = category_names(len(sizes))
+    names = category_names(invented.is_consumable)
     return codes, [*names[:chosen], FILTER_CATEGORY, *names[chosen + 1 :]]

@@ -19,6 +19,7 @@ from loadtest.alerts.replay import (
     question,
 )
 from loadtest.errors import IdsMissing
+from training.data.meaning.kinds import RETURN
 
 STEP = Step((("lamp", "view", 1_000), ("rug", "click", 2_000)), "vase", "purchase", 5_000)
 
@@ -48,6 +49,14 @@ def test_an_item_stands_as_often_as_it_was_touched(tmp_path: Path) -> None:
     own = [("one", "a", 80, 0), ("one", "b", 90, 0), ("one", "a", 95, 1), ("one", "c", 100, 0)]
     found = max(last_steps(write_shop(tmp_path, [*own, *rows])), key=lambda step: step.time)
     assert found.before == (("a", "view", 80), ("b", "view", 90), ("a", "click", 95))
+
+
+def test_a_return_is_neither_replayed_nor_part_of_a_visit(tmp_path: Path) -> None:
+    """`POST /events` has no kind for it."""
+    rows = [("others", f"item-{n}", n, 0) for n in range(17)]
+    own = [("one", "a", 80, 3), ("one", "a", 90, RETURN), ("one", "c", 100, 0), ("one", "c", 110, RETURN)]
+    found = max(last_steps(write_shop(tmp_path, [*own, *rows])), key=lambda step: step.time)
+    assert found == Step((("a", "purchase", 80),), "c", "view", 100)
 
 
 def test_a_folder_without_events_is_named(tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ def moved(settings: GeneratorSettings) -> float:
 
 
 def test_a_new_season_moves_attention_between_categories() -> None:
-    season = replace(STILL, change_day=CHANGE_DAY, new_season=2.0)
-    assert moved(season) > 3 * moved(STILL)
+    still = replace(STILL, n_people=8_000)  # among fewer, single people move the shares by as much as 0.1
+    season = replace(still, change_day=CHANGE_DAY, new_season=2.0)
+    assert moved(season) > 3 * moved(still)
     assert moved(season) > 0.15
 
 
@@ -55,8 +56,7 @@ def test_on_turnover_items_leave_and_as_many_arrive() -> None:
     arriving = np.flatnonzero(catalogue.arrival_times == change)
     assert len(leaving) == pytest.approx(0.2 * len(catalogue), rel=0.4)
     assert len(arriving) == pytest.approx(len(leaving), rel=0.4)
-    # A session that began before the change may end after it.
-    late, early = events.items[events.times >= change + SECONDS_PER_DAY], events.items[events.times < change]
+    late, early = events.items[events.times >= change], events.items[events.times < change]
     assert not np.isin(late, leaving).any()
     assert not np.isin(early, arriving).any()
     assert np.isin(early, leaving).any()

@@ -9,6 +9,8 @@ import pytest
 from models.history import EventKind
 from training.base.errors import ColumnMissing, DataLost, SourceUnreadable
 from training.data.column_mapping import ColumnMapping
+from training.data.interactions import RETURNED
+from training.data.meaning.kinds import RETURN
 from training.data.options import ReadingOptions
 from training.data.read import read_shop
 from training.data.shop import ITEM_SCHEMA, Shop
@@ -140,6 +142,16 @@ def test_numbers_for_kinds_are_asked_about_unless_stillroom_wrote_them(tmp_path:
     written = pl.DataFrame(columns).with_columns(pl.col("kind").cast(pl.UInt8))
     written.write_parquet(tmp_path / "events.parquet")
     assert read(tmp_path / "events.parquet").events["kind"].to_list() == [0, 1, 2, 3]
+
+
+def test_codes_that_stillroom_wrote_may_be_dislikes_and_returns(tmp_path: Path) -> None:
+    """A return is counted and left out; a dislike is learned from."""
+    columns = {"user_id": list("abc"), "item_id": list("xyz"), "time": [NOON] * 3, "kind": [3, 6, RETURN]}
+    written = pl.DataFrame(columns).with_columns(pl.col("kind").cast(pl.UInt8))
+    written.write_parquet(tmp_path / "events.parquet")
+    shop = read(tmp_path / "events.parquet")
+    assert shop.events["kind"].to_list() == [EventKind.PURCHASE, EventKind.DISLIKE]
+    assert shop.dropped.dropped[RETURNED] == 1
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,28 @@ def test_each_person_has_an_event() -> None:
 
 
 def test_a_later_step_of_the_funnel_follows_the_earlier_one_on_the_same_item() -> None:
-    _, events = simulated(SETTINGS)
+    events = simulated(SETTINGS)[1].without_returns()
     later = np.flatnonzero(events.kinds > 0)
     assert np.array_equal(events.items[later], events.items[later - 1])
     assert np.array_equal(events.kinds[later], events.kinds[later - 1] + 1)
     assert (events.times[later] > events.times[later - 1]).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_days": 3, "mean_events_per_person": 100, "n_people": 500},
+        {"n_days": 60, "mean_events_per_person": 1_000, "n_people": 200, "consumable_share": 1},
+    ],
+)
+def test_a_persons_events_are_in_the_order_of_time_and_no_two_are_at_one_moment(
+    changes: dict[str, float],
+) -> None:
+    _, events = simulated(replace(SETTINGS, **changes))  # type: ignore[arg-type]
+    later, earlier = slice(1, None), slice(None, -1)
+    is_same_person = events.people[later] == events.people[earlier]
+    assert (np.diff(events.people) >= 0).all()
+    assert (events.times[later] > events.times[earlier])[is_same_person].all()
 
 
 def test_companions_are_visited_next_far_more_often_than_by_chance() -> None:
@@ -59,7 +76,7 @@ def category_counts_by_quarter(settings: GeneratorSettings) -> Counts:
 
 
 def test_taste_narrows_a_person_to_few_categories() -> None:
-    busy = replace(SETTINGS, mean_events_per_person=100, taste_drift=0)
+    busy = replace(SETTINGS, mean_events_per_person=100, taste_drift=0, consumable_share=0)
     indifferent = category_counts_by_quarter(replace(busy, taste_strength=0)).sum(axis=0)
     choosy = category_counts_by_quarter(replace(busy, taste_strength=4)).sum(axis=0)
     assert concentration(indifferent) < 0.3  # five categories: 0.2 where all are equally likely

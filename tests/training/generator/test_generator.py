@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from models.history import EventKind
 from training.base.errors import SettingsInvalid
-from training.data.interactions import REPEATED
+from training.data.interactions import RETURNED
+from training.data.meaning.kinds import RETURN
 from training.data.read import read_shop
 from training.data.shop import Shop, require_trainable
 from training.generator.generator import generate_shop
@@ -41,16 +42,17 @@ def test_every_category_needs_an_item() -> None:
         GeneratorSettings(n_items=5, n_categories=6)
 
 
-def test_nothing_is_dropped_when_read_back_and_it_is_trainable(shop: Shop) -> None:
+def test_only_returns_are_dropped_when_read_back_and_it_is_trainable(folder: Path, shop: Shop) -> None:
     require_trainable(shop)
-    assert shop.dropped.n_dropped == 0
+    returns = pl.read_parquet(folder / "interactions").filter(kind=RETURN)
+    assert shop.dropped.n_dropped == shop.dropped.dropped[RETURNED] == returns.height > 0
     assert shop.dropped.notes == {}
     assert (shop.n_people, shop.items.height) == (3_000, 600)
 
 
 def test_summary_holds_the_settings_and_the_number_of_events(folder: Path, shop: Shop) -> None:
     summary = json.loads((folder / "shop.json").read_text())
-    assert summary["n_events"] == shop.events.height
+    assert summary["n_events"] == shop.dropped.n_read
     assert GeneratorSettings(**summary["settings"]) == SMALL
 
 
@@ -79,6 +81,12 @@ def test_all_four_kinds_occur_in_the_order_of_a_funnel(shop: Shop) -> None:
     funnel = [counts[kind] for kind in (EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE)]
     assert funnel == sorted(funnel, reverse=True)
     assert EventKind.RATING not in counts
+
+
+def test_a_return_has_the_price_of_its_item(folder: Path) -> None:
+    returns = pl.read_parquet(folder / "interactions").filter(kind=RETURN)
+    priced = returns.join(pl.read_parquet(folder / "items.parquet"), on="item_id")
+    assert (priced["value"] == priced["price"]).all()
 
 
 def test_nobody_touches_an_item_before_it_arrives(folder: Path, shop: Shop) -> None:
@@ -169,6 +177,8 @@ extremes = st.fixed_dictionaries(
         "taste_strength": st.floats(0, 5),
         "popularity_exponent": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
         "new_item_share": st.floats(0, 0.9),
+        "consumable_share": st.floats(0, 1),
+        "return_rate": st.floats(0, 0.5),
         "people_per_chunk": st.integers(1, 30),
     }
 )
@@ -182,5 +192,4 @@ def test_any_settings_within_bounds_make_a_readable_shop(
     chosen = GeneratorSettings(**values)
     shop = read_shop(generate_shop(chosen, tmp_path_factory.mktemp("any") / "shop"))
     assert (shop.n_people, shop.items.height) == (chosen.n_people, chosen.n_items)
-    # Somebody may do the same with the same item in one second, which counts once.
-    assert shop.dropped.n_dropped == shop.dropped.dropped[REPEATED]
+    assert shop.dropped.n_dropped == shop.dropped.dropped[RETURNED]

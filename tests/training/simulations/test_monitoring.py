@@ -25,7 +25,7 @@ from training.simulations.monitoring.world import (
 
 WORLD = WorldSettings(
     n_items=150,
-    n_people_trained=1_000,
+    n_people_trained=2_000,  # of fewer, the bundle knows too little to tell damage from chance
     n_people_live=3_000,
     first_live_day=90,
     n_live_days=9,

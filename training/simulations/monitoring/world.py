@@ -149,7 +149,8 @@ class World:
         settings = self._scenario_settings(scenario)
         rng = np.random.default_rng([self.settings.seed, 1, number])
         catalogue = self.catalogues[scenario]
-        events = simulate_people(catalogue, settings, self.settings.n_people_live, rng)
+        people = simulate_people(catalogue, settings, self.settings.n_people_live, rng)
+        events = people.without_returns()
         first = self.settings.first_live_day * SECONDS_PER_DAY
         last = first + self.settings.n_live_days * SECONDS_PER_DAY
         rows = _item_indices(catalogue, trained.items)[events.items]

@@ -32,6 +32,7 @@ from training.data.meaning.times import (
 )
 from training.data.options import ReadingOptions
 from training.data.removals import arrival_columns, arrivals
+from training.data.returns import SENT_BACK, with_sent_back
 from training.data.roles import EventRoles, sample_text
 from training.data.shop import DropReport
 from training.quality.figures import ColumnUse
@@ -111,6 +112,7 @@ def read_events(
         )  # over all parts, one after the other
     if time_format in _PLACES:
         rows = rows.with_columns(time=made_up_times(rows["time"]))
+    rows, n_sent_back = with_sent_back(rows, _is_return())
     kept, dropped = drop_bad_rows(rows, drop_reasons())
     dropped = dropped.with_examples(_examples(table, roles, rows, dropped))
     is_number = pl.col("value").is_finite().fill_null(False)
@@ -123,7 +125,9 @@ def read_events(
     kept, n_repeated = _without_repetitions(kept)
     return EventsRead(
         kept,
-        dropped.without(REPEATED, n_repeated).with_notes({"value that is no number, taken as 1": n_wrong}),
+        dropped.without(REPEATED, n_repeated).with_notes(
+            {"value that is no number, taken as 1": n_wrong, SENT_BACK: n_sent_back}
+        ),
         " and ".join(
             each.words if isinstance(each, TimeFormat) else each
             for each in dict.fromkeys((time_format, *formats.values()))
@@ -245,6 +249,7 @@ def _expressions(
         returned.append(means_returned(_status(roles, here).str.to_lowercase()))
     if quantity is not None:
         returned.append(quantity < 0)
+    pieces = pl.lit(None, pl.Float32) if quantity is None else quantity.cast(pl.Float32)
     ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
     return [
         *(
@@ -258,6 +263,7 @@ def _expressions(
         ),
         (pl.lit(1.0) if amount is None else amount).cast(pl.Float32).alias("value"),
         (pl.lit(True) if is_valued is None else is_valued).alias("is_valued"),
+        pieces.alias("quantity"),
         pl.any_horizontal(each.fill_null(False) for each in returned).alias("is_returned"),
         (pl.col(SURPLUS).is_not_null() if SURPLUS in here else pl.lit(False)).alias("is_long"),
     ]
@@ -318,6 +324,11 @@ def drop_reasons() -> dict[str, pl.Expr]:
         RETURNED: (pl.col("kind") == RETURN) | pl.col("is_returned"),
         LEFT_OUT: pl.col("kind") == DROP,
     }
+
+
+def _is_return() -> pl.Expr:
+    """Whether a row is a return of its own, and no purchase of an order that was returned as a whole."""
+    return (pl.col("kind") == RETURN) | (pl.col("is_returned") & (pl.col("quantity") < 0)).fill_null(False)
 
 
 def _without_repetitions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:

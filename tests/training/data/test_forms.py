@@ -16,6 +16,7 @@ from models.history import EventKind
 from training.base.errors import DataLost, SourceUnreadable
 from training.data.options import reading_options
 from training.data.read import read_shop
+from training.data.returns import SENT_BACK
 from training.data.shop import Shop
 
 HEADER = "user_id,item_id,time\n"
@@ -386,8 +387,9 @@ def test_a_quantity_below_nothing_is_a_return(tmp_path: Path) -> None:
     rows = "customer,sku,date,qty\na,x,2024-01-15,2\na,x,2024-01-16,-2\n"
     (tmp_path / "orders.csv").write_text(rows)
     shop = read_shop(tmp_path / "orders.csv")
-    assert shop.events["value"].to_list() == [2.0]
+    assert shop.events.select("time", "kind").rows() == [(1_705_363_200, EventKind.DISLIKE)]
     assert shop.dropped.dropped["return or refund"] == 1
+    assert shop.dropped.notes[SENT_BACK] == 1
 
 
 def test_the_table_of_items_is_the_one_that_the_events_are_of(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from training.base.errors import SettingsInvalid
 from training.data.interactions import RETURNED
 from training.data.meaning.kinds import RETURN
 from training.data.read import read_shop
+from training.data.returns import SENT_BACK
 from training.data.shop import Shop, require_trainable
 from training.generator.generator import generate_shop
 from training.generator.settings import BOUNDS, GeneratorSettings
@@ -46,7 +47,7 @@ def test_only_returns_are_dropped_when_read_back_and_it_is_trainable(folder: Pat
     require_trainable(shop)
     returns = pl.read_parquet(folder / "interactions").filter(kind=RETURN)
     assert shop.dropped.n_dropped == shop.dropped.dropped[RETURNED] == returns.height > 0
-    assert shop.dropped.notes == {}
+    assert shop.dropped.notes == {SENT_BACK: returns.height}
     assert (shop.n_people, shop.items.height) == (3_000, 600)
 
 

@@ -1,0 +1,74 @@
+"""What a return says: the purchase before it was none to repeat, and the item was not liked.
+
+A row that says return or refund, or has a quantity below zero, is no event of its own. It turns the last purchase of
+its person and item before it into a dislike, at the moment of the return. One of fewer pieces than were bought leaves
+the purchase as it is: the rest was kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from models.history import EventKind
+
+SENT_BACK: Final = "purchase that was sent back, taken as a dislike from then on"
+
+_PAIR: Final = ["user_id", "item_id"]
+
+
+def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr) -> tuple[pl.DataFrame, int]:
+    """Turn purchases that were sent back into dislikes; return the rows in their order, and how many these are.
+
+    rows: user_id, item_id, time, kind, quantity (null where it is not told) and is_returned. is_return: which rows
+    are returns.
+    """
+    placed = rows.with_row_index("row").filter(pl.col("time").is_not_null())
+    returns = placed.filter(is_return)
+    if returns.is_empty():
+        return rows, 0
+    is_purchase = (pl.col("kind") == EventKind.PURCHASE) & ~pl.col("is_returned")
+    purchases = placed.filter(is_purchase).join(returns, on=_PAIR, how="semi")
+    told = pl.col("user_id", "item_id", "time", "row"), pl.col("quantity").abs()
+    both = pl.concat(
+        [
+            purchases.select(*told, is_return=pl.lit(False)),
+            returns.select(*told, is_return=pl.lit(True)),
+        ]
+    ).sort(*_PAIR, "time", "is_return", "row")
+    moments = _moments(both.iter_rows())
+    if not moments:
+        return rows, 0
+    found = pl.DataFrame(
+        {"row": list(moments), "sent_back": list(moments.values())},
+        schema={"row": pl.UInt32, "sent_back": pl.Int64},
+    )
+    is_back = pl.col("sent_back").is_not_null()
+    marked = rows.with_row_index("row").join(found, on="row", how="left", maintain_order="left")
+    changed = marked.with_columns(
+        time=pl.coalesce("sent_back", "time"),
+        kind=pl.when(is_back).then(pl.lit(int(EventKind.DISLIKE), pl.UInt8)).otherwise("kind"),
+    )
+    return changed.drop("row", "sent_back"), len(moments)
+
+
+def _moments(rows: Iterable[tuple[str, str, int, int, float | None, bool]]) -> dict[int, int]:
+    """Return by row of a purchase when it was sent back. rows: by person, item and time, returns after purchases."""
+    moments: dict[int, int] = {}
+    pair, kept = ("", ""), list[tuple[int, float | None]]()
+    for user_id, item_id, time, row, quantity, is_return in rows:
+        if pair != (user_id, item_id):
+            pair, kept = (user_id, item_id), []
+        if not is_return:
+            kept.append((row, quantity))
+            continue
+        left = quantity
+        while kept and (left is None or (kept[-1][1] or 1.0) <= left):
+            bought, pieces = kept.pop()
+            moments[bought] = time
+            if left is None:
+                break
+            left -= pieces or 1.0
+    return moments

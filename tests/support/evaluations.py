@@ -9,6 +9,7 @@ from models.bundles.manifest import IndexEntry
 from tests.support.example_studies import (
     MEMBERS,
     example_attributes,
+    example_bought_again,
     example_calibration,
     example_cold_start,
     example_compression,
@@ -83,6 +84,7 @@ def example_evaluation() -> Quality:
         importance={"next_basket": {name: spread(0.01 * (4 - i)) for i, name in enumerate(MEMBERS)}},
         leave_one_out={"next_basket": example_leave_one_out()},
         attributes={"next_basket": example_attributes()},
+        bought_again=example_bought_again(),
         tuning={"next_basket": {"als": example_search()}},
         ablations={"distillation": example_distillation()},
         compression=example_compression(),

@@ -12,6 +12,7 @@ from training.quality.figures import (
 )
 from training.quality.schema import (
     AttributeWorth,
+    BoughtAgain,
     CalibrationFigures,
     CalibrationOnTest,
     ColdItems,
@@ -102,6 +103,10 @@ def example_attributes() -> dict[str, AttributeWorth]:
             earns_its_place=False,
         ),
     }
+
+
+def example_bought_again() -> dict[str, BoughtAgain]:
+    return {"candles": BoughtAgain(12_400, 0.214, 31.0), "clocks": BoughtAgain(2_210, 0.0, None)}
 
 
 def example_search() -> SearchRecord:

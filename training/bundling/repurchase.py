@@ -16,10 +16,13 @@ import numpy.typing as npt
 from models.history import SECONDS_PER_DAY
 from models.packed_histories import Histories
 from models.repurchase import RepurchaseClock
+from training.data.dataset import Dataset
+from training.quality.schema import BoughtAgain
 
 MIN_INTERVALS: Final = 3
 """The fewest intervals of an item, or of its category, from which a length is told."""
 MIN_VARIANCE: Final = 1e-3
+MAX_TOLD: Final = 20
 PRIOR_BUYERS: Final = 10.0
 """How many buyers the share of an item's category stands for."""
 
@@ -34,17 +37,6 @@ class Intervals(NamedTuple):
     log_days: Doubles
     buyers: Doubles
     returning: Doubles
-
-
-class BoughtAgain(NamedTuple):
-    """A category. n_buyers: pairs of a person and an item bought. share: of these, bought again on a later day.
-
-    days: the median interval; None without any.
-    """
-
-    n_buyers: int
-    share: float
-    days: float | None
 
 
 def fit_clock(histories: Histories, target: int, categories: Codes, n_items: int) -> RepurchaseClock:
@@ -76,20 +68,19 @@ def fit_clock(histories: Histories, target: int, categories: Codes, n_items: int
     )
 
 
-def bought_again(
-    histories: Histories, target: int, categories: Codes, names: list[str], n_items: int
-) -> dict[str, BoughtAgain]:
-    """Tell by category what share of buyers bought an item again, and how soon; the most bought category first."""
-    found = intervals_of(histories, target, n_items)
+def bought_again(dataset: Dataset) -> dict[str, BoughtAgain]:
+    """Tell what comes back in each of the `MAX_TOLD` most bought categories, the most bought first; {} if none is."""
+    categories = np.array(dataset.catalogue.categories, object)
+    found = intervals_of(dataset.histories, dataset.target, len(categories))
     table = {}
-    for code, name in enumerate(names):
-        own = categories == code
+    for name in sorted({category for category in categories if category is not None}):
+        own = categories == name
         n_buyers = int(found.buyers[own].sum())
         if n_buyers:
             lengths = np.exp(found.log_days[own[found.items]])
             days = round(float(np.median(lengths)), 1) if len(lengths) else None
             table[name] = BoughtAgain(n_buyers, float(found.returning[own].sum() / n_buyers), days)
-    return dict(sorted(table.items(), key=lambda row: -row[1].n_buyers))
+    return dict(sorted(table.items(), key=lambda row: -row[1].n_buyers)[:MAX_TOLD])
 
 
 def intervals_of(histories: Histories, target: int, n_items: int) -> Intervals:

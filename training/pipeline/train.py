@@ -13,6 +13,7 @@ from models.history import EventKind
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
+from training.bundling.repurchase import bought_again
 from training.data.dataset import Dataset, index_shop
 from training.data.last_basket import last_basket
 from training.data.leave_last_out import leave_last_out
@@ -130,6 +131,7 @@ def evaluate(
     evaluation.tuning = {split.protocol: searches} if is_tuned else {}
     importance, worth = study_members(split, taught, assessment, settings, stages)
     evaluation.importance, evaluation.leave_one_out = {split.protocol: importance}, {split.protocol: worth}
+    evaluation.bought_again = bought_again(split.dataset)
     if attributes := study_attributes(split, assessment, settings, stages):
         evaluation.attributes = {split.protocol: attributes}
     if "distillation" in studies:

@@ -211,6 +211,16 @@ class AttributeWorth(Part, frozen=True):
     earns_its_place: bool
 
 
+class BoughtAgain(Part, frozen=True):
+    """What comes back in a category. n_buyers: pairs of a person and an item that was bought. share: of these, bought
+    again on a later day. days: the median interval; None without any.
+    """
+
+    n_buyers: int
+    share: float
+    days: float | None
+
+
 class Explanations(Part, frozen=True):
     """The removal test, empty if nobody has a history, and the accuracy of the members' shares.
 
@@ -335,7 +345,8 @@ class Machine(Part, frozen=True):
 class Quality(msgspec.Struct, omit_defaults=True):
     """A whole evaluation, filled part by part. From `protocols` to `attributes`, parts are by protocol.
 
-    of_protocol: for parts that are of one protocol alone, which one. bundle: the version that the run wrote.
+    bought_again is by category. of_protocol: for parts that are of one protocol alone, which one. bundle: the version
+    that the run wrote.
     """
 
     schema_version: int | None = None
@@ -355,6 +366,7 @@ class Quality(msgspec.Struct, omit_defaults=True):
     importance: dict[str, dict[str, Figure]] = {}
     leave_one_out: dict[str, dict[str, MemberWorth]] = {}
     attributes: dict[str, dict[str, AttributeWorth]] = {}
+    bought_again: dict[str, BoughtAgain] = {}
     explanations: Explanations | None = None
     compression: Compression | None = None
     ablations: dict[str, dict[str, Metrics]] = {}

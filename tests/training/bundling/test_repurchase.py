@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.history import SECONDS_PER_DAY, Event, EventKind, History
 from models.packed_histories import Histories
+from models.vocabulary import Vocabulary
+from tests.support.shops import interactions_of
 from training.bundling.repurchase import bought_again, fit_clock
+from training.data.dataset import Dataset
 
 MILK, BREAD, SOAP, FRIDGE, NEW = range(5)
 FOOD, KITCHEN = 0, 1
@@ -27,6 +32,16 @@ def shop() -> Histories:
     return Histories.from_list(
         [History.from_events(sorted(own, key=lambda event: event.time)) for own in people]
     )
+
+
+def dataset() -> Dataset:
+    """The shop with its categories by name, and one item of none."""
+    histories = shop()
+    catalogue = interactions_of(*histories, n_items=5).catalogue
+    categories = ["food", "food", "food", "kitchen", None]
+    items = Vocabulary.from_ids(["milk", "bread", "soap", "fridge", "new"])
+    people = Vocabulary.from_ids([f"u{number}" for number in range(len(histories))])
+    return Dataset("by hand", items, people, replace(catalogue, categories=categories), histories)
 
 
 def test_items_with_many_intervals_keep_their_own() -> None:
@@ -59,7 +74,7 @@ def test_a_shop_in_which_nothing_was_bought_twice_has_no_clock() -> None:
 
 
 def test_the_report_tells_by_category_what_comes_back() -> None:
-    table = bought_again(shop(), EventKind.PURCHASE, CATEGORIES, ["food", "kitchen"], 5)
+    table = bought_again(dataset())
     assert list(table) == ["food", "kitchen"]
     assert (table["food"].n_buyers, table["food"].days) == (61, 7.0)
     assert table["food"].share == 1.0

@@ -112,6 +112,16 @@ def attributes(quality: Quality) -> View:
     }
 
 
+def bought_again(quality: Quality) -> View:
+    """Show by category what share of buyers come back for an item, and how soon."""
+    columns = [
+        Column("n_buyers", "bought by", number),
+        Column("share", "bought again", share),
+        Column("days", "days between, median", number),
+    ]
+    return {"table": table("category", columns, dict(quality.bought_again))}
+
+
 def tuning(quality: Quality) -> View:
     """Show which settings were searched, at what cost, and what was found."""
     columns = [

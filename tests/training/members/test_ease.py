@@ -212,3 +212,20 @@ def test_both_precisions_agree_and_the_condition_decides(monkeypatch: pytest.Mon
     inverse = np.linalg.inv(gram_of(user_items.astype(np.float64)) + L2 * np.eye(double.shape[0]))
     exact = np.eye(len(inverse)) - inverse / inverse.diagonal()
     np.testing.assert_allclose(double, exact, atol=1e-7)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 1.0])
+def test_few_entries_are_found_as_many_are(density: float) -> None:
+    """Few of many entries are looked up by halving; the answers are those of the dense matrix."""
+    rng = np.random.default_rng(0)
+    dense = np.where(rng.random((50, 50)) < density, rng.random((50, 50)), 0).astype(np.float32)
+    dense[[0, 49]] = 0.0  # rows without entries at both ends
+    dense[7] = 1.0
+    matrix = sparse.csr_matrix(dense)
+    for n_wanted in (1, 4, 2_000):
+        rows, columns = rng.integers(0, 50, (2, n_wanted, 1))
+        found = ease._entries(matrix, rows, columns)
+        assert found.dtype == np.float32
+        assert (found == dense[rows, columns]).all()
+    edges = np.array([0, 7, 7, 49])
+    assert (ease._searched(matrix, edges, np.array([0, 0, 49, 49])) == [0.0, 1.0, 1.0, 0.0]).all()

@@ -46,6 +46,30 @@ def test_sequences_beside_other_files_are_refused(beside: tuple[Path | None, ...
         PublishedFiles.of(*beside, SEQUENCES, None)  # type: ignore[call-arg]  # three, as above
 
 
+def test_baskets_are_two_files_or_a_folder(tmp_path: Path) -> None:
+    both = PublishedFiles.of(None, None, None, None, ITEMS, TRAIN, TEST)
+    assert both == PublishedFiles(None, None, None, None, ITEMS, TRAIN, TEST)
+    folder = PublishedFiles.of(None, None, None, None, None, tmp_path)
+    assert folder is not None
+    assert (folder.baskets, folder.future, folder.layout) == (tmp_path, None, "baskets as published")
+
+
+def test_half_of_the_baskets_is_refused(tmp_path: Path) -> None:
+    for baskets, future in ((TRAIN, None), (None, TEST), (tmp_path, TEST)):
+        with pytest.raises(SettingsInvalid, match=r"--baskets HISTORY\.json and --future FUTURE\.json, or"):
+            PublishedFiles.of(None, None, None, None, None, baskets, future)
+
+
+def test_baskets_beside_other_files_are_refused(tmp_path: Path) -> None:
+    for train, candidates, sequences in (
+        (TRAIN, None, None),
+        (None, CANDIDATES, None),
+        (None, None, SEQUENCES),
+    ):
+        with pytest.raises(SettingsInvalid, match="--baskets is a protocol of its own"):
+            PublishedFiles.of(train, None, candidates, sequences, None, tmp_path)
+
+
 EXAMPLE = example_evaluation()
 COMPRESSION = EXAMPLE.compression
 assert COMPRESSION is not None

@@ -16,6 +16,7 @@ from models.history import EventKind
 from training.data.cleaning import drop_bad_rows, id_reasons
 from training.data.columns import uses_of
 from training.data.files.tables import Table
+from training.data.meaning.attributes import typed_attributes
 from training.data.meaning.times import detect_time_format, unix_seconds
 from training.data.shelf_names import readable_name, readable_size
 from training.data.shop import Shop, assemble_shop
@@ -31,13 +32,14 @@ TRANSACTION_USES = {
 are not used."""
 PRODUCT_USES = {
     "product_id": "item",
-    "department": "text",
-    "brand": "title and text",
+    "department": "text, attribute",
+    "brand": "title, text, attribute",
     "product_category": "category, title and text",
-    "product_type": "title and text",
-    "package_size": "title and text",
+    "product_type": "title, text, attribute",
+    "package_size": "title, text, attribute",
 }
 """What each column of the products is used for; the number of the manufacturer is not used."""
+ATTRIBUTES = ("department", "brand", "product_type", "package_size")
 
 NO_PRODUCTS = (
     "BOTTLE DEPOSITS",
@@ -86,6 +88,7 @@ def read_complete_journey(tables: Sequence[Table], name_of_source: str) -> Shop:
             use for table in tables for use in uses_of(table.name, table.columns, uses.get(table.name, {}))
         ),
         has_item_table=True,
+        attributes=typed_attributes(products.select("item_id", *ATTRIBUTES), are_named=True).table,
     )
 
 

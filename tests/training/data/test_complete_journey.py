@@ -152,6 +152,13 @@ def test_item_has_a_title_that_people_read_and_its_category(tmp_path: Path) -> N
     assert (lean["title"], lean["category"]) == ("Lean (beef)", "Beef")
 
 
+def test_brand_department_kind_and_size_are_attributes(tmp_path: Path) -> None:
+    attributes = read(tmp_path, SALE).attributes
+    [buns] = attributes.filter(pl.col("item_id") == "826249").to_dicts()
+    assert (buns["brand"], buns["department"], buns["package_size"]) == (["Private"], ["GROCERY"], ["12 OZ"])
+    assert attributes.columns == ["item_id", "department", "brand", "product_type", "package_size"]
+
+
 def test_size_of_a_crate_is_not_that_of_what_is_sold(tmp_path: Path) -> None:
     banana = BUNS | {
         "product_id": 1082185,

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import SECONDS_PER_DAY
+from models.history import MAX_COUNT, SECONDS_PER_DAY
 
 MIN_SHARE: Final = 0.05
 """The share of buyers who have bought an item again, from which on anybody is told when it is due."""
@@ -74,7 +74,10 @@ class RepurchaseClock:
         """
         if not len(purchases):
             return None
-        days = np.unique(purchases // SECONDS_PER_DAY)
+        latest = np.unique(purchases)[
+            -MAX_COUNT:
+        ]  # no more are kept of a person, however their history comes
+        days = np.unique(latest // SECONDS_PER_DAY)
         own = np.log(np.diff(days))
         log_days, weight = float(self.log_days[item]), float(self.strength[0])
         if np.isnan(log_days) or (self.shares[item] < MIN_SHARE and not len(own)):

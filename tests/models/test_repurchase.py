@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.history import SECONDS_PER_DAY
+from models.history import MAX_COUNT, SECONDS_PER_DAY
 from models.repurchase import MIN_SHARE, Due, RepurchaseClock
 
 NOW = 20_000 * SECONDS_PER_DAY + 40_000
@@ -39,6 +39,12 @@ def test_own_intervals_count_as_much_as_the_strength_says() -> None:
 
 def test_the_order_of_purchases_does_not_matter_and_those_of_a_day_are_one() -> None:
     assert clock(7).due(0, days_ago(5, 33, 5, 5.01), NOW) == clock(7).due(0, days_ago(33, 5), NOW)
+
+
+def test_only_the_latest_purchases_count_as_no_more_are_kept_of_a_person() -> None:
+    weekly = days_ago(*(7 * week for week in range(MAX_COUNT)))
+    before = days_ago(400, 401, 402)
+    assert clock(9).due(0, np.concatenate([before, weekly]), NOW) == clock(9).due(0, weekly, NOW)
 
 
 def test_what_hardly_anybody_buys_again_is_not_due_until_somebody_did() -> None:

@@ -44,6 +44,7 @@ class NumberedRecommender:
             degraded=None,
             shortfall=None,
             explanations=None,
+            due=None,
         )
 
     def settle(self, recommendation: Any, is_good: bool) -> None:

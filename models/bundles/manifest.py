@@ -10,9 +10,9 @@ import msgspec
 from models.attributes import AttributeEntry
 from models.errors import ManifestInvalid, SchemaUnsupported
 
-SCHEMA_VERSION = 6
-"""The version that this code writes and reads. Before 6, a student knew no kinds of events and ranked new items
-alone, so its answers would be wrong where a person's own items are candidates."""
+SCHEMA_VERSION = 7
+"""The version that this code writes and reads. Before 7, a bundle has no clock of repurchases; before 6, a student
+knew no kinds of events and ranked new items alone, so its answers would be wrong where own items are candidates."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -327,8 +327,9 @@ def drop_reasons() -> dict[str, pl.Expr]:
 
 
 def _is_return() -> pl.Expr:
-    """Whether a row is a return of its own, and no purchase of an order that was returned as a whole."""
-    return (pl.col("kind") == RETURN) | (pl.col("is_returned") & (pl.col("quantity") < 0)).fill_null(False)
+    """Whether a row is a return of its own, at a moment that can be, and no purchase of an order that went back."""
+    is_own = (pl.col("kind") == RETURN) | (pl.col("is_returned") & (pl.col("quantity") < 0))
+    return is_own.fill_null(False) & pl.col("time").is_between(EARLIEST_SECONDS, int(now()) + 86_400)
 
 
 def _without_repetitions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:

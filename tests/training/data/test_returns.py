@@ -49,6 +49,13 @@ def test_a_return_before_the_purchase_is_of_an_earlier_one(tmp_path: Path) -> No
     assert told(read(tmp_path, [row(3, "purchase"), row(0, "return")])) == [("a", "x", 3, BOUGHT)]
 
 
+@pytest.mark.parametrize("day", [-15_000, 40_000])
+def test_a_return_at_no_possible_moment_takes_nothing_with_it(tmp_path: Path, day: int) -> None:
+    """It is left out for its time, and the purchase has a sound one."""
+    rows = [row(1, "purchase"), *(row(2, "view", user=f"b{n}") for n in range(60)), row(day, "return")]
+    assert ("a", "x", 1, BOUGHT) in told(read(tmp_path, rows))
+
+
 def test_a_view_is_not_sent_back(tmp_path: Path) -> None:
     shop = read(tmp_path, [row(0, "purchase"), row(1, "view"), row(2, "cart"), row(3, "return")])
     assert told(shop) == [("a", "x", 1, "view"), ("a", "x", 2, "cart"), ("a", "x", 3, DISLIKED)]

@@ -74,9 +74,8 @@ class RepurchaseClock:
         """
         if not len(purchases):
             return None
-        latest = np.unique(purchases)[
-            -MAX_COUNT:
-        ]  # no more are kept of a person, however their history comes
+        # No more moments are kept of a person, however their history comes.
+        latest = np.unique(purchases)[-MAX_COUNT:]
         days = np.unique(latest // SECONDS_PER_DAY)
         own = np.log(np.diff(days))
         log_days, weight = float(self.log_days[item]), float(self.strength[0])

@@ -43,7 +43,7 @@ def test_the_order_of_purchases_does_not_matter_and_those_of_a_day_are_one() -> 
 
 def test_only_the_latest_purchases_count_as_no_more_are_kept_of_a_person() -> None:
     weekly = days_ago(*(7 * week for week in range(MAX_COUNT)))
-    before = days_ago(400, 401, 402)
+    before = days_ago(400, 800, 1_200)
     assert clock(9).due(0, np.concatenate([before, weekly]), NOW) == clock(9).due(0, weekly, NOW)
 
 

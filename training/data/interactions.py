@@ -112,7 +112,7 @@ def read_events(
         )  # over all parts, one after the other
     if time_format in _PLACES:
         rows = rows.with_columns(time=made_up_times(rows["time"]))
-    rows, n_sent_back = with_sent_back(rows, _is_return())
+    rows, n_sent_back = with_sent_back(rows, _is_return(has_quantity=roles.quantity is not None))
     kept, dropped = drop_bad_rows(rows, drop_reasons())
     dropped = dropped.with_examples(_examples(table, roles, rows, dropped))
     is_number = pl.col("value").is_finite().fill_null(False)
@@ -249,7 +249,9 @@ def _expressions(
         returned.append(means_returned(_status(roles, here).str.to_lowercase()))
     if quantity is not None:
         returned.append(quantity < 0)
-    pieces = pl.lit(None, pl.Float32) if quantity is None else quantity.cast(pl.Float32)
+    # Twenty million rows without a quantity would carry 80 MB of nothing.
+    told = pl.lit(None) if quantity is None else quantity
+    pieces = [] if roles.quantity is None else [told.cast(pl.Float32).alias("quantity")]
     ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
     return [
         *(
@@ -263,7 +265,7 @@ def _expressions(
         ),
         (pl.lit(1.0) if amount is None else amount).cast(pl.Float32).alias("value"),
         (pl.lit(True) if is_valued is None else is_valued).alias("is_valued"),
-        pieces.alias("quantity"),
+        *pieces,
         pl.any_horizontal(each.fill_null(False) for each in returned).alias("is_returned"),
         (pl.col(SURPLUS).is_not_null() if SURPLUS in here else pl.lit(False)).alias("is_long"),
     ]
@@ -326,9 +328,11 @@ def drop_reasons() -> dict[str, pl.Expr]:
     }
 
 
-def _is_return() -> pl.Expr:
+def _is_return(*, has_quantity: bool) -> pl.Expr:
     """Whether a row is a return of its own, at a moment that can be, and no purchase of an order that went back."""
-    is_own = (pl.col("kind") == RETURN) | (pl.col("is_returned") & (pl.col("quantity") < 0))
+    is_own = pl.col("kind") == RETURN
+    if has_quantity:
+        is_own |= pl.col("is_returned") & (pl.col("quantity") < 0)
     return is_own.fill_null(False) & pl.col("time").is_between(EARLIEST_SECONDS, int(now()) + 86_400)
 
 

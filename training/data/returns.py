@@ -22,8 +22,8 @@ _PAIR: Final = ["user_id", "item_id"]
 def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr) -> tuple[pl.DataFrame, int]:
     """Turn purchases that were sent back into dislikes; return the rows in their order, and how many these are.
 
-    rows: user_id, item_id, time, kind, quantity (null where it is not told) and is_returned. is_return: which rows
-    are returns.
+    rows: user_id, item_id, time, kind, is_returned and, if the table has it, quantity. is_return: which rows are
+    returns.
     """
     placed = rows.with_row_index("row").filter(pl.col("time").is_not_null())
     returns = placed.filter(is_return)
@@ -31,7 +31,8 @@ def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr) -> tuple[pl.DataFrame
         return rows, 0
     is_purchase = (pl.col("kind") == EventKind.PURCHASE) & ~pl.col("is_returned")
     purchases = placed.filter(is_purchase).join(returns, on=_PAIR, how="semi")
-    told = pl.col("user_id", "item_id", "time", "row"), pl.col("quantity").abs()
+    quantity = pl.col("quantity").abs() if "quantity" in rows.columns else pl.lit(None, pl.Float32)
+    told = pl.col("user_id", "item_id", "time", "row"), quantity.alias("quantity")
     both = pl.concat(
         [
             purchases.select(*told, is_return=pl.lit(False)),

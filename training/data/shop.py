@@ -152,10 +152,11 @@ def assemble_shop(
     events = in_order_of_people(events)
     said = {name: pl.lit(True) for name in ("available", "is_listed") if name not in items.columns}
     items = items.with_columns(**said).select(SHOP_ITEM_SCHEMA.names()).cast(SHOP_ITEM_SCHEMA)
-    rowless = events.join(items, on="item_id", how="anti")
+    touched = events.lazy().group_by("item_id").len("n_events").collect(engine="streaming")
+    rowless = touched.join(items, on="item_id", how="anti")
     bare = _bare_items(rowless["item_id"], is_listed=not has_item_table)
     items = pl.concat([items, bare]).sort("item_id")
-    noted = dropped.with_notes({ROWLESS: rowless.height}) if has_item_table else dropped
+    noted = dropped.with_notes({ROWLESS: int(rowless["n_events"].sum())}) if has_item_table else dropped
     kept = pl.DataFrame(schema=REMOVAL_SCHEMA) if removals is None else removals
     return Shop(
         name=name,
@@ -177,7 +178,7 @@ def in_order_of_people(events: pl.DataFrame) -> pl.DataFrame:
     """
     if events.is_empty():
         return events
-    people = events["user_id"].unique().sort()
+    people = events.lazy().select("user_id").unique().collect(engine="streaming")["user_id"].sort()
     first, last = events["time"].min(), events["time"].max()
     span = int(str(last)) - int(str(first)) + 1
     if len(people) * span >= 2**63:
@@ -245,7 +246,7 @@ def _too_few_recommendable(shop: Shop, min_items: int, unlisted_too: bool) -> st
 
 
 def _bare_items(item_ids: pl.Series, *, is_listed: bool) -> pl.DataFrame:
-    bare = pl.DataFrame({"item_id": item_ids.unique()})
+    bare = pl.DataFrame({"item_id": item_ids})
     return bare.select(
         "item_id",
         title="item_id",

@@ -44,6 +44,17 @@ def test_iso_text_is_recognised_and_read_back(times: list[datetime]) -> None:
     ]
 
 
+spellings = st.sampled_from(["{}T{}", "{} {}", "{}T{}Z", "{} {} UTC", "{}T{}.75Z", " {}T{}.999"])
+days = st.sampled_from(["2024-07-01", "2024-02-30", "1969-12-31", "0000-01-01", "9999-12-31"])
+clocks = st.sampled_from(["12:00:00", "23:59:60", "24:00:00", "00:61:00", "00:00:59"])
+
+
+@given(st.lists(st.one_of(st.none(), st.builds(str.format, spellings, days, clocks)), min_size=1, max_size=4))
+def test_iso_in_one_spelling_is_read_as_among_others(texts: list[str | None]) -> None:
+    among_others = read(pl.Series([*texts, "2024-07-01T14:00:00+02:00"]), TimeFormat.ISO_8601)
+    assert read(pl.Series(texts, dtype=pl.String), TimeFormat.ISO_8601) == among_others[:-1]
+
+
 @pytest.mark.parametrize(
     "text",
     [

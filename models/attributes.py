@@ -24,6 +24,8 @@ N_BUCKETS: Final = 8
 UNKNOWN_FLAG: Final = -1
 
 PREFIX: Final = "attribute"
+CATEGORIES: Final = "categories"
+"""The attribute that has all categories of an item, where items have several; filters by category read it."""
 
 
 class AttributeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

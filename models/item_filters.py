@@ -1,6 +1,7 @@
 """Finds the items that pass a filter by indexes: the cost depends on how many pass, not on the catalogue.
 
-`Items` builds one at first use; it takes 8 bytes per item of a process's own memory.
+`Items` builds one at first use. It takes 8 bytes per item of a process's own memory, and 4 for each further category
+of an item.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+
+from models.attributes import Words
 
 Indices = npt.NDArray[np.int32]
 
@@ -23,7 +26,7 @@ class ItemFilters:
     """Indexes of items by category and by price.
 
     category_names: by category code. category_codes: (n_items,) int32, -1 for none. prices: (n_items,) float32, NaN
-    where unknown.
+    where unknown. more_categories: all categories of items that have several, if there are any.
     """
 
     def __init__(
@@ -31,12 +34,21 @@ class ItemFilters:
         category_names: Sequence[str],
         category_codes: npt.NDArray[np.int32],
         prices: npt.NDArray[np.float32],
+        more_categories: Words | None = None,
     ) -> None:
         self._codes = {name: code for code, name in enumerate(category_names)}
-        self._category_codes = category_codes
         self._prices = prices
-        self._by_category = np.argsort(category_codes, kind="stable").astype(np.int32)
-        self._bounds = np.searchsorted(category_codes[self._by_category], np.arange(len(category_names) + 1))
+        items, codes = np.arange(len(prices), dtype=np.int64), category_codes
+        if more_categories is not None:
+            names = [more_categories.values[row] for row in range(len(more_categories.values))]
+            of_words = np.array([self._codes.setdefault(name, len(self._codes)) for name in names], np.int32)
+            items = np.concatenate([items, np.repeat(items, np.diff(more_categories.offsets))])
+            codes = np.concatenate([codes, of_words[more_categories.codes]])
+        is_told = codes >= 0
+        # By category, then by item; an item is there once for each of its categories.
+        keys = np.unique(codes[is_told].astype(np.int64) * len(prices) + items[is_told])
+        found, self._by_category = keys // max(len(prices), 1), (keys % max(len(prices), 1)).astype(np.int32)
+        self._bounds = np.searchsorted(found, np.arange(len(self._codes) + 1))
         n_priced = len(prices) - int(np.count_nonzero(np.isnan(prices)))
         self._by_price = np.argsort(prices)[:n_priced].astype(np.int32)  # NaN sorts to the end
 
@@ -64,19 +76,16 @@ class ItemFilters:
         low, high = self._price_run(min_price, max_price)
         if high - low < sum(self._bounds[code + 1] - self._bounds[code] for code in codes):
             within = self._within(min_price, max_price)
-            return within[self._are_in(codes)[self._category_codes[within]]]
+            return within[np.any([_are_among(within, self._run(code)) for code in codes], axis=0)]
         found = self._in_categories(codes)
         return found[_is_within(self._prices[found], min_price, max_price)]
 
     def _in_categories(self, codes: list[int]) -> Indices:
-        runs = [self._by_category[self._bounds[code] : self._bounds[code + 1]] for code in codes]
-        return runs[0] if len(runs) == 1 else np.sort(np.concatenate([self._by_category[:0], *runs]))
+        runs = [self._run(code) for code in codes]
+        return runs[0] if len(runs) == 1 else np.unique(np.concatenate([self._by_category[:0], *runs]))
 
-    def _are_in(self, codes: list[int]) -> npt.NDArray[np.bool_]:
-        """Tell for each category code whether it is wanted; the last element is for code -1."""
-        are_in = np.zeros(len(self._codes) + 1, np.bool_)
-        are_in[codes] = True
-        return are_in
+    def _run(self, code: int) -> Indices:
+        return self._by_category[self._bounds[code] : self._bounds[code + 1]]
 
     def _within(self, min_price: float | None, max_price: float | None) -> Indices:
         low, high = self._price_run(min_price, max_price)
@@ -93,6 +102,12 @@ class ItemFilters:
         if max_price is not None:
             high = bisect_right(self._by_price, _as_price(max_price), key=price_of)
         return low, max(low, high)
+
+
+def _are_among(items: Indices, run: Indices) -> npt.NDArray[np.bool_]:
+    """Tell which of these items a rising run has."""
+    places = np.searchsorted(run, items)
+    return np.append(run, -1)[places] == items
 
 
 def _price_at(prices: npt.NDArray[np.float32], item_index: int) -> float:

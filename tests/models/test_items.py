@@ -6,12 +6,14 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.items import Items, rank_segments
 from tests.support.bundles import tiny_items
+from training.data.attributes import attributes_of
 
 UNKNOWN_PRICE, NO_CATEGORY = 2, 3
 
@@ -122,3 +124,13 @@ def test_availability_is_read_back_as_it_was_written() -> None:
     available = np.arange(40) % 3 > 0
     items = dataclasses.replace(tiny_items(40), available=available)
     assert Items.from_arrays(items.arrays()).available.tolist() == available.tolist()
+
+
+def test_a_filter_finds_an_item_by_each_of_its_categories(items: Items) -> None:
+    several = attributes_of(
+        pl.DataFrame({"item_id": ["b", "d"], "categories": [["block-1", "wood"], ["glass", "wood"]]}),
+        list("abcdef"),
+    )
+    shop = dataclasses.replace(items, attributes=several)
+    assert np.flatnonzero(shop.allowed(["wood"])).tolist() == [1, 3]
+    assert np.flatnonzero(shop.allowed(["glass", "block-0"])).tolist() == [0, 2, 3, 4]

@@ -7,13 +7,25 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from models.attributes import CATEGORIES
 from training.data.column_mapping import uses_by_column
 from training.data.columns import uses_of
 from training.data.files.tables import Part, Table
 from training.data.ids import id_text, without_shared_zeros, without_thousands
-from training.data.meaning.attributes import cell_of, typed_attributes
+from training.data.meaning.attributes import (
+    MAX_VALUES,
+    AttributesRead,
+    cell_of,
+    typed_attributes,
+    words_of_cells,
+)
 from training.data.meaning.availability import all_available, is_unreadable
-from training.data.meaning.categories import categories_of, has_several, names_within
+from training.data.meaning.categories import (
+    all_categories,
+    categories_of,
+    has_several,
+    names_within,
+)
 from training.data.meaning.markup import without_markup
 from training.data.meaning.missing import MISSING, is_nobody
 from training.data.meaning.numbers import NumberFormat, number, number_format
@@ -21,6 +33,7 @@ from training.data.roles import ItemRoles, sample_text
 from training.data.shop import ITEM_SCHEMA, NO_ATTRIBUTES
 from training.quality.figures import ColumnUse
 
+_ALL_CATEGORIES: Final = "all categories"
 OF_ATTRIBUTE: Final = "attribute "
 """Stands before a column's name while the cells of attributes are beside those of fields."""
 
@@ -50,19 +63,26 @@ def read_items(table: Table, roles: ItemRoles, *, are_events: bool = False) -> I
         written = (
             NumberFormat.DECORATED
         )  # a table of items is small, and one price in a thousand may have a sign
-    # Of several categories one is the item's category; the others are kept as words.
+    # Of several categories the first is the item's category; all are an attribute, and words of the text.
     are_several = len(roles.categories) > 1 or any(
         has_several(sample_text(table, each)) for each in roles.categories
     )
     wordy = roles.categories if are_several else ()
     own = {f"{OF_ATTRIBUTE}{column}": column for column in ([] if are_events else roles.attributes)}
+    cells = [*own, *([_ALL_CATEGORIES] if wordy else [])]
     rows = table.select(lambda part: _expressions(part, roles, written, wordy) + _cells(part, own))
     if roles.parent is not None:
-        rows = _inherited(rows, list(own))
+        rows = _inherited(rows, cells)
     usable = without_shared_zeros(rows.filter(~is_nobody("item_id") & (pl.col("item_id") != "")), "item_id")
     usable = without_thousands(usable, "item_id")
-    unique = _first_told(usable, list(own))
-    told = typed_attributes(unique.select("item_id", *own).rename(own), are_named=roles.are_attributes_named)
+    unique = _first_told(usable, cells)
+    told = typed_attributes(
+        unique.select("item_id", *own).rename(own),
+        are_named=roles.are_attributes_named,
+        has_categories=bool(wordy),
+    )
+    if wordy:
+        told = _with_categories(told, unique[_ALL_CATEGORIES], wordy)
     n_unpriced = int((unique["is_priced"] & unique["price"].is_null()).sum())
     notes = {
         f"availability in {'+'.join(roles.available)} that cannot be read, taken as available": int(
@@ -79,10 +99,24 @@ def read_items(table: Table, roles: ItemRoles, *, are_events: bool = False) -> I
     more = pl.concat_str(
         "text", *(f"{OF_ATTRIBUTE}{each}" for each in told.texts), separator=" ", ignore_nulls=True
     )
-    items = unique.with_columns(text=more.str.strip_chars()).drop("is_unreadable", "is_priced", *own)
+    items = unique.with_columns(text=more.str.strip_chars()).drop("is_unreadable", "is_priced", *cells)
     return ItemsRead(
-        items.with_columns(**_worded()), notes | told.notes, item_uses(table, roles, told.uses), told.table
+        items.with_columns(**_worded()),
+        notes | told.notes,
+        item_uses(table, roles, told.uses),
+        told.table,
     )
+
+
+def _with_categories(told: AttributesRead, cells: pl.Series, columns: Sequence[str]) -> AttributesRead:
+    """Add all categories of the items as an attribute. cells: by item. columns: in which they are told."""
+    categories = words_of_cells(cells)
+    n_distinct = categories.drop_nulls().explode().n_unique()
+    if n_distinct > MAX_VALUES:
+        fault = f"{n_distinct:,} different categories, {MAX_VALUES:,} allowed; only the first of each item is read"
+        return told._replace(notes={**told.notes, fault: len(cells)})
+    uses = {**told.uses, **dict.fromkeys(columns, f"attribute {CATEGORIES}, words")}
+    return told._replace(table=told.table.with_columns(categories.alias(CATEGORIES)), uses=uses)
 
 
 def item_uses(table: Table, roles: ItemRoles, of_attributes: Mapping[str, str]) -> tuple[ColumnUse, ...]:
@@ -117,6 +151,7 @@ def _expressions(
     here = set(schema.names())
     ids = [id_text(each, schema) for each in roles.item_id if each in here]
     texts = [each for each in (*roles.texts, *wordy_categories) if each in here]
+    several = [each for each in wordy_categories if each in here]
     available = [each for each in roles.available if each in here]
     price = pl.lit(None, pl.Float64)
     if roles.price is not None and roles.price in here:
@@ -136,6 +171,7 @@ def _expressions(
         all_available(available).alias("available"),
         is_unreadable(available).alias("is_unreadable"),
         priced.alias("is_priced"),
+        *([all_categories(several).replace("", None).alias(_ALL_CATEGORIES)] if wordy_categories else []),
         (
             pl.col(roles.parent).cast(pl.String)
             if roles.parent in here and roles.parent

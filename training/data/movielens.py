@@ -31,18 +31,26 @@ COLUMNS: dict[str, dict[str, dict[str, str]]] = {
             "released": "",
             "released_on_video": "",
             "url": "",
-            "genres": "text and category",
+            "genres": "text, category and attribute categories, words",
         },
         "u.user": {"user": "", "age": "", "gender": "", "occupation": "", "zip_code": ""},
     },
     "movielens-1m": {
         "ratings.dat": _RATINGS,
-        "movies.dat": {"item": "item", "title": "title", "genres": "text and category"},
+        "movies.dat": {
+            "item": "item",
+            "title": "title",
+            "genres": "text, category and attribute categories, words",
+        },
         "users.dat": {"user": "", "gender": "", "age": "", "occupation": "", "zip_code": ""},
     },
     "movielens-10m": {
         "ratings.dat": _RATINGS,
-        "movies.dat": {"item": "item", "title": "title", "genres": "text and category"},
+        "movies.dat": {
+            "item": "item",
+            "title": "title",
+            "genres": "text, category and attribute categories, words",
+        },
         "tags.dat": {"user": "", "item": "", "tag": "", "time": ""},
     },
 }
@@ -98,6 +106,7 @@ def read_movielens(folder: Path, name_of_source: str) -> Shop:
         f"MovieLens ({name}), {name_of_source}",
         columns=columns,
         has_item_table=True,
+        attributes=items.select("item_id", categories="genres"),
     )
 
 
@@ -155,6 +164,7 @@ def _items(table: pl.DataFrame) -> pl.DataFrame:
             text=pl.concat_str(title, pl.col("genres").list.join(" "), separator=". "),
             category=pl.col("genres").list.first().replace("", None),
             price=pl.lit(None, pl.Float32),
+            genres=pl.col("genres").list.eval(pl.element().filter(pl.element() != "")).list.sort(),
         )
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from models.attributes import CATEGORIES
 from training.data.attributes import attributes_of
 from training.data.columns import column_lines
 from training.data.dataset import index_shop
@@ -207,3 +208,61 @@ def test_nested_cells_say_nothing(tmp_path: Path) -> None:
     ]
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, items)))
     assert "hue" in read_shop(tmp_path).attributes.columns
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "first", "all_of_them"),
+    [
+        ("genres", ["Animation|Comedy", "Drama", "(no genres listed)"], "Animation", ["Animation", "Comedy"]),
+        ("genres", ["Animation, Comedy", "Drama", "null"], "Animation", ["Animation", "Comedy"]),
+        ("categories", ["['Animation', 'Comedy']", "['Drama']", "[]"], "Animation", ["Animation", "Comedy"]),
+        (
+            "genres",
+            [
+                "[{'id': 1, 'name': 'Animation'}, {'id': 2, 'name': 'Comedy'}]",
+                "[{'id': 3, 'name': 'Drama'}]",
+                "",
+            ],
+            "Animation",
+            ["Animation", "Comedy"],
+        ),
+        (
+            "category",
+            ["Home > Light > Lamps", "Drama", ""],
+            "Home",
+            ["Home", "Home > Light", "Home > Light > Lamps"],
+        ),
+        ("category", ["Home > Light; Gifts", "Drama", "-"], "Home", ["Gifts", "Home", "Home > Light"]),
+    ],
+)
+def test_several_categories_stay_several(
+    tmp_path: Path, column: str, cells: list[str], first: str, all_of_them: list[str]
+) -> None:
+    pl.DataFrame(
+        {"user_id": ["a", "b", "c"], "item_id": ["1", "2", "3"], "time": [1_700_000_000] * 3}
+    ).write_csv(tmp_path / "interactions.csv")
+    pl.DataFrame({"item_id": ["1", "2", "3"], "title": ["Vase", "Pan", "Pot"], column: cells}).write_csv(
+        tmp_path / "items.csv"
+    )
+    shop = read_shop(tmp_path)
+    assert shop.items["category"].to_list() == [first, "Drama", None]
+    told = shop.attributes.sort("item_id")["categories"].to_list()
+    assert [sorted(words or []) for words in told] == [all_of_them, ["Drama"], []]
+    assert any(f"attribute {CATEGORIES}" in line for line in column_lines(shop.columns))
+
+
+def test_one_category_each_is_no_attribute(tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["a", "b"], "item_id": ["1", "2"], "time": [1_700_000_000] * 2}).write_csv(
+        tmp_path / "interactions.csv"
+    )
+    pl.DataFrame(
+        {"item_id": ["1", "2"], "title": ["Vase", "Pan"], "category": ["Gifts", "Food, Drink"]}
+    ).write_csv(tmp_path / "items.csv")
+    assert "categories" not in read_shop(tmp_path).attributes.columns
+
+
+def test_a_column_cannot_take_the_name_of_all_categories() -> None:
+    raw = pl.DataFrame({"item_id": ["1", "2"], "Categories": ["a", "b"]})
+    told = typed_attributes(raw, has_categories=True)
+    assert told.table.columns == ["item_id"]
+    assert "another column is the attribute categories already" in "".join(told.notes)

@@ -66,6 +66,7 @@ def test_1m_is_read(tmp_path: Path) -> None:
         ("Toy Story 2: Again (1999)", "Comedy"),
         ("Alone (1990)", None),
     ]
+    assert shop.attributes.rows() == [("1", ["Drama", "Musical"]), ("2", ["Comedy"]), ("3", [])]
 
 
 @pytest.mark.parametrize("layout", [LAYOUT_100K, LAYOUT_1M])

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from models.attributes import CATEGORIES
 from training.data.files.dialect import plain_name
 from training.data.meaning import names
 from training.data.meaning.markup import without_markup
@@ -71,16 +72,19 @@ def may_be_attribute(column: str) -> bool:
     return bool(plain) and not (is_id or is_moment or is_link)
 
 
-def typed_attributes(raw: pl.DataFrame, *, are_named: bool = False) -> AttributesRead:
+def typed_attributes(
+    raw: pl.DataFrame, *, are_named: bool = False, has_categories: bool = False
+) -> AttributesRead:
     """Type columns of text, one row per item. raw: item_id and one String column each, null where nothing is said.
 
     are_named: a person named these columns, so that none of them is text and none is left out for what it holds.
+    has_categories: the items have `CATEGORIES` besides, so that no column is called that.
     """
     columns: list[pl.Series] = [raw["item_id"]]
     texts: list[str] = []
     uses: dict[str, str] = {}
     notes: dict[str, int] = {}
-    taken = set[str]()
+    taken = {CATEGORIES} if has_categories else set[str]()
     for column in raw.columns[1:]:
         told, name = raw[column], plain_name(column.rpartition(".")[2])
         fault = _fault(told, name, taken, are_named=are_named)
@@ -134,7 +138,7 @@ def _fault(told: pl.Series, name: str, taken: set[str], *, are_named: bool) -> s
         return ""
     if len(known) >= MANY and n_distinct > DISTINCT_SHARE * len(known):
         mean_words = float(str(known.str.count_matches(r"\S+").mean()))
-        n_words = _words(known).explode().n_unique()
+        n_words = words_of_cells(known).explode().n_unique()
         if n_words <= DISTINCT_SHARE * len(known):
             return ""  # lists of few words, hardly any two alike
         is_text = mean_words >= MEAN_WORDS_OF_TEXT
@@ -157,7 +161,7 @@ def _typed(told: pl.Series) -> tuple[pl.Series, str, int]:
     if _is_numeric(known):
         numbers = _numbers(told)
         return numbers, "number", numbers.null_count() - told.null_count()
-    return _words(told), "words", 0
+    return words_of_cells(told), "words", 0
 
 
 def _numbers(told: pl.Series) -> pl.Series:
@@ -169,7 +173,7 @@ def _numbers(told: pl.Series) -> pl.Series:
     return read.set(~is_bare.fill_null(False) | ~read.is_finite().fill_null(False), None).cast(pl.Float32)
 
 
-def _words(told: pl.Series) -> pl.Series:
+def words_of_cells(told: pl.Series) -> pl.Series:
     """Return each cell's words, a List(String) column; null stays null."""
     by_cell = {cell: words_of(cell) for cell in told.drop_nulls().unique()}
     return pl.Series([None if cell is None else by_cell[cell] for cell in told], dtype=pl.List(pl.String))

@@ -38,17 +38,41 @@ def categories_of(columns: Sequence[str]) -> pl.Expr:
     return pl.coalesce(firsts) if firsts else pl.lit(None, pl.String)
 
 
-def _first(column: str) -> pl.Expr:
+def all_categories(columns: Sequence[str]) -> pl.Expr:
+    """Return all categories that the columns name, with `|` between them and `>` between the steps of a path."""
+    told = [_all(column) for column in columns]
+    return pl.concat_str(told, separator="|", ignore_nulls=True) if told else pl.lit("")
+
+
+def _all(column: str) -> pl.Expr:
+    between = r",\s*" if _is_list(column) else _BETWEEN_QUOTED
+    members = (
+        _unbracketed(column)
+        .str.replace_all(_BETWEEN_QUOTED, "|")
+        .str.replace_all(between, "|")
+        .str.split("|")
+    )
+    return members.list.eval(pl.element().filter(_is_told(pl.element().str.strip_chars()))).list.join("|")
+
+
+def _unbracketed(column: str) -> pl.Expr:
     named = names_within(pl.col(column).cast(pl.String).fill_null(""))
-    text = without_markup(named.str.strip_chars("[]'\" "))
+    return without_markup(named.str.strip_chars("[]'\" "))
+
+
+def _is_told(text: pl.Expr) -> pl.Expr:
+    return ~text.str.to_lowercase().is_in(MISSING) & ~text.str.contains(_NO_CATEGORY.pattern)
+
+
+def _first(column: str) -> pl.Expr:
     first = (
-        text.str.replace(f"(?:{_SEPARATORS}).*$", "")
+        _unbracketed(column)
+        .str.replace(f"(?:{_SEPARATORS}).*$", "")
         .str.replace(f"{_BETWEEN_QUOTED}.*$", "")
         .str.replace(r",\s.*$" if _is_list(column) else r"^$", "")
         .str.strip_chars()
     )
-    is_told = ~first.str.to_lowercase().is_in(MISSING) & ~first.str.contains(_NO_CATEGORY.pattern)
-    return pl.when(is_told).then(first)
+    return pl.when(_is_told(first)).then(first)
 
 
 def _is_list(column: str) -> bool:

@@ -59,8 +59,9 @@ from models.errors import (
     VariantUnknown,
     VocabularyMismatch,
 )
-from models.history import FEATURE_ORDER
+from models.history import FEATURE_ORDER, EventKind
 from models.items import Items
+from models.known_items import OwnItems, ShopsRule
 from models.member_shares import MemberShares
 from models.packed_histories import ColdHistories, Histories
 from models.student import Student, StudentFiles
@@ -87,7 +88,7 @@ class VariantsContents:
 @dataclass(frozen=True)
 class BundleContents:
     """Everything that goes into a bundle. reference: histograms for drift, JSON-serialisable. variants: None for a
-    bundle of the student alone.
+    bundle of the student alone. known_items: see `Manifest`.
     """
 
     items: Items
@@ -100,6 +101,7 @@ class BundleContents:
     student_entry: StudentEntry
     training_entry: TrainingEntry
     variants: VariantsContents | None = None
+    known_items: ShopsRule = "rank"
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,11 @@ class Bundle:
     def version(self) -> str:
         """The bundle's name: creation time and content hash."""
         return self.manifest.version
+
+    @property
+    def own_items(self) -> OwnItems:
+        """What lists do with a person's own items where a request does not say it."""
+        return OwnItems(self.manifest.known_items, EventKind[self.manifest.student.target.upper()])
 
     def load_student(self, *, n_threads: int = 1) -> Student:
         """Start the student of this bundle."""
@@ -321,6 +328,7 @@ def _manifest(contents: BundleContents, files: dict[str, FileEntry], now: dateti
         files=files,
         variants=None if contents.variants is None else contents.variants.entry,
         attributes=contents.items.attributes.entries(),
+        known_items=contents.known_items,
     )
     manifest = msgspec.structs.replace(manifest, version=manifest.expected_version())
     return parse_manifest(manifest.to_json())  # some values, such as a NaN metric, cannot be read back

@@ -9,6 +9,7 @@ import msgspec
 
 from models.attributes import AttributeEntry
 from models.errors import ManifestInvalid, SchemaUnsupported
+from models.known_items import ShopsRule
 
 SCHEMA_VERSION = 7
 """The version that this code writes and reads. Before 7, a bundle has no clock of repurchases; before 6, a student
@@ -120,7 +121,8 @@ class TrainingEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole manifest. version: the bundle's folder name, made of creation time and content hash.
 
-    variants: None for a bundle of the student alone. attributes: of items, in the order of their arrays.
+    variants: None for a bundle of the student alone. attributes: of items, in the order of their arrays. known_items:
+    what lists do with a person's own items where a request does not say it.
     """
 
     schema_version: int
@@ -134,6 +136,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     files: dict[str, FileEntry]
     variants: VariantsEntry | None = None
     attributes: tuple[AttributeEntry, ...] = ()
+    known_items: ShopsRule = "rank"
 
     def content_hash(self) -> str:
         """Hash everything but the version, which contains the hash's first 12 digits; sha256."""

@@ -63,13 +63,17 @@ def top_overlaps(tops: npt.NDArray[np.int64]) -> Doubles:
     return overlaps
 
 
-def top_items(scores: Floats, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def top_items(
+    scores: Floats, available: npt.NDArray[np.bool_], left_out: Sequence[Indices]
+) -> npt.NDArray[np.int64]:
     """Return a model's best TOP available items of each request, as an answer would have them: best first, equal
     scores by rising item_index. (n_requests, n_items) gives (n_requests, TOP), -1 after the last one that the model
-    has an opinion of. available: (n_items,).
+    has an opinion of. available: (n_items,). left_out: by request, the person's items that are no answers.
     """
     masked = np.where(np.isnan(scores), np.float32(-np.inf), scores)
     masked[:, ~available] = -np.inf
+    for row, own in zip(masked, left_out, strict=True):
+        row[own] = -np.inf
     tops = np.full((len(masked), TOP), -1, np.int64)
     n_best = min(TOP, masked.shape[1])
     for top, row in zip(tops, masked, strict=True):

@@ -65,12 +65,14 @@ def scoring_models(ensemble: ScoringEnsemble, student: Student) -> dict[str, Sco
 
 class WatchedRequest(NamedTuple):
     """history: what the student read. seed: draws the candidates. served: (n,) the items of the answer, best first;
-    None if it tells nothing of the student, because a filter narrowed it or another model gave it.
+    None if it tells nothing of the student, because a filter narrowed it or another model gave it. left_out: the
+    items of the history that are no answers.
     """
 
     history: History
     served: npt.NDArray[np.int64] | None
     seed: int
+    left_out: npt.NDArray[np.int32]
 
 
 def model_names(models: Mapping[str, ScoringModel]) -> list[str]:
@@ -106,6 +108,7 @@ def _score_chunk(
     took: TookSeconds,
 ) -> Scored:
     histories = [request.history for request in requests]
+    left_out = [request.left_out for request in requests]
     seen = [history.item_indices for history in histories]
     candidates = draw_candidates(seen, available, [request.seed for request in requests])
     of_candidates, tops = [], []
@@ -114,7 +117,7 @@ def _score_chunk(
         scores = models[name](histories)
         took(name, (perf_counter() - started) / len(histories))
         of_candidates.append(np.take_along_axis(scores, candidates, axis=1))
-        tops.append(_served(requests) if name == STUDENT else top_items(scores, available))
+        tops.append(_served(requests) if name == STUDENT else top_items(scores, available, left_out))
     overlaps = top_overlaps(np.stack(tops))
     student = len(tops) - 2
     is_unknown = np.array([not _is_comparable(request) for request in requests])

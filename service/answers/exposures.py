@@ -297,5 +297,6 @@ def _sampled(answer: PersonalRecommendation) -> SampledHistory:
         history = history.extended(answer.session)
     item_ids = list(map(_ID_OF_LABEL, answer.serving.labels.of(history.item_indices)))
     is_narrowed = request.filter is not None or bool(request.exclude_items or request.diversity)
-    is_narrowed = is_narrowed or known_items_of(request) != "rank"
+    default = answer.serving.known_items
+    is_narrowed = is_narrowed or known_items_of(request, default) != default
     return SampledHistory(item_ids, history.times.tolist(), history.kinds.tolist(), is_narrowed)

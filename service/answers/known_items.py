@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from models.history import History
+from models.known_items import ShopsRule, settled_items
 from service.bundles.serving import Indices, ServingBundle
 from service.contract.errors import Fault, RequestInvalid
 from service.contract.schemas import KnownItems, RecommendRequest
@@ -12,11 +13,13 @@ from service.people.memory import KnownPerson
 from service.scoring.masks import NO_ITEMS, Masks
 
 
-def known_items_of(request: RecommendRequest) -> KnownItems:
-    """Return what the request wants, whichever of the two fields says so."""
+def known_items_of(request: RecommendRequest, default: ShopsRule) -> KnownItems:
+    """Return what the request wants, whichever of the two fields says so. default: the bundle's, if neither does."""
     if request.known_items is not None:
         return request.known_items
-    return "leave_out_touched" if request.exclude_seen else "rank"
+    if request.exclude_seen is not None:
+        return "leave_out_touched" if request.exclude_seen else "rank"
+    return default
 
 
 def field_of(request: RecommendRequest) -> Literal["known_items", "exclude_seen"]:
@@ -47,12 +50,13 @@ def masks_of(
     these. excluded: the items that the request excludes by name.
     """
     allowed = serving.allowed(request.filter)
-    wanted = known_items_of(request)
+    wanted = known_items_of(request, serving.known_items)
     if wanted == "rank":
         return Masks(NO_ITEMS, excluded, allowed)
     if wanted == "leave_out_touched":
         return Masks(person.touched if history is None else history.item_indices, excluded, allowed)
-    bought = person.bought if history is None else history.items_of(serving.target)
     if wanted == "leave_out_bought":
-        return Masks(bought, excluded, allowed)
+        settled = person.settled if history is None else settled_items(history, serving.target)
+        return Masks(settled, excluded, allowed)
+    bought = (person.history if history is None else history).items_of(serving.target)
     return Masks(NO_ITEMS, excluded, serving.allowed_among(bought, allowed), bought)

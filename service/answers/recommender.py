@@ -20,7 +20,7 @@ from models.named_kinds import kind_code
 from models.scan import ScanQuery
 from service.answers.experiments import ExperimentsHolder
 from service.answers.exposures import ExposureLog
-from service.answers.known_items import known_items_of, masks_of
+from service.answers.known_items import masks_of
 from service.answers.recommendation import PersonalRecommendation, Recommendation
 from service.answers.tiers import LastGoodAnswers, Ranking, fall_back
 from service.bundles.holder import BundleHolder
@@ -128,7 +128,7 @@ class Recommender:
 
     def _remember_answer(self, answer: PersonalRecommendation) -> None:
         request, key = answer.request, person_key(answer.request)
-        is_usual = request.filter is None and not request.diversity and known_items_of(request) != "only"
+        is_usual = request.filter is None and not request.diversity and answer.job.masks.only is None
         if key is not None and answer.scored is not None and is_usual:
             self._last_good.keep(key, answer.job.serving.version, answer.ranking)
 

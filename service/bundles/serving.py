@@ -38,9 +38,9 @@ class ServingBundle:
     tag: 64 bits that stand for the version in stored vectors. popular: (n_items,) item indices by falling
     popularity. item_keys: (n_items,) uint64 keys by item index. stranger: (1, n_factors), the vector of an
     empty history. target: the `EventKind` that the student predicts. liked_from: the lowest rating that speaks for an
-    item, None if all do. n_recommendable: how many items may be recommended. labels: `Labels`. find_item: returns an
-    item's index by its id, None if unknown. variants: the ensemble and its members, None until an experiment needs
-    them.
+    item, None if all do. known_items: what lists do with own items where a request does not say it. n_recommendable:
+    how many items may be recommended. labels: `Labels`. find_item: returns an item's index by its id, None if
+    unknown. variants: the ensemble and its members, None until an experiment needs them.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -53,6 +53,7 @@ class ServingBundle:
         self.max_events, self.n_factors = self.student.max_events, self.student.n_factors
         entry = bundle.manifest.student
         self.target, self.liked_from = int(EventKind[entry.target.upper()]), entry.liked_from
+        self.known_items = bundle.manifest.known_items
         self.popular = np.argsort(-bundle.items.popularity, kind="stable").astype(np.int32)
         self.item_keys = bundle.items.vocabulary.keys_by_index()
         self.stranger = as_stored(self.student.user_vectors([History.empty()]))

@@ -141,9 +141,10 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="What to do with the person's own items, those of the session included. rank: they are "
             "candidates like all others and stand where their worth puts them. leave_out_bought: without items that "
-            "the person has bought, or whatever the model's target is. leave_out_touched: without all items that "
-            "the person has an event with. only: nothing but items that the person has bought, to buy again. If "
-            "omitted, rank."
+            "the person has bought, or whatever the model's target is, or disliked. leave_out_touched: without all "
+            "items that the person has an event with. only: nothing but items that the person has bought, to buy "
+            "again. If omitted, as the model says: rank or, in a shop where next to nothing is taken twice, "
+            "leave_out_bought."
         ),
     ] = None
     exclude_seen: Annotated[

@@ -55,11 +55,13 @@ class DisagreementWatch:
             self._opened = record.sent_ms / 1000
         is_students = record.variant == STUDENT and record.tier == STUDENT and not record.degraded
         is_plain = is_students and not record.sampled.is_narrowed
+        history = self._watched.history(record.sampled)
         self._waiting.append(
             WatchedRequest(
-                self._watched.history(record.sampled),
+                history,
                 self._watched.rows(record.item_ids) if is_plain else None,
                 zlib.crc32(record.request_id.encode()),
+                self._watched.own_items.left_out(history),
             )
         )
 

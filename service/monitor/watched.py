@@ -21,11 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class WatchedBundle:
-    """models: members, student and ensemble by name; empty if the bundle has the student alone."""
+    """own_items: what answers leave out. models: members, student and ensemble by name; empty without one."""
 
     def __init__(self, bundle: Bundle, models: Mapping[str, ScoringModel]) -> None:
         self.version = bundle.version
         self.vocabulary = bundle.items.vocabulary
+        self.own_items = bundle.own_items
         self.liked_from = bundle.manifest.student.liked_from
         self.reference = Reference.from_json(bundle.reference)
         self.catalogue = CatalogueBins(bundle.items, self.reference.categories)

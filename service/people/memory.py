@@ -29,13 +29,13 @@ NEWCOMERS_SHARE = 10
 class KnownPerson(msgspec.Struct, gc=False):
     """A person resolved for one bundle: few objects, with all that every request needs at hand.
 
-    version: the bundle's. blob: their events, independent of the bundle, as `blobs.encode_person` packs them.
-    items: (n_shown,) int32, the item of each event that this bundle may see, oldest first. are_shown: (n_events,),
-    which events of the blob these are; None for all. touched: (n_touched,) int32, the same items, each once; the very
-    array of `items` if none occurs twice. bought: (n_bought,) int32, those with an event of the bundle's target, each
-    once; the very array of `touched` if these are all. encoded: the events as the student reads them. vector:
-    (n_factors,) of exactly these events, or None. query: the question made of vector and events, which leaves out no
-    item; None without a vector. replaced: the blob in Redis that this came from, b"" for none.
+    version: the bundle's. blob: their events, independent of the bundle, as `blobs.encode_person` packs them. items:
+    (n_shown,) int32, the item of each event that this bundle may see, oldest first. are_shown: (n_events,), which
+    events of the blob these are; None for all. touched: (n_touched,) int32, the same items, each once; the very array
+    of `items` if none occurs twice. settled: (n_settled,) int32, those with an event of the bundle's target or a
+    dislike, each once; the very array of `touched` if these are all. encoded: the events as the student reads them.
+    vector: (n_factors,) of exactly these events, or None. query: the question made of vector and events, which leaves
+    out no item; None without a vector. replaced: the blob in Redis that this came from, b"" for none.
     watch: the number of the watch under which it was read; while that lasts it equals Redis. fresh_until:
     `time.monotonic`; without a watch, Redis is asked again after it. is_asked_again: the cache's own mark.
 
@@ -48,7 +48,7 @@ class KnownPerson(msgspec.Struct, gc=False):
     items: Indices
     are_shown: npt.NDArray[np.bool_] | None
     touched: Indices
-    bought: Indices
+    settled: Indices
     encoded: EncodedHistory
     vector: Floats | None
     query: ScanQuery | None
@@ -79,8 +79,8 @@ class KnownPerson(msgspec.Struct, gc=False):
         n_bytes = ENTRY_BYTES + len(self.blob) + 4 * len(self.items) + 13 * len(self.encoded.item_rows)
         if self.touched is not self.items:
             n_bytes += OWN_ARRAY_BYTES + 4 * len(self.touched)
-        if self.bought is not self.touched and len(self.bought):
-            n_bytes += OWN_ARRAY_BYTES + 4 * len(self.bought)
+        if self.settled is not self.touched and len(self.settled):
+            n_bytes += OWN_ARRAY_BYTES + 4 * len(self.settled)
         if self.vector is not None:
             n_bytes += self.vector.nbytes
         return n_bytes if self.are_shown is None else n_bytes + self.are_shown.nbytes

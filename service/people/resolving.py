@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from models.history import History, encode_history
+from models.known_items import settled_items
 from models.scan import ScanQuery
 from models.student import Floats
 from service.bundles.context import HistoryContext
@@ -59,7 +60,7 @@ def resolve(
         items=items,
         are_shown=are_shown,
         touched=touched,
-        bought=_bought(history, serving.target, touched),
+        settled=_settled(history, serving.target, touched),
         encoded=encoded,
         vector=vector,
         query=None if vector is None else ScanQuery(vector, encoded),
@@ -74,9 +75,9 @@ def distinct(items: Indices) -> Indices:
     return items if len(once) == len(items) else once.copy()  # np.unique allots up to 400 bytes more
 
 
-def _bought(history: History, target: int, touched: Indices) -> Indices:
-    """Return the items with an event of the target, without an array of their own where that saves one."""
-    bought = history.items_of(target)
-    if not len(bought):
+def _settled(history: History, target: int, touched: Indices) -> Indices:
+    """Return the items that a person is done with, without an array of their own where that saves one."""
+    settled = settled_items(history, target)
+    if not len(settled):
         return NO_ITEMS
-    return touched if len(bought) == len(touched) else bought.copy()
+    return touched if len(settled) == len(touched) else settled.copy()

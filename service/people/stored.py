@@ -138,10 +138,10 @@ class StoredEvents:
             return None if not len(self) or item_indices.min() >= 0 else item_indices >= 0
         return (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
 
-    def standing_keys(self, kind: int | None = None) -> npt.NDArray[np.uint64]:
-        """Return the keys of events that no removal undid, whatever a bundle knows. kind: of these alone."""
+    def standing_keys(self, *kinds: int) -> npt.NDArray[np.uint64]:
+        """Return the keys of events that no removal undid, whatever a bundle knows; of these kinds, or of all."""
         stand = standing(self.keys, self.kinds, self.times, self.lags)
-        return self.keys[stand if kind is None else stand & (self.kinds == kind)]
+        return self.keys[stand & np.isin(self.kinds, kinds) if kinds else stand]
 
     def as_history(self, items: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
         """Return the events of `are_shown` as a history. items: (n_shown,), the item of each."""

@@ -19,7 +19,7 @@ from models.repurchase import RepurchaseClock
 from models.student import Student
 from models.vocabulary import StringTable
 from tests.support.bundles import tiny_student, with_item_vectors
-from training.bundling.reference import build_reference
+from training.bundling.reference import RANKED, build_reference
 from training.data.dataset import Dataset, index_shop, interactions_until_now
 from training.ensemble.item_timeline import ItemTimeline
 from training.members.content import Content
@@ -59,7 +59,9 @@ class QuickWorld(World):
                 seed=0,
             )
         )
-        return Trained(items, student, ensemble, reference, CatalogueBins(items, reference.categories))
+        return Trained(
+            items, student, ensemble, reference, CatalogueBins(items, reference.categories), RANKED
+        )
 
 
 def items_of(dataset: Dataset) -> Items:

@@ -13,6 +13,7 @@ from models.bundles.golden import record_golden
 from models.bundles.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
+from models.known_items import OwnItems, ShopsRule
 from models.monitoring.scored_requests import scoring_models
 from models.packed_histories import ColdHistories, Histories
 from models.student import Student
@@ -45,11 +46,12 @@ def bundle_contents(
     metrics: dict[str, dict[str, dict[str, float]]],
     settings: TrainingSettings,
     is_new: npt.NDArray[np.bool_],
+    known_items: ShopsRule,
 ) -> BundleContents:
     """Gather a bundle. Histories and popularity reach to the last event, beyond what the models learned from.
 
     is_new: (n_people,) people whom no fit has seen; on them, or on everybody if there are none, a large catalogue's
-    index is chosen.
+    index is chosen. known_items: what lists do with own items where a request does not say it.
     """
     histories = Histories.from_list([kept_history(history) for history in dataset.histories])
     text_encoder, student = learned.text_encoder, learned.compressed.versions["student_shipped"]
@@ -78,10 +80,12 @@ def bundle_contents(
             first_seen=dataset.catalogue.first_seen,
             test_share=settings.split.test_share,
             seed=settings.seed,
+            own_items=OwnItems(known_items, dataset.target),
         ),
         student_entry=_student_entry(dataset, learned, running),
         training_entry=_training_entry(dataset, choice, metrics, settings),
         variants=variants,
+        known_items=known_items,
     )
     rows = np.flatnonzero(is_new) if is_new.any() else np.arange(len(histories))
     held_back = [histories[row] for row in rows[: settings.index.n_people]]

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.history import History
+from models.history import EventKind, History
 from models.index import AllowedItems
 from models.items import Items
+from models.known_items import OwnItems
 from models.monitoring import inputs
 from models.monitoring.disagreement import DisagreementReference, reference_of
 from models.monitoring.histogram import Histogram, Numbers, bins
@@ -26,6 +27,8 @@ from models.monitoring.slices import popularity_bounds
 from models.monitoring.two_sample import chi_square
 from models.packed_histories import Histories
 from models.student import Student
+
+RANKED = OwnItems("rank", EventKind.PURCHASE)
 
 MAX_EVENTS = 40_000
 MAX_ANSWERS = 10_000
@@ -103,21 +106,24 @@ def build_reference(
     first_seen: npt.NDArray[np.int64],
     test_share: float,
     seed: int,
+    own_items: OwnItems = RANKED,
 ) -> dict[str, Any]:
     """Build the content of `reference.json`.
 
     histories: everybody's events, including repeated ones. models: members, student and ensemble by name, None for no
     expectation of their agreement. first_seen: (n_items,) Unix seconds of each item's first event. test_share: the
-    share of events that the student has not seen.
+    share of events that the student has not seen. own_items: what answers leave out.
     """
     start = reference_start(histories, test_share)
     traffic = Traffic.since(histories, start)
     categories = falling_categories(items, traffic.item_indices)
     catalogue = CatalogueBins(items, categories)
     found = input_histograms(
-        traffic, catalogue, student, is_unknown=first_seen[traffic.item_indices] >= start
+        traffic, catalogue, student, own_items, is_unknown=first_seen[traffic.item_indices] >= start
     )
-    agreement = None if models is None else _disagreement(traffic, catalogue, student, models, seed)
+    agreement = (
+        None if models is None else _disagreement(traffic, catalogue, student, models, own_items, seed)
+    )
     return Reference(found, categories, agreement).to_json()
 
 
@@ -128,13 +134,18 @@ def falling_categories(items: Items, item_indices: npt.NDArray[np.int32]) -> lis
 
 
 def input_histograms(
-    traffic: Traffic, catalogue: CatalogueBins, student: Student, *, is_unknown: npt.NDArray[np.bool_]
+    traffic: Traffic,
+    catalogue: CatalogueBins,
+    student: Student,
+    own_items: OwnItems,
+    *,
+    is_unknown: npt.NDArray[np.bool_],
 ) -> dict[str, Histogram]:
     """Return histograms by input. is_unknown: (n,) events of items that a service of that time would not know."""
     lengths, recencies = _person_inputs(traffic)
     answered = range(max(len(traffic) - MAX_ANSWERS, 0), len(traffic))
     histories = [traffic.history_before(row) for row in answered]
-    top, spread = _answers(student, histories, catalogue.recommendable)
+    top, spread = _answers(student, histories, catalogue.recommendable, own_items)
     of_items = catalogue.numbers(traffic.item_indices[~is_unknown])
     category_edges = range(inputs.MAX_CATEGORIES + 1)
     return {
@@ -196,13 +207,14 @@ def _person_inputs(traffic: Traffic) -> tuple[npt.NDArray[np.int64], npt.NDArray
 
 
 def _answers(
-    student: Student, histories: Sequence[History], allowed: AllowedItems | None
+    student: Student, histories: Sequence[History], allowed: AllowedItems | None, own_items: OwnItems
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return TOP_SCORE and SCORE_SPREAD of the answers; both empty for a catalogue of fewer than ten items."""
     found = []
     for start in range(0, len(histories), 256):
         chunk = histories[start : start + 256]
-        ranked = student.recommend(chunk, inputs.TOP, allowed=allowed)
+        left_out = list(map(own_items.left_out, chunk))
+        ranked = student.recommend(chunk, inputs.TOP, blocked=left_out, allowed=allowed)
         found += [inputs.answer_scores(scores) for scores in ranked.scores if scores[-1] > -np.inf]
     known = np.array([each for each in found if each is not None], np.float64).reshape(-1, 2)
     return known[:, 0], known[:, 1]
@@ -213,6 +225,7 @@ def _disagreement(
     catalogue: CatalogueBins,
     student: Student,
     models: Mapping[str, ScoringModel],
+    own_items: OwnItems,
     seed: int,
 ) -> DisagreementReference | None:
     """Measure disagreement on one request per person, so that requests are independent."""
@@ -222,20 +235,23 @@ def _disagreement(
     n_scored = min(MAX_SCORED, MAX_SCORES // len(catalogue.ranks))
     histories = [traffic.history_before(int(row)) for row in rows[np.sort(first)][:n_scored]]
     bounds = popularity_bounds(histories, catalogue.ranks)
-    requests = watched(student, histories, catalogue.recommendable)
+    requests = watched(student, histories, catalogue.recommendable, own_items)
     scored = score_requests(models, requests, catalogue.ranks, catalogue.available, bounds)
     return reference_of(model_names(models), scored, bounds, n_window=WINDOW, seed=seed)
 
 
 def watched(
-    student: Student, histories: Sequence[History], allowed: AllowedItems | None
+    student: Student, histories: Sequence[History], allowed: AllowedItems | None, own_items: OwnItems
 ) -> list[WatchedRequest]:
     """Return requests as a service would have answered them; each one's position seeds the draw of its candidates.
 
     allowed: the items that may be answered, None for all.
     """
-    ranked = student.recommend(histories, inputs.TOP, allowed=allowed)
+    left_out = list(map(own_items.left_out, histories))
+    ranked = student.recommend(histories, inputs.TOP, blocked=left_out, allowed=allowed)
     return [
-        WatchedRequest(history, served.astype(np.int64), seed)
-        for seed, (history, served) in enumerate(zip(histories, ranked.item_indices, strict=True))
+        WatchedRequest(history, served.astype(np.int64), seed, own)
+        for seed, (history, served, own) in enumerate(
+            zip(histories, ranked.item_indices, left_out, strict=True)
+        )
     ]

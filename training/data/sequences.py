@@ -55,7 +55,9 @@ def read_sequences(
         until=(MADE_UP_END - DAY, MADE_UP_END),
         prediction_time="now",
     )
-    validation, test = (replace(each, is_about_new_items=True) for each in (split.validation, split.test))
+    validation, test = (
+        replace(each, known_items="leave_out_touched") for each in (split.validation, split.test)
+    )
     split = replace(split, validation=validation, test=test)
     require_questions(split, at_least=1, remedy=f"{file} needs people with three items or more")
     return split

@@ -18,7 +18,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import History
+from models.history import EventKind, History
+from models.known_items import KnownItemsRule, left_out_items
 from models.members.recency import visit_numbers_of_all
 from models.packed_histories import Histories
 from training.base.errors import TooLittleData
@@ -58,7 +59,8 @@ class Questions:
     negatives: published candidates, per person (n_truth, n_negatives) int32, row i for truth i; None if negatives are
         to be drawn.
     recommendable: (n_items,) which items may be answered, including all true ones; None for all.
-    is_about_new_items: whether items of the history are no answers, so that only true ones among them are ranked.
+    known_items: which items of the history are no answers, so that only true ones among them are ranked. target: what
+        is predicted, which the rule asks for.
     left_out: true items of the whole slice that are not evaluated, because they may not be recommended.
     """
 
@@ -67,11 +69,16 @@ class Questions:
     truth: list[npt.NDArray[np.int32]]
     negatives: list[npt.NDArray[np.int32]] | None = None
     recommendable: npt.NDArray[np.bool_] | None = None
-    is_about_new_items: bool = True
+    known_items: KnownItemsRule = "leave_out_touched"
+    target: EventKind = EventKind.PURCHASE
     left_out: LeftOut = NOTHING_LEFT_OUT
 
     def __len__(self) -> int:
         return len(self.histories)
+
+    def left_out_of(self, row: int) -> npt.NDArray[np.int32]:
+        """Return the items of a question's history that are no answers, each once, rising; (n_left_out,)."""
+        return left_out_items(self.histories[row], self.known_items, self.target)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Questions:
         """Keep the questions of these rows."""
@@ -251,7 +258,8 @@ def ask(
         user_indices.astype(np.int32),
         [known[row] for row in rows],
         [np.unique(targets[row].item_indices) for row in rows],
-        is_about_new_items=False,
+        known_items="rank",
+        target=dataset.target,
     )
 
 
@@ -285,17 +293,15 @@ def ask_each(
             user_indices.append(person)
             known.append(History(own.item_indices[keep], own.times[keep], own.kinds[keep]))
             truth.append(own.item_indices[event : event + 1])
-    return Questions(np.array(user_indices, np.int32), known, truth)
+    return Questions(np.array(user_indices, np.int32), known, truth, target=dataset.target)
 
 
-def only_new_items(questions: Questions) -> Questions:
-    """Ask about items that the history does not have, and leave out people who have no such true item."""
-    new = [
-        np.setdiff1d(truth, history.item_indices)
-        for truth, history in zip(questions.truth, questions.histories, strict=True)
-    ]
+def only_new_items(questions: Questions, rule: KnownItemsRule = "leave_out_touched") -> Questions:
+    """Ask about items that the rule does not leave out, and leave out people who have no such true item."""
+    asking = replace(questions, known_items=rule)
+    new = [np.setdiff1d(truth, asking.left_out_of(row)) for row, truth in enumerate(questions.truth)]
     rows = np.flatnonzero([len(truth) > 0 for truth in new])
-    return replace(questions, truth=new, is_about_new_items=True).take(rows)
+    return replace(asking, truth=new).take(rows)
 
 
 def asking_about_recommendable(split: Split) -> Split:

@@ -67,12 +67,12 @@ def describe_catalogue(
         favour = consensus(opinions)
         favour[:, is_blocked] = -np.inf
         lists = []
-        for own, history, truth in zip(favour, chunk.histories, chunk.truth, strict=True):
-            if questions.is_about_new_items:
-                own[history.item_indices] = -np.inf
+        for row, (own, history, truth) in enumerate(zip(favour, chunk.histories, chunk.truth, strict=True)):
+            left_out = chunk.left_out_of(row)
+            own[left_out] = -np.inf
             n_top = min(N_FAVOURITES, int(np.isfinite(own).sum()))
             top = np.argpartition(-own, n_top - 1)[:n_top] if n_top else np.zeros(0, np.int64)
-            known = history.item_indices[:0] if questions.is_about_new_items else history.item_indices
+            known = np.setdiff1d(history.item_indices, left_out)
             lists.append(np.union1d(np.union1d(top, known[~is_blocked[known]]), truth))
         items = np.zeros((len(lists), max(map(len, lists))), np.int64)
         is_candidate = np.arange(items.shape[1]) < np.array([len(each) for each in lists])[:, None]

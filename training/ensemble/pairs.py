@@ -80,9 +80,9 @@ def describe_pairs(
                 recommendable_items(questions, timeline.n_items),
                 n_negatives,
                 rng,
-                own_too=not questions.is_about_new_items,
+                left_out=chunk.left_out_of(row),
             )
-            for truth, history in zip(chunk.truth, chunk.histories, strict=True)
+            for row, (truth, history) in enumerate(zip(chunk.truth, chunk.histories, strict=True))
         ]
         n_pairs = [len(truth) + len(each.items) for truth, each in zip(chunk.truth, drawn, strict=True)]
         is_pair = np.arange(max(n_pairs)) < np.array(n_pairs)[:, None]
@@ -120,15 +120,17 @@ def _drawn_negatives(
     n_drawn: int,
     rng: np.random.Generator,
     *,
-    own_too: bool,
+    left_out: Indices,
 ) -> _Negatives:
-    """Draw at most `n_drawn` distinct items that are neither true nor in the history, and perhaps as many that are.
+    """Draw at most `n_drawn` distinct items that are neither true nor in the history, and as many that are.
 
-    is_other: (n_items,), the items to draw from; it is written into.
+    is_other: (n_items,), the items to draw from; it is written into. left_out: items of the history that are no
+    answers, so that they are not drawn.
     """
     is_other[truth] = False
+    is_other[left_out] = False
     own = np.unique(history.item_indices)
-    own = own[is_other[own]] if own_too else own[:0]
+    own = own[is_other[own]]
     is_other[history.item_indices] = False
     others = np.flatnonzero(is_other)
     drawn = rng.choice(others, min(n_drawn, len(others)), replace=False)

@@ -49,10 +49,15 @@ class Ranker:
         """Return the best item indices for each history, best first, padded with -1."""
         if self._variants is not None:
             scores = self._variants.score(self._variant, histories)
-            return [best_items(own, limit, allowed=self._allowed).item_indices[0].tolist() for own in scores]
+            left_out = map(self._bundle.own_items.left_out, histories)
+            return [
+                best_items(own, limit, blocked=(items,), allowed=self._allowed).item_indices[0].tolist()
+                for own, items in zip(scores, left_out, strict=True)
+            ]
         encoded = [encode_history(history, self._student.max_events) for history in histories]
         vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
-        queries = [ScanQuery(vector, events) for vector, events in zip(vectors, encoded, strict=True)]
+        left_out = map(self._bundle.own_items.left_out, histories)
+        queries = [ScanQuery(*each) for each in zip(vectors, encoded, left_out, strict=True)]
         ranked: list[list[int]] = self._student.top_k(
             queries, limit, allowed=self._allowed
         ).item_indices.tolist()

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.ensemble.meta_features import seen_mask
-from models.history import History
+from models.history import EventKind, History
+from models.known_items import KnownItemsRule, left_out_items
 from models.student import Student
 from models.text import TextEncoder
 from training.base.callback import no_progress
@@ -87,18 +87,20 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class OfNewItems:
-    """An ensemble that labels no items that a person has, for protocols that ask about new ones."""
+class OfAnswers:
+    """An ensemble that labels no own items that are no answers. rule, target: see `left_out_items`."""
 
     ensemble: Ensemble
+    rule: KnownItemsRule
+    target: EventKind
 
     def score_candidates(
         self, histories: list[History], n_top: int, n_uniform: int, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Return candidates and logits as the ensemble does, -inf where the item was seen."""
+        """Return candidates and logits as the ensemble does, -inf where the item is no answer."""
         items, logits = self.ensemble.score_candidates(histories, n_top, n_uniform, rng)
-        seen = seen_mask(histories, self.ensemble.n_items)
-        logits[np.take_along_axis(seen, items.astype(np.int64), axis=1)] = -np.inf
+        for history, own_items, own_logits in zip(histories, items, logits, strict=True):
+            own_logits[np.isin(own_items, left_out_items(history, self.rule, self.target))] = -np.inf
         return items, logits
 
 
@@ -222,10 +224,9 @@ def teach_student(
     encoder = fit_text_encoder(
         texts, settings.n_text_components, n_features=settings.n_text_terms, seed=settings.seed
     )
-    is_about_new_items = split.test.is_about_new_items
     with stages.stage("labels", "Soft labels from the ensemble") as progress:
         labels = label_examples(
-            OfNewItems(taught.ensemble) if is_about_new_items else taught.ensemble,
+            OfAnswers(taught.ensemble, split.test.known_items, split.dataset.target),
             split.past_and_validation.histories,
             settings.labels,
             folder / "soft_labels",

@@ -1,9 +1,9 @@
 """Put a split's questions to a model, in the same way for every protocol and every model.
 
 Sampled metrics rank each of up to ten true items of a person against 99 negatives, drawn uniformly from all others
-(where questions are about new items, from those never touched) or taken from published ones, and average over the
-person. Catalogue metrics rank all true items against the whole catalogue; where questions are about new items, it is
-without the items of the history. Accuracy classifies balanced pairs: each of the same true items, and one negative.
+(without items of the history that are no answers) or taken from published ones, and average over the
+person. Catalogue metrics rank all true items against the whole catalogue, without items of the history that are no
+answers. Accuracy classifies balanced pairs: each of the same true items, and one negative.
 """
 
 from __future__ import annotations
@@ -144,11 +144,10 @@ def draw_candidates(questions: Questions, n_items: int, *, seed: int) -> Candida
         return Candidates(questions.truth, questions.negatives)
     rng = np.random.default_rng(seed)
     targets, negatives = [], []
-    for truth, history in zip(questions.truth, questions.histories, strict=True):
+    for row, truth in enumerate(questions.truth):
         is_other = recommendable_items(questions, n_items)
         is_other[truth] = False
-        if questions.is_about_new_items:
-            is_other[history.item_indices] = False
+        is_other[questions.left_out_of(row)] = False
         others = np.flatnonzero(is_other).astype(np.int32)
         enough = len(others) >= N_SAMPLED_NEGATIVES
         drawn = rng.choice(others, N_SAMPLED_NEGATIVES, replace=not enough)
@@ -169,11 +168,7 @@ def measure(score: ScoreFunction, questions: Questions, candidates: Candidates) 
         unseen = np.empty_like(chunk_scores, np.float32)
         for row, own in zip(rows, chunk_scores, strict=True):
             scores = opinion_or_last(own)
-            unseen[row - start] = (
-                without_history(scores, questions.histories[row], questions.truth[row])
-                if questions.is_about_new_items
-                else scores
-            )
+            unseen[row - start] = without_items(scores, questions.left_out_of(row), questions.truth[row])
             if blocked is not None:
                 unseen[row - start, blocked] = -np.inf
             answers.append(
@@ -205,10 +200,10 @@ def opinion_or_last(scores: Floats) -> Floats:
     return np.where(is_known, scores, lowest - 1.0).astype(np.float32)
 
 
-def without_history(scores: Floats, history: History, truth: Items) -> Floats:
-    """Copy one person's scores with -inf for items of the history, except for true items; (n_items,)."""
+def without_items(scores: Floats, left_out: Items, truth: Items) -> Floats:
+    """Copy one person's scores with -inf for items that are left out, except for true items; (n_items,)."""
     unseen = scores.copy()
-    unseen[history.item_indices] = -np.inf
+    unseen[left_out] = -np.inf
     unseen[truth] = scores[truth]
     return unseen
 

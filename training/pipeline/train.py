@@ -14,12 +14,13 @@ from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
 from training.bundling.repurchase import bought_again
+from training.data.comes_back import asking_as_lists_answer, rule_of
 from training.data.dataset import Dataset, index_shop
 from training.data.last_basket import last_basket
 from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles, read_with_notes
 from training.data.shop import Shop, require_trainable
-from training.data.split import Split, split_by_time
+from training.data.split import Split, require_questions, split_by_time
 from training.evaluation.assessment import ask_everybody, protocol_part
 from training.evaluation.examination import (
     study_attributes,
@@ -84,8 +85,10 @@ def train(
     evaluation = protocol_part(split, taught, assessment, settings)
     with stages.stage("bundle", "Writing the bundle"):
         models = {str(split.protocol): evaluation.protocols[split.protocol].models}
+        rule = split.test.known_items
+        assert rule != "leave_out_touched"  # a protocol for papers asks so, and ships nothing
         contents = bundle_contents(
-            dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new
+            dataset, learned, taught.ensemble, taught.choice, models, settings, split.is_new, rule
         )
         bundle = write_bundle(store, contents)
     portray(evaluation, portrait, settings)
@@ -175,15 +178,11 @@ def prepare(shop: Shop, settings: TrainingSettings, stages: Stages) -> Dataset:
 
 
 def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> Split:
-    """Hold out what the protocol asks about: "next_basket", "last_basket" or "leave_last_out"."""
+    """Hold out what the protocol asks about: "next_basket", "last_basket" or "leave_last_out".
+
+    Where nothing comes back, baskets are asked about without what people have. Raises TooLittleData.
+    """
     held_out = settings.split
-    if protocol == "last_basket":
-        return last_basket(
-            dataset,
-            new_people_share=held_out.new_people_share,
-            max_people=held_out.max_people,
-            seed=settings.seed,
-        )
     if protocol == "leave_last_out":
         return leave_last_out(
             dataset,
@@ -191,14 +190,26 @@ def split_shop(dataset: Dataset, protocol: str, settings: TrainingSettings) -> S
             max_people=held_out.max_people,
             seed=settings.seed,
         )
-    return split_by_time(
-        dataset,
-        validation_share=held_out.validation_share,
-        test_share=held_out.test_share,
-        new_people_share=held_out.new_people_share,
-        max_people=held_out.max_people,
-        seed=settings.seed,
-    )
+    if protocol == "last_basket":
+        split = last_basket(
+            dataset,
+            new_people_share=held_out.new_people_share,
+            max_people=held_out.max_people,
+            seed=settings.seed,
+        )
+    else:
+        split = split_by_time(
+            dataset,
+            validation_share=held_out.validation_share,
+            test_share=held_out.test_share,
+            new_people_share=held_out.new_people_share,
+            max_people=held_out.max_people,
+            seed=settings.seed,
+        )
+    rule = rule_of(split) if settings.known_items == "auto" else settings.known_items
+    split = asking_as_lists_answer(split, rule)
+    require_questions(split, remedy="bring a longer period, or set known_items to rank")
+    return split
 
 
 def tune(

@@ -201,6 +201,12 @@ class TrainingSettings(BaseModel):
         description="Kind of event that is predicted; auto takes purchases or, if these are too few, the kind "
         "that means most and of which there is enough.",
     )
+    known_items: Literal["auto", "rank", "leave_out_bought"] = Field(
+        default="auto",
+        description="What lists do with a person's own items where a request does not say it, and what models are "
+        "asked about; auto leaves out what was bought, or whatever the target is, if less than 1 % of later targets "
+        "were taken before.",
+    )
     recommend_unlisted: bool = Field(
         default=False,
         description="Whether items that have no row in the item table (if there is one) may be recommended; "

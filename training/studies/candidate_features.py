@@ -70,8 +70,7 @@ def describe_candidates(
             targets, truth = candidates.target_items[row], questions.truth[row]
             items = np.concatenate([targets, candidates.negatives[row][0]])
             sampled.append((own[items], np.arange(len(items)) < len(targets)))
-            if questions.is_about_new_items:
-                logits[offset, questions.histories[row].item_indices] = -np.inf
+            logits[offset, questions.left_out_of(row)] = -np.inf
             if questions.recommendable is not None:
                 logits[offset, ~questions.recommendable] = -np.inf
             best = np.argpartition(-logits[offset], min(n_top, len(own)) - 1)[:n_top]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence, Set
 from itertools import count, islice
 from time import time
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
+from models.history import EventKind
 from models.named_kinds import KIND_CODES
 from service.answers.known_items import field_of, known_items_of
 from service.answers.no_model.live_items import LiveItems
@@ -21,7 +22,7 @@ from service.answers.recommender import check_session_times, person_key
 from service.answers.shortfall import shortfall_words
 from service.bundles.context import NO_BUNDLE
 from service.bundles.holder import BundleHolder
-from service.contract.schemas import Filter, RecommendRequest, SessionEvent, SimilarRequest, Tier
+from service.contract.schemas import Filter, KnownItems, RecommendRequest, SessionEvent, SimilarRequest, Tier
 from service.limits.deadline import RequestClock
 from service.people.lookup import People
 from service.people.memory import KnownPerson
@@ -60,10 +61,10 @@ class ModellessAnswers:
         check_session_times(request.session, int(time()))
         found = await self._people.find(person_key(request), NO_BUNDLE, clock)
         clock.mark("history")
-        wanted = known_items_of(request)
+        wanted = known_items_of(request, "rank")
         masks = _Masks(set(request.exclude_items))
         if wanted != "rank":
-            own = _own_keys(found.person, request.session, is_touch_enough=wanted == "leave_out_touched")
+            own = _own_keys(found.person, request.session, _KINDS_OF[wanted])
             masks = masks._replace(only=own) if wanted == "only" else masks._replace(left_out=own)
         causes = ["exclude_items"] if request.exclude_items else []
         if masks.left_out:
@@ -107,17 +108,17 @@ class _Masks(NamedTuple):
         return self.only is None or item.key in self.only
 
 
-def _own_keys(person: KnownPerson, session: Sequence[SessionEvent], *, is_touch_enough: bool) -> set[int]:
-    """Return the keys of items that the person bought in the past or in this visit; of all that they touched, if that
-    is enough.
-    """
-    kind = None if is_touch_enough else NO_BUNDLE.target
-    keys = set(person.events.standing_keys(kind).tolist())
-    keys.update(
-        short_key(event.item_id)
-        for event in session
-        if is_touch_enough or KIND_CODES[event.kind] == NO_BUNDLE.target
-    )
+_KINDS_OF: Final[dict[KnownItems, tuple[int, ...]]] = {
+    "leave_out_touched": (),
+    "leave_out_bought": (NO_BUNDLE.target, EventKind.DISLIKE),
+    "only": (NO_BUNDLE.target,),
+}
+
+
+def _own_keys(person: KnownPerson, session: Sequence[SessionEvent], kinds: tuple[int, ...]) -> set[int]:
+    """Return the keys of items with events of these kinds, or of any if none is given, before and in this visit."""
+    keys = set(person.events.standing_keys(*kinds).tolist())
+    keys.update(short_key(event.item_id) for event in session if not kinds or KIND_CODES[event.kind] in kinds)
     return keys
 
 

@@ -49,7 +49,7 @@ def test_other_schema_of_another_shape_is_still_called_another_schema() -> None:
         parse_manifest(b'{"schema_version": 99, "everything": "else"}')
 
 
-OPTIONAL = ("variants", "attributes")
+OPTIONAL = ("variants", "attributes", "known_items")
 
 
 @pytest.mark.parametrize("field", [name for name in Manifest.__struct_fields__ if name not in OPTIONAL])

@@ -14,6 +14,8 @@ from models.monitoring.agreement import (
     top_overlaps,
 )
 
+NO_ITEMS = [np.zeros(0, np.int32)]
+
 
 def test_correlations_are_scipys_with_ties() -> None:
     rng = np.random.default_rng(0)
@@ -47,22 +49,27 @@ def test_overlap_is_the_share_of_the_top_ten_in_common() -> None:
 def test_top_items_leave_out_what_has_no_score() -> None:
     scores = np.full((1, 20), np.nan, np.float32)
     scores[0, :6] = [6, 5, 4, 3, 2, 1]
-    found = top_items(scores, np.ones(scores.shape[1], np.bool_))
+    found = top_items(scores, np.ones(scores.shape[1], np.bool_), NO_ITEMS)
     assert found[0].tolist() == [0, 1, 2, 3, 4, 5, -1, -1, -1, -1]
 
 
 def test_top_items_are_best_first_and_equal_ones_by_rising_index_as_an_answer_has_them() -> None:
     scores = np.tile(np.array([1.0, 2.0, 0.0], np.float32), 30)[None]
-    found = top_items(scores, np.ones(90, np.bool_))
+    found = top_items(scores, np.ones(90, np.bool_), NO_ITEMS)
     assert found[0].tolist() == [1, 4, 7, 10, 13, 16, 19, 22, 25, 28]
 
 
 def test_what_is_not_available_is_neither_a_candidate_nor_in_a_list() -> None:
     available = np.arange(300) % 2 == 0
     scores = np.arange(300, dtype=np.float32)[None]
-    nobody = [np.zeros(0, np.int32)]
-    assert available[draw_candidates(nobody, available, [7])].all()
-    assert available[top_items(scores, available)].all()
+    assert available[draw_candidates(NO_ITEMS, available, [7])].all()
+    assert available[top_items(scores, available, NO_ITEMS)].all()
+
+
+def test_own_items_that_are_no_answers_are_in_no_list() -> None:
+    scores = np.arange(30, dtype=np.float32)[None].repeat(2, axis=0)
+    found = top_items(scores, np.ones(30, np.bool_), [np.array([29, 27], np.int32), NO_ITEMS[0]])
+    assert found[:, :3].tolist() == [[28, 26, 25], [29, 28, 27]]
 
 
 def test_candidates_are_unseen_and_the_same_for_the_same_request() -> None:

@@ -34,7 +34,8 @@ def scored(n_requests: int, seed: int, *, broken: str = "", only: str = "") -> S
         is_broken = np.array([only in ("", each[1]) for each in slices])
         exact[MODELS.index(broken), is_broken] = rng.standard_normal((is_broken.sum(), N_ITEMS))
     ranked: Floats = exact.astype(np.float32)
-    tops = np.stack([top_items(own, np.ones(own.shape[1], np.bool_)) for own in ranked])
+    everything, nothing = np.ones(N_ITEMS, np.bool_), [np.zeros(0, np.int32)] * n_requests
+    tops = np.stack([top_items(own, everything, nothing) for own in ranked])
     return Scored(
         {"rank_correlation": rank_correlations(ranked), "top10_overlap": top_overlaps(tops)}, slices
     )

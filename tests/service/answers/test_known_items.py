@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.bundles.bundle import write_bundle
+from models.bundles.registry import Registry
 from service.contract.errors import StudentFailed
 from service.scoring.scorer import Scored
-from tests.support.bundles import N_ITEMS
+from tests.support.bundles import N_ITEMS, tiny_contents
 from tests.support.events import body, did
 from tests.support.no_model import are_counted, send
 from tests.support.service import Running, ids_of, running
@@ -104,10 +107,35 @@ async def test_what_was_bought_live_counts_as_bought(service: Running) -> None:
     assert ids_of(answer) == ["item-21"]
 
 
-async def test_a_dislike_is_touched_and_not_bought(service: Running) -> None:
-    asked = {"session": [{"item_id": "item-1", "kind": "dislike"}], "limit": N_ITEMS}
-    assert "item-1" in ids_of(await service.recommend(**asked, known_items="leave_out_bought"))
-    assert "item-1" not in ids_of(await service.recommend(**asked, known_items="leave_out_touched"))
+async def test_what_was_disliked_is_left_out_with_what_was_bought_and_never_bought_again(
+    service: Running,
+) -> None:
+    asked = {"session": [{"item_id": "item-13", "kind": "dislike"}], "limit": N_ITEMS}
+    assert "item-13" in ids_of(await service.recommend(**asked, known_items="rank"))
+    for rule in ("leave_out_bought", "leave_out_touched"):
+        assert "item-13" not in ids_of(await service.recommend(**asked, known_items=rule))
+    assert ids_of(await service.recommend(**asked, known_items="only")) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ({}, REST),
+        ({"exclude_seen": False}, OWN),
+        ({"known_items": "rank"}, OWN),
+        ({"known_items": "only"}, OWN),
+        ({"session": PURCHASE}, ["item-17", "item-21", "item-25"]),
+    ],
+)
+async def test_in_a_shop_where_nothing_comes_back_the_bundle_leaves_out_what_people_have(
+    tmp_path: Path, asked: dict[str, Any], first: list[str]
+) -> None:
+    contents = dataclasses.replace(tiny_contents(), known_items="leave_out_bought")
+    Registry(tmp_path).promote(write_bundle(tmp_path, contents).name)
+    async with running(tmp_path) as service:
+        for _ in range(2):
+            answer = await service.recommend(**{"user_id": "user-1", "limit": 3} | asked)
+            assert ids_of(answer) == first
 
 
 @pytest.mark.parametrize("seen", [True, False])

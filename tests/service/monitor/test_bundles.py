@@ -43,7 +43,7 @@ def histories(n_people: int, seed: int) -> list[History]:
 def requests_of(student: Student, asked: list[History]) -> list[WatchedRequest]:
     ranked = student.recommend(asked, 10)
     return [
-        WatchedRequest(history, served.astype(np.int64), seed)
+        WatchedRequest(history, served.astype(np.int64), seed, History.empty().item_indices)
         for seed, (history, served) in enumerate(zip(asked, ranked.item_indices, strict=True))
     ]
 

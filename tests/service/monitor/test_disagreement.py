@@ -61,7 +61,9 @@ def served(history: History, by: ScoringModel) -> list[int]:
 def reference() -> DisagreementReference:
     ranks = np.arange(N_ITEMS)
     requests = [
-        WatchedRequest(history, np.array(served(history, MODELS[STUDENT])), number)
+        WatchedRequest(
+            history, np.array(served(history, MODELS[STUDENT])), number, History.empty().item_indices
+        )
         for number, history in enumerate(histories(N_PEOPLE, 0))
     ]
     scored = score_requests(MODELS, requests, ranks, np.ones(N_ITEMS, np.bool_), BOUNDS)

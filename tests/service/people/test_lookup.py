@@ -71,7 +71,7 @@ async def test_person_stored_under_another_bundle_is_merged_with_the_cold_histor
         found = await people_with(redis).find("user-1", serving, RequestClock(CLOCK_SECONDS))
     assert found.person.history.item_indices.tolist() == [1, 5, 9, 2, 5]
     assert found.person.touched.tolist() == [1, 2, 5, 9]
-    assert found.person.bought is found.person.touched
+    assert found.person.settled is found.person.touched
     assert found.person.vector is None
 
 

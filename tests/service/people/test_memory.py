@@ -23,7 +23,7 @@ PERSON = KnownPerson(
     items=NO_ITEMS,
     are_shown=None,
     touched=NO_ITEMS,
-    bought=NO_ITEMS,
+    settled=NO_ITEMS,
     encoded=encode_history(History.empty()),
     vector=None,
     query=None,
@@ -162,7 +162,7 @@ def test_size_counts_what_the_arrays_hold(n_events: int) -> None:
     longer = msgspec.structs.replace(PERSON, items=items, touched=items, encoded=encode_history(history))
     assert longer.size_bytes() - PERSON.size_bytes() == 4 * n_events + 13 * min(n_events, 100)
     half = items[: n_events // 2].copy()
-    several = msgspec.structs.replace(longer, touched=half, bought=half)
+    several = msgspec.structs.replace(longer, touched=half, settled=half)
     assert several.size_bytes() - longer.size_bytes() == OWN_ARRAY_BYTES + 4 * len(half)
 
 

@@ -16,7 +16,14 @@ from models.packed_histories import Histories
 from models.scan import Ranked
 from models.student import Student
 from tests.support.bundles import N_ITEMS, tiny_contents, tiny_items, tiny_student, with_unavailable
-from training.bundling.reference import Traffic, build_reference, reference_start, watched, with_effects
+from training.bundling.reference import (
+    RANKED,
+    Traffic,
+    build_reference,
+    reference_start,
+    watched,
+    with_effects,
+)
 
 DAY = 86_400
 
@@ -109,7 +116,7 @@ def test_reference_answers_hold_what_is_available(monkeypatch: pytest.MonkeyPatc
     items = with_unavailable(tiny_contents(), range(20)).items
     student = Student(tiny_student(items))
     histories = [person(20 + block) for block in range(4)]
-    found = watched(student, histories, items.recommendable)
+    found = watched(student, histories, items.recommendable, RANKED)
     assert min(request.served.min() for request in found if request.served is not None) >= 20
     masks: list[AllowedItems | None] = []
     recommend, scores = student.recommend, student.catalogue_scores

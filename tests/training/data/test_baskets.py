@@ -83,8 +83,8 @@ def test_the_last_known_basket_validates_and_is_not_in_the_past(files: Files) ->
 
 def test_items_that_a_person_had_may_be_answered(files: Files) -> None:
     split, _ = files.read()
-    assert not split.test.is_about_new_items
-    assert not split.validation.is_about_new_items
+    assert split.test.known_items == "rank"
+    assert split.validation.known_items == "rank"
     assert split.protocol == "published"
 
 

@@ -68,7 +68,7 @@ def test_the_whole_basket_is_asked_about_whether_it_is_new_or_not() -> None:
     assert len(split.test) == len(split.validation) == 25
     names = [sorted(dataset.items.ids_of(truth.tolist())) for truth in split.test.truth]
     assert names == [["w", "x"]] * 25
-    assert not split.test.is_about_new_items
+    assert split.test.known_items == "rank"
     assert all(history.times[-1] < START + 7 * DAY for history in split.test.histories)
     assert dataset.items.ids_of(split.validation.truth[0].tolist()) == ["x"]
     assert len(split.validation.histories[0]) == 2

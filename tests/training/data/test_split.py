@@ -80,8 +80,8 @@ def test_a_basket_is_asked_about_as_a_whole_and_the_next_one_is_not() -> None:
 
 def test_questions_about_new_items_leave_out_what_the_history_has(split: Split) -> None:
     every, new = split.test, only_new_items(split.test)
-    assert not every.is_about_new_items
-    assert new.is_about_new_items
+    assert every.known_items == "rank"
+    assert new.known_items == "leave_out_touched"
     for history, truth in zip(new.histories, new.truth, strict=True):
         assert len(truth)
         assert not np.isin(truth, history.item_indices).any()

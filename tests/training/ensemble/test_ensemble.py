@@ -20,7 +20,7 @@ from training.ensemble.ensemble import MAX_OWN, Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import describe_pairs
 from training.ensemble.stacking import Stacking
-from training.learning.fit import OfNewItems
+from training.learning.fit import OfAnswers
 from training.members.content import Content
 from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
@@ -115,7 +115,9 @@ def test_own_items_are_candidates_in_any_case(ensemble: Ensemble, split: Split) 
 
 def test_where_new_items_are_asked_about_own_ones_are_no_candidates(ensemble: Ensemble, split: Split) -> None:
     histories = split.test.histories[:9]
-    items, logits = OfNewItems(ensemble).score_candidates(histories, 5, 20, np.random.default_rng(0))
+    items, logits = OfAnswers(ensemble, "leave_out_touched", split.dataset.target).score_candidates(
+        histories, 5, 20, np.random.default_rng(0)
+    )
     same, of_all = ensemble.score_candidates(histories, 5, 20, np.random.default_rng(0))
     is_seen = np.stack(
         [np.isin(own, history.item_indices) for own, history in zip(items, histories, strict=True)]
@@ -123,6 +125,9 @@ def test_where_new_items_are_asked_about_own_ones_are_no_candidates(ensemble: En
     np.testing.assert_array_equal(items, same)
     assert np.isneginf(logits[is_seen]).all()
     np.testing.assert_array_equal(logits[~is_seen], of_all[~is_seen])
+    every = OfAnswers(ensemble, "rank", split.dataset.target)
+    _, logits = every.score_candidates(histories, 5, 20, np.random.default_rng(0))
+    np.testing.assert_array_equal(logits, of_all)
 
 
 def test_the_first_candidates_are_the_favourites_of_the_members(ensemble: Ensemble, split: Split) -> None:

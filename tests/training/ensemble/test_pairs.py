@@ -98,7 +98,7 @@ def test_own_items_are_negatives_too_where_questions_are_about_all_items() -> No
     values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
     values[0, :, 0] = np.arange(N_ITEMS)
     timeline = ItemTimeline(values, until=2_000, step_seconds=0)
-    asked = replace(QUESTIONS.take(np.array([1])), is_about_new_items=False)  # history 0, 1, 2; truth 3
+    asked = replace(QUESTIONS.take(np.array([1])), known_items="rank")  # history 0, 1, 2; truth 3
     found = describe_pairs([Rising()], timeline, asked, n_negatives=4, seed=0)
     drawn = found.features[:, WHICH_ITEM].astype(int)
     assert drawn[0] == 3
@@ -117,7 +117,7 @@ def test_candidates_of_the_catalogue_are_favourites_own_and_true_items(
     values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
     values[0, :, 0] = np.arange(N_ITEMS)
     timeline = ItemTimeline(values, until=2_000, step_seconds=0)
-    asked = replace(QUESTIONS.take(np.array([1, 2])), is_about_new_items=False)
+    asked = replace(QUESTIONS.take(np.array([1, 2])), known_items="rank")
     found = describe_catalogue([Rising()], timeline, asked)
     items = np.split(found.features[:, WHICH_ITEM].astype(int), np.cumsum(found.n_of_list)[:-1])
     favourites = [N_ITEMS - 3, N_ITEMS - 2, N_ITEMS - 1]
@@ -129,7 +129,7 @@ def test_candidates_of_the_catalogue_are_favourites_own_and_true_items(
         {3},
         {6, 9},
     ]
-    new = describe_catalogue([Rising()], timeline, replace(asked, is_about_new_items=True))
+    new = describe_catalogue([Rising()], timeline, replace(asked, known_items="leave_out_touched"))
     assert not np.isin([0, 1, 2], new.features[: new.n_of_list[0], WHICH_ITEM].astype(int)).any()
 
 

@@ -124,7 +124,7 @@ def test_items_of_the_history_are_no_candidates(questions: Questions, candidates
 def test_what_a_person_has_is_a_candidate_where_questions_are_about_all_items() -> None:
     history = History.from_events([Event(0, 1), Event(1, 2)])
     truth = [np.array([1, 2], np.int32)]
-    questions = Questions(np.zeros(1, np.int32), [history], truth, is_about_new_items=False)
+    questions = Questions(np.zeros(1, np.int32), [history], truth, known_items="rank")
     drawn = draw_candidates(questions, N, seed=0)
     assert 0 in drawn.negatives[0]
     outcome = measure(popular_scores(np.arange(N, 0, -1, dtype=np.float32)), questions, drawn)

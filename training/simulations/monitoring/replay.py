@@ -64,7 +64,12 @@ def answer(trained: Trained, traffic: Traffic) -> Answered:
     parts = []
     for start in range(0, len(histories), AT_ONCE):
         chunk = histories[start : start + AT_ONCE]
-        parts.append(trained.student.recommend(chunk, inputs.TOP, allowed=trained.items.recommendable))
+        left_out = list(map(trained.own_items.left_out, chunk))
+        parts.append(
+            trained.student.recommend(
+                chunk, inputs.TOP, blocked=left_out, allowed=trained.items.recommendable
+            )
+        )
     recencies = [
         inputs.recency_days(moment, history.times[-1]) if len(history) else np.nan
         for moment, history in zip(traffic.times, histories, strict=True)
@@ -133,7 +138,7 @@ def sampled(
     """Return rows of every so many requests, and these requests as the monitor gets them."""
     rows = list(range(0, len(traffic), every))
     histories = [answered.histories[row] for row in rows]
-    requests = watched(trained.student, histories, trained.items.recommendable)
+    requests = watched(trained.student, histories, trained.items.recommendable, trained.own_items)
     return rows, [
         request._replace(seed=int(traffic.times[row])) for row, request in zip(rows, requests, strict=True)
     ]

@@ -17,6 +17,7 @@ from rich.console import Console
 from models.bundles.bundle import read_bundle
 from models.ensemble.ensemble import FittedEnsemble
 from models.items import Items
+from models.known_items import OwnItems
 from models.monitoring.reference import CatalogueBins, Reference
 from models.packed_histories import Histories
 from models.student import Student
@@ -96,6 +97,7 @@ class Trained:
     ensemble: FittedEnsemble
     reference: Reference
     catalogue: CatalogueBins
+    own_items: OwnItems
 
 
 class World:
@@ -128,6 +130,7 @@ class World:
             bundle.load_variants().ensemble,
             reference,
             CatalogueBins(bundle.items, reference.categories),
+            bundle.own_items,
         )
 
     def past(self, until_day: int) -> Shop:

@@ -80,7 +80,8 @@ def _of_plan(plan: Plan, options: ReadingOptions) -> tuple[list[str], dict[str, 
         lines.append("  events and items are in the same table")
     lines += [f"not read: {', '.join(plan.unused)}"] if plan.unused else []
     lines += column_lines(uses)
-    lines += [f"times are {events.time_format}", *_span(events.rows), *_kinds(plan, events)]
+    lines += [f"times are {events.time_format}", *_span(events.rows, are_made_up=events.are_made_up)]
+    lines += _kinds(plan, events)
     lines += _states(plan)
     lines += events.dropped.with_notes(items.notes).lines()
     lines += _rows(events.rows, items.items)
@@ -128,10 +129,11 @@ def _states(plan: Plan) -> Iterator[str]:
     yield f"states in {column!r}, of the first rows: {', '.join(told)}"
 
 
-def _span(events: pl.DataFrame) -> Iterator[str]:
+def _span(events: pl.DataFrame, *, are_made_up: bool = False) -> Iterator[str]:
     if events.height:
         first, last = events["time"].min(), events["time"].max()
-        yield f"from {_moment(first)} to {_moment(last)}; {events['user_id'].n_unique():,} people"
+        note = " (an order and no times: these moments are made up)" if are_made_up else ""
+        yield f"from {_moment(first)} to {_moment(last)}{note}; {events['user_id'].n_unique():,} people"
 
 
 def _moment(seconds: object) -> str:
@@ -149,7 +151,11 @@ def _rows(events: pl.DataFrame, items: pl.DataFrame) -> Iterator[str]:
         title = titles.get(row["item_id"], "")
         named = f" ({title})" if title not in ("", row["item_id"]) else ""
         kind = KIND_NAMES.get(row["kind"], "?")
-        yield f"  {_moment(row['time'])}  {row['user_id']}  {kind}  {row['item_id']}{named}  value {row['value']:g}"
+        yield f"  {_moment(row['time'])}  {row['user_id']}  {kind}  {row['item_id']}{named}  {_value(row['value'])}"
+
+
+def _value(value: float | None) -> str:
+    return "no value" if value is None else f"value {value:g}"
 
 
 def _items(items: pl.DataFrame, events: pl.DataFrame | None) -> Iterator[str]:

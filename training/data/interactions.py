@@ -8,6 +8,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 from time import time as now
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ from training.data.meaning.times import (
 from training.data.options import ReadingOptions
 from training.data.removals import arrival_columns, arrivals
 from training.data.returns import SENT_BACK, with_sent_back
-from training.data.roles import EventRoles, sample_text
+from training.data.roles import EventRoles, all_texts, sample_text
 from training.data.shop import DropReport
 from training.quality.figures import ColumnUse
 
@@ -43,7 +44,20 @@ LEFT_OUT = "kind left out on purpose"
 REPEATED = "exact repetition of another row"
 ON_PURPOSE = frozenset({BLANK, RETURNED, LEFT_OUT, REPEATED})
 """Reasons for which rows are left out as they should be, however many there are."""
-_RETURNED = r"refund|void|cancel|return|chargeback|storn|erstattet|retour|anulad|devuel|rembours|annul"
+_BACK: Final = (
+    r"(?:refund(?:ed|s)?|void(?:ed)?|cancell?(?:ed|ation)?|return(?:ed|s)?|chargeback|charged back|storn\w*"
+    r"|\w*erstattet|retour\w*|anulad\w*|devuel\w*|devolu\w*|rembours\w*|reembols\w*|annul\w*)"
+)
+_RETURNED: Final = rf"\b{_BACK}\b"
+_NOT_RETURNED: Final = (
+    rf"\b(?:not|no|non|never|nicht|kein\w*|pas|sin)\s+(?:yet\s+)?{_BACK}\b|\b(?:partial|teil|parcial)"
+)
+"""What turns it round; of an order that is refunded in part it is not known which line went back, and most stay."""
+UNRATED: Final = "rating that is no number, taken for none"
+MAX_RUNS: Final = 1.05
+"""The runs of rows a person up to which rows are grouped by person; a few people may come twice."""
+MIN_RUN: Final = 2
+"""The mean number of rows a person from which runs tell anything."""
 _PLACES = (TimeFormat.ORDER, TimeFormat.ROWS)
 
 
@@ -53,6 +67,7 @@ class EventsRead:
 
     rows: user_id, item_id, time, kind, value and arrival; kind is an `EventKind` code or `REMOVAL`.
     kinds: the number of rows by the table's own words for kinds. meanings: what each word is taken for, or "".
+    are_made_up: whether the file has an order and no times.
     """
 
     rows: pl.DataFrame
@@ -61,6 +76,7 @@ class EventsRead:
     columns: tuple[ColumnUse, ...]
     kinds: Mapping[str, int]
     meanings: Mapping[str, str]
+    are_made_up: bool = False
 
 
 def read_events(
@@ -88,15 +104,17 @@ def read_events(
     rows = read()
     # What the first rows do not show is looked for in all of them, and they are read once more.
     has_unseen = roles.kind is not None and bool((rows["word"] == UNSEEN).any())
-    has_unread = (
-        bool((rows["is_valued"] & rows["value"].is_null()).any()) and NumberFormat.PLAIN in written.values()
+    has_unread = NumberFormat.PLAIN in written.values() and (
+        bool((rows["is_valued"] & rows["value"].is_null()).any())
+        or ("quantity" in rows.columns and rows["quantity"].null_count() > 0)
     )
+    whole = {each: _number_format(table, each) for each in written} if has_unread else written
     if options.time_format is None and len(table.parts) > 1 and rows["time"].null_count():
         formats = _formats_of_parts(table, roles, time_format)
-    if has_unseen or has_unread or formats:
+    if has_unseen or whole != written or formats:
         if has_unseen and roles.kind is not None:
             words = words.with_more(_all_words(table, roles.kind), options)
-        written = {each: _number_format(table, each) for each in written}
+        written = whole
         rows = read()
     kinds: dict[str, int] = {}
     if roles.kind is not None:
@@ -106,36 +124,62 @@ def read_events(
     require_used_kinds(table, roles, options, kinds)
     rows = rows.with_columns(kind=words.kinds(rows["word"], None if roles.kind else default_kind))
     rows = without_thousands(without_shared_zeros(rows, "user_id", "item_id"), "user_id", "item_id")
+    is_grouped = time_format is TimeFormat.ROWS and _are_grouped(rows["user_id"])
     if time_format is TimeFormat.ROWS:
-        rows = rows.with_columns(
-            time=pl.int_range(pl.len(), dtype=pl.Int64)
-        )  # over all parts, one after the other
+        # Over all parts, one after the other. Where each person's rows stand together, only their own order is told.
+        place = pl.int_range(pl.len(), dtype=pl.Int64)
+        rows = rows.with_columns(time=place)
+        if is_grouped:
+            rows = rows.with_columns(time=pl.col("time") - pl.col("time").max().over("user_id"))
     if time_format in _PLACES:
         rows = rows.with_columns(time=made_up_times(rows["time"]))
-    rows, n_sent_back = with_sent_back(rows, _is_return(has_quantity=roles.quantity is not None))
+    rows, n_sent_back = with_sent_back(
+        rows, _is_return(has_quantity=roles.quantity is not None), _is_usable()
+    )
     kept, dropped = drop_bad_rows(rows, drop_reasons())
     dropped = dropped.with_examples(_examples(table, roles, rows, dropped))
+    kept, n_unrated = _without_unrated(kept) if roles.is_rating else (kept, 0)
     is_number = pl.col("value").is_finite().fill_null(False)
     n_wrong = kept.select((pl.col("is_valued") & ~is_number).sum()).item()  # an empty value is not wrong
     kept = kept.select(
         *("user_id", "item_id", "time", "kind"),
-        value=pl.when(is_number).then("value").otherwise(1.0).cast(pl.Float32),
+        # A rating without a number speaks for its item; 1 would be the worst on many scales.
+        value=pl.when(is_number)
+        .then("value")
+        .when(pl.col("kind") != EventKind.RATING)
+        .then(1.0)
+        .cast(pl.Float32),
         arrival="arrival",
     )
     kept, n_repeated = _without_repetitions(kept)
     return EventsRead(
         kept,
         dropped.without(REPEATED, n_repeated).with_notes(
-            {"value that is no number, taken as 1": n_wrong, SENT_BACK: n_sent_back}
+            {
+                UNRATED if roles.is_rating else "value that is no number, taken as 1": n_wrong,
+                "rating of -1, which stands for none on a scale above 0": n_unrated,
+                SENT_BACK: n_sent_back,
+            }
         ),
-        " and ".join(
+        "the order of each person's rows, which stand together; all end at one moment"
+        if is_grouped
+        else " and ".join(
             each.words if isinstance(each, TimeFormat) else each
             for each in dict.fromkeys((time_format, *formats.values()))
         ),
         _uses(table, roles),
         kinds or {default_kind.name.lower(): dropped.n_read},
         words.meanings() or {default_kind.name.lower(): default_kind.name.lower()},
+        are_made_up=time_format in _PLACES,
     )
+
+
+def _are_grouped(people: pl.Series) -> bool:
+    """Whether the rows of each person stand together, so that the order of the rows is none of the shop's."""
+    told = people.drop_nulls()
+    n_runs = int((told != told.shift()).sum()) + 1
+    n_people = told.n_unique()
+    return n_people > 1 and n_runs <= n_people * MAX_RUNS and len(told) >= n_people * MIN_RUN
 
 
 def require_used_kinds(
@@ -171,7 +215,16 @@ def find_time_format(table: Table, roles: EventRoles, options: ReadingOptions) -
         return TimeFormat.DATE_TYPE
     found = detect_time_format(sample_text(table, roles.time))
     if found is TimeFormat.DAY_OR_MONTH:
-        found = detect_time_format(_all_texts(table, roles.time))
+        found = detect_time_format(all_texts(table, roles.time))
+    if found is TimeFormat.DAY_OR_MONTH and (both := _both_orders(table, roles.time)) is not None:
+        first = detect_time_format(sample_text(Table(table.parts[0].path.name, table.parts[:1]), roles.time))
+        if len(table.parts) > 1 and first is not TimeFormat.DAY_OR_MONTH:
+            return first  # each file is looked at by itself
+        raise SourceUnreadable(
+            f"{table.name}: some times in {roles.time!r} begin with the day, such as {both[0]!r}, and others with "
+            f"the month, such as {both[1]!r}. Write all alike, for example as 2024-12-31, or give each kind a file "
+            "of its own."
+        )
     if found is TimeFormat.DAY_OR_MONTH:
         example = next(iter(sample_text(table, roles.time)), "")
         raise SourceUnreadable(
@@ -179,6 +232,17 @@ def find_time_format(table: Table, roles: EventRoles, options: ReadingOptions) -
             "month, and no row tells. Say which: --time-format day-first or --time-format month-first."
         )
     return found
+
+
+def _both_orders(table: Table, column: str) -> tuple[str, str] | None:
+    """Return a time that only begins with the day, and one that only begins with the month, if there are both."""
+    told = all_texts(table, column).rename("t").to_frame()
+    read = told.with_columns(
+        day=unix_seconds("t", TimeFormat.DAY_FIRST), month=unix_seconds("t", TimeFormat.MONTH_FIRST)
+    )
+    day = read.filter(pl.col("day").is_not_null() & pl.col("month").is_null())["t"]
+    month = read.filter(pl.col("month").is_not_null() & pl.col("day").is_null())["t"]
+    return (day[0], month[0]) if len(day) and len(month) else None
 
 
 def _formats_of_parts(
@@ -207,12 +271,8 @@ def _timeless(table: Table) -> SourceUnreadable:
     )
 
 
-def _all_texts(table: Table, column: str) -> pl.Series:
-    return table.select(lambda _: [pl.col(column).cast(pl.String)])[column].unique()
-
-
 def _number_format(table: Table, column: str) -> NumberFormat:
-    return number_format(_all_texts(table, column).drop_nulls().str.strip_chars())
+    return number_format(all_texts(table, column).drop_nulls().str.strip_chars())
 
 
 def _all_words(table: Table, column: str) -> list[str]:
@@ -251,7 +311,9 @@ def _expressions(
         returned.append(quantity < 0)
     # Twenty million rows without a quantity would carry 80 MB of nothing.
     told = pl.lit(None) if quantity is None else quantity
-    pieces = [] if roles.quantity is None else [told.cast(pl.Float32).alias("quantity")]
+    # No number, and none at all, say nothing of how many pieces went back.
+    counted = pl.when(told.is_finite() & (told != 0)).then(told) if quantity is not None else told
+    pieces = [] if roles.quantity is None else [counted.cast(pl.Float32).alias("quantity")]
     ids = {"user_id": [roles.user_id], "item_id": [each for each in roles.item_id if each in here]}
     return [
         *(
@@ -273,8 +335,8 @@ def _expressions(
 
 def means_returned(state: pl.Expr) -> pl.Expr:
     """Whether a word for the state of an order, in lower case, says that it was returned or cancelled."""
-    # Of an order that is refunded in part, it is not known which line went back; most stay.
-    return state.str.contains(_RETURNED) & ~state.str.contains("partial")
+    spelled = state.str.replace_all(r"[_-]", " ")
+    return spelled.str.contains(_RETURNED) & ~spelled.str.contains(_NOT_RETURNED)
 
 
 def _status(roles: EventRoles, here: set[str]) -> pl.Expr:
@@ -328,12 +390,31 @@ def drop_reasons() -> dict[str, pl.Expr]:
     }
 
 
+def _without_unrated(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Take -1 for no rating if no other rating is below 0; return the rows, and how many that are."""
+    is_unrated = rows["value"] == -1
+    others = rows["value"].filter(~is_unrated.fill_null(True)).drop_nans()
+    lowest = others.min()
+    if not is_unrated.any() or lowest is None or float(str(lowest)) < 0:
+        return rows, 0
+    return rows.with_columns(
+        value=rows["value"].set(is_unrated.fill_null(False), None), is_valued=~is_unrated
+    ), int(is_unrated.sum())
+
+
 def _is_return(*, has_quantity: bool) -> pl.Expr:
-    """Whether a row is a return of its own, at a moment that can be, and no purchase of an order that went back."""
+    """Whether a row is a return of its own, and no purchase of an order that went back."""
     is_own = pl.col("kind") == RETURN
     if has_quantity:
         is_own |= pl.col("is_returned") & (pl.col("quantity") < 0)
-    return is_own.fill_null(False) & pl.col("time").is_between(EARLIEST_SECONDS, int(now()) + 86_400)
+    return is_own.fill_null(False)
+
+
+def _is_usable() -> pl.Expr:
+    """Whether nothing but what it means can keep a row from being an event: its ids, its time and its cells."""
+    meanings = ("missing kind", "unknown kind", RETURNED, LEFT_OUT)
+    faults = [is_bad.fill_null(False) for reason, is_bad in drop_reasons().items() if reason not in meanings]
+    return ~pl.any_horizontal(faults)
 
 
 def _without_repetitions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:

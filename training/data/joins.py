@@ -3,6 +3,7 @@ and properties as columns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,21 @@ from training.data.files.dialect import plain_name
 from training.data.files.rows_file import LINE, SURPLUS
 from training.data.files.tables import Part, Table
 from training.data.meaning import names
-from training.data.meaning.kinds import code_of
+from training.data.meaning.kinds import NAMES, RETURN, code_of
 from training.data.meaning.names import all_named, named
 from training.data.roles import EventRoles, event_roles
 
 PROPERTY: Final = ("property", "attribute", "attribute_name", "property_name", "key", "field")
 PROPERTY_VALUE: Final = ("value", "property_value", "attribute_value")
-_TOLD: Final = (EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE)
+_TOLD: Final = (EventKind.VIEW, EventKind.CLICK, EventKind.CART, EventKind.PURCHASE, RETURN)
 """The kinds that tables are named after."""
+RETURNED_ORDER: Final = "orders that came back"
+"""The column that says it, where a table apart lists them."""
+_ORDER: Final = "number of the order"
+_RETURNS: Final = re.compile(
+    r"return|refund|retour|storn|devol|rembours|rückgabe|rueckgabe|退|반품|返品|zwrot"
+)
+_NO: Final = ("no", "n", "false", "0", "nein", "non")
 _OTHER_ROLES: Final = ("value", "quantity", "status", "order", "clock")
 MAX_PROPERTIES: Final = 40
 """The most properties that become columns, the most frequent first."""
@@ -98,6 +106,46 @@ def _with_person(orders: pl.LazyFrame, user: str, table: Table, tables: Sequence
     return orders
 
 
+def with_returned_orders(
+    events: Table, roles: EventRoles, tables: Sequence[Table]
+) -> tuple[Table, EventRoles]:
+    """Add which orders came back, where a table apart lists their numbers: its name or a column speaks of returns.
+
+    A column beside the number that says no, false or 0 takes an order out of the list.
+    """
+    order = roles.order or named(events.columns, names.ORDER)
+    if order is None or roles.status is not None:
+        return events, roles
+    for other in tables:
+        key = next((each for each in other.columns if plain_name(each) == plain_name(order)), None)
+        speaks = any(_RETURNS.search(plain_name(each)) for each in (other.name, *other.columns))
+        if other.name in events.names or key is None or not speaks or named(other.columns, names.ITEM):
+            continue
+        flags = [each for each in other.columns if each != key and _RETURNS.search(plain_name(each))]
+        rows = pl.concat([part.frame for part in other.parts], how="diagonal")
+        is_back = [pl.col(each).cast(pl.String).str.to_lowercase().is_in(_NO) for each in flags]
+        listed = rows.filter(~pl.any_horizontal(pl.lit(False), *is_back).fill_null(False)).select(
+            pl.col(key).cast(pl.String).str.strip_chars().alias(_ORDER),
+            pl.lit("returned").alias(RETURNED_ORDER),
+        )
+        unique = listed.unique(_ORDER)
+        parts = [
+            replace(
+                part,
+                frame=part.frame.with_columns(pl.col(order).cast(pl.String).str.strip_chars().alias(_ORDER))
+                .join(unique, on=_ORDER, how="left", maintain_order="left")
+                .drop(_ORDER),
+                columns=(*part.columns, RETURNED_ORDER),
+            )
+            for part in events.parts
+        ]
+        table = Table(
+            events.name, tuple(parts), events.folder, (*(events.made_of or (events.name,)), other.name)
+        )
+        return table, replace(roles, status=RETURNED_ORDER, order=None)
+    return events, roles
+
+
 def with_lookups(table: Table, tables: Sequence[Table]) -> Table:
     """Add the names behind numbers, such as those of departments, where a table of two columns tells them."""
     for other in tables:
@@ -141,15 +189,15 @@ def joined_kinds(found: Sequence[tuple[Table, EventRoles]]) -> tuple[Table, Even
     return joined, EventRoles("user_id", ("item_id",), "time", "kind", value, quantity, status, order, clock)
 
 
-def _kind_of_name(name: str) -> EventKind | None:
+def _kind_of_name(name: str) -> int | None:
     """Return the kind that the words of a table's name tell, None if they tell none, or several."""
     words = plain_name(name.replace(".", " ").replace("/", " ")).split("_")
     codes = [code_of(each) for word in words for each in (word, word.removesuffix("s"))]
-    kinds = {EventKind(code) for code in codes if code is not None and code in _TOLD}
+    kinds = {code for code in codes if code is not None and code in _TOLD}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
+def _with_kind(part: Part, roles: EventRoles, kind: int) -> Part:
     """Give the columns of a part the names of their roles, and add its kind."""
     meant = {"user_id": roles.user_id, "item_id": roles.item_id[0], "time": roles.time}
     meant |= {role: getattr(roles, role) for role in _OTHER_ROLES}
@@ -160,7 +208,7 @@ def _with_kind(part: Part, roles: EventRoles, kind: EventKind) -> Part:
         *(pl.col(column).alias(role) for role, column in here.items()),
         *others,
         *kept,
-        pl.lit(kind.name.lower()).alias("kind"),
+        pl.lit(NAMES[kind]).alias("kind"),
     )
     return replace(part, frame=frame, columns=(*here, *others, "kind"))
 

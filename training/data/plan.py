@@ -15,14 +15,23 @@ import polars as pl
 
 from models.history import EventKind
 from training.base.errors import SourceUnreadable
+from training.data.column_mapping import ColumnMapping
 from training.data.files.dialect import plain_name
 from training.data.files.tables import Table, files_of, open_tables, stem_and_suffix
-from training.data.joins import joined_kinds, joined_orders, one_row_a_property, with_lookups
-from training.data.meaning.names import KNOWN, USER, named
+from training.data.joins import (
+    joined_kinds,
+    joined_orders,
+    one_row_a_property,
+    with_lookups,
+    with_returned_orders,
+)
+from training.data.meaning.names import ITEM, KNOWN, TIME, USER, named
 from training.data.options import ReadingOptions
 from training.data.roles import EventRoles, ItemRoles, event_roles, item_roles, require_columns, texts_of
 
 SALES: Final = ("order", "invoice", "sale", "transaction", "purchase", "basket", "checkout", "receipt")
+N_LISTED: Final = 40
+"""The most columns of a table that a message lists."""
 MOSTLY: Final = 0.5
 """The share of the items of the first events that a table of items must have to be preferred."""
 VIEWS: Final = ("view", "click", "page", "visit", "session", "impression")
@@ -77,7 +86,7 @@ def plan_of_tables(
     source: Path, tables: Sequence[Table], items: Path | None, options: ReadingOptions, scratch: Path
 ) -> Plan:
     """Decide what each of these tables is for. source: their file or folder. items: a table of items apart."""
-    events, roles = _events_among(tables, source, options)
+    events, roles = with_returned_orders(*_events_among(tables, source, options), tables)
     others = [table for table in tables if table.name not in events.names]
     if items is not None:
         others = open_tables(files_of(items, scratch / "items"), KNOWN, scratch / "item-tables", options.form)
@@ -89,8 +98,20 @@ def plan_of_tables(
         roles,
         options,
         found,
-        unused=tuple(table.name for table in (*tables, *others) if table.name not in used),
+        unused=tuple(_unused(table) for table in (*tables, *others) if table.name not in used),
     )
+
+
+def _unused(table: Table) -> str:
+    """Name a table that nothing is read of, and say why."""
+    has_people, has_items = (named(table.columns, known) is not None for known in (USER, ITEM))
+    if has_people and has_items:
+        why = "another table tells more of the events; join the two to have both read"
+    elif has_items:
+        why = "another table tells more of the items, or its ids meet the events better"
+    else:
+        why = "it has no column of people and none of items by a name that is known"
+    return f"{table.name} ({why})"
 
 
 def _plan(
@@ -103,7 +124,7 @@ def _plan(
     removals: Table | None = None,
     unused: tuple[str, ...] = (),
 ) -> Plan:
-    if found is None and (own := item_roles(events, options.mapping, taken=roles.of_events())) is not None:
+    if found is None and (own := _items_of_events(events, roles, options.mapping)) is not None:
         found = events, replace(own, item_id=roles.item_id, parent=None)
     _require_named_items(events, found, options)
     kind, is_guessed = _default_kind(events, roles, options)
@@ -121,6 +142,14 @@ def _plan(
         removals=removals,
         unused=tuple(dict.fromkeys(unused)),
     )
+
+
+def _items_of_events(events: Table, roles: EventRoles, mapping: ColumnMapping) -> ItemRoles | None:
+    """Return what a table of events says of its items; None if it says nothing."""
+    is_told = mapping.item_title or mapping.item_text or mapping.item_category or mapping.item_attributes
+    if (is_told or mapping.item_price) and not mapping.items_item_id:
+        mapping = replace(mapping, items_item_id=roles.item_id[0])
+    return item_roles(events, mapping, taken=roles.of_events())
 
 
 def _require_named_items(
@@ -270,11 +299,23 @@ def _may_describe(table: Table, options: ReadingOptions) -> bool:
 
 
 def _roleless(tables: Sequence[Table], source: Path) -> SourceUnreadable:
-    seen = "; ".join(f"{table.name} has {', '.join(map(repr, table.columns[:12]))}" for table in tables[:5])
+    seen = "; ".join(f"{table.name} has {_listed(table.columns)}" for table in tables[:5])
+    lacks = {
+        role: not any(named(table.columns, known) for table in tables)
+        for role, known in (("user_id", USER), ("item_id", ITEM), ("time", TIME))
+    }
+    wanted = [role for role in ("user_id", "item_id") if lacks[role]] or ["user_id", "item_id"]
+    told = {"user_id": "people", "item_id": "items", "time": "times"}
+    names = ",".join(f"{role}=COLUMN" for role in (*wanted, *(["time"] if lacks["time"] else [])))
     return SourceUnreadable(
-        f"{source}: no table has a column of people and one of items by a name that is known. {seen}. Name them with "
-        "--columns user_id=COLUMN,item_id=COLUMN,time=COLUMN."
+        f"{source}: no table has a column of {' and one of '.join(told[role] for role in wanted)} by a name that is "
+        f"known. {seen}. Name what is there with --columns {names}."
     )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - N_LISTED:,} more" if len(columns) > N_LISTED else ""
+    return ", ".join(map(repr, columns[:N_LISTED])) + more
 
 
 def _default_kind(table: Table, roles: EventRoles, options: ReadingOptions) -> tuple[EventKind, bool]:

@@ -19,33 +19,42 @@ SENT_BACK: Final = "purchase that was sent back, taken as a dislike from then on
 _PAIR: Final = ["user_id", "item_id"]
 
 
-def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr) -> tuple[pl.DataFrame, int]:
+def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr, is_usable: pl.Expr) -> tuple[pl.DataFrame, int]:
     """Turn purchases that were sent back into dislikes; return the rows in their order, and how many these are.
 
-    rows: user_id, item_id, time, kind, is_returned and, if the table has it, quantity. is_return: which rows are
-    returns.
+    rows: user_id, item_id, time, kind, value, arrival, is_returned and, if the table has it, quantity. is_return:
+    which rows are returns. is_usable: which rows are not left out for another reason. Rows that repeat another count
+    once, as everywhere, and share its fate.
     """
-    placed = rows.with_row_index("row").filter(pl.col("time").is_not_null())
-    returns = placed.filter(is_return)
+    placed = rows.with_row_index("row")
+    returns = placed.filter(is_return & is_usable)
     if returns.is_empty():
         return rows, 0
     is_purchase = (pl.col("kind") == EventKind.PURCHASE) & ~pl.col("is_returned")
-    purchases = placed.filter(is_purchase).join(returns, on=_PAIR, how="semi")
+    purchases = placed.filter(is_purchase & is_usable).join(returns, on=_PAIR, how="semi")
     quantity = pl.col("quantity").abs() if "quantity" in rows.columns else pl.lit(None, pl.Float32)
-    told = pl.col("user_id", "item_id", "time", "row"), quantity.alias("quantity")
+    told = pl.col(*_PAIR, "time", "row", "value", "arrival"), quantity.alias("quantity")
     both = pl.concat(
         [
             purchases.select(*told, is_return=pl.lit(False)),
             returns.select(*told, is_return=pl.lit(True)),
         ]
-    ).sort(*_PAIR, "time", "is_return", "row")
-    moments = _moments(both.iter_rows())
+    )
+    once = (
+        both.group_by(pl.exclude("row"), maintain_order=True)
+        .agg("row")
+        .with_columns(first=pl.col("row").list.first())
+        .sort(*_PAIR, "time", "is_return", "first")
+    )
+    moments = _moments(once.select(*_PAIR, "time", "first", "quantity", "is_return").iter_rows())
     if not moments:
         return rows, 0
-    found = pl.DataFrame(
-        {"row": list(moments), "sent_back": list(moments.values())},
-        schema={"row": pl.UInt32, "sent_back": pl.Int64},
+    of_first = pl.DataFrame(
+        {"first": list(moments), "sent_back": list(moments.values())},
+        schema={"first": pl.UInt32, "sent_back": pl.Int64},
     )
+    repeated = once.select("first", "row").explode("row")
+    found = of_first.join(repeated, on="first").select("row", "sent_back")
     is_back = pl.col("sent_back").is_not_null()
     marked = rows.with_row_index("row").join(found, on="row", how="left", maintain_order="left")
     changed = marked.with_columns(

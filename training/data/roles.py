@@ -131,7 +131,7 @@ def event_roles(table: Table, mapping: ColumnMapping) -> EventRoles | None:
         mapping.status or named(free, names.STATUS),
         _order_column([each for each in free if each != value]),
         clock=None if mapping.time else _clock_column(table, time),
-        is_rating=value is not None and named([value], names.RATING) is not None,
+        is_rating=value is not None and _is_named_as_rating(value),
     )
 
 
@@ -221,6 +221,18 @@ def sample_text(table: Table, column: str) -> pl.Series:
     return texts_of(table.sample, column).drop_nulls()
 
 
+def all_texts(table: Table, column: str) -> pl.Series:
+    """Return the distinct values of a whole column as text."""
+    return table.select(
+        lambda part: [
+            (pl.col(column) if column in part.columns else pl.lit(None))
+            .cast(pl.String)
+            .str.strip_chars()
+            .alias(column)
+        ]
+    )[column].unique()
+
+
 def texts_of(frame: pl.DataFrame, column: str) -> pl.Series:
     """Return a column as cleaned text; null where it cannot be text."""
     series = frame[column]
@@ -251,6 +263,8 @@ def _time_column(table: Table, candidates: list[str]) -> str | None:
     """Return the first candidate that holds times, or places in an order."""
     best: tuple[float, str] | None = None
     for column in candidates:
+        if table.sample[column].dtype in (pl.Time, pl.Duration):
+            continue  # a time of day, beside a date
         share, is_time = _time_share(table, column)
         if is_time and share >= MOSTLY:
             return column
@@ -315,6 +329,13 @@ def _column_of_emails(table: Table, candidates: list[str]) -> str | None:
         ):
             return column
     return None
+
+
+def _is_named_as_rating(column: str) -> bool:
+    """Whether a column of values is one of ratings: stars, or place_ratings, and no avg_rating."""
+    plain = plain_name(column.rpartition(".")[2])
+    is_mean = not {"avg", "average", "mean"}.isdisjoint(plain.split("_"))
+    return not is_mean and (plain in names.RATING or plain.split("_")[-1] in names.RATING)
 
 
 def _is_named_as_time(column: str) -> bool:

@@ -50,7 +50,7 @@ def test_it_says_what_each_column_is_for_and_shows_rows_as_understood(folder: Pa
     assert code == 1
     for words in (
         "ratings.csv: userId (person), movieId (item), rating (rating), timestamp (time)",
-        "movies.csv: movieId (item), title (title), genres (category)",
+        "movies.csv: movieId (item), title (title), genres (category, attribute categories, words)",
         "2 of 3 rows kept",
         "missing user (first in line 3: 'guest')",
         "every row is a rating",

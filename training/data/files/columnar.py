@@ -6,11 +6,12 @@ the items of an order, makes one row of each.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import polars as pl
 
-from training.data.files.json_table import LIST_SEPARATOR
+from training.data.files.json_table import LIST_SEPARATOR, NAMES, OF_CATEGORIES
 
 MAX_DEPTH: Final = 6
 """Structures within structures that are opened; deeper ones are left out."""
@@ -38,6 +39,11 @@ def flattened(frame: pl.LazyFrame) -> pl.LazyFrame:
                 frame = frame.with_columns(
                     pl.col(name).cast(pl.List(pl.String)).list.join(LIST_SEPARATOR, ignore_nulls=True)
                 )
+            elif isinstance(inner, pl.Struct) and (named := _name_of_categories(name, inner)) is not None:
+                names = pl.col(name).list.eval(pl.element().struct.field(named)).cast(pl.List(pl.String))
+                frame = frame.with_columns(
+                    names.map_batches(_as_json, return_dtype=pl.String, is_elementwise=True)
+                )
             elif isinstance(inner, pl.Struct) and not has_spread and not _are_pairs(inner):
                 has_spread = True
                 frame = frame.explode(name)
@@ -53,6 +59,18 @@ def _unnested(frame: pl.LazyFrame, name: str, schema: pl.Schema) -> pl.LazyFrame
     fields = schema[name].fields  # type: ignore[attr-defined]  # structures have them
     own = [pl.col(name).struct.field(field.name).alias(f"{name}.{field.name}") for field in fields]
     return frame.with_columns(own).drop(name)
+
+
+def _name_of_categories(column: str, inner: pl.Struct) -> str | None:
+    """Return the field with the names of categories, None if the structures are something else."""
+    if not OF_CATEGORIES.search(column.rpartition(".")[2]):
+        return None
+    return next((name for name in NAMES if name in {field.name for field in inner.fields}), None)
+
+
+def _as_json(lists: pl.Series) -> pl.Series:
+    told = [None if each is None else json.dumps(each.to_list(), ensure_ascii=False) for each in lists]
+    return pl.Series(lists.name, told, pl.String)
 
 
 def _are_pairs(inner: pl.Struct) -> bool:

@@ -126,5 +126,13 @@ def _is_cut(sample: bytes) -> bool:
 
 def _telling_lines(sample: bytes) -> bytes:
     """Keep the lines with bytes beyond ASCII, since only those tell one encoding from another."""
-    telling = b"\n".join(line for line in sample.split(b"\n") if not line.isascii())
-    return telling[:MAX_JUDGED_BYTES]
+    whole, _, cut = sample.rpartition(b"\n")
+    lines = [line for line in (whole or cut).split(b"\n") if not line.isascii()] or [cut]
+    # Bytes are judged in whole lines: half a character would speak against its encoding.
+    n_bytes, telling = 0, list[bytes]()
+    for line in lines:
+        n_bytes += len(line) + 1
+        if telling and n_bytes > MAX_JUDGED_BYTES:
+            break
+        telling.append(line)
+    return b"\n".join(telling)

@@ -25,6 +25,9 @@ LIST_SEPARATOR: Final = " | "
 MAX_DOCUMENT_BYTES: Final = 1 << 30
 """The largest JSON file that is one value; it is held in memory as a whole."""
 _OF_ITEMS = re.compile(r"item|product|article", re.IGNORECASE)
+OF_CATEGORIES = re.compile(r"categor|genre|^tags?$|collection", re.IGNORECASE)
+"""Names of lists of objects that are categories, and no items: they make no rows."""
+NAMES: Final = ("name", "title", "label")
 _TYPES: Final = frozenset(
     ("$oid", "$date", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal", "S", "N", "BOOL")
 )
@@ -191,12 +194,28 @@ def _flatten(
         each = _unwrapped(each)
         if isinstance(each, Mapping):
             _flatten(f"{name}.", each, plain, lists)
+        elif (names := names_of_categories(key, each)) is not None:
+            plain[name] = names
         elif isinstance(each, list) and any(isinstance(part, Mapping) for part in each):
             lists.append((name, each))
         elif isinstance(each, list):
             plain[name] = LIST_SEPARATOR.join(_text(part) or "" for part in _flat(each)) or None
         else:
             plain[name] = _text(each)
+
+
+def names_of_categories(key: str, value: Any) -> str | None:
+    """Return the names of objects that are categories or tags of what holds them, as JSON; None if they are not."""
+    if not (isinstance(value, list) and value and OF_CATEGORIES.search(key)):
+        return None
+    names = [
+        next((part[each] for each in NAMES if each in part), None)
+        for part in value
+        if isinstance(part, Mapping)
+    ]
+    if len(names) < len(value) or not all(isinstance(name, str) for name in names):
+        return None
+    return json.dumps(names, ensure_ascii=False)
 
 
 def _spread(

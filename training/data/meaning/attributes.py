@@ -8,6 +8,7 @@ apart, or that tells each from all others, is left out by a named reason.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -173,12 +174,6 @@ def _numbers(told: pl.Series) -> pl.Series:
     return read.set(~is_bare.fill_null(False) | ~read.is_finite().fill_null(False), None).cast(pl.Float32)
 
 
-def words_of_cells(told: pl.Series) -> pl.Series:
-    """Return each cell's words, a List(String) column; null stays null."""
-    by_cell = {cell: words_of(cell) for cell in told.drop_nulls().unique()}
-    return pl.Series([None if cell is None else by_cell[cell] for cell in told], dtype=pl.List(pl.String))
-
-
 def words_of(cell: str) -> list[str]:
     """Return the distinct words of a cell, sorted: the members of a set; of a path, itself and all that lead to it.
 
@@ -189,8 +184,19 @@ def words_of(cell: str) -> list[str]:
         members = [member.strip(" '\"") for member in cell[1:-1].split("," if "," in cell else "|")]
     else:
         members = re.split(_BETWEEN, cell)
+    return with_wider_steps(members[:MAX_WORDS], max_characters=MAX_CHARACTERS)
+
+
+def with_wider_steps(members: Iterable[str], *, max_characters: int) -> list[str]:
+    """Return members and, of a path, all that lead to it, sorted, each once and cut after so many characters."""
     words = set[str]()
-    for member in members[:MAX_WORDS]:
+    for member in members:
         steps = [step for step in re.split(_STEP, member.strip()) if step]
-        words.update(" > ".join(steps[: length + 1])[:MAX_CHARACTERS] for length in range(len(steps)))
+        words.update(" > ".join(steps[: length + 1])[:max_characters] for length in range(len(steps)))
     return sorted(words)
+
+
+def words_of_cells(told: pl.Series, read: Callable[[str], list[str]] = words_of) -> pl.Series:
+    """Return each cell's words, a List(String) column; null stays null. read: of one cell."""
+    by_cell = {cell: read(cell) for cell in told.drop_nulls().unique()}
+    return pl.Series([None if cell is None else by_cell[cell] for cell in told], dtype=pl.List(pl.String))

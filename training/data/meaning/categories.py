@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import polars as pl
 
@@ -12,19 +14,16 @@ from training.data.files.dialect import plain_name
 from training.data.meaning.markup import without_markup
 from training.data.meaning.missing import MISSING
 
-_SEPARATORS: Final = r"\s*(?:\||>|»|›)\s*|\s*;\s*"
-"""What stands between several categories, and between the steps of a path."""
+MEMBER: Final = "\x1f"
+"""Stands between the categories of a cell once they are read; no file has it in a name."""
+_MEMBERS: Final = re.compile(r"\s*[|;]\s*")
+_STEPS: Final = re.compile(r"\s*[>»›]\s*")
 _LISTS: Final = ("categories", "genres", "tags", "product_categories")
 """Names of columns whose commas stand between categories; elsewhere they belong to one: Doctors, Health & Medical."""
+_NAMES: Final = ("name", "title", "label", "category", "value")
+"""Keys under which an object that is a category has its name, the likeliest first."""
 _NAMED_OBJECT: Final = r"""\{[^{}]*['"]name['"]\s*:\s*['"]([^{}]*?)['"]\s*(?:,[^{}]*)?\}"""
-_BETWEEN_QUOTED: Final = r"""['"]\s*,\s*['"]"""
-_NO_CATEGORY = re.compile(r"^\(no .* listed\)$")
-
-
-def has_several(sample: pl.Series) -> bool:
-    """Whether a cell names several categories, or the steps of a path."""
-    told = sample.str.contains(_SEPARATORS) | sample.str.contains(_BETWEEN_QUOTED)
-    return bool(told.any()) or (_is_list(sample.name) and bool(sample.str.contains(",", literal=True).any()))
+_NO_CATEGORY = re.compile(r"\(no .* listed\)")
 
 
 def names_within(cell: pl.Expr) -> pl.Expr:
@@ -33,47 +32,88 @@ def names_within(cell: pl.Expr) -> pl.Expr:
 
 
 def categories_of(columns: Sequence[str]) -> pl.Expr:
-    """Return the first category that the columns name, null if none does."""
-    firsts = [_first(column) for column in columns]
-    return pl.coalesce(firsts) if firsts else pl.lit(None, pl.String)
+    """Return all categories that the columns name, `MEMBER` between them and ` > ` between the steps of a path.
+
+    Null if they name none.
+    """
+    if not columns:
+        return pl.lit(None, pl.String)
+    told = [_of_column(column) for column in columns]
+    return pl.concat_str(told, separator=MEMBER, ignore_nulls=True).replace("", None)
 
 
-def all_categories(columns: Sequence[str]) -> pl.Expr:
-    """Return all categories that the columns name, with `|` between them and `>` between the steps of a path."""
-    told = [_all(column) for column in columns]
-    return pl.concat_str(told, separator="|", ignore_nulls=True) if told else pl.lit("")
+def first_category(told: pl.Expr) -> pl.Expr:
+    """Return the first step of the first category. told: what `categories_of` returned."""
+    return told.str.split(MEMBER).list.first().str.split(" > ").list.first()
 
 
-def _all(column: str) -> pl.Expr:
-    between = r",\s*" if _is_list(column) else _BETWEEN_QUOTED
-    members = (
-        _unbracketed(column)
-        .str.replace_all(_BETWEEN_QUOTED, "|")
-        .str.replace_all(between, "|")
-        .str.split("|")
-    )
-    return members.list.eval(pl.element().filter(_is_told(pl.element().str.strip_chars()))).list.join("|")
+def are_several(told: pl.Series) -> bool:
+    """Whether any item has several categories, or a path of them. told: what `categories_of` returned."""
+    return bool(told.str.contains_any([MEMBER, " > "]).any())
 
 
-def _unbracketed(column: str) -> pl.Expr:
-    named = names_within(pl.col(column).cast(pl.String).fill_null(""))
-    return without_markup(named.str.strip_chars("[]'\" "))
+def members_of(cell: str, *, has_commas: bool = False) -> list[str]:
+    """Return the categories of a cell, each once, in their order; the steps of a path have ` > ` between them.
+
+    `A | B`, `A; B`, `["A", "B"]` and `[{"id": 1, "name": "A"}]` are lists, `A > B` is a path. has_commas: whether
+    commas stand between categories.
+    """
+    text = cell.strip()
+    parsed = _parsed(text)
+    if parsed is not None:
+        members = [name.strip() for name in _names(parsed)]
+    else:
+        if text.startswith("[") and text.endswith("]"):
+            text, has_commas = text[1:-1], True
+        members = [_unquoted(member) for member in _MEMBERS.split(text)]
+        if has_commas:
+            members = [_unquoted(part) for member in members for part in member.split(",")]
+    told = (" > ".join(step for step in _STEPS.split(member) if step) for member in members)
+    return list(dict.fromkeys(member for member in told if _is_told(member)))
 
 
-def _is_told(text: pl.Expr) -> pl.Expr:
-    return ~text.str.to_lowercase().is_in(MISSING) & ~text.str.contains(_NO_CATEGORY.pattern)
+def _of_column(column: str) -> pl.Expr:
+    has_commas = plain_name(column.rpartition(".")[2]) in _LISTS
+
+    def read(cells: pl.Series) -> pl.Series:
+        distinct = cells.drop_nulls().unique()
+        told = [MEMBER.join(members_of(cell, has_commas=has_commas)) or None for cell in distinct]
+        return cells.replace_strict(
+            distinct, pl.Series(told, dtype=pl.String), default=None, return_dtype=pl.String
+        )
+
+    text = without_markup(pl.col(column).cast(pl.String))
+    return text.map_batches(read, return_dtype=pl.String, is_elementwise=True)
 
 
-def _first(column: str) -> pl.Expr:
-    first = (
-        _unbracketed(column)
-        .str.replace(f"(?:{_SEPARATORS}).*$", "")
-        .str.replace(f"{_BETWEEN_QUOTED}.*$", "")
-        .str.replace(r",\s.*$" if _is_list(column) else r"^$", "")
-        .str.strip_chars()
-    )
-    return pl.when(_is_told(first)).then(first)
+def _parsed(text: str) -> Any:
+    """Return the list or object that a cell is, in JSON or as Python writes it; None if it is none."""
+    if not (text.startswith(("[", "{")) and text.endswith(("]", "}"))):
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None
 
 
-def _is_list(column: str) -> bool:
-    return plain_name(column.rpartition(".")[2]) in _LISTS
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        named = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
+        if named is not None:
+            yield named
+    elif isinstance(value, list | tuple | set):
+        for each in value:
+            yield from _names(each)
+    elif value is not None:
+        yield str(value)
+
+
+def _unquoted(text: str) -> str:
+    bare = text.strip()
+    return bare[1:-1].strip() if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"" else bare
+
+
+def _is_told(member: str) -> bool:
+    return member.lower() not in MISSING and not _NO_CATEGORY.fullmatch(member)

@@ -83,12 +83,13 @@ DESCRIPTION: Final = _split("""
 WORDS: Final = _split("""
     brand manufacturer vendor maker author book_author artist director publisher store color colour
     colour_group_name size material pattern style graphical_appearance_name tags tag keywords features feature
-    bullet_points ingredients subtitle model gender sub_category subcategory sub_commodity_desc
+    bullet_points ingredients subtitle model gender sub_commodity_desc
     curr_size_of_product garment_group_name section_name
 """)
 CATEGORY: Final = _split("""
     category categories category_code category_name product_category product_category_name
     product_category_name_english google_product_category category_path main_category item_category genre genres
+    sub_category subcategory sub_categories
     product_type product_type_name department department_name class aisle product_group_name index_group_name
     commodity_desc category_id categoryid product_subclass kategorie categoria type
 """)

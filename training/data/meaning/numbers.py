@@ -11,9 +11,11 @@ import polars as pl
 
 _BLANKS: Final = r"[\s\u00a0\u202f'’]"
 _NUMBER: Final = (
-    r"^([-+(]?)(?:[^\d.,]{0,6}?|[A-Za-z]{1,4}\.)([-+]?)([\d.,]*\d[\d.,]*)((?:[eE][+-]?\d+)?)[^\d]{0,6}$"
+    r"^([-+(]?)(?:[^\d.,]{0,6}?|[A-Za-z]{1,4}\.)([-+]?)([\d.,]*\d[\d.,]*)((?:[eE][+-]?\d+)?)([^\d]{0,6})$"
 )
-"""A sign or a bracket, a currency, a sign, digits, an exponent, a currency or a unit."""
+"""A sign or a bracket, a currency, a sign, digits, an exponent, a currency or a unit or, as in SAP, a sign."""
+_MINUS: Final = "[\u2212\u2012\u2013\u2014\ufe63\uff0d]"
+"""Signs that are written for a minus: of mathematics, dashes, small and full width."""
 _COMMA_DECIMAL = re.compile(r"[-+(]?\d{1,3}(?:\.\d{3})*,\d{1,2}\)?|[-+(]?\d+,(?:\d{1,2}|\d{4,})\)?")
 _POINT_DECIMAL = re.compile(r"[-+(]?\d{1,3}(?:,\d{3})*\.\d+\)?|[-+(]?\d+\.\d+\)?")
 
@@ -38,7 +40,7 @@ def has_decimal_commas(sample: Iterable[str]) -> bool:
     """Whether a column writes 12,50 for twelve and a half, judged by the values that tell."""
     comma = point = 0
     for cell in sample:
-        bare = re.sub(r"[^\d.,+\-()]", "", cell)
+        bare = re.sub(r"[^\d.,+\-()]", "", cell).rstrip("-")
         comma += bool(_COMMA_DECIMAL.fullmatch(bare))
         point += bool(_POINT_DECIMAL.fullmatch(bare))
     return comma > point
@@ -49,8 +51,8 @@ def number(cell: pl.Expr, written: NumberFormat) -> pl.Expr:
     if written is NumberFormat.PLAIN:
         return cell.str.strip_chars().cast(pl.Float64, strict=False)
     decimal_commas = written is NumberFormat.DECIMAL_COMMAS
-    groups = cell.str.replace_all(_BLANKS, "").str.extract_groups(_NUMBER)
-    before, inner, digits, exponent = (groups.struct.field(str(place)) for place in range(1, 5))
+    groups = cell.str.replace_all(_BLANKS, "").str.replace_all(_MINUS, "-").str.extract_groups(_NUMBER)
+    before, inner, digits, exponent, behind = (groups.struct.field(str(place)) for place in range(1, 6))
     bare = digits.str.strip_chars_end(".,")
     pointed = (
         bare.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
@@ -58,4 +60,6 @@ def number(cell: pl.Expr, written: NumberFormat) -> pl.Expr:
         else bare.str.replace_all(",", "", literal=True)
     )
     value = pl.concat_str(pointed, exponent).cast(pl.Float64, strict=False)
-    return pl.when(before.is_in(["-", "("]) | (inner == "-")).then(-value).otherwise(value)
+    # 5- is minus five, and 5,- is a price of five.
+    is_behind = (behind == "-") & ~digits.str.contains(r"[.,]$")
+    return pl.when(before.is_in(["-", "("]) | (inner == "-") | is_behind).then(-value).otherwise(value)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from training.base.errors import SettingsInvalid
 
@@ -131,6 +132,7 @@ _TEXT_FORMATS: Final = (
     TimeFormat.DAY_FIRST,
     TimeFormat.MONTH_FIRST,
     TimeFormat.MONTH_NAMES,
+    TimeFormat.COMPACT,
 )
 
 
@@ -142,6 +144,7 @@ def parse_time_format(text: str) -> TimeFormat | str | None:
     if not text:
         return None
     if "%" in text:
+        _require_readable(text)
         return text
     try:
         chosen = TimeFormat(text.strip().lower())
@@ -153,6 +156,16 @@ def parse_time_format(text: str) -> TimeFormat | str | None:
             f"there is no time format {text!r}; write one of {names}, or a pattern like '%d.%m.%y'."
         )
     return chosen
+
+
+def _require_readable(pattern: str) -> None:
+    try:
+        pl.Series(["1"]).to_frame("t").select(unix_seconds("t", pattern))
+    except PolarsError as error:
+        raise SettingsInvalid(
+            f"the time format {pattern!r} cannot be used: {error}. A pattern has year, month and day, and of the "
+            "clock hours and minutes, or nothing; '%d.%m.%Y %H:%M' is one."
+        ) from error
 
 
 def detect_time_format(sample: pl.Series) -> TimeFormat:
@@ -274,8 +287,11 @@ def _unix_numbers(told: pl.Series, divisor: int) -> pl.Series:
     if not told.dtype.is_float() and whole.null_count() == told.null_count():
         seconds = whole // divisor
         return seconds.set(~seconds.is_between(-(2**53), 2**53), None)
-    frame = told.alias("t").to_frame()
-    return frame.select(_whole(pl.col("t").cast(pl.Float64, strict=False) / divisor)).to_series()
+    frame = told.alias("t").to_frame().with_columns(whole=whole if not told.dtype.is_float() else None)
+    inexact = _whole(pl.col("t").cast(pl.Float64, strict=False) / divisor)
+    exact = pl.col("whole") // divisor
+    is_exact = exact.is_between(-(2**53), 2**53)  # a value is read alike, whatever stands beside it
+    return frame.select(pl.when(is_exact).then(exact).otherwise(inexact)).to_series()
 
 
 def _whole(seconds: pl.Expr) -> pl.Expr:
@@ -285,10 +301,13 @@ def _whole(seconds: pl.Expr) -> pl.Expr:
     )
 
 
+_CLOCK_CODES: Final = ("%H", "%I", "%T", "%R", "%c", "%X", "%k", "%l", "%r", "%+", "%s")
+
+
 def _patterned(text: pl.Expr, pattern: str) -> pl.Expr:
     if "%z" in pattern or "%:z" in pattern:
         return text.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False).dt.epoch("s")
-    has_clock = any(code in pattern for code in ("%H", "%I", "%T", "%R", "%c"))
+    has_clock = any(code in pattern for code in _CLOCK_CODES)
     if has_clock:
         return text.str.to_datetime(pattern, time_unit="us", strict=False).dt.epoch("s")
     return text.str.to_date(pattern, strict=False).cast(pl.Datetime("us")).dt.epoch("s")
@@ -380,7 +399,7 @@ def _month_names(text: pl.Expr) -> pl.Expr:
 
 def _compact(text: pl.Expr) -> pl.Expr:
     """Extract the groups of 20240131, 202401312359, 20240131235959 and 20240131T235959."""
-    pattern = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:[T ]?(\d{2})(\d{2})(\d{2})?)?(?:\.0+)?(z)?()()$"
+    pattern = r"^((?:19|20)\d{2})(\d{2})(\d{2})(?:[Tt ]?(\d{2})(\d{2})(\d{2})?)?(?:\.\d+)?()(?i:z|utc)?()()$"
     return text.str.strip_chars().str.extract_groups(pattern)
 
 

@@ -219,6 +219,9 @@ def _events_among(tables: Sequence[Table], source: Path, options: ReadingOptions
         max(tables, key=lambda table: sum(each in table.columns for each in _named_of_events(options)))
     ]
     found = [(table, roles) for table in mapped if (roles := event_roles(table, options.mapping)) is not None]
+    # A list of two words a row may be anything, as long as another table has names for its columns.
+    if any(table.has_header for table in tables):
+        found = [(table, roles) for table, roles in found if table.has_header or roles.time is not None]
     if not found and (joined := joined_orders(tables, options.mapping)) is not None:
         return joined
     if not found:

@@ -159,6 +159,8 @@ def item_roles(
         if mapping.items_item_id
         else all_named(table.columns, names.ITEM_ROLES["items_item_id"])
     )
+    if mapping.item_id in table.columns and mapping.item_id not in candidates:
+        candidates = [*candidates, mapping.item_id]  # as the events call it
     if not candidates:
         return None
     item = candidates[0] if known_ids is None else _meeting(table, candidates, known_ids)
@@ -170,6 +172,8 @@ def item_roles(
     titles = [each for each in all_named(free, names.TITLE) if not _is_numeric(table, each)]
     described = [each for each in all_named(free, names.DESCRIPTION) if not _is_numeric(table, each)]
     title = mapping.item_title or (titles[0] if titles else None)
+    if title is None:
+        title = next((each for each in free if _is_name_of(each, item)), None)
     if title is None and described and not mapping.item_text:
         title = described[0]
     free = [column for column in free if column != title]
@@ -329,6 +333,12 @@ def _column_of_emails(table: Table, candidates: list[str]) -> str | None:
         ):
             return column
     return None
+
+
+def _is_name_of(column: str, item: str) -> bool:
+    """Whether a column is the name beside an id: place_name beside place_id."""
+    stem = plain_name(item).removesuffix("_id").removesuffix("_no").removesuffix("_code")
+    return plain_name(column) in (f"{stem}_name", f"{stem}_title")
 
 
 def _is_named_as_rating(column: str) -> bool:

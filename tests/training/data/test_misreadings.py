@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from models.history import EventKind
+from tests.support.workbooks import workbook
 from training.base.errors import DataLost, SettingsInvalid, SourceUnreadable
 from training.data.files.encoding import MAX_JUDGED_BYTES, find_encoding
 from training.data.inspect import inspect_shop
@@ -282,3 +283,51 @@ def test_a_tenth_of_rows_with_another_unit_of_time_still_stops(tmp_path: Path) -
     rows = "".join(f"u{row},x,{1700000000 if row % 5 else 'soon'}\n" for row in range(60))
     with pytest.raises(DataLost, match="unreadable time"):
         read(tmp_path, f"user_id,item_id,time\n{rows}")
+
+
+def test_a_workbook_with_other_names_gives_its_orders_without_those_that_another_sheet_takes_back(
+    tmp_path: Path,
+) -> None:
+    orders: list[list[str | float]] = [
+        ["订单 ID", "订单日期", "客户 ID", "产品 ID", "产品名称", "类别", "子类别"]
+    ]
+    orders += [
+        [
+            f"CN-{row}",
+            f"2024-01-{row % 28 + 1:02}",
+            f"曾惠-{row % 7}",
+            f"办公-{row % 5}",
+            f"剪刀 {row % 5}",
+            "办公用品",
+            "用品",
+        ]
+        for row in range(30)
+    ]
+    returns: list[list[str | float]] = [["退回", "订单 ID"]]
+    returns += [["是", f"CN-{row}"] for row in (3, 4, 5, 99)]
+    people: list[list[str | float]] = [
+        ["地区", "地区经理"],
+        ["东北", "楚杰"],
+        ["华东", "洪光"],
+        ["西北", "白德伟"],
+    ]
+    path = tmp_path / "超市.xlsx"
+    path.write_bytes(workbook({"订单": orders, "退货": returns, "销售人员": people}))
+    shop = read_shop(path)
+    assert shop.events.height == 27
+    assert shop.dropped.dropped["return or refund"] == 3
+    assert shop.items["title"][0] == "剪刀 0"
+    assert sorted(shop.attributes["categories"][0]) == ["办公用品", "用品"]
+
+
+def test_a_table_of_items_is_found_by_the_column_that_a_person_named_for_events(tmp_path: Path) -> None:
+    ratings = "User_Id,Place_Id,time,rating\n" + "".join(
+        f"u{row},{row % 7},2024-01-01,5\n" for row in range(60)
+    )
+    places = "Place_Id,Place_Name,Description\n" + "".join(
+        f"{row},Park {row},A long text {row}\n" for row in range(7)
+    )
+    shop = read_shop(
+        written(tmp_path, ratings=ratings, places=places), options=reading_options(columns="item_id=Place_Id")
+    )
+    assert shop.items["title"].to_list() == [f"Park {row}" for row in range(7)]

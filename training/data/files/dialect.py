@@ -18,6 +18,8 @@ DELIMITERS: Final = (",", "\t", ";", "|", "::", "\x01", "\x1f", "^", "~", " ")
 """The delimiters that are looked for; of equally good ones the first is taken."""
 MAX_LINES: Final = 200
 """Lines that are looked at."""
+MIN_CODES: Final = 3
+"""Rows below which codes beneath a word tell nothing of a header."""
 MAX_LINES_ABOVE: Final = 30
 """Rows among which a header is looked for."""
 STAND_IN: Final = "\x1f"
@@ -158,15 +160,24 @@ def _usual_width(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]], names: frozenset[str]) -> bool:
-    """Whether the first row holds names: no number or date in it, and known names, or numbers below words."""
+    """Whether the first row holds names: no number or date in it, and known names, or values below words."""
     if any(_is_value(cell) for cell in first):
         return False
     if any(plain_name(cell) in names for cell in first):
         return True
     below = [row for row in rows if len(row) == len(first)]
     return any(
-        sum(_is_value(row[place]) for row in below) > len(below) / 2 for place in range(len(first)) if below
+        sum(_is_value(row[place]) for row in below) > len(below) / 2
+        or (len(below) >= MIN_CODES and _are_codes([row[place] for row in below], first[place]))
+        for place in range(len(first))
+        if below
     )
+
+
+def _are_codes(cells: Sequence[str], above: str) -> bool:
+    """Whether nearly all cells have digits and the one above has none: CN-2016-1 below a word."""
+    n_with = sum(any(map(str.isdigit, cell)) for cell in cells)
+    return n_with > 0.95 * len(cells) and not any(map(str.isdigit, above))
 
 
 def _are_numbered(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

@@ -270,7 +270,11 @@ def _family(part: Part) -> tuple[object, ...]:
     """What parts of one table have in common: folder, name but for its digits, and suffix; or sheet."""
     stem, suffix = stem_and_suffix(part.path)
     folder = "/".join(piece for piece in part.path.parts[:-1] if "=" not in piece)
-    return folder, _SAME_PART.sub("#", stem), suffix, part.columns if suffix in (".xlsx", "") else ()
+    own: tuple[object, ...] = ()
+    if suffix in (".xlsx", ""):
+        # Of sheets without a header, columns say nothing; their names do.
+        own = part.columns if part.has_header else (part.columns, _SAME_PART.sub("#", part.sheet))
+    return folder, _SAME_PART.sub("#", stem), suffix, own
 
 
 def _table(parts: Sequence[Part]) -> Table:

@@ -32,7 +32,10 @@ from training.metrics import metrics
 N_FOLDS = 5
 FEW_QUESTIONS = 300
 """The number of questions below which the best is hard to tell from the lucky one."""
-SIMPLEST_FIRST = ("stacking", "tree", "bagging", "boosting", "adaboost", "neural_stacking", "super_stacking")
+SIMPLEST_FIRST = (
+    *("average", "stacking", "tree", "bagging", "boosting", "adaboost", "neural_stacking"),
+    "super_stacking",
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from training.ensemble.average import Average
 from training.ensemble.strategy import Strategy
 from training.ensemble.super_stacking import BASES, SuperStacking
 
-STRATEGIES: dict[str, type[Strategy]] = {**BASES, SuperStacking.name: SuperStacking}
+STRATEGIES: dict[str, type[Strategy]] = {
+    Average.name: Average,
+    **BASES,
+    SuperStacking.name: SuperStacking,
+}

@@ -35,6 +35,7 @@ MODELS = {
     "boosting": "gradient boosting",
     "stacking": "logistic stacking",
     "neural_stacking": "neural stacking",
+    "average": "mean of the members",
     "super_stacking": "stacking of all those",
 }
 PROTOCOLS = {

@@ -26,6 +26,7 @@ from pydantic import (
 from training.base.errors import SettingsInvalid
 from training.data.split import MaxPeople
 from training.ensemble.adaboost import AdaBoost
+from training.ensemble.average import Average
 from training.ensemble.bagging import Bagging
 from training.ensemble.boosting import Boosting
 from training.ensemble.cross_fits import Factory
@@ -54,7 +55,7 @@ from training.studies.distillation import AblationSettings
 
 MemberName = Literal["popularity", "content", "als", "knn", "ease", "visits", "neural", "sequential"]
 StrategyName = Literal[
-    "tree", "bagging", "adaboost", "boosting", "stacking", "neural_stacking", "super_stacking"
+    "average", "tree", "bagging", "adaboost", "boosting", "stacking", "neural_stacking", "super_stacking"
 ]
 
 
@@ -276,7 +277,8 @@ class TrainingSettings(BaseModel):
     def strategies(self) -> dict[str, Factory]:
         """Makers of unfitted strategies, by name: the one that is named, or all of them for auto."""
         bases: dict[str, Factory] = {name: self._maker(name) for name in BASES}
-        makers = bases | {SuperStacking.name: lambda: replace(self.super_stacking).over(bases)}
+        combined = {SuperStacking.name: lambda: replace(self.super_stacking).over(bases)}
+        makers: dict[str, Factory] = {Average.name: Average} | bases | combined
         return makers if self.ensemble == "auto" else {self.ensemble: makers[self.ensemble]}
 
     def _maker(self, name: str) -> Factory:

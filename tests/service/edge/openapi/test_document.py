@@ -78,7 +78,7 @@ def test_what_a_request_may_leave_out_is_optional_and_its_default_is_told_in_wor
     assert not any("default" in field for field in asked["properties"].values())
     assert asked["properties"]["limit"]["description"].endswith("Default: 10.")
     assert asked["properties"]["explain"]["description"].endswith("Default: false.")
-    assert asked["properties"]["known_items"]["description"].endswith("If omitted, rank.")
+    assert asked["properties"]["known_items"]["description"].endswith("leave_out_bought.")
     assert asked["properties"]["exclude_seen"]["deprecated"] is True
     assert SCHEMAS["ShopEvent"]["required"] == ["kind", "item_id"]
 

@@ -109,6 +109,8 @@ def _unused(table: Table) -> str:
         why = "another table tells more of the events; join the two to have both read"
     elif has_items:
         why = "another table tells more of the items, or its ids meet the events better"
+    elif has_people:
+        why = "it tells of people and of no items; what is told of people is not read"
     else:
         why = "it has no column of people and none of items by a name that is known"
     return f"{table.name} ({why})"

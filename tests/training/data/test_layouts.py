@@ -82,12 +82,13 @@ def test_recbole_atomic_files(tmp_path: Path) -> None:
         tmp_path,
         {
             "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n",
-            "ml.item": "item_id:token\tmovie_title:token_seq\tclass:token_seq\n2\tToy Story\tAnimation\n",
+            "ml.item": "item_id:token\tmovie_title:token_seq\tclass:token_seq\n2\tToy Story\tAnimation Children's\n",
             "ml.user": "user_id:token\tage:token\n1\t3\n",
         },
     )
     assert events(shop) == {("1", "2", 881250949, RATING, 3.0)}
     assert (item(shop, "2")["title"], item(shop, "2")["category"]) == ("Toy Story", "Animation")
+    assert shop.attributes["categories"].to_list() == [["Animation", "Children's"]]
 
 
 def test_amazon_reviews_with_metadata_in_python_literals(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def _of_column(column: str) -> pl.Expr:
         )
 
     text = without_markup(pl.col(column).cast(pl.String))
+    if column.endswith(":token_seq"):
+        text = text.str.replace_all(" ", "|", literal=True)  # as RecBole writes a list
     return text.map_batches(read, return_dtype=pl.String, is_elementwise=True)
 
 

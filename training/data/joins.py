@@ -19,7 +19,7 @@ from training.data.files.tables import Part, Table
 from training.data.meaning import names
 from training.data.meaning.kinds import NAMES, RETURN, code_of
 from training.data.meaning.names import all_named, named
-from training.data.roles import EventRoles, event_roles
+from training.data.roles import EventRoles, event_roles, sample_text
 
 PROPERTY: Final = ("property", "attribute", "attribute_name", "property_name", "key", "field")
 PROPERTY_VALUE: Final = ("value", "property_value", "attribute_value")
@@ -31,6 +31,7 @@ _ORDER: Final = "number of the order"
 _RETURNS: Final = re.compile(
     r"return|refund|retour|storn|devol|rembours|rückgabe|rueckgabe|退|반품|返品|zwrot"
 )
+_YES: Final = ("yes", "y", "true", "1", "ja", "oui", "si", "sí")
 _NO: Final = ("no", "n", "false", "0", "nein", "non")
 _OTHER_ROLES: Final = ("value", "quantity", "status", "order", "clock")
 MAX_PROPERTIES: Final = 40
@@ -109,22 +110,30 @@ def _with_person(orders: pl.LazyFrame, user: str, table: Table, tables: Sequence
 def with_returned_orders(
     events: Table, roles: EventRoles, tables: Sequence[Table]
 ) -> tuple[Table, EventRoles]:
-    """Add which orders came back, where a table apart lists their numbers: its name or a column speaks of returns.
+    """Add which orders came back, where a table apart lists their numbers.
 
-    A column beside the number that says no, false or 0 takes an order out of the list.
+    If its name speaks of returns, all its orders did, unless a column that does so says no. Any other table has to
+    say yes in a column whose name speaks of returns.
     """
-    order = roles.order or named(events.columns, names.ORDER)
+    order = roles.order
     if order is None or roles.status is not None:
         return events, roles
     for other in tables:
         key = next((each for each in other.columns if plain_name(each) == plain_name(order)), None)
-        speaks = any(_RETURNS.search(plain_name(each)) for each in (other.name, *other.columns))
-        if other.name in events.names or key is None or not speaks or named(other.columns, names.ITEM):
+        if other.name in events.names or key is None or named(other.columns, names.ITEM):
             continue
         flags = [each for each in other.columns if each != key and _RETURNS.search(plain_name(each))]
+        is_named_so = _RETURNS.search(plain_name(other.name)) is not None
+        if not is_named_so:
+            # The label of a parcel that may be sent back is no return.
+            flags = [each for each in flags if _says_yes_or_no(other, each)]
+            if not flags:
+                continue
         rows = pl.concat([part.frame for part in other.parts], how="diagonal")
-        is_back = [pl.col(each).cast(pl.String).str.to_lowercase().is_in(_NO) for each in flags]
-        listed = rows.filter(~pl.any_horizontal(pl.lit(False), *is_back).fill_null(False)).select(
+        words = _NO if is_named_so else _YES
+        says_so = [pl.col(each).cast(pl.String).str.to_lowercase().is_in(words) for each in flags]
+        says_any = pl.any_horizontal(pl.lit(False), *says_so).fill_null(False)
+        listed = rows.filter(~says_any if is_named_so else says_any).select(
             pl.col(key).cast(pl.String).str.strip_chars().alias(_ORDER),
             pl.lit("returned").alias(RETURNED_ORDER),
         )
@@ -144,6 +153,11 @@ def with_returned_orders(
         )
         return table, replace(roles, status=RETURNED_ORDER, order=None)
     return events, roles
+
+
+def _says_yes_or_no(table: Table, column: str) -> bool:
+    words = set(sample_text(table, column).str.to_lowercase())
+    return bool(words) and words <= {*_YES, *_NO}
 
 
 def with_lookups(table: Table, tables: Sequence[Table]) -> Table:

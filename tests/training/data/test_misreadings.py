@@ -144,6 +144,24 @@ def test_orders_that_a_file_beside_lists_as_returned_are_none(tmp_path: Path, fl
     assert "not read: returns" not in "\n".join(inspect_shop(folder, None, reading_options())[0])
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "gone"),
+    [
+        ("return_label", ["L-1", "L-2"], set()),
+        ("returned", ["yes", "no"], {"u3"}),
+        ("returned", ["yes", ""], {"u3"}),
+        ("returned_at", ["", ""], set()),
+    ],
+)
+def test_a_file_of_another_name_takes_orders_back_only_where_it_says_yes(
+    tmp_path: Path, column: str, cells: list[str], gone: set[str]
+) -> None:
+    rows = "".join(f"o{row},u{row},A,2024-01-{row + 1:02}\n" for row in range(20))
+    parcels = f"order_id,{column},carrier\no3,{cells[0]},X\no4,{cells[1]},Y\n"
+    shop = read_shop(written(tmp_path, orders=f"order_id,user_id,item_id,time\n{rows}", parcels=parcels))
+    assert {f"u{row}" for row in range(20)} - set(shop.events["user_id"]) == gone
+
+
 def test_minus_one_is_no_rating_where_no_other_rating_is_below_zero(tmp_path: Path) -> None:
     rows = "".join(f"u{row},A{row},2024-01-01,{-1 if row % 5 == 0 else 1 + row % 10}\n" for row in range(60))
     shop = read(tmp_path, f"user_id,item_id,time,rating\n{rows}")

@@ -2,7 +2,8 @@
 its own item.
 
     boost of item i = sum over a person's events j of weight(j) * C[item of j, i]
-                      + own(i) + what kind, count and age of its own event add, if the person has one with it
+                      + own(i) + what kind, count and age of its own event and the odds that it is bought again
+                      add, if the person has one with it
 
 The own part says what is bought again: milk, and not fridges; and that what was looked at is more likely to be taken
 than what was not. C is sparse: each item's row has few neighbours. The term stands beside the dot product because the
@@ -35,7 +36,7 @@ N_SCALARS = 3
 """The number of scalars by which an event counts, besides one for each kind."""
 N_DECAYS = 1 + N_SCALARS + N_KIND_CODES
 """The length of event_decays."""
-N_OWN_DECAYS = N_SCALARS + N_KIND_CODES
+N_OWN_DECAYS = N_SCALARS + N_KIND_CODES + 1
 """The length of own_decays."""
 
 LAST_VISIT_LOG_DAYS = float(np.log1p(VISIT_GAP_SECONDS / SECONDS_PER_DAY))
@@ -135,9 +136,11 @@ def event_weights(encoded: EncodedHistories, event_decays: Floats) -> Floats:
 def own_additions(encoded: EncodedHistories, own_decays: Floats) -> Floats:
     """Return what each event adds to its own item besides own_weights; (n_people, length), of either sign.
 
-    -b gap_log_days + c [in the last visit] + d log_count + e[kind], with own_decays = (b, c, d, *e).
+    -b gap_log_days + c [in the last visit] + d log_count + e[kind] + f repeat_log_odds, with own_decays =
+    (b, c, d, *e, f).
     """
-    return _additions(encoded, own_decays[:N_SCALARS], own_decays[N_SCALARS:])
+    added = _additions(encoded, own_decays[:N_SCALARS], own_decays[N_SCALARS:-1])
+    return np.asarray(added + own_decays[-1] * encoded.repeat_log_odds, np.float32)
 
 
 def _additions(encoded: EncodedHistories, scalars: Floats, of_kinds: Floats) -> Floats:

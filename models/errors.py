@@ -111,3 +111,9 @@ class UnknownId(StillroomError):
 
 class KernelMissing(StillroomError):
     """The compiled search of the catalogue is not built. The message says how to build it."""
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise BundleInconsistent unless the condition holds."""
+    if not holds:
+        raise BundleInconsistent(message)

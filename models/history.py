@@ -7,7 +7,7 @@ count from the person's own latest event, so a user vector stays valid until the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -19,7 +19,7 @@ import numpy.typing as npt
 MAX_EVENTS = 100
 """How many of a person's most recent events the student reads."""
 
-FEATURE_ORDER = ("item_row", "gap_log_days", "event_kind", "log_count")
+FEATURE_ORDER = ("item_row", "gap_log_days", "event_kind", "log_count", "repeat_log_odds")
 """The student's inputs per event, in this order. A bundle with another order is refused."""
 
 SECONDS_PER_DAY = 86_400.0
@@ -97,11 +97,14 @@ class History:
     item_indices: (n_events,) int32, rows of the item vocabulary.
     times: (n_events,) int64, Unix seconds, not decreasing.
     kinds: (n_events,) uint8, `EventKind` codes.
+    asked_at: Unix seconds at which something is asked about the person, where an offline question says it; 0 for the
+        latest event. A service asks now, and knows of no other moment.
     """
 
     item_indices: npt.NDArray[np.int32]
     times: npt.NDArray[np.int64]
     kinds: npt.NDArray[np.uint8]
+    asked_at: int = 0
 
     def __len__(self) -> int:
         return len(self.item_indices)
@@ -189,12 +192,14 @@ class EncodedHistory(msgspec.Struct, frozen=True, eq=False, gc=False):
     gap_log_days: (n_events,) float32; log(1 + days before the person's latest event).
     event_kinds: (n_events,) uint8; `EventKind` codes.
     log_counts: (n_events,) float32; log of how many events of that kind the item has.
+    repeat_log_odds: (n_events,) float32; log-odds that the item is in the next basket (models/repeats.py).
     """
 
     item_rows: npt.NDArray[np.int32]
     gap_log_days: npt.NDArray[np.float32]
     event_kinds: npt.NDArray[np.uint8]
     log_counts: npt.NDArray[np.float32]
+    repeat_log_odds: npt.NDArray[np.float32]
 
 
 class EncodedHistories(NamedTuple):
@@ -204,23 +209,33 @@ class EncodedHistories(NamedTuple):
     gap_log_days: (n_people, length) float32; log(1 + days before the person's latest event); 0 in padding.
     event_kinds: (n_people, length) int64; `EventKind` codes; 0 in padding.
     log_counts: (n_people, length) float32; log of how many events of that kind the item has; 0 in padding.
+    repeat_log_odds: (n_people, length) float32; log-odds that the item is in the next basket; 0 in padding.
     """
 
     item_rows: npt.NDArray[np.int64]
     gap_log_days: npt.NDArray[np.float32]
     event_kinds: npt.NDArray[np.int64]
     log_counts: npt.NDArray[np.float32]
+    repeat_log_odds: npt.NDArray[np.float32]
 
 
-def encode_history(history: History, max_events: int = MAX_EVENTS) -> EncodedHistory:
+LogOdds = Callable[[History, History], npt.NDArray[np.float32]]
+"""Returns the log-odds that each item of `history.distinct()`, the second argument, is in the next basket."""
+
+
+def encode_history(
+    history: History, max_events: int = MAX_EVENTS, log_odds: LogOdds | None = None
+) -> EncodedHistory:
     """Turn a history into the student's input: each item once, as `History.counted` says, and the last `max_events`
     of these. Where there are more, half of the places are kept for what is stronger than a view or a click.
+    log_odds: of repeats; None where nothing is known of them: they are all 0.
     """
     distinct, counts = history.counted()
+    repeats = np.zeros(len(distinct), np.float32) if log_odds is None else log_odds(history, distinct)
     if len(distinct) > max_events:
         kept = _latest(IS_WEAK[distinct.kinds], max_events)
         distinct = History(distinct.item_indices[kept], distinct.times[kept], distinct.kinds[kept])
-        counts = counts[kept]
+        counts, repeats = counts[kept], repeats[kept]
     newest_first = distinct.times[::-1]
     gaps = (newest_first[:1] - newest_first) / SECONDS_PER_DAY
     return EncodedHistory(
@@ -228,6 +243,7 @@ def encode_history(history: History, max_events: int = MAX_EVENTS) -> EncodedHis
         np.log1p(gaps).astype(np.float32),
         distinct.kinds[::-1].copy(),
         np.log(counts[::-1]).astype(np.float32),
+        np.ascontiguousarray(repeats[::-1]),
     )
 
 
@@ -239,9 +255,11 @@ def _latest(is_weak: npt.NDArray[np.bool_], n_kept: int) -> npt.NDArray[np.intp]
     return np.sort(np.append(reserved, others[max(0, len(others) - (n_kept - len(reserved))) :]))
 
 
-def encode_histories(histories: Sequence[History], max_events: int = MAX_EVENTS) -> EncodedHistories:
+def encode_histories(
+    histories: Sequence[History], max_events: int = MAX_EVENTS, log_odds: LogOdds | None = None
+) -> EncodedHistories:
     """Encode several people as `encode_history` does, padded to a common length."""
-    return pad_histories([encode_history(history, max_events) for history in histories])
+    return pad_histories([encode_history(history, max_events, log_odds) for history in histories])
 
 
 def pad_histories(people: Sequence[EncodedHistory]) -> EncodedHistories:
@@ -255,6 +273,7 @@ def pad_histories(people: Sequence[EncodedHistory]) -> EncodedHistories:
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int64),
         np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
     )
     for row, person in enumerate(people):
         n_events = len(person.item_rows)
@@ -262,4 +281,5 @@ def pad_histories(people: Sequence[EncodedHistory]) -> EncodedHistories:
         padded.gap_log_days[row, :n_events] = person.gap_log_days
         padded.event_kinds[row, :n_events] = person.event_kinds
         padded.log_counts[row, :n_events] = person.log_counts
+        padded.repeat_log_odds[row, :n_events] = person.repeat_log_odds
     return padded

@@ -1,7 +1,7 @@
 """Tells when somebody is due to buy an item again: milk every week, coffee every month, a fridge hardly ever.
 
 The days between two purchases of one item by one person are taken as log-normal around the item's own typical length,
-which training has drawn towards that of its category where the item has few (`training/bundling/repurchase.py`). A
+which training has drawn towards that of its category where the item has few (`training.ensemble.repurchase.py`). A
 person's own intervals move it: after a few of them, it is their own rhythm.
 """
 
@@ -61,6 +61,10 @@ class RepurchaseClock:
     def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> RepurchaseClock:
         """Read what `arrays()` returned, without copying it."""
         return RepurchaseClock(*(np.asarray(arrays[name], np.float32) for name in REPURCHASE_ARRAYS))
+
+    def take(self, rows: npt.NDArray[np.integer]) -> RepurchaseClock:
+        """Keep the items of these rows."""
+        return RepurchaseClock(self.log_days[rows], self.shares[rows], self.strength)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return the clock as named arrays, ready for a bundle."""

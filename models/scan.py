@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import ctypes
 import struct
-import sysconfig
 from collections.abc import Sequence
 from ctypes import c_char_p, c_int64, c_void_p
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.cooccurrence import LAST_VISIT_LOG_DAYS, Cooccurrence
-from models.errors import FileCorrupt, KernelMissing
+from models.errors import FileCorrupt
 from models.history import EncodedHistory
 from models.index import MAX_FACTORS, AllowedItems, CatalogueIndex
+from models.kernel_library import address, load_kernel
 from models.scan_forms import check_forms, check_offsets
 
 KERNELS = ("vnni", "avx2", "neon-dot", "neon", "plain")
@@ -40,7 +39,7 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
 
 _NOTHING = np.zeros(0, np.int32)
-_PERSON = struct.Struct("11q")  # `Person` in kernel/layout.h
+_PERSON = struct.Struct("12q")  # `Person` in kernel/layout.h
 
 
 class Ranked(NamedTuple):
@@ -74,20 +73,22 @@ class ScanQuery(msgspec.Struct, gc=False):
         gaps = np.ascontiguousarray(self.events.gap_log_days, np.float32)
         kinds = np.ascontiguousarray(self.events.event_kinds, np.uint8)
         counts = np.ascontiguousarray(self.events.log_counts, np.float32)
-        self.events = EncodedHistory(rows, gaps, kinds, counts)
+        repeats = np.ascontiguousarray(self.events.repeat_log_odds, np.float32)
+        self.events = EncodedHistory(rows, gaps, kinds, counts, repeats)
         self.seen = np.ascontiguousarray(self.seen, np.int32)
         self.excluded = np.ascontiguousarray(self.excluded, np.int32)
         self.packed = _PERSON.pack(
-            _address(self.vector),
+            address(self.vector),
             len(self.vector),
-            _address(rows),
-            _address(gaps),
-            _address(kinds),
-            _address(counts),
+            address(rows),
+            address(gaps),
+            address(kinds),
+            address(counts),
+            address(repeats),
             len(rows),
-            _address(self.seen),
+            address(self.seen),
             len(self.seen),
-            _address(self.excluded),
+            address(self.excluded),
             len(self.excluded),
         )
 
@@ -170,21 +171,21 @@ class Scan:
         self._catalogue = _Catalogue(
             self.n_items,
             n_factors,
-            _address(blocks),
-            _address(scales),
-            _address(vectors),
+            address(blocks),
+            address(scales),
+            address(vectors),
             vectors.dtype == np.float32,
             items.shape[1],
-            _address(items),
+            address(items),
             items.dtype == np.int32,
-            _address(weights),
-            _address(weight_scales),
+            address(weights),
+            address(weight_scales),
             weights.dtype == np.float32,
-            _address(decays),
-            _address(own_weights),
-            _address(own_decays),
+            address(decays),
+            address(own_weights),
+            address(own_decays),
             index.n_lists,
-            *map(_address, lists),
+            *map(address, lists),
         )
         self._reference = ctypes.byref(self._catalogue)
         self._workspaces: list[_Workspace] = []
@@ -228,12 +229,12 @@ class Scan:
             n_people,
             k,
             min(k + RESCORE_MARGIN, self.n_items),
-            None if bits is None else _address(bits),
-            None if listed is None else _address(listed),
+            None if bits is None else address(bits),
+            None if listed is None else address(listed),
             -1 if listed is None else len(listed),
             n_probes,
-            _address(items),
-            _address(scores),
+            address(items),
+            address(scores),
         )
         self._workspaces.append(workspace)
         if outcome:
@@ -280,10 +281,6 @@ def kernel_in_use() -> str:
     return str(_kernel.kernel_in_use().decode())
 
 
-def _address(array: npt.NDArray[np.generic]) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
 def _raise(outcome: int, n_items: int, n_factors: int) -> None:
     if outcome == 1:
         raise IndexError("an item index is beyond the catalogue")
@@ -298,12 +295,7 @@ def _raise(outcome: int, n_items: int, n_factors: int) -> None:
 
 
 def _load() -> ctypes.CDLL:
-    file = Path(__file__).with_name(f"_scan{sysconfig.get_config_var('EXT_SUFFIX')}")
-    if not file.exists():
-        raise KernelMissing(
-            f"{file.name} is not built; `pip install -e .` builds it and needs a C compiler (Debian: gcc, libc6-dev)"
-        )
-    kernel = ctypes.CDLL(str(file))
+    kernel = load_kernel()
     kernel.choose_kernel.argtypes = [c_char_p]
     kernel.has_kernel.argtypes = [c_char_p]
     kernel.kernel_in_use.restype = c_char_p

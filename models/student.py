@@ -28,6 +28,7 @@ from models.history import (
     pad_histories,
 )
 from models.index import AllowedItems, CatalogueIndex
+from models.repeats import REPEATS, RepeatModel
 from models.scan import Ranked, Scan, ScanQuery
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -42,7 +43,8 @@ STUDENT_ARRAYS = (
     "answer_text_map",
     "history_text_map",
 )
-"""The arrays of `StudentFiles` besides those of its index and co-occurrence, by their names there and in a bundle."""
+"""The arrays of `StudentFiles` besides those of its index, co-occurrence and repeats, by their names there
+and in a bundle."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -73,6 +75,7 @@ class StudentFiles:
     history_text_map: (n_text + 1, n_inputs) float32; the same for its history vector.
     index: item vectors laid out to be searched.
     cooccurrence: what a person's events add to the product of vectors.
+    repeats: how likely own items are taken again, which the co-occurrence term reads.
     precision: "fp32" or "int8".
     """
 
@@ -85,6 +88,7 @@ class StudentFiles:
     history_text_map: Floats
     index: CatalogueIndex
     cooccurrence: Cooccurrence
+    repeats: RepeatModel
     precision: str
 
     @staticmethod
@@ -96,6 +100,7 @@ class StudentFiles:
             user_tower=user_tower,
             index=CatalogueIndex.from_arrays(arrays, n_probes),
             cooccurrence=Cooccurrence.from_arrays(arrays),
+            repeats=RepeatModel.from_arrays(arrays, prefix=REPEATS),
             precision=precision,
             **{name: arrays[name] for name in STUDENT_ARRAYS},
         )
@@ -105,9 +110,10 @@ class StudentFiles:
         return len(self.user_tower) + sum(array.nbytes for array in self.arrays().values())
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return `STUDENT_ARRAYS` and those of index and co-occurrence by name, ready for a bundle."""
+        """Return `STUDENT_ARRAYS` and those of index, co-occurrence and repeats by name, ready for a bundle."""
         own: dict[str, npt.NDArray[np.generic]] = {name: getattr(self, name) for name in STUDENT_ARRAYS}
-        return own | self.index.arrays() | self.cooccurrence.arrays()
+        repeats = {f"{REPEATS}{name}": array for name, array in self.repeats.arrays().items()}
+        return own | self.index.arrays() | self.cooccurrence.arrays() | repeats
 
 
 class Student:
@@ -128,6 +134,7 @@ class Student:
         self._answer_text_map = np.asarray(files.answer_text_map)
         self._history_text_map = np.asarray(files.history_text_map)
         self._cooccurrence = files.cooccurrence
+        self._repeats = files.repeats
         self.index = files.index
         self._tower = _session("user_tower.onnx", files.user_tower, n_threads)
         _check_inputs("user_tower.onnx", self._tower, TOWER_INPUTS, (files.history_vectors.shape[1],))
@@ -137,7 +144,11 @@ class Student:
 
     def user_vectors(self, histories: Sequence[History]) -> Floats:
         """Run the user tower; shape (n_people, n_factors). An empty history gives the stranger's vector."""
-        return self.vectors_of([encode_history(history, self.max_events) for history in histories])
+        return self.vectors_of([self.encode(history) for history in histories])
+
+    def encode(self, history: History) -> EncodedHistory:
+        """Turn a history into the student's input."""
+        return encode_history(history, self.max_events, self._repeats.log_odds)
 
     def vectors_of(self, people: Sequence[EncodedHistory]) -> Floats:
         """Do the same for histories that are already encoded."""
@@ -145,7 +156,7 @@ class Student:
 
     def boosts(self, histories: Sequence[History]) -> Boosts:
         """Return what the co-occurrence term adds to each person's scores. An empty history adds nothing."""
-        encoded = [encode_history(history, self.max_events) for history in histories]
+        encoded = [self.encode(history) for history in histories]
         return self._cooccurrence.boosts(pad_histories(encoded))
 
     def recommend(
@@ -163,7 +174,7 @@ class Student:
         """
         if blocked is not None and len(blocked) != len(histories):
             raise ValueError(f"{len(blocked)} arrays of blocked items for {len(histories)} people")
-        encoded = [encode_history(history, self.max_events) for history in histories]
+        encoded = [self.encode(history) for history in histories]
         masks = [()] * len(encoded) if blocked is None else [(items,) for items in blocked]
         queries = [
             ScanQuery(*each, *mask)

@@ -14,7 +14,7 @@ import numpy as np
 from loadtest.peers.setting import PeerSetting
 from models.bundles.bundle import read_bundle
 from models.bundles.registry import Registry
-from models.history import History, encode_history
+from models.history import History
 from models.scan import ScanQuery
 
 N_CACHED_PEOPLE = 20_000
@@ -39,7 +39,7 @@ class SameStudent:
 
     def _make_query(self, user_id: str) -> ScanQuery:
         history = self._bundle.people.find(user_id) or History.empty()
-        encoded = encode_history(history, self._student.max_events)
+        encoded = self._student.encode(history)
         [vector] = self._student.vectors_of([encoded])
         # A stored vector is float16; the service rounds before it scores, so that all vectors score alike.
         rounded = vector.astype(np.float16).astype(np.float32)

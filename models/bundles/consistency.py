@@ -22,6 +22,7 @@ from models.history import EventKind
 from models.index import LANES, MAX_FACTORS, PARTS, eight_bits, unpack_blocks
 from models.member_shares import MEMBER_ARRAYS, N_PAIR_TERMS, N_PERSON_TERMS
 from models.packed_histories import TIMES_DTYPE
+from models.repeats import CLOCK_ARRAYS, LAYERS, REPEATS, RepeatModel
 from models.vocabulary import Vocabulary
 
 CHUNK = 1 << 18
@@ -64,6 +65,11 @@ LAYOUT = {
     "event_decays": ("<f4", 1),
     "own_weights": ("<f4", 1),
     "own_decays": ("<f4", 1),
+    **{f"{REPEATS}{name}": ("<f4", 2) for name in LAYERS[::2]},
+    **{f"{REPEATS}{name}": ("<f4", 1) for name in (*LAYERS[1::2], *CLOCK_ARRAYS)},
+    f"{REPEATS}values": ("<f2", 3),
+    f"{REPEATS}moments": ("<i8", 1),
+    f"{REPEATS}target": ("<i8", 1),
     "item_blocks": ("|u1", 4),
     "block_scales": ("<f4", 1),
     "list_offsets": ("<i4", 1),
@@ -310,6 +316,7 @@ def _check_student(arrays: Arrays, student: StudentEntry) -> None:
     for name in ("history_vectors", "history_scales", "item_vectors", "item_scales"):
         _check_finite(arrays, name)
     _check_cooccurrence(arrays)
+    _check_repeats(arrays)
     _check_index(arrays, student.index)
     _check_blocks(arrays)
 
@@ -322,6 +329,16 @@ def _check_cooccurrence(arrays: Arrays) -> None:
     _check_rows(arrays, N_OWN_DECAYS, "own_decays")
     for name in ("neighbour_weights", "neighbour_scales", "event_decays", "own_weights", "own_decays"):
         _check_finite(arrays, name)
+
+
+def _check_repeats(arrays: Arrays) -> None:
+    n_items = len(arrays["item_ids.rows"])
+    for name in (*LAYERS, "shares", "values"):
+        _check_finite(arrays, f"{REPEATS}{name}")
+    _check_rows(arrays, 2, f"{REPEATS}moments")
+    _check_rows(arrays, 1, f"{REPEATS}target")
+    found = RepeatModel.from_arrays(arrays, prefix=REPEATS)
+    _require(found.n_items == n_items, f"{REPEATS}values", f"{found.n_items} items, there are {n_items}")
 
 
 def _check_index(arrays: Arrays, index: IndexEntry) -> None:

@@ -11,7 +11,7 @@ from models.attributes import AttributeEntry
 from models.errors import ManifestInvalid, SchemaUnsupported
 from models.known_items import ShopsRule
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The version that this code writes and reads. Before 7, a bundle has no clock of repurchases; before 6, a student
 knew no kinds of events and ranked new items alone, so its answers would be wrong where own items are candidates."""
 

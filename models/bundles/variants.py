@@ -1,6 +1,6 @@
 """The variants besides the student: the ensemble that taught it and each of its members, as a bundle holds them.
 
-    ensemble_<member>.*.npy     a member's arrays          ensemble_timeline.*.npy    items as they stood at the end
+    ensemble_<member>.*.npy     a member's arrays          ensemble_repeats.*.npy     own items, and how all sell
     ensemble_strategy<n>.*.npy  what weighs the members    ensemble_golden.json       requests with their answers
 
 Files with that prefix are hashed and mapped when they are requested, not when a service starts: most never are.
@@ -21,7 +21,6 @@ import numpy.typing as npt
 from models.bundles.golden import GOLDEN_K, GoldenRequest, check_answer, golden_request
 from models.bundles.manifest import VariantsEntry
 from models.ensemble.ensemble import FittedEnsemble
-from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.meta_features import feature_names
 from models.ensemble.strategies import from_parts, parts_of
 from models.errors import FileMissing, VariantUnknown
@@ -30,6 +29,7 @@ from models.index import AllowedItems
 from models.members import FITTED_MEMBERS
 from models.members.installed import fitted_member, package_of
 from models.members.member import Arrays, FittedMember, Floats, require
+from models.repeats import RepeatModel
 from models.scan import Ranked
 
 STUDENT, ENSEMBLE = "student", "ensemble"
@@ -74,7 +74,7 @@ class Variants:
     def arrays(self) -> Arrays:
         """Return all arrays by their names in a bundle."""
         groups = {member.name: member.arrays() for member in self.ensemble.members}
-        groups["timeline"] = self.ensemble.timeline.arrays()
+        groups["repeats"] = self.ensemble.repeats.arrays()
         for number, part in enumerate(parts_of(self.ensemble.strategy)):
             groups[f"strategy{number}"] = part.arrays()
         return {
@@ -98,14 +98,14 @@ class Variants:
         groups = _grouped(arrays)
         try:
             members = [_member(name, entry).from_arrays(groups[name]) for name in entry.members]
-            timeline = ItemTimeline.from_arrays(groups["timeline"])
+            repeats = RepeatModel.from_arrays(groups["repeats"])
             parts = [groups[f"strategy{number}"] for number in range(len(entry.strategies))]
             strategy = from_parts(entry.strategies, parts)
         except KeyError as error:
             raise FileMissing(
                 f"an {PREFIX}*.npy of the array {error} is not listed; this bundle is incomplete"
             ) from error
-        variants = Variants(FittedEnsemble(members, timeline, strategy))
+        variants = Variants(FittedEnsemble(members, repeats, strategy))
         _check(variants, n_items)
         return variants
 
@@ -182,13 +182,8 @@ def _check(variants: Variants, n_items: int) -> None:
     """Raise BundleInconsistent if parts are not of this catalogue, or do not fit together."""
     ensemble = variants.ensemble
     sizes = {member.name: member.n_items for member in ensemble.members}
-    for name, found in {**sizes, "timeline": ensemble.n_items}.items():
+    for name, found in {**sizes, "repeats": ensemble.n_items}.items():
         require(found == n_items, f"{PREFIX}{name} is of {found:,} items, the catalogue has {n_items:,}")
-    shape = ensemble.timeline.values.shape
-    fits = len(shape) == 3 and shape[2] == len(ITEM_FEATURES)
-    require(
-        fits, f"{PREFIX}timeline.values.npy: it is {shape}, {len(ITEM_FEATURES)} features an item are needed"
-    )
     found, expected = ensemble.strategy.n_features, len(feature_names(list(sizes)))
     require(
         found == expected,

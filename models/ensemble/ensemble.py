@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.ensemble.item_timeline import ItemTimeline
 from models.ensemble.meta_features import meta_features
 from models.ensemble.opinions import Opinions
 from models.ensemble.strategy import FittedStrategy
 from models.history import History
 from models.members.member import FittedMember, Floats
+from models.repeats import RepeatModel
 
 PAIRS_AT_ONCE = 1_000_000
 """How many (person, item) pairs of the whole catalogue are described together: their 30 features and what a strategy
@@ -24,16 +24,18 @@ makes of them take 400 MB."""
 
 @dataclass(frozen=True)
 class FittedEnsemble:
-    """members: in the order of meta-features. timeline: has one moment in a bundle, many in training."""
+    """members: in the order of meta-features. repeats: of own items, with how all
+    items sell, at one moment in a bundle and at many in training.
+    """
 
     members: Sequence[FittedMember]
-    timeline: ItemTimeline
+    repeats: RepeatModel
     strategy: FittedStrategy
 
     @property
     def n_items(self) -> int:
         """The size of the catalogue."""
-        return self.timeline.n_items
+        return self.repeats.n_items
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Return the logit that each item is a target next; (n_people, n_items) float32."""
@@ -46,4 +48,4 @@ class FittedEnsemble:
 
     def _score_chunk(self, histories: Sequence[History]) -> Floats:
         opinions = [Opinions.of(member.score(histories), histories) for member in self.members]
-        return self.strategy.logit(meta_features(opinions, histories, self.timeline))
+        return self.strategy.logit(meta_features(opinions, histories, self.repeats))

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.opinions import Indices, Opinions
 from models.history import BY_STRENGTH, SECONDS_PER_DAY, STRENGTHS, History, latest_places
+from models.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.members.member import Floats
 from models.members.recency import visit_numbers
+from models.repeats import RepeatModel
 
 MEMBER_FEATURES = ("z", "rank", "missing")
 PERSON_FEATURES = (
@@ -34,10 +35,11 @@ OWN_FEATURES = (
     "own_log_visits",
     "own_items_later",
     "own_in_last_visit",
+    "own_log_odds",
 )
 """What the person did with the item before: the strongest kind of event, how often, how often lately, how many days
 and visits before the latest event, the share of the person's items that came later, and whether it was in the last
-visit; all 0 if nothing."""
+visit, and the log-odds that it is in the next basket (models/repeats.py); all 0 if nothing."""
 RECENT_DAYS = 60.0
 """The half-life of an event in own_log_recent."""
 PLAIN_FEATURES = (*ITEM_FEATURES, *PERSON_FEATURES, *OWN_FEATURES)
@@ -62,13 +64,14 @@ def member_columns(member_names: Sequence[str]) -> dict[str, list[int]]:
 def meta_features(
     opinions: Sequence[Opinions],
     histories: Sequence[History],
-    timeline: ItemTimeline,
+    repeats: RepeatModel,
     items: Indices | None = None,
 ) -> Floats:
     """Describe (person, item) pairs, one member after the other; (n_people, n_asked, n_features) float32, no NaN.
 
     items: (n_people, n_asked), by default the whole catalogue. Items of the history are left out of means and ranks.
     """
+    timeline = repeats.timeline
     n_asked = timeline.n_items if items is None else items.shape[1]
     width, first = len(MEMBER_FEATURES), len(MEMBER_FEATURES) * len(opinions)
     features = np.empty((len(histories), n_asked, first + len(PLAIN_FEATURES)), np.float32)
@@ -83,12 +86,14 @@ def meta_features(
     features[:, :, first + len(ITEM_FEATURES) : own_first] = of_people[:, None, :]
     features[:, :, own_first:] = 0.0
     for row, history in enumerate(histories):
-        places, described = own_features(history, None if items is None else items[row])
+        places, described = own_features(history, repeats, None if items is None else items[row])
         features[row, places, own_first:] = described
     return features
 
 
-def own_features(history: History, items: Indices | None = None) -> tuple[npt.NDArray[np.intp], Floats]:
+def own_features(
+    history: History, repeats: RepeatModel, items: Indices | None = None
+) -> tuple[npt.NDArray[np.intp], Floats]:
     """Describe a person's own items; return their places (n,) and `OWN_FEATURES` (n, n_features) float32.
 
     items: (n_asked,), of which places are; None for the whole catalogue.
@@ -106,6 +111,7 @@ def own_features(history: History, items: Indices | None = None) -> tuple[npt.ND
                 np.log1p(visits_since),
                 1.0 - (1 + np.arange(len(distinct))) / len(distinct),
                 visits_since == 0,
+                repeats.log_odds(history, distinct),
             ],
             axis=1,
         )

@@ -83,7 +83,7 @@ typedef struct {
     int64_t are_weights_float;
     const float *event_decays;        /* (13,) by position, by gap, of the last visit, by count, of 8 kinds, longest gap */
     const float *own_weights;         /* (n_items + 1,) what an event adds to its own item */
-    const float *own_decays;          /* (11,) by gap, of the last visit, by count, of 8 kinds */
+    const float *own_decays;          /* (12,) by gap, of the last visit, by count, of 8 kinds, by repeats */
     int64_t n_lists;                  /* 0: flat */
     const uint8_t *centroid_blocks;   /* as blocks */
     const float *centroid_scales;
@@ -97,6 +97,7 @@ typedef struct {
     const float *event_gaps;          /* (n_events,) log(1 + days before the newest) */
     const uint8_t *event_kinds;       /* (n_events,) */
     const float *event_counts;        /* (n_events,) log of how many of that kind */
+    const float *event_repeats;       /* (n_events,) log-odds that the item is in the next basket */
     int64_t n_events;
     const int32_t *seen;              /* (n_seen,) items that may not appear */
     int64_t n_seen;

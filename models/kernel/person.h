@@ -95,10 +95,14 @@ INLINE void ask_for_neighbours(const Catalogue *catalogue, int64_t row)
 }
 
 /* What a person's event with an item adds to the item itself. */
-INLINE void add_own(const Catalogue *catalogue, Search *search, int64_t row, float gap, uint8_t kind, float count)
+INLINE void add_own(const Catalogue *catalogue, Search *search, int64_t row, int64_t event)
 {
+    const Person *person = search->person;
     const float longest_gap = catalogue->event_decays[1 + OF_KINDS + KIND_CODES];
-    const double added = additions(catalogue->own_decays, longest_gap, gap, kind, count) + catalogue->own_weights[row];
+    const double by_repeats = (double)catalogue->own_decays[OF_KINDS + KIND_CODES] * person->event_repeats[event];
+    const double added = additions(catalogue->own_decays, longest_gap, person->event_gaps[event],
+                                   person->event_kinds[event], person->event_counts[event]) +
+                         catalogue->own_weights[row] + by_repeats;
     const float sum = search->shift[row - 1] + (float)added;
     search->n_touched = touch(search->touched, search->n_touched, row - 1, search->shift);
     search->shift[row - 1] = sum == 0.0f ? CANCELLED : sum;
@@ -118,7 +122,7 @@ static int boost(const Catalogue *catalogue, Search *search)
         const uint8_t kind = person->event_kinds[event];
         const float weight =
             event_weight(catalogue->event_decays, event, gap, kind, count) * catalogue->neighbour_scales[row];
-        add_own(catalogue, search, row, gap, kind, count);
+        add_own(catalogue, search, row, event);
         if (catalogue->are_weights_float && catalogue->are_neighbours_wide)
             outcome = add_neighbours(catalogue, search, row, weight, 1, 1);
         else if (catalogue->are_weights_float)

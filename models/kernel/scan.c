@@ -15,8 +15,10 @@
  *   passes.h        over many blocks           best.h      what is kept            products.h      in float
  *   instructions.h  VNNI, AVX2, NEON, plain    person.h    events, masks           catalogue.h     flat or by lists
  *   scan.c          what Python calls          couples.h, decay.h, weighty.h       parts of those
+ *   repeats.h       what comes back, by itself
  */
 #include "catalogue.h"
+#include "repeats.h"
 
 /* Scores in float what a pass has found. What is no number then, since numbers are too large or a file was changed, is
  * dropped: it has no place in an order. */

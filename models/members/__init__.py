@@ -4,6 +4,7 @@ from models.members.content import FittedContent
 from models.members.factorization import FittedFactorization
 from models.members.item_items import FittedEASE, FittedItemKNN, FittedVisitEASE
 from models.members.member import FittedMember
+from models.members.neighbours import FittedNeighbours
 from models.members.neural import FittedNeuralCF
 from models.members.popularity import FittedPopularity
 from models.members.sequential import FittedSequential
@@ -17,6 +18,7 @@ FITTED_MEMBERS: dict[str, type[FittedMember]] = {
         FittedItemKNN,
         FittedEASE,
         FittedVisitEASE,
+        FittedNeighbours,
         FittedNeuralCF,
         FittedSequential,
     )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import BundleInconsistent
+from models.errors import require as require  # part of what a member of another package is written with
 from models.history import History
 
 Floats = npt.NDArray[np.float32]
@@ -52,12 +52,6 @@ class FittedMember(ABC):
 
         Raises BundleInconsistent for arrays that do not fit together, KeyError for a missing one.
         """
-
-
-def require(holds: bool, message: str) -> None:
-    """Raise BundleInconsistent unless the condition holds."""
-    if not holds:
-        raise BundleInconsistent(message)
 
 
 def with_gaps(scores: Floats, known: Known, is_empty: npt.NDArray[np.bool_] | Sequence[bool]) -> Floats:

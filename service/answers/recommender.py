@@ -15,7 +15,7 @@ from time import perf_counter, time
 import numpy as np
 
 from models.experiments.assignment import Assigned
-from models.history import Event, History, encode_history
+from models.history import Event, History
 from models.named_kinds import kind_code
 from models.scan import ScanQuery
 from service.answers.experiments import ExperimentsHolder
@@ -159,7 +159,7 @@ class Recommender:
         """Recommend items to somebody whose history is one view of one item. An unknown item gets popular ones."""
         serving = self._bundles.serving()
         session = read_session([SessionEvent(request.item_id)], serving)
-        events = encode_history(session, serving.student.max_events)
+        events = serving.student.encode(session)
         masks = Masks(
             session.item_indices, _known(request.exclude_items, serving), serving.allowed(request.filter)
         )
@@ -222,7 +222,7 @@ def _job(
     else:
         history = person.history.extended(session)
         masks = masks_of(request, serving, person, history, excluded)
-        events, question = encode_history(history, serving.student.max_events), None
+        events, question = serving.student.encode(history), None
     explained = history if request.explain else None
     whole = None if variant == STUDENT else history
     return ScoringJob(

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.history import MAX_EVENTS, EventKind, History
+from models.history import EncodedHistory, EventKind, History, encode_history
 from models.student import Floats
 
 
@@ -15,19 +15,20 @@ class HistoryContext(Protocol):
     """The interface that `ServingBundle` and `NoBundle` share.
 
     version: the bundle's, "" for none. tag: stands for the version in stored vectors. item_keys: (n_items,) uint64 by
-    item index. stranger: (1, n_factors), the vector of an empty history. max_events: how many events the student
-    reads. target: the `EventKind` that it predicts. liked_from: the lowest rating that speaks for an item, None if
-    all do.
+    item index. stranger: (1, n_factors), the vector of an empty history. target: the `EventKind` that the student
+    predicts. liked_from: the lowest rating that speaks for an item, None if all do.
     """
 
     version: str
     tag: int
     item_keys: npt.NDArray[np.uint64]
     stranger: Floats
-    max_events: int
     n_factors: int
     target: int
     liked_from: float | None
+
+    def encode(self, history: History) -> EncodedHistory:
+        """Turn a history into the student's input."""
 
     def cold_history(self, user_id: str) -> History | None:
         """Return what the bundle knows of a person; None if nothing."""
@@ -45,10 +46,13 @@ class NoBundle:
     tag = 0
     item_keys = np.zeros(0, np.uint64)
     stranger: Floats = np.zeros((1, 0), np.float32)
-    max_events = MAX_EVENTS
     n_factors = 0
     target = int(EventKind.PURCHASE)
     liked_from: float | None = None
+
+    def encode(self, history: History) -> EncodedHistory:
+        """Encode without a model of repeats, as no item is known."""
+        return encode_history(history)
 
     def cold_history(self, user_id: str) -> None:
         """Return None, as no person is known."""

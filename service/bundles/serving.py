@@ -50,7 +50,7 @@ class ServingBundle:
         self.items = bundle.items
         self.people = bundle.people
         self.student: Student = bundle.load_student()
-        self.max_events, self.n_factors = self.student.max_events, self.student.n_factors
+        self.n_factors, self.encode = self.student.n_factors, self.student.encode
         entry = bundle.manifest.student
         self.target, self.liked_from = int(EventKind[entry.target.upper()]), entry.liked_from
         self.known_items = bundle.manifest.known_items

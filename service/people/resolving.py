@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from models.history import History, encode_history
+from models.history import History
 from models.known_items import settled_items
 from models.scan import ScanQuery
 from models.student import Floats
@@ -51,7 +51,7 @@ def resolve(
     items = item_indices if are_shown is None else item_indices[are_shown]
     history = events.as_history(items, are_shown)
     touched = distinct(items)
-    encoded = encode_history(history, serving.max_events)
+    encoded = serving.encode(history)
     if not len(history):
         vector = serving.stranger[0]
     return KnownPerson(

@@ -21,7 +21,6 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from models.bundles.bundle import read_bundle
 from models.bundles.registry import Registry
 from models.errors import StillroomError
-from models.history import encode_history
 from models.packed_histories import Histories
 from service.bundles.serving import ServingBundle
 from service.contract.errors import RedisTopologyUnsupported, RedisUnavailable, SettingsInvalid
@@ -178,7 +177,7 @@ def _missing(serving: ServingBundle, client: redis.Redis, rows: npt.NDArray[np.i
 def _blobs(serving: ServingBundle, item_keys: npt.NDArray[np.uint64], rows: Sequence[int]) -> list[bytes]:
     """Encode what Redis is to hold of these people, in the order given."""
     histories = [serving.people.histories[row] for row in rows]
-    encoded = [encode_history(history, serving.student.max_events) for history in histories]
+    encoded = [serving.student.encode(history) for history in histories]
     vectors = np.empty((len(rows), serving.student.n_factors), np.float16)
     by_length = sorted(range(len(rows)), key=lambda place: len(encoded[place].item_rows))
     for start in range(0, len(rows), TOWER_BATCH):

@@ -28,7 +28,13 @@ def indices(*items: int) -> Indices:
     return np.array(items, np.int32)
 
 
-NO_EVENTS = EncodedHistory(indices(), np.zeros(0, np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32))
+NO_EVENTS = EncodedHistory(
+    indices(),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.uint8),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.float32),
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def random_people(seed: int, catalogue: Catalogue, n_people: int, n_events: int 
         gaps = np.sort(rng.choice([0, LAST_VISIT_LOG_DAYS, 1, 3.5], len(own))).astype(np.float32)
         kinds = rng.choice(list(EventKind), len(own)).astype(np.uint8)
         counts = np.log(rng.integers(1, 9, len(own))).astype(np.float32)
-        events = EncodedHistory(own + np.int32(1), gaps, kinds, counts)
+        events = EncodedHistory(own + np.int32(1), gaps, kinds, counts, normal(rng, len(own)))
         excluded = rng.integers(0, n_items, rng.integers(0, 6)).astype(np.int32)
         people.append(ScanQuery(normal(rng, n_factors), events, own[::2], excluded))
     return people
@@ -201,7 +207,11 @@ def term_of(n_items: int, says: dict[int, dict[int, float]]) -> Cooccurrence:
 def events_of(*items: int) -> EncodedHistory:
     nothing = np.zeros(len(items), np.float32)
     return EncodedHistory(
-        indices(*items) + np.int32(1), nothing, np.full(len(items), EventKind.PURCHASE, np.uint8), nothing
+        indices(*items) + np.int32(1),
+        nothing,
+        np.full(len(items), EventKind.PURCHASE, np.uint8),
+        nothing,
+        nothing,
     )
 
 

@@ -64,7 +64,7 @@ def test_show_prints_the_manifest(store: Path) -> None:
 
 def test_verify_counts_what_holds(store: Path) -> None:
     result = run(store, "verify", Registry(store).current())
-    assert "62 files and 4 golden requests hold" in result.stdout
+    assert "74 files and 4 golden requests hold" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["verify", "promote"])

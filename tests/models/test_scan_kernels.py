@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import models.scan
+import models.kernel_library
 from models.errors import KernelMissing
+from models.kernel_library import load_kernel
 from models.scan import (
     KERNEL,
     KERNELS,
@@ -60,9 +61,9 @@ def test_kernel_that_the_processor_lacks_is_refused_and_nothing_changes(name: st
 
 
 def test_kernel_that_is_not_built_says_how_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.scan, "__file__", str(tmp_path / "scan.py"))
+    monkeypatch.setattr(models.kernel_library, "__file__", str(tmp_path / "scan.py"))
     with pytest.raises(KernelMissing, match=r"^_scan.*is not built; `pip install -e \.` builds it"):
-        models.scan._load()
+        load_kernel()
 
 
 @pytest.mark.parametrize("n_factors", [8, 30, 64])

@@ -25,7 +25,11 @@ from tests.models.catalogues import (
 WRONG_QUESTIONS = {
     "event of row 0": {
         "events": EncodedHistory(
-            indices(5, 0), np.zeros(2, np.float32), np.zeros(2, np.uint8), np.zeros(2, np.float32)
+            indices(5, 0),
+            np.zeros(2, np.float32),
+            np.zeros(2, np.uint8),
+            np.zeros(2, np.float32),
+            np.zeros(2, np.float32),
         )
     },
     "event beyond": {"events": events_of(3, 300)},

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from models.errors import BundleInconsistent, FileCorrupt
 from models.history import Event, History
+from models.repeats import N_FEATURES
 from models.student import Student
 from tests.models.plain_students import (
     PRECISIONS,
@@ -104,6 +105,8 @@ def test_graph_that_does_not_fit_the_arrays_is_refused(changes: dict[str, object
 def test_size_counts_graphs_and_arrays() -> None:
     files = tiny_student(tiny_items())
     arrays = 41 * 4 * 4 + 41 * 4 + 40 * 4 * 2 + 40 * 4 + 2 * 5 * 4 * 4
-    cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 12 * 4 + 41 * 4 + 11 * 4
+    cooccurrence = 41 * 2 * (2 + 4) + 41 * 4 + 12 * 4 + 41 * 4 + 12 * 4
+    layers = (N_FEATURES + 1 + 1 + 1 + 1 + 1) * 4
+    repeats = layers + 40 * 4 * 2 + 4 + 40 * 5 * 2 + 2 * 8 + 8
     index = 3 * 16 * 4 + 48 * 4 + 4
-    assert files.size_bytes() == len(files.user_tower) + arrays + cooccurrence + index
+    assert files.size_bytes() == len(files.user_tower) + arrays + cooccurrence + index + repeats

@@ -26,12 +26,14 @@ from models.bundles.variants import record_variants
 from models.cooccurrence import N_DECAYS, N_OWN_DECAYS, Cooccurrence, index_dtype
 from models.history import MAX_EVENTS, Event, History
 from models.index import flat_index, quantize_rows
+from models.item_timeline import ItemTimeline
 from models.items import Items, rank_segments
 from models.member_shares import MemberShares
 from models.monitoring import inputs
 from models.monitoring.histogram import Histogram
 from models.monitoring.reference import Reference
 from models.packed_histories import ColdHistories, Histories
+from models.repeats import RepeatModel
 from models.repurchase import RepurchaseClock
 from models.student import TOWER_INPUTS, Floats, Student, StudentFiles
 from models.text import TextEncoder
@@ -125,6 +127,7 @@ def tiny_student(items: Items, precision: str = "fp32", n_blocks: int = N_BLOCKS
             history_text_map=_without_bias(np.eye(n_blocks)),
             index=flat_index(np.zeros((0, n_blocks), np.int8), np.zeros(0, np.float32)),
             cooccurrence=tiny_cooccurrence(np.zeros((n_items, 2), np.float32), precision),
+            repeats=RepeatModel.unlearned(ItemTimeline.unknown(n_items)),
             precision=precision,
         ),
         item_vectors,
@@ -189,13 +192,18 @@ def tiny_text_encoder(n_blocks: int = N_BLOCKS) -> TextEncoder:
 
 
 def tiny_contents(
-    precision: str = "fp32", n_items: int = N_ITEMS, cooccurrence: Cooccurrence | None = None
+    precision: str = "fp32",
+    n_items: int = N_ITEMS,
+    cooccurrence: Cooccurrence | None = None,
+    repeats: RepeatModel | None = None,
 ) -> BundleContents:
-    """A whole tiny bundle, golden requests recorded; what goes with an item says nothing if None."""
+    """A whole tiny bundle, golden requests recorded; what goes with an item, or comes back, says nothing if None."""
     items = tiny_items(n_items)
     student, text_encoder = tiny_student(items, precision), tiny_text_encoder()
     if cooccurrence is not None:
         student = dataclasses.replace(student, cooccurrence=cooccurrence)
+    if repeats is not None:
+        student = dataclasses.replace(student, repeats=repeats)
     histories = [tiny_history(person) for person in range(4)]
     return BundleContents(
         items=items,

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from models.history import Event, EventKind, History
+from tests.support.repeats import a_repeat_model
 from training.data.split import Questions
 from training.student.neighbours import Neighbours
 from training.student.tower import StudentModel, TowerSettings
@@ -21,7 +22,7 @@ def random_student(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     settings = TowerSettings(n_factors=8, n_heads=n_heads, n_hidden=n_hidden, n_neighbours=n_neighbours)
-    model = StudentModel(torch.randn(N_ITEMS, 5), settings)
+    model = StudentModel(torch.randn(N_ITEMS, 5), settings, a_repeat_model(N_ITEMS))
     with torch.no_grad():
         for items in (model.history_items, model.answer_items):
             items.identity.copy_(torch.randn_like(items.identity))
@@ -30,6 +31,7 @@ def random_student(
     drawn = rng.permuted(np.tile(np.arange(N_ITEMS, dtype=np.int32), (N_ITEMS, 1)), axis=1)[:, :n_neighbours]
     weights = rng.uniform(0.1, 1.0, drawn.shape).astype(np.float32)
     model.cooccurrence.start_from(Neighbours(drawn, weights))
+    model.cooccurrence.start_own_from(0.5, 0.0)
     return model.eval()
 
 

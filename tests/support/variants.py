@@ -13,16 +13,17 @@ import numpy as np
 from models.bundles.bundle import BundleContents, VariantsContents
 from models.bundles.variants import Variants, record_variants
 from models.ensemble.ensemble import FittedEnsemble
-from models.ensemble.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.ensemble.meta_features import feature_names
 from models.ensemble.stacking import FittedStacking
 from models.history import History
+from models.item_timeline import ITEM_FEATURES, ItemTimeline
 from models.items import Items
 from models.members.factorization import FittedFactorization
 from models.members.item_items import FittedItemKNN
 from models.members.member import FittedMember
 from models.members.popularity import FittedPopularity
 from models.members.rows import SparseRows
+from models.repeats import RepeatModel
 from tests.support.bundles import LATEST, N_BLOCKS, tiny_contents, tiny_history
 
 MEMBERS = ("popularity", "als", "knn")
@@ -46,7 +47,7 @@ def tiny_variants(items: Items) -> Variants:
     coefficients = np.array([float(name.endswith("_z")) for name in features], np.float32)
     timeline = ItemTimeline(np.zeros((1, n_items, len(ITEM_FEATURES)), np.float16), LATEST, 0)
     strategy = FittedStacking(coefficients, np.array(-4.0, np.float32))
-    return Variants(FittedEnsemble(members, timeline, strategy))
+    return Variants(FittedEnsemble(members, RepeatModel.unlearned(timeline), strategy))
 
 
 def contents_with_variants(precision: str = "fp32") -> BundleContents:

@@ -15,6 +15,7 @@ from models.items import Items, rank_segments
 from models.members.factorization import FittedFactorization
 from models.monitoring.reference import CatalogueBins, Reference
 from models.monitoring.scored_requests import scoring_models
+from models.repeats import RepeatModel
 from models.repurchase import RepurchaseClock
 from models.student import Student
 from models.vocabulary import StringTable
@@ -45,7 +46,7 @@ class QuickWorld(World):
         features = feature_names([member.name for member in members])
         weights = np.array([float(name.endswith("_z")) for name in features], np.float32)
         strategy = FittedStacking(weights, np.array(0.0, np.float32))
-        ensemble = FittedEnsemble(members, ItemTimeline.of(interactions), strategy)
+        ensemble = FittedEnsemble(members, RepeatModel.unlearned(ItemTimeline.of(interactions)), strategy)
         items = items_of(dataset)
         student = student_of(items, factorization)
         reference = Reference.from_json(

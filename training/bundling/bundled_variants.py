@@ -1,6 +1,6 @@
 """Prepare the ensemble and its members as a bundle carries them beside the student that they taught.
 
-Item-item matrices are halved to float16, and of the item timeline only the last moment is kept, which is all that
+Item-item matrices are halved to float16, and of how items sell only the last moment is kept, which is all that
 questions of today need.
 """
 
@@ -32,7 +32,7 @@ def bundled_variants(
     """
     fitted = ensemble.fitted()
     members = [_compact(member) for member in fitted.members]
-    variants = Variants(FittedEnsemble(members, fitted.timeline.latest(), fitted.strategy))
+    variants = Variants(FittedEnsemble(members, fitted.repeats.latest(), fitted.strategy))
     longest = max(histories, key=len)
     milliseconds = {name: round(_milliseconds(variants, name, longest), 3) for name in variants.names}
     return VariantsContents(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.bundles.golden import record_golden
 from models.bundles.manifest import EnsembleEntry, SharesEntry, StudentEntry, TrainingEntry
 from models.history import MAX_EVENTS, History
 from models.items import Items, rank_segments
+from models.kept_history import kept_history
 from models.known_items import OwnItems, ShopsRule
 from models.monitoring.scored_requests import scoring_models
 from models.packed_histories import ColdHistories, Histories
@@ -20,12 +22,11 @@ from models.student import Student
 from models.text import TextEncoder
 from models.vocabulary import StringTable
 from training.bundling.bundled_variants import bundled_variants
-from training.bundling.kept_histories import kept_history
 from training.bundling.reference import build_reference
-from training.bundling.repurchase import fit_clock
 from training.data.dataset import Catalogue, Dataset, interactions_until_now
 from training.ensemble.choice import StrategyChoice
 from training.ensemble.ensemble import Ensemble
+from training.ensemble.repurchase import fit_clock
 from training.learning.fit import Learned
 from training.members.popularity import decayed_popularity
 from training.recipe.settings import TrainingSettings, dump_settings
@@ -55,6 +56,7 @@ def bundle_contents(
     """
     histories = Histories.from_list([kept_history(history) for history in dataset.histories])
     text_encoder, student = learned.text_encoder, learned.compressed.versions["student_shipped"]
+    student = replace(student, repeats=student.repeats.latest())
     running, (shares, _) = Student(student), learned.shares
     items = _items(dataset, text_encoder, settings)
     golden_histories = _golden_histories(histories, N_GOLDEN)
@@ -129,15 +131,13 @@ def _training_entry(
 
 def _items(dataset: Dataset, text_encoder: TextEncoder, settings: TrainingSettings) -> Items:
     catalogue = dataset.catalogue
-    names = sorted({category for category in catalogue.categories if category is not None})
-    code = {name: position for position, name in enumerate(names)}
-    codes = np.array([-1 if name is None else code[name] for name in catalogue.categories], np.int32)
+    codes = catalogue.category_codes()
     popularity = decayed_popularity(interactions_until_now(dataset), settings.popularity.half_life_days)
     segments = _segments(codes, catalogue.texts, text_encoder, settings)
     return Items(
         vocabulary=dataset.items,
         titles=StringTable.from_strings(catalogue.titles),
-        category_names=StringTable.from_strings(names),
+        category_names=StringTable.from_strings(catalogue.category_names()),
         category_codes=codes,
         prices=catalogue.prices,
         segments=segments,

@@ -56,6 +56,15 @@ class Catalogue:
             self.attributes.take(rows),
         )
 
+    def category_names(self) -> list[str]:
+        """Return the names of categories, rising."""
+        return sorted({category for category in self.categories if category is not None})
+
+    def category_codes(self) -> npt.NDArray[np.int32]:
+        """Return each item's place among `category_names`, -1 for none; (n_items,)."""
+        code = {name: position for position, name in enumerate(self.category_names())}
+        return np.array([-1 if name is None else code[name] for name in self.categories], np.int32)
+
     def __len__(self) -> int:
         return len(self.titles)
 
@@ -86,7 +95,8 @@ class Interactions:
     histories: (n_people) rows, empty for people without events before that moment.
     until: Unix seconds, exclusive: the moment from which the future is unknown.
     prediction_time: the moment at which a model predicts for a person. "now": `until`, for everybody. "last_event":
-        the time of the person's last known event, so that other people's later events lie in its future.
+        `History.asked_at` or, where it is 0, the time of the person's last known event, so that other people's later
+        events lie in its future.
     evidence: what is predicted, and how much each kind of event says about it.
     """
 

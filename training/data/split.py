@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import EventKind, History
+from models.history import SECONDS_PER_DAY, EventKind, History
 from models.known_items import KnownItemsRule, left_out_items
 from models.members.recency import visit_numbers_of_all
 from models.packed_histories import Histories
@@ -246,7 +246,8 @@ def ask(
 ) -> Questions:
     """Ask everybody who has events before a stage about their first basket in it.
 
-    stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items are distinct and rise.
+    stages: (n_events,). is_evaluated: (n_people,), None for everybody. True items are distinct and rise. It is asked
+    at the first second (UTC) of that basket's day, as a service would be, and no later event is looked at.
     """
     known = dataset.histories.kept(stages < stage)
     is_target = dataset.histories.kinds == dataset.target
@@ -254,9 +255,13 @@ def ask(
     has_both = (np.diff(known.offsets) > 0) & (np.diff(targets.offsets) > 0)
     user_indices = np.flatnonzero(has_both if is_evaluated is None else has_both & is_evaluated)
     rows = user_indices.tolist()
+    days = targets.times[targets.offsets[user_indices]] // int(SECONDS_PER_DAY)
     return Questions(
         user_indices.astype(np.int32),
-        [known[row] for row in rows],
+        [
+            replace(known[row], asked_at=day * int(SECONDS_PER_DAY))
+            for row, day in zip(rows, days.tolist(), strict=True)
+        ],
         [np.unique(targets[row].item_indices) for row in rows],
         known_items="rank",
         target=dataset.target,

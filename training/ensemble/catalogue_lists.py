@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from models.ensemble.meta_features import consensus, meta_features
 from models.ensemble.opinions import Opinions
+from models.repeats import RepeatModel
 from training.base.callback import Progress, no_progress
 from training.data.split import Questions
-from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import people_at_once
 from training.ensemble.strategy import Labels, People
 from training.members.member import Floats, Member
@@ -52,15 +52,15 @@ class CatalogueLists:
 
 def describe_catalogue(
     members: Sequence[Member],
-    timeline: ItemTimeline,
+    repeats: RepeatModel,
     questions: Questions,
     *,
     progress: Progress = no_progress,
 ) -> CatalogueLists:
     """Describe each question's candidates, as a strategy sees them."""
     features, is_true, people, n_of_list = [], [], [], []
-    n_at_once = people_at_once(timeline.n_items)
-    is_blocked = ~recommendable_items(questions, timeline.n_items)
+    n_at_once = people_at_once(repeats.n_items)
+    is_blocked = ~recommendable_items(questions, repeats.n_items)
     for start in range(0, len(questions), n_at_once):
         chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
         opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
@@ -77,7 +77,7 @@ def describe_catalogue(
         items = np.zeros((len(lists), max(map(len, lists))), np.int64)
         is_candidate = np.arange(items.shape[1]) < np.array([len(each) for each in lists])[:, None]
         items[is_candidate] = np.concatenate(lists)
-        features.append(meta_features(opinions, chunk.histories, timeline, items)[is_candidate])
+        features.append(meta_features(opinions, chunk.histories, repeats, items)[is_candidate])
         is_true += [np.isin(each, truth) for each, truth in zip(lists, chunk.truth, strict=True)]
         people += [np.full(len(each), user) for each, user in zip(lists, chunk.user_indices, strict=True)]
         n_of_list += [len(each) for each in lists]

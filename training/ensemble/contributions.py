@@ -30,7 +30,7 @@ def member_contributions(ensemble: Ensemble, histories: Sequence[History], item_
     """
     groups = member_columns([member.name for member in ensemble.members])
     opinions = ensemble.opinions(histories)
-    features = meta_features(opinions, histories, ensemble.timeline, item_indices)
+    features = meta_features(opinions, histories, ensemble.repeats, item_indices)
     is_unseen = ~seen_mask(histories, ensemble.n_items)
     whole = ensemble.strategy.logit(features)
     without = [

@@ -1,4 +1,4 @@
-"""The ensemble: members, the item timeline, and a strategy that was fitted on events the members had not seen."""
+"""The ensemble: members, the model of repeats, and a strategy that was fitted on events the members had not seen."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from models.ensemble.ensemble import FittedEnsemble
 from models.ensemble.meta_features import consensus, feature_names, meta_features
 from models.ensemble.opinions import Indices, Opinions
 from models.history import History
-from training.ensemble.item_timeline import ItemTimeline
+from models.repeats import RepeatModel
 from training.ensemble.pairs import people_at_once
+from training.ensemble.repeats import load_repeats, save_repeats
 from training.ensemble.strategies import STRATEGIES
 from training.ensemble.strategy import Strategy
 from training.members.ease import EASE, VisitEASE
@@ -33,18 +34,18 @@ class Ensemble:
     """Fitted members and the strategy that combines them."""
 
     members: list[Member]
-    timeline: ItemTimeline
+    repeats: RepeatModel
     strategy: Strategy
 
     @property
     def n_items(self) -> int:
         """Size of the catalogue."""
-        return self.timeline.n_items
+        return self.repeats.n_items
 
     def fitted(self) -> FittedEnsemble:
         """Return the ensemble in the form that runs, without copying anything large."""
         members = [member.fitted() for member in self.members]
-        return FittedEnsemble(members, self.timeline, self.strategy.fitted())
+        return FittedEnsemble(members, self.repeats, self.strategy.fitted())
 
     def score(self, histories: Sequence[History]) -> Floats:
         """Return the logit that each item is a target next; (n_people, n_items) float32."""
@@ -77,7 +78,7 @@ class Ensemble:
 
         items: (n_people, n_candidates), the only items to describe; None for all.
         """
-        return meta_features(self.opinions(histories), histories, self.timeline, items)
+        return meta_features(self.opinions(histories), histories, self.repeats, items)
 
     def feature_weights(self) -> dict[str, float]:
         """Return the weight of each meta-feature by name."""
@@ -102,7 +103,7 @@ class Ensemble:
         folder.mkdir(parents=True, exist_ok=True)
         for member in self.members:
             member.save(folder)
-        self.timeline.save(folder)
+        save_repeats(self.repeats, folder)
         self.strategy.save(folder)
         names = [self.strategy.name, *(member.name for member in self.members)]
         (folder / "parts.txt").write_text("\n".join(names))
@@ -113,7 +114,7 @@ class Ensemble:
         strategy, *members = (folder / "parts.txt").read_text().split()
         return Ensemble(
             [member_class(name).load(folder) for name in members],
-            ItemTimeline.load(folder),
+            load_repeats(folder),
             STRATEGIES[strategy].load(folder),
         )
 
@@ -127,7 +128,7 @@ class Ensemble:
         own, is_own = _own_items(histories)
         uniform = rng.integers(0, self.n_items, (len(histories), min(n_uniform, self.n_items)))
         items = np.concatenate([top, own, uniform], axis=1)
-        logits = self.strategy.logit(meta_features(opinions, histories, self.timeline, items))
+        logits = self.strategy.logit(meta_features(opinions, histories, self.repeats, items))
         logits[:, top.shape[1] : top.shape[1] + own.shape[1]][~is_own] = -np.inf
         return items.astype(np.int32), logits
 

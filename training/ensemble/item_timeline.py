@@ -1,15 +1,13 @@
-"""Walk through all events and record each item's features at each moment (models/ensemble/item_timeline.py)."""
+"""Walk through all events and record each item's features at each moment (models/item_timeline.py)."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from models.ensemble.item_timeline import ITEM_FEATURES
-from models.ensemble.item_timeline import ItemTimeline as FittedTimeline
 from models.history import SECONDS_PER_DAY
+from models.item_timeline import ITEM_FEATURES
+from models.item_timeline import ItemTimeline as FittedTimeline
 from training.data.dataset import Interactions
 
 HALF_LIVES_DAYS = (7.0, 30.0, np.inf)
@@ -20,7 +18,7 @@ LONGEST_DAYS = 3650.0
 
 
 class ItemTimeline(FittedTimeline):
-    """A timeline that is built from events, and saved and loaded with the members."""
+    """A timeline that is built from events."""
 
     @staticmethod
     def of(interactions: Interactions) -> ItemTimeline:
@@ -33,21 +31,6 @@ class ItemTimeline(FittedTimeline):
             step_seconds = max(int(SECONDS_PER_DAY), -(-span // (MAX_MOMENTS - 1)))
             moments = until - step_seconds * np.arange(-(-span // step_seconds), -1, -1)  # oldest first
         return ItemTimeline(_walk(interactions, moments)[::-1], until, step_seconds)
-
-    def save(self, folder: Path) -> None:
-        """Write the timeline as one file."""
-        np.savez(
-            folder / "item_timeline.npz",
-            values=self.values,
-            moments=np.array([self.until, self.step_seconds]),
-        )
-
-    @staticmethod
-    def load(folder: Path) -> ItemTimeline:
-        """Read what `save` wrote."""
-        with np.load(folder / "item_timeline.npz") as arrays:
-            until, step_seconds = arrays["moments"].tolist()
-            return ItemTimeline(arrays["values"], until, step_seconds)
 
 
 def _walk(interactions: Interactions, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from models.ensemble.meta_features import meta_features
 from models.ensemble.opinions import Indices, Opinions
 from models.history import History
+from models.repeats import RepeatModel
 from training.base.callback import Progress, no_progress
 from training.data.split import Questions
-from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.strategy import Labels, People, Weights
 from training.members.member import Floats, Member
 from training.metrics.protocols import recommendable_items
@@ -53,7 +53,7 @@ def people_at_once(n_items: int) -> int:
 
 def describe_pairs(
     members: Sequence[Member],
-    timeline: ItemTimeline,
+    repeats: RepeatModel,
     questions: Questions,
     *,
     n_negatives: int,
@@ -69,7 +69,7 @@ def describe_pairs(
     """
     rng = np.random.default_rng(seed)
     features, labels, people, weights = [], [], [], []
-    n_at_once = people_at_once(timeline.n_items)
+    n_at_once = people_at_once(repeats.n_items)
     for start in range(0, len(questions), n_at_once):
         chunk = questions.take(np.arange(start, min(start + n_at_once, len(questions))))
         opinions = [Opinions.of(member.score(chunk.histories), chunk.histories) for member in members]
@@ -77,7 +77,7 @@ def describe_pairs(
             _drawn_negatives(
                 truth,
                 history,
-                recommendable_items(questions, timeline.n_items),
+                recommendable_items(questions, repeats.n_items),
                 n_negatives,
                 rng,
                 left_out=chunk.left_out_of(row),
@@ -90,7 +90,7 @@ def describe_pairs(
         items[is_pair] = np.concatenate(
             [part for truth, each in zip(chunk.truth, drawn, strict=True) for part in (truth, each.items)]
         )
-        features.append(meta_features(opinions, chunk.histories, timeline, items)[is_pair])
+        features.append(meta_features(opinions, chunk.histories, repeats, items)[is_pair])
         n_true = np.array([len(truth) for truth in chunk.truth])
         labels.append((np.arange(is_pair.shape[1]) < n_true[:, None])[is_pair])
         people.append(np.repeat(chunk.user_indices.astype(np.int64), n_pairs))

@@ -63,6 +63,7 @@ def without_distillation(
             losses(settings.distill)["no_distillation"],
             seed=settings.seed,
             progress=progress,
+            repeats=taught.ensemble.repeats,
         )
         return Student(export_student(student, learned.labels.histories[:8])["fp32"])
 
@@ -77,7 +78,7 @@ def study_members(
     groups = member_columns([member.name for member in ensemble.members])
     with stages.stage("importance", "Importance of each member"):
         pairs = describe_pairs(
-            ensemble.members, ensemble.timeline, questions, n_negatives=100, seed=settings.seed
+            ensemble.members, ensemble.repeats, questions, n_negatives=100, seed=settings.seed
         )
         found = member_importance(
             strategy,
@@ -149,7 +150,14 @@ def study_distillation(
 
     def taught_by(labels: SoftLabels, loss: DistillSettings) -> ScoreFunction:
         student = distil(
-            labels, texts, neighbours, settings.tower, loss, seed=settings.seed, progress=lambda *_: None
+            labels,
+            texts,
+            neighbours,
+            settings.tower,
+            loss,
+            seed=settings.seed,
+            progress=lambda *_: None,
+            repeats=taught.ensemble.repeats,
         )
         return partial(torch_scores, student)
 

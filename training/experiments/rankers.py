@@ -11,7 +11,7 @@ from models.bundles.bundle import Bundle, read_bundle
 from models.bundles.registry import Registry
 from models.bundles.variants import STUDENT, best_items
 from models.experiments.known import variants_of
-from models.history import Event, EventKind, History, encode_history
+from models.history import Event, EventKind, History
 from models.named_kinds import kind_code
 from models.removals import standing
 from models.scan import ScanQuery
@@ -54,7 +54,7 @@ class Ranker:
                 best_items(own, limit, blocked=(items,), allowed=self._allowed).item_indices[0].tolist()
                 for own, items in zip(scores, left_out, strict=True)
             ]
-        encoded = [encode_history(history, self._student.max_events) for history in histories]
+        encoded = [self._student.encode(history) for history in histories]
         vectors = self._student.vectors_of(encoded).astype(np.float16).astype(np.float32)
         left_out = map(self._bundle.own_items.left_out, histories)
         queries = [ScanQuery(*each) for each in zip(vectors, encoded, left_out, strict=True)]

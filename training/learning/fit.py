@@ -26,8 +26,8 @@ from training.ensemble.choice import StrategyChoice, choose_strategy
 from training.ensemble.contributions import member_contributions
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.evaluation_pairs import EvaluationPairs
-from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import Pairs, describe_pairs
+from training.ensemble.repeats import fit_repeats
 from training.members.member import Floats, Member
 from training.metrics.baselines import baselines
 from training.metrics.metrics import best_threshold
@@ -114,7 +114,9 @@ def fit_ensemble(split: Split, settings: TrainingSettings, stages: Stages) -> Ta
     before = dict(stages.seconds)
     refitted = fit_members(settings, longer, stages, "past and validation")
     seconds = {member.name: stages.seconds[member.name] - before[member.name] for member in refitted}
-    ensemble = Ensemble(refitted, ItemTimeline.of(longer), choice.strategy)
+    with stages.stage("repeats", "What comes back, past and validation") as progress:
+        repeats = fit_repeats(longer, settings.repeats, seed=settings.seed, progress=progress)
+    ensemble = Ensemble(refitted, repeats, choice.strategy)
     return Taught(ensemble, choice, pairs, thresholds, seconds)
 
 
@@ -136,18 +138,19 @@ def _choose_on_validation(
     Returns the choice, the pairs it was made on, and the thresholds by model.
     """
     members = fit_members(settings, split.past, stages, "past")
+    with stages.stage("repeats", "What comes back, past") as progress:
+        repeats = fit_repeats(split.past, settings.repeats, seed=settings.seed, progress=progress)
     with stages.stage("pairs", "Describing validation pairs") as progress:
-        timeline = ItemTimeline.of(split.past)
         pairs = describe_pairs(
             members,
-            timeline,
+            repeats,
             split.validation,
             n_negatives=settings.split.n_pair_negatives,
             seed=settings.seed,
             progress=progress,
         )
         catalogue = describe_catalogue(
-            members, timeline, split.validation.some(MAX_CHOICE_QUESTIONS, settings.seed)
+            members, repeats, split.validation.some(MAX_CHOICE_QUESTIONS, settings.seed)
         )
     with stages.stage("choice", "Choosing how to combine") as progress:
         choice = choose_strategy(
@@ -247,6 +250,7 @@ def teach_student(
             settings.distill,
             seed=settings.seed,
             progress=progress,
+            repeats=taught.ensemble.repeats,
         )
     with stages.stage("compress", "Pruning, quantizing, certifying") as progress:
         questions = split.validation.some(settings.certification.max_people, settings.seed)

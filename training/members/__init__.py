@@ -5,6 +5,7 @@ from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
 from training.members.knn import ItemKNN
 from training.members.member import Member
+from training.members.neighbours import Neighbours
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
 from training.members.sequential import Sequential
@@ -18,6 +19,7 @@ MEMBERS: dict[str, type[Member]] = {
         ItemKNN,
         EASE,
         VisitEASE,
+        Neighbours,
         NeuralCF,
         Sequential,
     )

@@ -14,14 +14,13 @@ import numpy.typing as npt
 from scipy import sparse
 
 from models.history import SECONDS_PER_DAY, History
+from models.members.neighbours import frequencies as frequencies_of
 from training.data.dataset import Interactions
 from training.metrics.metrics import Floats
 from training.metrics.protocols import ScoreFunction, popular_scores, random_scores
 
 WEEK_DAYS = 7
 N_NEIGHBOURS = 300
-N_GROUPS = 7
-DECAY_IN_GROUP, DECAY_OF_GROUPS = 0.9, 0.7
 OWN_SHARE = 0.7
 """TIFU-kNN's settings, as Hu et al. found them for Dunnhumby, groceries like those of most shops that sell again."""
 
@@ -110,29 +109,9 @@ class TifuKnn:
 
 
 def frequencies(histories: Sequence[History], n_items: int, target: int) -> sparse.csr_matrix:
-    """Weigh each basket by its place in its group of baskets and by the group's place; (n_people, n_items) float32.
-
-    A basket is what a person took on one day; a person's baskets are cut into `N_GROUPS` groups in time.
-    """
-    rows, columns, weights = [], [], []
-    for row, history in enumerate(histories):
-        is_target = history.kinds == target
-        items, days = history.item_indices[is_target], history.times[is_target] // int(SECONDS_PER_DAY)
-        if not len(items):
-            continue
-        distinct, basket = np.unique(days, return_inverse=True)
-        n_baskets = len(distinct)
-        size = max(1, -(-n_baskets // N_GROUPS))
-        from_end = n_baskets - 1 - np.arange(n_baskets)
-        group_from_end, in_group_from_end = from_end // size, from_end % size
-        n_groups = int(group_from_end.max()) + 1
-        of_basket = DECAY_IN_GROUP**in_group_from_end * DECAY_OF_GROUPS**group_from_end / size / n_groups
-        pairs, first = np.unique(np.stack([basket, items]), axis=1, return_index=True)
-        rows.append(np.full(len(first), row))
-        columns.append(pairs[1])
-        weights.append(of_basket[pairs[0]])
-    if not rows:
-        return sparse.csr_matrix(np.zeros((len(histories), n_items), np.float32))
-    data = np.concatenate(weights).astype(np.float32)
-    shape = (len(histories), n_items)
-    return sparse.csr_matrix((data, (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    """Compute everybody's frequencies (`models.members.neighbours.frequencies`); (n_people, n_items) float32."""
+    rows = [frequencies_of(history, target) for history in histories]
+    offsets = np.append(0, np.cumsum([len(row.items) for row in rows], dtype=np.int64))
+    items = np.concatenate([np.zeros(0, np.int32), *(row.items for row in rows)])
+    values = np.concatenate([np.zeros(0, np.float32), *(row.values for row in rows)])
+    return sparse.csr_matrix((values, items, offsets), shape=(len(rows), n_items))

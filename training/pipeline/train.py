@@ -13,7 +13,6 @@ from models.history import EventKind
 from training.base.progress import STAGES_FILE, Stages
 from training.base.runs import Run
 from training.bundling.contents import bundle_contents
-from training.bundling.repurchase import bought_again
 from training.data.comes_back import asking_as_lists_answer, rule_of
 from training.data.dataset import Dataset, index_shop
 from training.data.last_basket import last_basket
@@ -21,6 +20,7 @@ from training.data.leave_last_out import leave_last_out
 from training.data.read import ShopFiles, read_with_notes
 from training.data.shop import Shop, require_trainable
 from training.data.split import Split, require_questions, split_by_time
+from training.ensemble.repurchase import bought_again
 from training.evaluation.assessment import ask_everybody, protocol_part
 from training.evaluation.examination import (
     study_attributes,

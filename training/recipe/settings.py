@@ -32,6 +32,7 @@ from training.ensemble.boosting import Boosting
 from training.ensemble.cross_fits import Factory
 from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.neural_stacking import NeuralStacking
+from training.ensemble.repeats import RepeatSettings
 from training.ensemble.stacking import Stacking
 from training.ensemble.super_stacking import BASES, SuperStacking
 from training.members import MEMBERS
@@ -41,6 +42,7 @@ from training.members.factorization import Factorization
 from training.members.installed import make_member, member_class
 from training.members.knn import ItemKNN
 from training.members.member import Member
+from training.members.neighbours import Neighbours
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
 from training.members.sequential import Sequential
@@ -53,7 +55,9 @@ from training.student.soft_labels import LabelSettings
 from training.student.tower import TowerSettings
 from training.studies.distillation import AblationSettings
 
-MemberName = Literal["popularity", "content", "als", "knn", "ease", "visits", "neural", "sequential"]
+MemberName = Literal[
+    "popularity", "content", "als", "knn", "ease", "visits", "neighbours", "neural", "sequential"
+]
 StrategyName = Literal[
     "average", "tree", "bagging", "adaboost", "boosting", "stacking", "neural_stacking", "super_stacking"
 ]
@@ -63,7 +67,8 @@ ALL_MEMBERS: tuple[MemberName, ...] = get_args(MemberName)
 EARNING: tuple[MemberName, ...] = ("content", "als", "knn", "ease", "visits", "sequential")
 """Left out are popularity, which the item features tell already, and neural CF: on Online Retail, leave last out, the
 ensemble without both has NDCG@10 of .5930 instead of .5929 (95 % interval of the difference: -.002 to +.002). This
-was measured on the test questions of seed 0, untuned."""
+was measured on the test questions of seed 0, untuned. So are neighbours' baskets: with them, last basket there has a
+Recall@10 of .2091 instead of .2086."""
 
 
 def _installed(name: str) -> str:
@@ -220,8 +225,10 @@ class TrainingSettings(BaseModel):
     knn: ItemKNN = Field(default_factory=ItemKNN)
     ease: EASE = Field(default_factory=EASE)
     visits: VisitEASE = Field(default_factory=VisitEASE)
+    neighbours: Neighbours = Field(default_factory=Neighbours)
     neural: NeuralCF = Field(default_factory=NeuralCF)
     sequential: Sequential = Field(default_factory=Sequential)
+    repeats: RepeatSettings = Field(default_factory=RepeatSettings)
     tree: DecisionTree = Field(default_factory=DecisionTree)
     bagging: Bagging = Field(default_factory=Bagging)
     adaboost: AdaBoost = Field(default_factory=AdaBoost)

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import SECONDS_PER_DAY, History
+from models.kept_history import MAX_PASSING_EVENTS
 from models.packed_histories import TIMES_DTYPE, Histories
 from training.base.callback import Progress
-from training.bundling.kept_histories import MAX_PASSING_EVENTS
 from training.generator.catalogue import Ints
 from training.scale.appended import AppendedArrays
 from training.scale.shop import ScaleCatalogue, ScaleSettings

@@ -7,14 +7,21 @@ they touched.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 
 from models.cooccurrence import Cooccurrence
+from models.history import EventKind
 from models.index import flat_index
+from models.item_timeline import ItemTimeline
 from models.member_shares import N_PAIR_TERMS, N_PERSON_TERMS, MemberShares
+from models.repeats import N_FEATURES, RepeatModel
+from models.repurchase import RepurchaseClock
 from models.student import StudentFiles
 from models.text import TextEncoder
+from training.ensemble.repeats import RepeatSettings
 from training.members.member import Floats
 from training.scale.shop import ScaleCatalogue, ScaleSettings
 from training.scale.vectors import ScaleVectors
@@ -74,6 +81,7 @@ def student_files(
         history_text_map=_text_map(text, sampled.history_vectors * sampled.history_scales[:, None]),
         index=flat_index(vectors.item_vectors, vectors.item_scales),
         cooccurrence=cooccurrence,
+        repeats=_invented_repeats(len(vectors.item_vectors)),
         precision="int8",
     )
 
@@ -101,3 +109,15 @@ def _text_map(text: Floats, vectors: Floats) -> Floats:
     known = np.concatenate([text, np.ones((len(text), 1), np.float32)], axis=1)
     gram = known.T @ known + TEXT_L2 * np.eye(known.shape[1], dtype=np.float32)
     return np.asarray(np.linalg.solve(gram, known.T @ vectors), np.float32)
+
+
+def _invented_repeats(n_items: int) -> RepeatModel:
+    """Return a model of repeats as wide as a trained one, so that it costs as much."""
+    rng = np.random.default_rng(0)
+    widths = (N_FEATURES, RepeatSettings().n_hidden, RepeatSettings().n_hidden // 2, 1)
+    first, second, last = (rng.normal(0, 0.1, pair).astype(np.float32) for pair in pairwise(widths))
+    biases = [np.zeros(width, np.float32) for width in widths[1:]]
+    layers = first, biases[0], second, biases[1], last, biases[2]
+    return RepeatModel(
+        ItemTimeline.unknown(n_items), RepurchaseClock.none(n_items), int(EventKind.PURCHASE), layers
+    )

@@ -23,6 +23,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.repeats import RepeatModel
 from training.base.callback import Progress
 from training.base.errors import NotFinite
 from training.base.strict import STRICT
@@ -107,12 +108,14 @@ def distil(
     *,
     seed: int,
     progress: Progress,
+    repeats: RepeatModel | None = None,
     initial: StudentModel | None = None,
 ) -> StudentModel:
     """Train a student on soft labels and on the catalogue's text vectors (n_items, n_text).
 
-    initial: a student to continue from, which is not changed (recovery after pruning); it brings its own
-    text_vectors, neighbours and tower, and those given are not used. Raises NotFinite if the loss diverges.
+    repeats: of own items; None where nothing is known of them. initial: a student to continue from, which is not
+    changed (recovery after pruning); it brings its own text_vectors, neighbours, tower and repeats, and those given
+    are not used. Raises NotFinite if the loss diverges.
     """
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
@@ -120,14 +123,15 @@ def distil(
         if initial is not None:
             model = copy.deepcopy(initial)
         else:
-            model = StudentModel(torch.from_numpy(text_vectors), tower)
+            model = StudentModel(torch.from_numpy(text_vectors), tower, repeats)
             model.cooccurrence.start_from(neighbours)
-            if settings.is_soft:
-                model.cooccurrence.start_own_from(own_advantage(labels))
-                vectors = starting_vectors(labels, len(text_vectors), tower.n_factors, rng)
-                for items in (model.answer_items, model.history_items):
-                    items.start_from(torch.from_numpy(vectors))
-        _minimise(model, Examples.of(labels), settings, rng, progress)
+        examples = Examples.of(labels, model.repeats.log_odds)
+        if initial is None and settings.is_soft:
+            model.cooccurrence.start_own_from(own_advantage(labels), examples.mean_log_odds())
+            vectors = starting_vectors(labels, len(text_vectors), tower.n_factors, rng)
+            for items in (model.answer_items, model.history_items):
+                items.start_from(torch.from_numpy(vectors))
+        _minimise(model, examples, settings, rng, progress)
     return model.eval()
 
 

@@ -21,7 +21,7 @@ from torch.export import Dim
 
 from models.bundles.golden import HALF_ROUNDING
 from models.cooccurrence import Cooccurrence, index_dtype
-from models.history import History, encode_histories
+from models.history import History
 from models.index import flat_index, quantize_rows
 from models.student import TOWER_INPUTS, Student, StudentFiles
 from training.base.errors import ExportMismatch
@@ -38,8 +38,7 @@ EXPORT_TOLERANCE = 1e-3
 @torch.inference_mode()
 def torch_scores(model: StudentModel, histories: Sequence[History]) -> Floats:
     """Return scores of the whole catalogue, (n_people, n_items), by the trained torch model itself."""
-    encoded = encode_histories(histories)
-    return np.asarray(model.eval()(*(torch.from_numpy(part) for part in encoded)).numpy(), np.float32)
+    return np.asarray(model.eval()(*model.encode(histories)).numpy(), np.float32)
 
 
 def export_student(model: StudentModel, check_on: Sequence[History]) -> dict[str, StudentFiles]:
@@ -74,6 +73,7 @@ def _files(
         history_text_map=_text_map(model.history_items),
         index=flat_index(stored_items, item_scales),
         cooccurrence=_cooccurrence(model.cooccurrence, store),
+        repeats=model.repeats,
         precision=precision,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.cooccurrence import COOCCURRENCE_ARRAYS
 from models.index import INDEX_ARRAYS
+from models.repeats import REPEAT_ARRAYS, REPEATS
 from models.student import STUDENT_ARRAYS, StudentFiles
 
 
@@ -23,10 +24,9 @@ def save_student(files: StudentFiles, folder: Path) -> None:
 
 def load_student(folder: Path) -> StudentFiles:
     """Read what `save_student` wrote; tables are memory-mapped."""
-    arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r")
-        for name in (*STUDENT_ARRAYS, *INDEX_ARRAYS, *COOCCURRENCE_ARRAYS)
-    }
+    of_repeats = (f"{REPEATS}{name}" for name in REPEAT_ARRAYS)
+    names = (*STUDENT_ARRAYS, *INDEX_ARRAYS, *COOCCURRENCE_ARRAYS, *of_repeats)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     return StudentFiles.from_arrays(
         arrays,
         user_tower=(folder / "user_tower.onnx").read_bytes(),

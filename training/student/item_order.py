@@ -47,6 +47,7 @@ def student_in_order(files: StudentFiles, order: Indices) -> StudentFiles:
             neighbour_scales=neighbours.neighbour_scales[rows],
             own_weights=neighbours.own_weights[rows],
         ),
+        repeats=files.repeats.take(order),
     )
 
 
@@ -98,4 +99,6 @@ def _items(items: Items, order: Indices, places: Indices) -> Items:
         segment_popular=np.where(popular >= 0, places[popular], -1).astype(np.int32),
         popularity=items.popularity[order],
         available=items.available[order],
+        attributes=items.attributes.take(order.astype(np.int64)),
+        repurchase=items.repurchase.take(order),
     )

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.history import History, encode_histories
+from models.history import History
 from training.base.strict import STRICT
 from training.student.tower import StudentModel, TowerSettings
 
@@ -118,7 +118,7 @@ def prune(model: StudentModel, widths: Widths, histories: Sequence[History], *, 
     settings = replace(
         model.settings, n_heads=len(heads), n_hidden=len(units), n_neighbours=widths.n_neighbours
     )
-    pruned = StudentModel(model.answer_items.text_vectors, settings)
+    pruned = StudentModel(model.answer_items.text_vectors, settings, model.repeats)
     pruned.load_state_dict(_kept_state(model, heads, units, widths.n_neighbours))
     return pruned.eval()
 
@@ -161,7 +161,7 @@ def _drawn_log_likelihoods(
     model: StudentModel, gates: _Gates, histories: Sequence[History], generator: torch.Generator
 ) -> Iterator[Tensor]:
     """Yield, `N_DRAWS` times, the log-likelihood of an item drawn for each person, summed over people to a scalar."""
-    encoded = [torch.from_numpy(part) for part in encode_histories(histories)]
+    encoded = model.encode(histories)
     with _gated(model, gates):
         scores = F.pad(model(*encoded), (1, 0), value=-1e9)  # (b, 1 + n_items), in the numbering of item_rows
     log_p = F.log_softmax(scores, dim=1)

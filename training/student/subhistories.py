@@ -120,4 +120,6 @@ def _first_distinct(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def _events(history: History, keep: Mask) -> History:
-    return History(history.item_indices[keep], history.times[keep], history.kinds[keep])
+    after = int(np.flatnonzero(keep)[-1]) + 1
+    asked_at = int(history.times[after]) if after < len(history) else 0
+    return History(history.item_indices[keep], history.times[keep], history.kinds[keep], asked_at)

@@ -8,6 +8,7 @@ The term (models/cooccurrence.py) adds a boost from recent events to the neighbo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.cooccurrence import LAST_VISIT_LOG_DAYS, N_OWN_DECAYS, N_SCALARS
-from models.history import N_KIND_CODES
+from models.history import N_KIND_CODES, History, encode_histories
+from models.item_timeline import ItemTimeline
+from models.repeats import RepeatModel
 from training.base.strict import STRICT
 from training.student.chosen_sums import chosen_sums
 from training.student.neighbours import Neighbours
@@ -63,6 +66,7 @@ class Events(NamedTuple):
     gap_log_days: Tensor
     event_kinds: Tensor
     log_counts: Tensor
+    repeat_log_odds: Tensor
 
 
 class UserTower(nn.Module):
@@ -181,7 +185,10 @@ class CooccurrenceTerm(nn.Module):
         values = F.embedding(events.item_rows, weights) * self.event_weights(events, is_read).unsqueeze(2)
         items = self.neighbour_items[events.item_rows]  # (b, length, n_neighbours)
         is_event = (events.item_rows > 0).to(values.dtype)
-        own = (own_weights[events.item_rows] + _additions(events, self.own_decays)) * is_event
+        by_repeats = self.own_decays[-1] * events.repeat_log_odds
+        own = (
+            own_weights[events.item_rows] + _additions(events, self.own_decays[:-1]) + by_repeats
+        ) * is_event
         return (
             torch.cat([items.view(n_people, n_entries), (events.item_rows - 1).clamp(min=0)], dim=1),
             torch.cat([values.view(n_people, n_entries), own], dim=1),
@@ -202,9 +209,13 @@ class CooccurrenceTerm(nn.Module):
         self.decays[1 + N_SCALARS :] = torch.log(of_kinds)
 
     @torch.no_grad()
-    def start_own_from(self, advantage: float) -> None:
-        """Let every own item start this much above others."""
-        self.own_decays[N_SCALARS:] = advantage
+    def start_own_from(self, advantage: float, log_odds: float) -> None:
+        """Let own items start this much above others on average, in the order of their log-odds.
+
+        log_odds: the mean of these.
+        """
+        self.own_decays[N_SCALARS:-1] = advantage - log_odds
+        self.own_decays[-1] = 1.0
 
     def _known(self, knows_id: Tensor) -> Tensor:
         """Return 1 where the ids of an entry's row and column are both known, else 0; (1 + n_items, n_neighbours)."""
@@ -220,15 +231,26 @@ def _additions(events: Events, decays: Tensor) -> Tensor:
 
 
 class StudentModel(nn.Module):
-    """Both towers and the co-occurrence term. Items in histories and items as answers have tables of their own."""
+    """Both towers and the co-occurrence term. Items in histories and items as answers have tables of their own.
 
-    def __init__(self, text_vectors: Tensor, settings: TowerSettings) -> None:
+    repeats: what tells how likely own items are taken again; it is not learned here.
+    """
+
+    def __init__(
+        self, text_vectors: Tensor, settings: TowerSettings, repeats: RepeatModel | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
+        self.repeats = repeats or RepeatModel.unlearned(ItemTimeline.unknown(len(text_vectors)))
         self.history_items = ItemTower(text_vectors, settings.n_factors)
         self.answer_items = ItemTower(text_vectors, settings.n_factors)
         self.user_tower = UserTower(settings)
         self.cooccurrence = CooccurrenceTerm(len(text_vectors), settings.n_neighbours)
+
+    def encode(self, histories: Sequence[History]) -> Events:
+        """Turn histories into the student's input."""
+        encoded = encode_histories(histories, log_odds=self.repeats.log_odds)
+        return Events(*(torch.from_numpy(part) for part in encoded))
 
     def forward(
         self,
@@ -236,6 +258,7 @@ class StudentModel(nn.Module):
         gap_log_days: Tensor,
         event_kinds: Tensor,
         log_counts: Tensor,
+        repeat_log_odds: Tensor,
         chosen: Tensor | None = None,
     ) -> Tensor:
         """Return scores of the whole catalogue, (b, n_items), or only of the item indices chosen, both (b, n_chosen).
@@ -244,7 +267,7 @@ class StudentModel(nn.Module):
         """
         knows_id = self._knows_id(len(self.answer_items.identity))
         history_table = F.pad(self.history_items(knows_id), (0, 0, 1, 0))  # row 0 is padding
-        events = Events(item_rows, gap_log_days, event_kinds, log_counts)
+        events = Events(item_rows, gap_log_days, event_kinds, log_counts, repeat_log_odds)
         is_event = (item_rows > 0).float()
         if self.training and self.settings.event_dropout:
             is_event = is_event * (torch.rand_like(is_event) >= self.settings.event_dropout)

@@ -43,6 +43,7 @@ SEARCH_SPACES: dict[str, Space] = {
         "visit_decay": Reals(0.0, 1.0),
         "person_weight": Reals(0.0, 2.0),
     },
+    "neighbours": {"n_nearest": Integers(20, 2000, log=True)},
     "neural": {
         "n_factors": Integers(16, 128, log=True),
         "n_epochs": Integers(1, 20, log=True),

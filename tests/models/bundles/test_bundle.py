@@ -164,7 +164,7 @@ def test_an_extra_file_is_named(path: Path) -> None:
 def test_a_future_schema_says_what_is_read_here(path: Path) -> None:
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 99, "new_field": True}))
-    with pytest.raises(SchemaUnsupported, match="schema version 99, this code reads 7"):
+    with pytest.raises(SchemaUnsupported, match="schema version 99, this code reads 8"):
         read_bundle(path)
 
 
@@ -186,7 +186,7 @@ def test_ids_that_hash_otherwise_are_refused(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version": 7}', b'{"schema_version": "1"}']
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version": 8}', b'{"schema_version": "1"}']
 )
 def test_a_manifest_that_is_none_is_refused(path: Path, content: bytes) -> None:
     (path / "manifest.json").write_bytes(content)

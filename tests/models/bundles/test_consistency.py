@@ -154,7 +154,7 @@ def test_item_may_be_of_no_category(bundle: Path) -> None:
         ("neighbour_items", put((0, 0), 40), r"^neighbour_items\.npy: it holds 40, must be below 40"),
         ("neighbour_weights", narrower, r"^neighbour_weights\.npy: 1 columns, neighbour_items\.npy has 2"),
         ("event_decays", shorter, r"^event_decays\.npy: 11 rows, must be 12"),
-        ("own_decays", shorter, r"^own_decays\.npy: 10 rows, must be 11"),
+        ("own_decays", shorter, r"^own_decays\.npy: 11 rows, must be 12"),
         ("own_weights", shorter, r"^own_weights\.npy: 40 rows, must be 41"),
         ("history_text_map", shorter, r"^history_text_map\.npy: 4 rows, must be 5"),
         ("member_item_map", shorter, r"^member_item_map\.npy: 3 rows, must be 4"),

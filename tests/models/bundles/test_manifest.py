@@ -40,7 +40,7 @@ def test_hash_does_not_depend_on_the_order_of_files(raw: bytes) -> None:
 
 @pytest.mark.parametrize("found", [SCHEMA_VERSION + 1, SCHEMA_VERSION - 1, 0, 99])
 def test_other_schema_is_refused_with_what_to_do(raw: bytes, found: int) -> None:
-    with pytest.raises(SchemaUnsupported, match=f"schema version {found}, this code reads 7.*train again"):
+    with pytest.raises(SchemaUnsupported, match=f"schema version {found}, this code reads 8.*train again"):
         parse_manifest(edited(raw, schema_version=found))
 
 

@@ -134,14 +134,14 @@ def asked_of(item_index: int) -> Callable[[Path], Path]:
     ("damage", "error", "said"),
     [
         (without("ensemble_knn.values.npy"), FileMissing, "values"),
-        (without("ensemble_timeline.moments.npy"), FileMissing, "moments"),
+        (without("ensemble_repeats.moments.npy"), FileMissing, "moments"),
         (without("ensemble_strategy0.intercept.npy"), FileMissing, "intercept"),
         (without(GOLDEN_FILE), FileMissing, GOLDEN_FILE),
         (with_entry(members=("popularity", "als", "lucky")), BundleInconsistent, "'lucky'"),
         (
             with_entry(members=("popularity", "als")),
             BundleInconsistent,
-            "reads 30 features, 2 members make 27",
+            "reads 31 features, 2 members make 28",
         ),
         (with_entry(strategies=()), BundleInconsistent, "no strategy"),
         (
@@ -150,9 +150,9 @@ def asked_of(item_index: int) -> Callable[[Path], Path]:
             f"popularity is of {N_ITEMS + 1} items, the catalogue has {N_ITEMS}",
         ),
         (
-            with_array("ensemble_timeline.values", np.ones((1, N_ITEMS, 2), np.float16)),
+            with_array("ensemble_repeats.values", np.ones((1, N_ITEMS, 2), np.float16)),
             BundleInconsistent,
-            "5 features an item",
+            "5 features of each",
         ),
         (
             with_array("ensemble_popularity.scores", np.arange(N_ITEMS, dtype=np.float32)),
@@ -190,7 +190,7 @@ def test_what_moves_a_score_is_told_by_golden_requests() -> None:
     assert contents.variants is not None
     variants, golden = contents.variants.variants, contents.variants.golden
     replay_variants(variants, golden)
-    weighs_otherwise = FittedStacking(np.ones(30, np.float32), np.zeros((), np.float32))
+    weighs_otherwise = FittedStacking(np.ones(31, np.float32), np.zeros((), np.float32))
     ensemble = dataclasses.replace(variants.ensemble, strategy=weighs_otherwise)
     with pytest.raises(GoldenMismatch, match="of ensemble"):
         replay_variants(dataclasses.replace(variants, ensemble=ensemble), golden)

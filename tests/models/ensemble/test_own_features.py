@@ -5,8 +5,10 @@ import pytest
 
 from models.ensemble.meta_features import OWN_FEATURES, RECENT_DAYS, own_features
 from models.history import MAX_COUNT, Event, EventKind, History
+from tests.support.repeats import a_repeat_model
 
 DAY = 86_400
+REPEATS = a_repeat_model(10)
 VIEW, CART, PURCHASE = EventKind.VIEW, EventKind.CART, EventKind.PURCHASE
 
 
@@ -16,7 +18,7 @@ def person(*events: tuple[int, float, EventKind]) -> History:
 
 
 def described(history: History, item: int) -> dict[str, float]:
-    places, features = own_features(history)
+    places, features = own_features(history, REPEATS)
     return dict(zip(OWN_FEATURES, features[places.tolist().index(item)].tolist(), strict=True))
 
 
@@ -45,21 +47,21 @@ def test_what_was_only_looked_at_in_this_visit_is_told() -> None:
 
 
 def test_items_asked_about_get_their_own_and_others_nothing() -> None:
-    places, features = own_features(OWN, np.array([5, 1, 7, 9, 5]))
+    places, features = own_features(OWN, REPEATS, np.array([5, 1, 7, 9, 5]))
     assert places.tolist() == [0, 2, 4]
-    every, by_item = own_features(OWN)
+    every, by_item = own_features(OWN, REPEATS)
     for place, item in ((0, 5), (1, 7), (2, 5)):
         np.testing.assert_array_equal(features[place], by_item[every.tolist().index(item)])
 
 
 def test_nobody_has_nothing() -> None:
     for items in (None, np.array([0, 1])):
-        places, features = own_features(History.empty(), items)
+        places, features = own_features(History.empty(), REPEATS, items)
         assert len(places) == len(features) == 0
 
 
 def test_moments_that_are_not_kept_of_a_person_do_not_count() -> None:
     often = [(1, day, PURCHASE) for day in range(30)]
     whole, kept = person(*often), person(*often[-MAX_COUNT:])
-    for one, other in zip(own_features(whole), own_features(kept), strict=True):
+    for one, other in zip(own_features(whole, REPEATS), own_features(kept, REPEATS), strict=True):
         np.testing.assert_array_equal(one, other)

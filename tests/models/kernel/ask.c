@@ -70,6 +70,7 @@ static Person next_person(void)
     person.event_gaps = array_of(&n_gaps, sizeof(float));
     person.event_kinds = array();
     person.event_counts = array();
+    person.event_repeats = array();
     person.seen = array_of(&person.n_seen, sizeof(int32_t));
     person.excluded = array_of(&person.n_excluded, sizeof(int32_t));
     return person;

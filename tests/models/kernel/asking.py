@@ -150,7 +150,7 @@ def _stated_question(catalogue: Catalogue, question: Question) -> Iterator[bytes
     for each in question.asked:
         events = each.events
         of_events = (events.item_rows, events.gap_log_days, events.event_kinds, events.log_counts)
-        for array in (each.vector, *of_events, each.seen, each.excluded):
+        for array in (each.vector, *of_events, events.repeat_log_odds, each.seen, each.excluded):
             yield _array(array)
 
 

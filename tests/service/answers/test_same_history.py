@@ -19,13 +19,14 @@ from models.bundles.bundle import write_bundle
 from models.bundles.registry import Registry
 from models.cooccurrence import Cooccurrence
 from models.history import Event, History
+from models.kept_history import kept_history
 from models.named_kinds import KIND_CODES
 from models.packed_histories import ColdHistories, Histories
 from models.vocabulary import Vocabulary
 from tests.support.bundles import LATEST, N_ITEMS, WRITTEN_AT, tiny_contents, tiny_cooccurrence
 from tests.support.events import body, did
+from tests.support.repeats import a_repeat_model
 from tests.support.service import Running, running
-from training.bundling.kept_histories import kept_history
 from training.data.target import with_dislikes
 
 LIKED_FROM = 3.0
@@ -76,7 +77,7 @@ def telling_cooccurrence() -> Cooccurrence:
 @pytest.fixture
 async def telling(tmp_path: Path) -> AsyncIterator[Running]:
     """A service on a bundle that sees in ratings what they say."""
-    contents = tiny_contents(cooccurrence=telling_cooccurrence())
+    contents = tiny_contents(cooccurrence=telling_cooccurrence(), repeats=a_repeat_model(N_ITEMS))
     entry = msgspec.structs.replace(contents.student_entry, liked_from=LIKED_FROM)
     path = write_bundle(tmp_path, dataclasses.replace(contents, student_entry=entry), now=WRITTEN_AT)
     Registry(tmp_path).promote(path.name)

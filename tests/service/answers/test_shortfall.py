@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.bundles.bundle import read_bundle
-from models.history import History, encode_history
+from models.history import History
 from service.answers.recommendation import Recommendation
 from service.answers.shortfall import shortfall_words
 from service.answers.tiers import Ranking
@@ -36,7 +36,7 @@ def test_a_model_without_an_opinion_is_named_where_more_would_be_allowed(
     tmp_path: Path, excluded: list[int], blames_the_model: bool
 ) -> None:
     serving = ServingBundle(read_bundle(tiny_bundle(tmp_path)))
-    events = encode_history(History.empty(), serving.max_events)
+    events = serving.encode(History.empty())
     masks = Masks(NO_ITEMS, np.array(excluded, np.int32), serving.allowed(None))
     job = ScoringJob(serving, events, None, masks, 5, variant="als")
     ranking = Ranking(np.array([0, 1], np.int32), np.ones(2, np.float32), "student")

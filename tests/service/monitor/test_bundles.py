@@ -73,7 +73,7 @@ def with_shuffled_factors(contents: BundleContents) -> BundleContents:
         else member
         for member in ensemble.members
     ]
-    variants = Variants(FittedEnsemble(members, ensemble.timeline, ensemble.strategy))
+    variants = Variants(FittedEnsemble(members, ensemble.repeats, ensemble.strategy))
     golden = record_variants(variants, histories(2, 5))
     return dataclasses.replace(
         contents, variants=VariantsContents(variants, golden, variants.entry({"ensemble": 1.0}))

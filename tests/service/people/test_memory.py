@@ -160,7 +160,7 @@ def test_size_counts_what_the_arrays_hold(n_events: int) -> None:
     history = History(np.arange(n_events, dtype=np.int32), np.arange(n_events), np.zeros(n_events, np.uint8))
     items = history.item_indices
     longer = msgspec.structs.replace(PERSON, items=items, touched=items, encoded=encode_history(history))
-    assert longer.size_bytes() - PERSON.size_bytes() == 4 * n_events + 13 * min(n_events, 100)
+    assert longer.size_bytes() - PERSON.size_bytes() == 4 * n_events + 17 * min(n_events, 100)
     half = items[: n_events // 2].copy()
     several = msgspec.structs.replace(longer, touched=half, settled=half)
     assert several.size_bytes() - longer.size_bytes() == OWN_ARRAY_BYTES + 4 * len(half)

@@ -17,6 +17,7 @@ from training.ensemble.decision_tree import DecisionTree
 from training.ensemble.ensemble import Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import describe_pairs
+from training.ensemble.repeats import RepeatSettings, fit_repeats
 from training.ensemble.stacking import Stacking
 from training.ensemble.strategy import Strategy
 from training.ensemble.super_stacking import SuperStacking
@@ -53,10 +54,10 @@ def small_strategy() -> Strategy:
 @pytest.fixture(scope="module")
 def ensemble(split: Split) -> Ensemble:
     members = [member.fit(split.past, seed=0) for member in small_members()]
-    timeline = ItemTimeline.of(split.past)
-    pairs = describe_pairs(members, timeline, split.validation, n_negatives=20, seed=0)
+    repeats = fit_repeats(split.past, RepeatSettings(), seed=0)
+    pairs = describe_pairs(members, repeats, split.validation, n_negatives=20, seed=0)
     strategy = small_strategy().fit(pairs.features, pairs.labels, pairs.people, seed=0)
-    return Ensemble(members, timeline, strategy)
+    return Ensemble(members, repeats, strategy)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,8 @@ def test_item_item_matrices_are_halved(bundled: VariantsContents) -> None:
 
 
 def test_the_last_moment_of_items_alone_is_kept(ensemble: Ensemble) -> None:
-    latest = ensemble.timeline.values
-    moments = ItemTimeline(np.concatenate([latest, latest + 1]), ensemble.timeline.until, 86_400)
-    bundled = bundled_variants(replace(ensemble, timeline=moments), [History.empty()])
-    np.testing.assert_array_equal(bundled.variants.arrays()["ensemble_timeline.values"], latest)
+    timeline = ensemble.repeats.timeline
+    moments = ItemTimeline(np.concatenate([timeline.values, timeline.values + 1]), timeline.until, 86_400)
+    earlier_too = replace(ensemble, repeats=replace(ensemble.repeats, timeline=moments))
+    bundled = bundled_variants(earlier_too, [History.empty()])
+    np.testing.assert_array_equal(bundled.variants.arrays()["ensemble_repeats.values"], timeline.values)

@@ -77,3 +77,13 @@ def test_the_whole_basket_is_asked_about_whether_it_is_new_or_not() -> None:
 def test_too_few_who_come_back_are_refused_with_the_remedy() -> None:
     with pytest.raises(TooLittleData, match="people who come back"):
         last_basket(returning(5), new_people_share=0.0, seed=0)
+
+
+def test_it_is_asked_at_midnight_before_the_basket() -> None:
+    """What sells on that very day may not be known."""
+    events = [
+        (user, item, day) for user in map(str, range(60)) for item, day in (("x", 0), ("y", 3), ("z", 9.7))
+    ]
+    split = last_basket(shop(*events), new_people_share=0.0, seed=0)
+    assert {history.asked_at for history in split.test.histories} == {START + 9 * DAY}
+    assert {history.asked_at for history in split.validation.histories} == {START + 3 * DAY}

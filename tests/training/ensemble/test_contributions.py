@@ -9,6 +9,7 @@ import pytest
 
 from models.ensemble.meta_features import PLAIN_FEATURES, seen_mask
 from models.history import Event, History
+from models.repeats import RepeatModel
 from tests.support.blocks import N_ITEMS, block_dataset
 from training.data.split import Split, split_by_time
 from training.ensemble.contributions import member_contributions
@@ -54,7 +55,7 @@ def ensemble(
     members: list[Content | Factorization | Popularity], split: Split, weights: Sequence[float]
 ) -> Ensemble:
     """weights: of z, rank and missing of content, then of ALS, then of popularity."""
-    return Ensemble([*members], ItemTimeline.of(split.past), Weighted(weights))
+    return Ensemble([*members], RepeatModel.unlearned(ItemTimeline.of(split.past)), Weighted(weights))
 
 
 def test_contribution_is_what_the_members_own_features_add(

@@ -13,12 +13,14 @@ from sklearn.preprocessing import StandardScaler
 from models.ensemble import ensemble as ensemble_module
 from models.ensemble.meta_features import consensus
 from models.history import History
+from models.repeats import RepeatModel
 from tests.support.blocks import N_ITEMS, block_dataset, block_of_item
 from tests.support.pairs import linear_pairs
 from training.data.split import Split, split_by_time
 from training.ensemble.ensemble import MAX_OWN, Ensemble
 from training.ensemble.item_timeline import ItemTimeline
 from training.ensemble.pairs import describe_pairs
+from training.ensemble.repeats import RepeatSettings, fit_repeats
 from training.ensemble.stacking import Stacking
 from training.learning.fit import OfAnswers
 from training.members.content import Content
@@ -43,10 +45,10 @@ def fitted_members(split: Split) -> list[Member]:
 
 @pytest.fixture(scope="module")
 def ensemble(split: Split) -> Ensemble:
-    members, timeline = fitted_members(split), ItemTimeline.of(split.past)
-    pairs = describe_pairs(members, timeline, split.validation, n_negatives=30, seed=0)
+    members, repeats = fitted_members(split), fit_repeats(split.past, RepeatSettings(), seed=0)
+    pairs = describe_pairs(members, repeats, split.validation, n_negatives=30, seed=0)
     strategy = Stacking().fit(pairs.features, pairs.labels, pairs.people, seed=0)
-    return Ensemble(members, timeline, strategy)
+    return Ensemble(members, repeats, strategy)
 
 
 def test_the_top_of_the_list_is_the_persons_block(ensemble: Ensemble, split: Split) -> None:
@@ -164,7 +166,9 @@ def test_visits_say_best_what_goes_with_what_then_ease_then_neighbours(split: Sp
     knn, ease, visits = (member.fit(split.past, seed=0) for member in (ItemKNN(), EASE(), VisitEASE()))
 
     def item_items(*members: Member) -> object:
-        return Ensemble([*members], ItemTimeline.of(split.past), Stacking()).item_items()
+        return Ensemble(
+            [*members], RepeatModel.unlearned(ItemTimeline.of(split.past)), Stacking()
+        ).item_items()
 
     assert item_items(ease, visits, knn) is visits.item_items
     assert item_items(knn, ease) is ease.item_items

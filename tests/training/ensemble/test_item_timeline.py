@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.ensemble.item_timeline import ITEM_FEATURES
 from models.history import SECONDS_PER_DAY, Event, History
+from models.item_timeline import ITEM_FEATURES
 from tests.support.blocks import block_dataset
 from tests.support.shops import interactions_of
 from training.data.dataset import Interactions, PredictionTime, interactions_among
@@ -133,10 +131,3 @@ def test_a_past_without_events_is_one_moment_of_nothing() -> None:
     timeline = ItemTimeline.of(interactions_of(n_items=3, until=DAY, prediction_time="last_event"))
     assert timeline.values.shape == (1, 3, len(ITEM_FEATURES))
     assert not features_at(timeline, 1)["log_popularity_all"].any()
-
-
-def test_a_loaded_timeline_tells_the_same(timeline: ItemTimeline, tmp_path: Path) -> None:
-    timeline.save(tmp_path)
-    loaded = ItemTimeline.load(tmp_path)
-    assert (loaded.until, loaded.step_seconds) == (timeline.until, timeline.step_seconds)
-    np.testing.assert_array_equal(loaded.values, timeline.values)

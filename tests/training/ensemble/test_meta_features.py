@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,14 @@ from models.ensemble.meta_features import (
 )
 from models.ensemble.opinions import Opinions
 from models.history import SECONDS_PER_DAY, Event, History
+from models.repeats import RepeatModel
+from tests.support.repeats import a_repeat_model
 from training.ensemble.item_timeline import ItemTimeline
 from training.members.member import Floats
 
-ITEMS = ItemTimeline(np.arange(20, dtype=np.float16).reshape(1, 4, 5), until=100, step_seconds=0)
+ITEMS = RepeatModel.unlearned(
+    ItemTimeline(np.arange(20, dtype=np.float16).reshape(1, 4, 5), until=100, step_seconds=0)
+)
 """Features of item i are 5 i and the four numbers after it; its popularity is 5 i + 2."""
 STRANGER = History.empty()
 DAY = int(SECONDS_PER_DAY)
@@ -81,7 +87,9 @@ def test_items_are_described_as_of_each_prediction_time() -> None:
     values = np.stack([np.full((4, 5), moment, np.float16) for moment in (0, 1, 2)])
     timeline = ItemTimeline(values, until=100, step_seconds=10)
     people = [History.from_events([Event(0, time)]) for time in (100, 85)]
-    described = meta_features([Opinions.of(np.zeros((2, 4), np.float32), people)], people, timeline)
+    described = meta_features(
+        [Opinions.of(np.zeros((2, 4), np.float32), people)], people, RepeatModel.unlearned(timeline)
+    )
     column = feature_names(["one"]).index("log_popularity_7d")
     np.testing.assert_array_equal(described[:, :, column], [[0] * 4, [2] * 4])
 
@@ -96,13 +104,13 @@ def test_each_member_has_the_columns_that_bear_its_name() -> None:
 
 def test_a_person_is_described_by_the_length_and_popularity_of_history_and_last_visit() -> None:
     history = History.from_events([Event(0, 0), Event(1, 2 * DAY), Event(3, 2 * DAY)])
-    (found,) = person_features([history], ITEMS)
+    (found,) = person_features([history], ITEMS.timeline)
     np.testing.assert_allclose(found, [np.log1p(3), np.log1p(2), (2 + 7 + 17) / 3, (7 + 17) / 2], rtol=1e-6)
 
 
 def test_nothing_is_said_of_a_person_without_a_history() -> None:
     known = History.from_events([Event(1, 0)])
-    np.testing.assert_array_equal(person_features([STRANGER, known], ITEMS)[0], np.zeros(4))
+    np.testing.assert_array_equal(person_features([STRANGER, known], ITEMS.timeline)[0], np.zeros(4))
 
 
 def test_the_consensus_is_the_mean_of_the_members_standardised_scores() -> None:
@@ -113,11 +121,13 @@ def test_the_consensus_is_the_mean_of_the_members_standardised_scores() -> None:
 
 @pytest.mark.parametrize("step_seconds", [0, 10])
 def test_some_items_are_described_as_they_are_among_all(step_seconds: int) -> None:
+    repeats = a_repeat_model(4, n_moments=2)
     timeline = ItemTimeline(np.arange(40, dtype=np.float16).reshape(2, 4, 5), 100, step_seconds)
+    repeats = replace(repeats, timeline=timeline)
     people = [History.from_events([Event(0, time)]) for time in (100, 85)]
     scores = np.array([[3, 1, np.nan, 2], [1, 1, 5, np.nan]], np.float32)
     items = np.array([[2, 1, 3], [3, 1, 1]])
     every, some = (
-        meta_features([Opinions.of(scores, people)], people, timeline, chosen) for chosen in (None, items)
+        meta_features([Opinions.of(scores, people)], people, repeats, chosen) for chosen in (None, items)
     )
     np.testing.assert_array_equal(some, np.take_along_axis(every, items[:, :, None], axis=1))

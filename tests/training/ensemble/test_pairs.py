@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
-from models.ensemble.item_timeline import ITEM_FEATURES
 from models.ensemble.meta_features import MEMBER_FEATURES, feature_names
 from models.history import Event, History
+from models.item_timeline import ITEM_FEATURES
 from models.members.member import FittedMember
+from models.repeats import RepeatModel
 from training.data.split import Questions
 from training.ensemble import catalogue_lists, pairs
 from training.ensemble.catalogue_lists import describe_catalogue
@@ -64,8 +65,8 @@ QUESTIONS = Questions(
 def described(*, n_negatives: int = 4, seed: int = 0, **rest: Any) -> Pairs:
     values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
     values[0, :, 0] = np.arange(N_ITEMS)
-    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
-    return describe_pairs([Rising()], timeline, QUESTIONS, n_negatives=n_negatives, seed=seed, **rest)
+    repeats = RepeatModel.unlearned(ItemTimeline(values, until=2_000, step_seconds=0))
+    return describe_pairs([Rising()], repeats, QUESTIONS, n_negatives=n_negatives, seed=seed, **rest)
 
 
 def items(found: Pairs) -> list[list[int]]:
@@ -97,9 +98,9 @@ def test_where_fewer_are_left_all_of_them_are_the_others() -> None:
 def test_own_items_are_negatives_too_where_questions_are_about_all_items() -> None:
     values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
     values[0, :, 0] = np.arange(N_ITEMS)
-    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
+    repeats = RepeatModel.unlearned(ItemTimeline(values, until=2_000, step_seconds=0))
     asked = replace(QUESTIONS.take(np.array([1])), known_items="rank")  # history 0, 1, 2; truth 3
-    found = describe_pairs([Rising()], timeline, asked, n_negatives=4, seed=0)
+    found = describe_pairs([Rising()], repeats, asked, n_negatives=4, seed=0)
     drawn = found.features[:, WHICH_ITEM].astype(int)
     assert drawn[0] == 3
     assert set(drawn[1:5]).isdisjoint([0, 1, 2, 3])
@@ -116,9 +117,9 @@ def test_candidates_of_the_catalogue_are_favourites_own_and_true_items(
     monkeypatch.setattr(catalogue_lists, "N_FAVOURITES", 3)
     values = np.zeros((1, N_ITEMS, len(ITEM_FEATURES)), np.float16)
     values[0, :, 0] = np.arange(N_ITEMS)
-    timeline = ItemTimeline(values, until=2_000, step_seconds=0)
+    repeats = RepeatModel.unlearned(ItemTimeline(values, until=2_000, step_seconds=0))
     asked = replace(QUESTIONS.take(np.array([1, 2])), known_items="rank")
-    found = describe_catalogue([Rising()], timeline, asked)
+    found = describe_catalogue([Rising()], repeats, asked)
     items = np.split(found.features[:, WHICH_ITEM].astype(int), np.cumsum(found.n_of_list)[:-1])
     favourites = [N_ITEMS - 3, N_ITEMS - 2, N_ITEMS - 1]
     assert [set(each) for each in items] == [{0, 1, 2, 3, *favourites}, {5, 6, 9, *favourites}]
@@ -129,7 +130,7 @@ def test_candidates_of_the_catalogue_are_favourites_own_and_true_items(
         {3},
         {6, 9},
     ]
-    new = describe_catalogue([Rising()], timeline, replace(asked, known_items="leave_out_touched"))
+    new = describe_catalogue([Rising()], repeats, replace(asked, known_items="leave_out_touched"))
     assert not np.isin([0, 1, 2], new.features[: new.n_of_list[0], WHICH_ITEM].astype(int)).any()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.repeats import RepeatModel
 from tests.support.blocks import N_ITEMS, block_dataset
 from tests.support.pairs import linear_pairs
 from training.data.split import Split, split_by_time
@@ -38,7 +39,9 @@ def taught(split: Split) -> Taught:
     choice = choose_strategy(
         {"stacking": Stacking}, PAIRS.features, PAIRS.labels, PAIRS.people, seed=0, n_folds=3
     )
-    ensemble = Ensemble([Popularity(), EASE()], ItemTimeline.of(split.past), choice.strategy)
+    ensemble = Ensemble(
+        [Popularity(), EASE()], RepeatModel.unlearned(ItemTimeline.of(split.past)), choice.strategy
+    )
     pairs = Pairs(PAIRS.features, PAIRS.labels, PAIRS.people)
     return Taught(ensemble, choice, pairs, dict.fromkeys((*NAMES, WITHOUT), 0.5), {})
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import asdict
 
+from models.repeats import RepeatModel
 from tests.support.blocks import block_dataset
 from tests.support.students import random_histories, random_student
 from training.base.runs import Run
@@ -27,7 +28,9 @@ LOAD = Load(n_requests=40, n_batches=5)
 def popular_ensemble() -> Ensemble:
     """Popularity alone, stacked on labels by chance."""
     past = split_by_time(block_dataset(), validation_share=0.2, test_share=0.2).past
-    unfitted = Ensemble([Popularity().fit(past, seed=0)], ItemTimeline.of(past), Stacking())
+    unfitted = Ensemble(
+        [Popularity().fit(past, seed=0)], RepeatModel.unlearned(ItemTimeline.of(past)), Stacking()
+    )
     features = np.concatenate(list(unfitted.describe(list(past.histories)[:10])))  # (n_pairs, n_features)
     labels = np.arange(len(features)) % 2 == 0
     strategy = Stacking().fit(features, labels, np.arange(len(features)), seed=0)

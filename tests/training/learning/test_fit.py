@@ -109,7 +109,7 @@ def test_a_members_threshold_parts_its_own_scores_and_the_ensembles_parts_out_of
 
 
 def test_what_is_measured_has_learned_from_validation_too(taught: Taught, split: Split) -> None:
-    assert taught.ensemble.timeline.until == split.past_and_validation.until
+    assert taught.ensemble.repeats.timeline.until == split.past_and_validation.until
     (popularity,) = (member for member in taught.ensemble.members if member.name == "popularity")
     again = type(popularity)().fit(split.past_and_validation, seed=0)
     histories = split.test.histories[:1]

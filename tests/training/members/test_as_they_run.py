@@ -101,6 +101,6 @@ def test_half_precision_moves_no_score_by_more_than_a_thousandth(interactions: I
 def test_arrays_of_another_catalogue_are_refused(name: str, interactions: Interactions) -> None:
     fitted = MAKERS[name]().fit(interactions, seed=3).fitted()
     arrays = fitted.arrays()
-    cut = "columns" if name == "content" else "known"
+    cut = {"content": "columns", "neighbours": "columns"}.get(name, "known")
     with pytest.raises(BundleInconsistent):
         type(fitted).from_arrays(arrays | {cut: arrays[cut][:-1]})

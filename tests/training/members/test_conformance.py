@@ -14,6 +14,7 @@ from training.members.ease import EASE, VisitEASE
 from training.members.factorization import Factorization
 from training.members.knn import ItemKNN
 from training.members.member import Member
+from training.members.neighbours import Neighbours
 from training.members.neural import NeuralCF
 from training.members.popularity import Popularity
 from training.members.sequential import Sequential
@@ -26,6 +27,7 @@ MEMBERS: dict[str, Callable[[], Member]] = {
     "ease": lambda: EASE(l2=10.0, fold_half_life=3.0),
     "ease by neighbourhood": lambda: EASE(l2=10.0, max_dense_items=N_ITEMS, n_neighbours=10),
     "visits": lambda: VisitEASE(l2=10.0, visit_decay=0.8),
+    "neighbours": lambda: Neighbours(n_nearest=12),
     "sequential": lambda: Sequential(n_factors=16, n_epochs=20, batch_size=16, dropout=0.0),
     "neural": lambda: NeuralCF(n_factors=16, n_hidden=16, n_epochs=30, batch_size=128, learning_rate=0.01),
 }
@@ -43,7 +45,7 @@ class TestOwnMembers(MemberContract):
 
 
 @pytest.mark.parametrize(
-    "name", ["als", "knn", "ease", "ease by neighbourhood", "visits", "neural", "sequential"]
+    "name", ["als", "knn", "ease", "ease by neighbourhood", "visits", "neighbours", "neural", "sequential"]
 )
 def test_progress_reaches_the_end(name: str) -> None:
     shares: list[float] = []

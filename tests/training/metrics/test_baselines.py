@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from models.history import Event, EventKind, History
+from models.members.neighbours import DECAY_IN_GROUP, DECAY_OF_GROUPS
 from tests.support.shops import interactions_of
 from training.data.dataset import Interactions
 from training.metrics.baselines import (
-    DECAY_IN_GROUP,
-    DECAY_OF_GROUPS,
     OWN_SHARE,
     TifuKnn,
     baselines,

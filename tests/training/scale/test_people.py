@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.bundling.kept_histories import MAX_PASSING_EVENTS
+from models.kept_history import MAX_PASSING_EVENTS
 from training.scale import people
 from training.scale.people import N_DAYS, UNTIL, ScalePeople, draw_people, hold_back, invent_people
 from training.scale.shop import ScaleCatalogue, ScaleSettings

@@ -13,6 +13,7 @@ from models.bundles.golden import replay_golden
 from models.history import Event, History
 from models.student import Student
 from tests.support.bundles import tiny_contents, tiny_cooccurrence, with_item_vectors, with_unavailable
+from tests.support.repeats import a_repeat_model
 from training.student.inverted_lists import IndexSettings, cluster, invert, recall_curve, with_lists
 from training.student.item_order import contents_in_order, places_of, student_in_order
 
@@ -133,13 +134,18 @@ def test_everything_of_an_item_moves_with_it(contents: BundleContents) -> None:
         assert new.segments[place] == old.segments[item]
         assert new.popularity[place] == old.popularity[item]
         assert (moved.member_shares.levels[place] == contents.member_shares.levels[item]).all()
+        assert new.attributes.terms(place) == old.attributes.terms(item)
+        np.testing.assert_array_equal(new.repurchase.log_days[place], old.repurchase.log_days[item])
     assert (new.segment_popular[0] == places[old.segment_popular[0]]).all()
     assert (moved.people.histories.item_indices == places[contents.people.histories.item_indices]).all()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_student_in_another_order_scores_items_as_before(precision: str) -> None:
-    files = clustered_contents(precision=precision).student
+    contents = clustered_contents(precision=precision)
+    term = contents.student.cooccurrence
+    reads_repeats = dataclasses.replace(term, own_decays=np.full_like(term.own_decays, 0.5))
+    files = dataclasses.replace(contents.student, repeats=a_repeat_model(N_ITEMS), cooccurrence=reads_repeats)
     order = np.random.default_rng(2).permutation(N_ITEMS).astype(np.int32)
     places, histories = places_of(order), some_histories(5)
     moved = [History(places[each.item_indices], each.times, each.kinds) for each in histories]

@@ -13,7 +13,7 @@ from training.student.tower import Events, StudentModel
 
 
 def tensors(histories: list[History]) -> Events:
-    return Events(*(torch.from_numpy(part) for part in encode_histories(histories)))
+    return random_student().encode(histories)
 
 
 def with_own_part(model: StudentModel) -> StudentModel:
@@ -22,6 +22,12 @@ def with_own_part(model: StudentModel) -> StudentModel:
         for part in (model.cooccurrence.own_weights, model.cooccurrence.own_decays):
             part.copy_(torch.linspace(-1.0, 2.0, len(part)))
         model.cooccurrence.decays[3:] = torch.linspace(-1.0, 1.0, len(model.cooccurrence.decays) - 3)
+    return model
+
+
+def without_own_part(model: StudentModel) -> StudentModel:
+    with torch.no_grad():
+        model.cooccurrence.own_decays.zero_()
     return model
 
 
@@ -62,7 +68,9 @@ def test_term_adds_what_the_served_one_adds() -> None:
     )
     with torch.inference_mode():
         added = model(*tensors(histories)) - without_term(random_student())(*tensors(histories))
-    expected = served.boosts(encode_histories(histories)).dense(N_ITEMS)
+    encoded = encode_histories(histories, log_odds=model.repeats.log_odds)
+    assert np.abs(encoded.repeat_log_odds).max() > 0.1
+    expected = served.boosts(encoded).dense(N_ITEMS)
     np.testing.assert_allclose(added.numpy(), expected, atol=1e-4)
     assert np.abs(expected).max() > 0.5
 
@@ -77,7 +85,7 @@ def test_chosen_items_have_the_scores_of_the_whole_catalogue() -> None:
 
 @pytest.mark.parametrize("unknown", [3, 11])
 def test_item_known_by_its_text_alone_speaks_for_nobody_and_nobody_for_it(unknown: int) -> None:
-    model = random_student()
+    model = without_own_part(random_student())
     term = model.cooccurrence
     other = next(item for item in range(N_ITEMS) if unknown in term.neighbour_items[item + 1].tolist())
     events = tensors([History.from_events([Event(unknown, 1)]), History.from_events([Event(other, 1)])])
@@ -94,7 +102,7 @@ def test_item_known_by_its_text_alone_speaks_for_nobody_and_nobody_for_it(unknow
 
 
 def test_hidden_events_add_nothing() -> None:
-    model = random_student()
+    model = without_own_part(random_student())
     events = tensors(random_histories(5))
     is_read = torch.zeros_like(events.gap_log_days)
     is_read[2, 0] = 1

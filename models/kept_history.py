@@ -1,4 +1,4 @@
-"""Choose what a bundle keeps of a person: each item's latest events of each kind, as live histories do.
+"""What is kept of a person, in bundles and live: each item's latest events of each kind.
 
 The student reads each item once, at its strongest event, and how often that happened. But if that is a cart event,
 it may be undone tomorrow, and then weaker ones count again; and purchases stay known however much is viewed later.

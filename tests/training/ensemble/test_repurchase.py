@@ -10,8 +10,8 @@ from models.history import SECONDS_PER_DAY, Event, EventKind, History
 from models.packed_histories import Histories
 from models.vocabulary import Vocabulary
 from tests.support.shops import interactions_of
-from training.bundling.repurchase import bought_again, fit_clock
 from training.data.dataset import Dataset
+from training.ensemble.repurchase import bought_again, fit_clock
 
 MILK, BREAD, SOAP, FRIDGE, NEW = range(5)
 FOOD, KITCHEN = 0, 1

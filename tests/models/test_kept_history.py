@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import history as history_module
+from models import kept_history as kept_histories
 from models.history import Event, EventKind, History, encode_histories
-from training.bundling import kept_histories
-from training.bundling.kept_histories import kept_history
+from models.kept_history import kept_history
 
 VIEW, CART, PURCHASE = EventKind.VIEW, EventKind.CART, EventKind.PURCHASE
 EVENTS = st.lists(

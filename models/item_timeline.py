@@ -1,8 +1,8 @@
 """Plain features of items as they stood at a moment: how popular, how fresh, how long unseen.
 
 If a protocol predicts for everybody at one moment (`prediction_time` "now"), as a service does, there is only that
-moment. If it predicts at each person's last event, features are kept on a grid of moments, and a question sees the
-latest one that is not after its own: only events strictly before count, so a question never learns from its own
+moment. If it predicts at a moment of each person's own, features are kept on a grid of moments, and a question sees
+the latest one that is not after its own: only events strictly before count, so a question never learns from its own
 answer or from later.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.ensemble.opinions import Indices
 from models.history import History
-from models.members.member import Arrays, Floats
+
+Floats = npt.NDArray[np.float32]
 
 ITEM_FEATURES = (
     "log_popularity_7d",
@@ -39,12 +39,17 @@ class ItemTimeline:
     until: int
     step_seconds: int
 
+    @staticmethod
+    def unknown(n_items: int) -> ItemTimeline:
+        """Return one moment at which nothing is known of any item."""
+        return ItemTimeline(np.zeros((1, n_items, len(ITEM_FEATURES)), np.float16), 0, 0)
+
     @property
     def n_items(self) -> int:
         """The size of the catalogue."""
         return self.values.shape[1]
 
-    def at(self, histories: Sequence[History], items: Indices | None = None) -> Floats:
+    def at(self, histories: Sequence[History], items: npt.NDArray[np.integer[Any]] | None = None) -> Floats:
         """Return features at the time of each question; (n_people, n_items, n_features), one row if all share it.
 
         items: (n_people, n_asked), chosen items of each; then (n_people, n_asked, n_features).
@@ -58,14 +63,20 @@ class ItemTimeline:
         """Return which row of the values each question sees; (n_people,)."""
         if not self.step_seconds:
             return np.zeros(len(histories), np.int64)
-        moments = np.array([history.times[-1] if len(history) else self.until for history in histories])
-        return np.clip(-((moments - self.until) // self.step_seconds), 0, len(self.values) - 1)
+        moments = [each.asked_at or int(each.times[-1]) if len(each) else self.until for each in histories]
+        return np.array([self.row_at(moment) for moment in moments], np.int64)
+
+    def row_at(self, moment: int) -> int:
+        """Return which row of the values a question sees that is asked at a moment, in Unix seconds."""
+        if not self.step_seconds:
+            return 0
+        return int(np.clip(-((moment - self.until) // self.step_seconds), 0, len(self.values) - 1))
 
     def latest(self) -> ItemTimeline:
         """Keep the last moment alone: what a question of today sees, whenever the person's own last event was."""
         return ItemTimeline(self.values[:1], self.until, 0)
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return named arrays for a bundle."""
         return {"values": self.values, "moments": np.array([self.until, self.step_seconds], np.int64)}
 

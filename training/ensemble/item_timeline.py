@@ -13,6 +13,8 @@ from training.data.dataset import Interactions
 HALF_LIVES_DAYS = (7.0, 30.0, np.inf)
 MAX_MOMENTS = 400
 """The most moments recorded: 400 moments x 4,000 items x 5 features in float16 are 16 MB."""
+MOST_VALUES = 40_000_000
+"""The most items times moments: above 100,000 items there are fewer moments, and no more than 400 MB."""
 LONGEST_DAYS = 3650.0
 """The number of days that an item without events counts as idle."""
 
@@ -28,7 +30,8 @@ class ItemTimeline(FittedTimeline):
             moments, step_seconds = np.array([until]), 0
         else:
             span = until - int(times.min())
-            step_seconds = max(int(SECONDS_PER_DAY), -(-span // (MAX_MOMENTS - 1)))
+            n_moments = max(2, min(MAX_MOMENTS, MOST_VALUES // max(interactions.n_items, 1)))
+            step_seconds = max(int(SECONDS_PER_DAY), -(-span // (n_moments - 1)))
             moments = until - step_seconds * np.arange(-(-span // step_seconds), -1, -1)  # oldest first
         return ItemTimeline(_walk(interactions, moments)[::-1], until, step_seconds)
 

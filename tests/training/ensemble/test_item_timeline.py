@@ -11,6 +11,7 @@ from models.item_timeline import ITEM_FEATURES
 from tests.support.blocks import block_dataset
 from tests.support.shops import interactions_of
 from training.data.dataset import Interactions, PredictionTime, interactions_among
+from training.ensemble import item_timeline
 from training.ensemble.item_timeline import LONGEST_DAYS, MAX_MOMENTS, ItemTimeline
 from training.members.popularity import decayed_popularity
 
@@ -131,3 +132,11 @@ def test_a_past_without_events_is_one_moment_of_nothing() -> None:
     timeline = ItemTimeline.of(interactions_of(n_items=3, until=DAY, prediction_time="last_event"))
     assert timeline.values.shape == (1, 3, len(ITEM_FEATURES))
     assert not features_at(timeline, 1)["log_popularity_all"].any()
+
+
+def test_a_large_catalogue_has_fewer_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_timeline, "MOST_VALUES", 30)
+    days = interactions_of(history((0, 0), (1, 90)), n_items=3, until=100 * DAY, prediction_time="last_event")
+    timeline = ItemTimeline.of(days)
+    assert len(timeline.values) <= 10
+    close(np.expm1(features_at(timeline, 100)["log_popularity_all"]), [1, 1, 0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from models.history import EventKind
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 
-KIND_CODES = {kind.name.lower(): int(kind) for kind in EventKind} | {"removal": REMOVAL}
+KIND_CODES = {kind.name.lower(): int(kind) for kind in EventKind} | {"removal": REMOVAL, "return": RETURN}
 
 
 def kind_code(name: str, value: float | None, liked_from: float | None) -> int:

@@ -52,6 +52,15 @@ def feature_names(member_names: Sequence[str]) -> list[str]:
     return [*per_member, *PLAIN_FEATURES]
 
 
+def are_own(features: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which described pairs are of items that the person did something with; (..., n_features) to (...,)."""
+    first = features.shape[-1] - len(OWN_FEATURES)
+    if first < 0:  # described in another way, of which nothing is known
+        return np.zeros(features.shape[:-1], np.bool_)
+    by_kind: npt.NDArray[np.bool_] = features[..., first : first + len(BY_STRENGTH)] > 0
+    return by_kind.any(axis=-1)
+
+
 def member_columns(member_names: Sequence[str]) -> dict[str, list[int]]:
     """Return which columns of `meta_features` belong to each member."""
     width = len(MEMBER_FEATURES)

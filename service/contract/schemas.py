@@ -63,7 +63,7 @@ VALUE = (
 
 Price = Annotated[float, Meta(ge=0, description="A price in the shop's currency.")]
 Kind = Literal["view", "click", "cart", "purchase", "rating", "dislike"]
-EventKindName = Literal["view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal"]
+EventKindName = Literal["view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal", "return"]
 KnownItems = Literal["rank", "leave_out_bought", "leave_out_touched", "only"]
 RejectionReason = Literal[
     "time_before_1990", "time_in_future", "nobody", "item_id_invalid", "user_id_invalid", "session_id_invalid",
@@ -280,7 +280,7 @@ class ShopEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         EventKindName,
         Meta(
             description="What happened. dislike: the person does not want the item. removal: the item was taken out "
-            "of the cart again."
+            "of the cart again. return: the last purchase of the item was sent back."
         ),
     ]
     item_id: Annotated[

@@ -52,8 +52,8 @@ class EventRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something a person did, accepted once.
 
     event_id: unique for ever, made of the batch's id and the event's place in it. kind: an `EventKind`'s name,
-    "impression", or "removal" (out of the cart). time: Unix seconds, as the shop says. received_ms: when it was
-    accepted, Unix milliseconds. request_id: the id of the answer that it came from, "" if none.
+    "impression", "removal" (out of the cart) or "return". time: Unix seconds, as the shop says. received_ms: when it
+    was accepted, Unix milliseconds. request_id: the id of the answer that it came from, "" if none.
     """
 
     event_id: str

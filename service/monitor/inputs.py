@@ -7,10 +7,11 @@ from collections import defaultdict
 
 import numpy as np
 
+from models.history import EventKind
 from models.monitoring import inputs
 from models.monitoring.drift import DriftWindows, InputDrift
 from models.named_kinds import KIND_CODES, kind_code
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 from service.log.records import EventRecord, ExposureRecord
 from service.monitor.metrics import MonitorMetrics
 from service.monitor.watched import WatchedBundle
@@ -47,13 +48,15 @@ class InputWatch:
             self._numbers[inputs.RECENCY_DAYS].append(recency)
 
     def happened(self, event: EventRecord) -> None:
-        """Count an event; a kind that no model sees tells nothing here. A low rating is a dislike, as in training."""
+        """Count an event; a kind that no model sees tells nothing here. Low ratings and returns are dislikes,
+        as in training.
+        """
         if KIND_CODES.get(event.kind, REMOVAL) == REMOVAL:
             return
         kind = kind_code(event.kind, event.value, self._watched.liked_from)
         self._came(event.received_ms)
         row = self._watched.vocabulary.find(event.item_id)
-        self._numbers[inputs.EVENT_KIND].append(kind)
+        self._numbers[inputs.EVENT_KIND].append(EventKind.DISLIKE if kind == RETURN else kind)
         self._numbers[inputs.UNKNOWN_ITEM].append(row is None)
         if row is not None:
             self._rows.append(row)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import N_KIND_CODES, EventKind
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 from service.people.stored import MAX_STORED_EVENTS, StoredEvents, StoredPerson, short_keys
 
 MAGIC = b"SR"
@@ -29,7 +29,7 @@ _ERASED = 0x80
 """The bundle's history of this person must not be used any more."""
 
 _NOT_PLAIN = 0x40
-"""Some item was removed, so which events stand has to be computed."""
+"""Some item was removed or sent back, so which events stand has to be computed."""
 
 _HAS_LAGS = 0x20
 _GAP_BYTES_MASK = 0x07
@@ -38,7 +38,7 @@ _CODE_BYTES = 6
 _LAG_BYTES = 6
 _KIND_SHIFT = np.uint64(16)
 _KIND_MASK = np.uint64(7)
-_IS_KIND = np.isin(np.arange(N_KIND_CODES), (*EventKind, REMOVAL))
+_IS_KIND = np.isin(np.arange(N_KIND_CODES), (*EventKind, REMOVAL, RETURN))
 """(N_KIND_CODES,), whether each code that fits stands for a kind of event."""
 
 
@@ -146,8 +146,9 @@ def _can_be(events: StoredEvents) -> bool:
     """Whether all kinds are known and times do not overflow. A valid checksum proves neither: whoever can write to
     Redis can compute one.
     """
-    are_known = _IS_KIND[events.kinds].all() and not (events.is_plain and (events.kinds == REMOVAL).any())
-    return bool(are_known and (events.times[1:] >= events.times[:-1]).all())
+    are_known = _IS_KIND[events.kinds].all()
+    is_as_said = not (events.is_plain and np.isin(events.kinds, (REMOVAL, RETURN)).any())
+    return bool(are_known and is_as_said and (events.times[1:] >= events.times[:-1]).all())
 
 
 def _have_lags(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """What a person did, as it is kept: the latest moments of each kind for each item, in whatever order events came.
 
 So merging is a maximum: events may be merged in any portions and any number of times, and a later merge need not look
-up what was dropped. A removal is kept as such; `models.removals` says what it undoes when the events are read.
+up what was dropped. Removals and returns are kept as such; `models.removals` says what they undo when the events are read.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind, History, latest_places
-from models.removals import REMOVAL, standing
+from models.removals import REMOVAL, RETURN, as_seen, standing
 from models.student import Floats
 from models.vocabulary import id_key
 from service.bundles.context import HistoryContext
 
 MAX_LASTING_EVENTS = 1000
-"""How many purchases, ratings and dislikes are kept of a person, the latest ones: no views displace them."""
+"""How many purchases, ratings, dislikes and returns are kept of a person, the latest ones: no views displace them."""
 
 MAX_PASSING_EVENTS = 1000
 """How many other events are kept of a person, the latest ones."""
@@ -38,7 +38,7 @@ MAX_LAG = 2**48 - 1
 LAG_OF_NOW_MS = 300_000
 """Lags count from this long before an event's own time, since events may be that far ahead of their arrival."""
 
-_LASTING = (EventKind.PURCHASE, EventKind.RATING, EventKind.DISLIKE)
+_LASTING = (EventKind.PURCHASE, EventKind.RATING, EventKind.DISLIKE, RETURN)
 _CART_KINDS = (EventKind.CART, REMOVAL)
 _KEY_MASK = np.uint64(2**64 - 2 ** (64 - KEY_BITS))
 
@@ -58,10 +58,10 @@ class StoredEvents:
     since the student counts no further, and at most `MAX_STORED_EVENTS` in all.
 
     keys: (n_events,) uint64, the `KEY_BITS` highest bits of `models.vocabulary.id_key`, the others 0.
-    times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes and `REMOVAL`.
+    times: (n_events,) uint32, Unix seconds. kinds: (n_events,) uint8, `EventKind` codes, `REMOVAL` and `RETURN`.
     lags: (n_events,) uint64; for carts and removals, the milliseconds from `LAG_OF_NOW_MS` before their second to
     their arrival, which order those of one second; 0 if unknown, and for all other kinds.
-    is_plain: no item was removed, so every event stands.
+    is_plain: no item was removed or sent back, so every event stands as it is.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -130,7 +130,7 @@ class StoredEvents:
         return serving.indices_of_keys(self.keys, KEY_BITS)
 
     def are_shown(self, item_indices: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
-        """Tell which events (n_events,) a bundle may see, None for all: those of known items that no removal undid.
+        """Tell which events (n_events,) a bundle may see, None for all: those of known items that nothing undid.
 
         item_indices: (n_events,), -1 for items that the bundle does not know.
         """
@@ -139,14 +139,17 @@ class StoredEvents:
         return (item_indices >= 0) & standing(self.keys, self.kinds, self.times, self.lags)
 
     def standing_keys(self, *kinds: int) -> npt.NDArray[np.uint64]:
-        """Return the keys of events that no removal undid, whatever a bundle knows; of these kinds, or of all."""
+        """Return the keys of events that nothing undid, whatever a bundle knows; of these kinds, or of all."""
         stand = standing(self.keys, self.kinds, self.times, self.lags)
-        return self.keys[stand & np.isin(self.kinds, kinds) if kinds else stand]
+        return self.keys[stand & np.isin(as_seen(self.kinds), kinds) if kinds else stand]
 
     def as_history(self, items: npt.NDArray[np.int32], are_shown: npt.NDArray[np.bool_] | None) -> History:
         """Return the events of `are_shown` as a history. items: (n_shown,), the item of each."""
         shown = slice(None) if are_shown is None else are_shown
-        return History(items, self.times[shown].astype(np.int64), self.kinds[shown])
+        kinds = self.kinds[shown]
+        return History(
+            items, self.times[shown].astype(np.int64), kinds if self.is_plain else as_seen(kinds)
+        )
 
 
 _NO_EVENTS = StoredEvents(
@@ -199,7 +202,7 @@ def _arranged(
     order = np.lexsort((-np.arange(len(keys)), lags, times))
     latest = np.sort(order[latest_places(registers[order], times[order])])
     keep = _within_bounds(latest, kinds)
-    is_plain = not np.any(kinds[keep] == REMOVAL)
+    is_plain = not np.isin(kinds[keep], (REMOVAL, RETURN)).any()
     return StoredEvents(keys[keep], times[keep], kinds[keep], lags[keep], is_plain)
 
 

@@ -70,7 +70,7 @@ def _recommend(random: Random) -> dict[str, Any]:
 
 def _event(random: Random) -> dict[str, Any]:
     """Of people whom nobody is asked about, so that answers do not depend on what came before."""
-    kind = random.choice(("view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal"))
+    kind = random.choice(("view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal", "return"))
     return {"kind": kind, "item_id": random.choice(ITEMS), "user_id": f"fuzzer-{random.randrange(20)}"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.history import EventKind
 from models.named_kinds import KIND_CODES, kind_code
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 
 
 def test_every_kind_has_its_name() -> None:
@@ -18,6 +18,7 @@ def test_every_kind_has_its_name() -> None:
         "rating": 4,
         "dislike": 6,
         "removal": REMOVAL,
+        "return": RETURN,
     }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.history import EventKind
-from models.removals import REMOVAL, standing
+from models.removals import REMOVAL, RETURN, as_seen, standing
 
 VIEW, CART, PURCHASE = EventKind.VIEW, EventKind.CART, EventKind.PURCHASE
 
@@ -42,6 +42,34 @@ def test_removal_undoes_the_carts_of_its_item_before_it(events: list[Given], exp
     assert stands(events) == expected
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([(1, PURCHASE, 1, 0), (1, RETURN, 2, 0)], [False, True]),
+        ([(1, PURCHASE, 1, 0), (1, PURCHASE, 3, 0), (1, RETURN, 4, 0)], [True, False, True]),
+        ([(1, PURCHASE, 1, 0), (1, RETURN, 2, 0), (1, PURCHASE, 3, 0)], [False, True, True]),  # bought again
+        ([(1, PURCHASE, 1, 0), (1, RETURN, 2, 0), (1, RETURN, 3, 0)], [False, True, False]),
+        ([(1, RETURN, 2, 0)], [False]),  # of nothing that was bought
+        ([(1, PURCHASE, 3, 0), (1, RETURN, 2, 0)], [True, False]),
+        ([(1, RETURN, 2, 0), (1, PURCHASE, 2, 0)], [True, False]),  # of one second: first bought, then sent back
+        ([(1, PURCHASE, 1, 0), (2, RETURN, 2, 0)], [True, False]),
+        ([(1, VIEW, 1, 0), (1, CART, 1, 0), (1, RETURN, 2, 0)], [True, True, False]),
+    ],
+)
+def test_return_undoes_the_last_purchase_of_its_item_before_it(
+    events: list[Given], expected: list[bool]
+) -> None:
+    assert stands(events) == expected
+
+
+def test_return_is_seen_as_a_dislike() -> None:
+    assert as_seen(np.array([VIEW, PURCHASE, RETURN], np.uint8)).tolist() == [
+        VIEW,
+        PURCHASE,
+        EventKind.DISLIKE,
+    ]
+
+
 def walked(events: Sequence[Given]) -> list[bool]:
     """The same, one event after the other."""
     result = [True] * len(events)
@@ -54,11 +82,22 @@ def walked(events: Sequence[Given]) -> list[bool]:
             result[place] = False
             for undone in in_cart.pop(subject, []):
                 result[undone] = False
+    bought: dict[int, list[int]] = {}
+    for place in sorted(
+        range(len(events)), key=lambda place: (events[place][2], events[place][1] == RETURN)
+    ):
+        subject, kind, *_ = events[place]
+        if kind == PURCHASE:
+            bought.setdefault(subject, []).append(place)
+        elif kind == RETURN and bought.get(subject):
+            result[bought[subject].pop()] = False
+        elif kind == RETURN:
+            result[place] = False
     return result
 
 
 EVENTS = st.lists(
-    st.tuples(st.integers(-1, 2), st.integers(0, REMOVAL), st.integers(0, 4), st.integers(0, 2)), max_size=25
+    st.tuples(st.integers(-1, 2), st.integers(0, RETURN), st.integers(0, 4), st.integers(0, 2)), max_size=25
 )
 
 

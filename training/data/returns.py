@@ -2,7 +2,8 @@
 
 A row that says return or refund, or has a quantity below zero, is no event of its own. It turns the last purchase of
 its person and item before it into a dislike, at the moment of the return. One of fewer pieces than were bought leaves
-the purchase as it is: the rest was kept.
+the purchase as it is: the rest was kept. Where a return says no quantity, what happened in one second is one, as in
+live histories (models/removals.py).
 """
 
 from __future__ import annotations
@@ -67,18 +68,22 @@ def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr, is_usable: pl.Expr) -
 def _moments(rows: Iterable[tuple[str, str, int, int, float | None, bool]]) -> dict[int, int]:
     """Return by row of a purchase when it was sent back. rows: by person, item and time, returns after purchases."""
     moments: dict[int, int] = {}
-    pair, kept = ("", ""), list[tuple[int, float | None]]()
+    pair, kept, last_whole = ("", ""), list[tuple[int, int, float | None]](), -1
     for user_id, item_id, time, row, quantity, is_return in rows:
         if pair != (user_id, item_id):
-            pair, kept = (user_id, item_id), []
+            pair, kept, last_whole = (user_id, item_id), [], -1
         if not is_return:
-            kept.append((row, quantity))
-            continue
-        left = quantity
-        while kept and (left is None or (kept[-1][1] or 1.0) <= left):
-            bought, pieces = kept.pop()
-            moments[bought] = time
-            if left is None:
-                break
-            left -= pieces or 1.0
+            kept.append((row, time, quantity))
+        elif quantity is None:
+            if kept and time != last_whole:
+                second = kept[-1][1]
+                while kept and kept[-1][1] == second:
+                    moments[kept.pop()[0]] = time
+            last_whole = time
+        else:
+            left = quantity
+            while kept and (kept[-1][2] or 1.0) <= left:
+                bought, _, pieces = kept.pop()
+                moments[bought] = time
+                left -= pieces or 1.0
     return moments

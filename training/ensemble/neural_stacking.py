@@ -5,12 +5,16 @@ positive is a softmax over it and its person's negatives (ListNet's top-one loss
 loss of every pair, which keeps the score a log-odds. A sampled softmax with uniform negatives has the same optimum as
 one over the whole catalogue, so the network also learns the head of the ranking, where trees, which split on pairs
 alone, see few examples.
+
+Own items weigh next to nothing in that softmax, since they are few among all, yet they fill the head of a list. So a
+second softmax compares an own item that was taken with the person's other own items alone. Its optimum agrees with
+that of the first.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +26,7 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.ensemble.meta_features import are_own
 from models.ensemble.stacking import LAYERS, FittedNeuralStacking
 from training.base.callback import Progress, no_progress
 from training.base.errors import NotFinite
@@ -54,6 +59,12 @@ class NeuralStacking(Strategy):
         le=10_000,
         description="Maximum number of other items of the same person in a softmax.",
     )
+    own_weight: float = Field(
+        default=3.0,
+        ge=0,
+        le=100,
+        description="Weight of the softmax over own items alone, relative to the one over all.",
+    )
     pair_weight: float = Field(
         default=4.0, ge=0, le=100, description="Weight of the logistic loss relative to the softmax loss."
     )
@@ -78,14 +89,16 @@ class NeuralStacking(Strategy):
         mean, deviation = standardisation(features, weights)
         self._shift = mean.astype(np.float32)
         self._scale = (1.0 / deviation).astype(np.float32)
-        positives, negatives = _lists(labels, people, self.n_others, np.random.default_rng(seed))
+        lists = _lists(labels, people, self.n_others, np.random.default_rng(seed))
+        own = np.flatnonzero(are_own(features))
+        own_lists = _lists(labels[own], people[own], self.n_others, np.random.default_rng(seed))
         standardised = torch.from_numpy((features - self._shift) * self._scale)
         linear = torch.from_numpy(self._linear.logit(features))
         stands_for = torch.ones(len(labels)) if weights is None else torch.from_numpy(weights).float()
         networks = []
         for position in range(self.n_networks):
             networks.append(
-                self._train(standardised, linear, stands_for, (positives, negatives), seed + position)
+                self._train(standardised, linear, stands_for, lists, own_lists.of(own), seed + position)
             )
             progress((position + 1) / self.n_networks, f"network {position + 1}")
         self._layers = [
@@ -144,28 +157,30 @@ class NeuralStacking(Strategy):
         features: Tensor,
         linear: Tensor,
         stands_for: Tensor,
-        lists: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+        lists: _Lists,
+        own_lists: _Lists,
         seed: int,
     ) -> _Network:
-        positives, negatives = lists
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         network = _Network(features.shape[1], self.n_hidden)
-        if not len(positives):  # nobody has both labels, so there is no list to order
+        if not len(lists.positives):  # nobody has both labels, so there is no list to order
             return network
         optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.l2)
-        steps_an_epoch = max(1, -(-len(positives) // self.batch_size))
+        steps_an_epoch = max(1, -(-len(lists.positives) // self.batch_size))
         n_epochs = max(self.n_epochs, -(-MIN_STEPS // steps_an_epoch))
         n_steps = n_epochs * steps_an_epoch
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=max(n_steps, 2)
         )
         for _ in range(n_epochs):
-            order = rng.permutation(len(positives))
+            order = rng.permutation(len(lists.positives))
             for start in range(0, len(order), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                of_batch = np.concatenate([positives[rows, None], negatives[rows]], axis=1)
-                loss = self._loss(network, features, linear, stands_for, of_batch)
+                chosen = order[start : start + self.batch_size]
+                loss = self._loss(network, features, linear, stands_for, lists.some(chosen))
+                if len(own_lists.positives) and self.own_weight:
+                    drawn = own_lists.some(rng.integers(0, len(own_lists.positives), self.batch_size))
+                    loss = loss + self.own_weight * _own_loss(network, features, linear, drawn)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -200,6 +215,14 @@ class NeuralStacking(Strategy):
         return -among.mean() + self.pair_weight * of_pairs.sum(dim=1).mean()
 
 
+def _own_loss(network: _Network, features: Tensor, linear: Tensor, lists: npt.NDArray[np.int64]) -> Tensor:
+    """Compute the softmax loss of the positive among own items, each of which counts as one; lists: as in `_loss`."""
+    rows = torch.from_numpy(lists)
+    in_rows = rows.clamp(min=0)
+    logits = linear[in_rows] + network(features[in_rows]).squeeze(2)
+    return -F.log_softmax(logits.masked_fill(rows < 0, -torch.inf), dim=1)[:, 0].mean()
+
+
 class _Network(nn.Module):
     def __init__(self, n_features: int, n_hidden: int) -> None:
         super().__init__()
@@ -224,10 +247,25 @@ def level_of(labels: Labels, logits: Floats, weights: Weights | None = None) -> 
     )
 
 
-def _lists(
-    labels: Labels, people: People, n_others: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows of positives (n_positives,), and of each one's negatives, padded with -1."""
+class _Lists(NamedTuple):
+    """Rows of positives (n_positives,), and of each one's negatives (n_positives, n_others), padded with -1."""
+
+    positives: npt.NDArray[np.int64]
+    negatives: npt.NDArray[np.int64]
+
+    def some(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return these lists, the positive first; (n_places, 1 + n_others)."""
+        return np.concatenate([self.positives[places, None], self.negatives[places]], axis=1)
+
+    def of(self, rows: npt.NDArray[np.int64]) -> _Lists:
+        """Return the same lists, whose rows were numbered among these."""
+        if not len(rows):
+            return self
+        return _Lists(rows[self.positives], np.where(self.negatives < 0, -1, rows[self.negatives]))
+
+
+def _lists(labels: Labels, people: People, n_others: int, rng: np.random.Generator) -> _Lists:
+    """Pair each positive with negatives of its person; people without both have no list."""
     order = np.argsort(people, kind="stable")
     positives, negatives = [np.zeros(0, np.int64)], [np.zeros((0, n_others), np.int64)]
     for rows in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):
@@ -239,4 +277,4 @@ def _lists(
                 list_of_one[: len(kept)] = kept
             positives.append(its_positives)
             negatives.append(drawn)
-    return np.concatenate(positives), np.concatenate(negatives)
+    return _Lists(np.concatenate(positives), np.concatenate(negatives))

@@ -13,7 +13,7 @@ from models.bundles.variants import STUDENT, best_items
 from models.experiments.known import variants_of
 from models.history import Event, EventKind, History
 from models.named_kinds import kind_code
-from models.removals import standing
+from models.removals import as_seen, standing
 from models.scan import ScanQuery
 from training.base.errors import ArmNotEstimable
 from training.experiments.logged import LoggedAnswer, LoggedHistory, PastEvent
@@ -77,14 +77,14 @@ class Ranker:
 
 
 def _without_undone(history: LoggedHistory) -> LoggedHistory:
-    """Leave out removals and the cart events that they undo. history: in the order of arrival."""
+    """Leave out what a model does not see, by `models.removals`. history: in the order of arrival."""
     subjects = np.unique(np.array(history.item_ids, np.str_), return_inverse=True)[1]
     kinds, times = np.array(history.kinds, np.uint8), np.array(history.times, np.int64)
     stands = np.flatnonzero(standing(subjects, kinds, times, np.arange(len(kinds)))).tolist()
     return LoggedHistory(
         [history.item_ids[row] for row in stands],
         [history.times[row] for row in stands],
-        [history.kinds[row] for row in stands],
+        as_seen(kinds[stands]).tolist(),
     )
 
 

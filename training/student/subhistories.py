@@ -23,6 +23,7 @@ COLD_START_SHARE = 0.01
 KEPT_OF_LAST_VISIT = (0.3, 1.0)
 KEPT_OF_EARLIER_VISIT = 0.7
 KEPT_OF_RECENT = 0.8
+WHOLE_VISITS = 0.6
 
 Mask = npt.NDArray[np.bool_]
 
@@ -85,7 +86,8 @@ def _end_earlier(visits: npt.NDArray[np.int64], rng: np.random.Generator) -> Mas
     """Keep all before the visit of a random event, and most of that visit."""
     end = _log_uniform(len(visits) - 1, rng)
     last = visits[end - 1]
-    is_thinned = (visits == last) & (rng.random(len(visits)) < KEPT_OF_EARLIER_VISIT)
+    kept = 1.0 if rng.random() < WHOLE_VISITS else KEPT_OF_EARLIER_VISIT
+    is_thinned = (visits == last) & (rng.random(len(visits)) < kept)
     return _not_empty((visits < last) | is_thinned, last_possible=end - 1)
 
 
@@ -121,5 +123,8 @@ def _first_distinct(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 def _events(history: History, keep: Mask) -> History:
     after = int(np.flatnonzero(keep)[-1]) + 1
-    asked_at = int(history.times[after]) if after < len(history) else 0
+    asked_at = 0
+    if after < len(history):
+        last, asked_at = int(history.times[after - 1]), int(history.times[after])
+        asked_at = max(asked_at - asked_at % 86400, last)
     return History(history.item_indices[keep], history.times[keep], history.kinds[keep], asked_at)

@@ -32,7 +32,7 @@ MAX_PAIRS = 100_000
 LEAVING_SHARE = 10
 """When there are too many items, one in this many leaves: those that count least. Finding them takes 2 ms."""
 
-TEACHES_NOTHING = frozenset({"impression", "removal", "dislike"})
+TEACHES_NOTHING = frozenset({"impression", "removal", "return", "dislike"})
 
 
 class PopularItem(NamedTuple):

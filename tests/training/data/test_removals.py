@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.history import EventKind
+from models.named_kinds import KIND_CODES
 from models.removals import REMOVAL
 from service.log.records import EventRecord
+from service.people.stored import Occurrence, StoredEvents
 from tests.training.promotion.exports import write_part
 from training.data.columns import column_lines
 from training.data.options import reading_options
@@ -25,6 +28,7 @@ from training.promotion.fresh import read_history_and_export
 BEGAN = 1_700_000_000
 PEOPLE, ITEMS = ("anna", "ben"), ("vase", "cup")
 KINDS = ("view", "cart", "purchase", "removal")
+KINDS_OF_ORDERS = ("view", "purchase", "dislike", "return")
 
 
 class Did(NamedTuple):
@@ -37,18 +41,20 @@ class Did(NamedTuple):
     batch: int
 
 
-DEEDS = st.lists(
-    st.builds(
+def deeds_of(kinds: Sequence[str]) -> st.SearchStrategy[list[Did]]:
+    """In the order in which they arrive."""
+    did = st.builds(
         Did,
         st.sampled_from(PEOPLE),
         st.sampled_from(ITEMS),
-        st.sampled_from(KINDS),
+        st.sampled_from(kinds),
         st.integers(0, 4),
         st.integers(0, 3),
-    ),
-    max_size=24,
-).map(lambda deeds: sorted(deeds, key=lambda did: did.batch))
-"""In the order in which they arrive."""
+    )
+    return st.lists(did, max_size=24).map(lambda deeds: sorted(deeds, key=lambda did: did.batch))
+
+
+DEEDS = deeds_of(KINDS)
 
 
 def live_history(deeds: Sequence[Did]) -> dict[str, list[tuple[str, int, int]]]:
@@ -106,6 +112,41 @@ def test_an_export_gives_the_history_that_a_service_has(
     deeds = [Did("zoe", "lamp", "view", 0, 0), *deeds]  # somebody, so that there is a table
     shop = read_shop(export_of(tmp_path_factory.mktemp("export"), deeds))
     assert offline_history(shop) == live_history(deeds)
+
+
+@settings(max_examples=60)
+@given(deeds=deeds_of(KINDS_OF_ORDERS))
+def test_an_export_with_returns_gives_what_a_service_shows(
+    tmp_path_factory: pytest.TempPathFactory, deeds: list[Did]
+) -> None:
+    deeds = [Did("zoe", "lamp", "view", 0, 0), *deeds]
+    shop = read_shop(export_of(tmp_path_factory.mktemp("export"), deeds))
+    offline = {person: set(own) for person, own in offline_history(shop).items()}
+    assert offline == {
+        person: {(item, BEGAN + second, kind) for item, kind, second in shown_live(deeds, person)}
+        for person in {did.person for did in deeds}
+        if shown_live(deeds, person)
+    }
+
+
+def shown_live(deeds: Sequence[Did], person: str) -> set[tuple[str, int, int]]:
+    """What a service shows a bundle of one person: (item, kind, second)."""
+    names = sorted({did.item for did in deeds})
+    events = StoredEvents.empty()
+    for batch in sorted({did.batch for did in deeds}):
+        own = [did for did in deeds if did.batch == batch and did.person == person]
+        arrived = (
+            Occurrence((names.index(did.item) + 1) << 19, KIND_CODES[did.kind], did.second + 1, batch)
+            for did in own
+        )
+        events = events.merged(StoredEvents.of(arrived))
+    items = (events.keys >> np.uint64(19)).astype(np.int32) - 1
+    are_shown = events.are_shown(items)
+    history = events.as_history(items if are_shown is None else items[are_shown], are_shown)
+    rows = zip(
+        history.item_indices.tolist(), history.kinds.tolist(), (history.times - 1).tolist(), strict=True
+    )
+    return {(names[item], kind, second) for item, kind, second in rows}
 
 
 @settings(max_examples=40)

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from models.history import EventKind
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 from training.base.errors import SettingsInvalid
 from training.data.files.dialect import plain_name
 
-RETURN: Final = 254
-"""The code of a return or refund while data is read."""
 DROP: Final = 255
 """The code of a kind that is left out on purpose."""
 

@@ -1,7 +1,7 @@
 """What a person did, as it is kept: the latest moments of each kind for each item, in whatever order events came.
 
 So merging is a maximum: events may be merged in any portions and any number of times, and a later merge need not look
-up what was dropped. Removals and returns are kept as such; `models.removals` says what they undo when the events are read.
+up what was dropped. Removals and returns are kept as such; `models.removals` says what they undo when events are read.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from tests.support.example_studies import (
     example_leave_one_out,
     example_search,
     example_strategies,
+    example_well_known,
     spread,
 )
 from training.quality.figures import (
@@ -84,6 +85,7 @@ def example_evaluation() -> Quality:
         importance={"next_basket": {name: spread(0.01 * (4 - i)) for i, name in enumerate(MEMBERS)}},
         leave_one_out={"next_basket": example_leave_one_out()},
         attributes={"next_basket": example_attributes()},
+        well_known={"next_basket": [example_well_known()]},
         bought_again=example_bought_again(),
         tuning={"next_basket": {"als": example_search()}},
         ablations={"distillation": example_distillation()},

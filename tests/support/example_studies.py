@@ -27,6 +27,7 @@ from training.quality.schema import (
     Standings,
     StrategyStanding,
     Trial,
+    WellKnownItem,
 )
 
 MEMBERS = ("content", "als", "ease", "sequential")
@@ -103,6 +104,14 @@ def example_attributes() -> dict[str, AttributeWorth]:
             earns_its_place=False,
         ),
     }
+
+
+def example_well_known() -> WellKnownItem:
+    return WellKnownItem(
+        "white hanging heart",
+        856,
+        {"als": ["red hanging heart", "heart of wicker"], "ensemble": ["red hanging heart"]},
+    )
 
 
 def example_bought_again() -> dict[str, BoughtAgain]:

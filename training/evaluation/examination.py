@@ -25,7 +25,7 @@ from training.learning.fit import SHIPPED, Learned, Taught
 from training.members.content import Content
 from training.metrics.protocols import Candidates, ScoreFunction
 from training.quality.figures import Figure, Metrics
-from training.quality.schema import AttributeWorth, ColdStart, Explanations, MemberWorth
+from training.quality.schema import AttributeWorth, ColdStart, Explanations, MemberWorth, WellKnownItem
 from training.recipe.settings import TrainingSettings
 from training.student.distill import DistillSettings, distil
 from training.student.export import export_student, torch_scores
@@ -41,6 +41,7 @@ from training.studies.cold_start import people_curve
 from training.studies.distillation import ablation, losses, variants
 from training.studies.explanations import student_removal_test
 from training.studies.leave_one_out import leave_one_out
+from training.studies.well_known import beside_well_known
 
 MAX_STUDIED = 2_000
 """The most test questions that the studies of members ask."""
@@ -131,6 +132,17 @@ def study_attributes(
             seed=settings.seed,
             progress=progress,
         )
+
+
+def study_well_known(
+    split: Split, taught: Taught, assessment: Assessment, stages: Stages
+) -> list[WellKnownItem]:
+    """Ask members, the ensemble and the student that ships what belongs beside the best-known items."""
+    members = (*taught.ensemble.members, *taught.beside)
+    shown = [*(member.name for member in members), "ensemble", assessment.shipped]
+    with stages.stage("well_known", "What stands beside well-known items"):
+        scores = {name: assessment.scores[name] for name in shown}
+        return beside_well_known(scores, split.past_and_validation)
 
 
 def study_distillation(

@@ -28,6 +28,7 @@ from training.evaluation.examination import (
     study_distillation,
     study_explanations,
     study_members,
+    study_well_known,
     without_distillation,
 )
 from training.learning.evidence import with_tuned_evidence
@@ -135,6 +136,7 @@ def evaluate(
     importance, worth = study_members(split, taught, assessment, settings, stages)
     evaluation.importance, evaluation.leave_one_out = {split.protocol: importance}, {split.protocol: worth}
     evaluation.bought_again = bought_again(split.dataset)
+    evaluation.well_known = {split.protocol: study_well_known(split, taught, assessment, stages)}
     if attributes := study_attributes(split, assessment, settings, stages):
         evaluation.attributes = {split.protocol: attributes}
     if "distillation" in studies:

@@ -221,6 +221,14 @@ class BoughtAgain(Part, frozen=True):
     days: float | None
 
 
+class WellKnownItem(Part, frozen=True):
+    """What models put beside an item. n_people: who took it. nearest: titles by model, the best first."""
+
+    title: str
+    n_people: int
+    nearest: dict[str, list[str]]
+
+
 class Explanations(Part, frozen=True):
     """The removal test, empty if nobody has a history, and the accuracy of the members' shares.
 
@@ -343,7 +351,7 @@ class Machine(Part, frozen=True):
 
 
 class Quality(msgspec.Struct, omit_defaults=True):
-    """A whole evaluation, filled part by part. From `protocols` to `attributes`, parts are by protocol.
+    """A whole evaluation, filled part by part. From `protocols` to `well_known`, parts are by protocol.
 
     bought_again is by category. of_protocol: for parts that are of one protocol alone, which one. bundle: the version
     that the run wrote.
@@ -366,6 +374,7 @@ class Quality(msgspec.Struct, omit_defaults=True):
     importance: dict[str, dict[str, Figure]] = {}
     leave_one_out: dict[str, dict[str, MemberWorth]] = {}
     attributes: dict[str, dict[str, AttributeWorth]] = {}
+    well_known: dict[str, list[WellKnownItem]] = {}
     bought_again: dict[str, BoughtAgain] = {}
     explanations: Explanations | None = None
     compression: Compression | None = None

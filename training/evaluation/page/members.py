@@ -112,6 +112,31 @@ def attributes(quality: Quality) -> View:
     }
 
 
+def well_known(quality: Quality) -> View:
+    """Show what models put beside the items that most people took."""
+    columns = [Column(str(place), f"{place + 1}.", words) for place in range(3)]
+    return {
+        "protocols": {
+            name: [
+                {
+                    "item": item,
+                    "table": table(
+                        "by",
+                        columns,
+                        {
+                            model_words(model): {str(place): title for place, title in enumerate(titles)}
+                            for model, titles in item.nearest.items()
+                        },
+                        ours=OUR_NAMES,
+                    ),
+                }
+                for item in part
+            ]
+            for name, part in quality.well_known.items()
+        }
+    }
+
+
 def bought_again(quality: Quality) -> View:
     """Show by category what share of buyers come back for an item, and how soon."""
     columns = [

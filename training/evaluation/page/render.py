@@ -34,6 +34,7 @@ SECTIONS = (
     Section("segments", "For whom it works", "protocols", members.segments),
     Section("leave_one_out", "What each member adds", "leave_one_out", members.leave_one_out),
     Section("attributes", "What attributes of items add", "attributes", members.attributes),
+    Section("well_known", "Does it look right?", "well_known", members.well_known),
     Section("bought_again", "What is bought again", "bought_again", members.bought_again),
     Section("tuning", "How members were tuned", "tuning", members.tuning),
     Section("strategies", "Bagging, boosting, stacking", "strategies", members.strategies),

@@ -57,8 +57,8 @@ def are_own(features: Floats) -> npt.NDArray[np.bool_]:
     first = features.shape[-1] - len(OWN_FEATURES)
     if first < 0:  # described in another way, of which nothing is known
         return np.zeros(features.shape[:-1], np.bool_)
-    by_kind: npt.NDArray[np.bool_] = features[..., first : first + len(BY_STRENGTH)] > 0
-    return by_kind.any(axis=-1)
+    by_kind = features[..., first : first + len(BY_STRENGTH)]
+    return np.asarray((by_kind > 0).any(axis=-1))
 
 
 def member_columns(member_names: Sequence[str]) -> dict[str, list[int]]:

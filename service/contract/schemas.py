@@ -63,7 +63,9 @@ VALUE = (
 
 Price = Annotated[float, Meta(ge=0, description="A price in the shop's currency.")]
 Kind = Literal["view", "click", "cart", "purchase", "rating", "dislike"]
-EventKindName = Literal["view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal", "return"]
+EventKindName = Literal[
+    "view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal", "return"
+]
 KnownItems = Literal["rank", "leave_out_bought", "leave_out_touched", "only"]
 RejectionReason = Literal[
     "time_before_1990", "time_in_future", "nobody", "item_id_invalid", "user_id_invalid", "session_id_invalid",

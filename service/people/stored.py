@@ -1,7 +1,7 @@
 """What a person did, as it is kept: the latest moments of each kind for each item, in whatever order events came.
 
 So merging is a maximum: events may be merged in any portions and any number of times, and a later merge need not look
-up what was dropped. Removals and returns are kept as such; `models.removals` says what they undo when events are read.
+up what was dropped. Removals and returns are kept as such; `models.removals` says what they undo when they are read.
 """
 
 from __future__ import annotations
@@ -147,9 +147,7 @@ class StoredEvents:
         """Return the events of `are_shown` as a history. items: (n_shown,), the item of each."""
         shown = slice(None) if are_shown is None else are_shown
         kinds = self.kinds[shown]
-        return History(
-            items, self.times[shown].astype(np.int64), kinds if self.is_plain else as_seen(kinds)
-        )
+        return History(items, self.times[shown].astype(np.int64), kinds if self.is_plain else as_seen(kinds))
 
 
 _NO_EVENTS = StoredEvents(

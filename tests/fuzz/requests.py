@@ -68,10 +68,19 @@ def _recommend(random: Random) -> dict[str, Any]:
     return body
 
 
+EVENT_KINDS = (
+    *("view", "click", "cart", "purchase", "rating", "dislike", "impression"),
+    *("removal", "return"),
+)
+
+
 def _event(random: Random) -> dict[str, Any]:
     """Of people whom nobody is asked about, so that answers do not depend on what came before."""
-    kind = random.choice(("view", "click", "cart", "purchase", "rating", "dislike", "impression", "removal", "return"))
-    return {"kind": kind, "item_id": random.choice(ITEMS), "user_id": f"fuzzer-{random.randrange(20)}"}
+    return {
+        "kind": random.choice(EVENT_KINDS),
+        "item_id": random.choice(ITEMS),
+        "user_id": f"fuzzer-{random.randrange(20)}",
+    }
 
 
 def spoilt_body(body: dict[str, Any], random: Random) -> bytes:

@@ -51,7 +51,10 @@ def test_removal_undoes_the_carts_of_its_item_before_it(events: list[Given], exp
         ([(1, PURCHASE, 1, 0), (1, RETURN, 2, 0), (1, RETURN, 3, 0)], [False, True, False]),
         ([(1, RETURN, 2, 0)], [False]),  # of nothing that was bought
         ([(1, PURCHASE, 3, 0), (1, RETURN, 2, 0)], [True, False]),
-        ([(1, RETURN, 2, 0), (1, PURCHASE, 2, 0)], [True, False]),  # of one second: first bought, then sent back
+        (
+            [(1, RETURN, 2, 0), (1, PURCHASE, 2, 0)],
+            [True, False],
+        ),  # of one second: first bought, then sent back
         ([(1, PURCHASE, 1, 0), (2, RETURN, 2, 0)], [True, False]),
         ([(1, VIEW, 1, 0), (1, CART, 1, 0), (1, RETURN, 2, 0)], [True, True, False]),
     ],
@@ -83,9 +86,7 @@ def walked(events: Sequence[Given]) -> list[bool]:
             for undone in in_cart.pop(subject, []):
                 result[undone] = False
     bought: dict[int, list[int]] = {}
-    for place in sorted(
-        range(len(events)), key=lambda place: (events[place][2], events[place][1] == RETURN)
-    ):
+    for place in sorted(range(len(events)), key=lambda place: (events[place][2], events[place][1] == RETURN)):
         subject, kind, *_ = events[place]
         if kind == PURCHASE:
             bought.setdefault(subject, []).append(place)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from models.history import EventKind
+from models.removals import RETURN
 from training.base.errors import SettingsInvalid, SourceUnreadable
 from training.data.cleaning import drop_bad_rows, first_bad_rows, id_reasons
 from training.data.column_mapping import uses_by_column
@@ -21,7 +22,7 @@ from training.data.columns import uses_of
 from training.data.files.tables import SURPLUS, Part, Table
 from training.data.ids import id_text, without_shared_zeros, without_thousands
 from training.data.kind_words import UNSEEN, KindWords
-from training.data.meaning.kinds import DROP, RETURN
+from training.data.meaning.kinds import DROP
 from training.data.meaning.numbers import NumberFormat, number, number_format
 from training.data.meaning.times import (
     EARLIEST_SECONDS,

@@ -12,12 +12,13 @@ from typing import Final
 import polars as pl
 
 from models.history import EventKind
+from models.removals import RETURN
 from training.data.column_mapping import ColumnMapping
 from training.data.files.dialect import plain_name
 from training.data.files.rows_file import LINE, SURPLUS
 from training.data.files.tables import Part, Table
 from training.data.meaning import names
-from training.data.meaning.kinds import NAMES, RETURN, code_of
+from training.data.meaning.kinds import NAMES, code_of
 from training.data.meaning.names import all_named, named
 from training.data.roles import EventRoles, event_roles, sample_text
 

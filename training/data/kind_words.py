@@ -9,9 +9,9 @@ from typing import Final
 import polars as pl
 
 from models.history import EventKind
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 from training.data.files.tables import Table
-from training.data.meaning.kinds import NAMES, RETURN, code_of
+from training.data.meaning.kinds import NAMES, code_of
 from training.data.options import ReadingOptions
 from training.data.roles import sample_text
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from models.removals import RETURN
 from training.base.errors import ColumnMissing
 from training.data.column_mapping import ColumnMapping
 from training.data.files.dialect import plain_name
@@ -15,7 +16,7 @@ from training.data.files.tables import Table
 from training.data.meaning import names
 from training.data.meaning.attributes import may_be_attribute
 from training.data.meaning.availability import availability_columns
-from training.data.meaning.kinds import RETURN, code_of
+from training.data.meaning.kinds import code_of
 from training.data.meaning.missing import cleaned
 from training.data.meaning.names import all_named, named
 from training.data.meaning.times import (

@@ -13,7 +13,7 @@ from scipy import sparse
 from models.ensemble.ensemble import FittedEnsemble
 from models.ensemble.meta_features import consensus, feature_names, meta_features
 from models.ensemble.opinions import Indices, Opinions
-from models.history import History
+from models.history import MAX_EVENTS, History
 from models.repeats import RepeatModel
 from training.ensemble.pairs import people_at_once
 from training.ensemble.repeats import load_repeats, save_repeats
@@ -25,8 +25,8 @@ from training.members.knn import ItemKNN
 from training.members.member import Floats, Member
 
 Items = npt.NDArray[np.int32]
-MAX_OWN = 64
-"""The most own items of a person that are candidates in any case, the latest ones."""
+MAX_OWN = MAX_EVENTS
+"""The most own items of a person that are candidates in any case, the latest ones: as many as the student reads."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.history import EventKind
-from training.data.meaning.kinds import RETURN
+from models.removals import RETURN
 from training.generator.catalogue import (
     SECONDS_PER_DAY,
     TASTE_DIMENSIONS,

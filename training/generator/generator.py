@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from models.history import EventKind
+from models.removals import RETURN
 from training.base.errors import SettingsInvalid
-from training.data.meaning.kinds import RETURN
 from training.generator.behaviour import SimulatedEvents, simulate_people
 from training.generator.catalogue import InventedCatalogue, build_catalogue, item_ids, item_table
 from training.generator.settings import GeneratorSettings

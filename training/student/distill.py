@@ -3,10 +3,12 @@
     loss = kl_weight · T² · KL(ensemble ‖ student at temperature T) + hard_weight · cross-entropy of what came next
            + centred_weight · squared error around a person's mean + level_weight · squared error of that mean
            + pointwise_weight · cross-entropy with the ensemble's probability, item by item
+           + own_weight · KL(ensemble ‖ student) over the person's own items alone
 
 The KL (Hinton, Vinyals, Dean 2015), over a person's candidates, gets the top of the ranking right, and the centred
-error the rest of it; the level makes scores of different people comparable. If all soft terms are off, this trains a
-student without distillation, which sees nothing of the ensemble, not even its starting vectors.
+error the rest of it; the level makes scores of different people comparable. Own items head a list where things are
+bought again, and few candidates are own, so their order has a term of its own. If all soft terms are off, this trains
+a student without distillation, which sees nothing of the ensemble, not even its starting vectors.
 """
 
 from __future__ import annotations
@@ -77,6 +79,9 @@ class DistillSettings:
         le=100,
         description="Weight of the cross-entropy with the ensemble's probability of each item.",
     )
+    own_weight: float = Field(
+        default=5.0, ge=0, le=100, description="Weight of the KL divergence over own items alone."
+    )
     hard_weight: float = Field(
         default=0.02, ge=0, le=100, description="Weight of the cross-entropy of the items that came next."
     )
@@ -96,7 +101,13 @@ class DistillSettings:
     @property
     def is_soft(self) -> bool:
         """Whether any term of the loss uses the ensemble's soft labels."""
-        return bool(self.kl_weight or self.centred_weight or self.level_weight or self.pointwise_weight)
+        return bool(
+            self.kl_weight
+            or self.centred_weight
+            or self.level_weight
+            or self.pointwise_weight
+            or self.own_weight
+        )
 
 
 def distil(
@@ -183,6 +194,7 @@ def _loss(model: StudentModel, batch: Batch, settings: DistillSettings) -> Tenso
         + settings.centred_weight * (centred**2).sum() / n_candidates.sum()
         + settings.level_weight * (level**2).mean()
         + settings.pointwise_weight * _pointwise(teacher, student, is_candidate)
+        + settings.own_weight * _kl(teacher, student, is_candidate & batch.is_own)
     )
     return loss
 

@@ -22,6 +22,12 @@ class Batch(NamedTuple):
     logits: Tensor  # (b, n_candidates) float32
     next_items: Tensor  # (b, n_next) int64
 
+    @property
+    def is_own(self) -> Tensor:
+        """Which candidates the student reads as own items, (b, n_candidates)."""
+        own_rows = self.encoded[0]
+        return (self.candidates.unsqueeze(2) + 1 == own_rows.unsqueeze(1)).any(dim=2)
+
 
 @dataclass(frozen=True)
 class Examples:

@@ -1,8 +1,8 @@
 """Sequence augmentation: cut examples out of people's histories, so that the student also learns short ones.
 
 Each whole history is an example, and so are copies of it as an earlier request might have seen it: in the middle of
-the last visit, in the middle of an earlier one, or with the distant past forgotten. Empty histories are added too,
-for cold start.
+the last visit, in the middle or at the end of an earlier one, or with the distant past forgotten. Empty histories are
+added too, for cold start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.history import EventKind, History
+from models.history import SECONDS_PER_DAY, EventKind, History
 from models.members.recency import visit_numbers
 from models.packed_histories import Histories
 
@@ -23,7 +23,8 @@ COLD_START_SHARE = 0.01
 KEPT_OF_LAST_VISIT = (0.3, 1.0)
 KEPT_OF_EARLIER_VISIT = 0.7
 KEPT_OF_RECENT = 0.8
-WHOLE_VISITS = 0.6
+WHOLE_VISIT_SHARE = 0.6
+"""How often an earlier visit that ends an example is kept whole: then it is asked about at the start of the next."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -83,10 +84,10 @@ def _thin_last_visit(visits: npt.NDArray[np.int64], rng: np.random.Generator) ->
 
 
 def _end_earlier(visits: npt.NDArray[np.int64], rng: np.random.Generator) -> Mask:
-    """Keep all before the visit of a random event, and most of that visit."""
+    """Keep all before the visit of a random event, and most or all of that visit."""
     end = _log_uniform(len(visits) - 1, rng)
     last = visits[end - 1]
-    kept = 1.0 if rng.random() < WHOLE_VISITS else KEPT_OF_EARLIER_VISIT
+    kept = 1.0 if rng.random() < WHOLE_VISIT_SHARE else KEPT_OF_EARLIER_VISIT
     is_thinned = (visits == last) & (rng.random(len(visits)) < kept)
     return _not_empty((visits < last) | is_thinned, last_possible=end - 1)
 
@@ -122,9 +123,11 @@ def _first_distinct(items: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def _events(history: History, keep: Mask) -> History:
-    after = int(np.flatnonzero(keep)[-1]) + 1
-    asked_at = 0
+    """Return the kept events, asked about at the next one, or at the first second (UTC) of its day if no event came
+    since: that is when the protocols ask.
+    """
+    after, asked_at = int(np.flatnonzero(keep)[-1]) + 1, 0
     if after < len(history):
-        last, asked_at = int(history.times[after - 1]), int(history.times[after])
-        asked_at = max(asked_at - asked_at % 86400, last)
+        next_one = int(history.times[after])
+        asked_at = max(next_one - next_one % int(SECONDS_PER_DAY), int(history.times[after - 1]))
     return History(history.item_indices[keep], history.times[keep], history.kinds[keep], asked_at)

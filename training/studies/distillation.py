@@ -4,6 +4,7 @@
     pointwise                             what came next, and the ensemble's probability item by item
     listwise_T1, _T2, _T4                 the whole loss at several temperatures of the KL
     listwise_alone                        KL and what came next, without the errors of centred scores and level
+    own_not_apart                         the whole loss but the KL over own items alone
     candidates_top, _uniform, _mixed_256  lists of equal length from the ensemble's top, from chance, half of each
     candidates_mixed_128, _mixed_512      shorter and longer lists, half of each
     no_subhistories                       whole histories alone, for as many steps
@@ -131,13 +132,22 @@ def variants(
 def losses(distill: DistillSettings) -> dict[str, DistillSettings]:
     """Return settings with other terms of the loss, or another temperature."""
     hard_alone = replace(
-        distill, kl_weight=0.0, centred_weight=0.0, level_weight=0.0, pointwise_weight=0.0, hard_weight=1.0
+        distill,
+        kl_weight=0.0,
+        centred_weight=0.0,
+        level_weight=0.0,
+        pointwise_weight=0.0,
+        own_weight=0.0,
+        hard_weight=1.0,
     )
     return {
         "no_distillation": hard_alone,
         "pointwise": replace(hard_alone, hard_weight=distill.hard_weight, pointwise_weight=POINTWISE_WEIGHT),
         **{f"listwise_T{value:g}": replace(distill, temperature=value) for value in TEMPERATURES},
-        "listwise_alone": replace(distill, centred_weight=0.0, level_weight=0.0, pointwise_weight=0.0),
+        "listwise_alone": replace(
+            distill, centred_weight=0.0, level_weight=0.0, pointwise_weight=0.0, own_weight=0.0
+        ),
+        "own_not_apart": replace(distill, own_weight=0.0),
     }
 
 

@@ -19,7 +19,7 @@ from loadtest.alerts.replay import (
     question,
 )
 from loadtest.errors import IdsMissing
-from training.data.meaning.kinds import RETURN
+from models.removals import RETURN
 
 STEP = Step((("lamp", "view", 1_000), ("rug", "click", 2_000)), "vase", "purchase", 5_000)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.ensemble.meta_features import OWN_FEATURES, are_own
 from tests.support.pairs import Pairs, linear_pairs, striped_pairs
 from training.base.errors import NotFinite
 from training.ensemble.evaluation_pairs import EvaluationPairs
@@ -34,6 +35,36 @@ def test_lists_that_no_line_orders_are_ordered_better() -> None:
 def test_where_a_line_is_the_truth_few_pairs_lead_little_astray() -> None:
     few, others = linear_pairs(n_people=12), linear_pairs(seed=1)
     assert ndcg(fitted(NeuralStacking(), few), others) > ndcg(fitted(Stacking(), few), others) - 0.03
+
+
+def pairs_with_own_items(seed: int) -> tuple[Pairs, np.ndarray]:
+    """Own items far from 0 are taken again, on either side; there are few of them among very many others.
+
+    Returns the pairs, and what each of them stands for.
+    """
+    rng = np.random.default_rng(seed)
+    n_people, n_own, n_others = 60, 20, 40
+    is_own = np.tile(np.arange(n_own + n_others) < n_own, n_people)
+    people = np.repeat(np.arange(n_people), n_own + n_others)
+    features = np.zeros((len(people), 1 + len(OWN_FEATURES)), np.float32)
+    features[:, 0] = rng.normal(size=len(people))
+    features[:, 1] = is_own
+    distances = np.where(is_own, np.abs(features[:, 0]), 0.0).reshape(n_people, -1)
+    labels = (distances >= np.sort(distances, axis=1)[:, -3:-2]).ravel()
+    weights = np.where(is_own & ~labels, 1e-4, 1.0)
+    return Pairs(features, labels, people, np.zeros(len(labels))), weights
+
+
+def test_own_items_are_ordered_among_themselves_however_few_they_are_among_all() -> None:
+    def own_ndcg(own_weight: float) -> float:
+        (pairs, weights), (others, _) = pairs_with_own_items(0), pairs_with_own_items(1)
+        strategy = NeuralStacking(n_hidden=16, own_weight=own_weight)
+        strategy.fit(pairs.features, pairs.labels, pairs.people, seed=0, weights=weights)
+        own = are_own(others.features)
+        among_own = Pairs(others.features[own], others.labels[own], others.people[own], others.log_odds[own])
+        return ndcg(strategy, among_own)
+
+    assert 1.0 - own_ndcg(3.0) < 0.5 * (1.0 - own_ndcg(0.0))
 
 
 def test_a_network_that_has_not_moved_corrects_nothing() -> None:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.history import EventKind
+from models.removals import RETURN
 from training.base.errors import SettingsInvalid
 from training.data.interactions import RETURNED
-from training.data.meaning.kinds import RETURN
 from training.data.read import read_shop
 from training.data.returns import SENT_BACK
 from training.data.shop import Shop, require_trainable

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from models.history import EventKind
-from training.data.meaning.kinds import RETURN
+from models.removals import RETURN
 from training.generator.behaviour import simulate_people
 from training.generator.catalogue import SECONDS_PER_DAY, InventedCatalogue, build_catalogue
 from training.generator.purchases import PURCHASE_STEP, Visits, _rates_by_taste, follow_up, place_stays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from training.base.errors import NotFinite
 from training.members.member import Floats
 from training.student import distill
 from training.student.distill import DistillSettings, distil
+from training.student.examples import Batch
 from training.student.export import torch_scores
 from training.student.neighbours import Neighbours, strongest_neighbours
 from training.student.soft_labels import SoftLabels
@@ -26,7 +28,13 @@ from training.student.tower import StudentModel, TowerSettings
 STRANGERS = people(60, seed=99)
 """People whom no student here was taught on."""
 BRIEF = replace(TAUGHT, n_epochs=2)
-NOTHING: dict[str, Any] = {"kl_weight": 0.0, "centred_weight": 0.0, "level_weight": 0.0, "hard_weight": 0.0}
+NOTHING: dict[str, Any] = {
+    "kl_weight": 0.0,
+    "centred_weight": 0.0,
+    "level_weight": 0.0,
+    "own_weight": 0.0,
+    "hard_weight": 0.0,
+}
 
 
 def taught(
@@ -62,6 +70,33 @@ def agreement(model: StudentModel, teacher: BlockTeacher) -> float:
         is_unseen = np.isfinite(theirs)
         each.append(np.corrcoef(ours[is_unseen], theirs[is_unseen])[0, 1])
     return float(np.mean(each))
+
+
+class GivenScores:
+    """A student whose scores of all items are given."""
+
+    answer_items = SimpleNamespace(identity=torch.zeros(5, 1))
+
+    def __init__(self, scores: list[list[float]]) -> None:
+        self.scores = torch.tensor(scores)
+
+    def __call__(self, *_: torch.Tensor) -> torch.Tensor:
+        return self.scores
+
+
+def test_own_items_are_compared_with_each_other_alone() -> None:
+    """Somebody has the items 0 and 3; somebody else nothing."""
+    item_rows = torch.tensor([[1, 4], [0, 0]])
+    encoded = (item_rows, *[torch.zeros(2, 2)] * 4)
+    candidates = torch.tensor([[4, 3, 0, 1], [0, 1, 2, 3]])
+    logits = torch.tensor([[5.0, 1.0, 2.0, -torch.inf], [1.0, 2.0, 3.0, 4.0]])
+    batch = Batch(encoded, candidates, logits, torch.full((2, 1), -1))
+    assert batch.is_own.tolist() == [[False, True, True, False], [False] * 4]
+    alone = DistillSettings(**NOTHING | {"own_weight": 1.0})
+    ours = GivenScores([[0.5, 9.0, 9.0, -0.5, 7.0], [1.0] * 5])
+    teacher, student = torch.tensor([1.0, 2.0]).log_softmax(0), torch.tensor([-0.5, 0.5]).log_softmax(0)
+    expected = (teacher.exp() * (teacher - student)).sum() / 2  # the mean over both people
+    assert float(distill._loss(ours, batch, alone)) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_student_ranks_strangers_as_its_teacher_does(model: StudentModel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.history import VISIT_GAP_SECONDS, Event, History
+from models.history import SECONDS_PER_DAY, VISIT_GAP_SECONDS, Event, History
 from models.packed_histories import Histories
 from training.student.subhistories import COLD_START_SHARE, N_NEXT, cut_examples
 
@@ -60,7 +60,7 @@ def test_last_visit_is_thinned_and_what_it_lost_came_next() -> None:
     assert {len(items) for items, _ in copies} == {28, 29, 30}
 
 
-def test_end_inside_an_earlier_visit_has_most_of_it_and_what_followed_comes_next() -> None:
+def test_end_in_an_earlier_visit_has_most_or_all_of_it_and_what_followed_comes_next() -> None:
     n_kept = []
     for items, next_items in copies_of_kind(1):
         visit = items[-1] // N_ITEMS_A_VISIT
@@ -68,7 +68,23 @@ def test_end_inside_an_earlier_visit_has_most_of_it_and_what_followed_comes_next
         dropped = [item for item in range(visit * 4, 30) if item not in items]
         assert next_items == dropped[:N_NEXT]
         n_kept.append(sum(item // N_ITEMS_A_VISIT == visit for item in items))
-    assert 2.2 < np.mean(n_kept) < 3.2
+    assert 3.2 < np.mean(n_kept) < 3.8
+    assert min(n_kept) < 3
+
+
+def test_an_earlier_visit_that_is_whole_is_asked_about_on_the_day_of_the_next_one() -> None:
+    whole = history(30)
+    examples, _ = cut([30], 90)
+    midnights = []
+    for example in examples[2::3]:
+        after = int(example.item_indices[-1]) + 1 if len(example) else 30
+        if after == 30 or after % N_ITEMS_A_VISIT:
+            continue
+        asked_at, day = example.asked_at, int(SECONDS_PER_DAY)
+        first_second = int(whole.times[after]) // day * day
+        assert asked_at == max(first_second, int(example.times[-1]))
+        midnights.append(asked_at == first_second)
+    assert any(midnights)
 
 
 def test_forgotten_past_leaves_recent_events_with_few_holes() -> None:

@@ -74,11 +74,13 @@ def test_the_losses_are_those_of_the_table() -> None:
     found = losses(DISTILL)
     assert list(found) == [
         "no_distillation", "pointwise", "listwise_T1", "listwise_T2", "listwise_T4", "listwise_alone",
+        "own_not_apart",
     ]  # fmt: skip
     assert not found["no_distillation"].is_soft
     assert found["no_distillation"].hard_weight > 0
     assert found["pointwise"].is_soft
     assert found["pointwise"].kl_weight == 0
+    assert found["own_not_apart"] == replace(DISTILL, own_weight=0.0)
     assert found["listwise_alone"].kl_weight == DISTILL.kl_weight
     assert found["listwise_alone"].centred_weight == found["listwise_alone"].level_weight == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -87,7 +87,8 @@ class GivenScores:
 def test_own_items_are_compared_with_each_other_alone() -> None:
     """Somebody has the items 0 and 3; somebody else nothing."""
     item_rows = torch.tensor([[1, 4], [0, 0]])
-    encoded = (item_rows, *[torch.zeros(2, 2)] * 4)
+    nothing = torch.zeros(2, 2)
+    encoded = (item_rows, nothing, nothing, nothing, nothing)
     candidates = torch.tensor([[4, 3, 0, 1], [0, 1, 2, 3]])
     logits = torch.tensor([[5.0, 1.0, 2.0, -torch.inf], [1.0, 2.0, 3.0, 4.0]])
     batch = Batch(encoded, candidates, logits, torch.full((2, 1), -1))
@@ -96,7 +97,9 @@ def test_own_items_are_compared_with_each_other_alone() -> None:
     ours = GivenScores([[0.5, 9.0, 9.0, -0.5, 7.0], [1.0] * 5])
     teacher, student = torch.tensor([1.0, 2.0]).log_softmax(0), torch.tensor([-0.5, 0.5]).log_softmax(0)
     expected = (teacher.exp() * (teacher - student)).sum() / 2  # the mean over both people
-    assert float(distill._loss(ours, batch, alone)) == pytest.approx(float(expected), abs=1e-6)
+    assert float(distill._loss(cast(StudentModel, ours), batch, alone)) == pytest.approx(
+        float(expected), abs=1e-6
+    )
 
 
 def test_student_ranks_strangers_as_its_teacher_does(model: StudentModel) -> None:

@@ -22,11 +22,13 @@ from models.history import Event, History
 from models.kept_history import kept_history
 from models.named_kinds import KIND_CODES
 from models.packed_histories import ColdHistories, Histories
+from models.removals import RETURN
 from models.vocabulary import Vocabulary
 from tests.support.bundles import LATEST, N_ITEMS, WRITTEN_AT, tiny_contents, tiny_cooccurrence
 from tests.support.events import body, did
 from tests.support.repeats import a_repeat_model
 from tests.support.service import Running, running
+from training.data.returns import with_sent_back
 from training.data.target import with_dislikes
 
 LIKED_FROM = 3.0
@@ -152,6 +154,72 @@ async def test_it_does_not_matter_how_a_history_came(
     for name, answer in answers.items():
         assert answer["items"] == expected["items"], name
         assert answer["shortfall"] == expected["shortfall"], name
+
+
+def with_returns(events: list[Did]) -> History:
+    """The events as training puts them into a bundle, by its own rule of returns."""
+    rows = sent(events)
+    n_rows = len(rows)
+    table = pl.DataFrame(
+        {
+            "user_id": ["somebody"] * n_rows,
+            "item_id": [row["item_id"] for row in rows],
+            "time": [row["time"] for row in rows],
+            "kind": [KIND_CODES[row["kind"]] for row in rows],
+            "value": [row.get("value") for row in rows],
+            "arrival": [0] * n_rows,
+            "is_returned": [False] * n_rows,
+        },
+        schema_overrides={"kind": pl.UInt8, "value": pl.Float64},
+    )
+    told, _ = with_sent_back(table, pl.col("kind") == RETURN, pl.lit(True))
+    told = with_dislikes(told.filter(pl.col("kind") != RETURN), LIKED_FROM)
+    items = [int(item_id.removeprefix("item-")) for item_id in told["item_id"]]
+    return kept_history(
+        History.from_events(map(Event, items, told["time"].to_list(), told["kind"].to_list()))
+    )
+
+
+RETURNED = st.lists(
+    st.builds(
+        Did,
+        st.integers(0, 2),
+        st.sampled_from(["view", "purchase", "purchase", "dislike", "return", "return"]),
+        st.none(),
+        st.sampled_from([1, 1, 1, 2]),
+    ),
+    max_size=16,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=RETURNED, n_before=st.integers(0, 16), asked=ASKED)
+async def test_it_does_not_matter_how_returns_came(
+    telling: Running, events: list[Did], n_before: int, asked: dict[str, Any]
+) -> None:
+    number = next(numbers)
+    cold, live, both = (f"{name}-{number}" for name in ("cold", "live", "both"))
+    known_to_the_bundle(telling, {cold: with_returns(events), both: with_returns(events[:n_before])})
+    everything = sent(events)
+    n_past = len(sent(events[:n_before]))
+    await send(telling, live, everything[n_past:])
+    await send(telling, live, everything[:n_past])
+    await send(telling, both, everything[n_past:])
+    answers = [
+        await telling.recommend(user_id=user_id, **asked, limit=N_ITEMS) for user_id in (cold, live, both)
+    ]
+    assert answers[0]["items"] == answers[1]["items"] == answers[2]["items"]
+
+
+async def test_a_purchase_that_was_sent_back_is_no_more_bought(telling: Running) -> None:
+    bought = [Did(0, "purchase", None, 1), Did(1, "purchase", None, 1)]
+    await send(telling, "keeps", sent(bought))
+    await send(telling, "returns", sent([*bought, Did(0, "return", None, 1)]))
+    only = [await telling.recommend(user_id=user_id, known_items="only") for user_id in ("keeps", "returns")]
+    assert [{item["item_id"] for item in answer["items"]} for answer in only] == [
+        {"item-0", "item-1"},
+        {"item-1"},
+    ]
 
 
 async def test_a_low_rating_takes_an_item_down_and_a_high_one_does_not(telling: Running) -> None:

@@ -37,6 +37,8 @@ from training.members.member import Floats
 
 MIN_STEPS = 150
 """The least number of training steps: after fewer, a network is still close to where it started."""
+MAX_OWN_OTHERS = 40
+"""The most own items that were not taken beside one that was: a person rarely has more to choose from."""
 N_WEIGHED = 20_000
 """The number of pairs over which importance is averaged."""
 
@@ -91,7 +93,8 @@ class NeuralStacking(Strategy):
         self._scale = (1.0 / deviation).astype(np.float32)
         lists = _lists(labels, people, self.n_others, np.random.default_rng(seed))
         own = np.flatnonzero(are_own(features))
-        own_lists = _lists(labels[own], people[own], self.n_others, np.random.default_rng(seed))
+        n_own = min(self.n_others, MAX_OWN_OTHERS)
+        own_lists = _lists(labels[own], people[own], n_own, np.random.default_rng(seed))
         standardised = torch.from_numpy((features - self._shift) * self._scale)
         linear = torch.from_numpy(self._linear.logit(features))
         stands_for = torch.ones(len(labels)) if weights is None else torch.from_numpy(weights).float()

@@ -81,6 +81,15 @@ async def test_what_a_person_has_just_done_is_left_out_of_the_very_next_answer(e
         assert await says(service, ["item-3", "item-9"], user_id="carl", **UNTOUCHED)
 
 
+async def test_what_was_sent_back_is_left_out_like_what_was_bought(empty: Path) -> None:
+    async with running(empty) as service:
+        await send(service, "a", *FIRST_EVENTS)
+        await are_counted(service)
+        await send(service, "b", did("purchase", "item-7", "carl"), did("return", "item-7", "carl"))
+        assert await says(service, ["item-3", "item-9"], user_id="carl", known_items="leave_out_bought")
+        assert await says(service, [], user_id="carl", known_items="only")
+
+
 async def test_who_is_forgotten_has_seen_nothing(empty: Path) -> None:
     async with running(empty) as service:
         await send(service, "a", *FIRST_EVENTS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.history import EventKind
-from models.removals import REMOVAL
+from models.removals import REMOVAL, RETURN
 from service.people.blobs import (
     HEADER_BYTES,
     BlobCorrupt,
@@ -32,7 +32,7 @@ Did = tuple[int, int, int, int]
 EVENTS = st.lists(
     st.tuples(
         st.integers(0, 2**KEY_BITS - 1),
-        st.sampled_from([*map(int, EventKind), REMOVAL]),
+        st.sampled_from([*map(int, EventKind), REMOVAL, RETURN]),
         st.integers(0, 2**32 - 1),
         st.integers(-400_000, 2**33),
     ),
@@ -152,9 +152,9 @@ def test_width_of_times_that_cannot_be_is_noticed(n_gap_bytes: int) -> None:
         decode_person(signed(blob), OWNER)
 
 
-@pytest.mark.parametrize("kind", [REMOVAL, 7])
+@pytest.mark.parametrize("kind", [REMOVAL, RETURN])
 def test_kind_that_cannot_be_is_noticed(kind: int) -> None:
-    """A removal cannot be where every event is said to be shown: it would reach the model."""
+    """What undoes others cannot be where every event is said to be shown: it would reach the model."""
     blob = bytearray(encode_person(StoredPerson(views((1, 10))), OWNER))
     blob[HEADER_BYTES] |= kind
     with pytest.raises(BlobCorrupt, match="kinds"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.bundles.bundle import read_bundle
 from models.history import MAX_COUNT, Event, EventKind, History
-from models.removals import REMOVAL, standing
+from models.removals import REMOVAL, RETURN, standing
 from models.vocabulary import id_key
 from service.bundles.serving import ServingBundle
 from service.people.blobs import decode_person, encode_person
@@ -210,8 +210,9 @@ def test_merging_keeps_the_last_moments_of_each_item_and_kind() -> None:
     assert keys_of(often) == [2, 3] + [1] * MAX_COUNT
 
 
-def test_dislikes_last_as_purchases_do() -> None:
-    known = many(DISLIKE, 3, 1).merged(many(VIEW, 5 * MAX_PASSING_EVENTS, 10_000))
+@pytest.mark.parametrize("kind", [DISLIKE, RETURN])
+def test_dislikes_and_returns_last_as_purchases_do(kind: int) -> None:
+    known = many(kind, 3, 1).merged(many(VIEW, 5 * MAX_PASSING_EVENTS, 10_000))
     assert keys_of(known)[:3] == [1, 2, 3]
 
 

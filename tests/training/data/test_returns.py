@@ -61,6 +61,15 @@ def test_a_view_is_not_sent_back(tmp_path: Path) -> None:
     assert told(shop) == [("a", "x", 1, "view"), ("a", "x", 2, "cart"), ("a", "x", 3, DISLIKED)]
 
 
+def test_what_happens_in_one_second_is_one_where_a_return_says_no_quantity(tmp_path: Path) -> None:
+    """As in live histories: the lines of one order, and a return that was sent twice."""
+    lines = ["a,x,{},purchase,1", "a,x,{},purchase,2"]
+    order = [line.format(START + day * DAY) for day in (0, 1) for line in lines]
+    twice = [f"a,x,{START + 3 * DAY},return,{value}" for value in (5, 6)]
+    shop = read(tmp_path, [*order, *twice], "user_id,item_id,time,kind,value")
+    assert told(shop) == [("a", "x", 0, BOUGHT)] * 2 + [("a", "x", 3, DISLIKED)] * 2
+
+
 def test_each_return_is_of_one_purchase_the_last_one_first(tmp_path: Path) -> None:
     days = [row(0, "purchase"), row(2, "purchase"), row(4, "purchase"), row(5, "return"), row(6, "return")]
     assert told(read(tmp_path, days)) == [

@@ -38,6 +38,14 @@ def test_what_was_taken_out_of_the_cart_before_an_answer_did_not_count_for_it(tm
     assert history_at(tmp_path, 5, *events) == [("item-1", EventKind.VIEW), ("item-2", EventKind.CART)]
 
 
+def test_what_was_sent_back_before_an_answer_was_a_dislike(tmp_path: Path) -> None:
+    events = (("purchase", "item-1", 1), ("purchase", "item-2", 2), ("return", "item-1", 3))
+    assert history_at(tmp_path, 4, *events) == [
+        ("item-2", EventKind.PURCHASE),
+        ("item-1", EventKind.DISLIKE),
+    ]
+
+
 def test_what_was_taken_out_only_later_did(tmp_path: Path) -> None:
     events = (("cart", "item-1", 2), ("removal", "item-1", 4))
     assert history_at(tmp_path, 3, *events) == [("item-1", EventKind.CART)]

@@ -53,6 +53,11 @@ def test_an_event_counts_half_after_the_half_life() -> None:
     assert popular_ids(counted(*others, by(2, "old", days_ago=shorter))) == ["old", "new"]
 
 
+def test_what_was_sent_back_is_not_popular_for_that() -> None:
+    sent_back = [by(person, "sent back", kind="return") for person in (1, 2, 3)]
+    assert popular_ids(counted(*sent_back, by(1, "looked at"))) == ["looked at"]
+
+
 def test_who_does_the_same_again_and_again_counts_once() -> None:
     reloading = [by(1, "reloaded", number=number) for number in range(50)]
     assert popular_ids(counted(*reloading, by(2, "bought"), by(3, "bought"))) == ["bought", "reloaded"]

@@ -7,8 +7,9 @@ import shlex
 from typing import Final
 
 from training.base.errors import DataLost
-from training.data.interactions import ON_PURPOSE, EventsRead
+from training.data.interactions import EventsRead
 from training.data.item_table import ItemsRead
+from training.data.left_out import ON_PURPOSE
 from training.data.options import ReadingOptions
 from training.data.plan import Plan
 from training.data.removals import arrival_columns

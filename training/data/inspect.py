@@ -16,7 +16,8 @@ from models.removals import REMOVAL
 from training.base.errors import DataError, TooLittleData
 from training.data.checks import stops
 from training.data.columns import both_uses, column_lines
-from training.data.interactions import EventsRead, means_returned
+from training.data.event_columns import means_returned
+from training.data.interactions import EventsRead
 from training.data.options import ReadingOptions
 from training.data.plan import Plan
 from training.data.read import assembled, plan_shop, read_parts, scratch_folder

@@ -9,7 +9,7 @@ import pytest
 
 from training.base.errors import DataLost
 from training.data.checks import reason_name
-from training.data.interactions import ON_PURPOSE, drop_reasons
+from training.data.left_out import ON_PURPOSE, drop_reasons
 from training.data.options import reading_options
 from training.data.read import read_shop
 

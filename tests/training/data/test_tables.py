@@ -10,7 +10,7 @@ from models.history import EventKind
 from models.removals import RETURN
 from training.base.errors import ColumnMissing, DataLost, SourceUnreadable
 from training.data.column_mapping import ColumnMapping
-from training.data.interactions import RETURNED
+from training.data.left_out import RETURNED
 from training.data.options import ReadingOptions
 from training.data.read import read_shop
 from training.data.shop import ITEM_SCHEMA, Shop

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.history import EventKind
 from models.removals import RETURN
 from training.base.errors import SettingsInvalid
-from training.data.interactions import RETURNED
+from training.data.left_out import RETURNED
 from training.data.read import read_shop
 from training.data.returns import SENT_BACK
 from training.data.shop import Shop, require_trainable

@@ -75,8 +75,11 @@ def read_events(
     rows = without_thousands(without_shared_zeros(rows, "user_id", "item_id"), "user_id", "item_id")
     is_grouped = told.time_format is TimeFormat.ROWS and _are_grouped(rows["user_id"])
     rows = _with_made_up_times(rows, told.time_format, is_grouped=is_grouped)
-    rows, n_sent_back = with_sent_back(rows, is_return(has_quantity=roles.quantity is not None), is_usable())
-    kept, dropped = drop_bad_rows(rows, drop_reasons())
+    n_sent_back = 0
+    if not options.keeps_returns:
+        is_own = is_return(has_quantity=roles.quantity is not None)
+        rows, n_sent_back = with_sent_back(rows, is_own, is_usable())
+    kept, dropped = drop_bad_rows(rows, drop_reasons(keeps_returns=options.keeps_returns))
     dropped = dropped.with_examples(examples_of(table, roles, rows, dropped))
     kept, n_unrated = _without_unrated(kept) if roles.is_rating else (kept, 0)
     kept, n_wrong = _with_values(kept)

@@ -32,7 +32,7 @@ _COLUMN_OF_REASON: Final = {
 }
 
 
-def drop_reasons() -> dict[str, pl.Expr]:
+def drop_reasons(*, keeps_returns: bool = False) -> dict[str, pl.Expr]:
     """Return the reasons for which a row is left out, in order, and where each applies."""
     time = pl.col("time")
     is_empty = (
@@ -47,7 +47,7 @@ def drop_reasons() -> dict[str, pl.Expr]:
         "time more than a day in the future": time > int(now()) + 86_400,
         "missing kind": pl.col("kind").is_null() & pl.col("word").is_null(),
         "unknown kind": pl.col("kind").is_null(),
-        RETURNED: (pl.col("kind") == RETURN) | pl.col("is_returned"),
+        RETURNED: ((pl.col("kind") == RETURN) & (not keeps_returns)) | pl.col("is_returned"),
         LEFT_OUT: pl.col("kind") == DROP,
     }
 

@@ -21,6 +21,7 @@ class ReadingOptions:
     mapping: the names of columns. kinds: codes by the shop's own words for kinds. default_kind: of every row of a
     table without kinds. time_format: how times are written, or a pattern of strftime. form: encoding, delimiter and
     header of text files. accept: names of what would stop the reading and is all right here.
+    keeps_returns: returns stay events, of the kind `RETURN`, to be applied to what the shop is merged with.
     """
 
     mapping: ColumnMapping = field(default_factory=ColumnMapping)
@@ -29,6 +30,7 @@ class ReadingOptions:
     time_format: TimeFormat | str | None = None
     form: FormOptions = field(default_factory=FormOptions)
     accept: frozenset[str] = frozenset()
+    keeps_returns: bool = False
 
     def words(self) -> dict[str, str]:
         """Return the options as a command takes them, by name; those that were not given are left out."""

@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from models.history import EventKind
+from models.removals import RETURN
 
 SENT_BACK: Final = "purchase that was sent back, taken as a dislike from then on"
 
@@ -63,6 +64,18 @@ def with_sent_back(rows: pl.DataFrame, is_return: pl.Expr, is_usable: pl.Expr) -
         kind=pl.when(is_back).then(pl.lit(int(EventKind.DISLIKE), pl.UInt8)).otherwise("kind"),
     )
     return changed.drop("row", "sent_back"), len(moments)
+
+
+def without_returns(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Apply returns among events, of which none says a quantity, and leave them out.
+
+    events: user_id, item_id, time, kind (with `RETURN`) and further columns. Returns what is left, and how many
+    purchases were sent back.
+    """
+    is_return = pl.col("kind") == RETURN
+    told = events.with_columns(value=pl.lit(1.0), arrival=pl.lit(0), is_returned=pl.lit(False))
+    told, n_sent_back = with_sent_back(told, is_return, pl.lit(True))
+    return events.with_columns(told["time"], told["kind"]).filter(~is_return), n_sent_back
 
 
 def _moments(rows: Iterable[tuple[str, str, int, int, float | None, bool]]) -> dict[int, int]:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import polars as pl
 
+from models.history import EventKind
 from training.base.errors import SourceUnreadable
 from training.base.progress import Stages
 from training.data.columns import column_lines
+from training.data.left_out import RETURNED
+from training.data.options import ReadingOptions
 from training.data.read import ShopFiles, read_shop
 from training.data.removals import UNDONE, without_undone
+from training.data.returns import SENT_BACK, without_returns
 from training.data.shop import ROWLESS, Shop, assemble_shop
 
 LATER = 2**62
@@ -34,7 +38,8 @@ def read_history_and_export(history: ShopFiles, export: Path | None) -> Shop:
             f"there is no interactions/part-*.parquet in {export}; `make export-events` writes it from the live log, "
             "and without --events (EVENTS= for make) the history is taken alone"
         )
-    return merged(without_forgotten(shop, read_erasures(export)), read_shop(export))
+    exported = read_shop(export, options=ReadingOptions(keeps_returns=True))
+    return merged(without_forgotten(shop, read_erasures(export)), exported)
 
 
 def read_with_notes(history: ShopFiles, export: Path | None, stages: Stages) -> Shop:
@@ -49,11 +54,16 @@ def read_with_notes(history: ShopFiles, export: Path | None, stages: Stages) -> 
 def merged(history: Shop, exported: Shop) -> Shop:
     """Merge two shops. Items are the history's; one that only the export has gets no text.
 
-    Removals from the cart in either one undo events of both.
+    Removals from the cart in either one undo events of both, and so do returns that the export has.
     """
     history, exported = _without(history, exported.removals, 0), _without(exported, history.removals, LATER)
     new = exported.events.join(history.events, on=SAME_EVENT, how="anti", maintain_order="left")
     n_known = exported.events.height - new.height
+    events, n_sent_back = without_returns(pl.concat([history.events, new]))
+    n_returns = history.events.height + new.height - events.height
+    if n_sent_back:  # the history may tell of the same returns
+        is_again = (pl.col("kind") == EventKind.DISLIKE) & ~pl.struct(SAME_EVENT).is_first_distinct()
+        n_known, events = n_known + int(events.select(is_again.sum()).item()), events.filter(~is_again)
     dropped = history.dropped.merged(
         replace(
             exported.dropped,
@@ -61,10 +71,11 @@ def merged(history: Shop, exported: Shop) -> Shop:
             dropped={**exported.dropped.dropped, "exported event that the history has already": n_known},
         )
     )
+    dropped = dropped.without(RETURNED, n_returns).with_notes({SENT_BACK: n_sent_back})
     notes = {note: count for note, count in dropped.notes.items() if note != ROWLESS}  # it is counted again
     return assemble_shop(
         history.name,
-        pl.concat([history.events, new]),
+        events,
         history.items,
         replace(dropped, notes=notes),
         f"{history.layout}, and an export of the live log",

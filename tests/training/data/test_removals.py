@@ -173,6 +173,29 @@ def test_a_removal_in_the_export_undoes_what_the_history_has_in_the_cart(
     }
 
 
+@settings(max_examples=60)
+@given(before=deeds_of(("view", "purchase", "dislike")), deeds=deeds_of(KINDS_OF_ORDERS))
+def test_a_return_in_the_export_undoes_what_was_bought_before_it(
+    tmp_path_factory: pytest.TempPathFactory, before: list[Did], deeds: list[Did]
+) -> None:
+    """Also if the purchase stands in the shop's own table, or in both."""
+    folder = tmp_path_factory.mktemp("history")
+    known = [did._replace(second=did.second - 2, batch=0) for did in before]
+    known = list({did[:4]: did for did in [Did("zoe", "lamp", "view", 0, 0), *known]}.values())
+    rows = [(did.person, did.item, BEGAN + did.second, did.kind) for did in known]
+    table = pl.DataFrame(rows, schema=["user_id", "item_id", "time", "kind"], orient="row")
+    table.write_csv(folder / "orders.csv")
+    new = [Did("zoe", "cup", "view", 1, 0), *deeds]
+    shop = read_history_and_export(ShopFiles(folder / "orders.csv"), export_of(folder / "export", new))
+    everything = [did._replace(second=did.second + 2) for did in [*known, *new]]
+    assert {person: set(own) for person, own in offline_history(shop).items()} == {
+        person: {(item, BEGAN + second - 2, kind) for item, kind, second in shown_live(everything, person)}
+        for person in {did.person for did in everything}
+        if shown_live(everything, person)
+    }
+    assert shop.dropped.n_kept == shop.events.height
+
+
 def test_what_was_undone_is_counted_and_the_account_adds_up(tmp_path: Path) -> None:
     deeds = [
         Did("anna", "vase", "purchase", 0, 0),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.history import History
+from models.history import EventKind, History
 from models.student import Floats, Student
 
 MAX_EXPLAINING_ITEMS = 20
@@ -34,9 +34,11 @@ def explain(student: Student, history: History, item_indices: Indices) -> list[R
 
     The tower runs once for the whole history and once without each of the last 20 distinct items, as one
     batch. Returns, for each of item_indices (n_items,), up to three reasons that speak for it, strongest first. An
-    item that the person owns and is recommended again is never its own reason.
+    item that the person owns and is recommended again is never its own reason, and what they disliked or sent back is
+    none for anything.
     """
-    own = history.distinct().last(MAX_EXPLAINING_ITEMS).item_indices[::-1]
+    latest = history.distinct().last(MAX_EXPLAINING_ITEMS)
+    own = latest.item_indices[latest.kinds != EventKind.DISLIKE][::-1]
     if not len(own) or not len(item_indices):
         return [[] for _ in item_indices]
     without = [history.without_item(int(item_index)) for item_index in own]

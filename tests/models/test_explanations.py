@@ -9,7 +9,7 @@ import pytest
 
 from models.bundles.bundle import read_bundle
 from models.explanations import explain
-from models.history import Event, History
+from models.history import Event, EventKind, History
 from models.student import Student
 from tests.support.bundles import tiny_bundle
 
@@ -37,6 +37,14 @@ def test_at_most_three_reasons_strongest_first(student: Student) -> None:
     assert len(reasons) == 3
     assert [reason.item_index for reason in reasons] == [16, 12, 8]  # equal drops: the latest first
     assert reasons[0].contribution >= reasons[2].contribution > 0
+
+
+def test_what_was_sent_back_or_disliked_is_no_reason(student: Student) -> None:
+    history = History.from_events([Event(2, 1), Event(6, 2), Event(2, 3, EventKind.DISLIKE)])
+    [reasons] = explain(student, history, np.array([10], np.int32))
+    assert [reason.item_index for reason in reasons] == [6]
+    only = History.from_events([Event(2, 1, EventKind.DISLIKE)])
+    assert explain(student, only, np.array([10], np.int32)) == [[]]
 
 
 def test_an_own_item_is_no_reason_for_itself(student: Student) -> None:

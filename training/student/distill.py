@@ -80,7 +80,7 @@ class DistillSettings:
         description="Weight of the cross-entropy with the ensemble's probability of each item.",
     )
     own_weight: float = Field(
-        default=10.0, ge=0, le=100, description="Weight of the KL divergence over own items alone."
+        default=5.0, ge=0, le=100, description="Weight of the KL divergence over own items alone."
     )
     hard_weight: float = Field(
         default=0.02, ge=0, le=100, description="Weight of the cross-entropy of the items that came next."

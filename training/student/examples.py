@@ -25,8 +25,11 @@ class Batch(NamedTuple):
     @property
     def is_own(self) -> Tensor:
         """Which candidates the student reads as own items, (b, n_candidates)."""
-        own_rows = self.encoded[0]
-        return (self.candidates.unsqueeze(2) + 1 == own_rows.unsqueeze(1)).any(dim=2)
+        rows = self.candidates + 1
+        is_own = torch.zeros_like(rows, dtype=torch.bool)
+        for own_rows in self.encoded[0].unbind(dim=1):  # all at once would take a hundred times the room
+            is_own |= rows == own_rows.unsqueeze(1)
+        return is_own
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ from training.members.member import Floats
 
 MIN_POSITIVES = 50
 """The fewest items that came back from which anything is learned; with fewer, all own items are alike."""
+TARGETS_ALONE_SHARE = 0.25
+"""The share of questions that tell nothing but earlier targets: of some people a shop sends purchases alone."""
+MIN_STEPS = 800
+"""The least number of training steps: after fewer, the network has not read what tells one item from another."""
 SMALLEST_DEVIATION = 1e-3
 REPEATS_FILE = "repeats.npz"
 
@@ -48,7 +52,7 @@ class RepeatSettings:
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="Peak learning rate.")
     l2: float = Field(default=1e-2, ge=0, le=1, description="Weight decay.")
     max_baskets: int = Field(
-        default=6, ge=1, le=1_000, description="Latest baskets of a person that are asked about."
+        default=6, ge=1, le=1_000, description="Baskets of a person that are asked about."
     )
     max_items: int = Field(
         default=1_000_000,
@@ -71,11 +75,14 @@ def fit_repeats(
     asked = timeline.latest() if interactions.prediction_time == "now" else timeline
     features, labels = [np.zeros((0, N_FEATURES), np.float32)], [np.zeros(0, np.bool_)]
     n_items = 0
-    people = np.random.default_rng(seed).permutation(len(interactions.histories))
+    rng = np.random.default_rng(seed)
+    people = rng.permutation(len(interactions.histories))
     for position, person in enumerate(people.tolist()):
         for history, moment, truth in earlier_baskets(
             interactions.histories[person], target, settings.max_baskets
         ):
+            if rng.random() < TARGETS_ALONE_SHARE:
+                history = _targets_alone(history, target)
             distinct = history.distinct()
             at = timeline.row_at(moment)
             features.append(describe_items(history, distinct, target, clock, timeline.values[at]))
@@ -96,20 +103,37 @@ def fit_repeats(
 def earlier_baskets(
     history: History, target: int, max_baskets: int
 ) -> list[tuple[History, int, npt.NDArray[np.int32]]]:
-    """Return the history before each of a person's latest baskets but the first, its moment, and what it held.
+    """Return the history before some of a person's baskets, its moment, and what the basket held.
 
-    A basket is what was taken on one day (UTC); the moment is the day's first second.
+    A basket is what was taken on one day (UTC); the moment is the day's first second. Of more than max_baskets the
+    latest half are asked about, and early ones, ever further apart: else nobody who buys often would tell of short
+    histories, and new people have no others. The first basket of all has nothing before it.
     """
     seconds_per_day = int(SECONDS_PER_DAY)
     is_target = history.kinds == target
     days = np.unique(history.times[is_target] // seconds_per_day)
     found = []
-    for day in days[1:][-max_baskets:].tolist():
+    for day in _asked(days[1:], max_baskets).tolist():
         begin, end = np.searchsorted(history.times, [day * seconds_per_day, (day + 1) * seconds_per_day])
         before = History(history.item_indices[:begin], history.times[:begin], history.kinds[:begin])
         truth = history.item_indices[begin:end][is_target[begin:end]]
         found.append((before, day * seconds_per_day, truth))
     return found
+
+
+def _targets_alone(history: History, target: int) -> History:
+    kept = history.kinds == target
+    return History(history.item_indices[kept], history.times[kept], history.kinds[kept])
+
+
+def _asked(days: npt.NDArray[np.int64], n_asked: int) -> npt.NDArray[np.int64]:
+    """Return at most n_asked of these days, rising: the latest half, and the 1st, 2nd, 4th, 8th, … of the others."""
+    if len(days) <= n_asked:
+        return days
+    n_early = n_asked // 2
+    others, latest = np.split(days, [len(days) - (n_asked - n_early)])
+    places = np.unique(np.minimum(2 ** np.arange(min(n_early, 40)) - 1, len(others) - 1))
+    return np.append(others[places], latest)
 
 
 def _learn(
@@ -130,9 +154,10 @@ def _learn(
     network = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.l2)
     n_batches = -(-len(labels) // settings.batch_size)
-    n_steps = max(2, settings.n_epochs * n_batches)
+    n_epochs = max(settings.n_epochs, -(-MIN_STEPS // n_batches))
+    n_steps = max(2, n_epochs * n_batches)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=n_steps)
-    for epoch in range(settings.n_epochs):
+    for epoch in range(n_epochs):
         order = torch.from_numpy(rng.permutation(len(labels)))
         for rows in order.split(settings.batch_size):
             loss = F.binary_cross_entropy_with_logits(network(inputs[rows])[:, 0], truth[rows])
@@ -140,7 +165,7 @@ def _learn(
             loss.backward()
             optimizer.step()
             schedule.step()
-        progress(0.5 + 0.5 * (epoch + 1) / settings.n_epochs, f"loss {loss.item():.4f}")
+        progress(0.5 + 0.5 * (epoch + 1) / n_epochs, f"loss {loss.item():.4f}")
     if not torch.isfinite(loss):
         raise NotFinite(f"repeats: the loss is {loss.item()}; lower learning_rate ({settings.learning_rate})")
     arrays = [part.detach().numpy() for layer in linear for part in (layer.weight.T, layer.bias)]

@@ -86,6 +86,55 @@ def test_baskets_are_asked_about_from_what_was_before_their_day() -> None:
     assert earlier_baskets(History.empty(), PURCHASE, 10) == []
 
 
+def test_of_many_baskets_early_ones_are_asked_about_too() -> None:
+    history = History.from_events(Event(item, item * DAY, PURCHASE) for item in range(31))
+    asked = [int(truth[0]) for _, _, truth in earlier_baskets(history, PURCHASE, 8)]
+    assert asked == [1, 2, 4, 8, 27, 28, 29, 30]
+    assert [int(each[2][0]) for each in earlier_baskets(history, PURCHASE, 1)] == [30]
+
+
+def first_week(seed: int) -> History:
+    history = shopper(seed)
+    kept = history.times < 7 * DAY
+    return History(history.item_indices[kept], history.times[kept], history.kinds[kept])
+
+
+def odds_of(model: RepeatModel, history: History) -> dict[int, float]:
+    distinct = history.distinct()
+    odds = model.log_odds(history, distinct).tolist()
+    return dict(zip(distinct.item_indices.tolist(), odds, strict=True))
+
+
+def test_of_who_has_been_there_for_a_week_as_much_is_known(learned: RepeatModel) -> None:
+    """Everybody there has eight weeks; somebody new has their first."""
+    odds = odds_of(learned, first_week(99))
+    assert odds[MILK] > 1.0
+    assert odds[FRIDGE] < -1.5
+
+
+def test_a_small_shop_learns_long_enough_to_tell_milk_from_fridges() -> None:
+    shop = interactions_of(*map(shopper, range(60)), n_items=12, until=60 * DAY)
+    odds = odds_of(fit_repeats(shop, RepeatSettings(), seed=0), first_week(99))
+    assert odds[MILK] > odds[FRIDGE] + 4.0
+
+
+def test_some_questions_tell_of_targets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a person whose purchases are all that a shop sends, the model must know what to say."""
+    looked = [Event(item, week * 7 * DAY - 1, VIEW) for week in range(1, 8) for item in range(3)]
+    shop = interactions_of(
+        *(shopper(seed).extended(History.from_events(looked)) for seed in range(60)), n_items=12
+    )
+    seen = []
+
+    def describe(*args: Any) -> Floats:
+        seen.append(bool((args[0].kinds == VIEW).any()))
+        return describe_items(*args)
+
+    monkeypatch.setattr(repeats, "describe_items", describe)
+    fit_repeats(shop, SETTINGS, seed=0)
+    assert 0.6 < np.mean(seen) < 0.9
+
+
 def test_a_basket_does_not_see_how_its_items_sell_from_its_day_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Popularity of the very basket would tell the answer: an item is bought once, by everybody, on one day."""
     shop = interactions_of(

@@ -167,7 +167,7 @@ def test_cart_that_is_merged_again_after_its_removal_stays_removed() -> None:
     assert shown(merged([[(0, CART, 1000)], [(0, REMOVAL, 1000)]], again=[0])) == []
 
 
-def many(kind: EventKind, n_events: int, start: int) -> StoredEvents:
+def many(kind: int, n_events: int, start: int) -> StoredEvents:
     return StoredEvents.of(Occurrence((start + n) << 19, kind, start + n, 0) for n in range(n_events))
 
 

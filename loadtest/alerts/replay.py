@@ -18,8 +18,8 @@ from typing import Any
 from loadtest.errors import IdsMissing
 
 KINDS = {0: "view", 1: "click", 2: "cart", 3: "purchase", 4: "rating", 6: "dislike"}
-RETURN = 254
-"""The code of a return, of which a service is not told."""
+RETURN = 7
+"""The code of a return, which a request cannot tell of its visit."""
 
 MAX_VISIT = 100
 """The most events that a request may have in its visit."""

@@ -40,7 +40,8 @@ def test_at_most_three_reasons_strongest_first(student: Student) -> None:
 
 
 def test_what_was_sent_back_or_disliked_is_no_reason(student: Student) -> None:
-    history = History.from_events([Event(2, 1), Event(6, 2), Event(2, 3, EventKind.DISLIKE)])
+    """All are of the same block but one, so leaving out either of those takes from its share."""
+    history = History.from_events([Event(3, 0), Event(2, 1), Event(6, 2), Event(2, 3, EventKind.DISLIKE)])
     [reasons] = explain(student, history, np.array([10], np.int32))
     assert [reason.item_index for reason in reasons] == [6]
     only = History.from_events([Event(2, 1, EventKind.DISLIKE)])

@@ -52,7 +52,7 @@ def test_an_item_stands_as_often_as_it_was_touched(tmp_path: Path) -> None:
 
 
 def test_a_return_is_neither_replayed_nor_part_of_a_visit(tmp_path: Path) -> None:
-    """`POST /events` has no kind for it."""
+    """A request cannot tell of returns in its visit."""
     rows = [("others", f"item-{n}", n, 0) for n in range(17)]
     own = [("one", "a", 80, 3), ("one", "a", 90, RETURN), ("one", "c", 100, 0), ("one", "c", 110, RETURN)]
     found = max(last_steps(write_shop(tmp_path, [*own, *rows])), key=lambda step: step.time)
